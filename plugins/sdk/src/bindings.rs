@@ -1,0 +1,52 @@
+//! The generated side of the contract in `wit/`: one module per world, all sharing the same records.
+//!
+//! `pub_export_macro` keeps each world's exports in the macro that a plugin calls, so that a plugin which links this
+//! crate exports only the world that it chose.
+#![allow(missing_docs, clippy::allow_attributes_without_reason, reason = "generated code")]
+
+pub mod collector {
+    wit_bindgen::generate!({
+        path: "../../wit/0.1.0",
+        world: "collector-plugin",
+        pub_export_macro: true,
+        export_macro_name: "export_collector_world",
+        default_bindings_module: "saker_sdk::bindings::collector",
+        generate_unused_types: true,
+    });
+}
+
+pub mod processor {
+    wit_bindgen::generate!({
+        path: "../../wit/0.1.0",
+        world: "processor-plugin",
+        pub_export_macro: true,
+        export_macro_name: "export_processor_world",
+        default_bindings_module: "saker_sdk::bindings::processor",
+        with: {
+            "saker:plugin/types@0.1.0": crate::bindings::types,
+            "saker:plugin/log@0.1.0": crate::bindings::collector::saker::plugin::log,
+            "saker:plugin/state@0.1.0": crate::bindings::collector::saker::plugin::state,
+            "saker:plugin/filesystem-usage@0.1.0": crate::bindings::collector::saker::plugin::filesystem_usage,
+            "saker:plugin/metrics@0.1.0": crate::bindings::collector::saker::plugin::metrics,
+        },
+    });
+}
+
+pub mod backend {
+    wit_bindgen::generate!({
+        path: "../../wit/0.1.0",
+        world: "backend-plugin",
+        pub_export_macro: true,
+        export_macro_name: "export_backend_world",
+        default_bindings_module: "saker_sdk::bindings::backend",
+        with: {
+            "saker:plugin/types@0.1.0": crate::bindings::types,
+            "saker:plugin/log@0.1.0": crate::bindings::collector::saker::plugin::log,
+            "saker:plugin/state@0.1.0": crate::bindings::collector::saker::plugin::state,
+            "saker:plugin/filesystem-usage@0.1.0": crate::bindings::collector::saker::plugin::filesystem_usage,
+            "saker:plugin/metrics@0.1.0": crate::bindings::collector::saker::plugin::metrics,
+        },
+    });
+}
+
+pub use collector::saker::plugin::types;

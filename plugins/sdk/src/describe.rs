@@ -1,0 +1,57 @@
+//! Building a [`Description`], and the permissions in it.
+
+use crate::bindings::types::{Description, Permission, Wanted};
+
+impl Description {
+    /// Starts a description: a name of lower-case letters, digits and `-`, the plugin's version, and one line that says
+    /// what it does.
+    #[must_use]
+    pub fn new(name: &str, version: &str, summary: &str) -> Self {
+        Self {
+            name: name.into(),
+            version: version.into(),
+            summary: summary.into(),
+            permissions: Vec::new(),
+            settings_schema: String::new(),
+            default_interval_ms: None,
+        }
+    }
+
+    /// Asks for a permission, and tells the operator why.
+    #[must_use]
+    pub fn wants(mut self, permission: Permission, reason: &str) -> Self {
+        self.permissions.push(Wanted { permission, reason: reason.into() });
+        self
+    }
+
+    /// Suggests how often to collect, in milliseconds. The operator's interval wins.
+    #[must_use]
+    pub fn every_ms(mut self, interval_ms: u32) -> Self {
+        self.default_interval_ms = Some(interval_ms);
+        self
+    }
+}
+
+/// Permission to read files below an absolute directory.
+#[must_use]
+pub fn read(directory: &str) -> Permission {
+    Permission::Read(directory.into())
+}
+
+/// Permission to ask for the size and fill of file systems mounted at or below an absolute directory.
+#[must_use]
+pub fn usage(directory: &str) -> Permission {
+    Permission::Usage(directory.into())
+}
+
+/// Permission to connect to `host:port`.
+#[must_use]
+pub fn connect(address: &str) -> Permission {
+    Permission::Connect(address.into())
+}
+
+/// Permission to see an environment variable of the agent.
+#[must_use]
+pub fn env(name: &str) -> Permission {
+    Permission::Env(name.into())
+}

@@ -1,0 +1,47 @@
+//! What the agent offers to a plugin beside WASI.
+
+pub use crate::bindings::collector::saker::plugin::filesystem_usage::{Usage, UsageError};
+pub use crate::bindings::collector::saker::plugin::log::Level;
+pub use crate::bindings::collector::saker::plugin::state::StateError;
+
+#[cfg(target_arch = "wasm32")]
+use crate::bindings::collector::saker::plugin::{filesystem_usage, log as host_log, metrics, state};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::testing::{filesystem_usage, host_log, metrics, state};
+
+/// Logs one line under the instance's name.
+pub fn log(level: Level, message: &str) {
+    host_log::log(level, message);
+}
+
+/// What was saved last, by this instance or by the one that it took the place of.
+#[must_use]
+pub fn load_state() -> Option<Vec<u8>> {
+    state::load()
+}
+
+/// Keeps a few bytes for whoever comes next. They are kept only if the call that saves them succeeds.
+///
+/// # Errors
+/// [`StateError::TooLarge`] with the limit in bytes.
+pub fn save_state(bytes: &[u8]) -> Result<(), StateError> {
+    state::save(bytes)
+}
+
+/// Size and fill of the file system that holds an absolute path.
+///
+/// # Errors
+/// [`UsageError::Denied`] without the permission, [`UsageError::Unavailable`] if the system does not answer.
+pub fn filesystem_usage(path: &str) -> Result<Usage, UsageError> {
+    filesystem_usage::stat(path)
+}
+
+/// Adds to a counter of the plugin's own.
+pub fn counter_add(name: &str, amount: f64) {
+    metrics::counter_add(name, amount);
+}
+
+/// Sets a gauge of the plugin's own.
+pub fn gauge_set(name: &str, value: f64) {
+    metrics::gauge_set(name, value);
+}

@@ -1,0 +1,277 @@
+//! Posting to a granted address through the agent, which pools connections, speaks TLS and checks the grant.
+
+use crate::backend::WriteError;
+use crate::bindings::types::OpenError;
+
+#[cfg(not(target_arch = "wasm32"))]
+use crate::testing::http as transport;
+
+/// Where requests go: a parsed `http://` or `https://` address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Whether TLS is spoken.
+    pub tls: bool,
+    /// `host` or `host:port`, as written.
+    pub authority: String,
+    /// The path with its query, beginning with `/`.
+    pub path: String,
+}
+
+/// What a server answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// What `Retry-After` said, in seconds.
+    pub retry_after_s: Option<u32>,
+    /// The first bytes of the body, as text.
+    pub body: String,
+}
+
+/// Why there was no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HttpError {
+    /// The address is not granted: `host:port`.
+    Denied(String),
+    /// The destination is away or broke off.
+    Unavailable(String),
+}
+
+impl Target {
+    /// Parses an address such as `http://127.0.0.1:8086/write?db=metrics`.
+    ///
+    /// # Errors
+    /// [`OpenError::Settings`], saying what is wrong with it.
+    pub fn parse(url: &str) -> Result<Self, OpenError> {
+        let wrong = |what: &str| OpenError::Settings(format!("url: {what} in {url:?}; write http://host:port/path"));
+        let (tls, rest) = match url.split_once("://") {
+            Some(("http", rest)) => (false, rest),
+            Some(("https", rest)) => (true, rest),
+            _ => return Err(wrong("neither http:// nor https://")),
+        };
+        let (authority, path) = match rest.find(['/', '?']) {
+            Some(at) if rest[at..].starts_with('?') => (&rest[..at], format!("/{}", &rest[at..])),
+            Some(at) => (&rest[..at], rest[at..].to_owned()),
+            None => (rest, "/".to_owned()),
+        };
+        if authority.is_empty() || authority.starts_with(':') {
+            return Err(wrong("no host"));
+        }
+        if authority.contains('@') {
+            return Err(wrong("a user name"));
+        }
+        Ok(Self { tls, authority: authority.into(), path })
+    }
+
+    /// `host:port`, with the scheme's port where none is written: what a grant names.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let bare_v6 = self.authority.ends_with(']');
+        if self.authority.contains(':') && !bare_v6 {
+            self.authority.clone()
+        } else {
+            format!("{}:{}", self.authority, if self.tls { 443 } else { 80 })
+        }
+    }
+
+    /// The same target with `name=value` added to its query, the value percent-encoded.
+    #[must_use]
+    pub fn with_query(mut self, name: &str, value: &str) -> Self {
+        self.path.push(if self.path.contains('?') { '&' } else { '?' });
+        self.path.push_str(name);
+        self.path.push('=');
+        for byte in value.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                self.path.push(char::from(byte));
+            } else {
+                self.path.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        self
+    }
+
+    /// Posts `body` and waits for the answer. `headers` are name and value.
+    ///
+    /// # Errors
+    /// [`HttpError::Denied`] if the address is not granted, [`HttpError::Unavailable`] if there was no answer.
+    pub fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> Result<Response, HttpError> {
+        transport::post(self, headers, body)
+    }
+}
+
+impl Response {
+    /// What the answer means for the points that were sent: taken, to be tried again, or refused for good.
+    ///
+    /// Refused are 400, 409, 413, 415 and 422: the same bytes will never be taken. Everything else is worth another
+    /// try, a missing password or database included, because an operator can mend that and lose nothing.
+    ///
+    /// # Errors
+    /// [`WriteError::Retry`] or [`WriteError::Reject`] with the status and the server's words.
+    pub fn written(&self) -> Result<(), WriteError> {
+        let message = || format!("{} {}", self.status, self.body.trim()).trim_end().to_owned();
+        match self.status {
+            200..=299 => Ok(()),
+            400 | 409 | 413 | 415 | 422 => Err(WriteError::reject(message())),
+            _ => Err(WriteError::retry(message(), self.retry_after_s.map(|seconds| seconds.saturating_mul(1000)))),
+        }
+    }
+}
+
+impl From<HttpError> for WriteError {
+    fn from(error: HttpError) -> Self {
+        match error {
+            HttpError::Denied(address) => Self::denied(address),
+            HttpError::Unavailable(message) => Self::retry(message, None),
+        }
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+mod transport {
+    use wasip2::http::outgoing_handler;
+    use wasip2::http::types::{
+        ErrorCode, Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
+    };
+    use wasip2::io::streams::StreamError;
+
+    use super::{HttpError, Response, Target};
+
+    /// How much of a response's body is kept, in bytes: enough for a server's reason.
+    const RESPONSE_BODY_MAX: usize = 4096;
+
+    pub(super) fn post(target: &Target, headers: &[(&str, &str)], body: &[u8]) -> Result<Response, HttpError> {
+        let request = request(target, headers, body.len())?;
+        let outgoing = request.body().map_err(|()| lost("the request has no body"))?;
+        // The agent's deadline around the whole call is what ends a wait: no shorter one here.
+        let answer = outgoing_handler::handle(request, None::<RequestOptions>).map_err(|code| failed(target, &code))?;
+        // A server may answer before it has read everything, and then close: its answer counts, not the broken pipe.
+        let sent = send(&outgoing, body);
+        let finished = sent.and_then(|()| OutgoingBody::finish(outgoing, None).map_err(|code| failed(target, &code)));
+        answer.subscribe().block();
+        let response = match answer.get() {
+            Some(Ok(Ok(response))) => response,
+            Some(Ok(Err(code))) => return Err(failed(target, &code)),
+            _ => return Err(finished.err().unwrap_or_else(|| lost("no answer"))),
+        };
+        read(&response)
+    }
+
+    fn request(target: &Target, headers: &[(&str, &str)], length: usize) -> Result<OutgoingRequest, HttpError> {
+        let fields = Fields::new();
+        for (name, value) in headers {
+            fields
+                .append(name, value.as_bytes())
+                .map_err(|error| lost(&format!("header {name}: {error:?}")))?;
+        }
+        fields
+            .append("content-length", length.to_string().as_bytes())
+            .map_err(|error| lost(&format!("header content-length: {error:?}")))?;
+        let request = OutgoingRequest::new(fields);
+        let scheme = if target.tls { Scheme::Https } else { Scheme::Http };
+        request
+            .set_method(&Method::Post)
+            .and_then(|()| request.set_scheme(Some(&scheme)))
+            .and_then(|()| request.set_authority(Some(&target.authority)))
+            .and_then(|()| request.set_path_with_query(Some(&target.path)))
+            .map_err(|()| lost("the address is not valid"))?;
+        Ok(request)
+    }
+
+    fn send(outgoing: &OutgoingBody, mut body: &[u8]) -> Result<(), HttpError> {
+        let stream = outgoing.write().map_err(|()| lost("the body cannot be written"))?;
+        let ready = stream.subscribe();
+        while !body.is_empty() {
+            let room = stream.check_write().map_err(broken)?;
+            if room == 0 {
+                ready.block();
+                continue;
+            }
+            let (now, later) = body.split_at(body.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
+            stream.write(now).map_err(broken)?;
+            body = later;
+        }
+        stream.flush().map_err(broken)
+    }
+
+    fn read(response: &IncomingResponse) -> Result<Response, HttpError> {
+        let status = response.status();
+        let retry_after_s = response
+            .headers()
+            .get("retry-after")
+            .first()
+            .and_then(|value| std::str::from_utf8(value).ok())
+            .and_then(|value| value.trim().parse().ok());
+        let mut body = Vec::new();
+        if let Ok(incoming) = response.consume() {
+            if let Ok(stream) = incoming.stream() {
+                // Read to its end, so that the connection can be used again; keep only the beginning.
+                while let Ok(chunk) = stream.blocking_read(RESPONSE_BODY_MAX as u64) {
+                    let room = RESPONSE_BODY_MAX - body.len();
+                    body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                }
+            }
+        }
+        Ok(Response { status, retry_after_s, body: String::from_utf8_lossy(&body).into_owned() })
+    }
+
+    fn failed(target: &Target, code: &ErrorCode) -> HttpError {
+        match code {
+            ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => HttpError::Denied(target.address()),
+            ErrorCode::InternalError(Some(text)) => lost(text),
+            other => lost(&format!("{other:?}")),
+        }
+    }
+
+    fn broken(error: StreamError) -> HttpError {
+        match error {
+            StreamError::Closed => lost("the connection was closed while sending"),
+            StreamError::LastOperationFailed(error) => lost(&error.to_debug_string()),
+        }
+    }
+
+    fn lost(what: &str) -> HttpError {
+        HttpError::Unavailable(what.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_taken_apart() {
+        let target = Target::parse("http://127.0.0.1:8086/write?db=x").unwrap();
+        assert_eq!(target, Target { tls: false, authority: "127.0.0.1:8086".into(), path: "/write?db=x".into() });
+        assert_eq!(Target::parse("https://h").unwrap().address(), "h:443");
+        assert_eq!(Target::parse("http://[::1]/x").unwrap().address(), "[::1]:80");
+        assert_eq!(Target::parse("http://h?a=b").unwrap().path, "/?a=b");
+        assert_eq!(Target::parse("http://h/w").unwrap().with_query("db", "a b&c").path, "/w?db=a%20b%26c");
+    }
+
+    #[test]
+    fn an_unusable_address_says_what_to_write() {
+        for (url, what) in [
+            ("127.0.0.1:8086", "neither http:// nor https://"),
+            ("http:///write", "no host"),
+            ("http://:80/", "no host"),
+            ("http://me@h/", "a user name"),
+        ] {
+            let Err(OpenError::Settings(message)) = Target::parse(url) else { panic!("{url}") };
+            assert!(message.contains(what) && message.contains("http://host:port/path"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_status_decides_between_taken_again_and_never() {
+        let answer = |status, retry_after_s| Response { status, retry_after_s, body: "why\n".into() }.written();
+        assert!(answer(204, None).is_ok());
+        for status in [400, 409, 413, 415, 422] {
+            assert!(matches!(answer(status, None), Err(WriteError::Reject(_))), "{status}");
+        }
+        for status in [302, 401, 403, 404, 408, 429, 500, 503] {
+            assert!(matches!(answer(status, None), Err(WriteError::Retry(_))), "{status}");
+        }
+        let Err(WriteError::Retry(retry)) = answer(429, Some(3)) else { panic!("not a retry") };
+        assert_eq!((retry.after_ms, retry.message.as_str()), (Some(3000), "429 why"));
+    }
+}

@@ -1,0 +1,75 @@
+//! What the author of a saker plugin needs: implement one trait, call one macro, build for `wasm32-wasip2`.
+//!
+//! ```
+//! use saker_sdk::prelude::*;
+//!
+//! saker_sdk::settings! {
+//!     /// Settings of the example.
+//!     pub struct Settings {
+//!         /// The proc file system.
+//!         pub proc: String = "/proc".into(),
+//!     }
+//! }
+//!
+//! struct Entropy(Settings);
+//!
+//! impl Collector for Entropy {
+//!     type Settings = Settings;
+//!
+//!     fn describe() -> Description {
+//!         Description::new("entropy", "0.1.0", "Bits in the kernel's entropy pool")
+//!             .wants(read("/proc"), "the figure is in /proc/sys/kernel/random")
+//!     }
+//!
+//!     fn open(settings: Settings) -> Result<Self, OpenError> {
+//!         Ok(Self(settings))
+//!     }
+//!
+//!     fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+//!         let path = format!("{}/sys/kernel/random/entropy_avail", self.0.proc);
+//!         let bits = text::number(&text::read(&path)?, &path)?;
+//!         Ok(vec![MetricValue::gauge("kernel.entropy.bits", bits)])
+//!     }
+//! }
+//!
+//! saker_sdk::export_collector!(Entropy);
+//! # fn main() {}
+//! ```
+//!
+//! Everything here also builds natively, so a plugin's logic is tested with plain `cargo test`: outside Wasm the export
+//! macros expand to nothing and the host's interfaces are stood in for by [`testing`].
+#![warn(missing_docs)]
+
+mod backend;
+#[doc(hidden)]
+pub mod bindings;
+mod collector;
+mod describe;
+mod errors;
+pub mod host;
+pub mod http;
+mod processor;
+pub mod settings;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+pub mod text;
+mod values;
+
+pub use backend::{Backend, Definition, Reject, Retry, WriteError, Written};
+pub use bindings::types::{
+    Description, MetricType, MetricValue, OpenError, Permission, Point, Series, SeriesId, Tag, Wanted,
+};
+pub use collector::{CollectError, Collector, Tick};
+pub use describe::{connect, env, read, usage};
+pub use errors::denied_path;
+pub use processor::{ProcessError, Processor, Verdict};
+pub use settings::{Setting, Settings};
+
+/// Everything that a plugin usually names.
+pub mod prelude {
+    pub use crate::{
+        Backend, CollectError, Collector, Definition, Description, MetricType, MetricValue, OpenError, Permission,
+        Point, ProcessError, Processor, Reject, Retry, Series, SeriesId, Settings, Tick, Verdict, WriteError, Written,
+        connect, env, host, read, text, usage,
+    };
+}

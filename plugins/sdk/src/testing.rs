@@ -1,0 +1,126 @@
+//! The host's interfaces outside Wasm, for a plugin's own tests. Everything here belongs to the test's thread.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+
+use crate::host::{Level, StateError, Usage, UsageError};
+use crate::http::{HttpError, Response, Target};
+
+#[derive(Default)]
+struct Fake {
+    logged: Vec<(Level, String)>,
+    state: Option<Vec<u8>>,
+    usage: HashMap<String, Usage>,
+    figures: HashMap<String, f64>,
+    answers: VecDeque<Result<Response, HttpError>>,
+    posted: Vec<Posted>,
+}
+
+/// A request that a plugin has posted.
+#[derive(Clone, Debug)]
+pub struct Posted {
+    /// Where to.
+    pub target: Target,
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    /// The body, as sent.
+    pub body: Vec<u8>,
+}
+
+thread_local! {
+    static FAKE: RefCell<Fake> = RefCell::default();
+}
+
+/// Makes [`host::filesystem_usage`](crate::host::filesystem_usage) answer for a path.
+pub fn set_usage(path: &str, usage: Usage) {
+    FAKE.with_borrow_mut(|fake| fake.usage.insert(path.into(), usage));
+}
+
+/// The lines that were logged so far.
+#[must_use]
+pub fn logged() -> Vec<(Level, String)> {
+    FAKE.with_borrow(|fake| fake.logged.clone())
+}
+
+/// What was saved last.
+#[must_use]
+pub fn saved_state() -> Option<Vec<u8>> {
+    FAKE.with_borrow(|fake| fake.state.clone())
+}
+
+/// Forgets what was saved, as at the very first start.
+pub fn clear_state() {
+    FAKE.with_borrow_mut(|fake| fake.state = None);
+}
+
+/// What a counter or a gauge of the plugin's own stands at.
+#[must_use]
+pub fn figure(name: &str) -> Option<f64> {
+    FAKE.with_borrow(|fake| fake.figures.get(name).copied())
+}
+
+/// Queues the answer to one [`Target::post`]. Without one, requests are answered 204.
+pub fn answer(answer: Result<Response, HttpError>) {
+    FAKE.with_borrow_mut(|fake| fake.answers.push_back(answer));
+}
+
+/// The requests that were posted since the last call.
+#[must_use]
+pub fn posted() -> Vec<Posted> {
+    FAKE.with_borrow_mut(|fake| std::mem::take(&mut fake.posted))
+}
+
+pub(crate) mod http {
+    use super::{FAKE, HttpError, Posted, Response, Target};
+
+    pub(crate) fn post(target: &Target, headers: &[(&str, &str)], body: &[u8]) -> Result<Response, HttpError> {
+        let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        FAKE.with_borrow_mut(|fake| {
+            fake.posted.push(Posted { target: target.clone(), headers, body: body.to_vec() });
+            let taken = Response { status: 204, retry_after_s: None, body: String::new() };
+            fake.answers.pop_front().unwrap_or(Ok(taken))
+        })
+    }
+}
+
+pub(crate) mod host_log {
+    use super::{FAKE, Level};
+
+    pub(crate) fn log(level: Level, message: &str) {
+        FAKE.with_borrow_mut(|fake| fake.logged.push((level, message.into())));
+    }
+}
+
+pub(crate) mod state {
+    use super::{FAKE, StateError};
+
+    pub(crate) fn load() -> Option<Vec<u8>> {
+        FAKE.with_borrow(|fake| fake.state.clone())
+    }
+
+    pub(crate) fn save(bytes: &[u8]) -> Result<(), StateError> {
+        FAKE.with_borrow_mut(|fake| fake.state = Some(bytes.to_vec()));
+        Ok(())
+    }
+}
+
+pub(crate) mod filesystem_usage {
+    use super::{FAKE, Usage, UsageError};
+
+    pub(crate) fn stat(path: &str) -> Result<Usage, UsageError> {
+        FAKE.with_borrow(|fake| fake.usage.get(path).copied())
+            .ok_or_else(|| UsageError::Unavailable(format!("{path}: no such file or directory")))
+    }
+}
+
+pub(crate) mod metrics {
+    use super::FAKE;
+
+    pub(crate) fn counter_add(name: &str, amount: f64) {
+        FAKE.with_borrow_mut(|fake| *fake.figures.entry(name.into()).or_default() += amount);
+    }
+
+    pub(crate) fn gauge_set(name: &str, value: f64) {
+        FAKE.with_borrow_mut(|fake| fake.figures.insert(name.into(), value));
+    }
+}
