@@ -1,1 +1,56 @@
-fn main(){}
+//! `saker`: a host metrics agent, extended by WebAssembly plugins.
+//!
+//! This file chooses the command and turns its end into an exit status. The boot order of the agent itself is in
+//! `commands/run.rs`.
+
+mod agent;
+mod api;
+mod cli;
+mod collecting;
+mod commands;
+mod config;
+mod destination;
+mod folder;
+mod pipeline;
+mod processors;
+mod schedule;
+mod settings_schema;
+mod state_dir;
+mod status;
+mod supervisor;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command, PluginCommand};
+use crate::config::Problems;
+
+/// The configuration is wrong (`EX_CONFIG` of sysexits.h).
+const STATUS_CONFIG: u8 = 78;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Run(args) => commands::run(&args),
+        Command::Check(args) => commands::check(&args),
+        Command::Collect(args) => commands::collect(&args),
+        Command::Plugin(PluginCommand::Inspect(args)) => commands::inspect(&args),
+        Command::Plugin(PluginCommand::List(args)) => commands::list(&args),
+        Command::Plugin(PluginCommand::Status(args)) => commands::status(&args),
+        Command::Top(args) => commands::top(&args),
+        Command::Completions { shell } => commands::completions(shell),
+        Command::Compile => return commands::compile(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Problems>() => {
+            eprintln!("saker: {error}");
+            ExitCode::from(STATUS_CONFIG)
+        }
+        Err(error) => {
+            eprintln!("saker: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

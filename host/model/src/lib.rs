@@ -1,1 +1,18 @@
-//! model
+//! The words of the agent: metric values at its edges, series and points inside.
+//!
+//! A [`MetricValue`] is what a source hands in. [`MetricValue::validate`] puts it in order or refuses it with a
+//! [`Reason`]. The [`SeriesTable`] interns what identifies it, once, as a [`Series`] with a [`SeriesId`], and from
+//! then on only [`Point`]s travel.
+//!
+//! No input or output happens here, and nothing waits.
+#![warn(missing_docs)]
+
+mod glob;
+mod series;
+mod table;
+mod value;
+
+pub use glob::Glob;
+pub use series::{MetricType, Point, Series, SeriesId, Tags};
+pub use table::{Mapped, SeriesTable, TableFull};
+pub use value::{LIMITS, MetricValue, Reason, ValueLimits};

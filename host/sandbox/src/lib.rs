@@ -1,1 +1,41 @@
-//! sandbox
+//! Runs plugins: the only crate that knows wasmtime.
+//!
+//! [`Sandbox::load`] turns the bytes of a file into a [`Plugin`]: compiled (from the cache on disk, or by a child
+//! process), its kind known, described without any permission. An [`InstanceSpec`] says what an instance may do, and
+//! [`Collector`], [`Processor`] and [`Backend`] are instances that can be called. Every call ends in time, as a value
+//! or as a [`CallError`] that says whose fault it is.
+//!
+//! Nothing here knows configuration files, schedules or the plugin folder.
+#![warn(missing_docs)]
+
+mod bindings;
+mod compile;
+mod compile_cache;
+mod convert;
+mod ctx;
+mod engine;
+mod failure;
+mod figures;
+mod grants;
+mod health;
+mod host;
+mod http;
+mod instance;
+mod limits;
+mod output;
+mod plugin;
+mod sockets;
+mod state;
+
+pub use compile::{CompileError, Compiler, compile_bytes, restrict_this_process};
+pub use compile_cache::{CacheError, Origin};
+pub use engine::{Sandbox, SandboxConfig, SandboxError, wasmtime_version};
+pub use failure::{Blame, CallError, Denied, Kill, PluginFault};
+pub use figures::{Figure, Figures, Meters};
+pub use grants::{Address, GrantError, Grants, Permission};
+pub use health::{Health, HealthConfig, HealthState};
+pub use instance::{Backend, Collector, InstanceSpec, Processor, Tick, Verdict, WriteError};
+pub use limits::{Deadlines, Limits};
+pub use output::LogTail;
+pub use plugin::{Description, Kind, LoadError, Plugin, PluginHash, Want};
+pub use state::StateCell;

@@ -12,6 +12,7 @@ pub mod collector {
         export_macro_name: "export_collector_world",
         default_bindings_module: "saker_sdk::bindings::collector",
         generate_unused_types: true,
+        additional_derives: [PartialEq],
     });
 }
 

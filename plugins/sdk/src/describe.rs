@@ -55,3 +55,9 @@ pub fn connect(address: &str) -> Permission {
 pub fn env(name: &str) -> Permission {
     Permission::Env(name.into())
 }
+
+/// Permission to write to the agent's standard output as it is.
+#[must_use]
+pub fn stdout() -> Permission {
+    Permission::Stdout
+}

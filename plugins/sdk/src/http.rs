@@ -1,5 +1,7 @@
 //! Posting to a granted address through the agent, which pools connections, speaks TLS and checks the grant.
 
+use std::num::NonZeroU16;
+
 use crate::backend::WriteError;
 use crate::bindings::types::OpenError;
 
@@ -43,7 +45,11 @@ impl Target {
     /// # Errors
     /// [`OpenError::Settings`], saying what is wrong with it.
     pub fn parse(url: &str) -> Result<Self, OpenError> {
-        let wrong = |what: &str| OpenError::Settings(format!("url: {what} in {url:?}; write http://host:port/path"));
+        // What stands in the address may be a secret: the message does not repeat it.
+        let wrong = |what: &str| OpenError::Settings(format!("url: {what}; write http://host:port/path"));
+        if !url.bytes().all(|byte| byte.is_ascii_graphic()) || url.contains('#') {
+            return Err(wrong("a character that must be percent-encoded"));
+        }
         let (tls, rest) = match url.split_once("://") {
             Some(("http", rest)) => (false, rest),
             Some(("https", rest)) => (true, rest),
@@ -54,11 +60,8 @@ impl Target {
             Some(at) => (&rest[..at], rest[at..].to_owned()),
             None => (rest, "/".to_owned()),
         };
-        if authority.is_empty() || authority.starts_with(':') {
-            return Err(wrong("no host"));
-        }
-        if authority.contains('@') {
-            return Err(wrong("a user name"));
+        if let Some(what) = unusable(authority) {
+            return Err(wrong(what));
         }
         Ok(Self { tls, authority: authority.into(), path })
     }
@@ -115,6 +118,25 @@ impl Response {
             _ => Err(WriteError::retry(message(), self.retry_after_s.map(|seconds| seconds.saturating_mul(1000)))),
         }
     }
+}
+
+/// What is wrong with `host` or `host:port`, if anything is.
+fn unusable(authority: &str) -> Option<&'static str> {
+    if authority.contains('@') {
+        return Some("a user name");
+    }
+    // The colons of an IPv6 address stand in brackets.
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    if host.is_empty() {
+        return Some("no host");
+    }
+    if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
+        return Some("an IPv6 address without brackets");
+    }
+    port.is_some_and(|port| port.parse::<NonZeroU16>().is_err()).then_some("no valid port")
 }
 
 impl From<HttpError> for WriteError {
@@ -244,6 +266,7 @@ mod tests {
         assert_eq!(target, Target { tls: false, authority: "127.0.0.1:8086".into(), path: "/write?db=x".into() });
         assert_eq!(Target::parse("https://h").unwrap().address(), "h:443");
         assert_eq!(Target::parse("http://[::1]/x").unwrap().address(), "[::1]:80");
+        assert_eq!(Target::parse("http://[::1]:81/x").unwrap().address(), "[::1]:81");
         assert_eq!(Target::parse("http://h?a=b").unwrap().path, "/?a=b");
         assert_eq!(Target::parse("http://h/w").unwrap().with_query("db", "a b&c").path, "/w?db=a%20b%26c");
     }
@@ -254,10 +277,19 @@ mod tests {
             ("127.0.0.1:8086", "neither http:// nor https://"),
             ("http:///write", "no host"),
             ("http://:80/", "no host"),
-            ("http://me@h/", "a user name"),
+            ("http://me:secret@h/", "a user name"),
+            ("http://h:/", "no valid port"),
+            ("http://h:99999/", "no valid port"),
+            ("http://h:secret", "no valid port"),
+            ("http://[::1]:x/", "no valid port"),
+            ("http://fe80::1/", "an IPv6 address without brackets"),
+            ("http://h/a b", "a character"),
+            ("http://h/#a", "a character"),
+            ("http://h\n/", "a character"),
         ] {
             let Err(OpenError::Settings(message)) = Target::parse(url) else { panic!("{url}") };
             assert!(message.contains(what) && message.contains("http://host:port/path"), "{message}");
+            assert!(!message.contains("secret"), "{message}");
         }
     }
 

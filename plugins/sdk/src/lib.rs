@@ -45,7 +45,9 @@ mod backend;
 pub mod bindings;
 mod collector;
 mod describe;
+pub mod encode;
 mod errors;
+pub mod glob;
 pub mod host;
 pub mod http;
 mod processor;
@@ -60,7 +62,7 @@ pub use bindings::types::{
     Description, MetricType, MetricValue, OpenError, Permission, Point, Series, SeriesId, Tag, Wanted,
 };
 pub use collector::{CollectError, Collector, Tick};
-pub use describe::{connect, env, read, usage};
+pub use describe::{connect, env, read, stdout, usage};
 pub use errors::denied_path;
 pub use processor::{ProcessError, Processor, Verdict};
 pub use settings::{Setting, Settings};
@@ -70,6 +72,6 @@ pub mod prelude {
     pub use crate::{
         Backend, CollectError, Collector, Definition, Description, MetricType, MetricValue, OpenError, Permission,
         Point, ProcessError, Processor, Reject, Retry, Series, SeriesId, Settings, Tick, Verdict, WriteError, Written,
-        connect, env, host, read, text, usage,
+        connect, env, host, read, stdout, text, usage,
     };
 }

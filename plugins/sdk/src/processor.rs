@@ -51,11 +51,10 @@ macro_rules! export_processor {
                     ::std::result::Result::Ok(())
                 }
 
-                fn map_series(
-                    series: ::std::vec::Vec<world::Series>,
-                ) -> ::std::result::Result<::std::vec::Vec<world::Verdict>, world::ProcessError> {
+                fn map_series(series: ::std::vec::Vec<world::Series>) -> ::std::vec::Vec<world::Verdict> {
                     Plugin::with(|processor| {
-                        series.into_iter().map(|one| $crate::Processor::map_series(processor, one)).collect()
+                        let judge = |one| $crate::Processor::map_series(processor, one).unwrap_or_else(world::Verdict::Fail);
+                        series.into_iter().map(judge).collect()
                     })
                 }
 

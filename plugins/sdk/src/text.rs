@@ -1,23 +1,66 @@
 //! Reading the small text files of `/proc` and `/sys`.
 
-use std::fs;
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, Read};
 
 use crate::collector::CollectError;
+
+/// Bytes of the first read. The kernel makes these files as they are read and tells no size beforehand; the standard
+/// library then probes with 32 bytes and doubles, ten calls for a file of 2 KB. Most files fit into one read of this
+/// size, and some under `/proc/sys` answer only the first one.
+const FIRST_READ: usize = 16 << 10;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The whole of a text file.
 ///
 /// # Errors
 /// A missing permission is [`CollectError::Denied`], anything else [`CollectError::Unavailable`], with the path.
 pub fn read(path: &str) -> Result<String, CollectError> {
-    fs::read_to_string(path).map_err(|error| CollectError::from_io(path, &error))
+    read_io(path).map_err(|error| CollectError::from_io(path, &error))
+}
+
+/// The whole of a text file; none if there is no such file here, or the kernel does not serve it.
+///
+/// # Errors
+/// A missing permission is [`CollectError::Denied`], anything else [`CollectError::Unavailable`], with the path.
+pub fn read_if_there(path: &str) -> Result<Option<String>, CollectError> {
+    match read_io(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::Unsupported) => Ok(None),
+        Err(error) => Err(CollectError::from_io(path, &error)),
+    }
+}
+
+fn read_io(path: &str) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    BUFFER.with_borrow_mut(|buffer| {
+        buffer.resize(buffer.len().max(FIRST_READ), 0);
+        let mut filled = 0;
+        loop {
+            if filled == buffer.len() {
+                buffer.resize(2 * filled, 0);
+            }
+            match file.read(&mut buffer[filled..])? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        let text = std::str::from_utf8(&buffer[..filled]);
+        text.map(str::to_owned).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    })
 }
 
 /// The number that is all of `text`, apart from white space around it. `place` is where it was read.
 ///
 /// # Errors
-/// [`CollectError::Malformed`] with the place, if it is not a number.
+/// [`CollectError::Malformed`] with the place, if it is not a finite number.
 pub fn number(text: &str, place: &str) -> Result<f64, CollectError> {
-    text.trim().parse().map_err(|_| CollectError::malformed(place, &format!("a number, found {:?}", text.trim())))
+    let number = text.trim().parse().ok().filter(|number: &f64| number.is_finite());
+    number.ok_or_else(|| CollectError::malformed(place, &format!("a number, found {:?}", text.trim())))
 }
 
 /// The lines of a file whose lines are `key value…` or `key: value…`, as (key, rest).
@@ -26,4 +69,36 @@ pub fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
         let (key, rest) = line.trim_start().split_once([' ', '\t', ':'])?;
         Some((key, rest.trim_start_matches([' ', '\t', ':']).trim_end()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_any_size_is_read_whole() {
+        let path = std::env::temp_dir().join(format!("saker-sdk-text-{}", std::process::id()));
+        let name = path.to_str().unwrap();
+        for size in [0, 1, FIRST_READ - 1, FIRST_READ, FIRST_READ + 1, 5 * FIRST_READ, 3] {
+            std::fs::write(&path, "x".repeat(size)).unwrap();
+            assert_eq!(read(name).unwrap().len(), size);
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(read_if_there(name), Ok(None));
+        assert!(matches!(read(name), Err(CollectError::Unavailable(_))));
+    }
+
+    #[test]
+    fn numbers_are_finite() {
+        assert_eq!(number(" 2.5\n", "p"), Ok(2.5));
+        for text in ["", "x", "inf", "nan"] {
+            assert!(matches!(number(text, "p"), Err(CollectError::Malformed(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn pairs_are_split_at_a_colon_or_at_white_space() {
+        let found: Vec<_> = pairs("MemTotal:  5 kB\npgfault 7\nlonely\n").collect();
+        assert_eq!(found, [("MemTotal", "5 kB"), ("pgfault", "7")]);
+    }
 }

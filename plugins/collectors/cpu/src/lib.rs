@@ -41,7 +41,7 @@ impl Collector for Cpu {
 
     fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
         let text = text::read(&self.path)?;
-        let now = Stat::parse(&text).map_err(|line| CollectError::malformed(&self.path, &line))?;
+        let now = Stat::parse(&text).map_err(|wrong| CollectError::malformed(&self.path, &wrong))?;
         let values = values(&now, self.before.as_ref(), self.per_core);
         if host::save_state(&now.save()).is_err() {
             host::log(host::Level::Debug, "too many cores to keep the reading for a successor");

@@ -58,23 +58,23 @@ impl Times {
 }
 
 impl Stat {
-    /// Parses the file; on failure, says which line makes no sense.
+    /// Parses the file; on failure, says what was expected and what stands there.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut stat = Self::default();
         let mut seen_total = false;
         for line in text.lines() {
             let Some((name, rest)) = line.split_once(' ') else { continue };
             if name == "ctxt" {
-                stat.switches = rest.trim().parse().map_err(|_| line.to_owned())?;
+                stat.switches = rest.trim().parse().map_err(|_| expected(line))?;
             } else if name == "intr" {
                 // Thousands of columns that nobody here reads.
             } else if let Some(core) = name.strip_prefix("cpu") {
-                let times = Times::parse(rest).ok_or_else(|| line.to_owned())?;
+                let times = Times::parse(rest).ok_or_else(|| expected(line))?;
                 if core.is_empty() {
                     stat.total = times;
                     seen_total = true;
                 } else {
-                    stat.cores.push((core.parse().map_err(|_| line.to_owned())?, times));
+                    stat.cores.push((core.parse().map_err(|_| expected(line))?, times));
                 }
             }
         }
@@ -101,6 +101,10 @@ impl Stat {
         });
         Some(Self { total: restore_times(total)?, cores: cores.collect::<Option<_>>()?, switches: 0 })
     }
+}
+
+fn expected(line: &str) -> String {
+    format!("whole numbers, found {line:?}")
 }
 
 fn restore_times(bytes: &[u8]) -> Option<Times> {
@@ -148,8 +152,8 @@ mod tests {
     #[test]
     fn old_kernels_with_fewer_columns_are_read_and_nonsense_is_named() {
         assert_eq!(Stat::parse("cpu  1 2 3 4\n").unwrap().total, Times([1, 2, 3, 4, 0, 0, 0, 0, 0]));
-        assert_eq!(Stat::parse("cpu  1 2 3\n").unwrap_err(), "cpu  1 2 3");
-        assert_eq!(Stat::parse("cpu  1 2 x 4\n").unwrap_err(), "cpu  1 2 x 4");
+        assert_eq!(Stat::parse("cpu  1 2 3\n").unwrap_err(), "whole numbers, found \"cpu  1 2 3\"");
+        assert_eq!(Stat::parse("cpu  1 2 x 4\n").unwrap_err(), "whole numbers, found \"cpu  1 2 x 4\"");
         assert!(Stat::parse("btime 5\n").is_err());
     }
 

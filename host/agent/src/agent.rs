@@ -1,0 +1,177 @@
+//! The whole agent: put together, changed by configuration, ended in order.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use saker_cache::Cache;
+use saker_forward::{Account, Forwarder};
+use saker_model::SeriesTable;
+use saker_sandbox::{Compiler, PluginHash, Sandbox, SandboxConfig};
+use tokio::task::JoinHandle;
+
+use crate::api::{self, Listener};
+use crate::collecting::Shared;
+use crate::config::Config;
+use crate::folder::Watch;
+use crate::pipeline::{Pipeline, now_ms};
+use crate::state_dir::StateDir;
+use crate::status::Statuses;
+use crate::supervisor::{Supervision, Supervisor};
+
+/// How often idle series are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What runs, as the API and the commands see it.
+pub(crate) struct Agent {
+    pub(crate) config: ArcSwap<Config>,
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) statuses: Arc<Statuses>,
+    pub(crate) supervision: Supervision,
+    pub(crate) endpoint: Arc<ArcSwap<Arc<str>>>,
+    pub(crate) started: Instant,
+    listener: Mutex<Option<Listener>>,
+    watching: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Agent {
+    /// Starts everything. The plugins are loaded in the background.
+    ///
+    /// # Errors
+    /// If the data folder, the sandbox or the listener cannot be had.
+    pub(crate) async fn start(config: Config) -> anyhow::Result<Arc<Self>> {
+        let sandbox = sandbox(&config)?;
+        let table = Arc::new(SeriesTable::new(config.pipeline.max_series));
+        let endpoint: Arc<str> = config.endpoint().into();
+        let seed = PluginHash::of(format!("{endpoint}/{}", now_ms()).as_bytes()).to_string();
+        let forwarder = Forwarder::new(table.clone(), u64::from_str_radix(&seed[..16], 16).unwrap_or(0));
+        let pipeline = Arc::new(Pipeline::new(table, Arc::new(Cache::new(config.cache)), Arc::new(forwarder)));
+        let endpoint = Arc::new(ArcSwap::from_pointee(endpoint));
+        let shared = Shared { sandbox: sandbox.clone(), pipeline: pipeline.clone(), endpoint: endpoint.clone() };
+        let statuses = Arc::new(Statuses::default());
+        let states = config.data_dir.join("state");
+        let states = StateDir::open(&states).with_context(|| format!("cannot open {}", states.display()))?;
+        let supervision = Supervisor::start(config.clone(), sandbox, shared, statuses.clone(), states);
+        let agent = Arc::new(Self {
+            config: ArcSwap::from_pointee(config.clone()),
+            pipeline,
+            statuses,
+            supervision,
+            endpoint,
+            started: Instant::now(),
+            listener: Mutex::default(),
+            watching: Mutex::default(),
+        });
+        agent.listen(&config).await?;
+        agent.watch(&config);
+        tokio::spawn(sweep(Arc::downgrade(&agent)));
+        Ok(agent)
+    }
+
+    /// Takes another configuration, and changes what differs.
+    ///
+    /// # Errors
+    /// If it cannot listen at a new address; everything else is changed all the same.
+    pub(crate) async fn apply(self: &Arc<Self>, config: Config) -> anyhow::Result<()> {
+        let before = self.config.swap(Arc::new(config.clone()));
+        for (key, differs) in [
+            ("data_dir", before.data_dir != config.data_dir),
+            ("tls", before.tls != config.tls),
+            ("pipeline.max_series", before.pipeline.max_series != config.pipeline.max_series),
+            ("log.format", before.log.format != config.log.format),
+        ] {
+            if differs {
+                tracing::warn!("{key} takes hold at the next start");
+            }
+        }
+        self.endpoint.store(Arc::new(config.endpoint().into()));
+        self.pipeline.cache.set_limits(config.cache);
+        if before.plugins.dir != config.plugins.dir || before.plugins.poll != config.plugins.poll {
+            self.watch(&config);
+        }
+        self.supervision.config_changed(config.clone()).await;
+        if before.listen != config.listen {
+            self.listen(&config).await?;
+        }
+        Ok(())
+    }
+
+    /// The address that the API listens on.
+    pub(crate) fn address(&self) -> Option<std::net::SocketAddr> {
+        self.listener.lock().as_ref().map(Listener::address)
+    }
+
+    /// Ends everything in order: no new values, then what is queued is sent, within the time that is set.
+    pub(crate) async fn stop(&self) -> Account {
+        let limit = self.config.load().shutdown_timeout;
+        let end = Instant::now() + limit;
+        if let Some(watching) = self.watching.lock().take() {
+            watching.abort();
+        }
+        let listener = self.listener.lock().take();
+        if let Some(listener) = listener {
+            listener.stop(limit).await;
+        }
+        if tokio::time::timeout_at(end.into(), self.supervision.stop()).await.is_err() {
+            tracing::warn!("collectors did not end within {limit:?}");
+        }
+        self.pipeline.forwarder.drain(end.saturating_duration_since(Instant::now())).await
+    }
+
+    async fn listen(self: &Arc<Self>, config: &Config) -> anyhow::Result<()> {
+        let new = match config.listen.http.0 {
+            Some(address) => {
+                let old = self.listener.lock().take_if(|listener| listener.configured() == address);
+                if let Some(old) = old {
+                    old.stop(Duration::from_secs(1)).await;
+                }
+                Some(api::listen(self.clone(), address, &config.listen).await?)
+            }
+            None => None,
+        };
+        let old = std::mem::replace(&mut *self.listener.lock(), new);
+        if let Some(old) = old {
+            old.stop(Duration::from_secs(1)).await;
+        }
+        Ok(())
+    }
+
+    fn watch(&self, config: &Config) {
+        let (supervision, dir, poll) = (self.supervision.clone(), config.plugins.dir.clone(), config.plugins.poll);
+        let task = tokio::spawn(async move {
+            let watch = Watch::new(&dir);
+            // What happened before the watch began is found by a look.
+            supervision.folder_changed().await;
+            loop {
+                watch.change(poll).await;
+                supervision.folder_changed().await;
+            }
+        });
+        if let Some(before) = self.watching.lock().replace(task) {
+            before.abort();
+        }
+    }
+}
+
+/// A sandbox as the configuration wants it, which compiles in a child process.
+pub(crate) fn sandbox(config: &Config) -> anyhow::Result<Sandbox> {
+    let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));
+    let sandbox = SandboxConfig {
+        cache_dir: Some(config.data_dir.join("compiled")),
+        compiler: Compiler::Child { program, arguments: vec!["compile".into()] },
+        ca_file: config.tls.ca_file.clone(),
+    };
+    Ok(Sandbox::new(sandbox)?)
+}
+
+async fn sweep(agent: std::sync::Weak<Agent>) {
+    let mut interval = tokio::time::interval(SWEEP_INTERVAL);
+    loop {
+        interval.tick().await;
+        let Some(agent) = agent.upgrade() else { return };
+        agent.pipeline.sweep(agent.config.load().pipeline.series_idle);
+    }
+}

@@ -1,0 +1,125 @@
+//! What the cache holds: series, and their recent points.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use saker_model::{Glob, Series, SeriesId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Failure;
+use crate::agent::Agent;
+
+/// Series in one answer, unless fewer are asked for.
+const LIMIT_DEFAULT: usize = 1000;
+
+/// Which series are wanted: patterns with `*`. Tags are `key=pattern`, separated by commas.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Selection {
+    metric: Option<String>,
+    endpoint: Option<String>,
+    tags: Option<String>,
+    /// The most series in the answer.
+    limit: Option<usize>,
+    /// Milliseconds since 1970-01-01 UTC, included.
+    start: Option<i64>,
+    /// Milliseconds since 1970-01-01 UTC, included.
+    end: Option<i64>,
+    /// The most points of each series; the newest are kept.
+    points: Option<usize>,
+}
+
+#[derive(Serialize)]
+pub(super) struct SeriesView {
+    id: u32,
+    endpoint: String,
+    metric: String,
+    tags: serde_json::Map<String, Value>,
+    #[serde(rename = "type")]
+    metric_type: &'static str,
+    step_s: u32,
+    /// Milliseconds and value, oldest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    points: Option<Vec<(i64, f64)>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct SeriesList {
+    /// How many series fit, even if fewer are shown.
+    total: usize,
+    series: Vec<SeriesView>,
+}
+
+pub(super) async fn series(
+    State(agent): State<Arc<Agent>>,
+    Query(selection): Query<Selection>,
+) -> Result<Json<SeriesList>, Failure> {
+    select(&agent, &selection, |_| Some(None)).map(Json)
+}
+
+pub(super) async fn recent(
+    State(agent): State<Arc<Agent>>,
+    Query(selection): Query<Selection>,
+) -> Result<Json<SeriesList>, Failure> {
+    let (start, end) = (selection.start.unwrap_or(i64::MIN), selection.end.unwrap_or(i64::MAX));
+    let most = selection.points.unwrap_or(usize::MAX);
+    select(&agent, &selection, |id| {
+        let points = agent.pipeline.cache.range(id, start, end, most);
+        (!points.is_empty()).then_some(Some(points))
+    })
+    .map(Json)
+}
+
+/// The series that fit and for which `points` answers something.
+fn select(
+    agent: &Agent,
+    selection: &Selection,
+    points: impl Fn(SeriesId) -> Option<Option<Vec<(i64, f64)>>>,
+) -> Result<SeriesList, Failure> {
+    let metric = selection.metric.as_deref().map(Glob::new);
+    let endpoint = selection.endpoint.as_deref().map(Glob::new);
+    let tags = parse_tags(selection.tags.as_deref().unwrap_or_default())?;
+    let fits = |series: &Series| {
+        metric.as_ref().is_none_or(|glob| glob.matches(&series.metric))
+            && endpoint.as_ref().is_none_or(|glob| glob.matches(&series.endpoint))
+            && tags.iter().all(|(key, glob)| series.tag(key).is_some_and(|value| glob.matches(value)))
+    };
+    let mut fitting: Vec<_> = agent.pipeline.table.all();
+    fitting.retain(|(_, series)| fits(series));
+    fitting.sort_by(|(_, a), (_, b)| (&a.metric, &a.endpoint, &a.tags).cmp(&(&b.metric, &b.endpoint, &b.tags)));
+    let mut list = SeriesList { total: 0, series: Vec::new() };
+    for (id, series) in fitting {
+        if let Some(points) = points(id) {
+            list.total += 1;
+            if list.series.len() < selection.limit.unwrap_or(LIMIT_DEFAULT) {
+                list.series.push(view(id, &series, points));
+            }
+        }
+    }
+    Ok(list)
+}
+
+fn parse_tags(text: &str) -> Result<Vec<(String, Glob)>, Failure> {
+    text.split(',')
+        .filter(|tag| !tag.is_empty())
+        .map(|tag| match tag.split_once('=') {
+            Some((key, pattern)) => Ok((key.to_owned(), Glob::new(pattern))),
+            None => Err(Failure::new(StatusCode::BAD_REQUEST, format!("tags must be key=pattern, found {tag:?}"))),
+        })
+        .collect()
+}
+
+fn view(id: SeriesId, series: &Series, points: Option<Vec<(i64, f64)>>) -> SeriesView {
+    SeriesView {
+        id: id.0,
+        endpoint: series.endpoint.to_string(),
+        metric: series.metric.to_string(),
+        tags: series.tags.iter().map(|(key, value)| (key.to_string(), Value::from(&**value))).collect(),
+        metric_type: series.metric_type.as_str(),
+        step_s: series.step_s,
+        points,
+    }
+}

@@ -1,0 +1,118 @@
+//! What runs and where values go, as JSON.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use saker_forward::NodeStats;
+use saker_model::{MetricType, Series};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Failure;
+use crate::agent::Agent;
+use crate::status::{FileView, InstanceView};
+
+#[derive(Serialize)]
+pub(super) struct Plugins {
+    instances: Vec<InstanceView>,
+    files: Vec<FileView>,
+}
+
+pub(super) async fn plugins(State(agent): State<Arc<Agent>>) -> Json<Plugins> {
+    let instances = agent.statuses.instances().iter().map(|status| status.view()).collect();
+    Json(Plugins { instances, files: agent.statuses.files() })
+}
+
+pub(super) async fn plugin(
+    State(agent): State<Arc<Agent>>,
+    Path(name): Path<String>,
+) -> Result<Json<InstanceView>, Failure> {
+    let instances = agent.statuses.instances();
+    match instances.iter().find(|status| status.name == name) {
+        Some(status) => Ok(Json(status.view())),
+        None => Err(Failure::new(StatusCode::NOT_FOUND, format!("there is no instance {name:?}"))),
+    }
+}
+
+/// A series to ask about: where does it go?
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    endpoint: Option<String>,
+    metric: Option<String>,
+    /// `k=v,k=v`
+    tags: Option<String>,
+}
+
+pub(super) async fn routes(State(agent): State<Arc<Agent>>, Query(asked): Query<Asked>) -> Json<Value> {
+    let topology = agent.pipeline.forwarder.topology();
+    let config = agent.config.load();
+    let routes: Vec<_> = topology
+        .routes()
+        .iter()
+        .map(|route| {
+            let globs = |globs: &[saker_model::Glob]| globs.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let tags: serde_json::Map<_, _> =
+                route.matcher.tags.iter().map(|(key, patterns)| (key.clone(), json!(globs(patterns)))).collect();
+            json!({
+                "metric": globs(&route.matcher.metric),
+                "endpoint": globs(&route.matcher.endpoint),
+                "tags": tags,
+                "nodes": route.nodes,
+                "hash": format!("{:?}", route.hash).to_lowercase(),
+                "replicas": route.replicas,
+                "continue": route.go_on,
+            })
+        })
+        .collect();
+    let nodes: Vec<_> = topology
+        .nodes()
+        .iter()
+        .map(|node| {
+            let backend = config.node.get(node.name()).map(|node| node.backend.clone());
+            node_view(node.name(), backend.as_deref(), &node.stats())
+        })
+        .collect();
+    let mut answer = json!({"routes": routes, "nodes": nodes, "unrouted_points": agent.pipeline.forwarder.unrouted()});
+    if let Some(metric) = &asked.metric {
+        let series = series_of(&agent, &asked, metric);
+        answer["targets"] = json!({"series": series.key(), "nodes": topology.targets(&series)});
+    }
+    Json(answer)
+}
+
+fn node_view(name: &str, backend: Option<&str>, stats: &NodeStats) -> Value {
+    let dropped: serde_json::Map<_, _> =
+        stats.dropped.iter().map(|(reason, count)| (reason.as_str().to_owned(), json!(count))).collect();
+    json!({
+        "name": name,
+        "backend": backend,
+        "enqueued": stats.enqueued,
+        "delivered": stats.delivered,
+        "queued": stats.queued,
+        "dropped": dropped,
+        "batches": stats.batches,
+        "failures": stats.failures,
+        "sessions": stats.sessions,
+        "error": stats.error,
+    })
+}
+
+fn series_of(agent: &Agent, asked: &Asked, metric: &str) -> Series {
+    let mut tags: Vec<(Box<str>, Box<str>)> = asked
+        .tags
+        .iter()
+        .flat_map(|tags| tags.split(','))
+        .filter_map(|tag| tag.split_once('=').map(|(key, value)| (key.into(), value.into())))
+        .collect();
+    tags.sort_unstable();
+    Series {
+        endpoint: asked.endpoint.as_deref().map_or_else(|| (**agent.endpoint.load_full()).into(), Into::into),
+        metric: metric.into(),
+        tags: tags.into(),
+        metric_type: MetricType::Gauge,
+        step_s: 1,
+    }
+}

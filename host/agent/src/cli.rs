@@ -1,0 +1,167 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::config::parse_duration;
+
+fn version() -> &'static str {
+    static VERSION: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+        format!("{} (wasmtime {})", env!("CARGO_PKG_VERSION"), saker_sandbox::wasmtime_version())
+    });
+    VERSION.as_str()
+}
+
+/// A host metrics agent, extended by WebAssembly plugins.
+#[derive(Debug, Parser)]
+#[command(name = "saker", version = version(), arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the agent.
+    Run(ConfigArgs),
+    /// Find every mistake in a configuration, the plugins' settings included.
+    Check(ConfigArgs),
+    /// Run one collector and print its metric values.
+    Collect(CollectArgs),
+    /// Look at plugins.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Watch a running agent.
+    Top(TopArgs),
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Compile a component from standard input to standard output, within limits. The agent calls this itself.
+    #[command(hide = true)]
+    Compile,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// Tell what a plugin file is, imports and wants, without granting it anything.
+    Inspect(InspectArgs),
+    /// List the plugins of a running agent.
+    List(ClientArgs),
+    /// Tell everything about one instance of a running agent.
+    Status(StatusArgs),
+}
+
+/// Where configuration comes from.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// The configuration file. Without one, the agent runs on its defaults.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Set a key, such as `listen.http=127.0.0.1:2000`. Wins over the environment, which wins over the file.
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse_assignment)]
+    pub(crate) set: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CollectArgs {
+    /// The plugin file.
+    pub(crate) file: PathBuf,
+    /// Grant something: `read=/proc`, `usage=/`, `connect=127.0.0.1:80`, `env=HOME`, `stdout`.
+    #[arg(short, long, value_name = "GRANT")]
+    pub(crate) grant: Vec<String>,
+    /// The plugin's settings, as a JSON object.
+    #[arg(short, long, value_name = "JSON", default_value = "{}")]
+    pub(crate) settings: String,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub(crate) format: Format,
+    /// How often to collect; what needs a difference shows from the second time on. Only the last is printed.
+    #[arg(short = 'n', long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) ticks: u32,
+    /// The time between ticks.
+    #[arg(short, long, default_value = "1s", value_parser = parse_interval)]
+    pub(crate) interval: Duration,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// One JSON object per line.
+    Json,
+    /// Open-Falcon's JSON array, as `POST /v1/push` takes it.
+    Falcon,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The plugin file.
+    pub(crate) file: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How to reach a running agent.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ClientArgs {
+    /// The agent's address.
+    #[arg(short, long, default_value = "127.0.0.1:1988", value_name = "HOST:PORT", env = "SAKER_LISTEN_HTTP")]
+    pub(crate) address: String,
+    /// A file that holds the agent's token.
+    #[arg(long, value_name = "FILE", env = "SAKER_LISTEN_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// The instance's name.
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    /// The time between two looks.
+    #[arg(short, long, default_value = "2s", value_parser = parse_interval)]
+    pub(crate) interval: Duration,
+    /// Look so often, then end. 0 is for ever.
+    #[arg(short = 'n', long, default_value_t = 0)]
+    pub(crate) times: u32,
+}
+
+fn parse_assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE, such as listen.http=127.0.0.1:2000".into()),
+    }
+}
+
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    parse_duration(text)
+        .filter(|interval| *interval >= Duration::from_millis(10))
+        .ok_or_else(|| "expected a duration such as \"500ms\" or \"10s\"".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,244 @@
+//! The task that owns one collector's instance: calls it on schedule, swaps it between two ticks, brings it back.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use saker_sandbox::{Blame, CallError, Collector, Health, HealthConfig, InstanceSpec, Plugin, Sandbox, Tick};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::pipeline::{Pipeline, SourceName, now_ms};
+use crate::schedule::Schedule;
+use crate::status::Status;
+
+/// A version that is new must get through so many calls before the one before it is let go.
+const TRIAL_CALLS: u32 = 3;
+/// Orders that can wait for a task.
+const ORDERS_MAX: usize = 4;
+/// A clock that jumps is noticed within this time.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// What runs, or is to run.
+#[derive(Clone)]
+pub(crate) struct Version {
+    pub(crate) file: String,
+    pub(crate) plugin: Plugin,
+    pub(crate) spec: InstanceSpec,
+    pub(crate) schedule: Schedule,
+}
+
+/// What all collectors share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) endpoint: Arc<ArcSwap<Arc<str>>>,
+}
+
+enum Order {
+    /// Run this from the next tick on.
+    Swap(Box<Version>),
+}
+
+/// A collector that runs. Dropping the handle ends it in order.
+pub(crate) struct Handle {
+    orders: mpsc::Sender<Order>,
+    task: JoinHandle<()>,
+}
+
+impl Handle {
+    pub(crate) fn start(shared: Shared, version: Version, status: Arc<Status>) -> Self {
+        let (orders, inbox) = mpsc::channel(ORDERS_MAX);
+        let source: SourceName = format!("collector:{}", status.name).into();
+        status.runs(&version.file, &version.plugin, &version.spec, Some(version.schedule.interval_ms()));
+        let collecting = Collecting {
+            shared,
+            status,
+            source,
+            health: Health::new(HealthConfig::default()),
+            instance: None,
+            trial: None,
+            version,
+        };
+        Self { orders, task: tokio::spawn(collecting.run(inbox)) }
+    }
+
+    /// Puts another version in place between two ticks. If that many are waiting that there is no room, the task is in a
+    /// call that takes long; the order then waits elsewhere.
+    pub(crate) fn swap_later(&self, version: Version) {
+        if let Err(mpsc::error::TrySendError::Full(order)) = self.orders.try_send(Order::Swap(Box::new(version))) {
+            let orders = self.orders.clone();
+            // A task that has ended has said why; there is nobody to tell.
+            tokio::spawn(async move { drop(orders.send(order).await) });
+        }
+    }
+
+    /// Ends it in order.
+    pub(crate) async fn stop(self) {
+        drop(self.orders);
+        if let Err(error) = self.task.await {
+            tracing::error!("a collector's task failed: {error}");
+        }
+    }
+}
+
+/// Tries a version before it takes another's place: opens it, calls it once, throws it away. It starts from a copy of
+/// the saved state and leaves none.
+pub(crate) async fn canary(shared: &Shared, version: &Version) -> Result<(), CallError> {
+    let spec = InstanceSpec { state: version.spec.state.fork(), ..version.spec.clone() };
+    let mut trial = Collector::open(&shared.sandbox, &version.plugin, &spec).await?;
+    let endpoint = shared.endpoint.load_full();
+    trial.collect(&endpoint, tick(&version.schedule, now_ms())).await?;
+    trial.close().await
+}
+
+fn tick(schedule: &Schedule, timestamp_ms: i64) -> Tick {
+    let interval_ms = u32::try_from(schedule.interval_ms()).unwrap_or(u32::MAX);
+    Tick { timestamp_ms, interval_ms, step_s: schedule.step_s() }
+}
+
+struct Collecting {
+    shared: Shared,
+    status: Arc<Status>,
+    source: SourceName,
+    version: Version,
+    health: Health,
+    instance: Option<Collector>,
+    /// The version before, and how many calls the new one has still to get through.
+    trial: Option<(Version, u32)>,
+}
+
+impl Collecting {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Order>) {
+        // The first tick is now: nobody should wait ten seconds for the first values.
+        let mut next_ms = now_ms();
+        loop {
+            tokio::select! {
+                biased;
+                order = inbox.recv() => match order {
+                    Some(Order::Swap(version)) => {
+                        self.swap(*version).await;
+                        next_ms = next_ms.min(self.version.schedule.next_after(now_ms()));
+                    }
+                    None => break,
+                },
+                () = sleep_until(next_ms) => {
+                    let now = now_ms();
+                    if now >= next_ms {
+                        self.tick(next_ms).await;
+                        next_ms = self.after(next_ms);
+                    } else {
+                        // The clock was set back: wait for the next tick by its new time.
+                        next_ms = next_ms.min(self.version.schedule.next_after(now));
+                    }
+                }
+            }
+        }
+        self.close().await;
+    }
+
+    /// The next tick that is still to come; those that passed meanwhile are counted.
+    fn after(&self, last_ms: i64) -> i64 {
+        let schedule = &self.version.schedule;
+        let next_ms = schedule.next_after(now_ms().max(last_ms));
+        let missed = schedule.between(last_ms, next_ms);
+        if missed > 0 {
+            self.status.count(|counts| {
+                counts.ticks += missed;
+                counts.overrun += missed;
+            });
+        }
+        next_ms
+    }
+
+    async fn tick(&mut self, timestamp_ms: i64) {
+        self.status.count(|counts| counts.ticks += 1);
+        if !self.health.may_call(Instant::now()) {
+            self.status.count(|counts| counts.skipped += 1);
+            return;
+        }
+        match self.collect(timestamp_ms).await {
+            Ok(values) => self.took(values).await,
+            Err(error) => self.failed(&error).await,
+        }
+        self.status.set_health(self.health.state());
+    }
+
+    async fn collect(&mut self, timestamp_ms: i64) -> Result<Vec<saker_model::MetricValue>, CallError> {
+        let instance = match self.instance.take().filter(Collector::is_alive) {
+            Some(instance) => self.instance.insert(instance),
+            None => {
+                let version = &self.version;
+                let opened = Collector::open(&self.shared.sandbox, &version.plugin, &version.spec).await?;
+                self.instance.insert(opened)
+            }
+        };
+        let endpoint = self.shared.endpoint.load_full();
+        instance.collect(&endpoint, tick(&self.version.schedule, timestamp_ms)).await
+    }
+
+    async fn took(&mut self, values: Vec<saker_model::MetricValue>) {
+        self.health.succeeded();
+        self.status.succeeded(values.len());
+        self.trial = match self.trial.take() {
+            Some((before, left)) if left > 1 => Some((before, left - 1)),
+            _ => None,
+        };
+        let receipt = self.shared.pipeline.accept(&self.source, values).await;
+        if let Some((place, reason)) = receipt.refused.first() {
+            let refused = receipt.refused.len();
+            tracing::debug!(plugin = self.status.name, refused, place, "values refused: {reason}");
+        }
+    }
+
+    async fn failed(&mut self, error: &CallError) {
+        self.status.failed(error);
+        if error.blame() == Blame::Plugin
+            && let Some((before, _)) = self.trial.take()
+        {
+            self.roll_back(before, error).await;
+            return;
+        }
+        self.health.failed(error, Instant::now());
+    }
+
+    async fn roll_back(&mut self, before: Version, error: &CallError) {
+        self.close().await;
+        let message = format!("the new version failed its first calls and was taken back: {error}");
+        self.version = before;
+        self.health = Health::new(HealthConfig::default());
+        let Version { file, plugin, spec, schedule } = &self.version;
+        self.status.runs(file, plugin, spec, Some(schedule.interval_ms()));
+        self.status.count(|counts| counts.rollbacks += 1);
+        self.status.refused(&message, error.kind(), error.blame());
+    }
+
+    /// The new version opens at its first tick, with the state that the old one has saved by then.
+    async fn swap(&mut self, version: Version) {
+        self.close().await;
+        let before = std::mem::replace(&mut self.version, version);
+        let other_code = before.plugin.hash() != self.version.plugin.hash();
+        self.trial = other_code.then_some((before, TRIAL_CALLS));
+        self.health = Health::new(HealthConfig::default());
+        let Version { file, plugin, spec, schedule } = &self.version;
+        self.status.runs(file, plugin, spec, Some(schedule.interval_ms()));
+        self.status.count(|counts| counts.swaps += 1);
+        tracing::info!(plugin = self.status.name, version = plugin.description().version, hash = plugin.hash().short(), "swapped in");
+    }
+
+    async fn close(&mut self) {
+        if let Some(instance) = self.instance.take()
+            && instance.is_alive()
+            && let Err(error) = instance.close().await
+        {
+            tracing::warn!(plugin = self.status.name, "failed to close: {error}");
+        }
+    }
+}
+
+/// Waits for a time of the wall clock, looking at the clock from time to time.
+async fn sleep_until(time_ms: i64) {
+    let left = u64::try_from(time_ms - now_ms()).unwrap_or(0);
+    tokio::time::sleep(Duration::from_millis(left).min(SLEEP_MAX)).await;
+}

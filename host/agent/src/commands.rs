@@ -1,0 +1,62 @@
+//! What each command does.
+
+mod check;
+mod client;
+mod collect;
+mod inspect;
+mod list;
+mod run;
+mod table;
+mod top;
+
+use std::io::{Read, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::CommandFactory;
+use clap_complete::Shell;
+use tokio::runtime::Runtime;
+
+use crate::cli::Cli;
+
+pub(crate) use check::check;
+pub(crate) use collect::collect;
+pub(crate) use inspect::inspect;
+pub(crate) use list::{list, status};
+pub(crate) use run::run;
+pub(crate) use top::top;
+
+/// Threads of the agent's own work. Plugins have theirs; what is left is forwarding and the API.
+const WORKERS: usize = 2;
+
+fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .context("cannot start the agent's threads")
+}
+
+pub(crate) fn completions(shell: Shell) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "saker", &mut script);
+    std::io::stdout().write_all(&script)?;
+    Ok(())
+}
+
+/// The child process that compiles: bytes in, machine code out, and nothing of the agent around it.
+pub(crate) fn compile() -> ExitCode {
+    let mut bytes = Vec::new();
+    let compiled = saker_sandbox::restrict_this_process()
+        .and_then(|()| std::io::stdin().lock().read_to_end(&mut bytes))
+        .map_err(|error| (1, error.to_string()))
+        .and_then(|_| saker_sandbox::compile_bytes(&bytes))
+        .and_then(|code| std::io::stdout().lock().write_all(&code).map_err(|error| (1, error.to_string())));
+    match compiled {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((status, reason)) => {
+            eprintln!("{reason}");
+            ExitCode::from(u8::try_from(status).unwrap_or(1))
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! `saker collect`: one collector, outside the agent.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use saker_model::{MetricValue, Reason};
+use saker_sandbox::{Collector, Compiler, Grants, InstanceSpec, Plugin, Sandbox, SandboxConfig, Tick};
+use serde_json::{Value, json};
+
+use super::table;
+use crate::cli::{CollectArgs, Format};
+use crate::config::Config;
+use crate::pipeline::now_ms;
+
+pub(crate) fn collect(args: &CollectArgs) -> anyhow::Result<()> {
+    let grants = parse_grants(&args.grant)?;
+    let values = super::runtime()?.block_on(async {
+        let (sandbox, plugin) = load(&args.file).await?;
+        let spec = InstanceSpec {
+            name: plugin.description().name.clone(),
+            section: format!("plugin.{}", plugin.description().name),
+            settings: args.settings.clone(),
+            grants,
+            ..InstanceSpec::default()
+        };
+        run(&sandbox, &plugin, &spec, args.ticks, args.interval).await
+    })?;
+    match args.format {
+        Format::Table => print!("{}", as_table(&values)),
+        Format::Json => values.iter().for_each(|value| println!("{}", as_json(value))),
+        Format::Falcon => println!("{}", Value::Array(values.iter().map(as_falcon).collect())),
+    }
+    Ok(())
+}
+
+/// A plugin from a file, in a sandbox of its own that keeps nothing on disk.
+pub(super) async fn load(file: &Path) -> anyhow::Result<(Sandbox, Plugin)> {
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let program = std::env::current_exe().context("cannot find this program")?;
+    let sandbox = Sandbox::new(SandboxConfig {
+        cache_dir: None,
+        compiler: Compiler::Child { program, arguments: vec!["compile".into()] },
+        ca_file: None,
+    })?;
+    let plugin = sandbox.load(&bytes).await.with_context(|| format!("cannot use {}", file.display()))?;
+    Ok((sandbox, plugin))
+}
+
+async fn run(
+    sandbox: &Sandbox,
+    plugin: &Plugin,
+    spec: &InstanceSpec,
+    ticks: u32,
+    interval: Duration,
+) -> anyhow::Result<Vec<MetricValue>> {
+    let endpoint: Arc<str> = Config::default().endpoint().into();
+    let mut collector = Collector::open(sandbox, plugin, spec).await.map_err(|error| explain(&error, spec))?;
+    let mut values = Vec::new();
+    for number in 0..ticks {
+        if number > 0 {
+            tokio::time::sleep(interval).await;
+        }
+        let interval_ms = u32::try_from(interval.as_millis()).unwrap_or(u32::MAX);
+        let step_s = interval_ms.div_ceil(1000);
+        let tick = Tick { timestamp_ms: now_ms(), interval_ms, step_s };
+        values = collector.collect(&endpoint, tick).await.map_err(|error| explain(&error, spec))?;
+    }
+    collector.close().await?;
+    report_refused(&mut values);
+    Ok(values)
+}
+
+/// An error of a call, with what the plugin has logged before.
+fn explain(error: &saker_sandbox::CallError, spec: &InstanceSpec) -> anyhow::Error {
+    let hint = match error {
+        saker_sandbox::CallError::Denied(denied) => {
+            let line = denied.permission.grant_line().replace("grant.", "").replace(" = [\"", "=").replace("\"]", "");
+            format!(" (here: --grant {})", line.replace(" = true", ""))
+        }
+        _ => String::new(),
+    };
+    let log: String = spec.log_tail.lines().iter().map(|line| format!("\n  it logged: {line}")).collect();
+    anyhow::anyhow!("{}: {error}{hint}{log}", spec.name)
+}
+
+/// Leaves out what the agent would refuse, and says why on standard error.
+fn report_refused(values: &mut Vec<MetricValue>) {
+    let mut refused: BTreeMap<&str, (usize, String, Reason)> = BTreeMap::new();
+    values.retain_mut(|value| match value.validate(now_ms()) {
+        Ok(()) => true,
+        Err(reason) => {
+            let first = (0, value.metric.clone(), reason);
+            refused.entry(reason.as_str()).or_insert(first).0 += 1;
+            false
+        }
+    });
+    for (count, metric, reason) in refused.into_values() {
+        eprintln!("{count} values would be refused, such as {metric:?}: {reason}");
+    }
+}
+
+fn parse_grants(words: &[String]) -> anyhow::Result<Grants> {
+    let mut grants = Grants::default();
+    for word in words {
+        match word.split_once('=') {
+            Some(("read", path)) => grants.read.push(path.into()),
+            Some(("usage", path)) => grants.usage.push(path.into()),
+            Some(("connect", address)) => grants.connect.push(address.parse()?),
+            Some(("env", name)) => grants.env.push(name.into()),
+            None if word == "stdout" => grants.stdout = true,
+            _ => bail!("--grant {word}: expected read=DIR, usage=DIR, connect=HOST:PORT, env=NAME or stdout"),
+        }
+    }
+    Ok(grants)
+}
+
+fn tags_of(value: &MetricValue) -> String {
+    value.tags.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+}
+
+fn as_table(values: &[MetricValue]) -> String {
+    let mut rows = vec![["metric", "tags", "type", "value"].map(String::from).to_vec()];
+    rows.extend(values.iter().map(|value| {
+        vec![value.metric.clone(), tags_of(value), value.metric_type.as_str().into(), value.value.to_string()]
+    }));
+    table::render(&rows)
+}
+
+fn as_json(value: &MetricValue) -> Value {
+    let tags: serde_json::Map<_, _> = value.tags.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    json!({
+        "endpoint": &*value.endpoint,
+        "metric": value.metric,
+        "tags": tags,
+        "type": value.metric_type.as_str(),
+        "step_s": value.step_s,
+        "timestamp_ms": value.timestamp_ms,
+        "value": value.value,
+    })
+}
+
+fn as_falcon(value: &MetricValue) -> Value {
+    json!({
+        "endpoint": &*value.endpoint,
+        "metric": value.metric,
+        "value": value.value,
+        "step": value.step_s,
+        "counterType": value.metric_type.as_str(),
+        "tags": tags_of(value),
+        "timestamp": value.timestamp_ms / 1000,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grants_are_written_as_words() {
+        let words = ["read=/proc", "usage=/", "connect=127.0.0.1:80", "env=HOME", "stdout"].map(String::from);
+        let grants = parse_grants(&words).unwrap();
+        assert_eq!(grants.to_words(), ["read /proc", "usage /", "connect 127.0.0.1:80", "env HOME", "stdout"]);
+        assert!(parse_grants(&["/proc".into()]).unwrap_err().to_string().contains("expected read=DIR"));
+    }
+}

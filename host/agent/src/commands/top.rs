@@ -1,0 +1,120 @@
+//! `saker top`: a live view of a running agent.
+
+use std::collections::HashMap;
+use std::io::{IsTerminal, Write};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::{client, table};
+use crate::cli::TopArgs;
+
+/// Clears the screen and goes to its first place.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+pub(crate) fn top(args: &TopArgs) -> anyhow::Result<()> {
+    super::runtime()?.block_on(async {
+        let mut before: Option<Look> = None;
+        let mut times = 0;
+        loop {
+            let look = Look {
+                at: Instant::now(),
+                about: client::get(&args.client, "/").await?,
+                plugins: client::get(&args.client, "/api/v1/plugins").await?,
+                routes: client::get(&args.client, "/api/v1/routes").await?,
+            };
+            let mut screen = String::new();
+            if std::io::stdout().is_terminal() {
+                screen.push_str(CLEAR);
+            }
+            screen.push_str(&look.render(before.as_ref()));
+            std::io::stdout().write_all(screen.as_bytes())?;
+            std::io::stdout().flush()?;
+            before = Some(look);
+            times += 1;
+            if times == args.times {
+                return Ok(());
+            }
+            tokio::select! {
+                () = tokio::time::sleep(args.interval) => {}
+                _ = tokio::signal::ctrl_c() => return Ok(()),
+            }
+        }
+    })
+}
+
+/// What the agent said at one time.
+struct Look {
+    at: Instant,
+    about: Value,
+    plugins: Value,
+    routes: Value,
+}
+
+impl Look {
+    fn render(&self, before: Option<&Self>) -> String {
+        let about = &self.about;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let mut screen = format!(
+            "saker {} on {}, up {} s\n\n",
+            text(&about["version"]),
+            text(&about["endpoint"]),
+            about["uptime_s"]
+        );
+        let seconds = before.map(|before| self.at.duration_since(before.at).as_secs_f64());
+        let headings = ["plugin", "kind", "state", "calls/s", "values/s", "cpu %", "memory", "failed", "last fault"];
+        let mut rows = vec![headings.map(String::from).to_vec()];
+        let earlier = before.map(|before| by_name(&before.plugins["instances"])).unwrap_or_default();
+        for now in list(&self.plugins["instances"]) {
+            let rate = |pointer: &str| rate(now, earlier.get(&text(&now["name"])).copied(), pointer, seconds);
+            rows.push(vec![
+                text(&now["name"]),
+                text(&now["kind"]),
+                text(&now["state"]),
+                rate("/calls").map_or("-".into(), |rate| format!("{rate:.2}")),
+                rate("/counts/values").map_or("-".into(), |rate| format!("{rate:.1}")),
+                rate("/cpu_seconds").map_or("-".into(), |rate| format!("{:.2}", rate * 100.0)),
+                format!("{:.1} MiB", now["memory_bytes"].as_f64().unwrap_or(0.0) / f64::from(1 << 20)),
+                now["counts"]["failed"].to_string(),
+                text(&now["last_fault"]["message"]).chars().take(60).collect(),
+            ]);
+        }
+        screen.push_str(&table::render(&rows));
+        let nodes = list(&self.routes["nodes"]);
+        if !nodes.is_empty() {
+            let headings = ["node", "backend", "points/s", "delivered", "queued", "dropped", "error"];
+            let mut rows = vec![headings.map(String::from).to_vec()];
+            let earlier = before.map(|before| by_name(&before.routes["nodes"])).unwrap_or_default();
+            for now in nodes {
+                let dropped: u64 = now["dropped"].as_object().into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum();
+                let rate = rate(now, earlier.get(&text(&now["name"])).copied(), "/delivered", seconds);
+                rows.push(vec![
+                    text(&now["name"]),
+                    text(&now["backend"]),
+                    rate.map_or("-".into(), |rate| format!("{rate:.1}")),
+                    now["delivered"].to_string(),
+                    now["queued"].to_string(),
+                    dropped.to_string(),
+                    text(&now["error"]).chars().take(60).collect(),
+                ]);
+            }
+            screen.push('\n');
+            screen.push_str(&table::render(&rows));
+        }
+        screen
+    }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn by_name(value: &Value) -> HashMap<String, &Value> {
+    list(value).iter().map(|item| (item["name"].as_str().unwrap_or_default().to_owned(), item)).collect()
+}
+
+/// How fast a number grows; nothing at the first look.
+fn rate(now: &Value, before: Option<&Value>, pointer: &str, seconds: Option<f64>) -> Option<f64> {
+    let number = |value: &Value| value.pointer(pointer).and_then(Value::as_f64);
+    Some((number(now)? - number(before?)?).max(0.0) / seconds?)
+}

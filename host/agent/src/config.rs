@@ -1,0 +1,293 @@
+//! The agent's configuration: what there is to set, the defaults, and how it is read.
+//!
+//! `examples/agent.toml` shows every key at its default; a test holds it to that.
+
+mod problem;
+mod reader;
+mod sections;
+mod values;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use saker_cache::CacheLimits;
+use saker_forward::{BackoffConfig, HashKind, Matcher, NodeConfig, QueueLimits, Route};
+use saker_model::Glob;
+use saker_sandbox::{Grants, Limits};
+use serde_json::{Map, Value};
+use toml::de::DeTable;
+
+pub(crate) use problem::{Place, Problem, Problems};
+pub(crate) use reader::{Source, suggestion};
+pub(crate) use values::{Listen, parse_duration};
+
+/// Everything.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Config {
+    /// Whose values these are; none means the host's name.
+    pub(crate) endpoint: Option<String>,
+    /// Where compiled code and saved state are kept.
+    pub(crate) data_dir: PathBuf,
+    /// How often collectors are called that have no interval of their own.
+    pub(crate) interval: Duration,
+    /// How long the agent may go on sending when it is told to stop.
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) log: LogConfig,
+    pub(crate) listen: ListenConfig,
+    pub(crate) tls: TlsConfig,
+    pub(crate) plugins: FolderConfig,
+    pub(crate) pipeline: PipelineConfig,
+    pub(crate) cache: CacheLimits,
+    pub(crate) plugin: BTreeMap<String, PluginConfig>,
+    pub(crate) node: BTreeMap<String, DestinationConfig>,
+    pub(crate) route: Vec<RouteConfig>,
+    /// Where plugins and nodes are written, by key, such as `node.a`.
+    pub(crate) places: Places,
+}
+
+/// Places by key. Where something is written is no part of what it says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places(BTreeMap<String, Place>);
+
+impl PartialEq for Places {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Places {
+    pub(crate) fn get(&self, key: &str) -> Option<&Place> {
+        self.0.get(key)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LogConfig {
+    /// `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,plugin=debug`.
+    pub(crate) level: String,
+    pub(crate) format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ListenConfig {
+    pub(crate) http: Listen,
+    /// A file whose first line is the token that requests must carry.
+    pub(crate) token_file: Option<PathBuf>,
+    /// Bytes of one request's body.
+    pub(crate) body_bytes: usize,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct TlsConfig {
+    /// Certificates to trust beside the system's.
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FolderConfig {
+    pub(crate) dir: PathBuf,
+    /// How often the folder is looked through where the system does not tell of changes.
+    pub(crate) poll: Duration,
+    /// Bytes of one file.
+    pub(crate) file_bytes: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PipelineConfig {
+    /// The processors' names, in their order.
+    pub(crate) processors: Vec<String>,
+    /// Whether values pass as they are when a processor fails; otherwise they are dropped.
+    pub(crate) pass_on_failure: bool,
+    pub(crate) max_series: usize,
+    /// After this time without a value a series is forgotten.
+    pub(crate) series_idle: Duration,
+}
+
+/// A collector or a processor.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PluginConfig {
+    /// The file in the folder; none means the name and `.wasm`.
+    pub(crate) file: Option<String>,
+    pub(crate) enabled: bool,
+    pub(crate) interval: Option<Duration>,
+    pub(crate) settings: Settings,
+    pub(crate) grants: Grants,
+    pub(crate) limits: Limits,
+}
+
+/// A plugin's settings, and where each of them is written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Settings {
+    pub(crate) values: Map<String, Value>,
+    pub(crate) places: Places,
+}
+
+/// A node.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct DestinationConfig {
+    /// The name of the backend's file, without `.wasm`.
+    pub(crate) backend: String,
+    pub(crate) settings: Settings,
+    pub(crate) grants: Grants,
+    pub(crate) limits: Limits,
+    pub(crate) sending: NodeConfig,
+}
+
+/// A route, as it is written.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RouteConfig {
+    pub(crate) metric: Vec<Glob>,
+    pub(crate) endpoint: Vec<Glob>,
+    pub(crate) tags: BTreeMap<String, Vec<Glob>>,
+    pub(crate) nodes: Vec<String>,
+    pub(crate) hash: HashKind,
+    pub(crate) replicas: usize,
+    pub(crate) go_on: bool,
+}
+
+impl RouteConfig {
+    pub(crate) fn to_route(&self) -> Route {
+        Route {
+            matcher: Matcher {
+                metric: self.metric.clone(),
+                endpoint: self.endpoint.clone(),
+                tags: self.tags.clone().into_iter().collect(),
+            },
+            nodes: self.nodes.clone(),
+            hash: self.hash,
+            replicas: self.replicas,
+            go_on: self.go_on,
+        }
+    }
+}
+
+/// The collectors that come with the agent, and what they are granted unless the operator says otherwise: to read
+/// directories, and to ask for the fill of file systems below others.
+const SHIPPED: [(&str, &[&str], &[&str]); 10] = [
+    ("cpu", &["/proc"], &[]),
+    ("memory", &["/proc"], &[]),
+    ("load", &["/proc"], &[]),
+    ("disk-usage", &["/proc"], &["/"]),
+    ("disk-io", &["/proc"], &[]),
+    ("network", &["/proc", "/sys"], &[]),
+    ("tcp", &["/proc"], &[]),
+    ("kernel", &["/proc"], &[]),
+    ("pressure", &["/proc"], &[]),
+    ("process", &["/proc"], &[]),
+];
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            data_dir: "data".into(),
+            interval: Duration::from_secs(10),
+            shutdown_timeout: Duration::from_secs(10),
+            log: LogConfig { level: "info".into(), format: LogFormat::Text },
+            listen: ListenConfig {
+                http: Listen(Some(([127, 0, 0, 1], 1988).into())),
+                token_file: None,
+                body_bytes: 32 << 20,
+            },
+            tls: TlsConfig::default(),
+            plugins: FolderConfig {
+                dir: "plugins".into(),
+                poll: Duration::from_secs(10),
+                file_bytes: 32 << 20,
+            },
+            pipeline: PipelineConfig {
+                processors: Vec::new(),
+                pass_on_failure: true,
+                max_series: 1_000_000,
+                series_idle: Duration::from_secs(3600),
+            },
+            cache: CacheLimits { age_ms: 120_000, items: 1000, bytes: 64 << 20 },
+            plugin: SHIPPED.iter().map(|(name, ..)| ((*name).to_owned(), PluginConfig::default_of(name))).collect(),
+            node: BTreeMap::new(),
+            route: Vec::new(),
+            places: Places::default(),
+        }
+    }
+}
+
+impl PluginConfig {
+    /// What an instance of this name is without a word from the operator.
+    pub(crate) fn default_of(name: &str) -> Self {
+        let shipped = SHIPPED.iter().find(|(shipped, ..)| *shipped == name);
+        let (read, usage) = shipped.map_or((&[][..], &[][..]), |(_, read, usage)| (*read, *usage));
+        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect();
+        Self {
+            file: None,
+            enabled: true,
+            interval: None,
+            settings: Settings::default(),
+            grants: Grants { read: paths(read), usage: paths(usage), ..Grants::default() },
+            limits: Limits::default(),
+        }
+    }
+
+    /// The name of its file, for an instance of this name.
+    pub(crate) fn file_of(&self, name: &str) -> String {
+        self.file.clone().unwrap_or_else(|| format!("{name}.wasm"))
+    }
+}
+
+/// How a node queues and retries without a word from the operator.
+pub(crate) const DEFAULT_SENDING: NodeConfig = NodeConfig {
+    queue: QueueLimits {
+        points: 1_000_000,
+        age: Duration::from_secs(600),
+        batch_points: 10_000,
+        batch_age: Duration::from_secs(1),
+    },
+    backoff: BackoffConfig { min: Duration::from_millis(500), max: Duration::from_secs(30) },
+};
+
+impl Config {
+    /// Reads the configuration from all its sources.
+    pub(crate) fn read(source: &Source) -> Result<Self, Problems> {
+        let reading = reader::Reading::new(source);
+        let parsed = source.file.as_ref().map(|(_, text)| {
+            let (table, errors) = DeTable::parse_recoverable(text);
+            errors.iter().for_each(|error| reading.syntax(error));
+            table
+        });
+        // What the syntax has broken would only lead to mistakes that are none.
+        let config = if reading.is_clean() { Some(sections::read(reading.root(parsed.as_ref()))) } else { None };
+        reading.finish(config.is_some())?;
+        Ok(config.unwrap_or_default())
+    }
+
+    /// Whose values these are.
+    pub(crate) fn endpoint(&self) -> String {
+        self.endpoint.clone().unwrap_or_else(|| {
+            let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+            if name.is_empty() { "localhost".into() } else { name }
+        })
+    }
+}
+
+impl Source {
+    /// The file, the environment of this process, and `key=value` arguments.
+    pub(crate) fn gather(file: Option<&Path>, set: &[(String, String)]) -> Result<Self, std::io::Error> {
+        let file = match file {
+            Some(path) => Some((path.to_owned(), std::fs::read_to_string(path)?)),
+            None => None,
+        };
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok().filter(|name| name.starts_with("SAKER_"))?;
+            Some((name, value.into_string().ok()?))
+        });
+        Ok(Self { file, environment: environment.collect(), arguments: set.iter().cloned().collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests;

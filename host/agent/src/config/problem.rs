@@ -1,0 +1,72 @@
+//! A mistake in the configuration: where it is, what is wrong, what to write instead.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// Where something was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the file, at a line and a column that count from 1.
+    File { path: PathBuf, line: usize, column: usize },
+    /// In an environment variable.
+    Environment(String),
+    /// On the command line.
+    CommandLine,
+    /// Nowhere: it is missing, or a default.
+    Default,
+}
+
+impl Place {
+    /// The place of a range of bytes in a file's text.
+    pub(crate) fn in_file(path: &Path, text: &str, span: &Range<usize>) -> Self {
+        let before = &text[..text.floor_char_boundary(span.start)];
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+        Self::File { path: path.into(), line, column }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::CommandLine => f.write_str("command line"),
+            Self::Default => f.write_str("configuration"),
+        }
+    }
+}
+
+/// A mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) place: Place,
+    /// The key with its tables, such as `plugin.cpu.interval`; empty for the whole file.
+    pub(crate) key: String,
+    pub(crate) what: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.place)?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.what)
+    }
+}
+
+/// All mistakes that were found. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problems(pub(crate) Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
+        write!(f, "{count} {} in the configuration", if count == 1 { "mistake" } else { "mistakes" })?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl std::error::Error for Problems {}

@@ -1,0 +1,341 @@
+//! Reads tables key by key and goes on after a mistake, so that one look finds them all.
+//!
+//! A key can be given in three places, the later winning: the file, the environment, the command line. Its name in the
+//! environment is `SAKER_` and its path in upper case, every other character an underscore: `[listen] http` is
+//! `SAKER_LISTEN_HTTP`. Since the reader asks for each key that there is, that rule has no exceptions.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{Place, Problem, Problems};
+use super::values::{Given, Read};
+
+/// Where configuration comes from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Source {
+    /// The file and its text; none runs on defaults.
+    pub(crate) file: Option<(PathBuf, String)>,
+    /// The environment's variables that begin with `SAKER_`.
+    pub(crate) environment: BTreeMap<String, String>,
+    /// `key=value` from the command line.
+    pub(crate) arguments: BTreeMap<String, String>,
+}
+
+/// What all tables of one reading share.
+pub(crate) struct Reading<'a> {
+    source: &'a Source,
+    problems: RefCell<Vec<Problem>>,
+    used: RefCell<BTreeSet<String>>,
+}
+
+/// A table of the file, or a place where one could be.
+pub(crate) struct Table<'a> {
+    reading: &'a Reading<'a>,
+    path: String,
+    entries: Option<&'a DeTable<'a>>,
+    place: Place,
+    known: Vec<&'static str>,
+}
+
+/// A key that is not there and none of the known ones is this many edits away: no suggestion.
+const SUGGESTION_EDITS_MAX: usize = 3;
+
+impl<'a> Reading<'a> {
+    pub(crate) fn new(source: &'a Source) -> Self {
+        Self { source, problems: RefCell::default(), used: RefCell::default() }
+    }
+
+    /// The whole configuration as a table. `parsed` is the file's.
+    pub(crate) fn root(&'a self, parsed: Option<&'a Spanned<DeTable<'a>>>) -> Table<'a> {
+        let place = match &self.source.file {
+            Some((path, _)) => Place::File { path: path.clone(), line: 1, column: 1 },
+            None => Place::Default,
+        };
+        Table { reading: self, path: String::new(), entries: parsed.map(Spanned::get_ref), place, known: Vec::new() }
+    }
+
+    /// Notes what the parser of the file's syntax has found.
+    pub(crate) fn syntax(&self, error: &toml::de::Error) {
+        let Some((path, text)) = &self.source.file else { return };
+        let place = Place::in_file(path, text, &error.span().unwrap_or_default());
+        self.note(place, "", error.message().replace('\n', " "));
+    }
+
+    pub(crate) fn note(&self, place: Place, key: &str, what: impl Into<String>) {
+        self.problems.borrow_mut().push(Problem { place, key: key.into(), what: what.into() });
+    }
+
+    /// Whether no mistake was found so far.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.problems.borrow().is_empty()
+    }
+
+    /// All mistakes, in the order of the file; or none. Only if every table has been read is it known which names from
+    /// the environment and the command line belong to no key.
+    pub(crate) fn finish(self, all_read: bool) -> Result<(), Problems> {
+        let used = self.used.take();
+        let mut problems = self.problems.take();
+        if !all_read {
+            return Err(Problems(problems));
+        }
+        for name in self.source.environment.keys().filter(|name| !used.contains(*name)) {
+            let what = format!("no key has this name{}", suggestion(name, used.iter().map(String::as_str)));
+            problems.push(Problem { place: Place::Environment(name.clone()), key: String::new(), what });
+        }
+        for key in self.source.arguments.keys().filter(|key| !used.contains(*key)) {
+            let keys = used.iter().map(String::as_str).filter(|key| !key.starts_with("SAKER_"));
+            let what = format!("there is no such key{}", suggestion(key, keys));
+            problems.push(Problem { place: Place::CommandLine, key: key.clone(), what });
+        }
+        problems.sort_by_key(|problem| match problem.place {
+            Place::File { line, column, .. } => (0, line, column),
+            _ => (1, 0, 0),
+        });
+        if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+    }
+
+    fn place_of(&self, span: std::ops::Range<usize>) -> Place {
+        match &self.source.file {
+            Some((path, text)) => Place::in_file(path, text, &span),
+            None => Place::Default,
+        }
+    }
+}
+
+impl<'a> Table<'a> {
+    /// A path: one in the file is meant from the file's folder, one from elsewhere from the current folder. An empty one
+    /// is none.
+    pub(crate) fn path(&mut self, key: &'static str) -> Option<PathBuf> {
+        let path = self.optional::<String>(key).filter(|path| !path.is_empty())?;
+        match (self.place_of(key), self.folder()) {
+            (Place::File { .. }, Some(folder)) => Some(folder.join(path)),
+            _ => Some(path.into()),
+        }
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        self.reading.source.file.as_ref().and_then(|(path, _)| path.parent())
+    }
+
+    /// How many tables a list of tables has.
+    pub(crate) fn count(&self, key: &str) -> usize {
+        let list = self.entries.and_then(|entries| entries.get(key)).and_then(|value| value.get_ref().as_array());
+        list.map_or(0, |list| list.len())
+    }
+
+    /// Notes a mistake of a table in a table, such as `[node.NAME]`.
+    pub(crate) fn wrong_in(&self, group: &str, name: &str, what: &str) {
+        let table = self.inner(group);
+        let place = table.inner(name).place();
+        self.reading.note(place, &table.key(name), what);
+    }
+
+    /// The path of a key in this table.
+    pub(crate) fn key(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// Where this table begins.
+    pub(crate) fn place(&self) -> Place {
+        self.place.clone()
+    }
+
+    /// Where a key's value is written; the table's own place if it is not.
+    pub(crate) fn place_of(&self, key: &str) -> Place {
+        match self.given(key) {
+            Some((_, place)) => place,
+            None => self.place(),
+        }
+    }
+
+    /// Notes a mistake in a key's value that only a look at more than the value finds.
+    pub(crate) fn wrong(&self, key: &str, what: impl Into<String>) {
+        self.reading.note(self.place_of(key), &self.key(key), what);
+    }
+
+    /// The value of a key, or a default.
+    pub(crate) fn get<T: Read>(&mut self, key: &'static str, default: T) -> T {
+        self.optional(key).unwrap_or(default)
+    }
+
+    /// The value of a key, if it is given and right.
+    pub(crate) fn optional<T: Read>(&mut self, key: &'static str) -> Option<T> {
+        self.known.push(key);
+        let (given, place) = self.given(key)?;
+        match T::read(&given) {
+            Ok(value) => Some(value),
+            Err(what) => {
+                self.reading.note(place, &self.key(key), what);
+                None
+            }
+        }
+    }
+
+    /// The value of a key that must be given.
+    pub(crate) fn required<T: Read>(&mut self, key: &'static str, example: &str) -> Option<T> {
+        if self.given(key).is_none() {
+            self.known.push(key);
+            self.reading.note(self.place(), &self.key(key), format!("missing; write for example: {key} = {example}"));
+            return None;
+        }
+        self.optional(key)
+    }
+
+    /// A table in this one, empty if it is not there.
+    pub(crate) fn table(&mut self, key: &'static str) -> Table<'a> {
+        self.known.push(key);
+        self.inner(key)
+    }
+
+    /// The tables in a table whose keys are names that the operator has chosen, such as `[node.NAME]`; `also` are names
+    /// that are there without being written.
+    pub(crate) fn named(&mut self, key: &'static str, also: &[&str]) -> Vec<(String, Table<'a>)> {
+        self.known.push(key);
+        let group = self.inner(key);
+        let mut names: BTreeSet<String> = also.iter().map(|&name| name.to_owned()).collect();
+        names.extend(group.entries.iter().flat_map(|entries| entries.keys()).map(|name| name.get_ref().to_string()));
+        names
+            .into_iter()
+            .filter_map(|name| {
+                let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_' || c == '.';
+                if name.is_empty() || name.len() > 64 || !name.chars().all(plain) || name.starts_with('.') {
+                    group.wrong(&name, "a name is 1 to 64 letters, digits, '-', '_' and '.', and begins with none of '.'");
+                    return None;
+                }
+                let table = group.inner(&name);
+                Some((name, table))
+            })
+            .collect()
+    }
+
+    /// The tables of a list of tables, such as `[[route]]`.
+    pub(crate) fn list(&mut self, key: &'static str) -> Vec<Table<'a>> {
+        self.known.push(key);
+        let Some(value) = self.entries.and_then(|entries| entries.get(key)) else { return Vec::new() };
+        let Some(array) = value.get_ref().as_array() else {
+            self.wrong(key, format!("expected a list of tables; write [[{key}]]"));
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for (index, item) in array.iter().enumerate() {
+            let path = format!("{}[{index}]", self.key(key));
+            let place = self.reading.place_of(item.span());
+            match item.get_ref().as_table() {
+                Some(entries) => {
+                    tables.push(Table { reading: self.reading, path, entries: Some(entries), place, known: vec![] });
+                }
+                None => self.reading.note(place, &path, format!("expected a table; write [[{key}]]")),
+            }
+        }
+        tables
+    }
+
+    /// The names of the keys that are written in this table.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.entries.iter().flat_map(|entries| entries.keys()).map(|name| name.get_ref().to_string()).collect()
+    }
+
+    /// The value of a key whose name is not known beforehand.
+    pub(crate) fn free<T: Read>(&self, key: &str) -> Option<T> {
+        let (given, place) = self.given(key)?;
+        T::read(&given).map_err(|what| self.reading.note(place, &self.key(key), what)).ok()
+    }
+
+    /// Whether anything is written for a key.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.given(key).is_some()
+    }
+
+    /// The places of everything below a key, by path within it (`a.b`), for a text that is checked later.
+    pub(crate) fn places_below(&self, key: &str) -> BTreeMap<String, Place> {
+        let mut places = BTreeMap::new();
+        if let Some(value) = self.entries.and_then(|entries| entries.get(key)) {
+            self.collect_places("", value, &mut places);
+        }
+        places
+    }
+
+    fn collect_places(&self, path: &str, value: &Spanned<DeValue<'_>>, places: &mut BTreeMap<String, Place>) {
+        places.insert(path.to_owned(), self.reading.place_of(value.span()));
+        let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        match value.get_ref() {
+            DeValue::Table(table) => {
+                for (name, value) in table {
+                    self.collect_places(&below(name.get_ref()), value, places);
+                }
+            }
+            DeValue::Array(array) => {
+                for (index, value) in array.iter().enumerate() {
+                    self.collect_places(&format!("{path}[{index}]"), value, places);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends the reading of this table: what it holds beside the keys that were asked for is a mistake.
+    pub(crate) fn finish(self) {
+        for (name, _) in self.entries.iter().flat_map(|entries| entries.iter()) {
+            if !self.known.contains(&name.get_ref().as_ref()) {
+                let what = format!("there is no such key{}", suggestion(name.get_ref(), self.known.iter().copied()));
+                self.reading.note(self.reading.place_of(name.span()), &self.key(name.get_ref()), what);
+            }
+        }
+    }
+
+    fn inner(&self, key: &str) -> Table<'a> {
+        let value = self.entries.and_then(|entries| entries.get(key));
+        let entries = value.and_then(|value| value.get_ref().as_table());
+        if let Some(value) = value
+            && entries.is_none()
+        {
+            let found = value.get_ref().type_str();
+            self.reading.note(self.reading.place_of(value.span()), &self.key(key), format!("expected a table, found {found}"));
+        }
+        let place = value.map_or_else(|| self.place(), |value| self.reading.place_of(value.span()));
+        Table { reading: self.reading, path: self.key(key), entries, place, known: Vec::new() }
+    }
+
+    /// What is given for a key, by whoever wins, and where.
+    fn given(&self, key: &str) -> Option<(Given<'a>, Place)> {
+        let path = self.key(key);
+        let variable = variable(&path);
+        let source = self.reading.source;
+        let mut used = self.reading.used.borrow_mut();
+        let argument = source.arguments.get(&path);
+        let from_environment = source.environment.get(&variable);
+        used.insert(variable.clone());
+        used.insert(path);
+        if let Some(text) = argument {
+            return Some((Given::Text(text), Place::CommandLine));
+        }
+        if let Some(text) = from_environment {
+            return Some((Given::Text(text), Place::Environment(variable)));
+        }
+        let value = self.entries?.get(key)?;
+        Some((Given::Toml(value.get_ref()), self.reading.place_of(value.span())))
+    }
+}
+
+/// The name of a key in the environment.
+fn variable(path: &str) -> String {
+    let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    std::iter::once("SAKER_".to_owned()).chain([path.chars().map(upper).collect()]).collect()
+}
+
+/// "; did you mean …?", or nothing.
+pub(crate) fn suggestion<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let known: Vec<_> = known.collect();
+    let near = known.iter().map(|&key| (strsim::damerau_levenshtein(wrong, key), key)).min();
+    match near {
+        Some((edits, key)) if edits <= SUGGESTION_EDITS_MAX && edits < key.len() => {
+            format!("; did you mean \"{key}\"?")
+        }
+        _ if !known.is_empty() && known.len() <= 12 => format!("; there is {}", known.join(", ")),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,320 @@
+//! The tables of the configuration, one function each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use saker_cache::CacheLimits;
+use saker_forward::{BackoffConfig, HashKind, NodeConfig, QueueLimits};
+use saker_sandbox::{Deadlines, Grants, Limits};
+
+use super::reader::{Table, suggestion};
+use super::values::{Bytes, Listen, SettingsTable};
+use super::{
+    Config, DEFAULT_SENDING, DestinationConfig, FolderConfig, ListenConfig, LogConfig, LogFormat, PipelineConfig,
+    Places, PluginConfig, RouteConfig, SHIPPED, Settings, TlsConfig,
+};
+
+/// No collector is called more often.
+const INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+pub(super) fn read(mut root: Table<'_>) -> Config {
+    let default = Config::default();
+    let config = Config {
+        endpoint: root.optional::<String>("endpoint").filter(|name| !name.is_empty()),
+        data_dir: root.path("data_dir").unwrap_or(default.data_dir),
+        interval: interval(&mut root).unwrap_or(default.interval),
+        shutdown_timeout: root.get("shutdown_timeout", default.shutdown_timeout),
+        log: log(root.table("log"), default.log),
+        listen: listen(root.table("listen"), default.listen),
+        tls: tls(root.table("tls")),
+        plugins: plugins(root.table("plugins"), default.plugins),
+        pipeline: pipeline(root.table("pipeline"), default.pipeline),
+        cache: cache(root.table("cache"), default.cache),
+        plugin: {
+            let shipped: Vec<_> = SHIPPED.iter().map(|(name, ..)| *name).collect();
+            let named = root.named("plugin", &shipped);
+            named.into_iter().map(|(name, table)| (name.clone(), plugin(&name, table))).collect()
+        },
+        node: {
+            let named = root.named("node", &[]);
+            named.into_iter().filter_map(|(name, table)| Some((name, node(table)?))).collect()
+        },
+        route: Vec::new(),
+        places: places(&root),
+    };
+    let names: BTreeSet<_> = root.table("node").names().into_iter().collect();
+    let routes = root.list("route").into_iter().filter_map(|table| route(table, &names)).collect();
+    let config = Config { route: routes, ..config };
+    check_together(&root, &config, &names);
+    root.finish();
+    config
+}
+
+/// Where plugins, nodes and the processors are written.
+fn places(root: &Table<'_>) -> Places {
+    let mut places = BTreeMap::new();
+    for group in ["plugin", "node"] {
+        let below = root.places_below(group).into_iter().filter(|(path, _)| !path.is_empty());
+        places.extend(below.map(|(path, place)| (format!("{group}.{path}"), place)));
+    }
+    let below = root.places_below("pipeline");
+    places.extend(below.into_iter().map(|(path, place)| (format!("pipeline.{path}"), place)));
+    Places(places)
+}
+
+/// What only shows when tables are looked at together.
+fn check_together(root: &Table<'_>, config: &Config, names: &BTreeSet<String>) {
+    let routed: BTreeSet<_> = config.route.iter().flat_map(|route| &route.nodes).collect();
+    if config.route.len() == root.count("route") {
+        for name in names.iter().filter(|name| !routed.contains(name)) {
+            root.wrong_in("node", name, "no [[route]] names this node, so it would get nothing; add it to a route's nodes");
+        }
+    }
+    for (name, node) in &config.node {
+        if node.sending.queue.age >= config.pipeline.series_idle {
+            root.wrong_in(
+                "node",
+                name,
+                "its queue.age must be less than [pipeline] series_idle, or points could outlive their series' names",
+            );
+        }
+    }
+    for name in &config.pipeline.processors {
+        if config.plugin.get(name).is_some_and(|plugin| !plugin.enabled) {
+            root.wrong_in("plugin", name, "[pipeline] processors names it, and here it is not enabled");
+        }
+    }
+}
+
+fn interval(table: &mut Table<'_>) -> Option<Duration> {
+    let interval = table.optional::<Duration>("interval")?;
+    if interval < INTERVAL_MIN {
+        table.wrong("interval", format!("must be at least {INTERVAL_MIN:?}"));
+        return None;
+    }
+    Some(interval)
+}
+
+fn log(mut table: Table<'_>, default: LogConfig) -> LogConfig {
+    let format = match table.optional::<String>("format").as_deref() {
+        None => default.format,
+        Some("text") => LogFormat::Text,
+        Some("json") => LogFormat::Json,
+        Some(other) => {
+            table.wrong("format", format!("expected \"text\" or \"json\", found {other:?}"));
+            default.format
+        }
+    };
+    let level = table.get("level", default.level);
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&level) {
+        table.wrong("level", format!("expected a level such as \"info\" or \"info,plugin=debug\": {error}"));
+    }
+    table.finish();
+    LogConfig { level, format }
+}
+
+fn listen(mut table: Table<'_>, default: ListenConfig) -> ListenConfig {
+    let config = ListenConfig {
+        http: table.get("http", default.http),
+        token_file: table.path("token_file"),
+        body_bytes: table.get("body_bytes", Bytes(default.body_bytes)).0,
+    };
+    if let Listen(Some(address)) = config.http
+        && !address.ip().is_loopback()
+        && config.token_file.is_none()
+    {
+        table.wrong(
+            "http",
+            format!("{address} can be reached from other machines, so it needs a token: set listen.token_file to a file that holds one, or listen on 127.0.0.1"),
+        );
+    }
+    table.finish();
+    config
+}
+
+fn tls(mut table: Table<'_>) -> TlsConfig {
+    let ca_file = table.path("ca_file");
+    table.finish();
+    TlsConfig { ca_file }
+}
+
+fn plugins(mut table: Table<'_>, default: FolderConfig) -> FolderConfig {
+    let config = FolderConfig {
+        dir: table.path("dir").unwrap_or(default.dir),
+        poll: table.get("poll", default.poll),
+        file_bytes: table.get("file_bytes", Bytes(default.file_bytes)).0,
+    };
+    table.finish();
+    config
+}
+
+fn pipeline(mut table: Table<'_>, default: PipelineConfig) -> PipelineConfig {
+    let pass_on_failure = match table.optional::<String>("on_processor_failure").as_deref() {
+        None => default.pass_on_failure,
+        Some("pass") => true,
+        Some("drop") => false,
+        Some(other) => {
+            table.wrong("on_processor_failure", format!("expected \"pass\" or \"drop\", found {other:?}"));
+            default.pass_on_failure
+        }
+    };
+    let config = PipelineConfig {
+        processors: table.get("processors", default.processors),
+        pass_on_failure,
+        max_series: table.get("max_series", default.max_series),
+        series_idle: table.get("series_idle", default.series_idle),
+    };
+    table.finish();
+    config
+}
+
+fn cache(mut table: Table<'_>, default: CacheLimits) -> CacheLimits {
+    let age = table.get("age", Duration::from_millis(default.age_ms.unsigned_abs()));
+    let limits = CacheLimits {
+        age_ms: i64::try_from(age.as_millis()).unwrap_or(i64::MAX),
+        items: table.get("items", default.items),
+        bytes: table.get("bytes", Bytes(default.bytes)).0,
+    };
+    table.finish();
+    limits
+}
+
+fn plugin(name: &str, mut table: Table<'_>) -> PluginConfig {
+    let default = PluginConfig::default_of(name);
+    let file = table.optional::<String>("file");
+    if let Some(file) = &file
+        && (file.contains('/') || !file.ends_with(".wasm"))
+    {
+        table.wrong("file", format!("expected the name of a .wasm file in the plugin folder, found {file:?}"));
+    }
+    let config = PluginConfig {
+        file,
+        enabled: table.get("enabled", default.enabled),
+        interval: interval(&mut table),
+        settings: settings(&mut table),
+        grants: grants(&mut table, default.grants),
+        limits: limits(table.table("limits")),
+    };
+    table.finish();
+    config
+}
+
+fn settings(table: &mut Table<'_>) -> Settings {
+    let SettingsTable(values) = table.get("settings", SettingsTable::default());
+    Settings { values, places: Places(table.places_below("settings")) }
+}
+
+fn grants(table: &mut Table<'_>, default: Grants) -> Grants {
+    let mut grant = table.table("grant");
+    let grants = Grants {
+        read: directories(&mut grant, "read", default.read),
+        usage: directories(&mut grant, "usage", default.usage),
+        connect: grant.get("connect", default.connect),
+        env: grant.get("env", default.env),
+        stdout: grant.get("stdout", default.stdout),
+    };
+    grant.finish();
+    grants
+}
+
+fn directories(table: &mut Table<'_>, key: &'static str, default: Vec<PathBuf>) -> Vec<PathBuf> {
+    let paths: Vec<PathBuf> = table.get(key, default);
+    for path in paths.iter().filter(|path| !path.is_absolute()) {
+        table.wrong(key, format!("expected absolute paths such as \"/proc\", found {path:?}"));
+    }
+    paths
+}
+
+fn limits(mut table: Table<'_>) -> Limits {
+    let default = Limits::default();
+    let mut deadline = table.table("deadline");
+    let deadlines = Deadlines {
+        open: deadline.get("open", default.deadlines.open),
+        collect: deadline.get("collect", default.deadlines.collect),
+        map: deadline.get("map", default.deadlines.map),
+        write: deadline.get("write", default.deadlines.write),
+        close: deadline.get("close", default.deadlines.close),
+    };
+    deadline.finish();
+    let limits = Limits {
+        memory_bytes: table.get("memory_bytes", Bytes(default.memory_bytes)).0,
+        table_elements: table.get("table_elements", default.table_elements),
+        answer_bytes: table.get("answer_bytes", Bytes(default.answer_bytes)).0,
+        answer_records: table.get("answer_records", default.answer_records),
+        deadlines,
+        log_lines_per_s: table.get("log_lines_per_s", default.log_lines_per_s),
+        log_line_bytes: table.get("log_line_bytes", Bytes(default.log_line_bytes)).0,
+        state_bytes: table.get("state_bytes", Bytes(default.state_bytes)).0,
+        connections: table.get("connections", default.connections),
+        response_bytes: table.get("response_bytes", Bytes(default.response_bytes)).0,
+        figures: table.get("figures", default.figures),
+    };
+    table.finish();
+    limits
+}
+
+fn node(mut table: Table<'_>) -> Option<DestinationConfig> {
+    let backend = table.required::<String>("backend", "\"influx\"");
+    let settings = settings(&mut table);
+    let grants = grants(&mut table, Grants::default());
+    let limits = limits(table.table("limits"));
+    let sending = sending(&mut table);
+    table.finish();
+    Some(DestinationConfig { backend: backend?, settings, grants, limits, sending })
+}
+
+fn sending(table: &mut Table<'_>) -> NodeConfig {
+    let default = DEFAULT_SENDING;
+    let mut queue = table.table("queue");
+    let (points, age) = (queue.get("points", default.queue.points), queue.get("age", default.queue.age));
+    queue.finish();
+    let mut batch = table.table("batch");
+    let batch_points = batch.get("points", default.queue.batch_points);
+    let batch_age = batch.get("age", default.queue.batch_age);
+    if batch_points == 0 {
+        batch.wrong("points", "must be at least 1");
+    }
+    batch.finish();
+    let mut retry = table.table("retry");
+    let backoff = BackoffConfig { min: retry.get("min", default.backoff.min), max: retry.get("max", default.backoff.max) };
+    retry.finish();
+    NodeConfig { queue: QueueLimits { points, age, batch_points, batch_age }, backoff }
+}
+
+fn route(mut table: Table<'_>, names: &BTreeSet<String>) -> Option<RouteConfig> {
+    let nodes = table.required::<Vec<String>>("nodes", "[\"a\", \"b\"]");
+    let mut tags = BTreeMap::new();
+    let patterns = table.table("tags");
+    for key in patterns.names() {
+        if let Some(globs) = patterns.free(&key) {
+            tags.insert(key, globs);
+        }
+    }
+    let route = RouteConfig {
+        metric: table.get("metric", Vec::new()),
+        endpoint: table.get("endpoint", Vec::new()),
+        tags,
+        nodes: nodes.unwrap_or_default(),
+        hash: table.get("hash", HashKind::Rendezvous),
+        replicas: table.get("replicas", 1),
+        go_on: table.get("continue", false),
+    };
+    for name in route.nodes.iter().filter(|name| !names.contains(*name)) {
+        let near = suggestion(name, names.iter().map(String::as_str));
+        table.wrong("nodes", format!("there is no [node.{name}]{near}"));
+    }
+    let mut distinct = route.nodes.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    if distinct.len() < route.nodes.len() {
+        table.wrong("nodes", "a node stands twice");
+    }
+    if table.has("nodes") && route.nodes.is_empty() {
+        table.wrong("nodes", "must name at least one node");
+    } else if table.has("nodes") && !(1..=route.nodes.len()).contains(&route.replicas) {
+        table.wrong("replicas", format!("must be 1 to {}, the number of nodes", route.nodes.len()));
+    }
+    table.finish();
+    Some(route)
+}

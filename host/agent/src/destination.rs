@@ -1,0 +1,137 @@
+//! A backend plugin as the destination of a node.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use saker_forward::{Backend, SendError, Session};
+use saker_model::{Point, Series, SeriesId};
+use saker_sandbox::{CallError, InstanceSpec, Plugin, Sandbox, WriteError};
+
+use crate::status::Status;
+
+/// The place of a node's backend: the version that new sessions are opened from.
+pub(crate) struct Slot {
+    sandbox: Sandbox,
+    status: Arc<Status>,
+    current: Mutex<Current>,
+    generation: AtomicU64,
+}
+
+enum Current {
+    /// There is none: why.
+    Missing(String),
+    Ready(Plugin, Box<InstanceSpec>),
+}
+
+impl Slot {
+    pub(crate) fn new(sandbox: Sandbox, status: Arc<Status>, missing: String) -> Self {
+        Self { sandbox, status, current: Mutex::new(Current::Missing(missing)), generation: AtomicU64::new(0) }
+    }
+
+    /// Puts a version in place; the next batch goes to a new session of it.
+    pub(crate) fn set(&self, file: &str, plugin: Plugin, spec: InstanceSpec) {
+        self.status.runs(file, &plugin, &spec, None);
+        *self.current.lock() = Current::Ready(plugin, Box::new(spec));
+        if self.generation.fetch_add(1, Ordering::AcqRel) > 0 {
+            self.status.count(|counts| counts.swaps += 1);
+        }
+    }
+
+    /// Takes the version away.
+    pub(crate) fn clear(&self, why: String) {
+        *self.current.lock() = Current::Missing(why);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// Tries a version before it takes another's place: opens it, writes nothing, throws it away.
+pub(crate) async fn canary(sandbox: &Sandbox, plugin: &Plugin, spec: &InstanceSpec) -> Result<(), CallError> {
+    let spec = InstanceSpec { state: spec.state.fork(), ..spec.clone() };
+    let mut trial = saker_sandbox::Backend::open(sandbox, plugin, &spec).await?;
+    match trial.write(Vec::new(), &[], &[]).await {
+        Err(WriteError::Call(error)) => Err(error),
+        Err(WriteError::Broken(message)) => Err(saker_sandbox::PluginFault::Other(message).into()),
+        // A destination that is away is no fault of the plugin's.
+        _ => trial.close().await,
+    }
+}
+
+/// What the forwarder sees of a slot.
+pub(crate) struct Destination(pub(crate) Arc<Slot>);
+
+impl Backend for Destination {
+    fn open(&self) -> BoxFuture<'_, Result<Box<dyn Session>, SendError>> {
+        Box::pin(async move {
+            let slot = &self.0;
+            let (plugin, spec) = match &*slot.current.lock() {
+                Current::Missing(why) => return Err(SendError::Retry { after: None, message: why.clone() }),
+                Current::Ready(plugin, spec) => (plugin.clone(), spec.clone()),
+            };
+            let opened = saker_sandbox::Backend::open(&slot.sandbox, &plugin, &spec).await;
+            match opened {
+                Ok(instance) => {
+                    let session = Writing { instance, status: slot.status.clone() };
+                    Ok(Box::new(session) as Box<dyn Session>)
+                }
+                // No batch is to blame for that, whatever it was.
+                Err(error) => {
+                    slot.status.failed(&error);
+                    Err(SendError::Retry { after: None, message: error.to_string() })
+                }
+            }
+        })
+    }
+
+    fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
+    }
+}
+
+/// A session: one instance.
+struct Writing {
+    instance: saker_sandbox::Backend,
+    status: Arc<Status>,
+}
+
+impl Session for Writing {
+    fn write<'a>(
+        &'a mut self,
+        forget: Vec<SeriesId>,
+        define: &'a [(SeriesId, Arc<Series>)],
+        points: &'a [Point],
+    ) -> BoxFuture<'a, Result<u32, SendError>> {
+        Box::pin(async move {
+            match self.instance.write(forget, define, points).await {
+                Ok(taken) => {
+                    self.status.succeeded(taken as usize);
+                    Ok(taken)
+                }
+                Err(WriteError::Retry { after, message }) => Err(SendError::Retry { after, message }),
+                Err(WriteError::Reject { points, message }) => Err(SendError::Reject { points, message }),
+                Err(WriteError::Broken(message)) => Err(SendError::Broken(message)),
+                Err(WriteError::Call(error)) => {
+                    self.status.failed(&error);
+                    Err(match error {
+                        // The operator can grant it, and then the same points can be written.
+                        CallError::Denied(_) if self.instance.is_alive() => {
+                            SendError::Retry { after: None, message: error.to_string() }
+                        }
+                        _ => SendError::Broken(error.to_string()),
+                    })
+                }
+            }
+        })
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            if self.instance.is_alive()
+                && let Err(error) = self.instance.close().await
+            {
+                tracing::warn!(plugin = self.status.name, "failed to close: {error}");
+            }
+        })
+    }
+}

@@ -1,0 +1,168 @@
+//! The plugin folder: which files are in it, and when that changes.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use notify::{RecursiveMode, Watcher};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// How long nothing must have happened before a change is looked at: half-written files are on their way that long.
+const QUIET: Duration = Duration::from_millis(150);
+/// However much happens, a change is looked at after this time.
+const QUIET_MAX: Duration = Duration::from_secs(2);
+
+/// What tells that a file is another, without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    pub(crate) bytes: u64,
+    modified: Option<SystemTime>,
+    inode: u64,
+}
+
+/// The plugin files in a folder, by name. A folder that is not there has none.
+pub(crate) fn scan(dir: &Path) -> io::Result<BTreeMap<String, Fingerprint>> {
+    let dir = match Dir::open_ambient_dir(dir, ambient_authority()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        other => other?,
+    };
+    let mut files = BTreeMap::new();
+    for entry in dir.entries()? {
+        let Ok(name) = entry?.file_name().into_string() else { continue };
+        if !name.ends_with(".wasm") || name.starts_with('.') {
+            continue;
+        }
+        // Through links, as deploy tools use them; what has gone since is not there.
+        if let Some(fingerprint) = fingerprint_of(&dir, &name) {
+            files.insert(name, fingerprint);
+        }
+    }
+    Ok(files)
+}
+
+fn fingerprint_of(dir: &Dir, name: &str) -> Option<Fingerprint> {
+    let metadata = std::fs::metadata(format!("/proc/self/fd/{}/{name}", fd(dir))).ok()?;
+    metadata.is_file().then(|| fingerprint(&metadata))
+}
+
+fn fd(dir: &Dir) -> i32 {
+    std::os::fd::AsRawFd::as_raw_fd(dir)
+}
+
+fn fingerprint(metadata: &std::fs::Metadata) -> Fingerprint {
+    Fingerprint { bytes: metadata.len(), modified: metadata.modified().ok(), inode: std::os::unix::fs::MetadataExt::ino(metadata) }
+}
+
+/// Reads a plugin file, if it did not change meanwhile.
+///
+/// # Errors
+/// In words: it is too large, it changes, it cannot be read.
+pub(crate) fn read(dir: &Path, name: &str, most: usize) -> Result<Vec<u8>, String> {
+    let failed = |error: io::Error| format!("cannot read it: {error}");
+    let mut file = std::fs::File::open(dir.join(name)).map_err(failed)?;
+    let before = file.metadata().map_err(failed)?;
+    if before.len() > most as u64 {
+        return Err(format!("it has {} bytes, and [plugins] file_bytes allows {most}", before.len()));
+    }
+    let mut bytes = Vec::with_capacity(before.len() as usize);
+    file.by_ref().take(most as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let after = file.metadata().map_err(failed)?;
+    if fingerprint(&before) != fingerprint(&after) || bytes.len() as u64 != after.len() {
+        return Err("it is still being written".into());
+    }
+    Ok(bytes)
+}
+
+/// Tells of changes in folders.
+pub(crate) struct Watch {
+    changed: Arc<Notify>,
+    _watcher: Option<notify::RecommendedWatcher>,
+}
+
+impl Watch {
+    /// Watches a folder. Where the system cannot, only the poll interval helps.
+    pub(crate) fn new(dir: &Path) -> Self {
+        let changed = Arc::new(Notify::new());
+        let tell = changed.clone();
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Reading a file is an event too, and ours to make.
+            if !event.is_ok_and(|event| event.kind.is_access() && !is_close_write(&event)) {
+                tell.notify_one();
+            }
+        });
+        let watching = watcher.and_then(|mut watcher| {
+            watcher.watch(dir, RecursiveMode::NonRecursive)?;
+            Ok(watcher)
+        });
+        if let Err(error) = &watching {
+            tracing::warn!(dir = %dir.display(), "cannot watch the folder, will look through it instead: {error}");
+        }
+        Self { changed, _watcher: watching.ok() }
+    }
+
+    /// Waits for a change and the quiet after it, or for so long without one. Can be dropped while it waits.
+    pub(crate) async fn change(&self, poll: Duration) {
+        if tokio::time::timeout(poll, self.changed.notified()).await.is_err() {
+            return;
+        }
+        let end = Instant::now() + QUIET_MAX;
+        while Instant::now() < end && tokio::time::timeout(QUIET, self.changed.notified()).await.is_ok() {}
+    }
+}
+
+fn is_close_write(event: &notify::Event) -> bool {
+    use notify::event::{AccessKind, AccessMode, EventKind};
+    event.kind == EventKind::Access(AccessKind::Close(AccessMode::Write))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> std::path::PathBuf {
+        let path = std::env::temp_dir().join(format!("saker-folder-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn only_wasm_files_count_and_links_are_followed() {
+        let dir = scratch("scan");
+        std::fs::write(dir.join("a.wasm"), b"1").unwrap();
+        std::fs::write(dir.join(".b.wasm"), b"1").unwrap();
+        std::fs::write(dir.join("c.wasm.tmp"), b"1").unwrap();
+        std::fs::create_dir(dir.join("d.wasm")).unwrap();
+        std::os::unix::fs::symlink("a.wasm", dir.join("e.wasm")).unwrap();
+        std::os::unix::fs::symlink("nowhere", dir.join("f.wasm")).unwrap();
+        assert_eq!(scan(&dir).unwrap().into_keys().collect::<Vec<_>>(), ["a.wasm", "e.wasm"]);
+        assert!(scan(&dir.join("missing")).unwrap().is_empty());
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_not_read() {
+        let dir = scratch("read");
+        std::fs::write(dir.join("a.wasm"), b"12345").unwrap();
+        assert_eq!(read(&dir, "a.wasm", 5).unwrap(), b"12345");
+        assert!(read(&dir, "a.wasm", 4).unwrap_err().contains("file_bytes"));
+        assert!(read(&dir, "b.wasm", 4).unwrap_err().contains("cannot read"));
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_new_file_is_told_of() {
+        let dir = scratch("watch");
+        let watch = Watch::new(&dir);
+        let start = Instant::now();
+        std::fs::write(dir.join("a.wasm"), b"1").unwrap();
+        watch.change(Duration::from_secs(30)).await;
+        assert!(start.elapsed() < Duration::from_secs(10), "told by the system, not by the poll");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -1,0 +1,274 @@
+//! The one road that values take: validated, named, judged, kept, forwarded.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::RwLock;
+use saker_cache::Cache;
+use saker_forward::Forwarder;
+use saker_model::{Mapped, MetricValue, Point, Reason, SeriesId, SeriesTable};
+
+use crate::processors::{Chain, Judged};
+
+/// Where values come from, as it is counted.
+pub(crate) type SourceName = Arc<str>;
+
+/// What became of the values of one call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    pub(crate) received: usize,
+    pub(crate) accepted: usize,
+    /// Places in the list that was handed in, and why they were refused.
+    pub(crate) refused: Vec<(usize, Reason)>,
+}
+
+/// Counted for one source. Received = accepted + malformed + refused.
+#[derive(Debug, Default)]
+pub(crate) struct SourceCounters {
+    pub(crate) received: AtomicU64,
+    pub(crate) accepted: AtomicU64,
+    /// Records that could not even be read as values.
+    pub(crate) malformed: AtomicU64,
+    refused: [AtomicU64; Reason::ALL.len()],
+}
+
+impl SourceCounters {
+    /// How many were refused for a reason.
+    pub(crate) fn refused(&self, reason: Reason) -> u64 {
+        self.refused[reason as usize].load(Ordering::Relaxed)
+    }
+}
+
+pub(crate) struct Pipeline {
+    pub(crate) table: Arc<SeriesTable>,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) forwarder: Arc<Forwarder>,
+    chain: Chain,
+    pass_on_failure: AtomicBool,
+    /// One at a time asks about new series, so that each is asked about once.
+    asking: tokio::sync::Mutex<()>,
+    sources: RwLock<BTreeMap<SourceName, Arc<SourceCounters>>>,
+    started: Instant,
+}
+
+impl Pipeline {
+    pub(crate) fn new(table: Arc<SeriesTable>, cache: Arc<Cache>, forwarder: Arc<Forwarder>) -> Self {
+        Self {
+            table,
+            cache,
+            forwarder,
+            chain: Chain::default(),
+            pass_on_failure: AtomicBool::new(true),
+            asking: tokio::sync::Mutex::default(),
+            sources: RwLock::default(),
+            started: Instant::now(),
+        }
+    }
+
+    /// The processors that new series go through.
+    pub(crate) fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// Whether values pass as they are when a processor fails.
+    pub(crate) fn set_pass_on_failure(&self, pass: bool) {
+        self.pass_on_failure.store(pass, Ordering::Relaxed);
+    }
+
+    /// Asks the processors anew about every series, because they have changed.
+    pub(crate) fn judge_again(&self) {
+        self.table.forget_mapped();
+    }
+
+    /// The counters of all sources.
+    pub(crate) fn sources(&self) -> Vec<(SourceName, Arc<SourceCounters>)> {
+        self.sources.read().iter().map(|(name, counters)| (name.clone(), counters.clone())).collect()
+    }
+
+    /// Takes values from a source. When it returns, they are in the cache and in the queues of their nodes, or refused
+    /// with a reason.
+    pub(crate) async fn accept(&self, source: &SourceName, values: Vec<MetricValue>) -> Receipt {
+        self.accept_with_malformed(source, values, 0).await
+    }
+
+    /// The same, for a source that has also received records which it could not read.
+    pub(crate) async fn accept_with_malformed(
+        &self,
+        source: &SourceName,
+        values: Vec<MetricValue>,
+        malformed: usize,
+    ) -> Receipt {
+        let mut receipt = Receipt { received: values.len() + malformed, ..Receipt::default() };
+        let (values, places) = validate(values, &mut receipt);
+        let targets = self.targets(&values).await;
+        let mut points = Vec::with_capacity(values.len());
+        for ((value, place), target) in values.iter().zip(places).zip(targets) {
+            match target {
+                Ok(series) => points.push(Point { series, timestamp_ms: value.timestamp_ms, value: value.value }),
+                Err(reason) => receipt.refused.push((place, reason)),
+            }
+        }
+        receipt.accepted = points.len();
+        self.count(source, &receipt, malformed);
+        self.cache.add(&points);
+        self.forwarder.accept(&points);
+        receipt
+    }
+
+    /// Forgets series that brought no value for so long.
+    pub(crate) fn sweep(&self, idle: Duration) {
+        let before = self.now_s().saturating_sub(u32::try_from(idle.as_secs()).unwrap_or(u32::MAX));
+        let gone = self.table.sweep(before);
+        if !gone.is_empty() {
+            self.cache.remove(&gone);
+            self.forwarder.forget(&gone);
+            // Only now does nobody point at them any more.
+            self.table.release(&gone);
+            tracing::debug!(series = gone.len(), "forgot idle series");
+        }
+    }
+
+    /// The series that each value's point belongs to.
+    async fn targets(&self, values: &[MetricValue]) -> Vec<Result<SeriesId, Reason>> {
+        let mut targets = vec![Err(Reason::Processor); values.len()];
+        let mut new = Vec::new();
+        self.table.find(values, self.now_s(), |index, _, mapped| match mapped {
+            Mapped::To(id) => targets[index] = Ok(id),
+            Mapped::Dropped => {}
+            Mapped::Unasked => new.push(index),
+        });
+        if !new.is_empty() {
+            self.name_new(values, &new, &mut targets).await;
+        }
+        targets
+    }
+
+    /// Interns the series that the table has not judged yet, and asks the processors about them.
+    async fn name_new(&self, values: &[MetricValue], new: &[usize], targets: &mut [Result<SeriesId, Reason>]) {
+        let _asking = self.asking.lock().await;
+        let now_s = self.now_s();
+        let mut unasked = Vec::new();
+        for &index in new {
+            // Somebody else may have asked since, or an earlier value of this very call.
+            match self.table.intern(&values[index], now_s) {
+                Ok(id) => unasked.push((index, id)),
+                Err(_) => targets[index] = Err(Reason::SeriesLimit),
+            }
+        }
+        let mut ids: Vec<_> = unasked.iter().map(|&(_, id)| id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let judged = self.chain.judge(&self.table, &ids, now_s).await;
+        for (index, id) in unasked {
+            let place = ids.binary_search(&id).expect("every id was asked about");
+            targets[index] = match &judged[place] {
+                Judged::To(target) => Ok(*target),
+                Judged::Dropped => Err(Reason::Processor),
+                Judged::Refused(reason) => Err(*reason),
+                Judged::Failed if self.pass_on_failure.load(Ordering::Relaxed) => Ok(id),
+                Judged::Failed => Err(Reason::ProcessorFailed),
+            };
+        }
+    }
+
+    fn count(&self, source: &SourceName, receipt: &Receipt, malformed: usize) {
+        let known = self.sources.read().get(source).cloned();
+        let counters = known.unwrap_or_else(|| self.sources.write().entry(source.clone()).or_default().clone());
+        counters.received.fetch_add(receipt.received as u64, Ordering::Relaxed);
+        counters.accepted.fetch_add(receipt.accepted as u64, Ordering::Relaxed);
+        counters.malformed.fetch_add(malformed as u64, Ordering::Relaxed);
+        for (_, reason) in &receipt.refused {
+            counters.refused[*reason as usize].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Seconds since the start, plus the longest idle time that can be set, so that "long ago" is a number.
+    fn now_s(&self) -> u32 {
+        (1 << 30) + u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX >> 1)
+    }
+}
+
+/// The clock, in milliseconds since 1970-01-01 UTC.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Puts values in order; answers those that are valid and their places in the list.
+fn validate(mut values: Vec<MetricValue>, receipt: &mut Receipt) -> (Vec<MetricValue>, Vec<usize>) {
+    let now_ms = now_ms();
+    let mut places = Vec::with_capacity(values.len());
+    let mut place = 0;
+    values.retain_mut(|value| {
+        let verdict = value.validate(now_ms);
+        match verdict {
+            Ok(()) => places.push(place),
+            Err(reason) => receipt.refused.push((place, reason)),
+        }
+        place += 1;
+        verdict.is_ok()
+    });
+    (values, places)
+}
+
+#[cfg(test)]
+mod tests {
+    use saker_cache::CacheLimits;
+    use saker_model::MetricType;
+
+    use super::*;
+
+    fn pipeline(max_series: usize) -> Pipeline {
+        let table = Arc::new(SeriesTable::new(max_series));
+        let cache = Arc::new(Cache::new(CacheLimits { age_ms: 60_000, items: 10, bytes: 1 << 20 }));
+        Pipeline::new(table.clone(), cache, Arc::new(Forwarder::new(table, 0)))
+    }
+
+    fn value(metric: &str, number: f64) -> MetricValue {
+        MetricValue {
+            endpoint: "h".into(),
+            metric: metric.into(),
+            tags: vec![],
+            metric_type: MetricType::Gauge,
+            value: number,
+            timestamp_ms: now_ms(),
+            step_s: 10,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_valid_is_kept_and_the_rest_refused_by_place_and_reason() {
+        let pipeline = pipeline(10);
+        let values = vec![value("a", 1.0), value("", 1.0), value("b", f64::NAN), value("a", 2.0)];
+        let receipt = pipeline.accept(&"test".into(), values).await;
+        assert_eq!((receipt.received, receipt.accepted), (4, 2));
+        assert_eq!(receipt.refused, [(1, Reason::BadMetric), (2, Reason::NotFinite)]);
+        assert_eq!(pipeline.table.len(), 1);
+        assert_eq!(pipeline.cache.stats().points, 2);
+        let (_, counters) = pipeline.sources().remove(0);
+        assert_eq!(counters.received.load(Ordering::Relaxed), 4);
+        assert_eq!(counters.accepted.load(Ordering::Relaxed), 2);
+        assert_eq!((counters.refused(Reason::BadMetric), counters.refused(Reason::NotFinite)), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn beyond_the_limit_of_series_only_known_ones_pass() {
+        let pipeline = pipeline(1);
+        let receipt = pipeline.accept(&"test".into(), vec![value("a", 1.0), value("b", 1.0), value("a", 2.0)]).await;
+        assert_eq!(receipt.accepted, 2);
+        assert_eq!(receipt.refused, [(1, Reason::SeriesLimit)]);
+    }
+
+    #[tokio::test]
+    async fn an_idle_series_is_forgotten_everywhere() {
+        let pipeline = pipeline(10);
+        pipeline.accept(&"test".into(), vec![value("a", 1.0)]).await;
+        pipeline.sweep(Duration::from_secs(3600));
+        assert_eq!(pipeline.table.len(), 1);
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        pipeline.sweep(Duration::ZERO);
+        assert_eq!((pipeline.table.len(), pipeline.cache.stats().points), (0, 0));
+    }
+}

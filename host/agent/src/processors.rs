@@ -1,0 +1,192 @@
+//! The processors, in a row: what they say of new series, and what the table remembers of it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use saker_model::{Mapped, MetricValue, Reason, Series, SeriesId, SeriesTable};
+use saker_sandbox::{CallError, Health, HealthConfig, InstanceSpec, Plugin, PluginFault, Processor, Sandbox, Verdict};
+
+use crate::pipeline::now_ms;
+use crate::status::Status;
+
+/// What became of a series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Judged {
+    /// Its values belong to this series.
+    To(SeriesId),
+    /// Its values are dropped.
+    Dropped,
+    /// A processor has made something of it that is no series.
+    Refused(Reason),
+    /// A processor failed; it will be asked again.
+    Failed,
+}
+
+/// One processor.
+pub(crate) struct Link {
+    sandbox: Sandbox,
+    /// None where there is no plugin to ask: nothing can be judged.
+    version: Option<(Plugin, InstanceSpec)>,
+    status: Arc<Status>,
+    running: tokio::sync::Mutex<Running>,
+}
+
+struct Running {
+    instance: Option<Processor>,
+    health: Health,
+}
+
+/// All processors in their order.
+#[derive(Default)]
+pub(crate) struct Chain {
+    links: ArcSwap<Vec<Arc<Link>>>,
+}
+
+impl Chain {
+    /// Whether these are other processors than those in place.
+    pub(crate) fn differs(&self, links: &[Arc<Link>]) -> bool {
+        let now = self.links.load();
+        let same = |(a, b): (&Arc<Link>, &Arc<Link>)| Arc::ptr_eq(a, b) || (a.version.is_none() && b.version.is_none());
+        now.len() != links.len() || !now.iter().zip(links).all(same)
+    }
+
+    /// Puts other processors in place.
+    pub(crate) fn set(&self, links: Vec<Arc<Link>>) {
+        self.links.store(Arc::new(links));
+    }
+
+    /// Asks about series that are in the table, and notes the answers there.
+    pub(crate) async fn judge(&self, table: &SeriesTable, ids: &[SeriesId], now_s: u32) -> Vec<Judged> {
+        let links = self.links.load_full();
+        let mut judged: Vec<_> = ids.iter().map(|&id| Judged::To(id)).collect();
+        let mut current: Vec<Option<Series>> =
+            ids.iter().map(|&id| table.get(id).map(|series| (*series).clone())).collect();
+        for link in links.iter() {
+            link.pass(&mut current, &mut judged).await;
+        }
+        for ((&id, series), judged) in ids.iter().zip(current).zip(&mut judged) {
+            if let (Judged::To(target), Some(series)) = (&mut *judged, series)
+                && table.get(id).is_some_and(|original| *original != series)
+            {
+                match table.intern_series(series, now_s) {
+                    Ok(changed) => *target = changed,
+                    Err(_) => *judged = Judged::Refused(Reason::SeriesLimit),
+                }
+            }
+            match judged {
+                Judged::To(target) => table.set_mapped(id, Mapped::To(*target)),
+                Judged::Dropped => table.set_mapped(id, Mapped::Dropped),
+                // Not remembered: the next value asks again.
+                Judged::Refused(_) | Judged::Failed => {}
+            }
+        }
+        judged
+    }
+}
+
+/// Tries a version before it takes another's place: opens it, asks it about nothing, throws it away.
+pub(crate) async fn canary(sandbox: &Sandbox, plugin: &Plugin, spec: &InstanceSpec) -> Result<(), CallError> {
+    let spec = InstanceSpec { state: spec.state.fork(), ..spec.clone() };
+    let mut trial = Processor::open(sandbox, plugin, &spec).await?;
+    trial.map_series(&[]).await?;
+    trial.close().await
+}
+
+impl Link {
+    pub(crate) fn new(sandbox: Sandbox, plugin: Plugin, spec: InstanceSpec, status: Arc<Status>) -> Self {
+        Self::with(sandbox, Some((plugin, spec)), status)
+    }
+
+    /// A processor whose plugin is not there.
+    pub(crate) fn missing(sandbox: &Sandbox, status: &Arc<Status>) -> Self {
+        Self::with(sandbox.clone(), None, status.clone())
+    }
+
+    fn with(sandbox: Sandbox, version: Option<(Plugin, InstanceSpec)>, status: Arc<Status>) -> Self {
+        let running = Running { instance: None, health: Health::new(HealthConfig::default()) };
+        Self { sandbox, version, status, running: tokio::sync::Mutex::new(running) }
+    }
+
+    /// Takes the series that are still on their way one processor further.
+    async fn pass(&self, current: &mut [Option<Series>], judged: &mut [Judged]) {
+        let places: Vec<_> =
+            (0..current.len()).filter(|&place| matches!(judged[place], Judged::To(_)) && current[place].is_some()).collect();
+        let asked: Vec<_> = places.iter().filter_map(|&place| current[place].clone()).collect();
+        if asked.is_empty() {
+            return;
+        }
+        let verdicts = match self.ask(&asked).await {
+            Ok(verdicts) => verdicts,
+            Err(error) => {
+                if let Some(error) = error {
+                    self.status.failed(&error);
+                }
+                places.into_iter().for_each(|place| judged[place] = Judged::Failed);
+                return;
+            }
+        };
+        self.status.succeeded(asked.len());
+        for (place, verdict) in places.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Keep => {}
+                Verdict::Drop => judged[place] = Judged::Dropped,
+                Verdict::Fail(message) => {
+                    let series = current[place].take().map(|series| series.to_string()).unwrap_or_default();
+                    let message = format!("failed to map the series {series}: {message}");
+                    self.status.failed(&CallError::Plugin(PluginFault::Other(message)));
+                    judged[place] = Judged::Failed;
+                }
+                Verdict::Change(value) => match to_series(value) {
+                    Ok(series) => current[place] = Some(series),
+                    Err(reason) => judged[place] = Judged::Refused(reason),
+                },
+            }
+        }
+    }
+
+    /// Asks the instance, which is opened if there is none; an error of nothing means that it is backing off.
+    async fn ask(&self, series: &[Series]) -> Result<Vec<Verdict>, Option<CallError>> {
+        let Some((plugin, spec)) = &self.version else { return Err(None) };
+        let mut running = self.running.lock().await;
+        if !running.health.may_call(Instant::now()) {
+            return Err(None);
+        }
+        let answer = async {
+            let instance = match running.instance.take().filter(Processor::is_alive) {
+                Some(instance) => running.instance.insert(instance),
+                None => running.instance.insert(Processor::open(&self.sandbox, plugin, spec).await?),
+            };
+            instance.map_series(series).await
+        };
+        let answer = answer.await;
+        match &answer {
+            Ok(_) => running.health.succeeded(),
+            Err(error) => running.health.failed(error, Instant::now()),
+        }
+        self.status.set_health(running.health.state());
+        answer.map_err(Some)
+    }
+
+    /// Ends its instance in order.
+    pub(crate) async fn close(&self) {
+        if let Some(instance) = self.running.lock().await.instance.take()
+            && instance.is_alive()
+            && let Err(error) = instance.close().await
+        {
+            tracing::warn!(plugin = self.status.name, "failed to close: {error}");
+        }
+    }
+}
+
+/// A processor's series is validated like any source's.
+fn to_series(mut value: MetricValue) -> Result<Series, Reason> {
+    value.validate(now_ms())?;
+    Ok(Series {
+        endpoint: value.endpoint,
+        metric: value.metric.into(),
+        tags: value.tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
+        metric_type: value.metric_type,
+        step_s: value.step_s,
+    })
+}

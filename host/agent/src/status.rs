@@ -1,0 +1,266 @@
+//! What is known about every instance and every file: for the API, the metrics and the start-up message.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::{Mutex, RwLock};
+use saker_sandbox::{Blame, CallError, Figures, HealthState, InstanceSpec, Kind, LogTail, Meters, Plugin};
+use serde::Serialize;
+
+use crate::pipeline::now_ms;
+
+/// What went wrong, and when.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Fault {
+    pub(crate) message: String,
+    pub(crate) kind: &'static str,
+    pub(crate) blame: &'static str,
+    pub(crate) at_ms: i64,
+    /// What the plugin logged before.
+    pub(crate) log: Vec<String>,
+}
+
+/// Counted for one instance.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Counts {
+    /// Ticks that were due.
+    pub(crate) ticks: u64,
+    /// Of these, ticks that brought values.
+    pub(crate) succeeded: u64,
+    /// Of these, ticks that failed.
+    pub(crate) failed: u64,
+    /// Of these, ticks that were left out while it backed off or was quarantined.
+    pub(crate) skipped: u64,
+    /// Of these, ticks that were over before the call of an earlier one.
+    pub(crate) overrun: u64,
+    /// Metric values, or series for a processor.
+    pub(crate) values: u64,
+    /// Versions that have taken another's place.
+    pub(crate) swaps: u64,
+    /// Versions that were taken back because they failed at once.
+    pub(crate) rollbacks: u64,
+    /// Failures by kind.
+    pub(crate) faults: BTreeMap<&'static str, u64>,
+}
+
+/// What is known about an instance.
+pub(crate) struct Status {
+    pub(crate) name: String,
+    pub(crate) meters: Arc<Meters>,
+    pub(crate) figures: Figures,
+    log_tail: LogTail,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    kind: Option<Kind>,
+    file: String,
+    version: String,
+    hash: String,
+    summary: String,
+    wants: Vec<String>,
+    grants: Vec<String>,
+    interval_ms: Option<u64>,
+    health: HealthState,
+    counts: Counts,
+    fault: Option<Fault>,
+    refused: Option<Fault>,
+}
+
+/// A picture of an instance, for the API.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct InstanceView {
+    pub(crate) name: String,
+    pub(crate) kind: &'static str,
+    pub(crate) file: String,
+    pub(crate) version: String,
+    pub(crate) hash: String,
+    pub(crate) summary: String,
+    pub(crate) state: &'static str,
+    /// When it is called again, if it is not running.
+    pub(crate) retry_in_s: Option<u64>,
+    pub(crate) wants: Vec<String>,
+    pub(crate) grants: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) interval_ms: Option<u64>,
+    pub(crate) counts: Counts,
+    pub(crate) calls: u64,
+    pub(crate) cpu_seconds: f64,
+    pub(crate) memory_bytes: u64,
+    pub(crate) log_lines_dropped: u64,
+    pub(crate) stuck_threads: u64,
+    /// What went wrong last.
+    pub(crate) last_fault: Option<Fault>,
+    /// Why a newer version or other settings were not taken; this one runs on.
+    pub(crate) refused_update: Option<Fault>,
+}
+
+impl Status {
+    pub(crate) fn new(name: &str, meters: Arc<Meters>, figures: Figures, log_tail: LogTail) -> Self {
+        let inner = Inner {
+            kind: None,
+            file: String::new(),
+            version: String::new(),
+            hash: String::new(),
+            summary: String::new(),
+            wants: Vec::new(),
+            grants: Vec::new(),
+            interval_ms: None,
+            health: HealthState::Running,
+            counts: Counts::default(),
+            fault: None,
+            refused: None,
+        };
+        Self { name: name.into(), meters, figures, log_tail, inner: Mutex::new(inner) }
+    }
+
+    /// Another version, or the first one, runs from now on.
+    pub(crate) fn runs(&self, file: &str, plugin: &Plugin, spec: &InstanceSpec, interval_ms: Option<u64>) {
+        let mut inner = self.inner.lock();
+        let description = plugin.description();
+        inner.kind = Some(plugin.kind());
+        inner.file = file.into();
+        inner.version = description.version.clone();
+        inner.hash = plugin.hash().to_string();
+        inner.summary = description.summary.clone();
+        inner.wants = description.wants.iter().map(|want| format!("{}: {}", want.permission, want.reason)).collect();
+        inner.grants = spec.grants.to_words();
+        inner.interval_ms = interval_ms;
+        inner.health = HealthState::Running;
+        inner.refused = None;
+    }
+
+    pub(crate) fn set_health(&self, health: HealthState) {
+        self.inner.lock().health = health;
+    }
+
+    /// Changes the counts.
+    pub(crate) fn count(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.inner.lock().counts);
+    }
+
+    /// A call brought so many values.
+    pub(crate) fn succeeded(&self, values: usize) {
+        let mut inner = self.inner.lock();
+        inner.counts.succeeded += 1;
+        inner.counts.values += values as u64;
+    }
+
+    /// A call failed. Says so in the log, unless it failed in the same way the last time.
+    pub(crate) fn failed(&self, error: &CallError) {
+        let fault = self.fault(error.to_string(), error.kind(), error.blame());
+        let mut inner = self.inner.lock();
+        inner.counts.failed += 1;
+        *inner.counts.faults.entry(error.kind()).or_default() += 1;
+        let news = inner.fault.as_ref().is_none_or(|last| last.message != fault.message);
+        let plugin = self.name.as_str();
+        if news {
+            tracing::warn!(plugin, kind = fault.kind, blame = fault.blame, "{}", fault.message);
+        } else {
+            tracing::debug!(plugin, "again: {}", fault.message);
+        }
+        inner.fault = Some(fault);
+    }
+
+    /// A newer version, or other settings, were not taken.
+    pub(crate) fn refused(&self, message: &str, kind: &'static str, blame: Blame) {
+        if self.is_refused(message) {
+            return;
+        }
+        tracing::warn!(plugin = self.name, kind, "cannot be put in place: {message}");
+        let fault = self.fault(message.to_owned(), kind, blame);
+        self.inner.lock().refused = Some(fault);
+    }
+
+    /// Whether this is why nothing newer runs, as was said before.
+    pub(crate) fn is_refused(&self, message: &str) -> bool {
+        self.inner.lock().refused.as_ref().is_some_and(|refused| refused.message == message)
+    }
+
+    fn fault(&self, message: String, kind: &'static str, blame: Blame) -> Fault {
+        let blame = match blame {
+            Blame::Plugin => "plugin",
+            Blame::Operator => "operator",
+            Blame::Host => "host",
+        };
+        Fault { message, kind, blame, at_ms: now_ms(), log: self.log_tail.lines() }
+    }
+
+    /// A picture of it.
+    pub(crate) fn view(&self) -> InstanceView {
+        let inner = self.inner.lock();
+        let retry_in_s = match inner.health {
+            HealthState::Running => None,
+            HealthState::BackingOff(until) | HealthState::Quarantined(until) => {
+                Some(until.saturating_duration_since(Instant::now()).as_secs())
+            }
+        };
+        InstanceView {
+            name: self.name.clone(),
+            kind: inner.kind.map_or("", Kind::as_str),
+            file: inner.file.clone(),
+            version: inner.version.clone(),
+            hash: inner.hash.clone(),
+            summary: inner.summary.clone(),
+            state: inner.health.as_str(),
+            retry_in_s,
+            wants: inner.wants.clone(),
+            grants: inner.grants.clone(),
+            interval_ms: inner.interval_ms,
+            counts: inner.counts.clone(),
+            calls: self.meters.calls(),
+            cpu_seconds: self.meters.cpu().as_secs_f64(),
+            memory_bytes: self.meters.memory_bytes(),
+            log_lines_dropped: self.meters.log_lines_dropped(),
+            stuck_threads: self.meters.stuck_threads(),
+            last_fault: inner.fault.clone(),
+            refused_update: inner.refused.clone(),
+        }
+    }
+}
+
+/// A picture of a file in the plugin folder, for the API.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct FileView {
+    pub(crate) file: String,
+    pub(crate) bytes: u64,
+    /// What the file is, if it is a plugin.
+    pub(crate) kind: Option<&'static str>,
+    pub(crate) hash: Option<String>,
+    /// The instances and nodes that run it.
+    pub(crate) used_by: Vec<String>,
+    /// Why the file as it is now cannot be used.
+    pub(crate) error: Option<String>,
+    /// Whether it is being compiled or tried.
+    pub(crate) busy: bool,
+}
+
+/// All of it. The supervisor writes, everyone reads.
+#[derive(Default)]
+pub(crate) struct Statuses {
+    instances: RwLock<BTreeMap<String, Arc<Status>>>,
+    files: RwLock<Vec<FileView>>,
+}
+
+impl Statuses {
+    pub(crate) fn insert(&self, status: Arc<Status>) {
+        self.instances.write().insert(status.name.clone(), status);
+    }
+
+    pub(crate) fn remove(&self, name: &str) {
+        self.instances.write().remove(name);
+    }
+
+    pub(crate) fn instances(&self) -> Vec<Arc<Status>> {
+        self.instances.read().values().cloned().collect()
+    }
+
+    pub(crate) fn set_files(&self, files: Vec<FileView>) {
+        *self.files.write() = files;
+    }
+
+    pub(crate) fn files(&self) -> Vec<FileView> {
+        self.files.read().clone()
+    }
+}

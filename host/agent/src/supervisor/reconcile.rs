@@ -1,0 +1,264 @@
+//! The comparison itself: what should run, what does, and the least that makes them agree.
+
+use std::collections::BTreeMap;
+
+use saker_forward::{Node, Topology};
+use saker_sandbox::{Blame, Kind};
+
+use super::seat::{Key, Move, Seat, Wanted};
+use super::{Destined, Linked, Running, Supervisor, Target};
+use crate::collecting;
+use crate::config::PluginConfig;
+use crate::destination::{Destination, Slot};
+use crate::processors::Link;
+use crate::schedule::Schedule;
+use std::sync::Arc;
+
+impl Supervisor {
+    /// Makes what runs agree with the folder and the configuration.
+    pub(super) fn reconcile(&mut self) {
+        self.reconcile_collectors();
+        self.reconcile_processors();
+        self.reconcile_nodes();
+        self.publish();
+    }
+
+    /// Every collector file runs under its own name, and under each name that the configuration gives it.
+    fn wanted_collectors(&self) -> BTreeMap<String, (String, PluginConfig)> {
+        let mut wanted = BTreeMap::new();
+        for (file, loaded) in &self.files {
+            if loaded.plugin.as_ref().is_none_or(|plugin| plugin.kind() != Kind::Collector) {
+                continue;
+            }
+            let stem = file.trim_end_matches(".wasm");
+            if !self.config.plugin.contains_key(stem) {
+                wanted.insert(stem.to_owned(), (file.clone(), PluginConfig::default_of(stem)));
+            }
+            for (name, plugin) in &self.config.plugin {
+                if plugin.enabled && plugin.file_of(name) == *file {
+                    wanted.insert(name.clone(), (file.clone(), plugin.clone()));
+                }
+            }
+        }
+        wanted
+    }
+
+    fn reconcile_collectors(&mut self) {
+        let wanted = self.wanted_collectors();
+        let gone: Vec<_> = self.collectors.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
+        for name in gone {
+            self.end_collector(&name);
+        }
+        for (name, (file, config)) in wanted {
+            if !self.collectors.contains_key(&name) {
+                let seat = Seat::new(&name, &format!("plugin.{name}"), self.states.cell(&name), &self.statuses);
+                self.collectors.insert(name.clone(), Running { seat, handle: None });
+            }
+            self.reconcile_collector(&name, &file, &config);
+        }
+    }
+
+    fn reconcile_collector(&mut self, name: &str, file: &str, config: &PluginConfig) {
+        let Ok(plugin) = self.plugin(file, Kind::Collector).cloned() else { return };
+        let own = plugin.description().default_interval_ms.map(|ms| std::time::Duration::from_millis(ms.into()));
+        let interval = config.interval.or(own).unwrap_or(self.config.interval);
+        let wanted = Wanted {
+            file,
+            settings: &config.settings,
+            grants: &config.grants,
+            limits: &config.limits,
+            schedule: Some(Schedule::new(name, interval)),
+        };
+        let Some(running) = self.collectors.get_mut(name) else { return };
+        let (version, key) = match running.seat.version(&plugin, &wanted) {
+            Ok(version) => version,
+            Err(misfits) => return running.seat.status.refused(&misfits, "settings", Blame::Operator),
+        };
+        match running.seat.decide(&key) {
+            Move::Nothing => {}
+            Move::Try => self.try_out(Target::Collector(name.to_owned()), version, key),
+            Move::Start | Move::Replace => match &running.handle {
+                Some(handle) => handle.swap_later(version),
+                None => {
+                    let status = running.seat.status.clone();
+                    running.handle = Some(collecting::Handle::start(self.shared.clone(), version, status));
+                }
+            },
+        }
+    }
+
+    fn end_collector(&mut self, name: &str) {
+        if let Some(running) = self.collectors.remove(name) {
+            tracing::info!(plugin = name, "stopped");
+            if let Some(handle) = running.handle {
+                tokio::spawn(handle.stop());
+            }
+        }
+        self.statuses.remove(name);
+    }
+
+    fn reconcile_processors(&mut self) {
+        let names = self.config.pipeline.processors.clone();
+        let mut changed = false;
+        let gone: Vec<_> = self.processors.keys().filter(|name| !names.contains(name)).cloned().collect();
+        for name in gone {
+            self.processors.remove(&name);
+            self.statuses.remove(&name);
+            changed = true;
+        }
+        for name in &names {
+            if !self.processors.contains_key(name) {
+                let seat = Seat::new(name, &format!("plugin.{name}"), self.states.cell(name), &self.statuses);
+                self.processors.insert(name.clone(), Linked { seat, link: None });
+                changed = true;
+            }
+            changed |= self.reconcile_processor(name);
+        }
+        self.shared.pipeline.set_pass_on_failure(self.config.pipeline.pass_on_failure);
+        let order: Vec<_> = names.iter().filter_map(|name| self.link_of(name)).collect();
+        if changed || self.shared.pipeline.chain().differs(&order) {
+            self.shared.pipeline.chain().set(order);
+            self.shared.pipeline.judge_again();
+        }
+    }
+
+    /// The link of a processor; one without a plugin, through which nothing is judged, until there is one.
+    fn link_of(&self, name: &str) -> Option<Arc<Link>> {
+        let linked = self.processors.get(name)?;
+        Some(linked.link.clone().unwrap_or_else(|| Arc::new(Link::missing(&self.sandbox, &linked.seat.status))))
+    }
+
+    fn reconcile_processor(&mut self, name: &str) -> bool {
+        let config = self.config.plugin.get(name).cloned().unwrap_or_else(|| PluginConfig::default_of(name));
+        let file = config.file_of(name);
+        let plugin = self.plugin(&file, Kind::Processor).cloned();
+        let Some(linked) = self.processors.get_mut(name) else { return false };
+        let plugin = match plugin {
+            Ok(plugin) => plugin,
+            Err(why) => {
+                if linked.link.take().is_some() || !linked.seat.status.is_refused(&why) {
+                    linked.seat.leaves();
+                    linked.seat.status.refused(&why, "missing", Blame::Operator);
+                    return true;
+                }
+                return false;
+            }
+        };
+        let wanted = Wanted {
+            file: &file,
+            settings: &config.settings,
+            grants: &config.grants,
+            limits: &config.limits,
+            schedule: None,
+        };
+        let (version, key) = match linked.seat.version(&plugin, &wanted) {
+            Ok(version) => version,
+            Err(misfits) => {
+                linked.seat.status.refused(&misfits, "settings", Blame::Operator);
+                return false;
+            }
+        };
+        match linked.seat.decide(&key) {
+            Move::Nothing => false,
+            Move::Try => {
+                self.try_out(Target::Processor(name.to_owned()), version, key);
+                false
+            }
+            Move::Start | Move::Replace => {
+                linked.seat.status.runs(&version.file, &version.plugin, &version.spec, None);
+                let status = linked.seat.status.clone();
+                let link = Arc::new(Link::new(self.sandbox.clone(), version.plugin, version.spec, status));
+                if let Some(before) = linked.link.replace(link) {
+                    tokio::spawn(async move { before.close().await });
+                }
+                true
+            }
+        }
+    }
+
+    fn reconcile_nodes(&mut self) {
+        let names: Vec<_> = self.config.node.keys().cloned().collect();
+        self.nodes.retain(|name, _| names.contains(name));
+        for instance in self.statuses.instances() {
+            if let Some(node) = instance.name.strip_prefix("node ")
+                && !names.iter().any(|name| name == node)
+            {
+                self.statuses.remove(&instance.name);
+            }
+        }
+        for name in &names {
+            let config = self.config.node[name].clone();
+            if !self.nodes.contains_key(name) {
+                let instance = format!("node {name}");
+                let seat = Seat::new(&instance, &format!("node.{name}"), self.states.cell(&instance), &self.statuses);
+                let slot = Arc::new(Slot::new(self.sandbox.clone(), seat.status.clone(), "its backend is not loaded yet".into()));
+                let node = Arc::new(Node::new(name, Box::new(Destination(slot.clone())), config.sending));
+                self.nodes.insert(name.clone(), Destined { seat, slot, node });
+            }
+            self.nodes[name].node.set_config(config.sending);
+            self.reconcile_node(name);
+        }
+        let routes: Vec<_> = self.config.route.iter().map(crate::config::RouteConfig::to_route).collect();
+        let nodes: Vec<_> = self.nodes.values().map(|destined| destined.node.clone()).collect();
+        let forwarder = &self.shared.pipeline.forwarder;
+        let now = forwarder.topology();
+        let same_nodes = now.nodes().len() == nodes.len() && now.nodes().iter().zip(&nodes).all(|(a, b)| Arc::ptr_eq(a, b));
+        if !same_nodes || now.routes() != routes {
+            forwarder.set_topology(Topology::new(nodes, routes));
+        }
+    }
+
+    fn reconcile_node(&mut self, name: &str) {
+        let config = self.config.node[name].clone();
+        let file = format!("{}.wasm", config.backend);
+        let plugin = self.plugin(&file, Kind::Backend).cloned();
+        let Some(destined) = self.nodes.get_mut(name) else { return };
+        let plugin = match plugin {
+            Ok(plugin) => plugin,
+            Err(why) => {
+                if !destined.seat.status.is_refused(&why) {
+                    destined.seat.leaves();
+                    destined.seat.status.refused(&why, "missing", Blame::Operator);
+                    destined.slot.clear(why);
+                    destined.node.backend_changed();
+                }
+                return;
+            }
+        };
+        let wanted = Wanted {
+            file: &file,
+            settings: &config.settings,
+            grants: &config.grants,
+            limits: &config.limits,
+            schedule: None,
+        };
+        let (version, key) = match destined.seat.version(&plugin, &wanted) {
+            Ok(version) => version,
+            Err(misfits) => return destined.seat.status.refused(&misfits, "settings", Blame::Operator),
+        };
+        match destined.seat.decide(&key) {
+            Move::Nothing => {}
+            Move::Try => self.try_out(Target::Node(name.to_owned()), version, key),
+            Move::Start | Move::Replace => {
+                destined.slot.set(&version.file, version.plugin, version.spec);
+                destined.node.backend_changed();
+            }
+        }
+    }
+
+    /// A version was tried: it takes its place, or the reason is kept.
+    pub(super) fn tried(&mut self, target: &Target, key: Key, result: Result<(), (String, &'static str, Blame)>) {
+        let seat = match target {
+            Target::Collector(name) => self.collectors.get_mut(name).map(|running| &mut running.seat),
+            Target::Processor(name) => self.processors.get_mut(name).map(|linked| &mut linked.seat),
+            Target::Node(name) => self.nodes.get_mut(name).map(|destined| &mut destined.seat),
+        };
+        // Meanwhile something else may be wanted here.
+        let Some(seat) = seat.filter(|seat| seat.still_wants(&key)) else { return };
+        match result {
+            // The comparison that follows finds nothing running under this key, and puts it in place.
+            Ok(()) => seat.leaves(),
+            Err((message, kind, blame)) => seat.status.refused(&message, kind, blame),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! All windows, under one bound of bytes.
+
+use parking_lot::Mutex;
+use saker_model::{Point, SeriesId};
+
+use crate::timed::TimedStore;
+
+/// What bounds the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheLimits {
+    /// How far a series goes back from its newest point, in milliseconds.
+    pub age_ms: i64,
+    /// Points of one series.
+    pub items: usize,
+    /// Bytes of all points together.
+    pub bytes: usize,
+}
+
+/// What the cache holds and has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheStats {
+    /// Series with at least one point.
+    pub series: usize,
+    /// Points.
+    pub points: usize,
+    /// Bytes of memory for points.
+    pub bytes: usize,
+    /// Points that went because of their age or their number.
+    pub aged: u64,
+    /// Points that went because the bytes were used up.
+    pub squeezed: u64,
+}
+
+/// The recent points of every series.
+pub struct Cache {
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    limits: CacheLimits,
+    stores: Vec<TimedStore>,
+    stats: CacheStats,
+    /// Where the next squeeze goes on.
+    hand: usize,
+}
+
+impl Cache {
+    /// An empty cache.
+    #[must_use]
+    pub fn new(limits: CacheLimits) -> Self {
+        Self { inner: Mutex::new(Inner { limits, stores: Vec::new(), stats: CacheStats::default(), hand: 0 }) }
+    }
+
+    /// Changes the bounds; they take hold as points come in.
+    pub fn set_limits(&self, limits: CacheLimits) {
+        self.inner.lock().limits = limits;
+    }
+
+    /// Keeps points, in one go.
+    pub fn add(&self, points: &[Point]) {
+        let mut inner = self.inner.lock();
+        for point in points {
+            inner.add(point);
+        }
+    }
+
+    /// Points of a series from `start_ms` to `end_ms`, both included, oldest first; of more than `most`, the newest.
+    #[must_use]
+    pub fn range(&self, series: SeriesId, start_ms: i64, end_ms: i64, most: usize) -> Vec<(i64, f64)> {
+        let inner = self.inner.lock();
+        inner.stores.get(series.index()).map_or_else(Vec::new, |store| store.range(start_ms, end_ms, most).collect())
+    }
+
+    /// Forgets series.
+    pub fn remove(&self, ids: &[SeriesId]) {
+        let mut inner = self.inner.lock();
+        for id in ids {
+            if let Some(store) = inner.stores.get_mut(id.index()) {
+                let store = std::mem::take(store);
+                inner.stats.points -= store.len();
+                inner.stats.bytes -= store.bytes();
+                inner.stats.series -= usize::from(!store.is_empty());
+            }
+        }
+    }
+
+    /// What it holds and has done.
+    #[must_use]
+    pub fn stats(&self) -> CacheStats {
+        self.inner.lock().stats
+    }
+}
+
+impl Inner {
+    fn add(&mut self, point: &Point) {
+        let index = point.series.index();
+        if index >= self.stores.len() {
+            self.stores.resize_with(index + 1, TimedStore::default);
+        }
+        let CacheLimits { age_ms, items, bytes } = self.limits;
+        let evicted = self.change(index, |store| store.add(point.timestamp_ms, point.value, age_ms, items));
+        self.stats.aged += evicted as u64;
+        while self.stats.bytes > bytes && self.stats.points > 0 {
+            self.squeeze();
+        }
+    }
+
+    /// Takes the oldest half of the next series that has any: memory is given back only in pieces of some size, and
+    /// going round makes every series pay the same.
+    fn squeeze(&mut self) {
+        let count = self.stores.len();
+        for _ in 0..count {
+            self.hand = (self.hand + 1) % count;
+            let points = self.stores[self.hand].len();
+            if points > 0 {
+                let hand = self.hand;
+                for _ in 0..points.div_ceil(2) {
+                    self.change(hand, |store| store.pop_oldest().is_some());
+                    self.stats.squeezed += 1;
+                }
+                self.change(hand, |store| {
+                    if store.is_empty() {
+                        *store = TimedStore::default();
+                    } else {
+                        store.shrink();
+                    }
+                });
+                return;
+            }
+        }
+    }
+
+    /// Changes one store and keeps the sums true.
+    fn change<R>(&mut self, index: usize, change: impl FnOnce(&mut TimedStore) -> R) -> R {
+        let store = &mut self.stores[index];
+        let (points, bytes) = (store.len(), store.bytes());
+        let result = change(store);
+        self.stats.points = self.stats.points - points + store.len();
+        self.stats.bytes = self.stats.bytes - bytes + store.bytes();
+        self.stats.series = self.stats.series - usize::from(points > 0) + usize::from(!store.is_empty());
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: CacheLimits = CacheLimits { age_ms: 120_000, items: 1000, bytes: 1 << 20 };
+
+    fn point(series: u32, timestamp_ms: i64) -> Point {
+        Point { series: SeriesId(series), timestamp_ms, value: timestamp_ms as f64 }
+    }
+
+    #[test]
+    fn a_series_is_read_back_and_an_unknown_one_is_empty() {
+        let cache = Cache::new(LIMITS);
+        cache.add(&[point(3, 1000), point(3, 2000), point(1, 1500)]);
+        assert_eq!(cache.range(SeriesId(3), 0, i64::MAX, 10), [(1000, 1000.0), (2000, 2000.0)]);
+        assert_eq!(cache.range(SeriesId(2), 0, i64::MAX, 10), []);
+        assert_eq!(cache.range(SeriesId(9), 0, i64::MAX, 10), []);
+        let stats = cache.stats();
+        assert_eq!((stats.series, stats.points), (2, 3));
+    }
+
+    #[test]
+    fn age_and_number_evict_and_are_counted() {
+        let cache = Cache::new(CacheLimits { items: 2, ..LIMITS });
+        cache.add(&[point(0, 0), point(0, 1), point(0, 2), point(0, 500_000)]);
+        assert_eq!(cache.range(SeriesId(0), 0, i64::MAX, 10), [(500_000, 500_000.0)]);
+        assert_eq!(cache.stats().aged, 3);
+    }
+
+    #[test]
+    fn memory_stays_below_its_bound_and_the_newest_points_are_kept() {
+        let cache = Cache::new(CacheLimits { bytes: 16 * 1024, ..LIMITS });
+        for time in 0..100 {
+            let batch: Vec<_> = (0..50).map(|series| point(series, time)).collect();
+            cache.add(&batch);
+            assert!(cache.stats().bytes <= 16 * 1024);
+        }
+        let stats = cache.stats();
+        assert!(stats.squeezed > 0);
+        assert_eq!(stats.points as u64 + stats.squeezed, 5000, "every point is kept or counted");
+        let newest = (0..50).filter(|&id| cache.range(SeriesId(id), 99, 99, 1).len() == 1).count();
+        assert!(newest >= 45, "{newest} of 50 series have their newest point");
+    }
+
+    #[test]
+    fn a_removed_series_leaves_nothing_behind() {
+        let cache = Cache::new(LIMITS);
+        cache.add(&[point(0, 1), point(1, 1)]);
+        cache.remove(&[SeriesId(0), SeriesId(1), SeriesId(7)]);
+        let stats = cache.stats();
+        assert_eq!((stats.series, stats.points, stats.bytes), (0, 0, 0));
+    }
+}

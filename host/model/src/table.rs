@@ -1,0 +1,347 @@
+//! The table that names every series once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use hashbrown::HashTable;
+use parking_lot::RwLock;
+
+use crate::series::{Series, SeriesId, identity_hash};
+use crate::value::MetricValue;
+
+/// What became of a series in the processors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mapped {
+    /// They have not been asked yet.
+    Unasked,
+    /// Its values are dropped.
+    Dropped,
+    /// Its values belong to this series: itself, or another.
+    To(SeriesId),
+}
+
+/// The table holds as many series as it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the limit of {limit} series is reached")]
+pub struct TableFull {
+    /// The limit.
+    pub limit: usize,
+}
+
+/// Every series that was seen lately, each under one [`SeriesId`].
+///
+/// Bounded by a number of series. A series that brings no value for a while is forgotten by [`sweep`](Self::sweep).
+pub struct SeriesTable {
+    limit: usize,
+    inner: RwLock<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    by_hash: HashTable<u32>,
+    slots: Vec<Option<Slot>>,
+    free: Vec<u32>,
+}
+
+struct Slot {
+    series: Arc<Series>,
+    hash: u64,
+    /// One of the two constants below, or the id that it is mapped to.
+    mapped: AtomicU32,
+    seen_s: AtomicU32,
+}
+
+const UNASKED: u32 = u32::MAX;
+const DROPPED: u32 = u32::MAX - 1;
+/// Ids stay below the two marks above.
+const LIMIT_MAX: usize = (u32::MAX - 2) as usize;
+
+impl SeriesTable {
+    /// An empty table for at most `limit` series.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { limit: limit.min(LIMIT_MAX), inner: RwLock::default() }
+    }
+
+    /// How many series it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner.read().by_hash.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Finds what became of each validated value's series, and marks it as seen at `now_s` (seconds since any fixed
+    /// time). Calls `found` with the value's index; series that are not in the table count as [`Mapped::Unasked`].
+    pub fn find(&self, values: &[MetricValue], now_s: u32, mut found: impl FnMut(usize, Option<SeriesId>, Mapped)) {
+        let inner = self.inner.read();
+        for (index, value) in values.iter().enumerate() {
+            match inner.lookup(hash_of(value), |series| is_of(series, value)) {
+                Some(id) => {
+                    let slot = inner.slot(id);
+                    let mapped = slot.mapped();
+                    slot.seen_s.store(now_s, Ordering::Relaxed);
+                    if let Mapped::To(target) = mapped
+                        && target.0 != id
+                    {
+                        inner.slot(target.0).seen_s.store(now_s, Ordering::Relaxed);
+                    }
+                    found(index, Some(SeriesId(id)), mapped);
+                }
+                None => found(index, None, Mapped::Unasked),
+            }
+        }
+    }
+
+    /// The id of a validated value's series, which is added if it is new.
+    ///
+    /// # Errors
+    /// [`TableFull`], if it is new and there is no room.
+    pub fn intern(&self, value: &MetricValue, now_s: u32) -> Result<SeriesId, TableFull> {
+        let make = || Series {
+            endpoint: value.endpoint.clone(),
+            metric: value.metric.as_str().into(),
+            tags: value.tags.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect(),
+            metric_type: value.metric_type,
+            step_s: value.step_s,
+        };
+        self.insert(hash_of(value), now_s, |series| is_of(series, value), make)
+    }
+
+    /// The id of a series, which is added if it is new. Its tags must be sorted and valid.
+    ///
+    /// # Errors
+    /// [`TableFull`], if it is new and there is no room.
+    pub fn intern_series(&self, series: Series, now_s: u32) -> Result<SeriesId, TableFull> {
+        let hash = identity_hash(
+            &series.endpoint,
+            &series.metric,
+            series.tags.iter().map(|(key, value)| (&**key, &**value)),
+            series.metric_type,
+            series.step_s,
+        );
+        let wanted = series.clone();
+        self.insert(hash, now_s, |known| *known == wanted, || series)
+    }
+
+    fn insert(
+        &self,
+        hash: u64,
+        now_s: u32,
+        is_it: impl Fn(&Series) -> bool,
+        make: impl FnOnce() -> Series,
+    ) -> Result<SeriesId, TableFull> {
+        let mut inner = self.inner.write();
+        if let Some(id) = inner.lookup(hash, is_it) {
+            inner.slot(id).seen_s.store(now_s, Ordering::Relaxed);
+            return Ok(SeriesId(id));
+        }
+        if inner.by_hash.len() >= self.limit {
+            return Err(TableFull { limit: self.limit });
+        }
+        let slot = Slot {
+            series: Arc::new(make()),
+            hash,
+            mapped: AtomicU32::new(UNASKED),
+            seen_s: AtomicU32::new(now_s),
+        };
+        Ok(SeriesId(inner.add(slot)))
+    }
+
+    /// Remembers what the processors said of a series.
+    pub fn set_mapped(&self, id: SeriesId, mapped: Mapped) {
+        let inner = self.inner.read();
+        if let Some(slot) = inner.slots.get(id.index()).and_then(Option::as_ref) {
+            let mark = match mapped {
+                Mapped::Unasked => UNASKED,
+                Mapped::Dropped => DROPPED,
+                Mapped::To(target) => target.0,
+            };
+            slot.mapped.store(mark, Ordering::Relaxed);
+        }
+    }
+
+    /// Forgets what the processors said, because they have changed.
+    pub fn forget_mapped(&self) {
+        for slot in self.inner.read().slots.iter().flatten() {
+            slot.mapped.store(UNASKED, Ordering::Relaxed);
+        }
+    }
+
+    /// The series behind an id.
+    #[must_use]
+    pub fn get(&self, id: SeriesId) -> Option<Arc<Series>> {
+        self.inner.read().slots.get(id.index())?.as_ref().map(|slot| slot.series.clone())
+    }
+
+    /// All series, in the order of their ids.
+    #[must_use]
+    pub fn all(&self) -> Vec<(SeriesId, Arc<Series>)> {
+        let inner = self.inner.read();
+        let slots = inner.slots.iter().enumerate();
+        slots.filter_map(|(id, slot)| Some((SeriesId(id as u32), slot.as_ref()?.series.clone()))).collect()
+    }
+
+    /// Takes out the series that were not seen since `before_s`, and returns their ids. They are given to other series
+    /// only after [`release`](Self::release), when everyone who keeps ids has let go of them.
+    pub fn sweep(&self, before_s: u32) -> Vec<SeriesId> {
+        let mut inner = self.inner.write();
+        let mut gone = Vec::new();
+        for id in 0..inner.slots.len() {
+            let idle = inner.slots[id].as_ref().filter(|slot| slot.seen_s.load(Ordering::Relaxed) < before_s);
+            let Some(hash) = idle.map(|slot| slot.hash) else { continue };
+            if let Ok(entry) = inner.by_hash.find_entry(hash, |&known| known as usize == id) {
+                entry.remove();
+            }
+            inner.slots[id] = None;
+            gone.push(SeriesId(id as u32));
+        }
+        gone
+    }
+
+    /// Lets swept ids be used again.
+    pub fn release(&self, ids: &[SeriesId]) {
+        self.inner.write().free.extend(ids.iter().map(|id| id.0));
+    }
+}
+
+impl Inner {
+    fn lookup(&self, hash: u64, is_it: impl Fn(&Series) -> bool) -> Option<u32> {
+        self.by_hash
+            .find(hash, |&id| {
+                let slot = self.slot(id);
+                slot.hash == hash && is_it(&slot.series)
+            })
+            .copied()
+    }
+
+    fn slot(&self, id: u32) -> &Slot {
+        self.slots[id as usize].as_ref().expect("an id in the hash table or mapped to has a slot")
+    }
+
+    fn add(&mut self, slot: Slot) -> u32 {
+        let hash = slot.hash;
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.slots[id as usize] = Some(slot);
+                id
+            }
+            None => {
+                self.slots.push(Some(slot));
+                (self.slots.len() - 1) as u32
+            }
+        };
+        let Self { by_hash, slots, .. } = self;
+        by_hash.insert_unique(hash, id, |&known| slots[known as usize].as_ref().map_or(0, |slot| slot.hash));
+        id
+    }
+}
+
+impl Slot {
+    fn mapped(&self) -> Mapped {
+        match self.mapped.load(Ordering::Relaxed) {
+            UNASKED => Mapped::Unasked,
+            DROPPED => Mapped::Dropped,
+            id => Mapped::To(SeriesId(id)),
+        }
+    }
+}
+
+fn hash_of(value: &MetricValue) -> u64 {
+    let tags = value.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    identity_hash(&value.endpoint, &value.metric, tags, value.metric_type, value.step_s)
+}
+
+fn is_of(series: &Series, value: &MetricValue) -> bool {
+    *series.metric == *value.metric
+        && *series.endpoint == *value.endpoint
+        && series.metric_type == value.metric_type
+        && series.step_s == value.step_s
+        && series.tags.len() == value.tags.len()
+        && series.tags.iter().zip(&value.tags).all(|(a, b)| *a.0 == *b.0 && *a.1 == *b.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MetricType;
+
+    fn value(metric: &str) -> MetricValue {
+        MetricValue {
+            endpoint: "h".into(),
+            metric: metric.into(),
+            tags: vec![("a".into(), "1".into())],
+            metric_type: MetricType::Gauge,
+            value: 0.0,
+            timestamp_ms: 0,
+            step_s: 10,
+        }
+    }
+
+    fn find(table: &SeriesTable, metric: &str, now_s: u32) -> (Option<SeriesId>, Mapped) {
+        let mut answer = None;
+        table.find(&[value(metric)], now_s, |_, id, mapped| answer = Some((id, mapped)));
+        answer.unwrap()
+    }
+
+    #[test]
+    fn the_same_identity_has_one_id_and_any_difference_another() {
+        let table = SeriesTable::new(10);
+        let id = table.intern(&value("m"), 0).unwrap();
+        assert_eq!(table.intern(&value("m"), 0).unwrap(), id);
+        for change in [
+            |value: &mut MetricValue| value.step_s = 20,
+            |value: &mut MetricValue| value.metric_type = MetricType::Counter,
+            |value: &mut MetricValue| value.tags[0].1 = "2".into(),
+            |value: &mut MetricValue| value.endpoint = "g".into(),
+        ] {
+            let mut other = value("m");
+            change(&mut other);
+            assert_ne!(table.intern(&other, 0).unwrap(), id);
+        }
+        assert_eq!(table.len(), 5);
+        assert_eq!(table.get(id).unwrap().to_string(), "m{a=1} of h");
+    }
+
+    #[test]
+    fn a_full_table_refuses_new_series_and_knows_the_old() {
+        let table = SeriesTable::new(1);
+        let id = table.intern(&value("m"), 0).unwrap();
+        assert_eq!(table.intern(&value("n"), 0), Err(TableFull { limit: 1 }));
+        assert_eq!(table.intern(&value("m"), 0), Ok(id));
+    }
+
+    #[test]
+    fn what_a_processor_said_is_remembered_until_it_is_forgotten() {
+        let table = SeriesTable::new(10);
+        let id = table.intern(&value("m"), 0).unwrap();
+        assert_eq!(find(&table, "m", 0), (Some(id), Mapped::Unasked));
+        table.set_mapped(id, Mapped::Dropped);
+        assert_eq!(find(&table, "m", 0).1, Mapped::Dropped);
+        let other = table.intern(&value("n"), 0).unwrap();
+        table.set_mapped(id, Mapped::To(other));
+        assert_eq!(find(&table, "m", 0).1, Mapped::To(other));
+        table.forget_mapped();
+        assert_eq!(find(&table, "m", 0).1, Mapped::Unasked);
+        assert_eq!(find(&table, "unknown", 0), (None, Mapped::Unasked));
+    }
+
+    #[test]
+    fn an_idle_series_is_swept_and_its_id_used_again_only_after_release() {
+        let table = SeriesTable::new(10);
+        let old = table.intern(&value("old"), 0).unwrap();
+        let target = table.intern(&value("target"), 0).unwrap();
+        let source = table.intern(&value("source"), 0).unwrap();
+        table.set_mapped(source, Mapped::To(target));
+        find(&table, "source", 100);
+        assert_eq!(table.sweep(50), vec![old], "a series lives as long as another is mapped to it");
+        assert!(table.get(old).is_none());
+        assert_ne!(table.intern(&value("new"), 100).unwrap(), old);
+        table.release(&[old]);
+        assert_eq!(table.intern(&value("newer"), 100).unwrap(), old);
+    }
+}

@@ -1,0 +1,226 @@
+//! The record at every edge, and what makes one unusable.
+
+use std::sync::Arc;
+
+use crate::series::MetricType;
+
+/// One measurement as a source hands it in: Open-Falcon's MetricValue with its tags taken apart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricValue {
+    /// Whose value.
+    pub endpoint: Arc<str>,
+    /// The name.
+    pub metric: String,
+    /// In any order until [`validate`](Self::validate) has sorted them.
+    pub tags: Vec<(String, String)>,
+    /// How the value is to be read.
+    pub metric_type: MetricType,
+    /// The value.
+    pub value: f64,
+    /// When, in milliseconds since 1970-01-01 UTC.
+    pub timestamp_ms: i64,
+    /// How often it is measured, in seconds.
+    pub step_s: u32,
+}
+
+/// Why a value was not taken. Every refusal is counted under its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Reason {
+    /// No endpoint, or one that is too long or holds control characters.
+    #[error("endpoint must have 1 to 255 bytes and no control character")]
+    BadEndpoint,
+    /// No name, or one that is too long or holds control characters.
+    #[error("metric must have 1 to 255 bytes and no control character")]
+    BadMetric,
+    /// A tag without a key, with a part that is too long, or with `,`, `=` or a control character in it.
+    #[error("a tag's key and value must have 1 to 255 bytes and no comma, equals sign or control character")]
+    BadTag,
+    /// A key that stands twice.
+    #[error("a tag key stands twice")]
+    DuplicateTag,
+    /// More tags than a series may have.
+    #[error("more than 40 tags")]
+    TooManyTags,
+    /// Not a number, or an infinity.
+    #[error("value is not finite")]
+    NotFinite,
+    /// A step of zero, or of more than a week.
+    #[error("step must be 1 to 604800 seconds")]
+    BadStep,
+    /// Before 1970, or too far in the future.
+    #[error("timestamp is before 1970 or more than a day ahead of the clock")]
+    BadTimestamp,
+    /// The table of series is full.
+    #[error("the limit of series is reached")]
+    SeriesLimit,
+    /// A processor dropped the series.
+    #[error("dropped by a processor")]
+    Processor,
+    /// A processor failed, and is set to drop what it cannot judge.
+    #[error("a processor failed")]
+    ProcessorFailed,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 11] = [
+        Self::BadEndpoint,
+        Self::BadMetric,
+        Self::BadTag,
+        Self::DuplicateTag,
+        Self::TooManyTags,
+        Self::NotFinite,
+        Self::BadStep,
+        Self::BadTimestamp,
+        Self::SeriesLimit,
+        Self::Processor,
+        Self::ProcessorFailed,
+    ];
+
+    /// The name that it is counted under.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadEndpoint => "bad_endpoint",
+            Self::BadMetric => "bad_metric",
+            Self::BadTag => "bad_tag",
+            Self::DuplicateTag => "duplicate_tag",
+            Self::TooManyTags => "too_many_tags",
+            Self::NotFinite => "not_finite",
+            Self::BadStep => "bad_step",
+            Self::BadTimestamp => "bad_timestamp",
+            Self::SeriesLimit => "series_limit",
+            Self::Processor => "processor",
+            Self::ProcessorFailed => "processor_failed",
+        }
+    }
+}
+
+/// What bounds a metric value.
+#[derive(Clone, Copy, Debug)]
+pub struct ValueLimits {
+    /// Bytes of an endpoint, a metric, a tag's key or a tag's value. Open-Falcon's limit.
+    pub text_bytes: usize,
+    /// Tags of one series. VictoriaMetrics' limit.
+    pub tags: usize,
+    /// The longest step, in seconds: a week.
+    pub step_s: u32,
+    /// How far ahead of the clock a timestamp may be, in milliseconds: a day, for clocks that are wrong by a time zone.
+    pub ahead_ms: i64,
+}
+
+/// The limits that [`MetricValue::validate`] checks.
+pub const LIMITS: ValueLimits = ValueLimits { text_bytes: 255, tags: 40, step_s: 604_800, ahead_ms: 86_400_000 };
+
+impl MetricValue {
+    /// Sorts the tags, leaves out those without a value, and checks everything against [`LIMITS`]. `now_ms` is the
+    /// clock.
+    ///
+    /// # Errors
+    /// The first [`Reason`] found.
+    pub fn validate(&mut self, now_ms: i64) -> Result<(), Reason> {
+        if !is_text(&self.endpoint) {
+            return Err(Reason::BadEndpoint);
+        }
+        if !is_text(&self.metric) {
+            return Err(Reason::BadMetric);
+        }
+        // A tag without a value says nothing; VictoriaMetrics and Prometheus leave it out as well.
+        self.tags.retain(|(_, value)| !value.is_empty());
+        if self.tags.len() > LIMITS.tags {
+            return Err(Reason::TooManyTags);
+        }
+        if !self.tags.iter().all(|(key, value)| is_tag_text(key) && is_tag_text(value)) {
+            return Err(Reason::BadTag);
+        }
+        self.tags.sort_unstable();
+        if self.tags.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+            return Err(Reason::DuplicateTag);
+        }
+        if !self.value.is_finite() {
+            return Err(Reason::NotFinite);
+        }
+        if self.step_s == 0 || self.step_s > LIMITS.step_s {
+            return Err(Reason::BadStep);
+        }
+        if self.timestamp_ms < 0 || self.timestamp_ms > now_ms.saturating_add(LIMITS.ahead_ms) {
+            return Err(Reason::BadTimestamp);
+        }
+        Ok(())
+    }
+}
+
+fn is_text(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LIMITS.text_bytes && !text.chars().any(char::is_control)
+}
+
+fn is_tag_text(text: &str) -> bool {
+    is_text(text) && !text.contains([',', '='])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_MS: i64 = 1_700_000_000_000;
+
+    fn value() -> MetricValue {
+        MetricValue {
+            endpoint: "host".into(),
+            metric: "cpu.idle".into(),
+            tags: vec![],
+            metric_type: MetricType::Gauge,
+            value: 1.0,
+            timestamp_ms: NOW_MS,
+            step_s: 60,
+        }
+    }
+
+    fn check(change: impl FnOnce(&mut MetricValue), expected: Result<(), Reason>) {
+        let mut value = value();
+        change(&mut value);
+        assert_eq!(value.validate(NOW_MS), expected, "{value:?}");
+    }
+
+    fn tags(tags: &[(&str, &str)]) -> Vec<(String, String)> {
+        tags.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
+    }
+
+    #[test]
+    fn tags_are_sorted_and_empty_ones_left_out() {
+        let mut value = value();
+        value.tags = tags(&[("b", "2"), ("c", ""), ("a", "1")]);
+        assert_eq!(value.validate(NOW_MS), Ok(()));
+        assert_eq!(value.tags, tags(&[("a", "1"), ("b", "2")]));
+    }
+
+    #[test]
+    fn every_kind_of_unusable_value_has_its_reason() {
+        check(|value| value.endpoint = "".into(), Err(Reason::BadEndpoint));
+        check(|value| value.metric = String::new(), Err(Reason::BadMetric));
+        check(|value| value.metric = "a\nb".into(), Err(Reason::BadMetric));
+        check(|value| value.metric = "m".repeat(256), Err(Reason::BadMetric));
+        check(|value| value.tags = tags(&[("a", "1"), ("a", "2")]), Err(Reason::DuplicateTag));
+        check(|value| value.tags = tags(&[("a,b", "1")]), Err(Reason::BadTag));
+        check(|value| value.tags = tags(&[("", "1")]), Err(Reason::BadTag));
+        check(|value| value.tags = tags(&[("a", "b=c")]), Err(Reason::BadTag));
+        check(
+            |value| value.tags = (0..41).map(|n| (n.to_string(), "x".into())).collect(),
+            Err(Reason::TooManyTags),
+        );
+        check(|value| value.value = f64::NAN, Err(Reason::NotFinite));
+        check(|value| value.value = f64::NEG_INFINITY, Err(Reason::NotFinite));
+        check(|value| value.step_s = 0, Err(Reason::BadStep));
+        check(|value| value.timestamp_ms = -1, Err(Reason::BadTimestamp));
+        check(|value| value.timestamp_ms = NOW_MS + 86_400_001, Err(Reason::BadTimestamp));
+        check(|value| value.timestamp_ms = 0, Ok(()));
+    }
+
+    #[test]
+    fn every_reason_has_a_name_of_its_own() {
+        let mut names: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Reason::ALL.len());
+    }
+}

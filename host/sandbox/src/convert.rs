@@ -1,0 +1,87 @@
+//! Between the contract's records and the agent's own.
+
+use std::sync::Arc;
+
+use saker_model::{MetricType, MetricValue, Point, Series, SeriesId};
+
+use crate::bindings::types;
+use crate::failure::{CallError, Denied, PluginFault};
+use crate::grants::Permission;
+use crate::instance::Tick;
+
+impl From<types::Permission> for Permission {
+    fn from(permission: types::Permission) -> Self {
+        match permission {
+            types::Permission::Read(path) => Self::Read(path),
+            types::Permission::Usage(path) => Self::Usage(path),
+            types::Permission::Connect(address) => Self::Connect(address),
+            types::Permission::Env(name) => Self::Env(name),
+            types::Permission::Stdout => Self::Stdout,
+        }
+    }
+}
+
+pub(crate) fn denied(permission: types::Permission, section: &str) -> CallError {
+    Denied { permission: permission.into(), section: section.into() }.into()
+}
+
+pub(crate) fn open_error(error: types::OpenError, section: &str) -> CallError {
+    match error {
+        types::OpenError::Settings(message) => PluginFault::Settings(message).into(),
+        types::OpenError::Denied(permission) => denied(permission, section),
+        types::OpenError::Other(message) => PluginFault::Other(message).into(),
+    }
+}
+
+/// Fills in what a collector has left out.
+pub(crate) fn metric_value(value: types::MetricValue, endpoint: &Arc<str>, tick: &Tick) -> MetricValue {
+    MetricValue {
+        endpoint: value.endpoint.map_or_else(|| endpoint.clone(), Arc::from),
+        metric: value.metric,
+        tags: value.tags,
+        metric_type: metric_type(value.metric_type),
+        value: value.value,
+        timestamp_ms: value.timestamp_ms.unwrap_or(tick.timestamp_ms),
+        step_s: value.step_s.unwrap_or(tick.step_s),
+    }
+}
+
+pub(crate) fn series_out(series: &Series) -> types::Series {
+    types::Series {
+        endpoint: series.endpoint.to_string(),
+        metric: series.metric.to_string(),
+        tags: series.tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+        metric_type: match series.metric_type {
+            MetricType::Gauge => types::MetricType::Gauge,
+            MetricType::Counter => types::MetricType::Counter,
+            MetricType::Derive => types::MetricType::Derive,
+        },
+        step_s: series.step_s,
+    }
+}
+
+/// A series that a plugin has made, as the value that would bring it: so that it is validated like any other.
+pub(crate) fn series_in(series: types::Series) -> MetricValue {
+    MetricValue {
+        endpoint: series.endpoint.into(),
+        metric: series.metric,
+        tags: series.tags,
+        metric_type: metric_type(series.metric_type),
+        value: 0.0,
+        timestamp_ms: 0,
+        step_s: series.step_s,
+    }
+}
+
+pub(crate) fn point(point: &Point) -> types::Point {
+    let SeriesId(series) = point.series;
+    types::Point { series, timestamp_ms: point.timestamp_ms, value: point.value }
+}
+
+fn metric_type(metric_type: types::MetricType) -> MetricType {
+    match metric_type {
+        types::MetricType::Gauge => MetricType::Gauge,
+        types::MetricType::Counter => MetricType::Counter,
+        types::MetricType::Derive => MetricType::Derive,
+    }
+}

@@ -1,0 +1,145 @@
+//! What a store holds beside the guest: its WASI context, its limits, and the host's interfaces.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tracing::Level;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::failure::CallError;
+use crate::figures::Figures;
+use crate::grants::{Grants, Permission};
+use crate::http::Outgoing;
+use crate::instance::InstanceSpec;
+use crate::limits::{Limits, Meter};
+use crate::output::{Immediate, LogLines, LogSink, RealStdout};
+use crate::sockets;
+use crate::state::StateCell;
+
+/// Handles of any sort that a guest may hold at the same time.
+const HANDLES_MAX: usize = 1000;
+/// Bytes of random numbers in one call.
+const RANDOM_BYTES_MAX: u64 = 64 << 10;
+
+/// The grants that were missing in the call that runs. The first is the one to report.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Denials(Arc<Mutex<Option<Permission>>>);
+
+impl Denials {
+    pub(crate) fn note(&self, permission: Permission) {
+        self.0.lock().get_or_insert(permission);
+    }
+
+    pub(crate) fn take(&self) -> Option<Permission> {
+        self.0.lock().take()
+    }
+}
+
+pub(crate) struct Ctx {
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    outgoing: Outgoing,
+    table: ResourceTable,
+    output: [LogLines; 2],
+    pub(crate) meter: Meter,
+    pub(crate) log: LogSink,
+    pub(crate) state: StateCell,
+    /// What the running call has saved; kept only if it succeeds.
+    pub(crate) unsaved: Option<Vec<u8>>,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) denials: Denials,
+    pub(crate) figures: Figures,
+    pub(crate) limits: Limits,
+    /// When the running call is to end.
+    pub(crate) ends: Instant,
+}
+
+impl Ctx {
+    /// A context that allows what `spec` grants and nothing else.
+    pub(crate) fn new(spec: &InstanceSpec, outgoing: Outgoing, denials: Denials) -> Result<Self, CallError> {
+        let log = LogSink::new(
+            &spec.name,
+            spec.limits.log_lines_per_s,
+            spec.limits.log_line_bytes,
+            spec.log_tail.clone(),
+            spec.meters.clone(),
+        );
+        let output = [LogLines::new(log.clone(), Level::INFO), LogLines::new(log.clone(), Level::WARN)];
+        let grants = Arc::new(spec.grants.clone());
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES_MAX);
+        Ok(Self {
+            wasi: wasi(&grants, &output, &denials)?,
+            http: WasiHttpCtx::new(),
+            outgoing,
+            table,
+            output,
+            meter: Meter::new(&spec.limits),
+            log,
+            state: spec.state.clone(),
+            unsaved: None,
+            grants,
+            denials,
+            figures: spec.figures.clone(),
+            limits: spec.limits.clone(),
+            ends: Instant::now(),
+        })
+    }
+
+    /// Ends a call: what it printed without an end of line is logged, and what it saved is kept if it succeeded.
+    pub(crate) fn finish(&mut self, succeeded: bool) {
+        for lines in &self.output {
+            lines.flush_line();
+        }
+        if let Some(bytes) = self.unsaved.take()
+            && succeeded
+        {
+            self.state.save(bytes);
+        }
+    }
+}
+
+fn wasi(grants: &Arc<Grants>, output: &[LogLines; 2], denials: &Denials) -> Result<WasiCtx, CallError> {
+    let mut wasi = WasiCtx::builder();
+    // Guests run on threads that are theirs to block; hopping to yet another one doubles what a file costs.
+    wasi.allow_blocking_current_thread(true);
+    wasi.max_random_size(RANDOM_BYTES_MAX);
+    let [stdout, stderr] = output;
+    wasi.stderr(Immediate(stderr.clone()));
+    if grants.stdout {
+        wasi.stdout(Immediate(RealStdout));
+    } else {
+        wasi.stdout(Immediate(stdout.clone()));
+    }
+    for directory in &grants.read {
+        let guest_path = directory.to_string_lossy();
+        wasi.preopened_dir(directory, &*guest_path, FsPerms::ReadOnly)
+            .map_err(|error| CallError::Host(format!("cannot open granted directory {guest_path}: {error}")))?;
+    }
+    for name in &grants.env {
+        if let Ok(value) = std::env::var(name) {
+            wasi.env(name, value);
+        }
+    }
+    // Sockets can always be made, so that the check below is asked and can say which address was refused.
+    wasi.allow_tcp(true).allow_udp(!grants.connect.is_empty());
+    wasi.allow_ip_name_lookup(grants.connect.iter().any(|address| address.plain_name().is_some()));
+    wasi.socket_addr_check(sockets::check(grants.clone(), denials.clone()));
+    Ok(wasi.build())
+}
+
+impl WasiView for Ctx {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Ctx {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.outgoing.call_ends(self.ends);
+        WasiHttpCtxView { hooks: &mut self.outgoing, table: &mut self.table, ctx: &mut self.http }
+    }
+}

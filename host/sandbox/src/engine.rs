@@ -1,0 +1,261 @@
+//! The engine that all plugins share, the threads that they run on, and the clock that interrupts them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use tokio::runtime::{Builder, Handle, Runtime};
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Config, Engine, EngineWeak};
+
+use crate::bindings::host;
+use crate::compile::Compiler;
+use crate::compile_cache::{CacheError, CompileCache, Origin};
+use crate::ctx::Ctx;
+use crate::http::Tls;
+use crate::plugin::{LoadError, Plugin, PluginHash};
+
+/// How often a guest that computes is made to yield.
+const EPOCH: Duration = Duration::from_millis(10);
+/// Threads that guests run on, one per call that is running. A call that hangs in the operating system beyond its
+/// deadline keeps its thread; this many can be lost before no plugin runs any more.
+const THREADS_MAX: usize = 256;
+/// How long a thread waits for another call before it ends.
+const THREAD_IDLE: Duration = Duration::from_secs(30);
+/// Stack of a guest; the host's own functions have 1.5 MiB beyond it.
+const GUEST_STACK_BYTES: usize = 512 << 10;
+
+/// What a sandbox needs to know.
+#[derive(Debug)]
+pub struct SandboxConfig {
+    /// The folder of the compile cache; none compiles at every start.
+    pub cache_dir: Option<PathBuf>,
+    /// Who compiles.
+    pub compiler: Compiler,
+    /// A file of certificates to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Why there is no sandbox.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// wasmtime refuses.
+    #[error("cannot set up the WebAssembly engine: {0}")]
+    Engine(String),
+    /// No threads.
+    #[error("cannot start the sandbox's threads")]
+    Threads(#[from] std::io::Error),
+    /// The compile cache is unusable.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// The certificates are unusable.
+    #[error("cannot read the certificates in {path}: {reason}")]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// Loads plugins and runs their instances, on threads of its own.
+#[derive(Clone)]
+pub struct Sandbox(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    linker: Linker<Ctx>,
+    cache: Option<CompileCache>,
+    compiler: Compiler,
+    ticker: Ticker,
+    tls: Arc<Tls>,
+    runtime: Option<Runtime>,
+}
+
+/// The version of wasmtime that runs the plugins.
+#[must_use]
+pub fn wasmtime_version() -> &'static str {
+    wasmtime_environ::VERSION
+}
+
+pub(crate) fn new_engine() -> wasmtime::Result<Engine> {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    config.max_wasm_stack(GUEST_STACK_BYTES);
+    // Only debuggers want it, and some systems slow down badly when code comes and goes, as it does here.
+    config.native_unwind_info(false);
+    Engine::new(&config)
+}
+
+impl Sandbox {
+    /// Starts a sandbox.
+    ///
+    /// # Errors
+    /// [`SandboxError`]
+    pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
+        let wrong = |error: wasmtime::Error| SandboxError::Engine(format!("{error:#}"));
+        let engine = new_engine().map_err(wrong)?;
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(wrong)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(wrong)?;
+        host::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
+        host::state::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
+        host::filesystem_usage::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
+        host::metrics::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
+        host::types::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
+        let tls = Tls::new(config.ca_file.as_deref()).map_err(|reason| SandboxError::Certificates {
+            path: config.ca_file.clone().unwrap_or_default(),
+            reason,
+        })?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(THREADS_MAX)
+            .thread_keep_alive(THREAD_IDLE)
+            .thread_name("sandbox")
+            .enable_all()
+            .build()?;
+        Ok(Self(Arc::new(Inner {
+            cache: config.cache_dir.map(|path| CompileCache::open(&path, &engine)).transpose()?,
+            ticker: Ticker::start(engine.weak())?,
+            engine,
+            linker,
+            compiler: config.compiler,
+            tls: Arc::new(tls),
+            runtime: Some(runtime),
+        })))
+    }
+
+    /// Makes a plugin of the bytes of a file: a component, or a core module built for `wasm32-wasip1`. Its `describe` is
+    /// called in an instance that may touch nothing.
+    ///
+    /// # Errors
+    /// [`LoadError`] says what is wrong with it.
+    pub async fn load(&self, bytes: &[u8]) -> Result<Plugin, LoadError> {
+        let hash = PluginHash::of(bytes);
+        let (component, origin) = self.component(hash, bytes).await?;
+        Plugin::new(self, hash, bytes.len(), component, origin).await
+    }
+
+    async fn component(&self, hash: PluginHash, bytes: &[u8]) -> Result<(Component, Origin), LoadError> {
+        let inner = &self.0;
+        if let Some(component) = inner.cache.as_ref().and_then(|cache| cache.load(&inner.engine, hash)) {
+            return Ok((component, Origin::Cache));
+        }
+        let code = inner.compiler.compile(&inner.engine, bytes).await?;
+        if let Some(cache) = &inner.cache {
+            match cache.store(hash, &code) {
+                // From the file, so that its pages are shared and need not be kept.
+                Ok(()) => {
+                    if let Some(component) = cache.load(&inner.engine, hash) {
+                        return Ok((component, Origin::Compiled));
+                    }
+                }
+                Err(error) => tracing::warn!(%hash, %error, "cannot keep machine code"),
+            }
+        }
+        Ok((load_fresh(&inner.engine, &code)?, Origin::Compiled))
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    pub(crate) fn linker(&self) -> &Linker<Ctx> {
+        &self.0.linker
+    }
+
+    pub(crate) fn ticker(&self) -> &Ticker {
+        &self.0.ticker
+    }
+
+    pub(crate) fn tls(&self) -> Arc<Tls> {
+        self.0.tls.clone()
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        self.0.runtime.as_ref().expect("the runtime is there until the sandbox is dropped").handle().clone()
+    }
+}
+
+#[allow(unsafe_code, reason = "loading machine code is unsafe; the argument is beside it")]
+fn load_fresh(engine: &Engine, code: &[u8]) -> Result<Component, LoadError> {
+    // SAFETY: these bytes came a moment ago from our own compiling process, over a pipe that nobody else holds.
+    let component = unsafe { Component::deserialize(engine, code) };
+    component.map_err(|error| LoadError::Code(format!("{error:#}")))
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // A runtime that waits for its threads must not end inside another one, and a stuck guest would hold it.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Counts the epoch up while any call runs. In between its thread sleeps, and an idle agent stays idle.
+pub(crate) struct Ticker(Arc<TickerState>);
+
+#[derive(Default)]
+struct TickerState {
+    running: Mutex<Option<usize>>,
+    wake: Condvar,
+}
+
+impl Ticker {
+    fn start(engine: EngineWeak) -> std::io::Result<Self> {
+        let state = Arc::new(TickerState { running: Mutex::new(Some(0)), wake: Condvar::new() });
+        let ticker = Self(state.clone());
+        thread::Builder::new().name("epoch".into()).spawn(move || {
+            while state.wait_for_calls() {
+                thread::sleep(EPOCH);
+                match engine.upgrade() {
+                    Some(engine) => engine.increment_epoch(),
+                    None => return,
+                }
+            }
+        })?;
+        Ok(ticker)
+    }
+
+    /// Ticks until the answer is dropped.
+    pub(crate) fn run(&self) -> Ticking {
+        if let Some(running) = self.0.running.lock().as_mut() {
+            *running += 1;
+            if *running == 1 {
+                self.0.wake.notify_one();
+            }
+        }
+        Ticking(self.0.clone())
+    }
+}
+
+impl TickerState {
+    /// Returns when a call runs; false when the sandbox is gone.
+    fn wait_for_calls(&self) -> bool {
+        let mut running = self.running.lock();
+        while *running == Some(0) {
+            self.wake.wait(&mut running);
+        }
+        running.is_some()
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        *self.0.running.lock() = None;
+        self.0.wake.notify_one();
+    }
+}
+
+pub(crate) struct Ticking(Arc<TickerState>);
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        if let Some(running) = self.0.running.lock().as_mut() {
+            *running -= 1;
+        }
+    }
+}

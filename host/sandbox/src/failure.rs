@@ -1,0 +1,226 @@
+//! How a call ends when it does not end well, and whose fault that is.
+
+use std::fmt;
+use std::time::Duration;
+
+use wasmtime::{Trap, WasmBacktrace};
+
+use crate::grants::Permission;
+use crate::limits::Exceeded;
+
+/// Who has to do something about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The plugin's author.
+    Plugin,
+    /// Whoever runs the agent: a setting or a grant is missing.
+    Operator,
+    /// The agent itself, or the machine.
+    Host,
+}
+
+/// Why a call brought nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The plugin's own error.
+    #[error(transparent)]
+    Plugin(#[from] PluginFault),
+    /// A grant was missing.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The call was ended from outside, and the instance with it.
+    #[error(transparent)]
+    Killed(#[from] Kill),
+    /// The agent failed.
+    #[error("the agent failed: {0}")]
+    Host(String),
+}
+
+/// An error that a plugin has returned. The instance lives on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PluginFault {
+    /// Settings that the plugin cannot use.
+    #[error("settings: {0}")]
+    Settings(String),
+    /// What it measures is not there, or does not answer.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// What it read makes no sense.
+    #[error("malformed: {0}")]
+    Malformed(String),
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// A grant that was missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// What the plugin wanted to touch.
+    pub permission: Permission,
+    /// The table of the configuration that can allow it, such as `plugin.cpu`.
+    pub section: String,
+}
+
+/// What ended a call from outside.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Kill {
+    /// It took too long.
+    #[error("killed: {export} took longer than its deadline of {limit:?}")]
+    Deadline {
+        /// The export that was called.
+        export: &'static str,
+        /// The deadline.
+        limit: Duration,
+    },
+    /// It wanted more memory than its limit.
+    #[error("killed: it wanted more than its memory limit of {limit} bytes")]
+    Memory {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// It wanted larger tables than its limit.
+    #[error("killed: it wanted more than its limit of {limit} table elements")]
+    Table {
+        /// The limit, in elements.
+        limit: usize,
+    },
+    /// It handed over more bytes than its limit.
+    #[error("killed: it handed over more than its limit of {limit} bytes in one call")]
+    AnswerBytes {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// It handed over more records than its limit.
+    #[error("killed: it handed over {records} records, and its limit is {limit}")]
+    AnswerRecords {
+        /// How many there were.
+        records: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Its stack was used up.
+    #[error("killed: its stack of 512 KiB was used up")]
+    Stack {
+        /// The innermost functions, innermost first.
+        frames: Vec<String>,
+    },
+    /// It trapped: a panic, an `abort`, a wild pointer.
+    #[error("trapped: {reason}{}", Frames(.frames))]
+    Trap {
+        /// What the trap says.
+        reason: String,
+        /// The innermost functions, innermost first.
+        frames: Vec<String>,
+    },
+}
+
+struct Frames<'a>(&'a [String]);
+
+impl fmt::Display for Frames<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, " in {}", self.0.join(" < ")) }
+    }
+}
+
+/// How many functions of a backtrace are kept.
+const FRAMES_MAX: usize = 5;
+
+impl CallError {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Plugin(PluginFault::Settings(_) | PluginFault::Unavailable(_)) | Self::Denied(_) => Blame::Operator,
+            Self::Plugin(PluginFault::Malformed(_) | PluginFault::Other(_)) | Self::Killed(_) => Blame::Plugin,
+            Self::Host(_) => Blame::Host,
+        }
+    }
+
+    /// The name that it is counted under.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Plugin(PluginFault::Settings(_)) => "settings",
+            Self::Plugin(PluginFault::Unavailable(_)) => "unavailable",
+            Self::Plugin(_) => "error",
+            Self::Denied(_) => "denied",
+            Self::Killed(Kill::Deadline { .. }) => "deadline",
+            Self::Killed(Kill::Memory { .. }) => "memory",
+            Self::Killed(Kill::Table { .. }) => "table",
+            Self::Killed(Kill::AnswerBytes { .. } | Kill::AnswerRecords { .. }) => "answer",
+            Self::Killed(Kill::Stack { .. }) => "stack",
+            Self::Killed(Kill::Trap { .. }) => "trap",
+            Self::Host(_) => "host",
+        }
+    }
+
+    /// Sorts what wasmtime answered for a call that did not return.
+    pub(crate) fn from_wasmtime(error: &wasmtime::Error, answer_bytes: usize) -> Self {
+        match error.downcast_ref::<Exceeded>() {
+            Some(&Exceeded::Memory { limit }) => return Kill::Memory { limit }.into(),
+            Some(&Exceeded::Table { limit }) => return Kill::Table { limit }.into(),
+            None => {}
+        }
+        // wasmtime keeps the type of this error to itself; a test holds its words.
+        if format!("{error:#}").contains("fuel allocated for hostcalls has been exhausted") {
+            return Kill::AnswerBytes { limit: answer_bytes }.into();
+        }
+        let frames = frames(error);
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::StackOverflow) => Kill::Stack { frames }.into(),
+            Some(trap) => Kill::Trap { reason: trap.to_string().replace("wasm trap: ", ""), frames }.into(),
+            None => Kill::Trap { reason: error.root_cause().to_string(), frames }.into(),
+        }
+    }
+}
+
+fn frames(error: &wasmtime::Error) -> Vec<String> {
+    let Some(trace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
+    trace
+        .frames()
+        .iter()
+        .take(FRAMES_MAX)
+        .map(|frame| match frame.func_name() {
+            Some(name) => name.to_owned(),
+            None => format!("function {}", frame.func_index()),
+        })
+        .collect()
+}
+
+impl std::error::Error for Denied {}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "denied: {}; to allow it, write under [{}]: {}",
+            self.permission,
+            self.section,
+            self.permission.grant_line()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_gives_the_line_that_would_allow_it() {
+        let denied = Denied { permission: Permission::Connect("10.0.0.1:8086".into()), section: "node.a".into() };
+        assert_eq!(
+            denied.to_string(),
+            "denied: connecting to 10.0.0.1:8086; to allow it, write under [node.a]: grant.connect = [\"10.0.0.1:8086\"]"
+        );
+    }
+
+    #[test]
+    fn every_end_has_someone_to_blame() {
+        let trap = Kill::Trap { reason: "unreachable".into(), frames: vec!["f".into(), "g".into()] };
+        assert_eq!(trap.to_string(), "trapped: unreachable in f < g");
+        assert_eq!(CallError::from(trap).blame(), Blame::Plugin);
+        assert_eq!(CallError::Plugin(PluginFault::Unavailable("x".into())).blame(), Blame::Operator);
+        assert_eq!(CallError::Host("x".into()).blame(), Blame::Host);
+    }
+}

@@ -1,0 +1,156 @@
+//! Numbers about an instance: what it cost, and what it says of itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+/// What the instances of one name have used. Shared by those that follow each other.
+#[derive(Debug, Default)]
+pub struct Meters {
+    calls: AtomicU64,
+    cpu_ns: AtomicU64,
+    wall_ns: AtomicU64,
+    memory_bytes: AtomicU64,
+    log_lines_dropped: AtomicU64,
+    stuck_threads: AtomicU64,
+}
+
+impl Meters {
+    /// Calls that were begun.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Processor time of all calls: guest and host code alike.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        Duration::from_nanos(self.cpu_ns.load(Ordering::Relaxed))
+    }
+
+    /// Real time of all calls.
+    #[must_use]
+    pub fn wall(&self) -> Duration {
+        Duration::from_nanos(self.wall_ns.load(Ordering::Relaxed))
+    }
+
+    /// Linear memory after the last call, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Log lines that went over the rate.
+    #[must_use]
+    pub fn log_lines_dropped(&self) -> u64 {
+        self.log_lines_dropped.load(Ordering::Relaxed)
+    }
+
+    /// Calls that hang in the operating system beyond their deadline, each holding a thread.
+    #[must_use]
+    pub fn stuck_threads(&self) -> u64 {
+        self.stuck_threads.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn begin(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn end(&self, cpu: Duration, wall: Duration, memory_bytes: usize) {
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.cpu_ns.fetch_add(nanos(cpu), Ordering::Relaxed);
+        self.wall_ns.fetch_add(nanos(wall), Ordering::Relaxed);
+        self.memory_bytes.store(memory_bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn drop_log_line(&self) {
+        self.log_lines_dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stuck(&self, change: i64) {
+        self.stuck_threads.fetch_add(change as u64, Ordering::Relaxed);
+    }
+}
+
+/// A metric of a plugin's own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Figure {
+    /// Only grows.
+    Counter(f64),
+    /// A level.
+    Gauge(f64),
+}
+
+/// The metrics of a plugin's own, by name. Bounded in their number.
+#[derive(Clone, Debug, Default)]
+pub struct Figures(Arc<Mutex<Named>>);
+
+#[derive(Debug, Default)]
+struct Named {
+    by_name: BTreeMap<String, Figure>,
+    refused: u64,
+}
+
+/// Bytes of a name.
+const NAME_BYTES_MAX: usize = 100;
+
+impl Figures {
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> BTreeMap<String, Figure> {
+        self.0.lock().by_name.clone()
+    }
+
+    /// How often a new name found no room.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.0.lock().refused
+    }
+
+    pub(crate) fn add(&self, name: String, amount: f64, limit: usize) {
+        if amount.is_finite() && amount >= 0.0 {
+            self.change(name, limit, Figure::Counter(0.0), |figure| match figure {
+                Figure::Counter(total) => *total += amount,
+                Figure::Gauge(_) => *figure = Figure::Counter(amount),
+            });
+        }
+    }
+
+    pub(crate) fn set(&self, name: String, value: f64, limit: usize) {
+        self.change(name, limit, Figure::Gauge(value), |figure| *figure = Figure::Gauge(value));
+    }
+
+    fn change(&self, name: String, limit: usize, first: Figure, change: impl FnOnce(&mut Figure)) {
+        let mut named = self.0.lock();
+        let room = named.by_name.len() < limit && name.len() <= NAME_BYTES_MAX && !name.is_empty();
+        match named.by_name.get_mut(&name) {
+            Some(figure) => change(figure),
+            None if room => change(named.by_name.entry(name).or_insert(first)),
+            None => named.refused += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_add_up_and_stay_within_their_number() {
+        let figures = Figures::default();
+        figures.add("a".into(), 1.0, 2);
+        figures.add("a".into(), 2.0, 2);
+        figures.add("a".into(), -5.0, 2);
+        figures.add("a".into(), f64::NAN, 2);
+        figures.set("b".into(), 7.0, 2);
+        figures.set("c".into(), 7.0, 2);
+        figures.set("n".repeat(101), 7.0, 9);
+        let all = figures.all();
+        assert_eq!(all.get("a"), Some(&Figure::Counter(3.0)));
+        assert_eq!(all.get("b"), Some(&Figure::Gauge(7.0)));
+        assert_eq!((all.len(), figures.refused()), (2, 2));
+    }
+}

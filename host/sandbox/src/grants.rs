@@ -1,0 +1,300 @@
+//! What an instance may touch outside its sandbox. Nothing, unless it is granted here.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// Something that a plugin would like to touch; the contract's `permission`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Read files below a directory, or this very file.
+    Read(String),
+    /// Ask for size and fill of file systems at or below a directory.
+    Usage(String),
+    /// Connect to `host:port`.
+    Connect(String),
+    /// See an environment variable.
+    Env(String),
+    /// Write to the agent's standard output.
+    Stdout,
+}
+
+impl Permission {
+    /// The line of configuration that would grant it.
+    #[must_use]
+    pub fn grant_line(&self) -> String {
+        match self {
+            Self::Read(path) => {
+                // Grants are for directories, and what was denied is usually a file.
+                let directory = match Path::new(path).parent() {
+                    Some(parent) if !Path::new(path).is_dir() => parent.display().to_string(),
+                    _ => path.clone(),
+                };
+                format!("grant.read = [{directory:?}]")
+            }
+            Self::Usage(path) => format!("grant.usage = [{path:?}]"),
+            Self::Connect(address) => format!("grant.connect = [{address:?}]"),
+            Self::Env(name) => format!("grant.env = [{name:?}]"),
+            Self::Stdout => "grant.stdout = true".into(),
+        }
+    }
+}
+
+/// What it is, as a doing: "reading /etc/passwd".
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(path) => write!(f, "reading {path}"),
+            Self::Usage(path) => write!(f, "asking for the fill of {path}"),
+            Self::Connect(address) => write!(f, "connecting to {address}"),
+            Self::Env(name) => write!(f, "seeing the environment variable {name}"),
+            Self::Stdout => write!(f, "writing to standard output"),
+        }
+    }
+}
+
+/// What an instance is granted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Directories that it may read, with all that is below them.
+    pub read: Vec<PathBuf>,
+    /// Directories at or below which it may ask for the fill of file systems.
+    pub usage: Vec<PathBuf>,
+    /// Addresses that it may connect to.
+    pub connect: Vec<Address>,
+    /// Environment variables that it sees.
+    pub env: Vec<String>,
+    /// Whether its standard output is the agent's own.
+    pub stdout: bool,
+}
+
+impl Grants {
+    /// Whether nothing is granted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether size and fill of the file system at `path` may be asked for.
+    #[must_use]
+    pub fn allows_usage(&self, path: &str) -> bool {
+        let path = Path::new(path);
+        let plain = path.is_absolute() && !path.components().any(|part| part.as_os_str() == "..");
+        plain && self.usage.iter().any(|granted| path.starts_with(granted))
+    }
+
+    /// Whether `address`, which `name` was resolved to if it was given by name, may be connected to.
+    #[must_use]
+    pub fn allows_connect(&self, name: Option<&str>, address: SocketAddr) -> bool {
+        self.connect.iter().any(|granted| granted.covers(name, address))
+    }
+
+    /// Each grant in a few words, for people.
+    #[must_use]
+    pub fn to_words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        words.extend(self.read.iter().map(|path| format!("read {}", path.display())));
+        words.extend(self.usage.iter().map(|path| format!("usage {}", path.display())));
+        words.extend(self.connect.iter().map(|address| format!("connect {address}")));
+        words.extend(self.env.iter().map(|name| format!("env {name}")));
+        words.extend(self.stdout.then(|| "stdout".to_owned()));
+        words
+    }
+}
+
+/// An address, or a range of them: `host:port`, where the host is a name, `*.domain`, an address or `address/bits`, and
+/// the port a number or `*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    host: Host,
+    port: Option<u16>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Host {
+    Name(String),
+    Net(IpAddr, u8),
+}
+
+/// An address that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no address: {problem}; write host:port, such as \"127.0.0.1:8086\", \"db.example:443\" or \"10.0.0.0/8:*\"")]
+pub struct GrantError {
+    text: String,
+    problem: &'static str,
+}
+
+impl FromStr for Address {
+    type Err = GrantError;
+
+    fn from_str(text: &str) -> Result<Self, GrantError> {
+        let wrong = |problem| GrantError { text: text.into(), problem };
+        let (host, port) = text.rsplit_once(':').ok_or_else(|| wrong("it has no port"))?;
+        let port = match port {
+            "*" => None,
+            number => Some(number.parse().map_err(|_| wrong("its port is neither a number nor *"))?),
+        };
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let (ip, bits) = match bare.split_once('/') {
+            Some((ip, bits)) => (ip, Some(bits)),
+            None => (bare, None),
+        };
+        let host = match (ip.parse::<IpAddr>(), bits) {
+            (Ok(ip), bits) => {
+                let all = if ip.is_ipv4() { 32 } else { 128 };
+                let bits = bits.map_or(Ok(all), str::parse).ok().filter(|&bits| bits <= all);
+                Host::Net(ip, bits.ok_or_else(|| wrong("its network has no such length"))?)
+            }
+            (Err(_), Some(_)) => return Err(wrong("its network is not numeric")),
+            (Err(_), None) if host.is_empty() || host == "*" || host.contains([':', '@', ' ']) => {
+                return Err(wrong("it has no host"));
+            }
+            (Err(_), None) => Host::Name(host.to_ascii_lowercase()),
+        };
+        Ok(Self { host, port })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Host::Name(name) => write!(f, "{name}:")?,
+            Host::Net(ip, bits) => {
+                let length = if ip.is_ipv4() { 32 } else { 128 };
+                let network = if *bits == length { String::new() } else { format!("/{bits}") };
+                if ip.is_ipv6() { write!(f, "[{ip}{network}]:")? } else { write!(f, "{ip}{network}:")? }
+            }
+        }
+        match self.port {
+            Some(port) => write!(f, "{port}"),
+            None => f.write_str("*"),
+        }
+    }
+}
+
+impl Address {
+    /// The name and port to resolve, if it is a plain name.
+    pub(crate) fn plain_name(&self) -> Option<(&str, Option<u16>)> {
+        match &self.host {
+            Host::Name(name) if !name.starts_with('*') => Some((name, self.port)),
+            _ => None,
+        }
+    }
+
+    fn covers(&self, name: Option<&str>, address: SocketAddr) -> bool {
+        if self.port.is_some_and(|port| port != address.port()) {
+            return false;
+        }
+        let ip = address.ip().to_canonical();
+        match &self.host {
+            Host::Net(net, bits) => in_net(ip, *net, *bits),
+            // Whoever answers for a name chooses its address. So a name does not reach this machine itself, nor the
+            // link's own services (169.254.169.254 hands out a cloud machine's credentials): those need a grant by
+            // address.
+            Host::Name(granted) => {
+                name.is_some_and(|name| name_matches(granted, name)) && (granted == "localhost" || !is_special(ip))
+            }
+        }
+    }
+}
+
+fn name_matches(granted: &str, name: &str) -> bool {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    match granted.strip_prefix('*') {
+        Some(domain) => domain.starts_with('.') && name.ends_with(domain) && name.len() > domain.len(),
+        None => granted == name,
+    }
+}
+
+fn is_special(ip: IpAddr) -> bool {
+    ip.is_loopback()
+        || ip.is_unspecified()
+        || ip.is_multicast()
+        || match ip {
+            IpAddr::V4(ip) => ip.is_link_local() || ip.is_broadcast(),
+            IpAddr::V6(ip) => ip.is_unicast_link_local(),
+        }
+}
+
+fn in_net(ip: IpAddr, net: IpAddr, bits: u8) -> bool {
+    match (ip, net) {
+        (IpAddr::V4(ip), IpAddr::V4(net)) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
+            ip.to_bits() & mask == net.to_bits() & mask
+        }
+        (IpAddr::V6(ip), IpAddr::V6(net)) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
+            ip.to_bits() & mask == net.to_bits() & mask
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grants(connect: &[&str]) -> Grants {
+        Grants { connect: connect.iter().map(|text| text.parse().unwrap()).collect(), ..Grants::default() }
+    }
+
+    fn check(granted: &str, name: Option<&str>, address: &str, expected: bool) {
+        assert_eq!(
+            grants(&[granted]).allows_connect(name, address.parse().unwrap()),
+            expected,
+            "{granted} {name:?} {address}"
+        );
+    }
+
+    #[test]
+    fn nothing_is_granted_by_default() {
+        assert!(!Grants::default().allows_connect(None, "127.0.0.1:80".parse().unwrap()));
+        assert!(!Grants::default().allows_usage("/"));
+    }
+
+    #[test]
+    fn an_address_covers_itself_and_a_network_its_members() {
+        check("127.0.0.1:80", None, "127.0.0.1:80", true);
+        check("127.0.0.1:80", None, "127.0.0.1:81", false);
+        check("127.0.0.1:80", None, "127.0.0.2:80", false);
+        check("127.0.0.1:*", None, "127.0.0.1:9", true);
+        check("10.0.0.0/8:80", None, "10.255.0.1:80", true);
+        check("10.0.0.0/8:80", None, "11.0.0.1:80", false);
+        check("0.0.0.0/0:80", None, "11.0.0.1:80", true);
+        check("[::1]:80", None, "[::1]:80", true);
+        check("[fd00::/8]:80", None, "[fd12::1]:80", true);
+        check("127.0.0.1:80", None, "[::ffff:127.0.0.1]:80", true);
+    }
+
+    #[test]
+    fn a_name_covers_where_it_leads_but_not_this_machine_or_this_link() {
+        check("db.example:80", Some("DB.example."), "10.0.0.1:80", true);
+        check("db.example:80", Some("other.example"), "10.0.0.1:80", false);
+        check("db.example:80", None, "10.0.0.1:80", false);
+        check("db.example:80", Some("db.example"), "127.0.0.1:80", false);
+        check("db.example:80", Some("db.example"), "169.254.169.254:80", false);
+        check("db.example:80", Some("db.example"), "[fe80::1]:80", false);
+        check("localhost:80", Some("localhost"), "127.0.0.1:80", true);
+        check("*.example:80", Some("a.example"), "10.0.0.1:80", true);
+        check("*.example:80", Some("example"), "10.0.0.1:80", false);
+    }
+
+    #[test]
+    fn an_unreadable_address_says_what_to_write() {
+        for text in ["127.0.0.1", "h:x", ":80", "*:80", "10.0.0.0/33:1", "h/8:1", "::1:x"] {
+            let error = text.parse::<Address>().unwrap_err().to_string();
+            assert!(error.contains("write host:port"), "{text}: {error}");
+        }
+        for text in ["127.0.0.1:80", "10.0.0.0/8:*", "[::1]:80", "db.example:443", "*.example:1"] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn usage_is_for_paths_below_the_granted_ones() {
+        let grants = Grants { usage: vec!["/srv".into()], ..Grants::default() };
+        assert!(grants.allows_usage("/srv") && grants.allows_usage("/srv/data"));
+        assert!(!grants.allows_usage("/srvx") && !grants.allows_usage("/srv/../etc") && !grants.allows_usage("srv"));
+    }
+}

@@ -1,0 +1,186 @@
+//! When an instance that fails may be called again.
+//!
+//! ```text
+//!            fails                    5 kills within 10 minutes
+//! running ──────────► backing off ────────────────────────────► quarantined
+//!    ▲                    │                                          │
+//!    └────── succeeds ────┘◄──── an hour, or a new file or settings ──┘
+//! ```
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::failure::CallError;
+
+/// How patient to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HealthConfig {
+    /// The first pause; it doubles with every failure in a row.
+    pub backoff_min: Duration,
+    /// The longest pause.
+    pub backoff_max: Duration,
+    /// So many kills or traps…
+    pub quarantine_kills: usize,
+    /// …within this time lead to quarantine.
+    pub quarantine_window: Duration,
+    /// After this time in quarantine it is tried once more.
+    pub quarantine_retry: Duration,
+}
+
+impl Default for HealthConfig {
+    fn default() -> Self {
+        Self {
+            backoff_min: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(300),
+            quarantine_kills: 5,
+            quarantine_window: Duration::from_secs(600),
+            quarantine_retry: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// How an instance fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealthState {
+    /// Its last call succeeded, or it has not been called.
+    Running,
+    /// It failed, and is called again at this time at the earliest.
+    BackingOff(Instant),
+    /// It was killed too often, and is tried again at this time.
+    Quarantined(Instant),
+}
+
+impl HealthState {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::BackingOff(_) => "backing off",
+            Self::Quarantined(_) => "quarantined",
+        }
+    }
+}
+
+/// The state machine above. It is told what happens, and decides; it never waits.
+#[derive(Clone, Debug)]
+pub struct Health {
+    config: HealthConfig,
+    state: HealthState,
+    failures_in_a_row: u32,
+    kills: VecDeque<Instant>,
+}
+
+impl Health {
+    /// A healthy start.
+    #[must_use]
+    pub fn new(config: HealthConfig) -> Self {
+        Self { config, state: HealthState::Running, failures_in_a_row: 0, kills: VecDeque::new() }
+    }
+
+    /// How it fares.
+    #[must_use]
+    pub fn state(&self) -> HealthState {
+        self.state
+    }
+
+    /// Whether it may be called.
+    #[must_use]
+    pub fn may_call(&self, now: Instant) -> bool {
+        match self.state {
+            HealthState::Running => true,
+            HealthState::BackingOff(until) | HealthState::Quarantined(until) => now >= until,
+        }
+    }
+
+    /// A call succeeded.
+    pub fn succeeded(&mut self) {
+        self.state = HealthState::Running;
+        self.failures_in_a_row = 0;
+    }
+
+    /// A call failed.
+    pub fn failed(&mut self, error: &CallError, now: Instant) {
+        self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+        if matches!(error, CallError::Killed(_)) {
+            self.kills.push_back(now);
+            while self.kills.front().is_some_and(|&then| now.duration_since(then) > self.config.quarantine_window) {
+                self.kills.pop_front();
+            }
+        }
+        let again_after_quarantine = matches!(self.state, HealthState::Quarantined(_));
+        let killed = matches!(error, CallError::Killed(_));
+        self.state = if killed && (again_after_quarantine || self.kills.len() >= self.config.quarantine_kills) {
+            self.kills.clear();
+            HealthState::Quarantined(now + self.config.quarantine_retry)
+        } else {
+            HealthState::BackingOff(now + self.backoff())
+        };
+    }
+
+    fn backoff(&self) -> Duration {
+        let doublings = self.failures_in_a_row.saturating_sub(1).min(20);
+        self.config.backoff_min.saturating_mul(1 << doublings).min(self.config.backoff_max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::{Kill, PluginFault};
+
+    fn killed() -> CallError {
+        Kill::Memory { limit: 1 }.into()
+    }
+
+    fn pause(health: &Health, now: Instant) -> u64 {
+        match health.state() {
+            HealthState::Running => 0,
+            HealthState::BackingOff(until) | HealthState::Quarantined(until) => until.duration_since(now).as_secs(),
+        }
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_cap_and_a_success_ends_them() {
+        let now = Instant::now();
+        let mut health = Health::new(HealthConfig::default());
+        let error = PluginFault::Other("x".into()).into();
+        let pauses: Vec<_> = (0..11)
+            .map(|_| {
+                health.failed(&error, now);
+                pause(&health, now)
+            })
+            .collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        assert!(!health.may_call(now) && health.may_call(now + Duration::from_secs(300)));
+        health.succeeded();
+        assert!(health.may_call(now));
+        health.failed(&error, now);
+        assert_eq!(pause(&health, now), 1);
+    }
+
+    #[test]
+    fn the_fifth_kill_within_the_window_leads_to_quarantine() {
+        let start = Instant::now();
+        let mut health = Health::new(HealthConfig::default());
+        for minute in [0, 1, 2, 3, 4] {
+            assert!(matches!(health.state(), HealthState::Running | HealthState::BackingOff(_)));
+            health.failed(&killed(), start + Duration::from_secs(60 * minute));
+        }
+        assert_eq!(health.state(), HealthState::Quarantined(start + Duration::from_secs(240 + 3600)));
+        let later = start + Duration::from_secs(4000);
+        health.failed(&killed(), later);
+        assert_eq!(health.state(), HealthState::Quarantined(later + Duration::from_secs(3600)), "one more kill is enough");
+    }
+
+    #[test]
+    fn kills_far_apart_and_plain_errors_do_not_quarantine() {
+        let start = Instant::now();
+        let mut health = Health::new(HealthConfig::default());
+        for hour in 0..10 {
+            health.failed(&killed(), start + Duration::from_secs(3600 * hour));
+            health.failed(&PluginFault::Unavailable("x".into()).into(), start + Duration::from_secs(3600 * hour));
+        }
+        assert!(matches!(health.state(), HealthState::BackingOff(_)));
+    }
+}

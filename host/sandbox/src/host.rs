@@ -1,0 +1,66 @@
+//! The contract's host interfaces: `log`, `state`, `filesystem-usage`, `metrics`.
+
+use tracing::Level;
+
+use crate::bindings::host::{filesystem_usage, log, metrics, state};
+use crate::bindings::types;
+use crate::ctx::Ctx;
+use crate::grants::Permission;
+
+impl types::Host for Ctx {}
+
+impl log::Host for Ctx {
+    fn log(&mut self, level: log::Level, message: String) {
+        let level = match level {
+            log::Level::Debug => Level::DEBUG,
+            log::Level::Info => Level::INFO,
+            log::Level::Warn => Level::WARN,
+            log::Level::Error => Level::ERROR,
+        };
+        self.log.log(level, &message);
+    }
+}
+
+impl state::Host for Ctx {
+    fn load(&mut self) -> Option<Vec<u8>> {
+        self.unsaved.clone().or_else(|| self.state.load().map(|bytes| bytes.to_vec()))
+    }
+
+    fn save(&mut self, bytes: Vec<u8>) -> Result<(), state::StateError> {
+        let limit = self.limits.state_bytes;
+        if bytes.len() > limit {
+            return Err(state::StateError::TooLarge(u32::try_from(limit).unwrap_or(u32::MAX)));
+        }
+        self.unsaved = Some(bytes);
+        Ok(())
+    }
+}
+
+impl filesystem_usage::Host for Ctx {
+    fn stat(&mut self, path: String) -> Result<filesystem_usage::Usage, filesystem_usage::UsageError> {
+        if !self.grants.allows_usage(&path) {
+            self.denials.note(Permission::Usage(path.clone()));
+            return Err(filesystem_usage::UsageError::Denied(types::Permission::Usage(path)));
+        }
+        let stat = rustix::fs::statvfs(&path)
+            .map_err(|error| filesystem_usage::UsageError::Unavailable(format!("{path}: {error}")))?;
+        // Blocks are counted in fragments, not in the preferred block size.
+        Ok(filesystem_usage::Usage {
+            total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
+            free_bytes: stat.f_bfree.saturating_mul(stat.f_frsize),
+            available_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+            total_inodes: stat.f_files,
+            free_inodes: stat.f_ffree,
+        })
+    }
+}
+
+impl metrics::Host for Ctx {
+    fn counter_add(&mut self, name: String, amount: f64) {
+        self.figures.add(name, amount, self.limits.figures);
+    }
+
+    fn gauge_set(&mut self, name: String, value: f64) {
+        self.figures.set(name, value, self.limits.figures);
+    }
+}

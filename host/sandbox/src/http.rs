@@ -1,0 +1,301 @@
+//! Requests that guests send: to granted addresses, over pooled connections, within the call's deadline.
+//!
+//! A name is resolved here and the connection goes to the very address that was checked, so that a second answer of a
+//! name server cannot lead elsewhere. This takes the place of wasmtime's own handler, which opens a connection per
+//! request, waits ten minutes and checks nothing.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use http::Uri;
+use http_body_util::{BodyExt, Limited};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsConnector;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+use crate::ctx::Denials;
+use crate::grants::{Grants, Permission};
+use crate::limits::Limits;
+
+/// How long a connection may take to come about; the call's deadline may be shorter.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection is kept that nobody uses.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Connections that are kept to one destination.
+const IDLE_MAX: usize = 4;
+
+/// The authorities that servers are checked by: the system's, and those of an extra file.
+#[derive(Debug, Default)]
+pub(crate) struct Tls {
+    extra: Vec<CertificateDer<'static>>,
+    config: OnceLock<Arc<rustls::ClientConfig>>,
+}
+
+impl Tls {
+    /// Reads an extra file of PEM certificates.
+    pub(crate) fn new(ca_file: Option<&std::path::Path>) -> Result<Self, String> {
+        let mut extra = Vec::new();
+        if let Some(path) = ca_file {
+            let certificates = CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())?;
+            for certificate in certificates {
+                extra.push(certificate.map_err(|error| error.to_string())?);
+            }
+            if extra.is_empty() {
+                return Err("it holds no certificate in PEM form".into());
+            }
+        }
+        Ok(Self { extra, config: OnceLock::new() })
+    }
+
+    /// The configuration, made when the first connection needs it: the system's store has hundreds of certificates.
+    fn config(&self) -> Arc<rustls::ClientConfig> {
+        let make = || {
+            let mut roots = rustls::RootCertStore::empty();
+            let system = rustls_native_certs::load_native_certs();
+            roots.add_parsable_certificates(system.certs.into_iter().chain(self.extra.iter().cloned()));
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let config = rustls::ClientConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .expect("ring has the default protocol versions")
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            Arc::new(config)
+        };
+        self.config.get_or_init(make).clone()
+    }
+}
+
+/// An instance's way out.
+pub(crate) struct Outgoing {
+    client: Client<Connector, WasiBody>,
+    slots: Arc<Semaphore>,
+    response_bytes: usize,
+    ends: Instant,
+}
+
+impl Outgoing {
+    pub(crate) fn new(tls: Arc<Tls>, grants: Arc<Grants>, denials: Denials, limits: &Limits) -> Self {
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(IDLE_MAX)
+            .build(Connector { tls, grants, denials });
+        Self {
+            client,
+            slots: Arc::new(Semaphore::new(limits.connections)),
+            response_bytes: limits.response_bytes,
+            ends: Instant::now(),
+        }
+    }
+
+    /// Sets when the running call ends: no request outlives it.
+    pub(crate) fn call_ends(&mut self, ends: Instant) {
+        self.ends = ends;
+    }
+}
+
+type Sent = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
+
+impl WasiHttpHooks for Outgoing {
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let left = self.ends.saturating_duration_since(Instant::now());
+        let wanted = options.and_then(|options| options.first_byte_timeout);
+        let timeout = wanted.map_or(left, |wanted| wanted.min(left));
+        let (client, slots, most) = (self.client.clone(), self.slots.clone(), self.response_bytes);
+        Box::new(async move {
+            let answer = async {
+                let _slot = slots.acquire().await.map_err(|_| Error::ConnectionLimitReached)?;
+                client.request(request).await.map_err(|error| classify(&error))
+            };
+            let response = tokio::time::timeout(timeout, answer).await.map_err(|_| Error::HttpResponseTimeout)??;
+            let response = response.map(|body| {
+                Limited::new(body, most)
+                    .map_err(move |error| match error.downcast::<hyper::Error>() {
+                        Ok(error) => Error::Hyper(*error),
+                        Err(_) => Error::HttpResponseBodySize(Some(most as u64)),
+                    })
+                    .boxed_unsync()
+            });
+            let nothing_more: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
+            Ok((response, nothing_more))
+        })
+    }
+}
+
+/// Finds the reason in a chain of errors, so that a guest can tell "not allowed" from "not there".
+fn classify(error: &hyper_util::client::legacy::Error) -> Error {
+    let mut source = std::error::Error::source(error);
+    let mut text = error.to_string();
+    while let Some(inner) = source {
+        if let Some(error) = inner.downcast_ref::<ConnectError>() {
+            return match error {
+                ConnectError::Denied => Error::HttpRequestDenied,
+                other => Error::InternalError(Some(other.to_string())),
+            };
+        }
+        text = inner.to_string();
+        source = inner.source();
+    }
+    Error::InternalError(Some(text))
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ConnectError {
+    #[error("the address is not granted")]
+    Denied,
+    #[error("the address has no host")]
+    NoHost,
+    #[error("cannot resolve {0}: {1}")]
+    Resolve(String, io::Error),
+    #[error("cannot connect to {0}: {1}")]
+    Connect(SocketAddr, io::Error),
+    #[error("cannot connect to {0} within {CONNECT_TIMEOUT:?}")]
+    Timeout(SocketAddr),
+    #[error("no trusted TLS connection to {0}: {1}")]
+    Tls(String, io::Error),
+}
+
+#[derive(Clone)]
+struct Connector {
+    tls: Arc<Tls>,
+    grants: Arc<Grants>,
+    denials: Denials,
+}
+
+impl tower::Service<Uri> for Connector {
+    type Response = Stream;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream, ConnectError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let this = self.clone();
+        Box::pin(async move { this.connect(&uri).await })
+    }
+}
+
+impl Connector {
+    async fn connect(&self, uri: &Uri) -> Result<Stream, ConnectError> {
+        let tls = uri.scheme_str() == Some("https");
+        let host = uri.host().ok_or(ConnectError::NoHost)?;
+        let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let stream = match self.addresses(bare, port).await? {
+            addresses if addresses.is_empty() => {
+                self.denials.note(Permission::Connect(format!("{host}:{port}")));
+                return Err(ConnectError::Denied);
+            }
+            addresses => first_to_answer(&addresses).await?,
+        };
+        if !tls {
+            return Ok(Stream(TokioIo::new(Box::new(stream))));
+        }
+        let failed = |error| ConnectError::Tls(format!("{host}:{port}"), error);
+        let name = ServerName::try_from(bare.to_owned()).map_err(|error| failed(io::Error::other(error)))?;
+        let stream = TlsConnector::from(self.tls.config()).connect(name, stream).await.map_err(failed)?;
+        Ok(Stream(TokioIo::new(Box::new(stream))))
+    }
+
+    /// The granted addresses behind a host; empty if there is none.
+    async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            let address = SocketAddr::new(ip, port);
+            return Ok(if self.grants.allows_connect(None, address) { vec![address] } else { Vec::new() });
+        }
+        // Without any grant there is no look-up either: a name can carry data out.
+        if self.grants.connect.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = tokio::net::lookup_host((host, port))
+            .await
+            .map_err(|error| ConnectError::Resolve(host.to_owned(), error))?;
+        Ok(found.filter(|&address| self.grants.allows_connect(Some(host), address)).collect())
+    }
+}
+
+async fn first_to_answer(addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
+    let mut last = ConnectError::NoHost;
+    for &address in addresses {
+        match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                // Batches are written whole; waiting for more to send only delays the last piece.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%address, %error, "cannot switch off Nagle's algorithm");
+                }
+                return Ok(stream);
+            }
+            Ok(Err(error)) => last = ConnectError::Connect(address, error),
+            Err(_) => last = ConnectError::Timeout(address),
+        }
+    }
+    Err(last)
+}
+
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// A connection, with TLS or without.
+struct Stream(TokioIo<Box<dyn Duplex>>);
+
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+impl Read for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl Write for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+    }
+}

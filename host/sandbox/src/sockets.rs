@@ -1,0 +1,61 @@
+//! The check of every address that a guest's own sockets touch.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use wasmtime_wasi::sockets::SocketAddrUse;
+
+use crate::ctx::Denials;
+use crate::grants::{Grants, Permission};
+
+type Answer = Pin<Box<dyn Future<Output = bool> + Send + Sync>>;
+
+/// Lets connections and datagrams to granted addresses pass, and nothing listen. A refusal is noted for the call's
+/// error.
+pub(crate) fn check(grants: Arc<Grants>, denials: Denials) -> impl Fn(SocketAddr, SocketAddrUse) -> Answer {
+    move |address, what| match what {
+        SocketAddrUse::TcpConnect | SocketAddrUse::UdpSend => {
+            if grants.allows_connect(None, address) {
+                return ready(true);
+            }
+            let (grants, denials) = (grants.clone(), denials.clone());
+            let names = tokio::spawn(async move {
+                let allowed = is_granted_by_name(&grants, address).await;
+                if !allowed {
+                    denials.note(Permission::Connect(address.to_string()));
+                }
+                allowed
+            });
+            Box::pin(async move { names.await.unwrap_or(false) })
+        }
+        // What the system does on its own before a connection or a datagram: the wildcard, and no port.
+        SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => {
+            ready(address.ip().is_unspecified() && address.port() == 0)
+        }
+        SocketAddrUse::UdpReceive => ready(grants.allows_connect(None, address)),
+        SocketAddrUse::TcpListen | SocketAddrUse::TcpAccept => {
+            denials.note(Permission::Connect(address.to_string()));
+            ready(false)
+        }
+    }
+}
+
+fn ready(allowed: bool) -> Answer {
+    Box::pin(std::future::ready(allowed))
+}
+
+/// Sockets see addresses only, so a grant by name is looked up to see whether it leads there.
+async fn is_granted_by_name(grants: &Grants, address: SocketAddr) -> bool {
+    for (name, port) in grants.connect.iter().filter_map(|granted| granted.plain_name()) {
+        if port.is_some_and(|port| port != address.port()) {
+            continue;
+        }
+        let Ok(mut found) = tokio::net::lookup_host((name, address.port())).await else { continue };
+        if found.any(|found| found == address) && grants.allows_connect(Some(name), address) {
+            return true;
+        }
+    }
+    false
+}

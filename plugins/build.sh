@@ -1,0 +1,74 @@
+#!/bin/sh
+# Builds plugins for WebAssembly and puts each as NAME.wasm into a folder.
+#
+#   plugins/build.sh OUT [CRATE…]      the crates saker-{collector,processor,backend}-NAME; all of them if none is named
+#
+# The wasm32-wasip2 target comes from rustup. Where rustup reaches nothing, Debian's packages of the same target do:
+# rustc-web rust-web-src lld-22 wasi-libc.
+set -eu
+cd "$(dirname "$0")/.."
+out=$1
+shift
+
+has_target() {
+    [ -n "$(find "$(rustc --print sysroot)/lib/rustlib/wasm32-wasip2" -name 'libstd-*.rlib' 2>/dev/null | head -n 1)" ]
+}
+
+has_debian_route() {
+    [ -x /usr/bin/rustc ] && [ -x /usr/bin/wasm-ld-22 ] && [ -d /usr/lib/wasm32-wasi ] &&
+        [ -n "$(debian_linker)" ]
+}
+
+debian_linker() {
+    find "$(/usr/bin/rustc --print sysroot)/lib/rustlib" -name wasm-component-ld -type f 2>/dev/null | head -n 1
+}
+
+if ! has_target && command -v rustup >/dev/null 2>&1; then
+    echo "adding the Rust target wasm32-wasip2" >&2
+    rustup target add wasm32-wasip2 >&2 || true
+fi
+if ! has_target && ! has_debian_route && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
+    echo "rustup cannot add wasm32-wasip2; trying Debian's rustc-web" >&2
+    (apt-get update -qq && apt-get install -y -qq --no-install-recommends rustc-web rust-web-src lld-22 wasi-libc) >&2 || true
+fi
+
+if has_target; then
+    build() { cargo build --locked --profile plugin --target wasm32-wasip2 "$@"; }
+elif has_debian_route; then
+    # Its own folder: another compiler's output must not mix with ours.
+    export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/debian"
+    build() {
+        RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
+            RUSTFLAGS="-C linker=$(debian_linker) -C link-arg=--wasm-ld-path -C link-arg=/usr/bin/wasm-ld-22 -L native=/usr/lib/wasm32-wasi" \
+            cargo build --locked --profile plugin --target wasm32-wasip2 -Zbuild-std=std,panic_abort "$@"
+    }
+else
+    cat >&2 <<'TEXT'
+The Rust target wasm32-wasip2 is missing, and plugins cannot be built without it. Get it in one of these ways:
+  rustup target add wasm32-wasip2
+  apt-get install rustc-web rust-web-src lld-22 wasi-libc        (Debian)
+TEXT
+    exit 1
+fi
+
+if [ $# -eq 0 ]; then
+    for manifest in plugins/collectors/*/Cargo.toml plugins/processors/*/Cargo.toml plugins/backends/*/Cargo.toml; do
+        set -- "$@" "$(sed -n 's/^name = "\(.*\)"/\1/p' "$manifest" | head -n 1)"
+    done
+fi
+
+packages=
+for crate in "$@"; do packages="$packages -p $crate"; done
+# shellcheck disable=SC2086
+build $packages
+
+mkdir -p "$out"
+for crate in "$@"; do
+    built="${CARGO_TARGET_DIR:-target}/wasm32-wasip2/plugin/$(echo "$crate" | tr - _).wasm"
+    name=$(echo "$crate" | sed 's/^saker-\(collector\|processor\|backend\)-//')
+    # Whole or not at all: an agent may be watching the folder. Unchanged files are left alone.
+    if ! cmp -s "$built" "$out/$name.wasm"; then
+        cp "$built" "$out/.$name.wasm.new"
+        mv "$out/.$name.wasm.new" "$out/$name.wasm"
+    fi
+done

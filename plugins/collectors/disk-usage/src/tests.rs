@@ -1,0 +1,155 @@
+//! The collector as a whole, over `tests/fixtures/proc/mounts`.
+
+use saker_sdk::testing;
+
+use super::*;
+
+const TICK: Tick = Tick { timestamp_ms: 0, interval_ms: 10_000 };
+const GIB: u64 = 1 << 30;
+const FULL: Usage =
+    Usage { total_bytes: 10 * GIB, free_bytes: 5 * GIB, available_bytes: 5 * GIB, total_inodes: 100, free_inodes: 75 };
+
+fn open(json: &str) -> DiskUsage {
+    DiskUsage::open(saker_sdk::settings::parse(json).unwrap()).unwrap()
+}
+
+fn over_the_fixture() -> DiskUsage {
+    open(r#"{"proc": "../../../tests/fixtures/proc"}"#)
+}
+
+fn mounts(values: &[MetricValue]) -> Vec<(&str, &str)> {
+    let totals = values.iter().filter(|value| value.metric == "df.bytes.total");
+    totals.map(|value| (value.tags[0].1.as_str(), value.tags[1].1.as_str())).collect()
+}
+
+#[test]
+fn the_defaults_choose_what_stores_data_once() {
+    for path in ["/", "/boot", "/boot/efi", "/srv/data", "/media/usb stick,2", "/mnt/archive"] {
+        testing::set_usage(path, FULL);
+    }
+    let values = over_the_fixture().collect(TICK).unwrap();
+    assert_eq!(
+        mounts(&values),
+        [
+            ("/", "ext4"),
+            ("/boot", "ext4"),
+            ("/boot/efi", "vfat"),
+            ("/srv/data", "xfs"),
+            ("/media/usb stick_2", "fuseblk"),
+            ("/mnt/archive", "nfs4"),
+        ],
+    );
+    assert_eq!(values.len(), 6 * 10 + 3);
+    assert_eq!(values[62].metric, "df.statistics.used.percent");
+    assert_eq!(values[62].value, 50.0);
+    assert!(testing::logged().is_empty());
+}
+
+#[test]
+fn a_mount_that_does_not_answer_is_counted_every_time_and_logged_once() {
+    testing::set_usage("/", FULL);
+    let mut collector = open(r#"{"proc": "../../../tests/fixtures/proc", "mounts": ["/", "/boot"]}"#);
+    for ticks in 1..=3 {
+        assert_eq!(mounts(&collector.collect(TICK).unwrap()), [("/", "ext4")]);
+        assert_eq!(testing::figure("mounts_unavailable"), Some(f64::from(ticks)));
+    }
+    let logged = testing::logged();
+    assert_eq!(logged.len(), 1, "{logged:?}");
+    assert_eq!(logged[0].1, "/boot is left out: /boot: no such file or directory");
+
+    testing::set_usage("/boot", FULL);
+    assert_eq!(mounts(&collector.collect(TICK).unwrap()).len(), 2);
+    assert!(collector.failing.is_empty(), "the next outage is news again");
+}
+
+#[test]
+fn what_is_not_denied_is_collected() {
+    let mut collector = over_the_fixture();
+    collector.look(b"/dev/a / ext4\n/dev/b /b ext4\n".to_vec()).unwrap();
+    let values = collector.measure(|path| match path {
+        "/b" => Ok(FULL),
+        _ => Err(UsageError::Denied(usage("/"))),
+    });
+    assert_eq!(mounts(&values.unwrap()), [("/b", "ext4")]);
+    assert_eq!(testing::figure("mounts_denied"), Some(1.0));
+    assert_eq!(testing::logged()[0].1, "/ is left out: no permission to ask for its usage");
+}
+
+#[test]
+fn nothing_but_denials_is_a_denial() {
+    let mut collector = over_the_fixture();
+    collector.look(b"/dev/a / ext4\n/dev/b /b ext4\n".to_vec()).unwrap();
+    let error = collector.measure(|_| Err(UsageError::Denied(usage("/")))).unwrap_err();
+    assert!(matches!(error, CollectError::Denied(Permission::Usage(path)) if path == "/"));
+
+    let error = collector.measure(|path| match path {
+        "/b" => Err(UsageError::Denied(usage("/b"))),
+        _ => Err(UsageError::Unavailable("stale".into())),
+    });
+    assert!(matches!(error.unwrap_err(), CollectError::Denied(Permission::Usage(path)) if path == "/b"));
+}
+
+#[test]
+fn if_no_mount_answers_the_reason_is_given() {
+    let mut collector = over_the_fixture();
+    collector.look(b"/dev/a / ext4\n".to_vec()).unwrap();
+    let error = collector.measure(|_| Err(UsageError::Unavailable("stale".into()))).unwrap_err();
+    assert!(matches!(error, CollectError::Unavailable(message) if message == "/: stale"));
+}
+
+#[test]
+fn nothing_to_report_is_no_error() {
+    let mut collector = over_the_fixture();
+    collector.look(b"tmpfs /tmp tmpfs\n".to_vec()).unwrap();
+    assert!(collector.measure(|_| Ok(FULL)).unwrap().is_empty());
+}
+
+#[test]
+fn a_root_goes_before_the_paths_and_not_into_the_tags() {
+    let mut collector = open(r#"{"proc": "/host/proc", "root": "/host/"}"#);
+    assert_eq!(collector.table_path, "/host/proc/1/mounts");
+    collector.look(b"/dev/a / ext4\n/dev/b /b ext4\n".to_vec()).unwrap();
+    let values = collector.measure(|path| match path {
+        "/host" | "/host/b" => Ok(FULL),
+        _ => Err(UsageError::Unavailable("elsewhere".into())),
+    });
+    assert_eq!(mounts(&values.unwrap()), [("/", "ext4"), ("/b", "ext4")]);
+}
+
+#[test]
+fn a_root_that_is_not_absolute_is_refused() {
+    let settings = saker_sdk::settings::parse(r#"{"root": "host"}"#).unwrap();
+    let error = DiskUsage::open(settings).err();
+    assert!(
+        matches!(error, Some(OpenError::Settings(text)) if text == "root: expected an absolute path, found \"host\"")
+    );
+}
+
+#[test]
+fn what_vanishes_from_the_table_is_forgotten() {
+    let mut collector = over_the_fixture();
+    collector.look(b"/dev/a / ext4\n/dev/b /b ext4\n".to_vec()).unwrap();
+    collector.measure(|_| Err(UsageError::Unavailable("stale".into()))).unwrap_err();
+    assert_eq!(collector.failing.len(), 2);
+    collector.look(b"/dev/a / ext4\n".to_vec()).unwrap();
+    assert_eq!(collector.failing.len(), 1);
+}
+
+#[test]
+fn a_path_that_is_not_utf8_spoils_its_own_mount_only() {
+    let mut collector = over_the_fixture();
+    collector.look(b"/dev/a / ext4\n/dev/b /b\xff ext4\n".to_vec()).unwrap();
+    testing::set_usage("/", FULL);
+    assert_eq!(mounts(&collector.measure(host::filesystem_usage).unwrap()), [("/", "ext4")]);
+}
+
+#[test]
+fn a_missing_or_malformed_table_is_named() {
+    let error = open(r#"{"proc": "/nowhere"}"#).collect(TICK).unwrap_err();
+    assert!(matches!(error, CollectError::Unavailable(text) if text.starts_with("/nowhere/mounts: ")));
+
+    let mut collector = open(r#"{"proc": "/p"}"#);
+    let error = collector.look(b"junk\n".to_vec()).unwrap_err();
+    assert!(matches!(error, CollectError::Malformed(text)
+        if text == "/p/mounts: expected a source, an absolute path and a type, found \"junk\""));
+}

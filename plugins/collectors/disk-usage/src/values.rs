@@ -1,0 +1,134 @@
+//! What the size and fill of file systems become: the metrics `df.*`, as README.md lists them.
+
+use saker_sdk::MetricValue;
+use saker_sdk::host::Usage;
+
+use crate::Place;
+
+const BYTES: [&str; 5] =
+    ["df.bytes.total", "df.bytes.used", "df.bytes.free", "df.bytes.used.percent", "df.bytes.free.percent"];
+const INODES: [&str; 5] =
+    ["df.inodes.total", "df.inodes.used", "df.inodes.free", "df.inodes.used.percent", "df.inodes.free.percent"];
+
+/// The values of one tick, and what they add up to.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    values: Vec<MetricValue>,
+    total: u64,
+    used: u64,
+    available: u64,
+}
+
+impl Report {
+    /// A report that will hold this many file systems.
+    pub(crate) fn with_capacity(places: usize) -> Self {
+        Self { values: Vec::with_capacity(10 * places + 3), ..Self::default() }
+    }
+
+    /// Adds a file system. One of no size, as pseudo file systems are, says nothing.
+    pub(crate) fn add(&mut self, place: &Place, usage: &Usage) {
+        if usage.total_bytes == 0 {
+            return;
+        }
+        let used = usage.total_bytes.saturating_sub(usage.free_bytes);
+        self.push(place, BYTES, usage.total_bytes, used, usage.available_bytes);
+        if usage.total_inodes > 0 {
+            let used = usage.total_inodes.saturating_sub(usage.free_inodes);
+            self.push(place, INODES, usage.total_inodes, used, usage.free_inodes);
+        }
+        self.total = self.total.saturating_add(usage.total_bytes);
+        self.used = self.used.saturating_add(used);
+        self.available = self.available.saturating_add(usage.available_bytes);
+    }
+
+    /// The values, with the sums over all file systems at the end.
+    pub(crate) fn finish(mut self) -> Vec<MetricValue> {
+        if self.total > 0 {
+            self.values.push(MetricValue::gauge("df.statistics.total", self.total as f64));
+            self.values.push(MetricValue::gauge("df.statistics.used", self.used as f64));
+            if let Some(percent) = percent(self.used, self.available) {
+                self.values.push(MetricValue::gauge("df.statistics.used.percent", percent));
+            }
+        }
+        self.values
+    }
+
+    fn push(&mut self, place: &Place, names: [&str; 5], total: u64, used: u64, free: u64) {
+        let percent = percent(used, free);
+        let figures =
+            [Some(total as f64), Some(used as f64), Some(free as f64), percent, percent.map(|used| 100.0 - used)];
+        for (name, figure) in names.iter().zip(figures) {
+            if let Some(figure) = figure {
+                self.values
+                    .push(MetricValue::gauge(name, figure).tag("mount", &place.mount).tag("fstype", &place.fstype));
+            }
+        }
+    }
+}
+
+/// The share of what is used in what a user could have used, as `df` reckons it.
+fn percent(used: u64, free: u64) -> Option<f64> {
+    let all = used as f64 + free as f64;
+    (all > 0.0).then(|| 100.0 * used as f64 / all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(usages: &[Usage]) -> Vec<(String, f64)> {
+        let place = Place { path: "/".into(), mount: "/".into(), fstype: "ext4".into() };
+        let mut report = Report::with_capacity(usages.len());
+        usages.iter().for_each(|usage| report.add(&place, usage));
+        report.finish().into_iter().map(|value| (value.metric, value.value)).collect()
+    }
+
+    fn usage(total: u64, free: u64, available: u64, inodes: u64, free_inodes: u64) -> Usage {
+        Usage { total_bytes: total, free_bytes: free, available_bytes: available, total_inodes: inodes, free_inodes }
+    }
+
+    fn named(values: &[(&str, f64)]) -> Vec<(String, f64)> {
+        values.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
+    }
+
+    #[test]
+    fn free_is_what_users_may_have_and_shares_leave_the_reserve_out() {
+        assert_eq!(
+            report(&[usage(1000, 700, 600, 40, 30)]),
+            named(&[
+                ("df.bytes.total", 1000.0),
+                ("df.bytes.used", 300.0),
+                ("df.bytes.free", 600.0),
+                ("df.bytes.used.percent", 100.0 / 3.0),
+                ("df.bytes.free.percent", 100.0 - 100.0 / 3.0),
+                ("df.inodes.total", 40.0),
+                ("df.inodes.used", 10.0),
+                ("df.inodes.free", 30.0),
+                ("df.inodes.used.percent", 25.0),
+                ("df.inodes.free.percent", 75.0),
+                ("df.statistics.total", 1000.0),
+                ("df.statistics.used", 300.0),
+                ("df.statistics.used.percent", 100.0 / 3.0),
+            ]),
+        );
+    }
+
+    #[test]
+    fn sums_are_over_all_file_systems_and_inodes_left_out_where_there_are_none() {
+        let values = report(&[usage(1000, 700, 700, 0, 0), usage(3000, 0, 0, 0, 0)]);
+        assert!(values.iter().all(|(name, _)| !name.starts_with("df.inodes.")));
+        assert_eq!(values.len(), 13);
+        assert_eq!(values[9], ("df.bytes.free.percent".to_owned(), 0.0));
+        assert_eq!(values[11], ("df.statistics.used".to_owned(), 3300.0));
+        assert_eq!(values[12], ("df.statistics.used.percent".to_owned(), 82.5));
+    }
+
+    #[test]
+    fn figures_that_contradict_each_other_give_no_nonsense() {
+        assert_eq!(report(&[usage(0, 0, 0, 9, 9)]), named(&[]));
+        let values = report(&[usage(10, 20, 0, 0, 0)]);
+        assert_eq!(values[1], ("df.bytes.used".to_owned(), 0.0));
+        assert_eq!(values.len(), 5, "nothing used of nothing to use is no share");
+        assert!(report(&[usage(u64::MAX, 0, u64::MAX, 1, 0); 2]).iter().all(|(_, value)| value.is_finite()));
+    }
+}

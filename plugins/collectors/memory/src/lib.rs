@@ -1,0 +1,160 @@
+//! The `memory` collector: what the host's memory and swap are used for, from `/proc/meminfo`. README.md lists the
+//! metrics.
+
+mod meminfo;
+
+use saker_sdk::prelude::*;
+
+use crate::meminfo::{FIGURES, Meminfo};
+
+saker_sdk::settings! {
+    /// Settings of the `memory` collector.
+    pub struct MemorySettings {
+        /// The proc file system.
+        pub proc: String = "/proc".into(),
+    }
+}
+
+/// The collector. Every value stands for itself, so nothing is kept between ticks.
+pub struct Memory {
+    path: String,
+}
+
+impl Collector for Memory {
+    type Settings = MemorySettings;
+
+    fn describe() -> Description {
+        Description::new("memory", env!("CARGO_PKG_VERSION"), "Memory and swap of the host")
+            .wants(read("/proc"), "the figures are in /proc/meminfo")
+    }
+
+    fn open(settings: MemorySettings) -> Result<Self, OpenError> {
+        Ok(Self { path: format!("{}/meminfo", settings.proc) })
+    }
+
+    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+        let text = text::read(&self.path)?;
+        let meminfo = Meminfo::parse(&text).map_err(|expected| CollectError::malformed(&self.path, &expected))?;
+        Ok(values(&meminfo))
+    }
+}
+
+saker_sdk::export_collector!(Memory);
+
+/// The names of what is derived from a total and its free part.
+struct Names {
+    used: &'static str,
+    used_percent: &'static str,
+    free_percent: &'static str,
+}
+
+const MEMORY: Names =
+    Names { used: "mem.memused", used_percent: "mem.memused.percent", free_percent: "mem.memfree.percent" };
+const SWAP: Names =
+    Names { used: "mem.swapused", used_percent: "mem.swapused.percent", free_percent: "mem.swapfree.percent" };
+
+fn values(meminfo: &Meminfo) -> Vec<MetricValue> {
+    let mut values = Vec::with_capacity(FIGURES.len() + 7);
+    for ((_, metric), figure) in FIGURES.iter().zip(meminfo.figures) {
+        values.extend(figure.map(|figure| MetricValue::gauge(metric, figure as f64)));
+    }
+    values.push(MetricValue::gauge("mem.memfree", meminfo.free as f64));
+    push_shares(&mut values, &MEMORY, meminfo.total, meminfo.free);
+    if let Some((total, free)) = meminfo.swap() {
+        push_shares(&mut values, &SWAP, total, free);
+    }
+    values
+}
+
+fn push_shares(values: &mut Vec<MetricValue>, names: &Names, total: u64, free: u64) {
+    // The kernel adds its figures up without a lock: for a moment, more can be free than there is.
+    let free = free.min(total);
+    let used = total - free;
+    values.push(MetricValue::gauge(names.used, used as f64));
+    // A share of nothing is no number: a host without swap has none that is free and none that is used.
+    if total > 0 {
+        values.push(MetricValue::gauge(names.used_percent, 100.0 * used as f64 / total as f64));
+        values.push(MetricValue::gauge(names.free_percent, 100.0 * free as f64 / total as f64));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIB: f64 = 1024.0;
+
+    fn collect(directory: &str) -> Result<Vec<MetricValue>, CollectError> {
+        let mut memory = Memory::open(MemorySettings { proc: directory.into() }).unwrap();
+        memory.collect(Tick { timestamp_ms: 0, interval_ms: 10_000 })
+    }
+
+    fn find(values: &[MetricValue], metric: &str) -> Option<f64> {
+        let found: Vec<_> = values.iter().filter(|value| value.metric == metric).collect();
+        assert!(found.len() <= 1, "{metric} stands twice");
+        found.first().map(|value| value.value)
+    }
+
+    fn derived(text: &str) -> Vec<MetricValue> {
+        values(&Meminfo::parse(text).unwrap())
+    }
+
+    #[test]
+    fn every_metric_of_a_real_file_is_reported_once_as_a_gauge() {
+        let values = collect("../../../tests/fixtures/proc").unwrap();
+        assert_eq!(values.len(), FIGURES.len() + 7);
+        for value in &values {
+            assert!(find(&values, &value.metric).is_some());
+            assert_eq!((value.metric_type, value.tags.as_slice()), (MetricType::Gauge, [].as_slice()));
+        }
+        assert_eq!(find(&values, "mem.slab.reclaimable"), Some(821_248.0 * KIB));
+        assert_eq!(find(&values, "mem.hugepages.total"), Some(64.0));
+        assert_eq!(find(&values, "mem.hugepages.size"), Some(2048.0 * KIB));
+    }
+
+    #[test]
+    fn free_memory_is_what_is_available_and_the_rest_is_used() {
+        let values = collect("../../../tests/fixtures/proc").unwrap();
+        assert_eq!(find(&values, "mem.memtotal"), Some(16_314_120.0 * KIB));
+        assert_eq!(find(&values, "mem.memfree"), Some(9_871_232.0 * KIB));
+        assert_eq!(find(&values, "mem.memavailable"), Some(9_871_232.0 * KIB));
+        assert_eq!(find(&values, "mem.unused"), Some(1_204_536.0 * KIB));
+        assert_eq!(find(&values, "mem.memused"), Some(6_442_888.0 * KIB));
+        assert_eq!(find(&values, "mem.swapused"), Some(1_048_576.0 * KIB));
+        let shares = ["mem.memused.percent", "mem.memfree.percent", "mem.swapused.percent", "mem.swapfree.percent"]
+            .map(|metric| find(&values, metric).unwrap());
+        assert!((shares[0] - 39.4927).abs() < 1e-4 && (shares[0] + shares[1] - 100.0).abs() < 1e-9, "{shares:?}");
+        assert!((shares[2] - 25.0000).abs() < 1e-4 && (shares[2] + shares[3] - 100.0).abs() < 1e-9, "{shares:?}");
+    }
+
+    #[test]
+    fn a_host_without_swap_reports_zero_bytes_and_no_shares() {
+        let values = derived("MemTotal: 8 kB\nMemAvailable: 2 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n");
+        assert_eq!((find(&values, "mem.swaptotal"), find(&values, "mem.swapused")), (Some(0.0), Some(0.0)));
+        assert_eq!((find(&values, "mem.swapused.percent"), find(&values, "mem.swapfree.percent")), (None, None));
+        assert_eq!(find(&values, "mem.memused.percent"), Some(75.0));
+    }
+
+    #[test]
+    fn what_a_kernel_does_not_tell_is_left_out() {
+        let values = derived("MemTotal: 8 kB\nMemFree: 2 kB\n");
+        let names: Vec<_> = values.iter().map(|value| value.metric.as_str()).collect();
+        let expected =
+            ["mem.memtotal", "mem.unused", "mem.memfree", "mem.memused", "mem.memused.percent", "mem.memfree.percent"];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn no_figures_make_a_value_that_is_not_finite_or_negative() {
+        for text in ["MemTotal: 0 kB\nMemFree: 0 kB\n", "MemTotal: 4 kB\nMemAvailable: 9 kB\n"] {
+            assert!(derived(text).iter().all(|value| value.value.is_finite() && value.value >= 0.0), "{text}");
+        }
+        assert_eq!(find(&derived("MemTotal: 4 kB\nMemAvailable: 9 kB\n"), "mem.memfree.percent"), Some(100.0));
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = collect("/nowhere").unwrap_err();
+        assert!(matches!(error, CollectError::Unavailable(text) if text.starts_with("/nowhere/meminfo: ")));
+    }
+}

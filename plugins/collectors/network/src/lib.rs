@@ -1,0 +1,94 @@
+//! The `network` collector: traffic and errors of network interfaces, from `/proc/net/dev`. README.md lists the metrics.
+
+mod dev;
+mod reading;
+mod speed;
+
+use saker_sdk::glob;
+use saker_sdk::prelude::*;
+
+use crate::dev::Interface;
+use crate::reading::Reading;
+use crate::speed::Speeds;
+
+saker_sdk::settings! {
+    /// Settings of the `network` collector.
+    pub struct NetworkSettings {
+        /// The proc file system.
+        pub proc: String = "/proc".into(),
+        /// The sys file system, for the speed of interfaces.
+        pub sys: String = "/sys".into(),
+        /// Patterns of interface names that are reported.
+        pub include: Vec<String> = vec!["*".into()],
+        /// Patterns of interface names that are left out, of those that are included.
+        pub exclude: Vec<String> = EXCLUDED.split_ascii_whitespace().map(str::to_owned).collect(),
+    }
+}
+
+/// The loopback, the host's ends of containers and virtual machines, their bridges, and what the kernel or a container
+/// engine makes of itself. Bonds, bridges such as `br0`, VLANs, VPNs and `tun*` carry a host's own traffic and stay.
+const EXCLUDED: &str = "lo veth* docker* br-* podman* cni* flannel* cali* cilium* lxc* lxdbr* kube-* nodelocaldns \
+    virbr* vnet* tap* dummy* ifb* erspan0 gre0 gretap0 ip6gre0 ip6tnl0 ip6_vti0 ip_vti0 sit0 tunl0";
+
+/// The collector, with the reading of the tick before.
+pub struct Network {
+    path: String,
+    include: Vec<String>,
+    exclude: Vec<String>,
+    speeds: Speeds,
+    before: Option<Reading>,
+}
+
+impl Collector for Network {
+    type Settings = NetworkSettings;
+
+    fn describe() -> Description {
+        Description::new("network", env!("CARGO_PKG_VERSION"), "Traffic and errors of network interfaces")
+            .wants(read("/proc"), "the figures are in /proc/net/dev")
+            .wants(read("/sys"), "the speed of an interface is in /sys/class/net")
+    }
+
+    fn open(settings: NetworkSettings) -> Result<Self, OpenError> {
+        Ok(Self {
+            path: format!("{}/net/dev", settings.proc),
+            include: settings.include,
+            exclude: settings.exclude,
+            speeds: Speeds::new(&settings.sys),
+            before: host::load_state().and_then(|bytes| Reading::restore(&bytes)),
+        })
+    }
+
+    fn collect(&mut self, tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+        let text = text::read(&self.path)?;
+        let takes = |name: &str| glob::any(&self.include, name) && !glob::any(&self.exclude, name);
+        let interfaces = dev::parse(&text, takes).map_err(|expected| CollectError::malformed(&self.path, &expected))?;
+        let now = Reading { at_ms: tick.timestamp_ms, interfaces };
+        self.speeds.begin(now.at_ms);
+        let mut values = Vec::with_capacity(now.interfaces.len() * 26);
+        for (index, interface) in now.interfaces.iter().enumerate() {
+            interface.push_counters(&mut values);
+            if let Some(speed) = self.speeds.of(&interface.name) {
+                values.push(interface.gauge("net.if.speed.bits", speed));
+                let rates = self.before.as_ref().and_then(|before| now.bits_per_second(before, index));
+                push_shares(&mut values, interface, rates, speed);
+            }
+        }
+        if host::save_state(&now.save()).is_err() {
+            host::log(host::Level::Debug, "the reading is too long to be kept for a successor");
+        }
+        self.before = Some(now);
+        Ok(values)
+    }
+}
+
+saker_sdk::export_collector!(Network);
+
+fn push_shares(values: &mut Vec<MetricValue>, interface: &Interface, rates: Option<[f64; 2]>, speed: f64) {
+    if let Some([received, sent]) = rates {
+        values.push(interface.gauge("net.if.in.percent", 100.0 * received / speed));
+        values.push(interface.gauge("net.if.out.percent", 100.0 * sent / speed));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! The collector as a whole, over `tests/fixtures/proc/net/dev` and `tests/fixtures/sys/class/net`.
+
+use saker_sdk::testing;
+
+use super::*;
+
+fn open(rest: &str) -> Network {
+    let directories = r#""proc": "../../../tests/fixtures/proc", "sys": "../../../tests/fixtures/sys""#;
+    Network::open(saker_sdk::settings::parse(&format!("{{{directories}{rest}}}")).unwrap()).unwrap()
+}
+
+fn collect(collector: &mut Network, timestamp_ms: i64) -> Vec<MetricValue> {
+    collector.collect(Tick { timestamp_ms, interval_ms: 10_000 }).unwrap()
+}
+
+fn interfaces<'a>(values: &'a [MetricValue], metric: &str) -> Vec<&'a str> {
+    values.iter().filter(|value| value.metric == metric).map(|value| value.tags[0].1.as_str()).collect()
+}
+
+fn find<'a>(values: &'a [MetricValue], metric: &str, interface: &str) -> &'a MetricValue {
+    let tags = [("iface".to_owned(), interface.to_owned())];
+    let found: Vec<_> = values.iter().filter(|value| value.metric == metric && value.tags == tags).collect();
+    assert_eq!(found.len(), 1, "{metric} {interface}");
+    found[0]
+}
+
+#[test]
+fn the_defaults_choose_what_carries_the_hosts_own_traffic() {
+    let values = collect(&mut open(""), 0);
+    assert_eq!(interfaces(&values, "net.if.in.bytes"), ["eno1", "enp3s0f0", "enp3s0f1", "bond0", "wlp2s0", "wg0"],);
+    assert_eq!(interfaces(&values, "net.if.speed.bits"), ["eno1", "enp3s0f0", "bond0"]);
+    assert_eq!(find(&values, "net.if.speed.bits", "bond0").value, 1e10);
+}
+
+#[test]
+fn other_interfaces_are_chosen_by_pattern() {
+    let values = collect(&mut open(r#", "include": ["en*", "docker*"], "exclude": ["*f1"]"#), 0);
+    assert_eq!(interfaces(&values, "net.if.in.bytes"), ["eno1", "enp3s0f0", "docker0"]);
+}
+
+#[test]
+fn the_first_tick_brings_counters_and_speeds_and_the_second_shares() {
+    let mut collector = open("");
+    let first = collect(&mut collector, 50_000);
+    assert_eq!(first.len(), 6 * 23 + 3);
+    let bits = find(&first, "net.if.in.bits", "eno1");
+    assert_eq!((bits.value, bits.metric_type), (8.0 * 918_203_344_120.0, MetricType::Counter));
+
+    let before = &mut collector.before.as_mut().unwrap().interfaces[0];
+    let [received, sent] = before.bytes();
+    *before = Interface::of_bytes("eno1", [received - 125_000_000, sent - 12_500_000]);
+    let second = collect(&mut collector, 60_000);
+    assert_eq!(second.len(), first.len() + 2 * 3);
+    let share = find(&second, "net.if.in.percent", "eno1");
+    assert_eq!((share.value, share.metric_type), (10.0, MetricType::Gauge));
+    assert_eq!(find(&second, "net.if.out.percent", "eno1").value, 1.0);
+    assert_eq!(find(&second, "net.if.out.percent", "bond0").value, 0.0);
+}
+
+#[test]
+fn a_successor_goes_on_from_the_saved_reading() {
+    let first = collect(&mut open(""), 50_000);
+    assert!(testing::saved_state().is_some());
+    let second = collect(&mut open(""), 60_000);
+    assert_eq!(second.len(), first.len() + 2 * 3);
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let settings = saker_sdk::settings::parse(r#"{"proc": "/nowhere"}"#).unwrap();
+    let mut collector = Network::open(settings).unwrap();
+    let error = collector.collect(Tick { timestamp_ms: 0, interval_ms: 1000 }).unwrap_err();
+    assert!(matches!(error, CollectError::Unavailable(text) if text.starts_with("/nowhere/net/dev: ")));
+}

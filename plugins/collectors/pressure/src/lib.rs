@@ -1,0 +1,182 @@
+//! The `pressure` collector: how much of the time work waits for processors, memory, disks and interrupts, from
+//! `/proc/pressure`. README.md lists the metrics.
+//!
+//! A kernel may keep these figures for some resources and not for others; what it does not keep is left out.
+
+mod stall;
+
+use saker_sdk::prelude::*;
+
+use crate::stall::{AVERAGES, LINES, Stall};
+
+/// The files of `/proc/pressure`.
+const RESOURCES: [&str; 4] = ["cpu", "memory", "io", "irq"];
+
+const MICROSECONDS_PER_SECOND: f64 = 1e6;
+
+saker_sdk::settings! {
+    /// Settings of the `pressure` collector.
+    pub struct PressureSettings {
+        /// The proc file system.
+        pub proc: String = "/proc".into(),
+    }
+}
+
+/// The collector. The kernel averages by itself, so nothing is kept between ticks.
+pub struct Pressure {
+    resources: Vec<Resource>,
+}
+
+/// A file, and the names of the metrics in it: they are always the same, so they are built once.
+struct Resource {
+    path: String,
+    lines: [Names; LINES.len()],
+}
+
+struct Names {
+    averages: [String; AVERAGES.len()],
+    total: String,
+}
+
+impl Collector for Pressure {
+    type Settings = PressureSettings;
+
+    fn describe() -> Description {
+        let summary = "How much of the time work waits for processors, memory, disks and interrupts";
+        Description::new("pressure", env!("CARGO_PKG_VERSION"), summary)
+            .wants(read("/proc"), "the figures are in /proc/pressure")
+    }
+
+    fn open(settings: PressureSettings) -> Result<Self, OpenError> {
+        Ok(Self { resources: RESOURCES.iter().map(|name| Resource::new(&settings.proc, name)).collect() })
+    }
+
+    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+        let mut values = Vec::with_capacity(RESOURCES.len() * LINES.len() * (AVERAGES.len() + 1));
+        let mut first_missing = None;
+        let mut missing = 0;
+        for resource in &self.resources {
+            match text::read(&resource.path) {
+                Ok(text) => resource.push(&mut values, &text)?,
+                // A kernel without figures has no file, or one that cannot be read.
+                Err(CollectError::Unavailable(reason)) => {
+                    missing += 1;
+                    first_missing.get_or_insert(reason);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match first_missing {
+            Some(reason) if missing == RESOURCES.len() => Err(CollectError::Unavailable(no_figures(&reason))),
+            _ => Ok(values),
+        }
+    }
+}
+
+saker_sdk::export_collector!(Pressure);
+
+impl Resource {
+    fn new(proc: &str, name: &str) -> Self {
+        let lines = LINES.map(|line| Names {
+            averages: AVERAGES.map(|average| format!("pressure.{name}.{line}.{average}")),
+            total: format!("pressure.{name}.{line}.total"),
+        });
+        Self { path: format!("{proc}/pressure/{name}"), lines }
+    }
+
+    fn push(&self, values: &mut Vec<MetricValue>, text: &str) -> Result<(), CollectError> {
+        let stalls = stall::parse(text).map_err(|expected| CollectError::malformed(&self.path, &expected))?;
+        for (names, stall) in self.lines.iter().zip(stalls) {
+            let Some(Stall { averages, total_us }) = stall else { continue };
+            for (name, average) in names.averages.iter().zip(averages) {
+                values.push(MetricValue::gauge(name, average));
+            }
+            values.push(MetricValue::counter(&names.total, total_us as f64 / MICROSECONDS_PER_SECOND));
+        }
+        Ok(())
+    }
+}
+
+fn no_figures(reason: &str) -> String {
+    format!(
+        "the kernel gives no pressure figures ({reason}): they need Linux 4.20 built with CONFIG_PSI, and on some \
+         distributions psi=1 on the kernel's command line; without them, leave this collector out"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn collect(directory: &str) -> Result<Vec<MetricValue>, CollectError> {
+        let mut pressure = Pressure::open(PressureSettings { proc: directory.into() }).unwrap();
+        pressure.collect(Tick { timestamp_ms: 0, interval_ms: 10_000 })
+    }
+
+    fn find(values: &[MetricValue], metric: &str) -> Option<(MetricType, f64)> {
+        let found: Vec<_> = values.iter().filter(|value| value.metric == metric).collect();
+        assert!(found.len() <= 1, "{metric} stands twice");
+        found.first().map(|value| (value.metric_type, value.value))
+    }
+
+    /// A proc file system with one file in `pressure`.
+    fn with_file(test: &str, name: &str, text: &str) -> String {
+        let directory = std::env::temp_dir().join(format!("saker-pressure-{}-{test}", std::process::id()));
+        fs::create_dir_all(directory.join("pressure")).unwrap();
+        fs::write(directory.join("pressure").join(name), text).unwrap();
+        directory.to_str().unwrap().into()
+    }
+
+    #[test]
+    fn averages_are_gauges_in_percent_and_totals_counters_in_seconds() {
+        let values = collect("../../../tests/fixtures/proc").unwrap();
+        assert_eq!(find(&values, "pressure.cpu.some.avg10"), Some((MetricType::Gauge, 1.25)));
+        assert_eq!(find(&values, "pressure.memory.some.avg60"), Some((MetricType::Gauge, 0.07)));
+        assert_eq!(find(&values, "pressure.io.full.avg300"), Some((MetricType::Gauge, 1.88)));
+        assert_eq!(find(&values, "pressure.io.some.total"), Some((MetricType::Counter, 3173.755)));
+        assert_eq!(find(&values, "pressure.cpu.full.total"), Some((MetricType::Counter, 0.0)));
+    }
+
+    #[test]
+    fn interrupts_have_only_full_stalls() {
+        let values = collect("../../../tests/fixtures/proc").unwrap();
+        assert_eq!(find(&values, "pressure.irq.full.total"), Some((MetricType::Counter, 0.0915)));
+        assert_eq!(find(&values, "pressure.irq.some.total"), None);
+        assert_eq!(values.len(), 28);
+        assert!(values.iter().all(|value| value.tags.is_empty()));
+    }
+
+    #[test]
+    fn a_resource_that_the_kernel_does_not_watch_is_left_out() {
+        let directory = with_file("some", "io", "some avg10=1.00 avg60=2.00 avg300=3.00 total=4000000\n");
+        let values = collect(&directory).unwrap();
+        fs::remove_dir_all(directory).unwrap();
+        let found: Vec<_> = values.iter().map(|value| (value.metric.as_str(), value.value)).collect();
+        let expected = [
+            ("pressure.io.some.avg10", 1.0),
+            ("pressure.io.some.avg60", 2.0),
+            ("pressure.io.some.avg300", 3.0),
+            ("pressure.io.some.total", 4.0),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_kernel_without_figures_is_told_from_an_idle_one() {
+        let error = collect("/nowhere").unwrap_err();
+        let CollectError::Unavailable(text) = error else { panic!("{error:?}") };
+        assert!(text.starts_with("the kernel gives no pressure figures (/nowhere/pressure/cpu: "), "{text}");
+        assert!(text.contains("psi=1"), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_makes_no_sense_is_named() {
+        let directory = with_file("nonsense", "memory", "some avg10=x\n");
+        let error = collect(&directory).unwrap_err();
+        fs::remove_dir_all(&directory).unwrap();
+        let place = format!("{directory}/pressure/memory: expected ");
+        assert!(matches!(&error, CollectError::Malformed(text) if text.starts_with(&place)), "{error:?}");
+    }
+}

@@ -1,0 +1,195 @@
+//! The `process` collector: processes by state, and what chosen ones cost, from `/proc/PID`. README.md lists the
+//! metrics.
+
+mod files;
+mod group;
+mod reading;
+mod stat;
+mod totals;
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use saker_sdk::prelude::*;
+
+use crate::files::Buffer;
+use crate::group::{Group, Tally};
+use crate::reading::Reading;
+use crate::stat::Process;
+use crate::totals::Totals;
+
+/// `/proc/PID/stat` has some 300 bytes.
+const STAT_BYTES: usize = 2 * 1024;
+/// As much of a command line is looked at. Those of Java programs may well have ten thousand bytes.
+const COMMAND_BYTES: usize = 32 * 1024;
+
+saker_sdk::settings! {
+    /// Settings of the `process` collector.
+    pub struct ProcessSettings {
+        /// The proc file system.
+        pub proc: String = "/proc".into(),
+        /// Processes to report on.
+        pub groups: Vec<GroupSettings> = Vec::new(),
+        /// Size of a memory page of the kernel, in bytes.
+        pub page_bytes: u32 = 4096,
+    }
+}
+
+saker_sdk::settings! {
+    /// One group of processes: those that fit all that is given.
+    pub struct GroupSettings {
+        /// What to call the group. Left out, the tags are `name` and `cmdline`.
+        pub label: Option<String> = None,
+        /// The whole name of the program.
+        pub name: Option<String> = None,
+        /// A part of the command line, whose words are separated by single spaces.
+        pub cmdline: Option<String> = None,
+    }
+}
+
+/// The collector, with the reading of the tick before.
+pub struct Processes {
+    proc: String,
+    groups: Vec<Group>,
+    page_bytes: u32,
+    stat: Buffer,
+    command: Buffer,
+    before: Option<Reading>,
+}
+
+/// What one pass over all processes brings.
+struct Scan {
+    totals: Totals,
+    tallies: Vec<Tally>,
+    reading: Reading,
+}
+
+impl Collector for Processes {
+    type Settings = ProcessSettings;
+
+    fn describe() -> Description {
+        Description::new(
+            "process",
+            env!("CARGO_PKG_VERSION"),
+            "Processes by state, and the count and cost of chosen ones",
+        )
+        .wants(read("/proc"), "every process has a directory there")
+    }
+
+    fn open(settings: ProcessSettings) -> Result<Self, OpenError> {
+        if settings.page_bytes == 0 {
+            return Err(OpenError::Settings("page_bytes: expected at least 1, found 0".into()));
+        }
+        let groups = Group::all(settings.groups).map_err(OpenError::Settings)?;
+        let before = if groups.is_empty() { None } else { host::load_state() };
+        Ok(Self {
+            proc: settings.proc,
+            groups,
+            page_bytes: settings.page_bytes,
+            stat: Buffer::new(STAT_BYTES),
+            command: Buffer::new(COMMAND_BYTES),
+            before: before.and_then(|bytes| Reading::restore(&bytes)),
+        })
+    }
+
+    fn collect(&mut self, tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+        let scan = self.scan(tick.timestamp_ms)?;
+        let mut values = Vec::with_capacity(7 + 5 * self.groups.len());
+        scan.totals.push(&mut values);
+        if self.groups.is_empty() {
+            return Ok(values);
+        }
+        let uptime_s = self.uptime_s();
+        let elapsed_s = self.before.as_ref().map(|before| (tick.timestamp_ms - before.at_ms) as f64 / 1000.0);
+        let elapsed_s = elapsed_s.filter(|seconds| *seconds > 0.0);
+        for (group, tally) in self.groups.iter().zip(&scan.tallies) {
+            group.push(tally, self.page_bytes, uptime_s, elapsed_s, &mut values);
+        }
+        if host::save_state(&scan.reading.save()).is_err() {
+            host::log(host::Level::Debug, "too many processes to keep the reading for a successor");
+        }
+        self.before = Some(scan.reading);
+        Ok(values)
+    }
+}
+
+saker_sdk::export_collector!(Processes);
+
+impl Processes {
+    fn scan(&mut self, at_ms: i64) -> Result<Scan, CollectError> {
+        let listing = std::fs::read_dir(&self.proc).map_err(|error| CollectError::from_io(&self.proc, &error))?;
+        let tallies = vec![Tally::default(); self.groups.len()];
+        let mut scan = Scan { totals: Totals::default(), tallies, reading: Reading::new(at_ms) };
+        let mut path = String::with_capacity(self.proc.len() + 20);
+        for entry in listing {
+            let entry = entry.map_err(|error| CollectError::from_io(&self.proc, &error))?;
+            if let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
+                self.look_at(pid, &mut path, &mut scan)?;
+            }
+        }
+        if scan.totals.processes == 0 {
+            return Err(CollectError::Unavailable(format!("{}: no process can be read there", self.proc)));
+        }
+        scan.reading.sort();
+        Ok(scan)
+    }
+
+    fn look_at(&mut self, pid: u32, path: &mut String, scan: &mut Scan) -> Result<(), CollectError> {
+        set_path(path, &self.proc, pid, "stat");
+        let Some(line) = self.stat.read(path, b'\n') else { return Ok(()) };
+        if line.is_empty() {
+            return Ok(());
+        }
+        let process = Process::parse(line).ok_or_else(|| {
+            CollectError::malformed(path, &format!("columns, found {:?}", String::from_utf8_lossy(line)))
+        })?;
+        scan.totals.add(&process);
+        if process.is_dead() {
+            return Ok(());
+        }
+        let ticks = self.before.as_ref().and_then(|before| before.ticks_since(pid, process.start, process.ticks));
+        // The command line is a second file, read only where the name leaves the question open.
+        let asked = !process.kernel && self.groups.iter().any(|group| group.wants_command(process.name));
+        let command = if asked {
+            set_path(path, &self.proc, pid, "cmdline");
+            command_line(&mut self.command, path)
+        } else {
+            Cow::Borrowed("")
+        };
+        let mut chosen = false;
+        for (group, tally) in self.groups.iter().zip(&mut scan.tallies) {
+            if group.fits(process.name, &command) {
+                tally.add(&process, ticks);
+                chosen = true;
+            }
+        }
+        if chosen {
+            scan.reading.add(pid, process.start, process.ticks);
+        }
+        Ok(())
+    }
+
+    fn uptime_s(&mut self) -> Option<f64> {
+        let bytes = self.stat.read(&format!("{}/uptime", self.proc), b'\n')?;
+        let first = std::str::from_utf8(bytes).ok()?.split_ascii_whitespace().next()?;
+        text::number(first, "uptime").ok()
+    }
+}
+
+fn set_path(path: &mut String, proc: &str, pid: u32, file: &str) {
+    path.clear();
+    // Writing to a string does not fail.
+    let _ = write!(path, "{proc}/{pid}/{file}");
+}
+
+/// The words of a command line with spaces between them; empty if it cannot be read.
+fn command_line<'a>(buffer: &'a mut Buffer, path: &str) -> Cow<'a, str> {
+    let bytes = buffer.read(path, 0).unwrap_or_default();
+    for byte in bytes.iter_mut().filter(|byte| **byte == 0) {
+        *byte = b' ';
+    }
+    String::from_utf8_lossy(bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,182 @@
+//! Sockets by state, from `/proc/net/tcp` and `/proc/net/tcp6`.
+//!
+//! A busy host has a hundred thousand lines of 150 bytes there, so the files are never held as a whole: they come in
+//! pieces cut anywhere, and only the fourth column of each line is looked at.
+
+use saker_sdk::prelude::*;
+
+/// The metrics, by the kernel's number for the state less one. The state CLOSE, number 7, stands in no table of the
+/// kernel and so never in these files.
+const METRICS: [Option<&str>; 11] = [
+    Some("ss.estab"),
+    Some("ss.synsent"),
+    Some("ss.synrecv"),
+    Some("ss.finwait1"),
+    Some("ss.finwait2"),
+    Some("ss.timewait"),
+    None,
+    Some("ss.closewait"),
+    Some("ss.lastack"),
+    Some("ss.listen"),
+    Some("ss.closing"),
+];
+
+/// Words of a line before its state: a number, the local address, the remote address.
+const WORDS_BEFORE_STATE: u8 = 3;
+
+/// The counts, and where in a file the last piece ended.
+pub(crate) struct States {
+    counts: [u64; METRICS.len()],
+    step: Step,
+    line: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    /// Between words, behind this many.
+    Gap(u8),
+    /// In a word, behind this many others.
+    Word(u8),
+    /// In the state, whose digits so far make this number.
+    State(usize),
+    /// Behind the state, and in the line of headings.
+    Rest,
+}
+
+impl States {
+    pub(crate) fn new() -> Self {
+        Self { counts: [0; METRICS.len()], step: Step::Rest, line: 1 }
+    }
+
+    /// Takes the next piece of the file.
+    ///
+    /// # Errors
+    /// The number of a line that makes no sense.
+    pub(crate) fn take(&mut self, mut piece: &[u8]) -> Result<(), u64> {
+        while let Some((&byte, rest)) = piece.split_first() {
+            if let Step::Rest = self.step {
+                let Some(end) = piece.iter().position(|&byte| byte == b'\n') else { return Ok(()) };
+                piece = &piece[end + 1..];
+                self.step = Step::Gap(0);
+                self.line += 1;
+            } else {
+                self.step = self.advance(byte).ok_or(self.line)?;
+                piece = rest;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a file; what is taken next is the beginning of another.
+    ///
+    /// # Errors
+    /// The number of the last line if it breaks off.
+    pub(crate) fn end(&mut self) -> Result<(), u64> {
+        let complete = matches!(self.step, Step::Rest | Step::Gap(0));
+        let line = std::mem::replace(&mut self.line, 1);
+        self.step = Step::Rest;
+        if complete { Ok(()) } else { Err(line) }
+    }
+
+    /// Appends a metric for each state, also for those that no socket is in.
+    pub(crate) fn push(&self, values: &mut Vec<MetricValue>) {
+        let counts = METRICS.iter().zip(self.counts);
+        values.extend(counts.filter_map(|(metric, count)| Some(MetricValue::gauge((*metric)?, count as f64))));
+    }
+
+    fn advance(&mut self, byte: u8) -> Option<Step> {
+        match (self.step, byte) {
+            (Step::Gap(words), b' ') => Some(Step::Gap(words)),
+            (Step::Word(words), b' ') => Some(Step::Gap(words + 1)),
+            (Step::State(state), b' ') => {
+                // A state that a later kernel may add is counted nowhere.
+                if let Some(count) = state.checked_sub(1).and_then(|index| self.counts.get_mut(index)) {
+                    *count += 1;
+                }
+                Some(Step::Rest)
+            }
+            (_, b'\n') => None,
+            (Step::Gap(WORDS_BEFORE_STATE), _) => hex(byte).map(Step::State),
+            (Step::State(state), _) => Some(Step::State(state.checked_mul(16)?.checked_add(hex(byte)?)?)),
+            (Step::Gap(words) | Step::Word(words), _) => Some(Step::Word(words)),
+            (Step::Rest, _) => Some(Step::Rest),
+        }
+    }
+}
+
+fn hex(byte: u8) -> Option<usize> {
+    char::from(byte).to_digit(16).map(|digit| digit as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TCP: &[u8] = include_bytes!("../../../../tests/fixtures/proc/net/tcp");
+    const TCP6: &[u8] = include_bytes!("../../../../tests/fixtures/proc/net/tcp6");
+    const HEADINGS: &str = "  sl  local_address rem_address   st tx_queue\n";
+
+    fn metrics(states: &States) -> Vec<(String, f64)> {
+        let mut values = Vec::new();
+        states.push(&mut values);
+        values.into_iter().map(|value| (value.metric, value.value)).collect()
+    }
+
+    fn count(text: &str) -> Result<States, u64> {
+        let mut states = States::new();
+        states.take(text.as_bytes())?;
+        states.end()?;
+        Ok(states)
+    }
+
+    #[test]
+    fn both_files_are_added_up() {
+        let mut states = States::new();
+        for file in [TCP, TCP6] {
+            states.take(file).unwrap();
+            states.end().unwrap();
+        }
+        let expected = [
+            ("ss.estab", 4.0),
+            ("ss.synsent", 1.0),
+            ("ss.synrecv", 2.0),
+            ("ss.finwait1", 1.0),
+            ("ss.finwait2", 1.0),
+            ("ss.timewait", 3.0),
+            ("ss.closewait", 1.0),
+            ("ss.lastack", 1.0),
+            ("ss.listen", 4.0),
+            ("ss.closing", 1.0),
+        ];
+        assert_eq!(metrics(&states), expected.map(|(metric, count)| (metric.to_owned(), count)));
+    }
+
+    #[test]
+    fn a_piece_may_end_anywhere() {
+        let mut whole = States::new();
+        whole.take(TCP).unwrap();
+        for at in 0..TCP.len() {
+            let mut states = States::new();
+            states.take(&TCP[..at]).unwrap();
+            states.take(&TCP[at..]).unwrap();
+            assert_eq!(states.counts, whole.counts, "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn a_state_that_is_not_known_is_counted_nowhere() {
+        let states = count(&format!("{HEADINGS}   0: A:1 B:2 0D x\n   1: A:1 B:2 00 x\n   2: A:1 B:2 07 x\n")).unwrap();
+        assert!(metrics(&states).iter().all(|(_, count)| *count == 0.0));
+    }
+
+    #[test]
+    fn a_line_that_makes_no_sense_is_numbered() {
+        for line in
+            ["   0: A:1 B:2 zz x\n", "   0: A:1\n", "\n", "   0: A:1 B:2 01", "   0: A:1 B:2 fffffffffffffffff x\n"]
+        {
+            let text = format!("{HEADINGS}   0: A:1 B:2 0A x\n{line}");
+            assert_eq!(count(&text).map(|_| ()), Err(3), "{line:?}");
+        }
+        assert!(count("").is_ok());
+    }
+}

@@ -1,0 +1,132 @@
+//! The tables of `/proc/net/netstat` and `/proc/net/snmp`: pairs of lines, one with the columns' names and one with
+//! their values, both beginning with the table's name. The names differ between kernels but not between ticks, so what
+//! is reported is worked out once and kept as long as the line of names stays the same.
+
+use saker_sdk::glob;
+use saker_sdk::prelude::*;
+
+/// Columns that hold a level; all others are totals.
+const GAUGES: [&str; 1] = ["CurrEstab"];
+
+/// One table, and what is reported of it.
+pub(crate) struct Table {
+    /// What its lines begin with, such as `Tcp:`.
+    start: &'static str,
+    /// What stands before a column's name in the metric's name.
+    prefix: &'static str,
+    /// Which columns, as patterns.
+    wanted: Vec<String>,
+    /// The line of names that `columns` were found in.
+    names: String,
+    columns: Vec<Column>,
+}
+
+struct Column {
+    index: usize,
+    metric: String,
+    metric_type: MetricType,
+}
+
+impl Table {
+    pub(crate) fn new(start: &'static str, prefix: &'static str, wanted: Vec<String>) -> Self {
+        Self { start, prefix, wanted, names: String::new(), columns: Vec::new() }
+    }
+
+    /// Appends the values of this table in `text`, if it is there; on failure, says what was expected.
+    pub(crate) fn read(&mut self, text: &str, values: &mut Vec<MetricValue>) -> Result<(), String> {
+        let mut lines = text.lines();
+        let Some(names) = lines.find(|line| line.starts_with(self.start)) else { return Ok(()) };
+        let row = lines.next().filter(|line| line.starts_with(self.start));
+        let row = row.ok_or_else(|| format!("a second line {:?} with values", self.start))?;
+        if names != self.names {
+            self.find_columns(names);
+        }
+        let mut cells = row.split_ascii_whitespace();
+        let mut passed = 0;
+        for column in &self.columns {
+            let cell = cells.nth(column.index - passed).unwrap_or_default();
+            passed = column.index + 1;
+            let value: u64 = cell
+                .parse()
+                .map_err(|_| format!("a count for {} in the line {:?}, found {cell:?}", column.metric, self.start))?;
+            values.push(MetricValue::new(&column.metric, column.metric_type, value as f64));
+        }
+        Ok(())
+    }
+
+    fn find_columns(&mut self, names: &str) {
+        let names_and_start = names.split_ascii_whitespace().enumerate().skip(1);
+        let wanted = names_and_start.filter(|(_, name)| glob::any(&self.wanted, name));
+        self.columns = wanted
+            .map(|(index, name)| Column {
+                index,
+                metric: format!("{}{name}", self.prefix),
+                metric_type: if GAUGES.contains(&name) { MetricType::Gauge } else { MetricType::Counter },
+            })
+            .collect();
+        self.names = names.to_owned();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NETSTAT: &str = include_str!("../../../../tests/fixtures/proc/net/netstat");
+    const SNMP: &str = include_str!("../../../../tests/fixtures/proc/net/snmp");
+
+    fn udp(wanted: &str) -> Table {
+        Table::new("Udp:", "snmp.Udp.", vec![wanted.into()])
+    }
+
+    fn read(table: &mut Table, text: &str) -> Result<Vec<(String, f64)>, String> {
+        let mut values = Vec::new();
+        table.read(text, &mut values)?;
+        Ok(values.into_iter().map(|value| (value.metric, value.value)).collect())
+    }
+
+    #[test]
+    fn a_table_is_found_among_others_whose_names_begin_like_its_own() {
+        let values = read(&mut udp("*"), SNMP).unwrap();
+        assert_eq!(values.len(), 9);
+        assert_eq!(values[0], ("snmp.Udp.InDatagrams".to_owned(), 1_830_442.0));
+        assert_eq!(values[8], ("snmp.Udp.MemErrors".to_owned(), 0.0));
+    }
+
+    #[test]
+    fn only_wanted_columns_are_reported_each_with_its_own_value() {
+        let mut table = Table::new("TcpExt:", "TcpExt.", vec!["ListenDrops".into(), "TCPFastRe*".into()]);
+        let expected = [("TcpExt.ListenDrops".to_owned(), 19.0), ("TcpExt.TCPFastRetrans".to_owned(), 88_214.0)];
+        assert_eq!(read(&mut table, NETSTAT).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_level_is_a_gauge_and_a_total_a_counter() {
+        let mut values = Vec::new();
+        let wanted = vec!["CurrEstab".into(), "InSegs".into()];
+        Table::new("Tcp:", "snmp.Tcp.", wanted).read(SNMP, &mut values).unwrap();
+        let types: Vec<_> = values.iter().map(|value| value.metric_type).collect();
+        assert!(matches!(types[..], [MetricType::Gauge, MetricType::Counter]), "{types:?}");
+    }
+
+    #[test]
+    fn other_columns_than_before_are_looked_up_again() {
+        let mut table = udp("B");
+        assert_eq!(read(&mut table, "Udp: A B\nUdp: 1 2\n").unwrap(), [("snmp.Udp.B".to_owned(), 2.0)]);
+        assert_eq!(read(&mut table, "Udp: A B\nUdp: 3 4\n").unwrap(), [("snmp.Udp.B".to_owned(), 4.0)]);
+        assert_eq!(read(&mut table, "Udp: B A\nUdp: 5 6\n").unwrap(), [("snmp.Udp.B".to_owned(), 5.0)]);
+    }
+
+    #[test]
+    fn a_missing_table_is_left_out_and_nonsense_is_named() {
+        assert_eq!(read(&mut udp("*"), "Tcp: A\nTcp: 1\n").unwrap(), []);
+        for (text, expected) in [
+            ("Udp: A B\n", "a second line \"Udp:\" with values"),
+            ("Udp: A B\nTcp: 1 2\n", "a second line \"Udp:\" with values"),
+            ("Udp: A B\nUdp: 1 x\n", "a count for snmp.Udp.B in the line \"Udp:\", found \"x\""),
+            ("Udp: A B\nUdp: 1\n", "a count for snmp.Udp.B in the line \"Udp:\", found \"\""),
+        ] {
+            assert_eq!(read(&mut udp("*"), text).unwrap_err(), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! HTTP headers that come from settings, checked when a backend is opened: later, a bad one would fail every request.
+
+use crate::bindings::types::OpenError;
+
+/// What the header `authorization` says: `scheme token`, or the user name and password of HTTP's basic scheme, or
+/// nothing.
+///
+/// # Errors
+/// [`OpenError::Settings`] if both are given, a password without its user, a user with a `:`, or a token that no
+/// header can hold.
+pub fn authorization(
+    scheme: &str,
+    token: Option<&str>,
+    username: Option<&str>,
+    password: Option<&str>,
+) -> Result<Option<String>, OpenError> {
+    let wrong = |what: &str| Err(OpenError::Settings(what.into()));
+    match (token, username, password) {
+        (None, None, None) => Ok(None),
+        (Some(token), None, None) => {
+            check("token", token)?;
+            Ok(Some(format!("{scheme} {token}")))
+        }
+        (Some(_), _, _) => wrong("token: give either it or username and password"),
+        (None, None, Some(_)) => wrong("password: give the username too"),
+        (None, Some(username), _) if username.contains(':') => wrong("username: a colon cannot be part of it"),
+        (None, Some(username), password) => {
+            Ok(Some(format!("Basic {}", base64(format!("{username}:{}", password.unwrap_or_default()).as_bytes()))))
+        }
+    }
+}
+
+/// Checks that a header can hold `value`. The value may be a secret, so the message does not repeat it.
+///
+/// # Errors
+/// [`OpenError::Settings`], naming the setting.
+pub fn check(setting: &str, value: &str) -> Result<(), OpenError> {
+    let visible = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    if value.is_empty() || value.trim() != value || !value.bytes().all(visible) {
+        let what = "must be visible ASCII characters, not empty, without spaces around them";
+        return Err(OpenError::Settings(format!("{setting}: {what}")));
+    }
+    Ok(())
+}
+
+/// Base64 with padding, RFC 4648 section 4.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let byte = |place: usize| u32::from(chunk.get(place).copied().unwrap_or(0));
+        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            // As many digits as there are bytes, and one more.
+            let digit = DIGITS[(group >> (18 - 6 * place) & 63) as usize];
+            text.push(if place <= chunk.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_the_standard() {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+        assert_eq!(base64(&[0xfb, 0xff, 0xbf]), "+/+/");
+    }
+
+    #[test]
+    fn a_token_or_a_user_makes_the_header() {
+        let header = |token, username, password| authorization("Token", token, username, password).unwrap();
+        assert_eq!(header(None, None, None), None);
+        assert_eq!(header(Some("t=="), None, None).as_deref(), Some("Token t=="));
+        assert_eq!(
+            header(None, Some("Aladdin"), Some("open sesame")).as_deref(),
+            Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")
+        );
+        assert_eq!(header(None, Some("me"), None).as_deref(), Some("Basic bWU6"));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_named_without_the_secret() {
+        for (token, username, password, named) in [
+            (Some("secret"), Some("me"), None, "token: give either"),
+            (Some("secret"), None, Some("secret"), "token: give either"),
+            (None, None, Some("secret"), "password: give the username"),
+            (None, Some("m:e"), Some("secret"), "username: a colon"),
+            (Some("secret\n"), None, None, "token: must be visible"),
+            (Some(""), None, None, "token: must be visible"),
+        ] {
+            let Err(OpenError::Settings(message)) = authorization("Token", token, username, password) else {
+                panic!("{named}")
+            };
+            assert!(message.starts_with(named) && !message.contains("secret"), "{message}");
+        }
+    }
+}
