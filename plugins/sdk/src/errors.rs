@@ -5,20 +5,30 @@ use std::io;
 use crate::bindings::types::{OpenError, Permission};
 use crate::collector::CollectError;
 
-/// The number of WASI's "not capable", which libc answers for a path that is below no granted directory.
-const ENOTCAPABLE: i32 = 76;
 /// The number of WASI's "not permitted", which the host answers for a path that leaves its granted directory.
 const EPERM: i32 = 63;
 
 /// The permission that reading `path` wants, if that is what `error` says; otherwise none.
 ///
-/// Only inside the sandbox: natively the same numbers mean other things.
+/// Only inside the sandbox: natively nothing is granted or denied.
 #[must_use]
 pub fn denied_path(path: &str, error: &io::Error) -> Option<Permission> {
-    let refused = cfg!(target_arch = "wasm32") && matches!(error.raw_os_error(), Some(ENOTCAPABLE | EPERM));
-    // WASI libc has no number for "no directory was granted at all"; the standard library then says so in words.
-    let uncovered = error.raw_os_error().is_none() && error.to_string().contains("pre-opened");
-    (refused || uncovered).then(|| Permission::Read(path.into()))
+    let left_its_directory = cfg!(target_arch = "wasm32") && error.raw_os_error() == Some(EPERM);
+    // A path below no granted directory does not exist, as far as libc is concerned.
+    let nowhere = error.kind() == io::ErrorKind::NotFound || error.raw_os_error().is_none();
+    (left_its_directory || (nowhere && !is_granted(path))).then(|| Permission::Read(path.into()))
+}
+
+/// Whether a granted directory holds `path`.
+#[cfg(target_arch = "wasm32")]
+fn is_granted(path: &str) -> bool {
+    let granted = wasip2::filesystem::preopens::get_directories();
+    granted.iter().any(|(_, directory)| std::path::Path::new(path).starts_with(directory))
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn is_granted(_: &str) -> bool {
+    true
 }
 
 impl CollectError {

@@ -30,8 +30,15 @@ pub fn read(path: &str) -> Result<String, CollectError> {
 pub fn read_if_there(path: &str) -> Result<Option<String>, CollectError> {
     match read_io(path) {
         Ok(text) => Ok(Some(text)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::Unsupported) => Ok(None),
-        Err(error) => Err(CollectError::from_io(path, &error)),
+        Err(error) => match CollectError::from_io(path, &error) {
+            // A missing permission looks like a missing file at first, and must not pass for one.
+            CollectError::Unavailable(_)
+                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::Unsupported) =>
+            {
+                Ok(None)
+            }
+            error => Err(error),
+        },
     }
 }
 

@@ -74,6 +74,12 @@ impl<'a> Reading<'a> {
         self.problems.borrow().is_empty()
     }
 
+    /// The keys that were asked for, whether they are given or not.
+    #[cfg(test)]
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.used.borrow().iter().filter(|name| !name.starts_with("SAKER_")).cloned().collect()
+    }
+
     /// All mistakes, in the order of the file; or none. Only if every table has been read is it known which names from
     /// the environment and the command line belong to no key.
     pub(crate) fn finish(self, all_read: bool) -> Result<(), Problems> {
@@ -95,6 +101,8 @@ impl<'a> Reading<'a> {
             Place::File { line, column, .. } => (0, line, column),
             _ => (1, 0, 0),
         });
+        // A table that is read twice has its mistakes once.
+        problems.dedup();
         if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
     }
 

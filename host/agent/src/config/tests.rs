@@ -1,0 +1,376 @@
+//! The examples, held to the code; and a table of mistakes, each with its place and its cure.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+const EVERY_KEY: &str = include_str!("../../../../examples/agent.toml");
+const THREE_NODES: &str = include_str!("../../../../examples/three-nodes.toml");
+const TAG: &str = include_str!("../../../../examples/tag.toml");
+
+/// A file `agent.toml` in the current folder, and nothing else.
+fn file(text: &str) -> Source {
+    Source { file: Some(("agent.toml".into(), text.into())), ..Source::default() }
+}
+
+fn with(mut source: Source, environment: &[(&str, &str)], arguments: &[(&str, &str)]) -> Source {
+    let owned = |pairs: &[(&str, &str)]| pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+    (source.environment, source.arguments) = (owned(environment), owned(arguments));
+    source
+}
+
+fn read(text: &str) -> Config {
+    Config::read(&file(text)).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn mistakes(source: &Source) -> Vec<String> {
+    let problems = Config::read(source).expect_err("a mistake");
+    problems.0.iter().map(ToString::to_string).collect()
+}
+
+/// Expects exactly one mistake, in these words.
+fn check(text: &str, expected: &str) {
+    assert_eq!(mistakes(&file(text)), [expected], "{text}");
+}
+
+/// The reference with the keys that it shows in comments: those behind a `#` without a space.
+fn uncommented(text: &str) -> String {
+    let line = |line: &str| match line.strip_prefix('#') {
+        Some(key) if !key.is_empty() && !key.starts_with(' ') => format!("{key}\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+/// A key without the names that an operator chooses: `plugin.cpu.interval` is `plugin.*.interval`, and the number of a
+/// route is left out. A node's grants and limits are those of a plugin, and shown there.
+fn general(key: &str) -> String {
+    let mut parts: Vec<_> = key.split('.').map(|part| part.split('[').next().unwrap_or_default()).collect();
+    if matches!(parts[0], "plugin" | "node") && parts.len() > 1 {
+        parts[1] = "*";
+    }
+    if matches!(parts[..], ["node", _, "grant" | "limits", ..]) {
+        parts[0] = "plugin";
+    }
+    parts.join(".")
+}
+
+fn keys_in(path: &str, value: &toml::Value, keys: &mut BTreeSet<String>) {
+    keys.insert(general(path));
+    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    match value {
+        toml::Value::Table(table) => table.iter().for_each(|(name, value)| keys_in(&below(name), value, keys)),
+        toml::Value::Array(items) => items.iter().for_each(|item| keys_in(path, item, keys)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_reference_says_what_the_defaults_are() {
+    assert_eq!(read(EVERY_KEY), Config::default());
+    assert_eq!(read(""), Config::default());
+}
+
+#[test]
+fn the_reference_shows_every_key_that_is_read() {
+    let source = file(&uncommented(EVERY_KEY));
+    let reading = reader::Reading::new(&source);
+    let text = &source.file.as_ref().unwrap().1;
+    let parsed = DeTable::parse(text).unwrap_or_else(|error| panic!("{error}"));
+    sections::read(reading.root(Some(&parsed)));
+    let asked = reading.asked();
+    reading.finish(true).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut shown = BTreeSet::new();
+    keys_in("", &text.parse::<toml::Table>().unwrap().into(), &mut shown);
+    let missing: BTreeSet<_> = asked.iter().map(|key| general(key)).filter(|key| !shown.contains(key)).collect();
+    assert!(asked.len() > 50, "{asked:?}");
+    assert_eq!(missing, BTreeSet::new());
+}
+
+#[test]
+fn what_the_reference_shows_in_comments_is_at_its_default_as_well() {
+    let config = read(&uncommented(EVERY_KEY));
+    let node = &config.node["a"];
+    assert_eq!(node.sending, DEFAULT_SENDING);
+    assert_eq!(node.limits, Limits::default());
+    let route = &config.route[0];
+    assert_eq!((route.hash, route.replicas, route.go_on), (HashKind::Rendezvous, 1, false));
+    let cpu = &config.plugin["cpu"];
+    assert_eq!((cpu.file_of("cpu"), cpu.interval), (cpu.file_of("cpu"), Some(config.interval)));
+}
+
+#[test]
+fn the_example_of_three_nodes_sends_everything_to_one_of_three() {
+    let config = read(THREE_NODES);
+    assert_eq!(config.node.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
+    for node in config.node.values() {
+        let url = node.settings.values["url"].as_str().unwrap();
+        assert_eq!(node.backend, "remote-write");
+        assert_eq!(format!("http://{}", node.grants.connect[0]), url, "a node may connect to where it sends");
+    }
+    assert_eq!(config.route.len(), 1);
+    assert_eq!((config.route[0].nodes.len(), config.route[0].replicas), (3, 1));
+    assert!(config.route[0].metric.is_empty() && config.route[0].tags.is_empty());
+}
+
+#[test]
+fn the_example_of_a_processor_runs_one_file_under_two_names() {
+    let config = read(TAG);
+    assert_eq!(config.pipeline.processors, ["place", "noise"]);
+    for name in &config.pipeline.processors {
+        assert_eq!(config.plugin[name].file_of(name), "tag.wasm");
+        assert_eq!(config.plugin[name].settings.values["rules"].as_array().map(Vec::len), Some(1));
+    }
+}
+
+#[test]
+fn the_command_line_wins_over_the_environment_and_the_environment_over_the_file() {
+    let source = file("interval = \"30s\"\n[listen]\nhttp = \"127.0.0.1:1\"\n[cache]\nitems = 7");
+    let environment = [("SAKER_LISTEN_HTTP", "127.0.0.1:2"), ("SAKER_INTERVAL", "20s")];
+    let config = Config::read(&with(source, &environment, &[("listen.http", "127.0.0.1:3")])).unwrap();
+    assert_eq!(config.listen.http, Listen(Some(([127, 0, 0, 1], 3).into())));
+    assert_eq!(config.interval, Duration::from_secs(20));
+    assert_eq!(config.cache.items, 7);
+}
+
+#[test]
+fn one_rule_names_every_key_in_the_environment() {
+    let environment = [
+        ("SAKER_DATA_DIR", "/var/lib/saker"),
+        ("SAKER_PLUGIN_DISK_USAGE_GRANT_USAGE", "/, /srv"),
+        ("SAKER_PLUGIN_CPU_SETTINGS", r#"{"per_core": false}"#),
+        ("SAKER_PLUGIN_CPU_LIMITS_DEADLINE_COLLECT", "2s"),
+        ("SAKER_NODE_A_1_RETRY_MAX", "1m"),
+        ("SAKER_LISTEN_HTTP", "off"),
+    ];
+    let source = file("[node.a-1]\nbackend = \"stdout\"\n[[route]]\nnodes = \"a-1\"");
+    let config = Config::read(&with(source, &environment, &[])).unwrap();
+    assert_eq!(config.data_dir, Path::new("/var/lib/saker"));
+    assert_eq!(config.plugin["disk-usage"].grants.usage, [Path::new("/"), Path::new("/srv")]);
+    assert_eq!(config.plugin["cpu"].settings.values["per_core"], Value::from(false));
+    assert_eq!(config.plugin["cpu"].limits.deadlines.collect, Duration::from_secs(2));
+    assert_eq!(config.node["a-1"].sending.backoff.max, Duration::from_secs(60));
+    assert_eq!(config.listen.http, Listen(None));
+}
+
+#[test]
+fn paths_in_a_file_are_meant_from_its_folder_and_others_from_here() {
+    let text = "data_dir = \"data\"\n[plugins]\ndir = \"/opt/plugins\"";
+    let source = Source { file: Some(("/etc/saker/agent.toml".into(), text.into())), ..Source::default() };
+    let config = Config::read(&with(source, &[("SAKER_TLS_CA_FILE", "ca.pem")], &[])).unwrap();
+    assert_eq!(config.data_dir, Path::new("/etc/saker/data"));
+    assert_eq!(config.plugins.dir, Path::new("/opt/plugins"));
+    assert_eq!(config.tls.ca_file.as_deref(), Some(Path::new("ca.pem")));
+}
+
+#[test]
+fn an_unknown_key_comes_with_the_nearest_known_one() {
+    check(
+        "[listen]\nhtpp = \"127.0.0.1:1\"",
+        "agent.toml:2:1: listen.htpp: there is no such key; did you mean \"http\"?",
+    );
+    check(
+        "[plugin.cpu]\n  intervall = \"1s\"",
+        "agent.toml:2:3: plugin.cpu.intervall: there is no such key; did you mean \"interval\"?",
+    );
+    check("intervall = \"1s\"", "agent.toml:1:1: intervall: there is no such key; did you mean \"interval\"?");
+    check("[tls]\ncertificate = 1", "agent.toml:2:1: tls.certificate: there is no such key; there is ca_file");
+}
+
+#[test]
+fn a_value_of_the_wrong_type_says_what_to_write_and_what_was_found() {
+    for (text, expected) in [
+        ("endpoint = 5", "1:12: endpoint: expected text in quotes, found 5"),
+        ("interval = 10", "1:12: interval: expected a duration such as \"500ms\", \"10s\", \"2m\" or \"1h\", found 10"),
+        (
+            "interval = \"10 sec\"",
+            "1:12: interval: expected a duration such as \"500ms\", \"10s\", \"2m\" or \"1h\", found \"10 sec\"",
+        ),
+        ("interval = \"1ms\"", "1:12: interval: must be at least 100ms"),
+        ("[cache]\nitems = \"1000\"", "2:9: cache.items: expected a whole number, found \"1000\""),
+        (
+            "[cache]\nbytes = \"64M\"",
+            "2:9: cache.bytes: expected a number of bytes such as \"64KiB\", \"64MiB\" or \"1GiB\", found \"64M\"",
+        ),
+        ("[log]\nformat = \"xml\"", "2:10: log.format: expected \"text\" or \"json\", found \"xml\""),
+        (
+            "[listen]\nhttp = \"localhost\"",
+            "2:8: listen.http: expected an address such as \"127.0.0.1:1988\" or \"[::1]:1988\", or \"off\", found \"localhost\"",
+        ),
+        ("[plugin.cpu]\nenabled = \"yes\"", "2:11: plugin.cpu.enabled: expected true or false, found \"yes\""),
+        (
+            "[plugin.cpu]\nfile = \"a/cpu.wasm\"",
+            "2:8: plugin.cpu.file: expected the name of a .wasm file in the plugin folder, found \"a/cpu.wasm\"",
+        ),
+        ("[plugin.cpu]\ngrant = \"/proc\"", "2:9: plugin.cpu.grant: expected a table, found string"),
+        ("[plugin]\ncpu = 5", "2:7: plugin.cpu: expected a table, found integer"),
+        ("node = 3", "1:8: node: expected a table, found integer"),
+        ("[route]\nnodes = [\"a\"]", "1:1: route: expected a list of tables; write [[route]]"),
+        (
+            "[pipeline]\non_processor_failure = \"stop\"",
+            "2:24: pipeline.on_processor_failure: expected \"pass\" or \"drop\", found \"stop\"",
+        ),
+    ] {
+        check(text, &format!("agent.toml:{expected}"));
+    }
+}
+
+#[test]
+fn one_reading_finds_every_mistake_in_the_order_of_the_file() {
+    let text = "interval = 1\nfoo = 2\n[log]\nlevel = \"a=b=c\"\n[plugin.cpu]\nenabled = 1\ngrant.read = [\"proc\"]\n";
+    let source = with(file(text), &[("SAKER_CACHE_ITEMS", "many")], &[("cache.age", "old")]);
+    let found = mistakes(&source);
+    let begins = [
+        "agent.toml:1:12: interval: expected a duration",
+        "agent.toml:2:1: foo: there is no such key",
+        "agent.toml:4:9: log.level: expected a level such as",
+        "agent.toml:6:11: plugin.cpu.enabled: expected true or false, found 1",
+        "agent.toml:7:14: plugin.cpu.grant.read: expected absolute paths",
+        "command line: cache.age: expected a duration",
+        "environment SAKER_CACHE_ITEMS: cache.items: expected a whole number, found \"many\"",
+    ];
+    assert_eq!(found.len(), begins.len(), "{found:#?}");
+    for (found, begin) in found.iter().zip(begins) {
+        assert!(found.starts_with(begin), "{found} should begin with {begin}");
+    }
+    let all = Config::read(&source).unwrap_err().to_string();
+    assert!(all.starts_with("7 mistakes in the configuration\n  agent.toml:1:12"), "{all}");
+}
+
+#[test]
+fn a_name_that_belongs_to_no_key_is_a_mistake_outside_the_file_too() {
+    let source = with(file(""), &[("SAKER_LISTEN_HTPP", "x")], &[("listen.htp", "x")]);
+    assert_eq!(
+        mistakes(&source),
+        [
+            "environment SAKER_LISTEN_HTPP: no key has this name; did you mean \"SAKER_LISTEN_HTTP\"?",
+            "command line: listen.htp: there is no such key; did you mean \"listen.http\"?",
+        ]
+    );
+}
+
+#[test]
+fn beyond_loopback_a_token_is_needed() {
+    for address in ["0.0.0.0:1988", "192.0.2.1:1988", "[::]:1988"] {
+        check(
+            &format!("[listen]\nhttp = \"{address}\""),
+            &format!(
+                "agent.toml:2:8: listen.http: {address} can be reached from other machines, so it needs a token: \
+                 set listen.token_file to a file that holds one, or listen on 127.0.0.1"
+            ),
+        );
+    }
+    let source = with(file(""), &[("SAKER_LISTEN_HTTP", "0.0.0.0:0")], &[]);
+    assert!(mistakes(&source)[0].starts_with("environment SAKER_LISTEN_HTTP: listen.http: 0.0.0.0:0 can be reached"));
+    read("[listen]\nhttp = \"0.0.0.0:1988\"\ntoken_file = \"token\"");
+    read("[listen]\nhttp = \"[::1]:1988\"");
+}
+
+#[test]
+fn routes_and_nodes_must_fit_each_other() {
+    let node = "[node.alpha]\nbackend = \"stdout\"\n";
+    let more = "[node.beta]\nbackend = \"stdout\"\n";
+    for (text, expected) in [
+        (
+            format!("{node}[[route]]\nnodes = [\"alpha\", \"alhpa\"]"),
+            "4:9: route[0].nodes: there is no [node.alhpa]; did you mean \"alpha\"?",
+        ),
+        (
+            format!("{node}{more}[[route]]\nnodes = [\"alpha\"]"),
+            "3:1: node.beta: no [[route]] names this node, so it would get nothing; add it to a route's nodes",
+        ),
+        (
+            format!("{node}[[route]]\nnodes = [\"alpha\"]\nreplicas = 2"),
+            "5:12: route[0].replicas: must be 1 to 1, the number of nodes",
+        ),
+        (
+            format!("{node}[[route]]\nnodes = [\"alpha\"]\nreplicas = 0"),
+            "5:12: route[0].replicas: must be 1 to 1, the number of nodes",
+        ),
+        (format!("{node}[[route]]\nnodes = [\"alpha\", \"alpha\"]"), "4:9: route[0].nodes: a node stands twice"),
+        (
+            format!("{node}[[route]]\nnodes = [\"alpha\"]\nhash = \"modulo\""),
+            "5:8: route[0].hash: expected \"rendezvous\", \"jump\" or \"falcon\", found \"modulo\"",
+        ),
+        (
+            format!("{node}[[route]]\nnodes = [\"alpha\"]\n[[route]]\nmetric = \"*\""),
+            "5:1: route[1].nodes: missing; write for example: nodes = [\"a\", \"b\"]",
+        ),
+    ] {
+        check(&text, &format!("agent.toml:{expected}"));
+    }
+    check("[[route]]\nnodes = []", "agent.toml:2:9: route[0].nodes: must name at least one node");
+    check(
+        "[node.a]\nsettings = {}\n[[route]]\nnodes = \"a\"",
+        "agent.toml:1:1: node.a.backend: missing; write for example: backend = \"influx\"",
+    );
+}
+
+#[test]
+fn a_point_may_not_outlive_the_name_of_its_series() {
+    let text = |age: &str| {
+        format!(
+            "[pipeline]\nseries_idle = \"10m\"\n[node.a]\nbackend = \"stdout\"\nqueue.age = \"{age}\"\n[[route]]\nnodes = \"a\""
+        )
+    };
+    let expected = "agent.toml:3:1: node.a: its queue.age must be less than [pipeline] series_idle, or points could \
+                    outlive their series' names";
+    check(&text("10m"), expected);
+    check(&text("1h"), expected);
+    read(&text("9m"));
+}
+
+#[test]
+fn grants_are_checked_where_they_are_written() {
+    check(
+        "[plugin.cpu]\ngrant.read = [\"/sys\", \"proc\"]",
+        "agent.toml:2:14: plugin.cpu.grant.read: expected absolute paths such as \"/proc\", found \"proc\"",
+    );
+    check(
+        "[plugin.cpu.grant]\nusage = \".\"",
+        "agent.toml:2:9: plugin.cpu.grant.usage: expected absolute paths such as \"/proc\", found \".\"",
+    );
+    check(
+        "[plugin.x.grant]\nconnect = [\"127.0.0.1\"]",
+        "agent.toml:2:11: plugin.x.grant.connect: \"127.0.0.1\" is no address: it has no port; write host:port, such as \
+         \"127.0.0.1:8086\", \"db.example:443\" or \"10.0.0.0/8:*\"",
+    );
+}
+
+#[test]
+fn a_processor_must_be_enabled_and_a_name_must_be_plain() {
+    check(
+        "[pipeline]\nprocessors = [\"tag\"]\n[plugin.tag]\nenabled = false",
+        "agent.toml:3:1: plugin.tag: [pipeline] processors names it, and here it is not enabled",
+    );
+    let found = mistakes(&file("[plugin.\"a b\"]\nenabled = true"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("plugin.a b: a name is 1 to 64 letters"), "{found:?}");
+}
+
+#[test]
+fn broken_syntax_is_reported_with_its_place_and_nothing_that_follows_from_it() {
+    for (text, place) in [
+        ("[listen\nhttp = 1", "agent.toml:1:"),
+        ("endpoint = \"a", "agent.toml:1:"),
+        ("[cache]\nitems = = 1\nbogus = 1", "agent.toml:2:"),
+        ("[node.a]\nbackend = \"stdout\"\n[node.a]\nbackend = \"influx\"", "agent.toml:3:"),
+        ("interval = \"1s\"\ninterval = \"2s\"", "agent.toml:2:"),
+    ] {
+        let source = with(file(text), &[("SAKER_NODE_A_BACKEND", "stdout")], &[]);
+        let found = mistakes(&source);
+        assert!(found[0].starts_with(place), "{text}: {found:#?}");
+        assert!(
+            !found.iter().any(|mistake| mistake.contains("bogus") || mistake.contains("SAKER_")),
+            "{text}: {found:#?}"
+        );
+    }
+}
+
+#[test]
+fn without_a_file_places_are_named_all_the_same() {
+    let source = with(Source::default(), &[], &[("interval", "soon")]);
+    let expected =
+        "command line: interval: expected a duration such as \"500ms\", \"10s\", \"2m\" or \"1h\", found \"soon\"";
+    assert_eq!(mistakes(&source), [expected]);
+}

@@ -1,0 +1,339 @@
+//! Whole forwarders over backends that are scripted.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::AtomicU64;
+
+use futures_util::future::BoxFuture;
+use saker_model::{Glob, MetricType};
+
+use super::*;
+use crate::backend::{Backend, SendError, Session};
+use crate::backoff::BackoffConfig;
+use crate::hash::HashKind;
+use crate::node::NodeConfig;
+use crate::queue::QueueLimits;
+use crate::route::Matcher;
+
+const CONFIG: NodeConfig = NodeConfig {
+    queue: QueueLimits {
+        points: 100_000,
+        age: Duration::from_secs(60),
+        batch_points: 100,
+        batch_age: Duration::from_millis(50),
+    },
+    backoff: BackoffConfig { min: Duration::from_millis(100), max: Duration::from_secs(2) },
+};
+
+/// A destination that answers by a script, then takes everything.
+#[derive(Clone, Default)]
+struct Script(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    answers: Mutex<VecDeque<SendError>>,
+    /// What has arrived: the series' names, with their values.
+    taken: Mutex<Vec<(String, f64)>>,
+    sessions: AtomicU64,
+    generation: AtomicU64,
+    /// A value that breaks every session.
+    poison: Mutex<Option<f64>>,
+}
+
+impl Script {
+    fn answering(answers: impl IntoIterator<Item = SendError>) -> Self {
+        let script = Self::default();
+        script.0.answers.lock().extend(answers);
+        script
+    }
+
+    fn taken(&self) -> Vec<(String, f64)> {
+        self.0.taken.lock().clone()
+    }
+
+    fn sessions(&self) -> u64 {
+        self.0.sessions.load(Ordering::Relaxed)
+    }
+}
+
+impl Backend for Script {
+    fn open(&self) -> BoxFuture<'_, Result<Box<dyn Session>, SendError>> {
+        self.0.sessions.fetch_add(1, Ordering::Relaxed);
+        let session = Scripted { script: self.clone(), names: BTreeMap::new() };
+        Box::pin(async move { Ok(Box::new(session) as Box<dyn Session>) })
+    }
+
+    fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Relaxed)
+    }
+}
+
+struct Scripted {
+    script: Script,
+    names: BTreeMap<SeriesId, String>,
+}
+
+impl Session for Scripted {
+    fn write<'a>(
+        &'a mut self,
+        forget: Vec<SeriesId>,
+        define: &'a [(SeriesId, Arc<Series>)],
+        points: &'a [Point],
+    ) -> BoxFuture<'a, Result<u32, SendError>> {
+        Box::pin(async move {
+            for id in forget {
+                self.names.remove(&id);
+            }
+            for (id, series) in define {
+                self.names.insert(*id, series.metric.to_string());
+            }
+            let inner = &self.script.0;
+            if inner.poison.lock().is_some_and(|poison| points.iter().any(|point| point.value == poison)) {
+                return Err(SendError::Broken("poisoned".into()));
+            }
+            if let Some(answer) = inner.answers.lock().pop_front() {
+                return Err(answer);
+            }
+            let names = points.iter().map(|point| (self.names[&point.series].clone(), point.value));
+            inner.taken.lock().extend(names);
+            Ok(points.len() as u32)
+        })
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
+}
+
+struct Bench {
+    forwarder: Forwarder,
+    table: Arc<SeriesTable>,
+}
+
+impl Bench {
+    fn new(nodes: &[(&str, Script)], route: Route) -> Self {
+        let table = Arc::new(SeriesTable::new(100_000));
+        let forwarder = Forwarder::new(table.clone(), 1);
+        let bench = Self { forwarder, table };
+        bench.set(nodes.iter().map(|(name, script)| node(name, script)).collect(), route);
+        bench
+    }
+
+    fn set(&self, nodes: Vec<Arc<Node>>, route: Route) {
+        self.forwarder.set_topology(Topology::new(nodes, vec![route]));
+    }
+
+    fn series(&self, number: usize) -> SeriesId {
+        let series = Series {
+            endpoint: "h".into(),
+            metric: format!("m{number}").into(),
+            tags: Box::default(),
+            metric_type: MetricType::Gauge,
+            step_s: 10,
+        };
+        self.table.intern_series(series, 0).unwrap()
+    }
+
+    /// One point of each of so many series; the value is the series' number.
+    fn send(&self, count: usize) {
+        let points: Vec<_> = (0..count)
+            .map(|number| Point { series: self.series(number), timestamp_ms: 0, value: number as f64 })
+            .collect();
+        self.forwarder.accept(&points);
+    }
+
+    fn stats(&self, node: &str) -> NodeStats {
+        let topology = self.forwarder.topology();
+        let stats = topology.nodes().iter().find(|known| known.name() == node).unwrap().stats();
+        assert_eq!(stats.enqueued, stats.delivered + stats.queued + stats.dropped_in_all(), "the law");
+        stats
+    }
+
+    async fn until(&self, what: &str, done: impl Fn(&Self) -> bool) {
+        for _ in 0..100_000 {
+            if done(self) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("never: {what}");
+    }
+}
+
+fn node(name: &str, script: &Script) -> Arc<Node> {
+    Arc::new(Node::new(name, Box::new(script.clone()), CONFIG))
+}
+
+fn route(nodes: &[&str], replicas: usize) -> Route {
+    Route {
+        matcher: Matcher { metric: vec![Glob::new("m*")], ..Matcher::default() },
+        nodes: nodes.iter().map(|&name| name.into()).collect(),
+        hash: HashKind::Rendezvous,
+        replicas,
+        go_on: false,
+    }
+}
+
+fn retry() -> SendError {
+    SendError::Retry { after: None, message: "away".into() }
+}
+
+fn dropped(stats: &NodeStats, reason: DropReason) -> u64 {
+    stats.dropped.iter().find(|(known, _)| *known == reason).unwrap().1
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_series_goes_to_its_node_and_only_there() {
+    let scripts = [Script::default(), Script::default(), Script::default()];
+    let nodes = [("a", scripts[0].clone()), ("b", scripts[1].clone()), ("c", scripts[2].clone())];
+    let bench = Bench::new(&nodes, route(&["a", "b", "c"], 1));
+    for _ in 0..3 {
+        bench.send(3000);
+    }
+    let account = bench.forwarder.drain(Duration::from_secs(10)).await;
+    assert_eq!(account.nodes.iter().map(|node| node.stats.delivered).sum::<u64>(), 9000);
+    let mut home = BTreeMap::new();
+    for (node, script) in scripts.iter().enumerate() {
+        assert!((2500..3500).contains(&script.taken().len()));
+        for (name, _) in script.taken() {
+            assert_eq!(*home.entry(name).or_insert(node), node, "a series stands on two nodes");
+        }
+    }
+    assert_eq!(home.len(), 3000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn copies_go_to_distinct_nodes() {
+    let scripts = [Script::default(), Script::default(), Script::default()];
+    let nodes = [("a", scripts[0].clone()), ("b", scripts[1].clone()), ("c", scripts[2].clone())];
+    let bench = Bench::new(&nodes, route(&["a", "b", "c"], 2));
+    bench.send(300);
+    bench.forwarder.drain(Duration::from_secs(10)).await;
+    let mut copies: BTreeMap<String, usize> = BTreeMap::new();
+    scripts.iter().flat_map(Script::taken).for_each(|(name, _)| *copies.entry(name).or_default() += 1);
+    assert!(copies.len() == 300 && copies.values().all(|&count| count == 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_away_delays_no_other_and_loses_nothing() {
+    let (away, well) = (Script::answering((0..20).map(|_| retry())), Script::default());
+    let bench = Bench::new(&[("away", away.clone()), ("well", well.clone())], route(&["away", "well"], 2));
+    bench.send(10);
+    bench.until("the well one has its points", |bench| bench.stats("well").delivered == 10).await;
+    assert_eq!(bench.stats("away").delivered, 0);
+    assert_eq!(bench.stats("away").error.as_deref(), Some("away"));
+    bench.until("the other one has them too", |bench| bench.stats("away").delivered == 10).await;
+    assert_eq!((away.sessions(), bench.stats("away").failures), (1, 20), "retries go on in the same session");
+    assert_eq!(bench.stats("away").error, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_destination_asks_to_wait_is_waited() {
+    let busy = SendError::Retry { after: Some(Duration::from_secs(5)), message: "busy".into() };
+    let bench = Bench::new(&[("a", Script::answering([busy]))], route(&["a"], 1));
+    let start = Instant::now();
+    bench.send(1);
+    bench.until("it is delivered", |bench| bench.stats("a").delivered == 1).await;
+    assert!(start.elapsed() >= Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejected_points_are_given_up_and_the_rest_is_written() {
+    let some = SendError::Reject { points: vec![1, 3, 99], message: "bad names".into() };
+    let script = Script::answering([some]);
+    let bench = Bench::new(&[("a", script.clone())], route(&["a"], 1));
+    bench.send(5);
+    bench.until("the rest is delivered", |bench| bench.stats("a").delivered == 3).await;
+    assert_eq!(script.taken().iter().map(|(_, value)| *value).collect::<Vec<_>>(), [0.0, 2.0, 4.0]);
+    assert_eq!(dropped(&bench.stats("a"), DropReason::Rejected), 2);
+
+    let all = SendError::Reject { points: vec![], message: "never".into() };
+    let bench = Bench::new(&[("a", Script::answering([all]))], route(&["a"], 1));
+    bench.send(5);
+    bench.until("all are dropped", |bench| dropped(&bench.stats("a"), DropReason::Rejected) == 5).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_session_is_replaced_and_series_are_defined_again() {
+    let script = Script::answering([SendError::Broken("trap".into())]);
+    let bench = Bench::new(&[("a", script.clone())], route(&["a"], 1));
+    bench.send(50);
+    bench.until("they are delivered", |bench| bench.stats("a").delivered == 50).await;
+    assert_eq!(script.sessions(), 2);
+    bench.send(50);
+    bench.until("so are the next", |bench| bench.stats("a").delivered == 100).await;
+    assert_eq!((script.sessions(), script.taken().len()), (2, 100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_point_that_breaks_every_session_is_found_and_given_up() {
+    let script = Script::default();
+    *script.0.poison.lock() = Some(37.0);
+    let bench = Bench::new(&[("a", script.clone())], route(&["a"], 1));
+    bench.send(100);
+    bench.until("all others are delivered", |bench| bench.stats("a").delivered == 99).await;
+    assert_eq!(dropped(&bench.stats("a"), DropReason::Poison), 1);
+    assert!(script.taken().iter().all(|(_, value)| *value != 37.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_generation_gets_a_new_session_between_two_batches() {
+    let script = Script::default();
+    let bench = Bench::new(&[("a", script.clone())], route(&["a"], 1));
+    for round in 1..=5_u64 {
+        bench.send(10);
+        bench.until("they are delivered", |bench| bench.stats("a").delivered == 10 * round).await;
+        script.0.generation.fetch_add(1, Ordering::Relaxed);
+    }
+    assert_eq!((script.sessions(), script.taken().len()), (5, 50));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_that_is_used_again_stands_for_its_new_series() {
+    let script = Script::default();
+    let bench = Bench::new(&[("a", script.clone())], route(&["a"], 1));
+    bench.send(1);
+    let old = bench.series(0);
+    bench.until("it is delivered", |bench| bench.stats("a").delivered == 1).await;
+    let gone = bench.table.sweep(1);
+    assert_eq!(gone, [old]);
+    bench.forwarder.forget(&gone);
+    bench.table.release(&gone);
+    assert_eq!(bench.series(7), old, "the handle is used again");
+    bench.forwarder.accept(&[Point { series: old, timestamp_ms: 0, value: 7.0 }]);
+    bench.until("the new one is delivered", |bench| bench.stats("a").delivered == 2).await;
+    assert_eq!(script.taken(), [("m0".to_owned(), 0.0), ("m7".to_owned(), 7.0)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_sends_what_it_can_and_accounts_for_the_rest() {
+    let (well, away) = (Script::default(), Script::answering((0..10_000).map(|_| retry())));
+    let bench = Bench::new(&[("well", well), ("away", away)], route(&["well", "away"], 2));
+    bench.send(250);
+    let account = bench.forwarder.drain(Duration::from_secs(3)).await;
+    for NodeAccount { node, stats } in account.nodes {
+        assert_eq!((stats.enqueued, stats.queued), (250, 0), "{node}");
+        let expected = if node == "well" { (250, 0) } else { (0, 250) };
+        assert_eq!((stats.delivered, dropped(&stats, DropReason::Shutdown)), expected, "{node}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_stays_keeps_its_queue_when_others_come_and_go() {
+    let (kept, gone) = (Script::answering((0..3).map(|_| retry())), Script::default());
+    let bench = Bench::new(&[("kept", kept.clone()), ("gone", gone.clone())], route(&["kept", "gone"], 2));
+    bench.send(10);
+    let staying = bench.forwarder.topology().nodes()[0].clone();
+    let new = Script::default();
+    bench.set(vec![staying, node("new", &new)], route(&["kept", "new"], 2));
+    bench.send(10);
+    bench.until("the one that stayed has all", |bench| bench.stats("kept").delivered == 20).await;
+    bench.until("the new one has its own", |bench| bench.stats("new").delivered == 10).await;
+    bench.until("the one that went was emptied", |_| gone.taken().len() == 10).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn points_without_a_route_are_counted() {
+    let bench = Bench::new(&[("a", Script::default())], Route { matcher: Matcher { metric: vec![Glob::new("x*")], ..Matcher::default() }, ..route(&["a"], 1) });
+    bench.send(5);
+    assert_eq!((bench.forwarder.unrouted(), bench.stats("a").enqueued), (5, 0));
+}

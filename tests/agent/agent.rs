@@ -1,0 +1,258 @@
+//! An agent under test: its folder, its process, its API.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::http;
+
+/// Nothing that a test waits for takes longer, even where everything is compiled anew on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder with plugins and a configuration.
+pub(crate) struct Home {
+    pub(crate) dir: TempDir,
+    config: String,
+}
+
+/// An agent that runs.
+pub(crate) struct Agent {
+    pub(crate) home: Home,
+    pub(crate) address: String,
+    child: Child,
+    output: Option<BufReader<ChildStdout>>,
+    log: Arc<Mutex<String>>,
+}
+
+/// The folder of this repository.
+pub(crate) fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// The bytes of a shipped plugin.
+pub(crate) fn shipped(name: &str) -> Vec<u8> {
+    let path = repository().join(format!("target/plugins/{name}.wasm"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run: make plugins", path.display()))
+}
+
+/// The same plugin with other bytes: a custom section that says nothing.
+pub(crate) fn variant(plugin: &[u8], number: u32) -> Vec<u8> {
+    let mut bytes = plugin.to_vec();
+    bytes.extend([0, 6, 1, b'v']);
+    bytes.extend(number.to_le_bytes());
+    bytes
+}
+
+/// Runs the program to its end.
+pub(crate) fn saker(arguments: &[&str], dir: &Path) -> Output {
+    command().args(arguments).current_dir(dir).output().unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test starts the program that it tests")]
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_saker"));
+    command.env_clear();
+    command
+}
+
+impl Home {
+    /// A folder with these shipped plugins, and the fixtures' `/proc` and `/sys` in place of the real ones.
+    pub(crate) fn new(plugins: &[&str]) -> Self {
+        let dir = TempDir::new().unwrap();
+        std::fs::create_dir(dir.path().join("plugins")).unwrap();
+        // Compiled once for all tests. Whoever writes to it is one of them.
+        let data = repository().join("target/test-data");
+        std::fs::create_dir_all(&data).unwrap();
+        let data = dir.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        let compiled = repository().join("target/test-data/compiled");
+        if !compiled.exists() {
+            std::fs::create_dir_all(&compiled).unwrap();
+            std::fs::set_permissions(&compiled, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        }
+        copy_folder(&compiled, &data.join("compiled"));
+        let home = Self { dir, config: String::new() };
+        plugins.iter().for_each(|name| home.put(name, &shipped(name)));
+        home.config("[listen]\nhttp = \"127.0.0.1:0\"\n")
+    }
+
+    /// The part of a configuration that reads the fixtures instead of the machine.
+    pub(crate) fn on_fixtures(self, collectors: &[&str]) -> Self {
+        let fixtures = repository().join("tests/fixtures");
+        let mut config = String::new();
+        for name in collectors {
+            let sys = if *name == "network" { format!(", sys = \"{}/sys\"", fixtures.display()) } else { String::new() };
+            writeln!(
+                config,
+                "[plugin.{name}]\nsettings = {{ proc = \"{0}/proc\"{sys} }}\ngrant.read = [\"{0}\"]",
+                fixtures.display()
+            )
+            .unwrap();
+        }
+        self.config(&config)
+    }
+
+    /// Adds tables to the configuration, which ends with those of `[listen]`.
+    pub(crate) fn config(mut self, text: &str) -> Self {
+        self.config.push_str(text);
+        self.config.push('\n');
+        self.write_config(&self.config);
+        self
+    }
+
+    /// Adds keys that stand outside all tables.
+    pub(crate) fn keys(mut self, text: &str) -> Self {
+        self.config.insert_str(0, &format!("{text}\n"));
+        self.write_config(&self.config);
+        self
+    }
+
+    pub(crate) fn config_text(&self) -> &str {
+        &self.config
+    }
+
+    pub(crate) fn write_config(&self, text: &str) {
+        std::fs::write(self.dir.path().join("agent.toml"), text).unwrap();
+    }
+
+    /// Puts a plugin file in place, as a deploy tool does.
+    pub(crate) fn put(&self, name: &str, bytes: &[u8]) {
+        let folder = self.dir.path().join("plugins");
+        std::fs::write(folder.join(format!(".{name}.new")), bytes).unwrap();
+        std::fs::rename(folder.join(format!(".{name}.new")), folder.join(format!("{name}.wasm"))).unwrap();
+    }
+
+    pub(crate) fn plugin_path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(format!("plugins/{name}.wasm"))
+    }
+
+    /// Starts the agent and waits until it has looked at every plugin.
+    pub(crate) fn start(self) -> Agent {
+        let mut child = command()
+            .args(["run", "--config", "agent.toml"])
+            .current_dir(self.dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let kept = log.clone();
+        thread::spawn(move || {
+            let mut line = String::new();
+            while stderr.read_line(&mut line).unwrap_or(0) > 0 {
+                kept.lock().unwrap().push_str(&line);
+                line.clear();
+            }
+        });
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut address = None;
+        let mut line = String::new();
+        while address.is_none() && output.read_line(&mut line).unwrap() > 0 {
+            address = line.split_once("http://").and_then(|(_, rest)| rest.split('/').next()).map(str::to_owned);
+            line.clear();
+        }
+        let Some(address) = address else { panic!("the agent did not start:\n{}", log.lock().unwrap()) };
+        Agent { home: self, address, child, output: Some(output), log }
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    std::fs::set_permissions(to, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        // Another test may be putting its own in place.
+        let _ = std::fs::copy(entry.path(), to.join(entry.file_name()));
+    }
+}
+
+impl Agent {
+    pub(crate) fn json(&self, path: &str) -> Value {
+        http::json(&self.address, path)
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &str) -> (u16, Value) {
+        let (status, body) = http::request(&self.address, "POST", path, &[], body).unwrap();
+        (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}")))
+    }
+
+    /// What the API says of an instance, if there is one.
+    pub(crate) fn instance(&self, name: &str) -> Option<Value> {
+        let plugins = self.json("/api/v1/plugins");
+        plugins["instances"].as_array().unwrap().iter().find(|instance| instance["name"] == name).cloned()
+    }
+
+    pub(crate) fn node(&self, name: &str) -> Value {
+        let routes = self.json("/api/v1/routes");
+        routes["nodes"].as_array().unwrap().iter().find(|node| node["name"] == name).cloned().unwrap()
+    }
+
+    /// The value of one of the agent's own metrics, by its name and labels as they stand in `/metrics`.
+    pub(crate) fn metric(&self, line: &str) -> Option<f64> {
+        let (_, text) = http::get(&self.address, "/metrics");
+        text.lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok())
+    }
+
+    /// Waits until something is so.
+    pub(crate) fn until<T>(&self, what: &str, look: impl Fn(&Self) -> Option<T>) -> T {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = look(self) {
+                return found;
+            }
+            assert!(Instant::now() < end, "never: {what}\n{}", self.log());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the standard library sends no signals")]
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Ends it in order; answers what it printed at its end.
+    pub(crate) fn stop(mut self) -> String {
+        self.signal("TERM");
+        let mut printed = String::new();
+        self.output.take().unwrap().read_to_string(&mut printed).unwrap();
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status}\n{}", self.log());
+        printed
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // It has ended already if the test has stopped it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("the agent's log:\n{}", self.log());
+        }
+        let compiled = self.home.dir.path().join("data/compiled");
+        for entry in std::fs::read_dir(compiled).into_iter().flatten().flatten() {
+            let shared = repository().join("target/test-data/compiled").join(entry.file_name());
+            if !shared.exists() {
+                let unfinished = shared.with_extension(format!("{}.new", std::process::id()));
+                // Only a cache: whoever fails to fill it compiles again.
+                let _ = std::fs::copy(entry.path(), &unfinished).and_then(|_| std::fs::rename(&unfinished, &shared));
+            }
+        }
+    }
+}

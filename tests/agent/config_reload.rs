@@ -1,0 +1,93 @@
+//! Configuration that changes while the agent runs, and the end.
+
+use crate::agent::{Home, saker};
+use crate::forwarding::push;
+use crate::http::Receiver;
+
+#[test]
+fn a_changed_file_takes_hold_and_a_wrong_one_changes_nothing() {
+    let agent = Home::new(&["load", "memory"]).on_fixtures(&["load", "memory"]).start();
+    let memory = agent.instance("memory").unwrap();
+    let with_interval = format!("interval = \"300ms\"\n{}", agent.home.config_text());
+    agent.home.write_config(&with_interval);
+    agent.until("the new interval runs", |agent| (agent.instance("load")?["interval_ms"] == 300).then_some(()));
+
+    agent.home.write_config(&with_interval.replace("300ms", "300"));
+    agent.until("the mistake is logged", |agent| {
+        agent.log().contains("configuration not reloaded, the one before is kept").then_some(())
+    });
+    assert!(agent.log().contains("agent.toml:1:12: interval: expected a duration"), "{}", agent.log());
+    assert_eq!(agent.instance("load").unwrap()["interval_ms"], 300);
+
+    agent.home.write_config(&format!("{with_interval}[plugin.tcp]\nenabled = false\n[plugin.memory2]\nfile = \"memory.wasm\"\n"));
+    agent.until("a second instance of a file runs", |agent| agent.instance("memory2"));
+    assert_eq!(agent.instance("memory").unwrap()["hash"], memory["hash"]);
+    agent.home.write_config(&with_interval.replace("[plugin.memory]", "[plugin.memory]\nenabled = false"));
+    agent.until("a disabled one stops", |agent| agent.instance("memory").is_none().then_some(()));
+}
+
+#[test]
+fn a_hangup_reads_the_configuration_anew() {
+    let agent = Home::new(&["load"]).on_fixtures(&["load"]).start();
+    agent.signal("HUP");
+    agent.until("it is read anew", |agent| agent.log().contains("configuration reloaded").then_some(()));
+}
+
+#[test]
+fn unchanged_nodes_keep_their_queues_and_new_ones_join() {
+    let (first, second) = (Receiver::start(), Receiver::start());
+    let node = |name: &str, receiver: &Receiver| {
+        format!(
+            "[node.{name}]\nbackend = \"influx\"\nsettings = {{ url = \"http://{0}/write\" }}\ngrant.connect = [\"{0}\"]\nbatch.age = \"50ms\"\n",
+            receiver.address
+        )
+    };
+    let one = format!("{}[[route]]\nnodes = [\"first\"]\n", node("first", &first));
+    let agent = Home::new(&["influx"]).config(&one).start();
+    push(&agent, 0..20);
+    agent.until("the first has them", |_| (first.lines().len() == 20).then_some(()));
+    let both = format!("{}{}[[route]]\nnodes = [\"first\", \"second\"]\n", node("first", &first), node("second", &second));
+    agent.home.write_config(&format!("[listen]\nhttp = \"127.0.0.1:0\"\n{both}"));
+    agent.until("the second has joined", |agent| {
+        (agent.json("/api/v1/routes")["nodes"].as_array()?.len() == 2).then_some(())
+    });
+    push(&agent, 0..20);
+    agent.until("both have their shares", |_| (first.lines().len() + second.lines().len() == 40).then_some(()));
+    assert!(!second.lines().is_empty());
+    assert_eq!(agent.node("first")["sessions"], 1, "the first node's session went on");
+}
+
+#[test]
+fn the_end_sends_what_is_queued_and_accounts_for_it() {
+    let receiver = Receiver::start();
+    let config = format!(
+        "[node.a]\nbackend = \"influx\"\nsettings = {{ url = \"http://{0}/write\" }}\ngrant.connect = [\"{0}\"]\nbatch.age = \"1h\"\n[[route]]\nnodes = [\"a\"]\n",
+        receiver.address
+    );
+    let agent = Home::new(&["influx"]).config(&config).start();
+    push(&agent, 0..70);
+    assert_eq!(agent.node("a")["queued"], 70);
+    let printed = agent.stop();
+    assert_eq!(receiver.lines().len(), 70);
+    let squeezed: Vec<_> = printed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert!(squeezed.contains(&"push 70 70 0".to_owned()), "{printed}");
+    assert!(squeezed.contains(&"a 70 70 0 0".to_owned()), "{printed}");
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_found_in_one_look() {
+    let home = Home::new(&[]);
+    home.write_config("intervall = \"10s\"\n[listen]\nhttp = 5\n[[route]]\nnodes = [\"x\"]\nreplicas = 3\n");
+    let output = saker(&["check", "--config", "agent.toml"], home.dir.path());
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(78));
+    for expected in [
+        "4 mistakes in the configuration",
+        "agent.toml:1:1: intervall: there is no such key; did you mean \"interval\"?",
+        "agent.toml:3:8: listen.http: expected an address such as \"127.0.0.1:1988\"",
+        "agent.toml:5:9: route[0].nodes: there is no [node.x]",
+        "agent.toml:6:12: route[0].replicas: must be 1 to 1, the number of nodes",
+    ] {
+        assert!(text.contains(expected), "{expected}\nin {text}");
+    }
+}

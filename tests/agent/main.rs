@@ -1,0 +1,15 @@
+//! The whole agent as a process, over its sockets and its plugin folder, against real servers.
+//!
+//! Needs the shipped plugins in `target/plugins` (`make plugins`), and Debian's `victoria-metrics` and
+//! `prometheus-node-exporter`.
+
+mod agent;
+mod config_reload;
+mod figures;
+mod forwarding;
+mod http;
+mod plugin_folder;
+mod processors;
+mod push;
+mod servers;
+mod swapping;

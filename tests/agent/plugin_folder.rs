@@ -1,0 +1,135 @@
+//! Plugin files that come, change and go while the agent runs.
+
+use std::time::{Duration, Instant};
+
+use crate::agent::{Home, saker, shipped, variant};
+
+#[test]
+fn a_file_that_is_dropped_in_collects_within_a_second() {
+    let agent = Home::new(&["memory"]).on_fixtures(&["memory", "load"]).start();
+    let before = agent.instance("memory").unwrap()["counts"]["ticks"].clone();
+    // Compiling takes a while of its own; the second is for what comes after it.
+    let load = shipped("load");
+    agent.home.put("load", &load);
+    agent.until("load is compiled", |agent| agent.instance("load"));
+    std::fs::remove_file(agent.home.plugin_path("load")).unwrap();
+    agent.until("load is gone", |agent| agent.instance("load").is_none().then_some(()));
+    let start = Instant::now();
+    agent.home.put("load", &load);
+    agent.until("load collects", |agent| (agent.instance("load")?["counts"]["succeeded"] == 1).then_some(()));
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    let memory = agent.instance("memory").unwrap();
+    assert_eq!((&memory["counts"]["swaps"], &memory["counts"]["overrun"]), (&0.into(), &0.into()), "undisturbed");
+    assert!(memory["counts"]["ticks"].as_u64() >= before.as_u64());
+}
+
+#[test]
+fn a_plugin_without_its_grant_is_denied_and_tells_the_line_that_would_allow_it() {
+    let agent = Home::new(&[]).start();
+    agent.home.put("mine", &shipped("load"));
+    let fault = agent.until("it is denied", |agent| agent.instance("mine")?["last_fault"].as_object().cloned());
+    assert_eq!(fault["kind"], "denied");
+    assert_eq!(fault["blame"], "operator");
+    assert!(fault["message"].as_str().unwrap().contains("write under [plugin.mine]: grant.read = [\"/proc\"]"), "{fault:?}");
+    agent.home.write_config(&format!("{}[plugin.mine]\ngrant.read = [\"/proc\"]\n", agent.home.config_text()));
+    agent.until("it collects", |agent| (agent.instance("mine")?["counts"]["succeeded"].as_u64()? > 0).then_some(()));
+}
+
+#[test]
+fn a_new_version_takes_the_place_of_the_old_and_a_broken_one_does_not() {
+    let agent = Home::new(&["load"]).on_fixtures(&["load"]).keys("interval = \"200ms\"").start();
+    let hash = |agent: &crate::agent::Agent| agent.instance("load").map(|load| load["hash"].clone());
+    let first = hash(&agent).unwrap();
+    agent.home.put("load", &variant(&shipped("load"), 1));
+    let second = agent.until("the new version runs", |agent| hash(agent).filter(|hash| *hash != first));
+
+    let mut truncated = shipped("load");
+    truncated.truncate(truncated.len() / 2);
+    for (what, bytes, expected) in [
+        ("truncated", truncated, "broken WebAssembly"),
+        ("empty", Vec::new(), "the file is empty"),
+        ("text", b"#!/bin/sh\necho\n".to_vec(), "not WebAssembly"),
+    ] {
+        agent.home.put("load", &bytes);
+        let error = agent.until(what, |agent| {
+            let files = agent.json("/api/v1/plugins")["files"].clone();
+            files[0]["error"].as_str().filter(|error| error.contains(expected)).map(str::to_owned)
+        });
+        assert_eq!(hash(&agent), Some(second.clone()), "{what}: {error}");
+        let list = saker(&["plugin", "list", "--address", &agent.address], agent.home.dir.path());
+        let list = String::from_utf8_lossy(&list.stdout).into_owned();
+        assert!(list.contains("load.wasm: cannot be used, the version before runs on") && list.contains(expected), "{list}");
+        assert!(agent.log().contains(expected), "the log says so too");
+    }
+    let ticks = agent.instance("load").unwrap()["counts"]["succeeded"].as_u64().unwrap();
+    agent.until("it still collects", |agent| {
+        (agent.instance("load")?["counts"]["succeeded"].as_u64()? > ticks).then_some(())
+    });
+    std::fs::remove_file(agent.home.plugin_path("load")).unwrap();
+    agent.until("it stops with its file", |agent| agent.instance("load").is_none().then_some(()));
+}
+
+#[test]
+fn a_version_that_cannot_live_with_its_settings_is_tried_and_refused() {
+    let agent = Home::new(&["load"]).on_fixtures(&["load"]).start();
+    let first = agent.instance("load").unwrap()["hash"].clone();
+    let config = agent.home.config_text().replace("/proc\" }", "/nowhere\" }");
+    agent.home.write_config(&config);
+    let refused = agent.until("the new settings are refused", |agent| agent.instance("load")?["refused_update"].as_object().cloned());
+    assert!(refused["message"].as_str().unwrap().contains("/nowhere/loadavg"), "{refused:?}");
+    let load = agent.instance("load").unwrap();
+    assert_eq!((&load["hash"], &load["state"]), (&first, &"running".into()));
+}
+
+#[test]
+fn settings_that_do_not_fit_the_schema_are_named_with_their_place() {
+    let home = Home::new(&["cpu"]).config("[plugin.cpu]\nsettings = { per_cor = true, proc = 5 }");
+    let check = saker(&["check", "--config", "agent.toml"], home.dir.path());
+    let text = String::from_utf8_lossy(&check.stderr).into_owned();
+    assert_eq!(check.status.code(), Some(78), "{text}");
+    assert!(text.contains("agent.toml:5:24: plugin.cpu.settings.per_cor: there is no such setting; did you mean \"per_core\"?"), "{text}");
+    assert!(text.contains("plugin.cpu.settings.proc: expected text in quotes, found 5"), "{text}");
+    let agent = home.start();
+    let refused = agent.until("the agent says so too", |agent| agent.instance("cpu")?["refused_update"].as_object().cloned());
+    assert!(refused["message"].as_str().unwrap().contains("did you mean \"per_core\"?"), "{refused:?}");
+}
+
+#[test]
+fn inspecting_grants_nothing_and_collecting_what_is_said() {
+    let home = Home::new(&["load", "influx"]);
+    let dir = home.dir.path();
+    let inspect = saker(&["plugin", "inspect", "plugins/load.wasm"], dir);
+    let text = String::from_utf8_lossy(&inspect.stdout).into_owned();
+    for expected in ["kind", "collector", "wants", "grant.read = [\"/proc\"]", "proc: string = \"/proc\"", "wasi:filesystem/types"] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+    let denied = saker(&["collect", "plugins/load.wasm"], dir);
+    let text = String::from_utf8_lossy(&denied.stderr).into_owned();
+    assert!(!denied.status.success() && text.contains("--grant read=/proc"), "{text}");
+    for (format, expected) in [("table", "load.1min"), ("json", "\"metric\":\"load.1min\""), ("falcon", "\"counterType\":\"GAUGE\"")] {
+        let output = saker(&["collect", "plugins/load.wasm", "--grant", "read=/proc", "--format", format], dir);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains(expected), "{format}: {text}");
+    }
+    let wrong = saker(&["collect", "plugins/influx.wasm"], dir);
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("influx is a backend"), "{wrong:?}");
+}
+
+#[test]
+fn the_command_line_tells_its_versions_and_completes_itself() {
+    let home = Home::new(&["load"]).on_fixtures(&["load"]);
+    let version = saker(&["--version"], home.dir.path());
+    let version = String::from_utf8_lossy(&version.stdout).into_owned();
+    assert!(version.starts_with("saker 0.1.0 (wasmtime 48."), "{version}");
+    let completions = saker(&["completions", "bash"], home.dir.path());
+    assert!(String::from_utf8_lossy(&completions.stdout).contains("_saker"));
+    let agent = home.start();
+    let top = saker(&["top", "-n", "2", "--interval", "100ms", "--address", &agent.address], agent.home.dir.path());
+    let text = String::from_utf8_lossy(&top.stdout).into_owned();
+    assert!(text.contains("calls/s") && text.contains("load") && text.contains("running"), "{text}");
+    let status = saker(&["plugin", "status", "load", "--address", &agent.address], agent.home.dir.path());
+    assert!(String::from_utf8_lossy(&status.stdout).contains("counts.succeeded"), "{status:?}");
+    let nobody = saker(&["plugin", "status", "nobody", "--address", &agent.address], agent.home.dir.path());
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("there is no instance \"nobody\""));
+}

@@ -1,0 +1,48 @@
+//! The `tag` processor in the agent's own pipeline.
+
+use serde_json::json;
+
+use crate::agent::Home;
+
+const RULES: &str = "[pipeline]\nprocessors = [\"tag\"]\n[plugin.tag]\nsettings = { rules = [\n\
+    { when = { metric = \"secret.*\" }, drop = true },\n\
+    { add = { dc = \"eu1\" } },\n\
+] }\n";
+
+#[test]
+fn series_are_tagged_or_dropped_and_each_is_asked_about_once() {
+    let agent = Home::new(&["tag"]).config(RULES).start();
+    for _ in 0..5 {
+        let (_, answer) = agent.post("/v1/push", r#"[{"metric":"a","value":1},{"metric":"secret.key","value":2}]"#);
+        assert_eq!(answer["data"]["accepted"], 1);
+        assert_eq!(answer["data"]["refused"][0]["reason"], "dropped by a processor");
+    }
+    let recent = agent.json("/api/v1/recent");
+    assert_eq!(recent["total"], 1);
+    assert_eq!(recent["series"][0]["tags"], json!({"dc": "eu1"}));
+    assert_eq!(recent["series"][0]["points"].as_array().unwrap().len(), 5);
+    assert_eq!(agent.instance("tag").unwrap()["counts"]["values"], 2, "asked about two series, for ten values");
+}
+
+#[test]
+fn other_rules_are_asked_anew() {
+    let agent = Home::new(&["tag"]).config(RULES).start();
+    agent.post("/v1/push", r#"[{"metric":"a","value":1}]"#);
+    agent.home.write_config(&agent.home.config_text().replace("eu1", "us2"));
+    agent.until("the new rules hold", |agent| {
+        agent.post("/v1/push", r#"[{"metric":"a","value":1}]"#);
+        (agent.json("/api/v1/recent?tags=dc=us2")["total"] == 1).then_some(())
+    });
+}
+
+#[test]
+fn a_processor_that_is_missing_passes_or_drops_as_it_is_set() {
+    for (setting, accepted) in [("pass", 1), ("drop", 0)] {
+        let config = format!("[pipeline]\nprocessors = [\"tag\"]\non_processor_failure = \"{setting}\"\n");
+        let agent = Home::new(&[]).config(&config).start();
+        let (_, answer) = agent.post("/v1/push", r#"[{"metric":"a","value":1}]"#);
+        assert_eq!(answer["data"]["accepted"], accepted, "{setting}: {answer}");
+        let refused = agent.instance("tag").unwrap()["refused_update"]["message"].clone();
+        assert!(refused.as_str().unwrap().contains("there is no tag.wasm"), "{refused}");
+    }
+}

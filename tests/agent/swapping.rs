@@ -1,0 +1,72 @@
+//! A collector and a backend that are replaced again and again while values flow.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::agent::{Agent, Home, shipped, variant};
+use crate::forwarding::push;
+use crate::http::Receiver;
+
+/// How often both are replaced.
+const SWAPS: u32 = 100;
+/// Values that are pushed in one go meanwhile.
+const PUSHED: u32 = 50;
+
+fn swaps(agent: &Agent, instance: &str) -> u64 {
+    agent.instance(instance).unwrap()["counts"]["swaps"].as_u64().unwrap()
+}
+
+#[test]
+fn a_hundred_swaps_under_load_lose_no_interval_and_no_point() {
+    let receiver = Receiver::start();
+    let config = format!(
+        "[node.a]\nbackend = \"influx\"\nsettings = {{ url = \"http://{0}/write\" }}\ngrant.connect = [\"{0}\"]\nbatch.age = \"20ms\"\n\
+         [[route]]\nnodes = [\"a\"]\n[cache]\nage = \"1h\"\nitems = 100000\n",
+        receiver.address
+    );
+    let agent = Home::new(&["cpu", "influx"]).on_fixtures(&["cpu"]).config(&config).keys("interval = \"100ms\"").start();
+    let (cpu, influx) = (shipped("cpu"), shipped("influx"));
+    let (end, batches) = (AtomicBool::new(false), AtomicU32::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !end.load(Ordering::Relaxed) {
+                let batch = batches.fetch_add(1, Ordering::Relaxed);
+                push(&agent, batch * PUSHED..(batch + 1) * PUSHED);
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let done = scope.spawn(|| {
+            for number in 1..=SWAPS {
+                agent.home.put("cpu", &variant(&cpu, number));
+                agent.home.put("influx", &variant(&influx, number));
+                agent.until("both are swapped", |agent| {
+                    (swaps(agent, "cpu") >= number.into() && swaps(agent, "node a") >= number.into()).then_some(())
+                });
+            }
+        });
+        let result = done.join();
+        end.store(true, Ordering::Relaxed);
+        result.unwrap();
+    });
+
+    let counts = agent.instance("cpu").unwrap()["counts"].clone();
+    assert_eq!(counts["swaps"], SWAPS, "{counts}");
+    assert_eq!(counts["rollbacks"], 0, "{counts}");
+    assert_eq!((&counts["failed"], &counts["skipped"], &counts["overrun"]), (&0.into(), &0.into(), &0.into()), "{counts}");
+    let recent = agent.json("/api/v1/recent?metric=cpu.switches");
+    let times: Vec<_> =
+        recent["series"][0]["points"].as_array().unwrap().iter().map(|point| point[0].as_i64().unwrap()).collect();
+    // The first tick is at the start, off the grid.
+    assert!(times.len() > SWAPS as usize, "{}", times.len());
+    assert!(times[1..].windows(2).all(|pair| pair[1] - pair[0] == 100), "an interval is missing: {times:?}");
+
+    let pushed = batches.load(Ordering::Relaxed) * PUSHED;
+    let printed = agent.stop();
+    let lines = receiver.lines();
+    let distinct: BTreeSet<_> = lines.iter().filter(|line| line.starts_with('m')).collect();
+    assert_eq!(distinct.len(), pushed as usize, "{printed}");
+    let node: Vec<_> = printed.lines().find_map(|line| line.strip_prefix("a ")).unwrap().split_whitespace().collect();
+    assert_eq!((node[0], &node[2..]), (node[1], &["0", "0"][..]), "{printed}");
+}

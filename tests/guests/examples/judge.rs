@@ -1,0 +1,53 @@
+//! A processor that judges series by their metric's name alone.
+
+use std::collections::BTreeMap;
+
+use saker_sdk::prelude::*;
+
+saker_sdk::settings! {
+    /// Settings of `judge`. What none of them names stays as it is.
+    pub struct JudgeSettings {
+        /// Metrics that are dropped.
+        pub drop: Vec<String> = Vec::new(),
+        /// Metrics that get another name.
+        pub rename: BTreeMap<String, String> = BTreeMap::new(),
+        /// Metrics that cannot be judged.
+        pub fail: Vec<String> = Vec::new(),
+        /// Metrics that are never done with.
+        pub spin: Vec<String> = Vec::new(),
+    }
+}
+
+/// The guest.
+pub struct Judge(JudgeSettings);
+
+impl Processor for Judge {
+    type Settings = JudgeSettings;
+
+    fn describe() -> Description {
+        Description::new("judge", "1.0.0", "Drops and renames series")
+    }
+
+    fn open(settings: JudgeSettings) -> Result<Self, OpenError> {
+        Ok(Self(settings))
+    }
+
+    fn map_series(&mut self, series: Series) -> Result<Verdict, ProcessError> {
+        let metric = &series.metric;
+        while self.0.spin.contains(metric) {
+            std::hint::spin_loop();
+        }
+        if self.0.fail.contains(metric) {
+            return Err(ProcessError::Other("told to fail".into()));
+        }
+        if self.0.drop.contains(metric) {
+            return Ok(Verdict::Drop);
+        }
+        Ok(match self.0.rename.get(metric) {
+            Some(name) => Verdict::Change(Series { metric: name.clone(), ..series }),
+            None => Verdict::Keep,
+        })
+    }
+}
+
+saker_sdk::export_processor!(Judge);

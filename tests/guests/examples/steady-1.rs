@@ -1,0 +1,32 @@
+//! Does what it should: one value a tick. Version 1 of two, which are told apart by a tag.
+
+use saker_sdk::prelude::*;
+
+saker_sdk::settings! {
+    /// Settings of `steady`.
+    pub struct SteadySettings {
+        /// The value of every tick.
+        pub value: f64 = 1.0,
+    }
+}
+
+/// The guest.
+pub struct Steady(SteadySettings);
+
+impl Collector for Steady {
+    type Settings = SteadySettings;
+
+    fn describe() -> Description {
+        Description::new("steady", "1.0.0", "One value a tick")
+    }
+
+    fn open(settings: SteadySettings) -> Result<Self, OpenError> {
+        Ok(Self(settings))
+    }
+
+    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+        Ok(vec![MetricValue::gauge("steady.value", self.0.value).tag("version", "1")])
+    }
+}
+
+saker_sdk::export_collector!(Steady);

@@ -1,0 +1,63 @@
+//! Calls that do not end by themselves: they end at their deadline, and only they.
+
+use saker_sandbox::{Blame, CallError, Kill};
+use serde_json::json;
+
+use crate::support::{DEADLINE, in_time, open, spec, tick, turn};
+
+fn check_killed(error: &CallError, export: &'static str) {
+    assert_eq!(*error, CallError::Killed(Kill::Deadline { export, limit: DEADLINE }));
+    assert_eq!((error.kind(), error.blame()), ("deadline", Blame::Plugin));
+    assert_eq!(error.to_string(), format!("killed: {export} took longer than its deadline of 200ms"));
+}
+
+/// `guest` does not end in `open`, in `collect` and in `close`.
+async fn check_all_calls(guest: &str) {
+    let _turn = turn().await;
+    let at = |call: &str| spec(json!({ "at": call }));
+
+    let error = in_time(guest, DEADLINE, open(guest, &at("open"))).await.err().unwrap();
+    check_killed(&error, "open");
+
+    let mut collector = open(guest, &at("collect")).await.unwrap();
+    let error = in_time(guest, DEADLINE, tick(&mut collector)).await.unwrap_err();
+    check_killed(&error, "collect");
+    assert!(!collector.is_alive());
+    assert_eq!(tick(&mut collector).await, Err(CallError::Host("the instance is gone".into())));
+
+    let mut collector = open(guest, &at("close")).await.unwrap();
+    tick(&mut collector).await.unwrap();
+    let error = in_time(guest, DEADLINE, collector.close()).await.unwrap_err();
+    check_killed(&error, "close");
+}
+
+#[tokio::test]
+async fn a_guest_that_computes_for_ever_ends_at_its_deadline_in_every_call() {
+    check_all_calls("spin").await;
+}
+
+#[tokio::test]
+async fn a_guest_that_sleeps_past_its_deadline_ends_there_in_every_call() {
+    check_all_calls("sleep").await;
+}
+
+#[tokio::test]
+async fn a_guest_that_sleeps_within_its_deadline_is_left_alone() {
+    let mut collector = open("sleep", &spec(json!({"ms": 20}))).await.unwrap();
+    assert_eq!(tick(&mut collector).await, Ok(Vec::new()));
+    assert!(collector.is_alive());
+}
+
+#[tokio::test]
+async fn what_a_killed_call_has_used_is_counted() {
+    let _turn = turn().await;
+    let spec = spec(json!({}));
+    let mut collector = open("spin", &spec).await.unwrap();
+    let (calls, cpu, wall) = (spec.meters.calls(), spec.meters.cpu(), spec.meters.wall());
+    tick(&mut collector).await.unwrap_err();
+    assert_eq!(spec.meters.calls(), calls + 1);
+    assert!(spec.meters.wall() - wall >= DEADLINE, "{:?}", spec.meters.wall());
+    // Half of it: the machine may have others to run.
+    assert!(spec.meters.cpu() - cpu >= DEADLINE / 2, "{:?}", spec.meters.cpu());
+    assert_eq!(spec.meters.stuck_threads(), 0, "a guest that computes leaves its thread");
+}
