@@ -2,10 +2,11 @@
 #
 # Everything that runs on this machine is built in one profile, release, so that wasmtime is compiled once.
 
+# Where cargo puts the agent.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
 help: ## List these commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 run: build ## Build the agent and its plugins, and run them in run/ with the built-in configuration
 	sh plugins/build.sh run/plugins
@@ -18,21 +19,26 @@ build: ## Build the agent: target/release/saker
 	cargo build --release --locked -p saker
 
 plugins: ## Build the plugins into target/plugins
-	sh plugins/build.sh $(TARGET)/plugins
+	sh plugins/build.sh target/plugins
 
 guests: ## Build the plugins that only tests run, those that misbehave, into target/guests
-	sh plugins/build.sh $(TARGET)/guests --guests
+	sh plugins/build.sh target/guests --guests
 
-bench: plugins ## Run the benchmarks
-	cargo bench --workspace --locked
+bench: bench-collect bench-forward ## Run the benchmarks
 
-check: ## Look for what a machine can find: format, clippy, documentation
+bench-collect: plugins ## What a collector's call costs in the sandbox, and natively
+	cargo bench --locked -p saker-sandbox --bench collect
+
+bench-forward: plugins ## What a point costs on its way from the pipeline to a server
+	cargo bench --locked -p saker --bench forward
+
+check: ## Look for what a machine can find: format, lints, documentation
 	cargo fmt --check
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --workspace --locked
 
-clean: ## Remove everything that was built, and run/ with what the agent kept there
+clean: ## Remove everything that was built, and run/ with what the agent has kept there
 	cargo clean
 	rm -rf run
 
-.PHONY: help run test build plugins guests bench check clean
+.PHONY: help run test build plugins guests bench bench-collect bench-forward check clean

@@ -42,6 +42,12 @@ pub(crate) fn shipped(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run: make plugins", path.display()))
 }
 
+/// The bytes of a plugin that only tests run.
+pub(crate) fn guest(name: &str) -> Vec<u8> {
+    let path = repository().join(format!("target/guests/{name}.wasm"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run: make guests", path.display()))
+}
+
 /// The same plugin with other bytes: a custom section that says nothing.
 pub(crate) fn variant(plugin: &[u8], number: u32) -> Vec<u8> {
     let mut bytes = plugin.to_vec();

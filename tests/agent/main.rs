@@ -7,6 +7,7 @@ mod agent;
 mod config_reload;
 mod figures;
 mod forwarding;
+mod hostile;
 mod http;
 mod plugin_folder;
 mod processors;

@@ -35,19 +35,100 @@ async fn memory_adds_up_over_calls() {
     assert_eq!(tick(&mut collector).await, Err(CallError::Killed(Kill::Memory { limit: 16 << 20 })));
 }
 
-/// A component with a core module more, which has `content` and is instantiated with the rest.
+/// `component` with one core module more, which has `content` and is instantiated with the rest.
 fn with_module(component: &[u8], content: &[u8]) -> Vec<u8> {
-    let modules = wasmparser::Parser::new(0)
-        .parse_all(component)
-        .filter(|payload| matches!(payload, Ok(wasmparser::Payload::ModuleSection { .. })))
-        .count();
-    // Modules within components that this one holds have been counted too, and only make the number too large.
-    let own = wasmparser_own_modules(component).min(modules);
-    let mut bytes = component.to_vec();
     let module = [b"\0asm\x01\0\0\0", content].concat();
+    let mut bytes = component.to_vec();
     bytes.extend([1, u8::try_from(module.len()).unwrap()]);
     bytes.extend(module);
-    // Core instances: one, made of that module, with no arguments.
-    bytes.extend([2, 4, 1, 0, u8::try_from(own).unwrap(), 0]);
+    // One core instance: made of that module, with no arguments.
+    bytes.extend([2, 4, 1, 0, core_modules(component), 0]);
     bytes
+}
+
+/// How many core modules a component has itself: its sections with the number 1.
+fn core_modules(component: &[u8]) -> u8 {
+    let (mut at, mut count) = (8, 0);
+    while at < component.len() {
+        count += u8::from(component[at] == 1);
+        let (mut size, mut shift) = (0, 0);
+        loop {
+            at += 1;
+            size |= usize::from(component[at] & 0x7f) << shift;
+            shift += 7;
+            if component[at] < 0x80 {
+                break;
+            }
+        }
+        at += 1 + size;
+    }
+    count
+}
+
+#[tokio::test]
+async fn memories_of_all_modules_count_together() {
+    let mut spec = spec(json!({}));
+    spec.limits.memory_bytes = 13 << 20;
+    // One memory of 200 pages, which are 12.5 MiB.
+    let two = with_module(&bytes("steady-1"), &[5, 4, 1, 0, 0xc8, 0x01]);
+    let plugin = sandbox().load(&two).await.unwrap();
+    let error = Collector::open(sandbox(), &plugin, &spec).await.err().unwrap();
+    assert_eq!(error, CallError::Killed(Kill::Memory { limit: 13 << 20 }));
+    spec.limits.memory_bytes = 16 << 20;
+    assert!(Collector::open(sandbox(), &plugin, &spec).await.is_ok());
+    assert!(spec.meters.memory_bytes() > 13 << 20, "{}", spec.meters.memory_bytes());
+}
+
+#[tokio::test]
+async fn tables_of_all_modules_count_together() {
+    let mut spec = spec(json!({}));
+    spec.limits.table_elements = 50_000;
+    // One table of 50,000 functions, and the guest has a table of its own.
+    let two = with_module(&bytes("steady-1"), &[4, 6, 1, 0x70, 0, 0xd0, 0x86, 0x03]);
+    let plugin = sandbox().load(&two).await.unwrap();
+    let error = Collector::open(sandbox(), &plugin, &spec).await.err().unwrap();
+    assert_eq!(error, CallError::Killed(Kill::Table { limit: 50_000 }));
+    assert_eq!(error.to_string(), "killed: it wanted more than its limit of 50000 table elements");
+    spec.limits.table_elements = 60_000;
+    assert!(Collector::open(sandbox(), &plugin, &spec).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_guest_that_calls_itself_without_end_ends_with_its_stack() {
+    let error = once("recurse", &spec(json!({}))).await.unwrap_err();
+    let CallError::Killed(Kill::Stack { frames }) = &error else { panic!("{error}") };
+    assert!(!frames.is_empty());
+    check_killed("recurse", &spec(json!({})), "stack", "killed: its stack of 512 KiB was used up").await;
+}
+
+#[tokio::test]
+async fn a_million_records_end_at_the_limit_of_bytes() {
+    let mut spec = spec(json!({}));
+    // Otherwise the guest has no room to make them, or no time.
+    spec.limits.memory_bytes = 512 << 20;
+    spec.limits.deadlines.collect = DEADLINE * 10;
+    let words = "killed: it handed over more than its limit of 8388608 bytes in one call";
+    let error = check_killed("flood", &spec, "answer", words).await;
+    assert_eq!(error, CallError::Killed(Kill::AnswerBytes { limit: 8 << 20 }));
+}
+
+#[tokio::test]
+async fn small_records_end_at_the_limit_of_records() {
+    let words = "killed: it handed over 20001 records, and its limit is 20000";
+    check_killed("flood", &spec(json!({"records": 20_001})), "answer", words).await;
+    assert_eq!(once("flood", &spec(json!({"records": 20_000}))).await.unwrap().len(), 20_000);
+}
+
+#[tokio::test]
+async fn a_single_long_text_ends_at_the_limit_of_bytes() {
+    let words = "killed: it handed over more than its limit of 8388608 bytes in one call";
+    check_killed("flood", &spec(json!({"records": 1, "name_bytes": 9 << 20})), "answer", words).await;
+}
+
+#[tokio::test]
+async fn the_limit_of_bytes_is_for_each_call() {
+    let mut collector = open("flood", &spec(json!({"records": 1, "name_bytes": 3 << 20}))).await.unwrap();
+    for _ in 0..5 {
+        assert_eq!(tick(&mut collector).await.unwrap().len(), 1);
+    }
 }

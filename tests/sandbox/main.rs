@@ -34,6 +34,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("nosy", "denied_by_default"),
     ("read", "denied_by_default"),
     ("recurse", "limits"),
+    ("relapse", "../agent/hostile"),
     ("sink", "backends"),
     ("sleep", "deadlines"),
     ("spin", "deadlines"),

@@ -1,5 +1,7 @@
 //! What these tests share: one sandbox, all guests loaded in it, and a call that is held to its deadline.
 
+pub(crate) mod http;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};

@@ -160,8 +160,65 @@ mod tests {
 
     use super::*;
 
+    const README: &str = include_str!("../../../README.md");
+    const PAGES: [&str; 2] = [README, include_str!("../../../docs/write-a-plugin.md")];
+
+    /// The words of a line of a page, up to a comment, a redirection or the next command.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut quoted) = (vec![String::new()], false);
+        for c in line.chars() {
+            match c {
+                '\'' => quoted = !quoted,
+                ' ' if !quoted => words.push(String::new()),
+                _ => words.last_mut().unwrap().push(c),
+            }
+        }
+        words.retain(|word| !word.is_empty() && !word.starts_with("SAKER_"));
+        let end = words.iter().position(|word| matches!(word.as_str(), "#" | "&" | "&&") || word.starts_with("2>"));
+        words.truncate(end.unwrap_or(words.len()));
+        words
+    }
+
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_in_the_pages_is_understood() {
+        let mut found = 0;
+        for line in PAGES.iter().flat_map(|page| page.lines()) {
+            let words = words(line.trim_start_matches("$ "));
+            let is_ours = |program: &String| program == "saker" || program.ends_with("release/saker");
+            if words.first().is_some_and(is_ours) && words.len() > 1 {
+                let result = Cli::try_parse_from(&words);
+                // Prose and output begin with the name as well, but not with a command behind it.
+                let is_command = Cli::command().find_subcommand(&words[1]).is_some();
+                assert!(result.is_ok() || !is_command, "{line}: {}", result.unwrap_err());
+                found += usize::from(is_command);
+            }
+        }
+        assert!(found >= 10, "{found} commands");
+    }
+
+    #[test]
+    fn every_option_in_the_table_of_commands_exists() {
+        let rows: Vec<_> = README.lines().filter_map(|line| line.strip_prefix("| `saker ")).collect();
+        for row in &rows {
+            let usage = row.split('`').next().unwrap();
+            let mut command = Cli::command();
+            for word in usage.split(' ') {
+                if let Some(inner) = command.find_subcommand(word) {
+                    command = inner.clone();
+                } else if let Some(option) = word.trim_start_matches('[').strip_prefix("--") {
+                    let option = option.trim_end_matches([']', '…']);
+                    let known =
+                        option == "version" || command.get_arguments().any(|arg| arg.get_long() == Some(option));
+                    assert!(known, "--{option} of saker {usage}");
+                }
+            }
+        }
+        let visible = Cli::command().get_subcommands().filter(|command| !command.is_hide_set()).count();
+        assert!(rows.len() > visible, "every command has a row: {rows:#?}");
     }
 }

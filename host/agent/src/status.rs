@@ -173,6 +173,11 @@ impl Status {
         self.inner.lock().refused = Some(fault);
     }
 
+    /// What runs is what is wanted.
+    pub(crate) fn nothing_refused(&self) {
+        self.inner.lock().refused = None;
+    }
+
     /// Whether this is why nothing newer runs, as was said before.
     pub(crate) fn is_refused(&self, message: &str) -> bool {
         self.inner.lock().refused.as_ref().is_some_and(|refused| refused.message == message)

@@ -1,9 +1,7 @@
 //! A destination: its backend, its queue and its figures.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -167,7 +165,7 @@ impl Counters {
 /// A destination. Its queue outlives changes of its backend and its settings.
 pub struct Node {
     name: String,
-    pub(crate) backend: ArcSwap<Box<dyn Backend>>,
+    pub(crate) backend: Box<dyn Backend>,
     pub(crate) config: Mutex<NodeConfig>,
     pub(crate) queue: NodeQueue,
     pub(crate) counters: Counters,
@@ -181,7 +179,7 @@ impl Node {
     pub fn new(name: &str, backend: Box<dyn Backend>, config: NodeConfig) -> Self {
         Self {
             name: name.into(),
-            backend: ArcSwap::from_pointee(backend),
+            backend,
             config: Mutex::new(config),
             queue: NodeQueue::new(config.queue),
             counters: Counters::default(),
@@ -193,12 +191,6 @@ impl Node {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// Puts another backend in place; the next batch goes there.
-    pub fn set_backend(&self, backend: Box<dyn Backend>) {
-        self.backend.store(Arc::new(backend));
-        self.backend_changed();
     }
 
     /// Tells that the backend's generation has changed: no need to wait out a pause.

@@ -191,7 +191,7 @@ impl Sender {
     }
 
     async fn ensure_session(&mut self) -> Result<(), SendError> {
-        let backend = self.node.backend.load_full();
+        let backend = &self.node.backend;
         let generation = backend.generation();
         if self.session.as_ref().is_some_and(|open| open.generation == generation) {
             return Ok(());

@@ -162,6 +162,9 @@ impl CallError {
             Some(&Exceeded::Table { limit }) => return Kill::Table { limit }.into(),
             None => {}
         }
+        if let Some(kill) = error.downcast_ref::<Kill>() {
+            return kill.clone().into();
+        }
         // wasmtime keeps the type of this error to itself; a test holds its words.
         if format!("{error:#}").contains("fuel allocated for hostcalls has been exhausted") {
             return Kill::AnswerBytes { limit: answer_bytes }.into();

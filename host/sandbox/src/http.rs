@@ -32,6 +32,8 @@ use crate::limits::Limits;
 
 /// How long a connection may take to come about; the call's deadline may be shorter.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The part of a call's remaining time that a guest has after a request has timed out: a tenth.
+const TIME_TO_SAY_SO: u32 = 10;
 /// How long a connection is kept that nobody uses.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections that are kept to one destination.
@@ -117,6 +119,8 @@ impl WasiHttpHooks for Outgoing {
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let left = self.ends.saturating_duration_since(Instant::now());
+        // A guest that learns of a silent server in time can say "retry"; one that is killed with its call cannot.
+        let left = left.saturating_sub(left / TIME_TO_SAY_SO);
         let wanted = options.and_then(|options| options.first_byte_timeout);
         let timeout = wanted.map_or(left, |wanted| wanted.min(left));
         let (client, slots, most) = (self.client.clone(), self.slots.clone(), self.response_bytes);

@@ -134,12 +134,15 @@ impl Collector {
     /// [`CallError`]; after [`CallError::Killed`] the instance is gone.
     pub async fn collect(&mut self, endpoint: &Arc<str>, tick: Tick) -> Result<Vec<MetricValue>, CallError> {
         let deadline = self.0.spec.limits.deadlines.collect;
+        let limit = self.0.spec.limits.answer_records;
         let wit_tick = wit_collector::Tick { timestamp_ms: tick.timestamp_ms, interval_ms: tick.interval_ms };
         let answer = self
             .0
             .call("collect", deadline, move |live| {
                 Box::pin(async move {
-                    live.guest.saker_plugin_collector().call_collect(&mut live.store, wit_tick).await
+                    let answer = live.guest.saker_plugin_collector().call_collect(&mut live.store, wit_tick).await?;
+                    let records = answer.as_ref().map_or(0, Vec::len);
+                    if records > limit { Err(Kill::AnswerRecords { records, limit }.into()) } else { Ok(answer) }
                 })
             })
             .await?;
@@ -151,11 +154,6 @@ impl Collector {
             wit_collector::CollectError::Other(message) => PluginFault::Other(message).into(),
         });
         let values = self.0.explain(values)?;
-        let limit = self.0.spec.limits.answer_records;
-        if values.len() > limit {
-            self.0.live = None;
-            return Err(Kill::AnswerRecords { records: values.len(), limit }.into());
-        }
         Ok(values.into_iter().map(|value| convert::metric_value(value, endpoint, &tick)).collect())
     }
 
@@ -366,6 +364,30 @@ pub(crate) async fn describe(sandbox: &Sandbox, code: &Code) -> Result<types::De
     Ok(live.guest)
 }
 
+/// What an export returns.
+trait Answer: Send + 'static {
+    /// Whether it is a value and no error of the guest: only then is kept what the call has saved.
+    fn is_value(&self) -> bool;
+}
+
+impl Answer for () {
+    fn is_value(&self) -> bool {
+        true
+    }
+}
+
+impl<T: Send + 'static> Answer for Vec<T> {
+    fn is_value(&self) -> bool {
+        true
+    }
+}
+
+impl<T: Send + 'static, E: Send + 'static> Answer for Result<T, E> {
+    fn is_value(&self) -> bool {
+        self.is_ok()
+    }
+}
+
 type Calling<'a, R> = Pin<Box<dyn Future<Output = wasmtime::Result<R>> + Send + 'a>>;
 
 /// A store and the guest in it.
@@ -425,7 +447,7 @@ impl<G: Send + 'static> Instance<G> {
     }
 
     /// Calls the guest under a deadline. The instance is gone unless the guest has returned.
-    async fn call<R: Send + 'static>(
+    async fn call<R: Answer>(
         &mut self,
         export: &'static str,
         deadline: Duration,
@@ -438,7 +460,7 @@ impl<G: Send + 'static> Instance<G> {
             live.store.data_mut().ends = Instant::now() + deadline;
             live.store.set_epoch_deadline(1);
             let answer = call(&mut live).await;
-            live.store.data_mut().finish(answer.is_ok());
+            live.store.data_mut().finish(answer.as_ref().is_ok_and(Answer::is_value));
             let memory = live.store.data().meter.memory_bytes();
             match answer {
                 Ok(answer) => Ok(((live, answer), memory)),

@@ -20,6 +20,11 @@ pub(crate) fn check(grants: Arc<Grants>, denials: Denials) -> impl Fn(SocketAddr
             if grants.allows_connect(None, address) {
                 return ready(true);
             }
+            // A datagram counts as sent while its check still waits, so that only a refusal at once reaches the guest.
+            if grants.connect.iter().all(|granted| granted.plain_name().is_none()) {
+                denials.note(Permission::Connect(address.to_string()));
+                return ready(false);
+            }
             let (grants, denials) = (grants.clone(), denials.clone());
             let names = tokio::spawn(async move {
                 let allowed = is_granted_by_name(&grants, address).await;
@@ -35,10 +40,8 @@ pub(crate) fn check(grants: Arc<Grants>, denials: Denials) -> impl Fn(SocketAddr
             ready(address.ip().is_unspecified() && address.port() == 0)
         }
         SocketAddrUse::UdpReceive => ready(grants.allows_connect(None, address)),
-        SocketAddrUse::TcpListen | SocketAddrUse::TcpAccept => {
-            denials.note(Permission::Connect(address.to_string()));
-            ready(false)
-        }
+        // No grant allows it, so there is none to suggest.
+        SocketAddrUse::TcpListen | SocketAddrUse::TcpAccept => ready(false),
     }
 }
 

@@ -67,6 +67,11 @@ pub use errors::denied_path;
 pub use processor::{ProcessError, Processor, Verdict};
 pub use settings::{Setting, Settings};
 
+/// Compiles the code of the tutorial.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/write-a-plugin.md")]
+pub struct Tutorial;
+
 /// Everything that a plugin usually names.
 pub mod prelude {
     pub use crate::{

@@ -223,7 +223,7 @@ impl<T: Setting> Setting for BTreeMap<String, T> {
 /// Declares settings: a struct whose fields may have a default, or an enum whose variants are written as strings.
 ///
 /// A field's documentation becomes its description in the schema. A field without a default must be given, unless it
-/// is an `Option`, whose default is written `= None`. See the [module](crate::settings) for an example.
+/// is an `Option`, whose default is written `= None`. See the [module](mod@crate::settings) for an example.
 #[macro_export]
 macro_rules! settings {
     (

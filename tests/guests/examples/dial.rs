@@ -34,7 +34,8 @@ impl Collector for Dial {
     type Settings = DialSettings;
 
     fn describe() -> Description {
-        Description::new("dial", "1.0.0", "Reaches out by a socket").wants(connect("127.0.0.1:*"), "somebody may be there")
+        Description::new("dial", "1.0.0", "Reaches out by a socket")
+            .wants(connect("127.0.0.1:*"), "somebody may be there")
     }
 
     fn open(settings: DialSettings) -> Result<Self, OpenError> {

@@ -20,8 +20,7 @@ impl Collector for Usage {
     type Settings = UsageSettings;
 
     fn describe() -> Description {
-        Description::new("usage", "1.0.0", "Asks for the size of a file system")
-            .wants(usage("/"), "it may be anywhere")
+        Description::new("usage", "1.0.0", "Asks for the size of a file system").wants(usage("/"), "it may be anywhere")
     }
 
     fn open(settings: UsageSettings) -> Result<Self, OpenError> {

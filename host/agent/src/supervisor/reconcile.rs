@@ -72,7 +72,7 @@ impl Supervisor {
         let Some(running) = self.collectors.get_mut(name) else { return };
         let (version, key) = match running.seat.version(&plugin, &wanted) {
             Ok(version) => version,
-            Err(misfits) => return running.seat.status.refused(&misfits, "settings", Blame::Operator),
+            Err(misfits) => return running.seat.refuse(&misfits, "settings", Blame::Operator),
         };
         match running.seat.decide(&key) {
             Move::Nothing => {}
@@ -138,7 +138,7 @@ impl Supervisor {
             Err(why) => {
                 if linked.link.take().is_some() || !linked.seat.status.is_refused(&why) {
                     linked.seat.leaves();
-                    linked.seat.status.refused(&why, "missing", Blame::Operator);
+                    linked.seat.refuse(&why, "missing", Blame::Operator);
                     return true;
                 }
                 return false;
@@ -154,7 +154,7 @@ impl Supervisor {
         let (version, key) = match linked.seat.version(&plugin, &wanted) {
             Ok(version) => version,
             Err(misfits) => {
-                linked.seat.status.refused(&misfits, "settings", Blame::Operator);
+                linked.seat.refuse(&misfits, "settings", Blame::Operator);
                 return false;
             }
         };
@@ -218,7 +218,7 @@ impl Supervisor {
             Err(why) => {
                 if !destined.seat.status.is_refused(&why) {
                     destined.seat.leaves();
-                    destined.seat.status.refused(&why, "missing", Blame::Operator);
+                    destined.seat.refuse(&why, "missing", Blame::Operator);
                     destined.slot.clear(why);
                     destined.node.backend_changed();
                 }
@@ -234,7 +234,7 @@ impl Supervisor {
         };
         let (version, key) = match destined.seat.version(&plugin, &wanted) {
             Ok(version) => version,
-            Err(misfits) => return destined.seat.status.refused(&misfits, "settings", Blame::Operator),
+            Err(misfits) => return destined.seat.refuse(&misfits, "settings", Blame::Operator),
         };
         match destined.seat.decide(&key) {
             Move::Nothing => {}
@@ -258,7 +258,7 @@ impl Supervisor {
         match result {
             // The comparison that follows finds nothing running under this key, and puts it in place.
             Ok(()) => seat.leaves(),
-            Err((message, kind, blame)) => seat.status.refused(&message, kind, blame),
+            Err((message, kind, blame)) => seat.refuse(&message, kind, blame),
         }
     }
 }

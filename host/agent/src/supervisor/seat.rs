@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use saker_sandbox::{Figures, Grants, InstanceSpec, Limits, LogTail, Meters, Plugin, PluginHash, StateCell};
+use saker_sandbox::{Blame, Figures, Grants, InstanceSpec, Limits, LogTail, Meters, Plugin, PluginHash, StateCell};
 use serde_json::{Map, Value};
 
 use crate::collecting::Version;
@@ -40,6 +40,7 @@ pub(super) struct Seat {
     base: InstanceSpec,
     running: Option<Key>,
     tried: Option<Key>,
+    refused: bool,
 }
 
 /// What the configuration says about an instance.
@@ -66,7 +67,7 @@ impl Seat {
             log_tail,
             ..InstanceSpec::default()
         };
-        Self { status, base, running: None, tried: None }
+        Self { status, base, running: None, tried: None, refused: false }
     }
 
     /// The version that is wanted, if its settings fit the plugin.
@@ -110,6 +111,10 @@ impl Seat {
         match &self.running {
             Some(running) if running == key => {
                 self.tried = None;
+                // What was refused is wanted no more. (That a version was taken back stays said: it is wanted still.)
+                if std::mem::take(&mut self.refused) {
+                    self.status.nothing_refused();
+                }
                 Move::Nothing
             }
             _ if self.tried.as_ref() == Some(key) => Move::Nothing,
@@ -132,6 +137,12 @@ impl Seat {
     /// Whether a version that was tried is still the one that is wanted.
     pub(super) fn still_wants(&self, key: &Key) -> bool {
         self.tried.as_ref() == Some(key)
+    }
+
+    /// Something that is wanted here cannot be put in place: why.
+    pub(super) fn refuse(&mut self, message: &str, kind: &'static str, blame: Blame) {
+        self.refused = true;
+        self.status.refused(message, kind, blame);
     }
 
     /// A version runs here from now on.

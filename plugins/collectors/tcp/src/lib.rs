@@ -66,8 +66,9 @@ saker_sdk::settings! {
         pub proc: String = "/proc".into(),
         /// Which counters of TcpExt to report. `*` stands for any run of characters; `["*"]` reports all.
         pub tcp_ext: Vec<String> = owned(&TCP_EXT),
-        /// Whether to count sockets by state, for which the kernel walks its table of connections twice.
-        pub sockets: bool = true,
+        /// How often to count sockets by state, in seconds: the kernel walks its whole table of connections for it, twice.
+        /// 0 is never.
+        pub sockets_every_s: u32 = 60,
         /// Size of a memory page of the kernel, in bytes.
         pub page_bytes: u32 = 4096,
     }
@@ -76,7 +77,9 @@ saker_sdk::settings! {
 /// The collector.
 pub struct Tcp {
     directory: String,
-    sockets: bool,
+    sockets_every_s: u32,
+    /// When sockets are counted next, in milliseconds since 1970-01-01 UTC.
+    count_at_ms: i64,
     page_bytes: u32,
     piece: Vec<u8>,
     tcp_ext: Table,
@@ -104,7 +107,8 @@ impl Collector for Tcp {
         }
         Ok(Self {
             directory: format!("{}/net", settings.proc),
-            sockets: settings.sockets,
+            sockets_every_s: settings.sockets_every_s,
+            count_at_ms: i64::MIN,
             page_bytes: settings.page_bytes,
             piece: vec![0; PIECE_BYTES],
             tcp_ext: Table::new("TcpExt:", "TcpExt.", settings.tcp_ext),
@@ -114,16 +118,19 @@ impl Collector for Tcp {
         })
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
         let mut values = Vec::with_capacity(self.expected);
         self.push_tables(&mut values)?;
-        let counted = self.sockets && self.push_states(&mut values)?;
-        if !counted {
-            // What `ss -s` shows, and so what Open-Falcon reports; it costs nothing and counts CLOSE_WAIT too.
-            let known = values.iter().find(|value| value.metric == "snmp.Tcp.CurrEstab").map(|value| value.value);
-            values.extend(known.map(|count| MetricValue::gauge("ss.estab", count)));
+        // What `ss -s` shows, and so what Open-Falcon reports; it costs nothing and holds CLOSE_WAIT too.
+        let known = values.iter().find(|value| value.metric == "snmp.Tcp.CurrEstab").map(|value| value.value);
+        values.extend(known.map(|count| MetricValue::gauge("ss.estab", count)));
+        self.push_sockstat(&mut values)?;
+        if self.sockets_every_s > 0 && tick.timestamp_ms >= self.count_at_ms {
+            // Half a tick early is not too early: ticks do not stand on this setting's grid.
+            self.count_at_ms =
+                tick.timestamp_ms + i64::from(self.sockets_every_s) * 1000 - i64::from(tick.interval_ms) / 2;
+            self.push_states(&mut values)?;
         }
-        self.push_sockstat(counted, &mut values)?;
         if values.is_empty() {
             return Err(CollectError::Unavailable(format!("{}: no figures about TCP are there", self.directory)));
         }
@@ -149,8 +156,7 @@ impl Tcp {
         Ok(())
     }
 
-    /// Answers whether there was anything to count in.
-    fn push_states(&mut self, values: &mut Vec<MetricValue>) -> Result<bool, CollectError> {
+    fn push_states(&mut self, values: &mut Vec<MetricValue>) -> Result<(), CollectError> {
         let mut states = States::new();
         let mut found = false;
         for name in ["tcp", "tcp6"] {
@@ -158,12 +164,12 @@ impl Tcp {
             found |= count(&path, &mut self.piece, &mut states)?;
         }
         if found {
-            states.push(values);
+            states.push(self.sockets_every_s, values);
         }
-        Ok(found)
+        Ok(())
     }
 
-    fn push_sockstat(&mut self, counted: bool, values: &mut Vec<MetricValue>) -> Result<(), CollectError> {
+    fn push_sockstat(&mut self, values: &mut Vec<MetricValue>) -> Result<(), CollectError> {
         let mut sockstat = Sockstat::default();
         for name in ["sockstat", "sockstat6"] {
             let path = format!("{}/{name}", self.directory);
@@ -171,7 +177,7 @@ impl Tcp {
                 sockstat.add(&text).map_err(|expected| CollectError::malformed(&path, &expected))?;
             }
         }
-        sockstat.push(self.page_bytes, counted, values);
+        sockstat.push(self.page_bytes, values);
         Ok(())
     }
 }
@@ -223,7 +229,8 @@ mod tests {
         assert_eq!(find(&values, "TcpExt.ListenOverflows"), 19.0);
         assert_eq!(find(&values, "snmp.Tcp.RetransSegs"), 120_553.0);
         assert_eq!(find(&values, "snmp.Udp.NoPorts"), 7_712.0);
-        assert_eq!(find(&values, "ss.estab"), 4.0);
+        assert_eq!(find(&values, "ss.estab"), 5.0, "a socket in CLOSE_WAIT is among them");
+        assert_eq!(find(&values, "ss.closewait"), 1.0);
         assert_eq!(find(&values, "ss.timewait"), 3.0);
         assert_eq!(find(&values, "ss.closed"), 4.0);
         assert_eq!(values.iter().filter(|value| value.metric.starts_with("TcpExt.")).count(), 20);
@@ -234,10 +241,18 @@ mod tests {
     }
 
     #[test]
-    fn a_second_tick_reads_the_same_again() {
+    fn sockets_are_counted_once_a_minute_and_the_rest_every_tick() {
         let mut tcp = Tcp::open(settings("../../../tests/fixtures/proc")).unwrap();
-        let mut tick = || tcp.collect(Tick { timestamp_ms: 0, interval_ms: 10_000 }).unwrap();
-        assert_eq!(tick(), tick());
+        let mut counted = Vec::new();
+        for second in (0..130).step_by(10) {
+            let values = tcp.collect(Tick { timestamp_ms: second * 1000, interval_ms: 10_000 }).unwrap();
+            assert_eq!(find(&values, "ss.timewait"), 3.0);
+            if let Some(listen) = values.iter().find(|value| value.metric == "ss.listen") {
+                assert_eq!(listen.step_s, Some(60));
+                counted.push(second);
+            }
+        }
+        assert_eq!(counted, [0, 60, 120]);
     }
 
     #[test]
@@ -258,10 +273,9 @@ mod tests {
     #[test]
     fn without_counting_sockets_what_costs_nothing_stays() {
         let mut settings = settings("../../../tests/fixtures/proc");
-        settings.sockets = false;
+        settings.sockets_every_s = 0;
         let values = collect(settings).unwrap();
         assert_eq!(find(&values, "ss.timewait"), 3.0);
-        assert_eq!(find(&values, "ss.estab"), 5.0, "a socket in CLOSE_WAIT is among them");
         assert!(values.iter().all(|value| value.metric != "ss.listen"));
     }
 

@@ -38,8 +38,8 @@ impl Sockstat {
         Ok(())
     }
 
-    /// Appends the metrics. The number of sockets in TIME_WAIT is left to who counts sockets by state, if `counted`.
-    pub(crate) fn push(&self, page_bytes: u32, counted: bool, values: &mut Vec<MetricValue>) {
+    /// Appends the metrics.
+    pub(crate) fn push(&self, page_bytes: u32, values: &mut Vec<MetricValue>) {
         let bytes = |pages: Option<u64>| pages.map(|pages| pages.saturating_mul(page_bytes.into()));
         // A socket in state CLOSE stands in no table of the kernel: it is allocated and not in use.
         let closed = self.tcp_allocated.zip(self.tcp_in_use).map(|(all, used)| all.saturating_sub(used));
@@ -47,7 +47,7 @@ impl Sockstat {
             ("ss.used", self.used),
             ("ss.inuse", self.tcp_in_use),
             ("ss.orphaned", self.tcp_orphaned),
-            ("ss.timewait", self.tcp_time_wait.filter(|_| !counted)),
+            ("ss.timewait", self.tcp_time_wait),
             ("ss.closed", closed),
             ("ss.alloc", self.tcp_allocated),
             ("ss.mem.bytes", bytes(self.tcp_pages)),
@@ -80,9 +80,9 @@ mod tests {
     const SOCKSTAT: &str = include_str!("../../../../tests/fixtures/proc/net/sockstat");
     const SOCKSTAT6: &str = include_str!("../../../../tests/fixtures/proc/net/sockstat6");
 
-    fn metrics(sockstat: &Sockstat, counted: bool) -> Vec<(String, f64)> {
+    fn metrics(sockstat: &Sockstat) -> Vec<(String, f64)> {
         let mut values = Vec::new();
-        sockstat.push(4096, counted, &mut values);
+        sockstat.push(4096, &mut values);
         values.into_iter().map(|value| (value.metric, value.value)).collect()
     }
 
@@ -102,15 +102,14 @@ mod tests {
             ("ss.udp.inuse", 8.0),
             ("ss.udp.mem.bytes", 3.0 * 4096.0),
         ];
-        assert_eq!(metrics(&sockstat, false), expected.map(|(metric, value)| (metric.to_owned(), value)));
-        assert!(metrics(&sockstat, true).iter().all(|(metric, _)| metric != "ss.timewait"));
+        assert_eq!(metrics(&sockstat), expected.map(|(metric, value)| (metric.to_owned(), value)));
     }
 
     #[test]
     fn what_a_kernel_leaves_out_is_left_out() {
         let mut sockstat = Sockstat::default();
         sockstat.add("sockets: used 5\nTCP: inuse 2 novel x\nRAW: inuse none\n\n").unwrap();
-        assert_eq!(metrics(&sockstat, false), [("ss.used".to_owned(), 5.0), ("ss.inuse".to_owned(), 2.0)]);
+        assert_eq!(metrics(&sockstat), [("ss.used".to_owned(), 5.0), ("ss.inuse".to_owned(), 2.0)]);
     }
 
     #[test]

@@ -5,15 +5,15 @@
 
 use saker_sdk::prelude::*;
 
-/// The metrics, by the kernel's number for the state less one. The state CLOSE, number 7, stands in no table of the
-/// kernel and so never in these files.
+/// The metrics, by the kernel's number for the state less one. ESTABLISHED and TIME_WAIT are known without counting; the
+/// state CLOSE, number 7, stands in no table of the kernel and so never in these files.
 const METRICS: [Option<&str>; 11] = [
-    Some("ss.estab"),
+    None,
     Some("ss.synsent"),
     Some("ss.synrecv"),
     Some("ss.finwait1"),
     Some("ss.finwait2"),
-    Some("ss.timewait"),
+    None,
     None,
     Some("ss.closewait"),
     Some("ss.lastack"),
@@ -78,10 +78,12 @@ impl States {
         if complete { Ok(()) } else { Err(line) }
     }
 
-    /// Appends a metric for each state, also for those that no socket is in.
-    pub(crate) fn push(&self, values: &mut Vec<MetricValue>) {
+    /// Appends a metric for each state, also for those that no socket is in. They are counted every `step_s` seconds.
+    pub(crate) fn push(&self, step_s: u32, values: &mut Vec<MetricValue>) {
         let counts = METRICS.iter().zip(self.counts);
-        values.extend(counts.filter_map(|(metric, count)| Some(MetricValue::gauge((*metric)?, count as f64))));
+        values.extend(counts.filter_map(|(metric, count)| {
+            Some(MetricValue { step_s: Some(step_s), ..MetricValue::gauge((*metric)?, count as f64) })
+        }));
     }
 
     fn advance(&mut self, byte: u8) -> Option<Step> {
@@ -118,7 +120,7 @@ mod tests {
 
     fn metrics(states: &States) -> Vec<(String, f64)> {
         let mut values = Vec::new();
-        states.push(&mut values);
+        states.push(60, &mut values);
         values.into_iter().map(|value| (value.metric, value.value)).collect()
     }
 
@@ -137,12 +139,10 @@ mod tests {
             states.end().unwrap();
         }
         let expected = [
-            ("ss.estab", 4.0),
             ("ss.synsent", 1.0),
             ("ss.synrecv", 2.0),
             ("ss.finwait1", 1.0),
             ("ss.finwait2", 1.0),
-            ("ss.timewait", 3.0),
             ("ss.closewait", 1.0),
             ("ss.lastack", 1.0),
             ("ss.listen", 4.0),

@@ -1,0 +1,262 @@
+//! What a point costs on its way through the agent: a million points of 40,000 series, through the `influx` backend, to a
+//! server in another process that throws them away. `make bench-forward` runs it.
+//!
+//! Three figures, each processor time of this process per point: from points in the forwarder, from metric values at the
+//! pipeline's front door, and, to compare with, the same lines written by native code to the same server.
+
+#[allow(dead_code, reason = "a part of the agent is enough here")]
+#[path = "../src/destination.rs"]
+mod destination;
+#[allow(dead_code, reason = "a part of the agent is enough here")]
+#[path = "../src/pipeline.rs"]
+mod pipeline;
+#[allow(dead_code, reason = "a part of the agent is enough here")]
+#[path = "../src/processors.rs"]
+mod processors;
+#[allow(dead_code, reason = "a part of the agent is enough here")]
+#[path = "../src/status.rs"]
+mod status;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+use saker_cache::{Cache, CacheLimits};
+use saker_forward::{
+    BackoffConfig, Forwarder, HashKind, Matcher, Node, NodeConfig, QueueLimits, Route, Topology,
+};
+use saker_model::{MetricType, MetricValue, Point, SeriesId, SeriesTable};
+use saker_sandbox::{Compiler, Figures, Grants, InstanceSpec, LogTail, Meters, Sandbox, SandboxConfig};
+
+const SERIES: usize = 40_000;
+const ROUNDS: usize = 25;
+const POINTS: usize = SERIES * ROUNDS;
+
+const SENDING: NodeConfig = NodeConfig {
+    queue: QueueLimits {
+        points: 4 * POINTS,
+        age: Duration::from_secs(600),
+        batch_points: 10_000,
+        batch_age: Duration::from_millis(100),
+    },
+    backoff: BackoffConfig { min: Duration::from_millis(500), max: Duration::from_secs(30) },
+};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    if std::env::args().any(|argument| argument == "--receiver") {
+        return receive();
+    }
+    let receiver = Receiver::start()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    println!("{POINTS} points of {SERIES} series, influx line protocol, processor time per point");
+    let forwarded = runtime.block_on(through_agent(receiver.address, false))?;
+    println!("from points in the forwarder        {forwarded:.3} µs");
+    let piped = runtime.block_on(through_agent(receiver.address, true))?;
+    println!("from metric values in the pipeline  {piped:.3} µs");
+    let native = natively(receiver.address)?;
+    println!("native code, lines formatted anew   {native:.3} µs");
+    // Each of the first two has also sent every series once beforehand.
+    let (lines, expected) = (receiver.lines()?, 3 * POINTS + 2 * SERIES);
+    if lines != expected { Err(format!("the server has {lines} lines instead of {expected}").into()) } else { Ok(()) }
+}
+
+/// Processor time of this process.
+fn cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+fn micros_per_point(cpu: Duration) -> f64 {
+    cpu.as_secs_f64() * 1e6 / POINTS as f64
+}
+
+fn value(series: usize, round: usize) -> MetricValue {
+    MetricValue {
+        endpoint: format!("host-{}", series / 100).into(),
+        metric: format!("app.requests.{}", series % 100),
+        tags: vec![("code".into(), "200".into()), ("zone".into(), "eu-west-1".into())],
+        metric_type: MetricType::Gauge,
+        value: (series * 31 + round * 7) as f64 / 8.0,
+        timestamp_ms: 1_700_000_000_000 + round as i64 * 10_000,
+        step_s: 10,
+    }
+}
+
+async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Box<dyn std::error::Error>> {
+    let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins/influx.wasm");
+    let bytes = std::fs::read(&plugin).map_err(|error| format!("{}: {error}; run: make plugins", plugin.display()))?;
+    let sandbox = Sandbox::new(SandboxConfig { cache_dir: None, compiler: Compiler::InProcess, ca_file: None })?;
+    let plugin = sandbox.load(&bytes).await?;
+    let (meters, figures, log_tail) = (Arc::new(Meters::default()), Figures::default(), LogTail::default());
+    let status = status::Status::new("node bench", meters.clone(), figures.clone(), log_tail.clone());
+    let slot = Arc::new(destination::Slot::new(sandbox, Arc::new(status), "not yet".into()));
+    let spec = InstanceSpec {
+        name: "node bench".into(),
+        section: "node.bench".into(),
+        settings: format!("{{\"url\": \"http://{address}/write\"}}"),
+        grants: Grants { connect: vec![address.to_string().parse()?], ..Grants::default() },
+        meters: meters.clone(),
+        ..InstanceSpec::default()
+    };
+    slot.set("influx.wasm", plugin, spec);
+    let node = Arc::new(Node::new("bench", Box::new(destination::Destination(slot)), SENDING));
+    let table = Arc::new(SeriesTable::new(1_000_000));
+    let forwarder = Arc::new(Forwarder::new(table.clone(), 1));
+    let route = Route {
+        matcher: Matcher::default(),
+        nodes: vec!["bench".into()],
+        hash: HashKind::Rendezvous,
+        replicas: 1,
+        go_on: false,
+    };
+    forwarder.set_topology(Topology::new(vec![node.clone()], vec![route]));
+    let cache = Cache::new(CacheLimits { age_ms: 120_000, items: 1000, bytes: 64 << 20 });
+    let pipeline = pipeline::Pipeline::new(table.clone(), Arc::new(cache), forwarder.clone());
+
+    // Series are named, defined and sent once before the clock starts: what is measured is the steady state.
+    let first: Vec<_> = (0..SERIES).map(|series| value(series, 0)).collect();
+    let ids: Vec<SeriesId> = first.iter().map(|value| table.intern(value, 0)).collect::<Result<_, _>>()?;
+    pipeline.accept(&"bench".into(), first).await;
+    delivered(&node, SERIES).await;
+    let rounds: Vec<Vec<MetricValue>> = match from_values {
+        true => (1..=ROUNDS).map(|round| (0..SERIES).map(|series| value(series, round)).collect()).collect(),
+        false => Vec::new(),
+    };
+    let (start, guest) = (cpu(), meters.cpu());
+    let wall = Instant::now();
+    if from_values {
+        for values in rounds {
+            pipeline.accept(&"bench".into(), values).await;
+        }
+    } else {
+        for round in 1..=ROUNDS {
+            let points: Vec<_> = ids
+                .iter()
+                .enumerate()
+                .map(|(series, &id)| Point {
+                    series: id,
+                    timestamp_ms: 1_700_000_000_000 + round as i64 * 10_000,
+                    value: (series * 31 + round * 7) as f64 / 8.0,
+                })
+                .collect();
+            forwarder.accept(&points);
+        }
+    }
+    delivered(&node, SERIES + POINTS).await;
+    let spent = cpu() - start;
+    eprintln!("  of it in backend calls {:.3} µs; {:.2} s of real time", micros_per_point(meters.cpu() - guest), wall.elapsed().as_secs_f64());
+    forwarder.drain(Duration::from_secs(5)).await;
+    Ok(micros_per_point(spent))
+}
+
+async fn delivered(node: &Node, points: usize) {
+    while node.stats().delivered < points as u64 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The same lines without sandbox, queue or routing: the text that stands for a series is built anew for each point.
+fn natively(address: SocketAddr) -> Result<f64, Box<dyn std::error::Error>> {
+    let mut stream = TcpStream::connect(address)?;
+    let values: Vec<_> = (0..SERIES).map(|series| value(series, 0)).collect();
+    let start = cpu();
+    for round in 1..=ROUNDS {
+        for chunk in values.chunks(10_000) {
+            let mut body = String::new();
+            for value in chunk {
+                use std::fmt::Write as _;
+                body.push_str(&value.metric);
+                for (key, tag) in &value.tags {
+                    write!(body, ",{key}={tag}")?;
+                }
+                writeln!(body, ",endpoint={} value={} {}", value.endpoint, value.value, value.timestamp_ms + round as i64)?;
+            }
+            write!(stream, "POST /write HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n\r\n", body.len())?;
+            stream.write_all(body.as_bytes())?;
+            let mut answer = [0; 256];
+            stream.read(&mut answer)?;
+        }
+    }
+    Ok(micros_per_point(cpu() - start))
+}
+
+/// The server's process.
+struct Receiver {
+    address: SocketAddr,
+    child: Child,
+}
+
+impl Receiver {
+    #[expect(clippy::disallowed_methods, reason = "a benchmark starts the server that it talks to")]
+    fn start() -> Result<Self, Box<dyn std::error::Error>> {
+        let mut child =
+            Command::new(std::env::current_exe()?).arg("--receiver").stdout(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
+        Ok(Self { address: line.trim().parse()?, child })
+    }
+
+    /// How many lines have arrived.
+    fn lines(&self) -> Result<usize, Box<dyn std::error::Error>> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.write_all(b"GET /lines HTTP/1.1\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.rsplit('\n').next().unwrap_or_default().parse()?)
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn receive() -> Result<(), Box<dyn std::error::Error>> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    println!("{}", listener.local_addr()?);
+    let lines = Arc::new(AtomicUsize::new(0));
+    for stream in listener.incoming() {
+        let (stream, lines) = (stream?, lines.clone());
+        std::thread::spawn(move || discard(stream, &lines));
+    }
+    Ok(())
+}
+
+/// Reads requests to their ends, counts their lines and answers each 204; a GET is answered with the count.
+fn discard(stream: TcpStream, lines: &AtomicUsize) -> std::io::Result<()> {
+    let mut writer = stream.try_clone()?;
+    let mut reader = BufReader::with_capacity(1 << 20, stream);
+    let (mut line, mut body) = (String::new(), Vec::new());
+    loop {
+        let (mut length, mut asked) = (0, false);
+        loop {
+            line.clear();
+            if reader.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
+            asked |= line.starts_with("GET ");
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap_or(0);
+            }
+            if line == "\r\n" {
+                break;
+            }
+        }
+        if asked {
+            let count = lines.load(Ordering::Relaxed);
+            return write!(writer, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{count}");
+        }
+        body.clear();
+        reader.by_ref().take(length).read_to_end(&mut body)?;
+        lines.fetch_add(body.iter().filter(|&&byte| byte == b'\n').count(), Ordering::Relaxed);
+        writer.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
+    }
+}

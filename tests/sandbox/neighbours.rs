@@ -1,0 +1,78 @@
+//! One that is well-behaved beside six that are not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use saker_sandbox::{CallError, InstanceSpec};
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use crate::support::{open, spec, tick, turn, value};
+
+const INTERVAL: Duration = Duration::from_millis(10);
+const TICKS: u32 = 200;
+
+/// Opens `guest` and ticks it, again and again, until told to stop; returns how its calls have ended.
+fn misbehave(guest: &'static str, spec: InstanceSpec, stop: &Arc<AtomicBool>) -> JoinHandle<Vec<CallError>> {
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        let mut ends = Vec::new();
+        while !stop.load(Ordering::Relaxed) {
+            let mut collector = open(guest, &spec).await.unwrap();
+            ends.push(tick(&mut collector).await.unwrap_err());
+        }
+        ends
+    })
+}
+
+#[tokio::test]
+async fn a_well_behaved_collector_misses_no_tick_beside_six_that_are_not() {
+    let _turn = turn().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let others: Vec<_> = [
+        ("spin", "deadline", spec(json!({}))),
+        ("hoard", "memory", spec(json!({}))),
+        ("trap", "trap", spec(json!({}))),
+        ("flood", "answer", spec(json!({"records": 20_001}))),
+        ("read", "denied", spec(json!({}))),
+        ("dial", "denied", spec(json!({"address": "127.0.0.1:9"}))),
+    ]
+    .map(|(guest, kind, spec)| (guest, kind, misbehave(guest, spec, &stop)))
+    .into();
+
+    let spec = spec(json!({"value": 7.0}));
+    let mut steady = open("steady-1", &spec).await.unwrap();
+    let mut latest = Duration::ZERO;
+    let mut late = 0;
+    let start = Instant::now();
+    for number in 0..TICKS {
+        let due = start + INTERVAL * number;
+        tokio::time::sleep_until(due.into()).await;
+        assert_eq!(value(&tick(&mut steady).await.unwrap(), "steady.value"), 7.0);
+        let lateness = due.elapsed();
+        latest = latest.max(lateness);
+        late += u32::from(lateness > Duration::from_millis(50));
+    }
+    stop.store(true, Ordering::Relaxed);
+    println!("the latest of {TICKS} ticks was done {latest:?} after it was due");
+    assert_eq!(late, 0, "the latest was done {latest:?} after it was due");
+    assert_eq!(spec.meters.calls(), u64::from(TICKS) + 1, "every tick, and open");
+
+    for (guest, kind, other) in others {
+        let ends = other.await.unwrap();
+        println!("{guest}: {} calls", ends.len());
+        assert!(ends.len() >= 3, "{guest} was called {} times", ends.len());
+        assert!(ends.iter().all(|error| error.kind() == kind), "{guest}: {ends:?}");
+    }
+}
+
+#[tokio::test]
+async fn instances_of_one_plugin_share_no_memory() {
+    let spec = spec(json!({}));
+    let (mut one, mut two) = (open("counter", &spec).await.unwrap(), open("counter", &spec).await.unwrap());
+    for calls in [1.0, 2.0, 3.0] {
+        assert_eq!(value(&tick(&mut one).await.unwrap(), "counter.calls"), calls);
+    }
+    assert_eq!(value(&tick(&mut two).await.unwrap(), "counter.calls"), 1.0);
+}
