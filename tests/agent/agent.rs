@@ -94,7 +94,8 @@ impl Home {
         let fixtures = repository().join("tests/fixtures");
         let mut config = String::new();
         for name in collectors {
-            let sys = if *name == "network" { format!(", sys = \"{}/sys\"", fixtures.display()) } else { String::new() };
+            let sys =
+                if *name == "network" { format!(", sys = \"{}/sys\"", fixtures.display()) } else { String::new() };
             writeln!(
                 config,
                 "[plugin.{name}]\nsettings = {{ proc = \"{0}/proc\"{sys} }}\ngrant.read = [\"{0}\"]",

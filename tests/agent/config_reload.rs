@@ -19,7 +19,9 @@ fn a_changed_file_takes_hold_and_a_wrong_one_changes_nothing() {
     assert!(agent.log().contains("agent.toml:1:12: interval: expected a duration"), "{}", agent.log());
     assert_eq!(agent.instance("load").unwrap()["interval_ms"], 300);
 
-    agent.home.write_config(&format!("{with_interval}[plugin.tcp]\nenabled = false\n[plugin.memory2]\nfile = \"memory.wasm\"\n"));
+    agent.home.write_config(&format!(
+        "{with_interval}[plugin.tcp]\nenabled = false\n[plugin.memory2]\nfile = \"memory.wasm\"\n"
+    ));
     agent.until("a second instance of a file runs", |agent| agent.instance("memory2"));
     assert_eq!(agent.instance("memory").unwrap()["hash"], memory["hash"]);
     agent.home.write_config(&with_interval.replace("[plugin.memory]", "[plugin.memory]\nenabled = false"));
@@ -46,7 +48,8 @@ fn unchanged_nodes_keep_their_queues_and_new_ones_join() {
     let agent = Home::new(&["influx"]).config(&one).start();
     push(&agent, 0..20);
     agent.until("the first has them", |_| (first.lines().len() == 20).then_some(()));
-    let both = format!("{}{}[[route]]\nnodes = [\"first\", \"second\"]\n", node("first", &first), node("second", &second));
+    let both =
+        format!("{}{}[[route]]\nnodes = [\"first\", \"second\"]\n", node("first", &first), node("second", &second));
     agent.home.write_config(&format!("[listen]\nhttp = \"127.0.0.1:0\"\n{both}"));
     agent.until("the second has joined", |agent| {
         (agent.json("/api/v1/routes")["nodes"].as_array()?.len() == 2).then_some(())

@@ -13,7 +13,9 @@ const TOLERANCE: f64 = 0.01;
 fn scrape(server: &Server) -> HashMap<String, f64> {
     let (_, text) = http::get(&server.address, "/metrics");
     let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines.filter_map(|line| line.rsplit_once(' ').and_then(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))).collect()
+    lines
+        .filter_map(|line| line.rsplit_once(' ').and_then(|(name, value)| Some((name.to_owned(), value.parse().ok()?))))
+        .collect()
 }
 
 /// The newest value of a series.
@@ -58,11 +60,15 @@ fn cpu_memory_disk_and_network_agree_with_proc_and_node_exporter() {
         (find(&before), find(&after))
     };
 
-    for (column, mode) in ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"].into_iter().enumerate() {
+    for (column, mode) in
+        ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"].into_iter().enumerate()
+    {
         check(&format!("cpu.time.{mode} and /proc/stat"), ours.cpu[mode], stat_before[column], stat_after[column]);
         let sum = |scraped: &HashMap<String, f64>| -> f64 {
             let suffix = format!("mode=\"{mode}\"}}");
-            let lines = scraped.iter().filter(|(line, _)| line.starts_with("node_cpu_seconds_total{") && line.ends_with(&suffix));
+            let lines = scraped
+                .iter()
+                .filter(|(line, _)| line.starts_with("node_cpu_seconds_total{") && line.ends_with(&suffix));
             lines.map(|(_, seconds)| seconds).sum()
         };
         check(&format!("cpu.time.{mode} and node_exporter"), ours.cpu[mode], sum(&before), sum(&after));
@@ -80,7 +86,10 @@ fn cpu_memory_disk_and_network_agree_with_proc_and_node_exporter() {
         let (low, high) = both(&format!("node_disk_written_bytes_total{{device=\"{device}\"}}"));
         check(&format!("disk.io.write_sectors of {device}"), sectors * 512.0, low, high);
     }
-    let root = before.keys().find(|line| line.starts_with("node_filesystem_size_bytes{") && line.contains("mountpoint=\"/\"")).unwrap();
+    let root = before
+        .keys()
+        .find(|line| line.starts_with("node_filesystem_size_bytes{") && line.contains("mountpoint=\"/\""))
+        .unwrap();
     let (low, high) = both(root);
     check("df.bytes.total of /", ours.root_total, low, high);
     let (a, b) = both(&root.replace("_size_", "_avail_"));

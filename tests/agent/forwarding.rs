@@ -32,7 +32,8 @@ fn three_nodes(addresses: [&str; 3], replicas: usize) -> String {
 }
 
 fn account(printed: &str, node: &str) -> Vec<u64> {
-    let line = printed.lines().find(|line| line.starts_with(&format!("{node} "))).unwrap_or_else(|| panic!("{printed}"));
+    let line =
+        printed.lines().find(|line| line.starts_with(&format!("{node} "))).unwrap_or_else(|| panic!("{printed}"));
     line.split_whitespace().skip(1).map(|number| number.parse().unwrap()).collect()
 }
 
@@ -79,7 +80,10 @@ fn a_node_that_is_away_keeps_its_points_until_it_comes_back() {
     let back = Receiver::start_at(away);
     agent.until("the other has them too", |_| (back.lines().len() == 50).then_some(()));
     let node = agent.node("away");
-    assert_eq!((&node["delivered"], &node["queued"], &node["error"]), (&50.into(), &0.into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&node["delivered"], &node["queued"], &node["error"]),
+        (&50.into(), &0.into(), &serde_json::Value::Null)
+    );
 }
 
 #[test]
@@ -119,6 +123,7 @@ fn routes_send_by_name_and_tag_and_tell_where_a_series_goes() {
 pub(crate) fn push(agent: &Agent, numbers: std::ops::Range<u32>) {
     let items: Vec<_> =
         numbers.map(|number| format!("{{\"metric\":\"m{number}\",\"value\":{number},\"step\":10}}")).collect();
-    let (status, body) = http::request(&agent.address, "POST", "/v1/push", &[], &format!("[{}]", items.join(","))).unwrap();
+    let (status, body) =
+        http::request(&agent.address, "POST", "/v1/push", &[], &format!("[{}]", items.join(","))).unwrap();
     assert_eq!(status, 200, "{body}");
 }

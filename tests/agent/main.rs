@@ -2,6 +2,7 @@
 //!
 //! Needs the shipped plugins in `target/plugins` (`make plugins`), and Debian's `victoria-metrics` and
 //! `prometheus-node-exporter`.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on is over")]
 
 mod agent;
 mod config_reload;

@@ -31,7 +31,10 @@ fn a_plugin_without_its_grant_is_denied_and_tells_the_line_that_would_allow_it()
     let fault = agent.until("it is denied", |agent| agent.instance("mine")?["last_fault"].as_object().cloned());
     assert_eq!(fault["kind"], "denied");
     assert_eq!(fault["blame"], "operator");
-    assert!(fault["message"].as_str().unwrap().contains("write under [plugin.mine]: grant.read = [\"/proc\"]"), "{fault:?}");
+    assert!(
+        fault["message"].as_str().unwrap().contains("write under [plugin.mine]: grant.read = [\"/proc\"]"),
+        "{fault:?}"
+    );
     agent.home.write_config(&format!("{}[plugin.mine]\ngrant.read = [\"/proc\"]\n", agent.home.config_text()));
     agent.until("it collects", |agent| (agent.instance("mine")?["counts"]["succeeded"].as_u64()? > 0).then_some(()));
 }
@@ -59,7 +62,10 @@ fn a_new_version_takes_the_place_of_the_old_and_a_broken_one_does_not() {
         assert_eq!(hash(&agent), Some(second.clone()), "{what}: {error}");
         let list = saker(&["plugin", "list", "--address", &agent.address], agent.home.dir.path());
         let list = String::from_utf8_lossy(&list.stdout).into_owned();
-        assert!(list.contains("load.wasm: cannot be used, the version before runs on") && list.contains(expected), "{list}");
+        assert!(
+            list.contains("load.wasm: cannot be used, the version before runs on") && list.contains(expected),
+            "{list}"
+        );
         assert!(agent.log().contains(expected), "the log says so too");
     }
     let ticks = agent.instance("load").unwrap()["counts"]["succeeded"].as_u64().unwrap();
@@ -76,7 +82,8 @@ fn a_version_that_cannot_live_with_its_settings_is_tried_and_refused() {
     let first = agent.instance("load").unwrap()["hash"].clone();
     let config = agent.home.config_text().replace("/proc\" }", "/nowhere\" }");
     agent.home.write_config(&config);
-    let refused = agent.until("the new settings are refused", |agent| agent.instance("load")?["refused_update"].as_object().cloned());
+    let refused = agent
+        .until("the new settings are refused", |agent| agent.instance("load")?["refused_update"].as_object().cloned());
     assert!(refused["message"].as_str().unwrap().contains("/nowhere/loadavg"), "{refused:?}");
     let load = agent.instance("load").unwrap();
     assert_eq!((&load["hash"], &load["state"]), (&first, &"running".into()));
@@ -88,10 +95,16 @@ fn settings_that_do_not_fit_the_schema_are_named_with_their_place() {
     let check = saker(&["check", "--config", "agent.toml"], home.dir.path());
     let text = String::from_utf8_lossy(&check.stderr).into_owned();
     assert_eq!(check.status.code(), Some(78), "{text}");
-    assert!(text.contains("agent.toml:5:24: plugin.cpu.settings.per_cor: there is no such setting; did you mean \"per_core\"?"), "{text}");
+    assert!(
+        text.contains(
+            "agent.toml:5:24: plugin.cpu.settings.per_cor: there is no such setting; did you mean \"per_core\"?"
+        ),
+        "{text}"
+    );
     assert!(text.contains("plugin.cpu.settings.proc: expected text in quotes, found 5"), "{text}");
     let agent = home.start();
-    let refused = agent.until("the agent says so too", |agent| agent.instance("cpu")?["refused_update"].as_object().cloned());
+    let refused =
+        agent.until("the agent says so too", |agent| agent.instance("cpu")?["refused_update"].as_object().cloned());
     assert!(refused["message"].as_str().unwrap().contains("did you mean \"per_core\"?"), "{refused:?}");
 }
 
@@ -101,13 +114,17 @@ fn inspecting_grants_nothing_and_collecting_what_is_said() {
     let dir = home.dir.path();
     let inspect = saker(&["plugin", "inspect", "plugins/load.wasm"], dir);
     let text = String::from_utf8_lossy(&inspect.stdout).into_owned();
-    for expected in ["kind", "collector", "wants", "grant.read = [\"/proc\"]", "proc: string = \"/proc\"", "wasi:filesystem/types"] {
+    for expected in
+        ["kind", "collector", "wants", "grant.read = [\"/proc\"]", "proc: string = \"/proc\"", "wasi:filesystem/types"]
+    {
         assert!(text.contains(expected), "{expected} in {text}");
     }
     let denied = saker(&["collect", "plugins/load.wasm"], dir);
     let text = String::from_utf8_lossy(&denied.stderr).into_owned();
     assert!(!denied.status.success() && text.contains("--grant read=/proc"), "{text}");
-    for (format, expected) in [("table", "load.1min"), ("json", "\"metric\":\"load.1min\""), ("falcon", "\"counterType\":\"GAUGE\"")] {
+    for (format, expected) in
+        [("table", "load.1min"), ("json", "\"metric\":\"load.1min\""), ("falcon", "\"counterType\":\"GAUGE\"")]
+    {
         let output = saker(&["collect", "plugins/load.wasm", "--grant", "read=/proc", "--format", format], dir);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(text.contains(expected), "{format}: {text}");

@@ -17,12 +17,16 @@ fn pushed_values_are_there_to_be_read_and_bad_ones_are_named() {
     assert_eq!((status, &answer["msg"]), (200, &json!("some values were refused")));
     assert_eq!(answer["data"]["total"], 5);
     assert_eq!(answer["data"]["accepted"], 2);
-    let items: Vec<_> = answer["data"]["refused"].as_array().unwrap().iter().map(|item| item["item"].as_u64().unwrap()).collect();
+    let items: Vec<_> =
+        answer["data"]["refused"].as_array().unwrap().iter().map(|item| item["item"].as_u64().unwrap()).collect();
     assert_eq!(items, [2, 3, 4]);
     let recent = agent.json("/api/v1/recent?metric=m*&tags=a=*");
     assert_eq!(recent["total"], 1);
     let series = &recent["series"][0];
-    assert_eq!((&series["endpoint"], &series["type"], &series["step_s"]), (&json!("h1"), &json!("COUNTER"), &json!(60)));
+    assert_eq!(
+        (&series["endpoint"], &series["type"], &series["step_s"]),
+        (&json!("h1"), &json!("COUNTER"), &json!(60))
+    );
     assert_eq!(series["tags"], json!({"a": "1", "b": "2"}));
     assert_eq!(series["points"], json!([[now * 1000, 1.5]]));
     assert_eq!(agent.json("/api/v1/series?endpoint=box")["series"][0]["metric"], "m2");
@@ -48,7 +52,17 @@ fn what_is_no_list_of_values_is_refused_whole() {
 #[test]
 fn every_path_answers_and_others_are_named_as_missing() {
     let agent = Home::new(&["load"]).start();
-    for path in ["/", "/health", "/ready", "/metrics", "/api/v1/plugins", "/api/v1/plugins/load", "/api/v1/series", "/api/v1/recent", "/api/v1/routes"] {
+    for path in [
+        "/",
+        "/health",
+        "/ready",
+        "/metrics",
+        "/api/v1/plugins",
+        "/api/v1/plugins/load",
+        "/api/v1/series",
+        "/api/v1/recent",
+        "/api/v1/routes",
+    ] {
         assert_eq!(http::get(&agent.address, path).0, 200, "{path}");
     }
     assert_eq!(http::get(&agent.address, "/nowhere").0, 404);

@@ -26,7 +26,8 @@ fn a_hundred_swaps_under_load_lose_no_interval_and_no_point() {
          [[route]]\nnodes = [\"a\"]\n[cache]\nage = \"1h\"\nitems = 100000\n",
         receiver.address
     );
-    let agent = Home::new(&["cpu", "influx"]).on_fixtures(&["cpu"]).config(&config).keys("interval = \"100ms\"").start();
+    let agent =
+        Home::new(&["cpu", "influx"]).on_fixtures(&["cpu"]).config(&config).keys("interval = \"100ms\"").start();
     let (cpu, influx) = (shipped("cpu"), shipped("influx"));
     let (end, batches) = (AtomicBool::new(false), AtomicU32::new(0));
     thread::scope(|scope| {
@@ -54,7 +55,11 @@ fn a_hundred_swaps_under_load_lose_no_interval_and_no_point() {
     let counts = agent.instance("cpu").unwrap()["counts"].clone();
     assert_eq!(counts["swaps"], SWAPS, "{counts}");
     assert_eq!(counts["rollbacks"], 0, "{counts}");
-    assert_eq!((&counts["failed"], &counts["skipped"], &counts["overrun"]), (&0.into(), &0.into(), &0.into()), "{counts}");
+    assert_eq!(
+        (&counts["failed"], &counts["skipped"], &counts["overrun"]),
+        (&0.into(), &0.into(), &0.into()),
+        "{counts}"
+    );
     let recent = agent.json("/api/v1/recent?metric=cpu.switches");
     let times: Vec<_> =
         recent["series"][0]["points"].as_array().unwrap().iter().map(|point| point[0].as_i64().unwrap()).collect();

@@ -1,9 +1,16 @@
 //! Guests that want too much: memory, tables, stack, room for their answers.
 
 use saker_sandbox::{Blame, CallError, Collector, InstanceSpec, Kill};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{DEADLINE, bytes, in_time, once, open, sandbox, spec, tick, turn, value};
+use crate::support::{DEADLINE, bytes, in_time, once, open, sandbox, tick, turn, value};
+
+/// An instance that has the time to run into a limit.
+fn spec(settings: Value) -> InstanceSpec {
+    let mut spec = crate::support::spec(settings);
+    spec.limits.deadlines.collect = DEADLINE * 10;
+    spec
+}
 
 /// The first tick of `guest` is ended from outside, in time, as `kind` and with these words.
 async fn check_killed(guest: &str, spec: &InstanceSpec, kind: &str, words: &str) -> CallError {
@@ -104,9 +111,8 @@ async fn a_guest_that_calls_itself_without_end_ends_with_its_stack() {
 #[tokio::test]
 async fn a_million_records_end_at_the_limit_of_bytes() {
     let mut spec = spec(json!({}));
-    // Otherwise the guest has no room to make them, or no time.
+    // Otherwise the guest has no room to make them.
     spec.limits.memory_bytes = 512 << 20;
-    spec.limits.deadlines.collect = DEADLINE * 10;
     let words = "killed: it handed over more than its limit of 8388608 bytes in one call";
     let error = check_killed("flood", &spec, "answer", words).await;
     assert_eq!(error, CallError::Killed(Kill::AnswerBytes { limit: 8 << 20 }));

@@ -1,5 +1,6 @@
 //! The sandbox with real guest components: what misbehaves is ended as what it is and hurts nobody, and nothing is
 //! touched that was not granted. The guests are in tests/guests; `make guests` builds them.
+#![allow(clippy::unwrap_used, reason = "clippy takes only functions with #[test] for tests, not what they share")]
 
 mod backends;
 mod caching;

@@ -27,15 +27,16 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use saker_cache::{Cache, CacheLimits};
-use saker_forward::{
-    BackoffConfig, Forwarder, HashKind, Matcher, Node, NodeConfig, QueueLimits, Route, Topology,
-};
+use saker_forward::{BackoffConfig, Forwarder, HashKind, Matcher, Node, NodeConfig, QueueLimits, Route, Topology};
 use saker_model::{MetricType, MetricValue, Point, SeriesId, SeriesTable};
 use saker_sandbox::{Compiler, Figures, Grants, InstanceSpec, LogTail, Meters, Sandbox, SandboxConfig};
 
 const SERIES: usize = 40_000;
 const ROUNDS: usize = 25;
 const POINTS: usize = SERIES * ROUNDS;
+
+/// What the server answers to every request that brings lines.
+const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 
 const SENDING: NodeConfig = NodeConfig {
     queue: QueueLimits {
@@ -149,7 +150,11 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
     }
     delivered(&node, SERIES + POINTS).await;
     let spent = cpu() - start;
-    eprintln!("  of it in backend calls {:.3} µs; {:.2} s of real time", micros_per_point(meters.cpu() - guest), wall.elapsed().as_secs_f64());
+    eprintln!(
+        "  of it in backend calls {:.3} µs; {:.2} s of real time",
+        micros_per_point(meters.cpu() - guest),
+        wall.elapsed().as_secs_f64()
+    );
     forwarder.drain(Duration::from_secs(5)).await;
     Ok(micros_per_point(spent))
 }
@@ -174,12 +179,17 @@ fn natively(address: SocketAddr) -> Result<f64, Box<dyn std::error::Error>> {
                 for (key, tag) in &value.tags {
                     write!(body, ",{key}={tag}")?;
                 }
-                writeln!(body, ",endpoint={} value={} {}", value.endpoint, value.value, value.timestamp_ms + round as i64)?;
+                writeln!(
+                    body,
+                    ",endpoint={} value={} {}",
+                    value.endpoint,
+                    value.value,
+                    value.timestamp_ms + round as i64
+                )?;
             }
             write!(stream, "POST /write HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n\r\n", body.len())?;
             stream.write_all(body.as_bytes())?;
-            let mut answer = [0; 256];
-            stream.read(&mut answer)?;
+            stream.read_exact(&mut [0; ANSWER.len()])?;
         }
     }
     Ok(micros_per_point(cpu() - start))
@@ -194,8 +204,7 @@ struct Receiver {
 impl Receiver {
     #[expect(clippy::disallowed_methods, reason = "a benchmark starts the server that it talks to")]
     fn start() -> Result<Self, Box<dyn std::error::Error>> {
-        let mut child =
-            Command::new(std::env::current_exe()?).arg("--receiver").stdout(Stdio::piped()).spawn()?;
+        let mut child = Command::new(std::env::current_exe()?).arg("--receiver").stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
         Ok(Self { address: line.trim().parse()?, child })
@@ -257,6 +266,6 @@ fn discard(stream: TcpStream, lines: &AtomicUsize) -> std::io::Result<()> {
         body.clear();
         reader.by_ref().take(length).read_to_end(&mut body)?;
         lines.fetch_add(body.iter().filter(|&&byte| byte == b'\n').count(), Ordering::Relaxed);
-        writer.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
+        writer.write_all(ANSWER)?;
     }
 }

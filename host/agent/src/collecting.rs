@@ -224,7 +224,12 @@ impl Collecting {
         let Version { file, plugin, spec, schedule } = &self.version;
         self.status.runs(file, plugin, spec, Some(schedule.interval_ms()));
         self.status.count(|counts| counts.swaps += 1);
-        tracing::info!(plugin = self.status.name, version = plugin.description().version, hash = plugin.hash().short(), "swapped in");
+        tracing::info!(
+            plugin = self.status.name,
+            version = plugin.description().version,
+            hash = plugin.hash().short(),
+            "swapped in"
+        );
     }
 
     async fn close(&mut self) {

@@ -197,11 +197,7 @@ impl Default for Config {
                 body_bytes: 32 << 20,
             },
             tls: TlsConfig::default(),
-            plugins: FolderConfig {
-                dir: "plugins".into(),
-                poll: Duration::from_secs(10),
-                file_bytes: 32 << 20,
-            },
+            plugins: FolderConfig { dir: "plugins".into(), poll: Duration::from_secs(10), file_bytes: 32 << 20 },
             pipeline: PipelineConfig {
                 processors: Vec::new(),
                 pass_on_failure: true,

@@ -22,7 +22,7 @@ pub(crate) struct Slot {
 enum Current {
     /// There is none: why.
     Missing(String),
-    Ready(Plugin, Box<InstanceSpec>),
+    Ready(Box<(Plugin, InstanceSpec)>),
 }
 
 impl Slot {
@@ -33,7 +33,7 @@ impl Slot {
     /// Puts a version in place; the next batch goes to a new session of it.
     pub(crate) fn set(&self, file: &str, plugin: Plugin, spec: InstanceSpec) {
         self.status.runs(file, &plugin, &spec, None);
-        *self.current.lock() = Current::Ready(plugin, Box::new(spec));
+        *self.current.lock() = Current::Ready(Box::new((plugin, spec)));
         if self.generation.fetch_add(1, Ordering::AcqRel) > 0 {
             self.status.count(|counts| counts.swaps += 1);
         }
@@ -67,7 +67,7 @@ impl Backend for Destination {
             let slot = &self.0;
             let (plugin, spec) = match &*slot.current.lock() {
                 Current::Missing(why) => return Err(SendError::Retry { after: None, message: why.clone() }),
-                Current::Ready(plugin, spec) => (plugin.clone(), spec.clone()),
+                Current::Ready(version) => (**version).clone(),
             };
             let opened = saker_sandbox::Backend::open(&slot.sandbox, &plugin, &spec).await;
             match opened {

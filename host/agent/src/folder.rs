@@ -55,7 +55,11 @@ fn fd(dir: &Dir) -> i32 {
 }
 
 fn fingerprint(metadata: &std::fs::Metadata) -> Fingerprint {
-    Fingerprint { bytes: metadata.len(), modified: metadata.modified().ok(), inode: std::os::unix::fs::MetadataExt::ino(metadata) }
+    Fingerprint {
+        bytes: metadata.len(),
+        modified: metadata.modified().ok(),
+        inode: std::os::unix::fs::MetadataExt::ino(metadata),
+    }
 }
 
 /// Reads a plugin file, if it did not change meanwhile.

@@ -110,8 +110,9 @@ impl Link {
 
     /// Takes the series that are still on their way one processor further.
     async fn pass(&self, current: &mut [Option<Series>], judged: &mut [Judged]) {
-        let places: Vec<_> =
-            (0..current.len()).filter(|&place| matches!(judged[place], Judged::To(_)) && current[place].is_some()).collect();
+        let places: Vec<_> = (0..current.len())
+            .filter(|&place| matches!(judged[place], Judged::To(_)) && current[place].is_some())
+            .collect();
         let asked: Vec<_> = places.iter().filter_map(|&place| current[place].clone()).collect();
         if asked.is_empty() {
             return;

@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn what_fits_is_left_alone() {
-        let settings = json!({"url": "u", "format": "json", "port": 80, "rules": [{"drop": true}], "headers": {"a": "b"}});
+        let settings =
+            json!({"url": "u", "format": "json", "port": 80, "rules": [{"drop": true}], "headers": {"a": "b"}});
         assert!(misfits(settings).is_empty());
     }
 

@@ -290,7 +290,9 @@ impl Supervisor {
             let tried = match &target {
                 Target::Collector(_) => collecting::canary(&shared, &version).await,
                 Target::Node(_) => crate::destination::canary(&shared.sandbox, &version.plugin, &version.spec).await,
-                Target::Processor(_) => crate::processors::canary(&shared.sandbox, &version.plugin, &version.spec).await,
+                Target::Processor(_) => {
+                    crate::processors::canary(&shared.sandbox, &version.plugin, &version.spec).await
+                }
             };
             let result = tried.map_err(|error| (error.to_string(), error.kind(), error.blame()));
             // A supervisor that has ended wants no versions.

@@ -86,8 +86,7 @@ impl Topology {
     }
 
     fn find_out(&self, id: SeriesId, table: &SeriesTable) -> u32 {
-        let targets: Arc<[usize]> =
-            table.get(id).map_or_else(Vec::new, |series| self.router.targets(&series)).into();
+        let targets: Arc<[usize]> = table.get(id).map_or_else(Vec::new, |series| self.router.targets(&series)).into();
         let mut memo = self.memo.write();
         let set = match memo.by_set.get(&targets) {
             Some(&set) => set,
@@ -158,13 +157,7 @@ impl Forwarder {
     /// A forwarder without nodes. `seed` sets the jitter of pauses; every agent should have another.
     #[must_use]
     pub fn new(table: Arc<SeriesTable>, seed: u64) -> Self {
-        Self {
-            table,
-            topology: ArcSwap::default(),
-            senders: Mutex::default(),
-            unrouted: AtomicU64::new(0),
-            seed,
-        }
+        Self { table, topology: ArcSwap::default(), senders: Mutex::default(), unrouted: AtomicU64::new(0), seed }
     }
 
     /// Nodes and routes as they are.
@@ -261,12 +254,7 @@ async fn retire(node: Arc<Node>, running: Running) {
         tracing::error!(node = node.name(), "a sender failed: {error}");
     }
     let stats = node.stats();
-    tracing::info!(
-        node = node.name(),
-        delivered = stats.delivered,
-        dropped = stats.dropped_in_all(),
-        "node removed"
-    );
+    tracing::info!(node = node.name(), delivered = stats.delivered, dropped = stats.dropped_in_all(), "node removed");
 }
 
 #[cfg(test)]

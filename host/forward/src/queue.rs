@@ -199,12 +199,8 @@ impl Inner {
 mod tests {
     use super::*;
 
-    const LIMITS: QueueLimits = QueueLimits {
-        points: 100,
-        age: Duration::from_secs(60),
-        batch_points: 10,
-        batch_age: Duration::from_secs(1),
-    };
+    const LIMITS: QueueLimits =
+        QueueLimits { points: 100, age: Duration::from_secs(60), batch_points: 10, batch_age: Duration::from_secs(1) };
 
     fn points(range: std::ops::Range<u32>) -> Vec<Point> {
         range.map(|id| Point { series: SeriesId(id), timestamp_ms: 0, value: 0.0 }).collect()

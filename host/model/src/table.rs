@@ -143,12 +143,8 @@ impl SeriesTable {
         if inner.by_hash.len() >= self.limit {
             return Err(TableFull { limit: self.limit });
         }
-        let slot = Slot {
-            series: Arc::new(make()),
-            hash,
-            mapped: AtomicU32::new(UNASKED),
-            seen_s: AtomicU32::new(now_s),
-        };
+        let slot =
+            Slot { series: Arc::new(make()), hash, mapped: AtomicU32::new(UNASKED), seen_s: AtomicU32::new(now_s) };
         Ok(SeriesId(inner.add(slot)))
     }
 

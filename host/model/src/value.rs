@@ -204,10 +204,7 @@ mod tests {
         check(|value| value.tags = tags(&[("a,b", "1")]), Err(Reason::BadTag));
         check(|value| value.tags = tags(&[("", "1")]), Err(Reason::BadTag));
         check(|value| value.tags = tags(&[("a", "b=c")]), Err(Reason::BadTag));
-        check(
-            |value| value.tags = (0..41).map(|n| (n.to_string(), "x".into())).collect(),
-            Err(Reason::TooManyTags),
-        );
+        check(|value| value.tags = (0..41).map(|n| (n.to_string(), "x".into())).collect(), Err(Reason::TooManyTags));
         check(|value| value.value = f64::NAN, Err(Reason::NotFinite));
         check(|value| value.value = f64::NEG_INFINITY, Err(Reason::NotFinite));
         check(|value| value.step_s = 0, Err(Reason::BadStep));

@@ -1,10 +1,14 @@
 //! What a collector's call costs: the `cpu` plugin in the sandbox, and the same crate compiled natively, turn by turn on
 //! the real `/proc`. `make bench-collect` runs it.
+//!
+//! Each is measured twice: on a core that is kept busy between the calls, which shows what the code costs, and on one
+//! that sleeps between them, as an idle host's do, where cold caches cost both of them about as much again.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use saker_collector_cpu::{Cpu, CpuSettings};
 use saker_sandbox::{Collector, Compiler, Grants, InstanceSpec, Sandbox, SandboxConfig, Tick};
@@ -17,6 +21,10 @@ const CALLS: usize = 20;
 const PAUSE: Duration = Duration::from_millis(12);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // All threads on one core, so that a call does not wake another that was asleep.
+    let mut core = CpuSet::new();
+    core.set(0);
+    sched_setaffinity(None, &core)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(run())
 }
@@ -38,36 +46,45 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let endpoint: Arc<str> = "bench".into();
     let tick = Tick { timestamp_ms: 0, interval_ms: 10_000, step_s: 10 };
     let native_tick = saker_sdk::Tick { timestamp_ms: 0, interval_ms: 10_000 };
-    let (mut in_sandbox, mut in_process) = (Vec::new(), Vec::new());
-    let mut values = 0;
-    for _ in 0..TURNS {
-        let (guest, mut wall) = (spec.meters.cpu(), Duration::ZERO);
-        for _ in 0..CALLS {
-            tokio::time::sleep(PAUSE).await;
-            let start = Instant::now();
-            values = sandboxed.collect(&endpoint, tick).await?.len();
-            wall += start.elapsed();
+    for (title, busy) in [("on a busy core", true), ("on an idle core", false)] {
+        let (mut in_sandbox, mut in_process) = (Vec::new(), Vec::new());
+        let mut values = 0;
+        for _ in 0..TURNS {
+            let guest = spec.meters.cpu();
+            for _ in 0..CALLS {
+                pause(busy).await;
+                values = sandboxed.collect(&endpoint, tick).await?.len();
+            }
+            in_sandbox.push(per_call(spec.meters.cpu() - guest));
+            let mut plain = Duration::ZERO;
+            for _ in 0..CALLS {
+                pause(busy).await;
+                let start = thread_cpu();
+                native.collect(native_tick).map_err(|error| format!("natively: {error:?}"))?;
+                plain += thread_cpu() - start;
+            }
+            in_process.push(per_call(plain));
         }
-        in_sandbox.push((per_call(spec.meters.cpu() - guest), per_call(wall)));
-        let mut plain = Duration::ZERO;
-        for _ in 0..CALLS {
-            tokio::time::sleep(PAUSE).await;
-            let start = thread_cpu();
-            native.collect(native_tick).map_err(|error| format!("natively: {error:?}"))?;
-            plain += thread_cpu() - start;
-        }
-        in_process.push(per_call(plain));
+        let (sandbox, plain) = (median(in_sandbox), median(in_process));
+        println!(
+            "collect of the cpu plugin, {values} values, {title}: {sandbox:.1} µs in the sandbox, {plain:.1} µs natively, \
+             ratio {:.1} (medians of {TURNS} turns of {CALLS} calls, processor time)",
+            sandbox / plain
+        );
     }
-    let cpu = median(in_sandbox.iter().map(|turn| turn.0).collect());
-    let wall = median(in_sandbox.iter().map(|turn| turn.1).collect());
-    let plain = median(in_process);
-    println!("collect of the cpu plugin, {values} values, medians of {TURNS} turns of {CALLS} calls");
-    println!(
-        "in the sandbox  {cpu:.1} µs of processor time, {wall:.1} µs of real time with the hop to its thread and back"
-    );
-    println!("natively        {plain:.1} µs of processor time");
-    println!("ratio           {:.1}", cpu / plain);
     Ok(())
+}
+
+/// Lets time pass, computing or sleeping.
+async fn pause(busy: bool) {
+    if busy {
+        let start = Instant::now();
+        while start.elapsed() < PAUSE {
+            std::hint::spin_loop();
+        }
+    } else {
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 fn per_call(time: Duration) -> f64 {

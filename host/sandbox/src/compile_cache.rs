@@ -40,7 +40,9 @@ pub enum CacheError {
         source: io::Error,
     },
     /// Others can write to it.
-    #[error("the compile cache {path} is not private: it has mode {mode:o} and owner {owner}; remove it, or give it to user {us} with mode 700")]
+    #[error(
+        "the compile cache {path} is not private: it has mode {mode:o} and owner {owner}; remove it, or give it to user {us} with mode 700"
+    )]
     NotPrivate {
         /// The folder.
         path: PathBuf,
@@ -65,7 +67,8 @@ impl CompileCache {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(failed)?;
         }
-        let root = Dir::open_ambient_dir(path.parent().unwrap_or(Path::new(".")), ambient_authority()).map_err(failed)?;
+        let root =
+            Dir::open_ambient_dir(path.parent().unwrap_or(Path::new(".")), ambient_authority()).map_err(failed)?;
         let name = path.file_name().ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
         match root.create_dir_with(name, DirBuilder::new().mode(0o700)) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),

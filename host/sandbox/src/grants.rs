@@ -119,7 +119,9 @@ enum Host {
 
 /// An address that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no address: {problem}; write host:port, such as \"127.0.0.1:8086\", \"db.example:443\" or \"10.0.0.0/8:*\"")]
+#[error(
+    "{text:?} is no address: {problem}; write host:port, such as \"127.0.0.1:8086\", \"db.example:443\" or \"10.0.0.0/8:*\""
+)]
 pub struct GrantError {
     text: String,
     problem: &'static str,

@@ -170,7 +170,11 @@ mod tests {
         assert_eq!(health.state(), HealthState::Quarantined(start + Duration::from_secs(240 + 3600)));
         let later = start + Duration::from_secs(4000);
         health.failed(&killed(), later);
-        assert_eq!(health.state(), HealthState::Quarantined(later + Duration::from_secs(3600)), "one more kill is enough");
+        assert_eq!(
+            health.state(),
+            HealthState::Quarantined(later + Duration::from_secs(3600)),
+            "one more kill is enough"
+        );
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::plugin::{Code, Plugin};
 use crate::state::StateCell;
 
 /// How long after a deadline a call is given up for stuck: enough for a guest that computes to reach its next epoch.
-const GRACE: Duration = Duration::from_millis(40);
+const GRACE: Duration = Duration::from_millis(30);
 
 /// What an instance is to be: its name, what it may do, and what it shares with those before and after it.
 #[derive(Clone, Debug, Default)]
@@ -204,9 +204,9 @@ impl Processor {
         let answer = self
             .0
             .call("map-series", deadline, move |live| {
-                Box::pin(async move {
-                    live.guest.saker_plugin_processor().call_map_series(&mut live.store, &series).await
-                })
+                Box::pin(
+                    async move { live.guest.saker_plugin_processor().call_map_series(&mut live.store, &series).await },
+                )
             })
             .await?;
         if answer.len() != wanted {
@@ -432,9 +432,8 @@ impl<G: Send + 'static> Instance<G> {
             store.limiter(|ctx| &mut ctx.meter);
             store.epoch_deadline_async_yield_and_update(1);
             store.set_hostcall_fuel(spec.limits.answer_bytes);
-            let (mut live, opened) = open(store)
-                .await
-                .map_err(|error| CallError::from_wasmtime(&error, spec.limits.answer_bytes))?;
+            let (mut live, opened) =
+                open(store).await.map_err(|error| CallError::from_wasmtime(&error, spec.limits.answer_bytes))?;
             live.store.data_mut().finish(opened.is_ok());
             let memory = live.store.data().meter.memory_bytes();
             Ok(((live, opened), memory))

@@ -112,8 +112,7 @@ impl Bucket {
 fn clean(message: &str, most: usize) -> String {
     let message = message.trim_end();
     let cut = message.floor_char_boundary(most);
-    let mut line: String =
-        message[..cut].chars().map(|c| if c.is_control() && c != '\t' { ' ' } else { c }).collect();
+    let mut line: String = message[..cut].chars().map(|c| if c.is_control() && c != '\t' { ' ' } else { c }).collect();
     if cut < message.len() {
         line.push('…');
     }

@@ -36,9 +36,7 @@ pub(crate) fn check(grants: Arc<Grants>, denials: Denials) -> impl Fn(SocketAddr
             Box::pin(async move { names.await.unwrap_or(false) })
         }
         // What the system does on its own before a connection or a datagram: the wildcard, and no port.
-        SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => {
-            ready(address.ip().is_unspecified() && address.port() == 0)
-        }
+        SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => ready(address.ip().is_unspecified() && address.port() == 0),
         SocketAddrUse::UdpReceive => ready(grants.allows_connect(None, address)),
         // No grant allows it, so there is none to suggest.
         SocketAddrUse::TcpListen | SocketAddrUse::TcpAccept => ready(false),

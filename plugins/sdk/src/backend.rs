@@ -100,7 +100,7 @@ macro_rules! export_backend {
                 }
             }
 
-            $crate::bindings::backend::export_backend_world!(Plugin with_types_in $crate::bindings::backend);
+    $crate::bindings::backend::export_backend_world!(Plugin with_types_in $crate::bindings::backend);
         };
     };
 }

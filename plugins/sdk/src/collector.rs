@@ -62,7 +62,7 @@ macro_rules! export_collector {
                 }
             }
 
-            $crate::bindings::collector::export_collector_world!(Plugin with_types_in $crate::bindings::collector);
+    $crate::bindings::collector::export_collector_world!(Plugin with_types_in $crate::bindings::collector);
         };
     };
 }

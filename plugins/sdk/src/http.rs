@@ -181,9 +181,7 @@ mod transport {
     fn request(target: &Target, headers: &[(&str, &str)], length: usize) -> Result<OutgoingRequest, HttpError> {
         let fields = Fields::new();
         for (name, value) in headers {
-            fields
-                .append(name, value.as_bytes())
-                .map_err(|error| lost(&format!("header {name}: {error:?}")))?;
+            fields.append(name, value.as_bytes()).map_err(|error| lost(&format!("header {name}: {error:?}")))?;
         }
         fields
             .append("content-length", length.to_string().as_bytes())

@@ -53,7 +53,8 @@ macro_rules! export_processor {
 
                 fn map_series(series: ::std::vec::Vec<world::Series>) -> ::std::vec::Vec<world::Verdict> {
                     Plugin::with(|processor| {
-                        let judge = |one| $crate::Processor::map_series(processor, one).unwrap_or_else(world::Verdict::Fail);
+                        let judge =
+                            |one| $crate::Processor::map_series(processor, one).unwrap_or_else(world::Verdict::Fail);
                         series.into_iter().map(judge).collect()
                     })
                 }
@@ -63,7 +64,7 @@ macro_rules! export_processor {
                 }
             }
 
-            $crate::bindings::processor::export_processor_world!(Plugin with_types_in $crate::bindings::processor);
+    $crate::bindings::processor::export_processor_world!(Plugin with_types_in $crate::bindings::processor);
         };
     };
 }

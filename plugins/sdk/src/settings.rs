@@ -77,11 +77,7 @@ pub fn with_schema<S: Settings>(mut description: Description) -> Description {
 }
 
 #[doc(hidden)]
-pub fn field<T: Setting>(
-    fields: &Map<String, Value>,
-    name: &str,
-    default: Option<fn() -> T>,
-) -> Result<T, String> {
+pub fn field<T: Setting>(fields: &Map<String, Value>, name: &str, default: Option<fn() -> T>) -> Result<T, String> {
     match (fields.get(name), default) {
         (Some(value), _) => T::read(value).map_err(|error| format!("{name}: {error}")),
         (None, Some(default)) => Ok(default()),
@@ -366,7 +362,10 @@ mod tests {
         assert_eq!(error(r#"{"url": 1}"#), "url: expected a string, found 1");
         assert_eq!(error(r#"{"url": "u", "form": "xml"}"#), "form: expected one of json, influx, found \"xml\"");
         assert_eq!(error(r#"{"url": "u", "names": ["a", 2]}"#), "names: item 1: expected a string, found 2");
-        assert_eq!(error(r#"{"url": "u", "mots": 1}"#), "mots: no such setting; there is url, most, form, names, limit");
+        assert_eq!(
+            error(r#"{"url": "u", "mots": 1}"#),
+            "mots: no such setting; there is url, most, form, names, limit"
+        );
     }
 
     #[test]

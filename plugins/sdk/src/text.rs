@@ -9,7 +9,7 @@ use crate::collector::CollectError;
 /// Bytes of the first read. The kernel makes these files as they are read and tells no size beforehand; the standard
 /// library then probes with 32 bytes and doubles, ten calls for a file of 2 KB. Most files fit into one read of this
 /// size, and some under `/proc/sys` answer only the first one.
-const FIRST_READ: usize = 16 << 10;
+const FIRST_READ: usize = 4 << 10;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };

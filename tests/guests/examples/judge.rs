@@ -34,8 +34,10 @@ impl Processor for Judge {
 
     fn map_series(&mut self, series: Series) -> Result<Verdict, ProcessError> {
         let metric = &series.metric;
-        while self.0.spin.contains(metric) {
-            std::hint::spin_loop();
+        if self.0.spin.contains(metric) {
+            loop {
+                std::hint::spin_loop();
+            }
         }
         if self.0.fail.contains(metric) {
             return Err(ProcessError::Other("told to fail".into()));

@@ -39,7 +39,9 @@ impl Collector for Spin {
 saker_sdk::export_collector!(Spin);
 
 fn spin_if(wanted: bool) {
-    while wanted {
-        std::hint::spin_loop();
+    if wanted {
+        loop {
+            std::hint::spin_loop();
+        }
     }
 }

@@ -51,11 +51,8 @@ pub(super) async fn push(State(agent): State<Arc<Agent>>, body: Bytes) -> Respon
     wrong.extend(receipt.refused.iter().map(|(index, reason)| (places[*index], reason.to_string())));
     wrong.sort_unstable();
     let refused = wrong.len();
-    let examples: Vec<_> = wrong
-        .into_iter()
-        .take(EXAMPLES_MAX)
-        .map(|(place, reason)| json!({"item": place, "reason": reason}))
-        .collect();
+    let examples: Vec<_> =
+        wrong.into_iter().take(EXAMPLES_MAX).map(|(place, reason)| json!({"item": place, "reason": reason})).collect();
     // The status says whether anything was taken at all, so that a client which looks no further learns of it.
     let status = if receipt.accepted == 0 && refused > 0 { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let message = if refused == 0 { "success" } else { "some values were refused" };
@@ -92,9 +89,7 @@ impl Item<'_> {
         };
         let number = |scalar: &Option<Scalar<'_>>, name: &str| match scalar {
             None => Ok(None),
-            Some(scalar) => {
-                scalar.number().map(Some).ok_or_else(|| format!("{name} must be a number, found {scalar}"))
-            }
+            Some(scalar) => scalar.number().map(Some).ok_or_else(|| format!("{name} must be a number, found {scalar}")),
         };
         let value = number(&self.value, "value")?.ok_or("value is missing")?;
         let step = number(&self.step, "step")?.unwrap_or(60.0);
@@ -262,7 +257,9 @@ mod tests {
 
     #[test]
     fn open_falcons_record_is_read_to_the_field() {
-        let value = one(r#"{"endpoint":"h","metric":"m","value":1.5,"step":60,"counterType":"COUNTER","tags":"a=b, c=d","timestamp":1500000000}"#);
+        let value = one(
+            r#"{"endpoint":"h","metric":"m","value":1.5,"step":60,"counterType":"COUNTER","tags":"a=b, c=d","timestamp":1500000000}"#,
+        );
         let value = value.unwrap();
         assert_eq!((&*value.endpoint, value.metric.as_str(), value.value), ("h", "m", 1.5));
         assert_eq!((value.metric_type, value.step_s, value.timestamp_ms), (MetricType::Counter, 60, 1_500_000_000_000));
@@ -271,7 +268,8 @@ mod tests {
 
     #[test]
     fn keys_of_any_case_text_for_numbers_and_missing_fields_are_forgiven() {
-        let value = one(r#"{"Metric":"m","VALUE":"1e3","countertype":"GAUGE","other":[1,{"a":2}],"timestamp":"1500000000.7"}"#);
+        let value =
+            one(r#"{"Metric":"m","VALUE":"1e3","countertype":"GAUGE","other":[1,{"a":2}],"timestamp":"1500000000.7"}"#);
         let value = value.unwrap();
         assert_eq!((&*value.endpoint, value.value, value.timestamp_ms), ("self", 1000.0, 1_500_000_000_700));
         assert_eq!(one(r#"{"metric":"m","value":1,"timestamp":0}"#).unwrap().timestamp_ms, NOW_MS);
@@ -285,7 +283,10 @@ mod tests {
             (r#"{"metric":"m","value":true}"#, "value must be a number, found something else"),
             (r#"{"metric":"m","value":[1]}"#, "value must be a number, found something else"),
             (r#"{"metric":"m","value":"x"}"#, "value must be a number, found \"x\""),
-            (r#"{"metric":"m","value":1,"counterType":"gauge"}"#, "counterType must be GAUGE, COUNTER or DERIVE, found \"gauge\""),
+            (
+                r#"{"metric":"m","value":1,"counterType":"gauge"}"#,
+                "counterType must be GAUGE, COUNTER or DERIVE, found \"gauge\"",
+            ),
             (r#"{"metric":"m","value":1,"tags":"a"}"#, "a tag must be key=value, found \"a\""),
         ] {
             assert_eq!(one(json).unwrap_err(), expected, "{json}");

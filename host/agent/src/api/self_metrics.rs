@@ -127,7 +127,8 @@ impl SelfMetrics {
             for reason in Reason::ALL {
                 let count = counters.refused(reason);
                 if count > 0 {
-                    refused.push((vec![("source", name.to_string()), ("reason", reason.as_str().into())], count as f64));
+                    refused
+                        .push((vec![("source", name.to_string()), ("reason", reason.as_str().into())], count as f64));
                 }
             }
             let malformed = counters.malformed.load(Ordering::Relaxed);
@@ -163,7 +164,11 @@ impl SelfMetrics {
         out.gauge("saker_plugin_info", "What runs, and how it fares", running.collect())?;
         out.counter("saker_plugin_calls", "Calls that were begun", of(&|view| view.calls as f64))?;
         out.counter("saker_plugin_cpu_seconds", "Processor time of calls", of(&|view| view.cpu_seconds))?;
-        out.gauge("saker_plugin_memory_bytes", "Linear memory after the last call", of(&|view| view.memory_bytes as f64))?;
+        out.gauge(
+            "saker_plugin_memory_bytes",
+            "Linear memory after the last call",
+            of(&|view| view.memory_bytes as f64),
+        )?;
         out.counter("saker_plugin_values", "Values, series or points handled", of(&|view| view.counts.values as f64))?;
         out.counter("saker_plugin_swaps", "Versions put in place of others", of(&|view| view.counts.swaps as f64))?;
         out.counter("saker_plugin_rollbacks", "Versions taken back", of(&|view| view.counts.rollbacks as f64))?;

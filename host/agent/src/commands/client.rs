@@ -25,7 +25,8 @@ pub(super) async fn get(args: &ClientArgs, path: &str) -> anyhow::Result<Value> 
     let response = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
     let status = response.status();
     let body = response.into_body().collect().await?.to_bytes();
-    let value: Value = serde_json::from_slice(&body).with_context(|| format!("{address} does not answer like an agent"))?;
+    let value: Value =
+        serde_json::from_slice(&body).with_context(|| format!("{address} does not answer like an agent"))?;
     match status {
         StatusCode::OK => Ok(value),
         StatusCode::UNAUTHORIZED => bail!("the agent at {address} wants a token: --token-file FILE"),

@@ -12,7 +12,8 @@ pub(crate) fn list(args: &ClientArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
-    let mut rows = vec![["plugin", "kind", "version", "hash", "state", "calls", "failed", "granted"].map(String::from).to_vec()];
+    let mut rows =
+        vec![["plugin", "kind", "version", "hash", "state", "calls", "failed", "granted"].map(String::from).to_vec()];
     for instance in plugins["instances"].as_array().into_iter().flatten() {
         let grants: Vec<_> = instance["grants"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         rows.push(vec![

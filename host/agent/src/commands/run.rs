@@ -121,7 +121,7 @@ async fn tell(agent: Arc<Agent>, args: ConfigArgs) {
     }
     match agent.address() {
         Some(address) => println!(
-            "look at:  curl http://{address}/api/v1/recent?metric=cpu.*\n          curl http://{address}/metrics\n          saker top --address {address}"
+            "look at:  curl 'http://{address}/api/v1/recent?metric=cpu.*'\n          curl http://{address}/metrics\n          saker top --address {address}"
         ),
         None => println!("the HTTP API is off"),
     }
@@ -133,7 +133,12 @@ fn print_account(agent: &Agent, account: &Account) {
     for (name, counters) in agent.pipeline.sources() {
         let read = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
         let (received, accepted) = (read(&counters.received), read(&counters.accepted));
-        rows.push(vec![name.to_string(), received.to_string(), accepted.to_string(), (received - accepted).to_string()]);
+        rows.push(vec![
+            name.to_string(),
+            received.to_string(),
+            accepted.to_string(),
+            (received - accepted).to_string(),
+        ]);
     }
     print!("{}", super::table::render(&rows));
     if account.nodes.is_empty() {
@@ -178,7 +183,8 @@ impl Log {
     }
 
     fn set_level(&self, level: &str) {
-        let set = EnvFilter::try_new(level).map_err(anyhow::Error::from).and_then(|filter| Ok(self.level.reload(filter)?));
+        let set =
+            EnvFilter::try_new(level).map_err(anyhow::Error::from).and_then(|filter| Ok(self.level.reload(filter)?));
         if let Err(error) = set {
             tracing::error!("cannot change the log level: {error:#}");
         }

@@ -86,7 +86,8 @@ impl Look {
             let mut rows = vec![headings.map(String::from).to_vec()];
             let earlier = before.map(|before| by_name(&before.routes["nodes"])).unwrap_or_default();
             for now in nodes {
-                let dropped: u64 = now["dropped"].as_object().into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum();
+                let dropped: u64 =
+                    now["dropped"].as_object().into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum();
                 let rate = rate(now, earlier.get(&text(&now["name"])).copied(), "/delivered", seconds);
                 rows.push(vec![
                     text(&now["name"]),

@@ -211,7 +211,10 @@ impl<'a> Table<'a> {
             .filter_map(|name| {
                 let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_' || c == '.';
                 if name.is_empty() || name.len() > 64 || !name.chars().all(plain) || name.starts_with('.') {
-                    group.wrong(&name, "a name is 1 to 64 letters, digits, '-', '_' and '.', and begins with none of '.'");
+                    group.wrong(
+                        &name,
+                        "a name is 1 to 64 letters, digits, '-', '_' and '.', and begins with none of '.'",
+                    );
                     return None;
                 }
                 let table = group.inner(&name);
@@ -302,7 +305,11 @@ impl<'a> Table<'a> {
             && entries.is_none()
         {
             let found = value.get_ref().type_str();
-            self.reading.note(self.reading.place_of(value.span()), &self.key(key), format!("expected a table, found {found}"));
+            self.reading.note(
+                self.reading.place_of(value.span()),
+                &self.key(key),
+                format!("expected a table, found {found}"),
+            );
         }
         let place = value.map_or_else(|| self.place(), |value| self.reading.place_of(value.span()));
         Table { reading: self.reading, path: self.key(key), entries, place, known: Vec::new() }

@@ -68,7 +68,11 @@ fn check_together(root: &Table<'_>, config: &Config, names: &BTreeSet<String>) {
     let routed: BTreeSet<_> = config.route.iter().flat_map(|route| &route.nodes).collect();
     if config.route.len() == root.count("route") {
         for name in names.iter().filter(|name| !routed.contains(name)) {
-            root.wrong_in("node", name, "no [[route]] names this node, so it would get nothing; add it to a route's nodes");
+            root.wrong_in(
+                "node",
+                name,
+                "no [[route]] names this node, so it would get nothing; add it to a route's nodes",
+            );
         }
     }
     for (name, node) in &config.node {
@@ -277,7 +281,8 @@ fn sending(table: &mut Table<'_>) -> NodeConfig {
     }
     batch.finish();
     let mut retry = table.table("retry");
-    let backoff = BackoffConfig { min: retry.get("min", default.backoff.min), max: retry.get("max", default.backoff.max) };
+    let backoff =
+        BackoffConfig { min: retry.get("min", default.backoff.min), max: retry.get("max", default.backoff.max) };
     retry.finish();
     NodeConfig { queue: QueueLimits { points, age, batch_points, batch_age }, backoff }
 }

@@ -45,7 +45,9 @@ impl Given<'_> {
 
     fn integer(&self) -> Option<i128> {
         match self {
-            Self::Toml(DeValue::Integer(number)) => i128::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok(),
+            Self::Toml(DeValue::Integer(number)) => {
+                i128::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok()
+            }
             Self::Toml(_) => None,
             Self::Text(text) => text.trim().parse().ok(),
         }
@@ -97,7 +99,10 @@ impl Read for u32 {
 
 impl Read for Duration {
     fn read(given: &Given<'_>) -> Result<Self, String> {
-        given.text().and_then(parse_duration).ok_or_else(|| given.expected("a duration such as \"500ms\", \"10s\", \"2m\" or \"1h\""))
+        given
+            .text()
+            .and_then(parse_duration)
+            .ok_or_else(|| given.expected("a duration such as \"500ms\", \"10s\", \"2m\" or \"1h\""))
     }
 }
 
@@ -125,9 +130,10 @@ pub(crate) struct Bytes(pub(crate) usize);
 impl Read for Bytes {
     fn read(given: &Given<'_>) -> Result<Self, String> {
         let whole = given.integer().and_then(|number| usize::try_from(number).ok());
-        whole.or_else(|| parse_bytes(given.text()?)).map(Self).ok_or_else(|| {
-            given.expected("a number of bytes such as \"64KiB\", \"64MiB\" or \"1GiB\"")
-        })
+        whole
+            .or_else(|| parse_bytes(given.text()?))
+            .map(Self)
+            .ok_or_else(|| given.expected("a number of bytes such as \"64KiB\", \"64MiB\" or \"1GiB\""))
     }
 }
 
@@ -210,7 +216,9 @@ impl Read for SettingsTable {
     fn read(given: &Given<'_>) -> Result<Self, String> {
         let value = match given {
             Given::Toml(value) => to_json(value),
-            Given::Text(text) => serde_json::from_str(text).map_err(|error| format!("expected a JSON object: {error}"))?,
+            Given::Text(text) => {
+                serde_json::from_str(text).map_err(|error| format!("expected a JSON object: {error}"))?
+            }
         };
         match value {
             Value::Object(fields) => Ok(Self(fields)),

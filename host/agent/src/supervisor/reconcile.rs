@@ -191,7 +191,11 @@ impl Supervisor {
             if !self.nodes.contains_key(name) {
                 let instance = format!("node {name}");
                 let seat = Seat::new(&instance, &format!("node.{name}"), self.states.cell(&instance), &self.statuses);
-                let slot = Arc::new(Slot::new(self.sandbox.clone(), seat.status.clone(), "its backend is not loaded yet".into()));
+                let slot = Arc::new(Slot::new(
+                    self.sandbox.clone(),
+                    seat.status.clone(),
+                    "its backend is not loaded yet".into(),
+                ));
                 let node = Arc::new(Node::new(name, Box::new(Destination(slot.clone())), config.sending));
                 self.nodes.insert(name.clone(), Destined { seat, slot, node });
             }
@@ -202,7 +206,8 @@ impl Supervisor {
         let nodes: Vec<_> = self.nodes.values().map(|destined| destined.node.clone()).collect();
         let forwarder = &self.shared.pipeline.forwarder;
         let now = forwarder.topology();
-        let same_nodes = now.nodes().len() == nodes.len() && now.nodes().iter().zip(&nodes).all(|(a, b)| Arc::ptr_eq(a, b));
+        let same_nodes =
+            now.nodes().len() == nodes.len() && now.nodes().iter().zip(&nodes).all(|(a, b)| Arc::ptr_eq(a, b));
         if !same_nodes || now.routes() != routes {
             forwarder.set_topology(Topology::new(nodes, routes));
         }

@@ -333,7 +333,10 @@ async fn a_node_that_stays_keeps_its_queue_when_others_come_and_go() {
 
 #[tokio::test(start_paused = true)]
 async fn points_without_a_route_are_counted() {
-    let bench = Bench::new(&[("a", Script::default())], Route { matcher: Matcher { metric: vec![Glob::new("x*")], ..Matcher::default() }, ..route(&["a"], 1) });
+    let bench = Bench::new(
+        &[("a", Script::default())],
+        Route { matcher: Matcher { metric: vec![Glob::new("x*")], ..Matcher::default() }, ..route(&["a"], 1) },
+    );
     bench.send(5);
     assert_eq!((bench.forwarder.unrouted(), bench.stats("a").enqueued), (5, 0));
 }

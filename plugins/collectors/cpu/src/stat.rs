@@ -4,8 +4,7 @@
 pub(crate) const TICKS_PER_SECOND: f64 = 100.0;
 
 /// The columns of a `cpu` line that are reported, in the kernel's order.
-pub(crate) const MODES: [&str; 9] =
-    ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest"];
+pub(crate) const MODES: [&str; 9] = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest"];
 
 /// Where `idle` stands in [`MODES`].
 pub(crate) const IDLE: usize = 3;

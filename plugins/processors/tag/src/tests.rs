@@ -30,7 +30,7 @@ fn verdict(rules: &str, metric: &str, tags: &str) -> String {
             let tags: Vec<_> = series.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
             format!("{}/{}/{}", series.endpoint, series.metric, tags.join(","))
         }
-        Err(ProcessError::Other(error)) => error,
+        Ok(Verdict::Fail(ProcessError::Other(error))) | Err(ProcessError::Other(error)) => error,
     }
 }
 
