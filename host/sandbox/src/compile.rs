@@ -195,7 +195,8 @@ mod tests {
         assert_eq!(refusal(b""), "the file is empty");
         assert!(refusal(b"#!/bin/sh\n").contains("not WebAssembly"));
         assert!(refusal(b"\0asm\x0d\0\x01\0\x07\xff").contains("broken WebAssembly"), "truncated");
-        let module = b"\0asm\x01\0\0\0";
-        assert!(refusal(module).contains("or") || refusal(module).contains("component"), "a bare core module");
+        // A core module that imports the function `f` of `env`, which is nothing of ours.
+        let module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02\x09\x01\x03env\x01f\0\0";
+        assert!(refusal(module).contains("cannot be made a component"), "{}", refusal(module));
     }
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, MetadataExt, OpenOptions, OpenOptionsExt, PermissionsExt};
+use parking_lot::Mutex;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -59,6 +60,7 @@ pub enum CacheError {
 pub(crate) struct CompileCache {
     dir: Dir,
     engine_key: String,
+    storing: Mutex<()>,
 }
 
 impl CompileCache {
@@ -83,7 +85,7 @@ impl CompileCache {
         }
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        Ok(Self { dir, engine_key: format!("{:016x}", hasher.finish()) })
+        Ok(Self { dir, engine_key: format!("{:016x}", hasher.finish()), storing: Mutex::new(()) })
     }
 
     /// The component, if its code is here and fits this engine.
@@ -95,6 +97,8 @@ impl CompileCache {
     /// Keeps code. It appears whole or not at all.
     pub(crate) fn store(&self, hash: PluginHash, code: &[u8]) -> io::Result<()> {
         let name = self.name(hash);
+        // Two files with the same bytes may be loaded at the same time, and one must not write into what the other maps.
+        let _alone = self.storing.lock();
         let unfinished = format!("{name}.{}.new", std::process::id());
         let mut options = OpenOptions::new();
         let mut file = self.dir.open_with(&unfinished, options.write(true).create(true).truncate(true).mode(0o600))?;
@@ -176,6 +180,27 @@ mod tests {
         assert!(cache.load(&engine, hash).is_none());
         cache.store(hash, b"not code").unwrap();
         assert!(cache.load(&engine, hash).is_none());
+        std::fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn the_same_code_can_be_kept_by_many_at_the_same_time() {
+        let root = scratch("together");
+        let engine = crate::engine::new_engine().unwrap();
+        let cache = CompileCache::open(&root.join("compiled"), &engine).unwrap();
+        let (hash, code) = (PluginHash::of(b"x"), vec![7; 1 << 20]);
+        let together = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    together.wait();
+                    cache.store(hash, &code).unwrap();
+                });
+            }
+        });
+        let files: Vec<_> = cache.dir.entries().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(files, [cache.name(hash).as_str()]);
+        assert!(cache.dir.read(cache.name(hash)).unwrap() == code);
         std::fs::remove_dir_all(root).unwrap();
     }
 }

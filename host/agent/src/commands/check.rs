@@ -9,7 +9,7 @@ use crate::folder;
 use crate::settings_schema;
 
 pub(crate) fn check(args: &ConfigArgs) -> anyhow::Result<()> {
-    let config = super::run::read(args)?;
+    let (config, _) = super::run::read(args)?;
     let problems = super::runtime()?.block_on(check_plugins(&config, args))?;
     if !problems.is_empty() {
         return Err(Problems(problems).into());

@@ -20,12 +20,12 @@ const SETTLE_MAX: Duration = Duration::from_secs(60);
 const CONFIG_POLL: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
-    let config = read(args)?;
+    let (config, text) = read(args)?;
     let log = Log::start(&config.log)?;
     super::runtime()?.block_on(async {
         let agent = Agent::start(config).await?;
         let told = tokio::spawn(tell(agent.clone(), args.clone()));
-        let reloads = tokio::spawn(reload_config(agent.clone(), args.clone(), log));
+        let reloads = tokio::spawn(reload_config(agent.clone(), args.clone(), text, log));
         let signal = wait_for_end().await?;
         tracing::info!(signal, "stopping");
         told.abort();
@@ -35,12 +35,12 @@ pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
     })
 }
 
-/// Reads the configuration, or says all that is wrong with it.
-pub(super) fn read(args: &ConfigArgs) -> anyhow::Result<Config> {
+/// Reads the configuration, or says all that is wrong with it. Answers the file's text as well.
+pub(super) fn read(args: &ConfigArgs) -> anyhow::Result<(Config, Option<String>)> {
     let source = Source::gather(args.config.as_deref(), &args.set).with_context(|| {
         format!("cannot read {}", args.config.as_deref().unwrap_or(Path::new("the configuration")).display())
     })?;
-    Ok(Config::read(&source)?)
+    Ok((Config::read(&source)?, source.file.map(|(_, text)| text)))
 }
 
 async fn wait_for_end() -> anyhow::Result<&'static str> {
@@ -52,8 +52,14 @@ async fn wait_for_end() -> anyhow::Result<&'static str> {
     })
 }
 
-/// Reads the configuration anew on SIGHUP, and when its file changes. A wrong one changes nothing.
-async fn reload_config(agent: Arc<Agent>, args: ConfigArgs, log: Log) -> anyhow::Result<()> {
+/// Reads the configuration anew on SIGHUP, and when its file is no longer what it was (`before`). A wrong one changes
+/// nothing.
+async fn reload_config(
+    agent: Arc<Agent>,
+    args: ConfigArgs,
+    mut before: Option<String>,
+    log: Log,
+) -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     // Editors put a new file in the old one's place, so the folder is what tells of changes.
     let folder = args.config.as_deref().map(|path| match path.parent() {
@@ -61,25 +67,28 @@ async fn reload_config(agent: Arc<Agent>, args: ConfigArgs, log: Log) -> anyhow:
         _ => ".".into(),
     });
     let watch = folder.as_deref().map(Watch::new);
-    let text = || args.config.as_deref().and_then(|path| std::fs::read_to_string(path).ok());
-    let mut before = text();
+    // What was written while the agent was starting is found by a look.
+    let mut looked = false;
     loop {
         let by_signal = tokio::select! {
+            biased;
             _ = hangup.recv() => true,
             () = async {
                 match &watch {
+                    Some(_) if !looked => {}
                     Some(watch) => watch.change(CONFIG_POLL).await,
                     None => std::future::pending().await,
                 }
             } => false,
         };
-        let now = text();
+        looked = true;
+        let now = args.config.as_deref().and_then(|path| std::fs::read_to_string(path).ok());
         if !by_signal && now == before {
             continue;
         }
         before = now;
         match read(&args) {
-            Ok(config) => {
+            Ok((config, _)) => {
                 log.set_level(&config.log.level);
                 match agent.apply(config).await {
                     Ok(()) => tracing::info!("configuration reloaded"),
