@@ -222,13 +222,13 @@ mod transport {
             .and_then(|value| std::str::from_utf8(value).ok())
             .and_then(|value| value.trim().parse().ok());
         let mut body = Vec::new();
-        if let Ok(incoming) = response.consume() {
-            if let Ok(stream) = incoming.stream() {
-                // Read to its end, so that the connection can be used again; keep only the beginning.
-                while let Ok(chunk) = stream.blocking_read(RESPONSE_BODY_MAX as u64) {
-                    let room = RESPONSE_BODY_MAX - body.len();
-                    body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-                }
+        if let Ok(incoming) = response.consume()
+            && let Ok(stream) = incoming.stream()
+        {
+            // Read to its end, so that the connection can be used again; keep only the beginning.
+            while let Ok(chunk) = stream.blocking_read(RESPONSE_BODY_MAX as u64) {
+                let room = RESPONSE_BODY_MAX - body.len();
+                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
             }
         }
         Ok(Response { status, retry_after_s, body: String::from_utf8_lossy(&body).into_owned() })
