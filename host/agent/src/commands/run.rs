@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use saker_forward::Account;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
 use crate::agent::Agent;
@@ -23,10 +23,13 @@ pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
     let (config, text) = read(args)?;
     let log = Log::start(&config.log)?;
     super::runtime()?.block_on(async {
+        // Before anything starts: a signal that nobody waits for ends the process where it stands.
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let hangup = signal(SignalKind::hangup())?;
         let agent = Agent::start(config).await?;
         let told = tokio::spawn(tell(agent.clone(), args.clone()));
-        let reloads = tokio::spawn(reload_config(agent.clone(), args.clone(), text, log));
-        let signal = wait_for_end().await?;
+        let reloads = tokio::spawn(reload_config(agent.clone(), args.clone(), text, log, hangup));
+        let signal = wait_for_end(terminate, interrupt).await;
         tracing::info!(signal, "stopping");
         told.abort();
         reloads.abort();
@@ -43,24 +46,16 @@ pub(super) fn read(args: &ConfigArgs) -> anyhow::Result<(Config, Option<String>)
     Ok((Config::read(&source)?, source.file.map(|(_, text)| text)))
 }
 
-async fn wait_for_end() -> anyhow::Result<&'static str> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
+async fn wait_for_end(mut terminate: Signal, mut interrupt: Signal) -> &'static str {
+    tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
-    })
+    }
 }
 
 /// Reads the configuration anew on SIGHUP, and when its file is no longer what it was (`before`). A wrong one changes
 /// nothing.
-async fn reload_config(
-    agent: Arc<Agent>,
-    args: ConfigArgs,
-    mut before: Option<String>,
-    log: Log,
-) -> anyhow::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
+async fn reload_config(agent: Arc<Agent>, args: ConfigArgs, mut before: Option<String>, log: Log, mut hangup: Signal) {
     // Editors put a new file in the old one's place, so the folder is what tells of changes.
     let folder = args.config.as_deref().map(|path| match path.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),

@@ -1,0 +1,111 @@
+//! An instance of a backend.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use saker_model::{Point, Series, SeriesId};
+use wasmtime::Store;
+
+use super::running::{Calling, Instance, Live, World};
+use super::{InstanceSpec, WriteError, wrong_kind};
+use crate::bindings::backend;
+use crate::bindings::backend::exports::saker::plugin::backend as wit_backend;
+use crate::convert;
+use crate::ctx::Ctx;
+use crate::engine::Sandbox;
+use crate::failure::CallError;
+use crate::plugin::{Code, Plugin};
+
+/// A backend that is open.
+pub struct Backend(Instance<backend::BackendPlugin>);
+
+impl Backend {
+    /// Opens an instance of a backend.
+    ///
+    /// # Errors
+    /// [`CallError`], or one that says it is another kind of plugin.
+    pub async fn open(sandbox: &Sandbox, plugin: &Plugin, spec: &InstanceSpec) -> Result<Self, CallError> {
+        let Code::Backend(pre) = plugin.code.clone() else { return Err(wrong_kind(plugin)) };
+        let settings = spec.settings.clone();
+        let open = move |mut store: Store<Ctx>| async move {
+            let guest = pre.instantiate_async(&mut store).await?;
+            let opened = guest.saker_plugin_backend().call_open(&mut store, &settings).await?;
+            Ok((Live { store, guest }, opened))
+        };
+        Ok(Self(Instance::open(sandbox, spec, open).await?))
+    }
+
+    /// Gives series their handles, then writes points; first takes back the handles in `forget`.
+    ///
+    /// One trip to the sandbox's threads for all three. Returns how many points were taken.
+    ///
+    /// # Errors
+    /// [`WriteError`]; after a [`CallError::Killed`] in it the instance is gone.
+    pub async fn write(
+        &mut self,
+        forget: Vec<SeriesId>,
+        define: &[(SeriesId, Arc<Series>)],
+        points: &[Point],
+    ) -> Result<u32, WriteError> {
+        let deadline = self.0.spec.limits.deadlines.write;
+        let forget: Vec<u32> = forget.into_iter().map(|id| id.0).collect();
+        let define: Vec<_> = define
+            .iter()
+            .map(|(id, series)| wit_backend::Definition { id: id.0, series: convert::series_out(series) })
+            .collect();
+        let points: Vec<_> = points.iter().map(convert::point).collect();
+        let answer = self
+            .0
+            .call("write", deadline, move |live| {
+                Box::pin(async move {
+                    let guest = live.guest.saker_plugin_backend();
+                    if !forget.is_empty() {
+                        guest.call_forget(&mut live.store, &forget).await?;
+                    }
+                    if !define.is_empty() {
+                        guest.call_define(&mut live.store, &define).await?;
+                    }
+                    guest.call_write(&mut live.store, &points).await
+                })
+            })
+            .await
+            .map_err(WriteError::Call)?;
+        let denied = self.0.denials.take();
+        match answer {
+            Ok(written) => Ok(written.points),
+            Err(wit_backend::WriteError::Denied(permission)) => {
+                Err(WriteError::Call(convert::denied(permission, &self.0.spec.section)))
+            }
+            // What the host has refused is what the operator needs to know, whatever the guest makes of it.
+            Err(_) if denied.is_some() => Err(WriteError::Call(self.0.denied(denied))),
+            Err(wit_backend::WriteError::Retry(retry)) => Err(WriteError::Retry {
+                after: retry.after_ms.map(|ms| Duration::from_millis(ms.into())),
+                message: retry.message,
+            }),
+            Err(wit_backend::WriteError::Reject(reject)) => {
+                Err(WriteError::Reject { points: reject.points, message: reject.message })
+            }
+            Err(wit_backend::WriteError::Broken(message)) => Err(WriteError::Broken(message)),
+        }
+    }
+
+    /// Whether it can still be called.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.0.is_alive()
+    }
+
+    /// Ends it in order.
+    ///
+    /// # Errors
+    /// [`CallError`]; it has ended all the same.
+    pub async fn close(self) -> Result<(), CallError> {
+        self.0.close().await
+    }
+}
+
+impl World for backend::BackendPlugin {
+    fn close<'a>(&'a self, store: &'a mut Store<Ctx>) -> Calling<'a, ()> {
+        Box::pin(self.saker_plugin_backend().call_close(store))
+    }
+}

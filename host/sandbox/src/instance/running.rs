@@ -1,0 +1,264 @@
+//! How calls are run.
+//!
+//! A call moves the store to a thread of the sandbox, runs the guest there under its deadline, and moves the store
+//! back. A guest that computes yields at every epoch, so that the deadline is seen; one that waits is dropped while it
+//! waits; one whose host call hangs in the operating system loses its thread, and the caller goes on without it. After
+//! anything but a value or the guest's own error, the instance is gone and the owner opens another.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+use wasmtime::Store;
+
+use super::InstanceSpec;
+use crate::bindings::types;
+use crate::convert;
+use crate::ctx::{Ctx, Denials};
+use crate::engine::Sandbox;
+use crate::failure::{CallError, Denied, Kill};
+use crate::figures::Meters;
+use crate::grants::Permission;
+use crate::http::Outgoing;
+
+/// How long after a deadline a call is given up for stuck: enough for a guest that computes to reach its next epoch.
+const GRACE: Duration = Duration::from_millis(30);
+
+/// What an export returns.
+pub(super) trait Answer: Send + 'static {
+    /// Whether it is a value and no error of the guest: only then is kept what the call has saved.
+    fn is_value(&self) -> bool;
+}
+
+impl Answer for () {
+    fn is_value(&self) -> bool {
+        true
+    }
+}
+
+impl<T: Send + 'static> Answer for Vec<T> {
+    fn is_value(&self) -> bool {
+        true
+    }
+}
+
+impl<T: Send + 'static, E: Send + 'static> Answer for Result<T, E> {
+    fn is_value(&self) -> bool {
+        self.is_ok()
+    }
+}
+
+/// A call under way.
+pub(super) type Calling<'a, R> = Pin<Box<dyn Future<Output = wasmtime::Result<R>> + Send + 'a>>;
+
+/// A store and the guest in it.
+pub(super) struct Live<G> {
+    pub(super) store: Store<Ctx>,
+    pub(super) guest: G,
+}
+
+/// What a guest of every world has.
+pub(super) trait World: Send + Sync + 'static {
+    /// Calls its `close`.
+    fn close<'a>(&'a self, store: &'a mut Store<Ctx>) -> Calling<'a, ()>;
+}
+
+/// An instance of any kind: its store while it is alive, and what calls need.
+pub(super) struct Instance<G> {
+    live: Option<Live<G>>,
+    runner: Runner,
+    pub(super) spec: InstanceSpec,
+    pub(super) denials: Denials,
+}
+
+/// Runs work on the sandbox's threads.
+struct Runner {
+    sandbox: Sandbox,
+    meters: Arc<Meters>,
+}
+
+impl<G: Send + 'static> Instance<G> {
+    /// Makes a store and runs `open` in it, which instantiates the guest and calls its `open`.
+    pub(super) async fn open<F>(
+        sandbox: &Sandbox,
+        spec: &InstanceSpec,
+        open: impl FnOnce(Store<Ctx>) -> F + Send + 'static,
+    ) -> Result<Self, CallError>
+    where
+        F: Future<Output = wasmtime::Result<(Live<G>, Result<(), types::OpenError>)>> + Send,
+    {
+        let runner = Runner { sandbox: sandbox.clone(), meters: spec.meters.clone() };
+        let mut instance = Self { live: None, runner, spec: spec.clone(), denials: Denials::default() };
+        let deadline = spec.limits.deadlines.open;
+        let (engine, spec, denials) = (sandbox.engine().clone(), spec.clone(), instance.denials.clone());
+        let outgoing = Outgoing::new(sandbox.tls(), Arc::new(spec.grants.clone()), denials.clone(), &spec.limits);
+        let work = async move {
+            let mut ctx = Ctx::new(&spec, outgoing, denials)?;
+            ctx.ends = Instant::now() + deadline;
+            let mut store = Store::new(&engine, ctx);
+            store.limiter(|ctx| &mut ctx.meter);
+            store.epoch_deadline_async_yield_and_update(1);
+            store.set_hostcall_fuel(spec.limits.answer_bytes);
+            let (mut live, opened) =
+                open(store).await.map_err(|error| CallError::from_wasmtime(&error, spec.limits.answer_bytes))?;
+            live.store.data_mut().finish(opened.is_ok());
+            let memory = live.store.data().meter.memory_bytes();
+            Ok(((live, opened), memory))
+        };
+        let (live, opened) = instance.runner.run("open", deadline, work).await?;
+        let section = instance.spec.section.clone();
+        instance.explain(opened.map_err(|error| convert::open_error(error, &section)))?;
+        instance.live = Some(live);
+        Ok(instance)
+    }
+
+    /// Calls the guest under a deadline. The instance is gone unless the guest has returned.
+    pub(super) async fn call<R: Answer>(
+        &mut self,
+        export: &'static str,
+        deadline: Duration,
+        call: impl for<'a> FnOnce(&'a mut Live<G>) -> Calling<'a, R> + Send + 'static,
+    ) -> Result<R, CallError> {
+        let mut live = self.live.take().ok_or_else(|| CallError::Host("the instance is gone".into()))?;
+        let answer_bytes = self.spec.limits.answer_bytes;
+        self.denials.take();
+        let work = async move {
+            live.store.data_mut().ends = Instant::now() + deadline;
+            live.store.set_epoch_deadline(1);
+            let answer = call(&mut live).await;
+            live.store.data_mut().finish(answer.as_ref().is_ok_and(Answer::is_value));
+            let memory = live.store.data().meter.memory_bytes();
+            match answer {
+                Ok(answer) => Ok(((live, answer), memory)),
+                Err(error) => Err(CallError::from_wasmtime(&error, answer_bytes)),
+            }
+        };
+        let (live, answer) = self.runner.run(export, deadline, work).await?;
+        self.live = Some(live);
+        Ok(answer)
+    }
+
+    /// Puts what the host has refused in place of whatever error the guest made of it.
+    pub(super) fn explain<T>(&self, result: Result<T, CallError>) -> Result<T, CallError> {
+        let denied = self.denials.take();
+        match result {
+            Err(CallError::Plugin(_)) if denied.is_some() => Err(self.denied(denied)),
+            other => other,
+        }
+    }
+
+    pub(super) fn denied(&self, permission: Option<Permission>) -> CallError {
+        match permission {
+            Some(permission) => Denied { permission, section: self.spec.section.clone() }.into(),
+            None => CallError::Host("nothing was refused".into()),
+        }
+    }
+}
+
+impl<G: World> Instance<G> {
+    /// Whether it can still be called.
+    pub(super) fn is_alive(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// Ends it in order.
+    pub(super) async fn close(mut self) -> Result<(), CallError> {
+        let deadline = self.spec.limits.deadlines.close;
+        self.call("close", deadline, |live| live.guest.close(&mut live.store)).await
+    }
+}
+
+/// Opens an instance for what `open` itself answers, and throws it away.
+pub(super) async fn once<T: Send + 'static, F>(
+    sandbox: &Sandbox,
+    spec: &InstanceSpec,
+    open: impl FnOnce(Store<Ctx>) -> F + Send + 'static,
+) -> Result<T, CallError>
+where
+    F: Future<Output = wasmtime::Result<(Live<T>, Result<(), types::OpenError>)>> + Send,
+{
+    let mut instance = Instance::open(sandbox, spec, open).await?;
+    let live = instance.live.take().expect("an instance that was just opened is alive");
+    Ok(live.guest)
+}
+
+impl Runner {
+    /// Runs `work` on a thread of the sandbox, which the guest may block, and counts what it costs. `work` also answers
+    /// the guest's memory in bytes.
+    async fn run<T: Send + 'static>(
+        &self,
+        export: &'static str,
+        deadline: Duration,
+        work: impl Future<Output = Result<(T, usize), CallError>> + Send + 'static,
+    ) -> Result<T, CallError> {
+        let meters = self.meters.clone();
+        let ticking = self.sandbox.ticker().run();
+        let handle = self.sandbox.handle();
+        let killed = || CallError::from(Kill::Deadline { export, limit: deadline });
+        meters.begin();
+        let stuck = Arc::new(StuckMark::new(meters.clone()));
+        let mark = stuck.clone();
+        let job = self.sandbox.handle().spawn_blocking(move || {
+            let _ticking = ticking;
+            let (cpu, wall) = (thread_cpu(), Instant::now());
+            // Boxed in here and dropped in here: a guest's memory is given back on this thread, not the caller's.
+            let result = handle.block_on(tokio::time::timeout(deadline, work));
+            let memory = result.as_ref().map_or(0, |done| done.as_ref().map_or(0, |(_, memory)| *memory));
+            meters.end(thread_cpu().saturating_sub(cpu), wall.elapsed(), memory);
+            mark.unstick();
+            result
+        });
+        match tokio::time::timeout(deadline + GRACE, job).await {
+            Ok(Ok(Ok(done))) => done.map(|(value, _)| value),
+            Ok(Ok(Err(_))) => Err(killed()),
+            Ok(Err(error)) => Err(CallError::Host(format!("a call ended the thread it ran on: {error}"))),
+            Err(_) => {
+                stuck.stick();
+                Err(killed())
+            }
+        }
+    }
+}
+
+/// Counts a thread as stuck from when its caller has given it up until it comes back.
+struct StuckMark {
+    meters: Arc<Meters>,
+    state: parking_lot::Mutex<Stuck>,
+}
+
+#[derive(PartialEq)]
+enum Stuck {
+    Running,
+    GivenUp,
+    Back,
+}
+
+impl StuckMark {
+    fn new(meters: Arc<Meters>) -> Self {
+        Self { meters, state: parking_lot::Mutex::new(Stuck::Running) }
+    }
+
+    fn stick(&self) {
+        let mut state = self.state.lock();
+        if *state == Stuck::Running {
+            *state = Stuck::GivenUp;
+            self.meters.stuck(1);
+        }
+    }
+
+    fn unstick(&self) {
+        let mut state = self.state.lock();
+        if *state == Stuck::GivenUp {
+            self.meters.stuck(-1);
+        }
+        *state = Stuck::Back;
+    }
+}
+
+/// Processor time of this thread.
+fn thread_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
