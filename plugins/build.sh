@@ -5,7 +5,7 @@
 #   plugins/build.sh OUT --guests      what the tests run: the guests in tests/guests, one also as a core module
 #
 # The wasm32-wasip2 target comes from rustup. Where rustup reaches nothing, Debian's packages of the same target do:
-# rustc-web rust-web-src lld-22 wasi-libc.
+# rustc-web rust-web-src rust-web-llvm lld-22 wasi-libc.
 set -eu
 cd "$(dirname "$0")/.."
 out=$1
@@ -34,7 +34,7 @@ debian_linker() {
 add_target wasm32-wasip2
 if ! has_target wasm32-wasip2 && ! has_debian_route && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
     echo "rustup cannot add wasm32-wasip2; trying Debian's rustc-web" >&2
-    (apt-get update -qq && apt-get install -y -qq --no-install-recommends rustc-web rust-web-src lld-22 wasi-libc) >&2 || true
+    (apt-get update -qq && apt-get install -y -qq --no-install-recommends rustc-web rust-web-src rust-web-llvm lld-22 wasi-libc) >&2 || true
 fi
 
 if has_target wasm32-wasip2; then
@@ -51,7 +51,7 @@ else
     cat >&2 <<'TEXT'
 The Rust target wasm32-wasip2 is missing, and plugins cannot be built without it. Get it in one of these ways:
   rustup target add wasm32-wasip2
-  apt-get install rustc-web rust-web-src lld-22 wasi-libc        (Debian)
+  apt-get install rustc-web rust-web-src rust-web-llvm lld-22 wasi-libc        (Debian)
 TEXT
     exit 1
 fi

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::agent::Home;
+use crate::agent::{Home, shipped, variant};
 
 const RULES: &str = "[pipeline]\nprocessors = [\"tag\"]\n[plugin.tag]\nsettings = { rules = [\n\
     { when = { metric = \"secret.*\" }, drop = true },\n\
@@ -45,4 +45,18 @@ fn a_processor_that_is_missing_passes_or_drops_as_it_is_set() {
         let refused = agent.instance("tag").unwrap()["refused_update"]["message"].clone();
         assert!(refused.as_str().unwrap().contains("there is no tag.wasm"), "{refused}");
     }
+}
+
+#[test]
+fn no_value_passes_the_processors_by_while_they_are_being_loaded() {
+    // Other bytes than any other test's, so that it is compiled anew, while the collector comes from the cache.
+    let home = Home::new(&["load"]).on_fixtures(&["load"]).keys("interval = \"200ms\"").config(RULES);
+    let number = u32::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() & 0xffff_ffff).unwrap();
+    home.put("tag", &variant(&shipped("tag"), number));
+    let agent = home.start();
+    agent.until("the collector has succeeded", |agent| {
+        (agent.instance("load")?["counts"]["succeeded"].as_u64()? > 2).then_some(())
+    });
+    let (all, tagged) = (agent.json("/api/v1/recent"), agent.json("/api/v1/recent?tags=dc=eu1"));
+    assert_eq!((&all["total"], &tagged["total"]), (&json!(5), &json!(5)), "{all}");
 }

@@ -327,6 +327,11 @@ impl Supervisor {
         users
     }
 
+    /// Whether a file is being loaded for the first time.
+    fn is_on_its_way(&self, file: &str) -> bool {
+        self.files.get(file).is_some_and(|file| file.busy && file.plugin.is_none())
+    }
+
     /// The plugin of a file, if it is of that kind; else why not.
     fn plugin(&self, file: &str, kind: Kind) -> Result<&Plugin, String> {
         let dir = self.config.plugins.dir.display();

@@ -65,7 +65,7 @@ impl LogSink {
     pub(crate) fn new(name: &str, lines_per_s: u32, line_bytes: usize, tail: LogTail, meters: Arc<Meters>) -> Self {
         let bucket = Bucket {
             per_s: f64::from(lines_per_s),
-            tokens: f64::from(lines_per_s * BURST),
+            tokens: f64::from(lines_per_s) * f64::from(BURST),
             filled: Instant::now(),
             dropped: 0,
         };

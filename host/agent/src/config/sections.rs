@@ -17,6 +17,8 @@ use super::{
 
 /// No collector is called more often.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// No folder is looked through more often.
+const POLL_MIN: Duration = Duration::from_secs(1);
 
 pub(super) fn read(mut root: Table<'_>) -> Config {
     let default = Config::default();
@@ -149,6 +151,9 @@ fn plugins(mut table: Table<'_>, default: FolderConfig) -> FolderConfig {
         poll: table.get("poll", default.poll),
         file_bytes: table.get("file_bytes", Bytes(default.file_bytes)).0,
     };
+    if config.poll < POLL_MIN {
+        table.wrong("poll", format!("must be at least {POLL_MIN:?}"));
+    }
     table.finish();
     config
 }

@@ -17,10 +17,23 @@ use std::sync::Arc;
 impl Supervisor {
     /// Makes what runs agree with the folder and the configuration.
     pub(super) fn reconcile(&mut self) {
-        self.reconcile_collectors();
-        self.reconcile_processors();
         self.reconcile_nodes();
+        self.reconcile_processors();
+        // What comes in before the processors are there would pass them by.
+        if !self.awaits_processors() {
+            self.reconcile_collectors();
+        }
         self.publish();
+    }
+
+    /// Whether a processor's file is on its way for the first time.
+    fn awaits_processors(&self) -> bool {
+        let mut names = self.config.pipeline.processors.iter();
+        names.any(|name| {
+            let config = self.config.plugin.get(name);
+            let file = config.map_or_else(|| format!("{name}.wasm"), |config| config.file_of(name));
+            self.is_on_its_way(&file)
+        })
     }
 
     /// Every collector file runs under its own name, and under each name that the configuration gives it.
@@ -131,6 +144,9 @@ impl Supervisor {
     fn reconcile_processor(&mut self, name: &str) -> bool {
         let config = self.config.plugin.get(name).cloned().unwrap_or_else(|| PluginConfig::default_of(name));
         let file = config.file_of(name);
+        if self.is_on_its_way(&file) {
+            return false;
+        }
         let plugin = self.plugin(&file, Kind::Processor).cloned();
         let Some(linked) = self.processors.get_mut(name) else { return false };
         let plugin = match plugin {
@@ -216,6 +232,9 @@ impl Supervisor {
     fn reconcile_node(&mut self, name: &str) {
         let config = self.config.node[name].clone();
         let file = format!("{}.wasm", config.backend);
+        if self.is_on_its_way(&file) {
+            return;
+        }
         let plugin = self.plugin(&file, Kind::Backend).cloned();
         let Some(destined) = self.nodes.get_mut(name) else { return };
         let plugin = match plugin {
