@@ -78,9 +78,20 @@ pub fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
+/// `text` with `_` for what a tag may not hold: a comma, an equals sign, a control character.
+#[must_use]
+pub fn tag_value(text: &str) -> String {
+    text.replace(|letter: char| letter.is_control() || matches!(letter, ',' | '='), "_")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tag_holds_nothing_that_would_end_it() {
+        assert_eq!(tag_value("/mnt/a,b=c\nd e"), "/mnt/a_b_c_d e");
+    }
 
     #[test]
     fn a_file_of_any_size_is_read_whole() {

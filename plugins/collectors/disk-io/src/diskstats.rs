@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use saker_sdk::MetricType::{self, Counter, Gauge};
+use saker_sdk::text;
 
 use crate::choice::Choice;
 
@@ -79,7 +80,7 @@ fn device<'a>(name: &str, mut columns: impl Iterator<Item = &'a str>) -> Option<
         *slot = text.parse().ok()?;
         present += 1;
     }
-    let name = name.replace(|letter: char| letter.is_control() || matches!(letter, ',' | '='), "_");
+    let name = text::tag_value(name);
     (present >= ALWAYS).then_some(Device { name, figures, has_discards: present == figures.len() })
 }
 

@@ -174,13 +174,8 @@ impl Place {
             "/" if !root.is_empty() => root.to_owned(),
             path => format!("{root}{path}"),
         };
-        Self { path, mount: tag_value(&mount.path), fstype: tag_value(&mount.fstype) }
+        Self { path, mount: text::tag_value(&mount.path), fstype: text::tag_value(&mount.fstype) }
     }
-}
-
-/// A tag holds no control character, `,` or `=`.
-fn tag_value(text: &str) -> String {
-    text.replace(|letter: char| letter.is_control() || matches!(letter, ',' | '='), "_")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `/proc/net/dev`, parsed. Its columns are described in `man 5 proc_pid_net`.
 
-use saker_sdk::MetricValue;
+use saker_sdk::{MetricValue, text};
 
 /// The columns after an interface's name, in the kernel's order.
 const COLUMNS: [&str; 16] = [
@@ -43,7 +43,7 @@ pub(crate) struct Interface {
 
 impl Interface {
     fn new(name: &str, columns: [u64; 16]) -> Self {
-        let tag = name.replace(|letter: char| letter.is_control() || matches!(letter, ',' | '='), "_");
+        let tag = text::tag_value(name);
         Self { name: name.into(), tag, columns }
     }
 

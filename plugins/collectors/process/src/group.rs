@@ -54,7 +54,7 @@ impl Group {
         if name.is_none() && cmdline.is_none() {
             return Err("has neither `name` nor `cmdline`".into());
         }
-        let tag = |key: &str, text: &Option<String>| text.as_ref().map(|text| (key.to_owned(), tag_safe(text)));
+        let tag = |key: &str, text: &Option<String>| text.as_ref().map(|text| (key.to_owned(), text::tag_value(text)));
         let tags = match tag("group", &label) {
             Some(label) => vec![label],
             None => [tag("cmdline", &cmdline), tag("name", &name)].into_iter().flatten().collect(),
@@ -116,10 +116,6 @@ impl Tally {
         self.ticks = self.ticks.saturating_add(ticks.unwrap_or(0));
         self.compared += u64::from(ticks.is_some());
     }
-}
-
-fn tag_safe(text: &str) -> String {
-    text.replace(|char: char| char == ',' || char == '=' || char.is_control(), "_")
 }
 
 #[cfg(test)]
