@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::oneshot;
 use wasmtime::Store;
 
 use super::InstanceSpec;
@@ -200,19 +201,33 @@ impl Runner {
         meters.begin();
         let stuck = Arc::new(StuckMark::new(meters.clone()));
         let mark = stuck.clone();
-        let job = self.sandbox.handle().spawn_blocking(move || {
+        // The clock is the caller's: one on the guest's thread would wake the reactor in every call. Dropping `caller`
+        // ends the work, so a caller that is itself dropped leaves none behind.
+        let (caller, caller_gone) = oneshot::channel::<()>();
+        let mut job = self.sandbox.handle().spawn_blocking(move || {
             let _ticking = ticking;
             let (cpu, wall) = (thread_cpu(), Instant::now());
             // Boxed in here and dropped in here: a guest's memory is given back on this thread, not the caller's.
-            let result = handle.block_on(tokio::time::timeout(deadline, work));
+            let result = handle.block_on(async {
+                tokio::select! {
+                    biased;
+                    result = work => Some(result),
+                    _ = caller_gone => None,
+                }
+            });
             let memory = result.as_ref().map_or(0, |done| done.as_ref().map_or(0, |(_, memory)| *memory));
             meters.end(thread_cpu().saturating_sub(cpu), wall.elapsed(), memory);
             mark.unstick();
             result
         });
-        match tokio::time::timeout(deadline + GRACE, job).await {
-            Ok(Ok(Ok(done))) => done.map(|(value, _)| value),
-            Ok(Ok(Err(_))) => Err(killed()),
+        let mut ended = tokio::time::timeout(deadline, &mut job).await;
+        if ended.is_err() {
+            drop(caller);
+            ended = tokio::time::timeout(GRACE, job).await;
+        }
+        match ended {
+            Ok(Ok(Some(done))) => done.map(|(value, _)| value),
+            Ok(Ok(None)) => Err(killed()),
             Ok(Err(error)) => Err(CallError::Host(format!("a call ended the thread it ran on: {error}"))),
             Err(_) => {
                 stuck.stick();
