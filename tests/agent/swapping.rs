@@ -27,7 +27,7 @@ fn a_hundred_swaps_under_load_lose_no_interval_and_no_point() {
         receiver.address
     );
     let agent =
-        Home::new(&["cpu", "influx"]).on_fixtures(&["cpu"]).config(&config).keys("interval = \"250ms\"").start();
+        Home::new(&["cpu", "influx"]).on_fixtures(&["cpu"]).config(&config).keys("interval = \"500ms\"").start();
     let (cpu, influx) = (shipped("cpu"), shipped("influx"));
     let (end, batches) = (AtomicBool::new(false), AtomicU32::new(0));
     thread::scope(|scope| {
@@ -64,8 +64,8 @@ fn a_hundred_swaps_under_load_lose_no_interval_and_no_point() {
     let times: Vec<_> =
         recent["series"][0]["points"].as_array().unwrap().iter().map(|point| point[0].as_i64().unwrap()).collect();
     // The first tick is at the start, off the grid.
-    assert!(times.len() > 50, "{}", times.len());
-    assert!(times[1..].windows(2).all(|pair| pair[1] - pair[0] == 250), "an interval is missing: {times:?}");
+    assert!(times.len() > 30, "{}", times.len());
+    assert!(times[1..].windows(2).all(|pair| pair[1] - pair[0] == 500), "an interval is missing: {times:?}");
 
     let pushed = batches.load(Ordering::Relaxed) * PUSHED;
     let printed = agent.stop();
