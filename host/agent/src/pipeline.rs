@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use parking_lot::RwLock;
 use saker_cache::Cache;
 use saker_forward::Forwarder;
-use saker_model::{Mapped, MetricValue, Point, Reason, SeriesId, SeriesTable};
+use saker_model::{Mapped, MetricValue, Named, Point, Reason, Refused, SeriesTable};
 
 use crate::processors::{Chain, Judged};
 
@@ -102,19 +102,41 @@ impl Pipeline {
     ) -> Receipt {
         let mut receipt = Receipt { received: values.len() + malformed, ..Receipt::default() };
         let (values, places) = validate(values, &mut receipt);
-        let targets = self.targets(&values).await;
+        let named = self.name_valid(&values).await;
         let mut points = Vec::with_capacity(values.len());
-        for ((value, place), target) in values.iter().zip(places).zip(targets) {
-            match target {
+        for ((value, place), named) in values.iter().zip(places).zip(named) {
+            match named.target {
                 Ok(series) => points.push(Point { series, timestamp_ms: value.timestamp_ms, value: value.value }),
                 Err(reason) => receipt.refused.push((place, reason)),
             }
         }
         receipt.accepted = points.len();
-        self.count(source, &receipt, malformed);
-        self.cache.add(&points);
-        self.forwarder.accept(&points);
+        let mut refused = Refused::malformed(malformed as u64);
+        receipt.refused.iter().for_each(|&(_, reason)| refused.add(reason, 1));
+        self.accept_points(source, &points, &refused).await;
         receipt
+    }
+
+    /// Takes points whose series are named already, from a source that keeps names, and counts what it refused on the
+    /// way. The ids must be those of [`SeriesTable::touch`]'s last word.
+    pub(crate) async fn accept_points(&self, source: &SourceName, points: &[Point], refused: &Refused) {
+        self.count(source, points.len() as u64, refused);
+        self.cache.add(points);
+        self.forwarder.accept(points);
+    }
+
+    /// Names values without taking them: where each one's point belongs, or why it is refused.
+    pub(crate) async fn name(&self, values: Vec<MetricValue>) -> Vec<Named> {
+        let mut receipt = Receipt { received: values.len(), ..Receipt::default() };
+        let (values, places) = validate(values, &mut receipt);
+        let mut named = vec![Named { source: None, target: Err(Reason::BadMetric), lasting: false }; receipt.received];
+        for (place, answer) in places.into_iter().zip(self.name_valid(&values).await) {
+            named[place] = answer;
+        }
+        for (place, reason) in receipt.refused {
+            named[place] = Named { source: None, target: Err(reason), lasting: reason.is_of_series() };
+        }
+        named
     }
 
     /// Forgets series that brought no value for so long.
@@ -131,22 +153,23 @@ impl Pipeline {
     }
 
     /// The series that each value's point belongs to.
-    async fn targets(&self, values: &[MetricValue]) -> Vec<Result<SeriesId, Reason>> {
-        let mut targets = vec![Err(Reason::Processor); values.len()];
+    async fn name_valid(&self, values: &[MetricValue]) -> Vec<Named> {
+        let unknown = Named { source: None, target: Err(Reason::Processor), lasting: false };
+        let mut all = vec![unknown; values.len()];
         let mut new = Vec::new();
-        self.table.find(values, self.now_s(), |index, _, mapped| match mapped {
-            Mapped::To(id) => targets[index] = Ok(id),
-            Mapped::Dropped => {}
+        self.table.find(values, self.now_s(), |index, source, mapped| match mapped {
+            Mapped::To(target) => all[index] = Named { source, target: Ok(target), lasting: true },
+            Mapped::Dropped => all[index] = Named { source, target: Err(Reason::Processor), lasting: true },
             Mapped::Unasked => new.push(index),
         });
         if !new.is_empty() {
-            self.name_new(values, &new, &mut targets).await;
+            self.name_new(values, &new, &mut all).await;
         }
-        targets
+        all
     }
 
     /// Interns the series that the table has not judged yet, and asks the processors about them.
-    async fn name_new(&self, values: &[MetricValue], new: &[usize], targets: &mut [Result<SeriesId, Reason>]) {
+    async fn name_new(&self, values: &[MetricValue], new: &[usize], all: &mut [Named]) {
         let _asking = self.asking.lock().await;
         let now_s = self.now_s();
         let mut unasked = Vec::new();
@@ -154,7 +177,7 @@ impl Pipeline {
             // Somebody else may have asked since, or an earlier value of this very call.
             match self.table.intern(&values[index], now_s) {
                 Ok(id) => unasked.push((index, id)),
-                Err(_) => targets[index] = Err(Reason::SeriesLimit),
+                Err(_) => all[index].target = Err(Reason::SeriesLimit),
             }
         }
         let mut ids: Vec<_> = unasked.iter().map(|&(_, id)| id).collect();
@@ -163,29 +186,30 @@ impl Pipeline {
         let judged = self.chain.judge(&self.table, &ids, now_s).await;
         for (index, id) in unasked {
             let place = ids.binary_search(&id).expect("every id was asked about");
-            targets[index] = match &judged[place] {
-                Judged::To(target) => Ok(*target),
-                Judged::Dropped => Err(Reason::Processor),
-                Judged::Refused(reason) => Err(*reason),
-                Judged::Failed if self.pass_on_failure.load(Ordering::Relaxed) => Ok(id),
-                Judged::Failed => Err(Reason::ProcessorFailed),
+            let (target, lasting) = match &judged[place] {
+                Judged::To(target) => (Ok(*target), true),
+                Judged::Dropped => (Err(Reason::Processor), true),
+                Judged::Refused(reason) => (Err(*reason), false),
+                Judged::Failed if self.pass_on_failure.load(Ordering::Relaxed) => (Ok(id), false),
+                Judged::Failed => (Err(Reason::ProcessorFailed), false),
             };
+            all[index] = Named { source: Some(id), target, lasting };
         }
     }
 
-    fn count(&self, source: &SourceName, receipt: &Receipt, malformed: usize) {
+    fn count(&self, source: &SourceName, accepted: u64, refused: &Refused) {
         let known = self.sources.read().get(source).cloned();
         let counters = known.unwrap_or_else(|| self.sources.write().entry(source.clone()).or_default().clone());
-        counters.received.fetch_add(receipt.received as u64, Ordering::Relaxed);
-        counters.accepted.fetch_add(receipt.accepted as u64, Ordering::Relaxed);
-        counters.malformed.fetch_add(malformed as u64, Ordering::Relaxed);
-        for (_, reason) in &receipt.refused {
-            counters.refused[*reason as usize].fetch_add(1, Ordering::Relaxed);
+        counters.received.fetch_add(accepted + refused.total(), Ordering::Relaxed);
+        counters.accepted.fetch_add(accepted, Ordering::Relaxed);
+        counters.malformed.fetch_add(refused.malformed_count(), Ordering::Relaxed);
+        for reason in Reason::ALL {
+            counters.refused[reason as usize].fetch_add(refused.of(reason), Ordering::Relaxed);
         }
     }
 
     /// Seconds since the start, plus the longest idle time that can be set, so that "long ago" is a number.
-    fn now_s(&self) -> u32 {
+    pub(crate) fn now_s(&self) -> u32 {
         (1 << 30) + u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX >> 1)
     }
 }
@@ -251,6 +275,21 @@ mod tests {
         assert_eq!(counters.received.load(Ordering::Relaxed), 4);
         assert_eq!(counters.accepted.load(Ordering::Relaxed), 2);
         assert_eq!((counters.refused(Reason::BadMetric), counters.refused(Reason::NotFinite)), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn names_that_hold_are_told_from_those_that_may_change() {
+        let pipeline = pipeline(1);
+        let named = pipeline.name(vec![value("a", 1.0), value("", 1.0), value("b", 1.0), value("a", f64::NAN)]).await;
+        let id = pipeline.table.intern(&value("a", 1.0), 0).unwrap();
+        let expected = [
+            Named { source: Some(id), target: Ok(id), lasting: true },
+            Named { source: None, target: Err(Reason::BadMetric), lasting: true },
+            Named { source: None, target: Err(Reason::SeriesLimit), lasting: false },
+            Named { source: None, target: Err(Reason::NotFinite), lasting: false },
+        ];
+        assert_eq!(named, expected);
+        assert_eq!(pipeline.cache.stats().points, 0, "nothing was taken");
     }
 
     #[tokio::test]

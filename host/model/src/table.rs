@@ -1,13 +1,13 @@
 //! The table that names every series once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use hashbrown::HashTable;
 use parking_lot::RwLock;
 
 use crate::series::{Series, SeriesId, identity_hash};
-use crate::value::MetricValue;
+use crate::value::{MetricValue, Reason};
 
 /// What became of a series in the processors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,17 @@ pub enum Mapped {
     Dropped,
     /// Its values belong to this series: itself, or another.
     To(SeriesId),
+}
+
+/// Where the values of a series go: what is known once it was named and judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The series as it came in, if it is in the table.
+    pub source: Option<SeriesId>,
+    /// The series that its values belong to, or why they are refused.
+    pub target: Result<SeriesId, Reason>,
+    /// Whether this holds for every later value too, until [`SeriesTable::epoch`] moves.
+    pub lasting: bool,
 }
 
 /// The table holds as many series as it may.
@@ -33,6 +44,7 @@ pub struct TableFull {
 /// Bounded by a number of series. A series that brings no value for a while is forgotten by [`sweep`](Self::sweep).
 pub struct SeriesTable {
     limit: usize,
+    epoch: AtomicU64,
     inner: RwLock<Inner>,
 }
 
@@ -60,7 +72,7 @@ impl SeriesTable {
     /// An empty table for at most `limit` series.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { limit: limit.min(LIMIT_MAX), inner: RwLock::default() }
+        Self { limit: limit.min(LIMIT_MAX), epoch: AtomicU64::new(0), inner: RwLock::default() }
     }
 
     /// How many series it holds.
@@ -81,20 +93,33 @@ impl SeriesTable {
         let inner = self.inner.read();
         for (index, value) in values.iter().enumerate() {
             match inner.lookup(hash_of(value), |series| is_of(series, value)) {
-                Some(id) => {
-                    let slot = inner.slot(id);
-                    let mapped = slot.mapped();
-                    slot.seen_s.store(now_s, Ordering::Relaxed);
-                    if let Mapped::To(target) = mapped
-                        && target.0 != id
-                    {
-                        inner.slot(target.0).seen_s.store(now_s, Ordering::Relaxed);
-                    }
-                    found(index, Some(SeriesId(id)), mapped);
-                }
+                Some(id) => found(index, Some(SeriesId(id)), inner.slot(id).see(&inner, now_s)),
                 None => found(index, None, Mapped::Unasked),
             }
         }
+    }
+
+    /// Changes whenever an id or a judgement that somebody may have kept has become wrong: who keeps them asks here
+    /// before each use.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Marks series as seen at `now_s`, for who keeps their ids instead of finding them. Answers whether the epoch is
+    /// still this one; if it is not, none of the ids may be used.
+    pub fn touch(&self, ids: impl IntoIterator<Item = SeriesId>, now_s: u32, epoch: u64) -> bool {
+        // A sweep moves the epoch before it gives the lock back, so what it took out is never taken for alive here.
+        let inner = self.inner.read();
+        if self.epoch() != epoch {
+            return false;
+        }
+        for id in ids {
+            if let Some(slot) = inner.slots.get(id.index()).and_then(Option::as_ref) {
+                slot.see(&inner, now_s);
+            }
+        }
+        true
     }
 
     /// The id of a validated value's series, which is added if it is new.
@@ -166,6 +191,7 @@ impl SeriesTable {
         for slot in self.inner.read().slots.iter().flatten() {
             slot.mapped.store(UNASKED, Ordering::Relaxed);
         }
+        self.epoch.fetch_add(1, Ordering::Release);
     }
 
     /// The series behind an id.
@@ -195,6 +221,9 @@ impl SeriesTable {
             }
             inner.slots[id] = None;
             gone.push(SeriesId(id as u32));
+        }
+        if !gone.is_empty() {
+            self.epoch.fetch_add(1, Ordering::Release);
         }
         gone
     }
@@ -244,6 +273,16 @@ impl Slot {
             DROPPED => Mapped::Dropped,
             id => Mapped::To(SeriesId(id)),
         }
+    }
+
+    /// Marks it as seen, and the series that its values go to; answers what became of it.
+    fn see(&self, inner: &Inner, now_s: u32) -> Mapped {
+        let mapped = self.mapped();
+        self.seen_s.store(now_s, Ordering::Relaxed);
+        if let Mapped::To(target) = mapped {
+            inner.slot(target.0).seen_s.store(now_s, Ordering::Relaxed);
+        }
+        mapped
     }
 }
 
@@ -339,5 +378,34 @@ mod tests {
         assert_ne!(table.intern(&value("new"), 100).unwrap(), old);
         table.release(&[old]);
         assert_eq!(table.intern(&value("newer"), 100).unwrap(), old);
+    }
+
+    #[test]
+    fn touched_ids_live_with_what_they_are_mapped_to() {
+        let table = SeriesTable::new(10);
+        let [source, target, idle] = ["source", "target", "idle"].map(|name| table.intern(&value(name), 0).unwrap());
+        table.set_mapped(source, Mapped::To(target));
+        let epoch = table.epoch();
+        assert!(table.touch([source, SeriesId(99)], 100, epoch));
+        assert_eq!(table.sweep(50), vec![idle]);
+        assert!(!table.touch([source], 200, epoch), "an id is gone");
+        assert_eq!(table.sweep(150), vec![source, target], "what was refused was not touched");
+    }
+
+    #[test]
+    fn the_epoch_moves_when_ids_go_and_when_judgements_are_forgotten_and_only_then() {
+        let table = SeriesTable::new(10);
+        let mut epoch = table.epoch();
+        let mut moved = |table: &SeriesTable| std::mem::replace(&mut epoch, table.epoch()) != table.epoch();
+        let id = table.intern(&value("m"), 0).unwrap();
+        table.set_mapped(id, Mapped::To(id));
+        assert!(table.sweep(0).is_empty());
+        assert!(!moved(&table));
+        table.forget_mapped();
+        assert!(moved(&table));
+        assert_eq!(table.sweep(1), vec![id]);
+        assert!(moved(&table));
+        table.release(&[id]);
+        assert!(!moved(&table));
     }
 }
