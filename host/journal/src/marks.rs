@@ -17,7 +17,7 @@ pub const MAX_MARK_BYTES: usize = 64 << 10;
 
 /// Keeps one mark in a journal's folder.
 ///
-/// Write the mark first, and trim the journal after: the other way round, a crash between leaves a mark that points
+/// Write and sync the mark first, and trim the journal after: the other way round, a crash between leaves a mark that points
 /// at records which are gone.
 pub struct Marks {
     dir: Dir,
@@ -41,11 +41,10 @@ impl Marks {
         Self { dir }
     }
 
-    /// Replaces the mark, durably: some milliseconds.
+    /// Replaces the mark. It survives the death of the process; that of the machine after [`sync`](Self::sync).
     ///
     /// # Errors
-    /// What the system says, or [`JournalError::TooLarge`]; the mark is the old one then, or, if only the folder could
-    /// not be synced, the new one.
+    /// What the system says, or [`JournalError::TooLarge`]; the mark is the old one then.
     pub fn write(&self, bytes: &[u8]) -> Result<(), JournalError> {
         if bytes.len() > MAX_MARK_BYTES {
             return Err(JournalError::TooLarge { bytes: bytes.len(), most: MAX_MARK_BYTES });
@@ -62,9 +61,19 @@ impl Marks {
         options.write(true).create(true).truncate(true).mode(0o600);
         let mut file = self.dir.open_with(NEXT_NAME, &options)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
-        self.dir.rename(NEXT_NAME, &self.dir, NAME)?;
-        sync_folder(&self.dir)
+        self.dir.rename(NEXT_NAME, &self.dir, NAME)
+    }
+
+    /// Makes the mark survive the death of the machine. Takes milliseconds.
+    ///
+    /// # Errors
+    /// What the system says; after a death of the machine the mark may then be missing or damaged.
+    pub fn sync(&self) -> Result<(), JournalError> {
+        match self.dir.open(NAME) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file.and_then(|file| file.sync_all()).map_err(JournalError::of("sync", NAME))?,
+        }
+        sync_folder(&self.dir).map_err(JournalError::of("sync", "."))
     }
 
     /// The mark that was written last.

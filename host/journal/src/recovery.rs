@@ -118,8 +118,12 @@ fn look_at(dir: &Dir, name: &str, first_seq: u64, last: bool) -> io::Result<Foun
             false => Found { end: found.unwrap_or_default(), bytes, ..Found::default() },
         });
     };
-    let mut found =
-        Found { segment: Some(Segment { header, bytes, damaged: false }), end: header.first, bytes, ..Found::default() };
+    let mut found = Found {
+        segment: Some(Segment { header, bytes, damaged: false }),
+        end: header.first,
+        bytes,
+        ..Found::default()
+    };
     if last {
         find_end(&file, header, &mut found)?;
     }
