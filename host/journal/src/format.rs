@@ -174,7 +174,14 @@ mod tests {
     #[test]
     fn only_our_own_names_are_segments() {
         assert_eq!(parse_segment_name(&segment_name(17)), Some(17));
-        for name in ["lock", "mark", "17.seg", "0000000000000000001x.seg", "99999999999999999999.seg", "+0000000000000000001.seg"] {
+        for name in [
+            "lock",
+            "mark",
+            "17.seg",
+            "0000000000000000001x.seg",
+            "99999999999999999999.seg",
+            "+0000000000000000001.seg",
+        ] {
             assert_eq!(parse_segment_name(name), None, "{name}");
         }
     }

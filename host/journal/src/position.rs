@@ -32,10 +32,7 @@ impl Position {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (seq, items) = bytes.split_at_checked(8)?;
-        Some(Self {
-            seq: u64::from_le_bytes(seq.try_into().ok()?),
-            items: u64::from_le_bytes(items.try_into().ok()?),
-        })
+        Some(Self { seq: u64::from_le_bytes(seq.try_into().ok()?), items: u64::from_le_bytes(items.try_into().ok()?) })
     }
 
     /// The later in each of its two parts.

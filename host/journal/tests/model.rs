@@ -4,6 +4,8 @@
 //! journal and against [`Model`], which knows for every record in which file and at which offset it is. After each
 //! step a reader must find exactly the records that the model has, and account for every one that is lost.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
@@ -20,18 +22,28 @@ const RECORD_HEADER_BYTES: u64 = 24;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Append { bytes: usize, items: u32 },
+    Append {
+        bytes: usize,
+        items: u32,
+    },
     Roll,
     Sync,
     /// Of all records, so many thousandths are done with.
     Trim(u64),
     DropOldest,
     /// The process ends and begins again, with so many bytes of a record behind the last one.
-    Restart { torn_bytes: usize },
+    Restart {
+        torn_bytes: usize,
+    },
     /// While it is away, a bit flips: in which segment and where, in thousandths.
-    Flip { segment: u64, place: u64 },
+    Flip {
+        segment: u64,
+        place: u64,
+    },
     /// While it is away, a segment's file goes away.
-    Remove { segment: u64 },
+    Remove {
+        segment: u64,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -87,7 +99,13 @@ impl Segment {
 impl Model {
     fn append(&mut self, bytes: usize, items: u32) -> Vec<u8> {
         if !self.writing {
-            self.segments.push(Segment { first: self.end, offsets: vec![], bad: vec![], bad_header: false, torn_bytes: 0 });
+            self.segments.push(Segment {
+                first: self.end,
+                offsets: vec![],
+                bad: vec![],
+                bad_header: false,
+                torn_bytes: 0,
+            });
         }
         let segment = self.segments.last_mut().unwrap();
         let start = segment.bytes();
@@ -274,7 +292,10 @@ impl Bench {
         assert_eq!(journal.end(), self.model.end);
         let start = self.model.segments.first().map_or(self.model.end, |oldest| oldest.first);
         assert_eq!(journal.start(), start);
-        assert_eq!(journal.bytes(), self.model.segments.iter().map(|segment| segment.bytes() + segment.torn_bytes).sum());
+        assert_eq!(
+            journal.bytes(),
+            self.model.segments.iter().map(|segment| segment.bytes() + segment.torn_bytes).sum()
+        );
         for from in [start, self.mark] {
             self.check_reader(from);
         }

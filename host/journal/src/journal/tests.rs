@@ -223,6 +223,20 @@ fn a_dropped_segment_is_told_to_the_one_who_drops_and_to_the_one_who_reads() {
 }
 
 #[test]
+fn a_dropped_segment_takes_no_room_even_while_a_reader_is_in_it() {
+    let bench = Bench::new();
+    let (mut journal, _) = bench.open();
+    append(&mut journal, 4);
+    let mut reader = journal.reader(Position::default());
+    reader.next(&mut Vec::new()).unwrap();
+    let held = bench.file(&segment_name(0));
+    assert!(held.metadata().unwrap().len() > 0);
+    journal.drop_oldest().unwrap().unwrap();
+    assert_eq!(held.metadata().unwrap().len(), 0);
+    assert_eq!(read_all(&mut reader), (vec![], vec![loss(1..4, Cause::Dropped)]));
+}
+
+#[test]
 fn even_the_segment_that_is_being_written_can_be_dropped_after_a_roll() {
     let bench = Bench::new();
     let (mut journal, _) = bench.open();
@@ -313,7 +327,7 @@ fn damage_at_the_end_is_no_torn_record_if_good_ones_follow() {
     let bench = Bench::new();
     append(&mut bench.open().0, 8);
     bench.flip(&segment_name(4), HEADER_BYTES + 30);
-        let (mut journal, recovery) = bench.open();
+    let (mut journal, recovery) = bench.open();
     assert_eq!(recovery, Recovery { damaged_end: true, ..Recovery::default() });
     assert_eq!(journal.end(), position(8));
     append(&mut journal, 2);
