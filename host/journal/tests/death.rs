@@ -72,7 +72,7 @@ fn acknowledge_and_kill(folder: &Path, count: u64) -> u64 {
 
 fn append_until_killed(folder: &Path) {
     let (mut journal, _) = open(folder);
-    let (marks, mut output) = (Marks::new(dir(folder)), std::io::stdout().lock());
+    let (marks, mut output) = (Marks::open(&dir(folder)).unwrap(), std::io::stdout().lock());
     loop {
         let at = journal.end();
         let (payload, items) = record(at.seq);
@@ -103,7 +103,7 @@ fn append_until_full(folder: &Path) {
     // Larger than what the system lets it write.
     let config = JournalConfig { segment_bytes: 1 << 30, mark: Position::default() };
     let (mut journal, _) = Journal::open(dir(folder), config).unwrap();
-    let (mut refused, mut dropped) = (0, 0);
+    let (marks, mut refused, mut dropped) = (Marks::open(&dir(folder)).unwrap(), 0, 0);
     while refused < 20 {
         let at = journal.end();
         let (payload, items) = record(at.seq);
@@ -113,6 +113,7 @@ fn append_until_full(folder: &Path) {
             Err(error) => panic!("{error:?}"),
         }
         assert_eq!(journal.end(), at);
+        marks.write(&journal.start().to_bytes()).unwrap();
         // On a full disk not even another segment helps; then the oldest go.
         while journal.append(&payload, items).is_err() {
             dropped += 1;
@@ -163,7 +164,7 @@ fn open(folder: &Path) -> (Journal, saker_journal::Recovery) {
 }
 
 fn mark(folder: &Path) -> Position {
-    match Marks::new(dir(folder)).read().unwrap() {
+    match Marks::open(&dir(folder)).unwrap().read().unwrap() {
         Mark::Held(bytes) => Position::from_bytes(&bytes).unwrap(),
         Mark::Missing => Position::default(),
         Mark::Damaged => panic!("a mark was half written"),
