@@ -252,7 +252,7 @@ impl Journal {
         let name = segment_name(oldest.first.seq);
         let gone = match segment.damaged {
             true => recovery::set_aside(&self.shared.dir, &name).map(drop),
-            false => remove(&self.shared.dir, &name),
+            false => empty(&self.shared.dir, &name).and_then(|()| remove(&self.shared.dir, &name)),
         };
         self.folder_unsynced = true;
         gone.map_err(|error| {
@@ -304,6 +304,15 @@ impl Journal {
     #[must_use]
     pub fn end(&self) -> Position {
         self.shared.state.lock().end
+    }
+}
+
+/// Gives back the room of a file even while somebody has it open: a reader that waits in it for a node to return, or a
+/// sync that is on its way.
+fn empty(dir: &Dir, name: &str) -> io::Result<()> {
+    match dir.open_with(name, OpenOptions::new().write(true).truncate(true)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

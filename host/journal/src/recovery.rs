@@ -55,29 +55,27 @@ pub(crate) fn lock(dir: &Dir) -> Result<File, JournalError> {
     }
 }
 
+/// Finds out what there is, and leaves a folder that only holds segments which end where the next one begins.
 pub(crate) fn recover(dir: &Dir, mark: Position) -> Result<(State, Recovery), JournalError> {
-    let mut names = Vec::new();
-    for entry in dir.entries().map_err(JournalError::of("list", "."))? {
-        let name = entry.map_err(JournalError::of("list", "."))?.file_name();
-        names.extend(name.to_str().and_then(parse_segment_name));
-    }
-    names.sort_unstable();
-    let (mut segments, mut recovery, mut end) = (Vec::<Segment>::new(), Recovery::default(), Position::default());
-    for (index, &first_seq) in names.iter().enumerate() {
-        let last = index + 1 == names.len();
+    let mut files = Vec::new();
+    // Newest first: from the newest one with a header on, nobody else tells where the journal ends.
+    let mut newest = true;
+    for first_seq in list(dir)?.into_iter().rev() {
         let name = segment_name(first_seq);
-        let found = look_at(dir, &name, first_seq, last).map_err(JournalError::of("recover", &name))?;
+        let found = look_at(dir, &name, first_seq, newest).map_err(JournalError::of("recover", &name))?;
+        newest &= found.header.is_none();
+        files.push((name, found));
+    }
+    let (mut segments, mut recovery, mut end) = (Vec::<Segment>::new(), Recovery::default(), Position::default());
+    for (name, found) in files.into_iter().rev() {
         // A segment that claims to begin before the end of those before it is none of this journal.
-        let segment = found.segment.filter(|segment| segment.header.first.items >= end.items);
-        end = end.later(found.end);
+        let header = found.header.filter(|header| header.first.items >= end.items);
+        end = end.later(found.end).later(header.map_or(end, |header| header.first));
         recovery.torn_bytes += found.torn_bytes;
         recovery.damaged_end |= found.damaged_end;
-        match segment {
-            Some(segment) => {
-                end = end.later(segment.header.first);
-                segments.push(segment);
-            }
-            None if found.bytes == 0 => remove(dir, &name).map_err(JournalError::of("remove", &name))?,
+        match header {
+            _ if found.bytes == 0 => remove(dir, &name).map_err(JournalError::of("remove", &name))?,
+            Some(header) => segments.push(Segment { header, bytes: found.bytes, damaged: false }),
             None => {
                 let name = set_aside(dir, &name).map_err(JournalError::of("set aside", &name))?;
                 recovery.set_aside.push(SetAside { name, bytes: found.bytes });
@@ -87,73 +85,69 @@ pub(crate) fn recover(dir: &Dir, mark: Position) -> Result<(State, Recovery), Jo
     Ok((State::new(segments, end.later(mark)), recovery))
 }
 
+/// The numbers of the first records of the files that look like segments, in order.
+fn list(dir: &Dir) -> Result<Vec<u64>, JournalError> {
+    let mut numbers = Vec::new();
+    for entry in dir.entries().map_err(JournalError::of("list", "."))? {
+        let name = entry.map_err(JournalError::of("list", "."))?.file_name();
+        numbers.extend(name.to_str().and_then(parse_segment_name));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
 /// What a file with a segment's name holds.
 #[derive(Default)]
 struct Found {
-    segment: Option<Segment>,
+    header: Option<SegmentHeader>,
     /// Behind the last good record, if it was looked for.
     end: Position,
-    torn_bytes: u64,
-    damaged_end: bool,
     /// What is worth keeping.
     bytes: u64,
+    torn_bytes: u64,
+    damaged_end: bool,
 }
 
-fn look_at(dir: &Dir, name: &str, first_seq: u64, last: bool) -> io::Result<Found> {
+fn look_at(dir: &Dir, name: &str, first_seq: u64, newest: bool) -> io::Result<Found> {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
     let file = dir.open_with(name, &options)?.into_std();
     let bytes = file.metadata()?.len();
     let mut header = [0; HEADER_BYTES as usize];
-    let header = match read_exact_at(&file, &mut header, 0)? {
-        true => SegmentHeader::parse(&header).filter(|header| header.first.seq == first_seq),
-        false => None,
-    };
-    let Some(header) = header else {
-        // Of a segment that was just being made there is less than a header, or nothing but zeros behind it.
-        let found = if last { search(&file, HEADER_BYTES, bytes, first_seq)? } else { None };
-        let torn = last && found.is_none() && bytes <= HEADER_BYTES;
-        return Ok(match torn {
-            true => Found { torn_bytes: bytes, ..Found::default() },
-            false => Found { end: found.unwrap_or_default(), bytes, ..Found::default() },
-        });
-    };
-    let mut found = Found {
-        segment: Some(Segment { header, bytes, damaged: false }),
-        end: header.first,
-        bytes,
-        ..Found::default()
-    };
-    if last {
-        find_end(&file, header, &mut found)?;
+    let readable = bytes >= HEADER_BYTES && read_exact_at(&file, &mut header, 0)?;
+    let header = SegmentHeader::parse(&header).filter(|header| readable && header.first.seq == first_seq);
+    match header {
+        Some(header) if newest => find_end(&file, header, bytes),
+        Some(_) => Ok(Found { header, bytes, ..Found::default() }),
+        // A segment that was just being made.
+        None if bytes <= HEADER_BYTES => Ok(Found { torn_bytes: bytes, ..Found::default() }),
+        None => {
+            let end = if newest { search(&file, HEADER_BYTES, bytes, first_seq)? } else { None };
+            Ok(Found { end: end.unwrap_or_default(), bytes, ..Found::default() })
+        }
     }
-    Ok(found)
 }
 
 /// Finds the end of the newest segment, and cuts off what is no record.
-fn find_end(file: &File, header: SegmentHeader, found: &mut Found) -> io::Result<()> {
-    let (mut at, mut offset, mut payload) = (header.first, HEADER_BYTES, Vec::new());
-    while let Some(record) = read_record(file, offset, found.bytes, at, &mut payload)? {
-        (at, offset) = (at.after(record.items), offset + record.bytes);
+fn find_end(file: &File, header: SegmentHeader, bytes: u64) -> io::Result<Found> {
+    let (mut end, mut offset, mut payload) = (header.first, HEADER_BYTES, Vec::new());
+    while let Some(record) = read_record(file, offset, bytes, end, &mut payload)? {
+        (end, offset) = (end.after(record.items), offset + record.bytes);
     }
-    found.end = at;
-    if offset == found.bytes && at != header.first {
-        return Ok(());
+    let header = Some(header);
+    if let Some(behind) = search(file, offset, bytes, end.seq)? {
+        return Ok(Found { header, end: end.later(behind), bytes, damaged_end: true, ..Found::default() });
     }
-    if let Some(end) = search(file, offset, found.bytes, at.seq)? {
-        (found.end, found.damaged_end) = (at.later(end), true);
-        return Ok(());
-    }
-    found.torn_bytes = found.bytes - offset;
-    if at == header.first {
+    let torn_bytes = bytes - offset;
+    if offset == HEADER_BYTES {
         // Without a record it is no use.
-        (found.segment, found.bytes) = (None, 0);
-        return Ok(());
+        return Ok(Found { header, end, torn_bytes, ..Found::default() });
     }
-    file.set_len(offset)?;
-    file.sync_data()?;
-    found.segment = Some(Segment { header, bytes: offset, damaged: false });
-    Ok(())
+    if torn_bytes > 0 {
+        file.set_len(offset)?;
+        file.sync_data()?;
+    }
+    Ok(Found { header, end, bytes: offset, torn_bytes, ..Found::default() })
 }
 
 /// Looks for good records from that offset on, with that number or a higher one; answers where the last of them ends.

@@ -148,8 +148,7 @@ fn print_account(agent: &Agent, account: &Account) {
     if account.nodes.is_empty() {
         return;
     }
-    let mut rows =
-        vec![["node", "found", "enqueued", "delivered", "left", "dropped"].map(String::from).to_vec()];
+    let mut rows = vec![["node", "found", "enqueued", "delivered", "left", "dropped"].map(String::from).to_vec()];
     for node in &account.nodes {
         let stats = &node.stats;
         let reasons = stats.dropped.iter().filter(|(_, count)| *count > 0);

@@ -9,7 +9,7 @@ use super::*;
 use crate::reader::{Cause, Loss, Read};
 use crate::segment_file::faults::{self, Faults};
 
-/// A journal in a folder of its own, with segments of about four records.
+/// A journal in a folder of its own, with segments of four records.
 struct Bench {
     folder: tempfile::TempDir,
 }
@@ -52,9 +52,9 @@ impl Bench {
     }
 }
 
-/// The record with that number: 76 to 100 bytes, and a weight.
+/// The record with that number, and a weight. Four of them fill a segment.
 fn payload(seq: u64) -> (Vec<u8>, u32) {
-    (vec![seq as u8; 76 + (seq % 25) as usize], (seq % 7) as u32)
+    (vec![seq as u8; 76 + (seq % 4) as usize], (seq % 7) as u32)
 }
 
 fn append(journal: &mut Journal, count: u64) {
@@ -223,6 +223,20 @@ fn a_dropped_segment_is_told_to_the_one_who_drops_and_to_the_one_who_reads() {
 }
 
 #[test]
+fn a_dropped_segment_takes_no_room_even_while_a_reader_is_in_it() {
+    let bench = Bench::new();
+    let (mut journal, _) = bench.open();
+    append(&mut journal, 4);
+    let mut reader = journal.reader(Position::default());
+    reader.next(&mut Vec::new()).unwrap();
+    let held = bench.file(&segment_name(0));
+    assert!(held.metadata().unwrap().len() > 0);
+    journal.drop_oldest().unwrap().unwrap();
+    assert_eq!(held.metadata().unwrap().len(), 0);
+    assert_eq!(read_all(&mut reader), (vec![], vec![loss(1..4, Cause::Dropped)]));
+}
+
+#[test]
 fn even_the_segment_that_is_being_written_can_be_dropped_after_a_roll() {
     let bench = Bench::new();
     let (mut journal, _) = bench.open();
@@ -312,19 +326,18 @@ fn damage_in_the_middle_loses_the_rest_of_its_segment_and_nothing_else() {
 fn damage_at_the_end_is_no_torn_record_if_good_ones_follow() {
     let bench = Bench::new();
     append(&mut bench.open().0, 8);
-    bench.flip(&segment_name(5), HEADER_BYTES + 30);
-    assert!(bench.files().contains(&segment_name(5)), "{:?}", bench.files());
+    bench.flip(&segment_name(4), HEADER_BYTES + 30);
     let (mut journal, recovery) = bench.open();
     assert_eq!(recovery, Recovery { damaged_end: true, ..Recovery::default() });
     assert_eq!(journal.end(), position(8));
     append(&mut journal, 2);
     let (seqs, losses) = read_all(&mut journal.reader(Position::default()));
-    assert_eq!((seqs, losses), (vec![0, 1, 2, 3, 4, 8, 9], vec![loss(5..8, damaged(5))]));
+    assert_eq!((seqs, losses), (vec![0, 1, 2, 3, 8, 9], vec![loss(4..8, damaged(4))]));
 }
 
 #[test]
 fn damage_to_a_header_loses_the_segment_and_nothing_else() {
-    for (place, lost) in [(0, 0..5), (1, 5..9), (2, 9..12)] {
+    for (place, lost) in [(0, 0..4), (1, 4..8), (2, 8..12)] {
         let bench = Bench::new();
         append(&mut bench.open().0, 12);
         let name = segment_name(lost.start);
@@ -344,15 +357,15 @@ fn a_file_that_somebody_removed_is_a_loss() {
     let bench = Bench::new();
     append(&mut bench.open().0, 12);
     let (mut journal, _) = bench.open();
-    std::fs::remove_file(bench.folder.path().join(segment_name(5))).unwrap();
-    let found = (vec![0, 1, 2, 3, 4, 9, 10, 11], vec![loss(5..9, Cause::Missing)]);
+    std::fs::remove_file(bench.folder.path().join(segment_name(4))).unwrap();
+    let found = (vec![0, 1, 2, 3, 8, 9, 10, 11], vec![loss(4..8, Cause::Missing)]);
     assert_eq!(read_all(&mut journal.reader(Position::default())), found);
-    journal.trim(9).unwrap();
-    assert_eq!(journal.start(), position(9));
-    assert_eq!(bench.files(), [segment_name(9), "lock".to_owned()]);
+    journal.trim(8).unwrap();
+    assert_eq!(journal.start(), position(8));
+    assert_eq!(bench.files(), [segment_name(8), "lock".to_owned()]);
     drop(journal);
     // The same if it happened while nobody was there; without the first one, the position says how much it was.
-    std::fs::remove_file(bench.folder.path().join(segment_name(9))).unwrap();
+    std::fs::remove_file(bench.folder.path().join(segment_name(8))).unwrap();
     append(&mut bench.open_at(position(12)).0, 1);
     let (journal, _) = bench.open_at(position(10));
     assert_eq!(read_all(&mut journal.reader(position(10))), (vec![12], vec![loss(10..12, Cause::Missing)]));
@@ -363,15 +376,15 @@ fn a_file_that_is_cut_short_loses_what_is_cut_off() {
     let bench = Bench::new();
     append(&mut bench.open().0, 12);
     let (journal, _) = bench.open();
-    let first_two = HEADER_BYTES + 2 * 24 + (payload(5).0.len() + payload(6).0.len()) as u64;
+    let first_two = HEADER_BYTES + 2 * 24 + (payload(4).0.len() + payload(5).0.len()) as u64;
     for length in [first_two + 9, first_two] {
-        bench.file(&segment_name(5)).set_len(length).unwrap();
+        bench.file(&segment_name(4)).set_len(length).unwrap();
         let (seqs, losses) = read_all(&mut journal.reader(Position::default()));
-        assert_eq!((seqs, losses), (vec![0, 1, 2, 3, 4, 5, 6, 9, 10, 11], vec![loss(7..9, damaged(5))]));
+        assert_eq!((seqs, losses), (vec![0, 1, 2, 3, 4, 5, 8, 9, 10, 11], vec![loss(6..8, damaged(4))]));
     }
     drop(journal);
     let (journal, _) = bench.open();
-    assert_eq!(read_all(&mut journal.reader(Position::default())).1, [loss(7..9, Cause::Missing)]);
+    assert_eq!(read_all(&mut journal.reader(Position::default())).1, [loss(6..8, Cause::Missing)]);
 }
 
 #[test]
@@ -502,7 +515,7 @@ fn however_many_segments_are_finished_few_stay_open() {
 #[test]
 fn new_records_come_after_the_mark_even_if_the_files_are_gone() {
     let bench = Bench::new();
-    append(&mut bench.open().0, 5);
+    append(&mut bench.open().0, 4);
     let mark = Position { seq: 40, items: 1_000 };
     let (mut journal, _) = bench.open_at(mark);
     assert_eq!(journal.end(), mark);
@@ -510,21 +523,25 @@ fn new_records_come_after_the_mark_even_if_the_files_are_gone() {
     let mut reader = journal.reader(mark);
     let record = Read::Record { at: mark, items: 3, first_of_segment: true };
     assert_eq!(reader.next(&mut Vec::new()).unwrap(), record);
-    let mut reader = journal.reader(position(5));
-    let gap = Loss { from: position(5), to: mark, cause: Cause::Missing };
-    assert_eq!(reader.next(&mut Vec::new()).unwrap(), Read::Lost(gap));
+    let mut reader = journal.reader(position(4));
+    let gap = Loss { from: position(4), to: mark, cause: Cause::Missing };
+    let mut bytes = Vec::new();
+    for seq in 0..4 {
+        assert!(matches!(reader.next(&mut bytes).unwrap(), Read::Record { at, .. } if at == position(seq)));
+    }
+    assert_eq!(reader.next(&mut bytes).unwrap(), Read::Lost(gap));
 }
 
 #[test]
 fn a_file_that_claims_to_be_a_huge_record_costs_no_memory() {
     let bench = Bench::new();
     append(&mut bench.open().0, 12);
-    let file = bench.file(&segment_name(5));
+    let file = bench.file(&segment_name(4));
     for length in [u32::MAX, MAX_PAYLOAD_BYTES as u32 + 1, MAX_PAYLOAD_BYTES as u32] {
         file.write_all_at(&length.to_le_bytes(), HEADER_BYTES + 4).unwrap();
         let (journal, _) = bench.open();
-        let (mut reader, mut bytes) = (journal.reader(position(5)), Vec::new());
-        assert_eq!(reader.next(&mut bytes).unwrap(), Read::Lost(loss(5..9, damaged(5))));
+        let (mut reader, mut bytes) = (journal.reader(position(4)), Vec::new());
+        assert_eq!(reader.next(&mut bytes).unwrap(), Read::Lost(loss(4..8, damaged(4))));
         assert!(bytes.capacity() < 1_000);
     }
 }
@@ -540,7 +557,7 @@ fn strange_files_are_left_alone() {
     append(&mut journal, 9);
     bench.flip(&segment_name(0), HEADER_BYTES + 3);
     read_all(&mut journal.reader(Position::default()));
-    journal.trim(5).unwrap();
+    journal.trim(4).unwrap();
     let names: Vec<_> = journal.set_aside().unwrap().into_iter().map(|aside| aside.name).collect();
     assert_eq!(names, ["00000000000000000000.seg.2.damaged", "00000000000000000000.seg.damaged"]);
     for name in ["notes.txt", "00000000000000000000.seg.damaged", "1.seg"] {

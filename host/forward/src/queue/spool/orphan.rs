@@ -23,7 +23,7 @@ struct Orphan {
 impl Orphan {
     fn open(dir: &SpoolDir, node: &str) -> Result<Self, String> {
         let folder = || dir.journal(node, QUEUE).map_err(|error| error.to_string());
-        let mark = match Marks::new(folder()?).read().map_err(|error| said(&error))? {
+        let mark = match Marks::open(&folder()?).and_then(|marks| marks.read()).map_err(|error| said(&error))? {
             MarkFile::Held(bytes) => Mark::decode(&bytes),
             MarkFile::Missing | MarkFile::Damaged => None,
         };

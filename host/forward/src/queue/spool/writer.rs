@@ -121,7 +121,7 @@ impl Writer {
     fn try_open(&mut self) -> Result<Open, String> {
         let config = self.config();
         let dir = || self.dir.journal(&self.node, QUEUE).map_err(|error| error.to_string());
-        let marks = Marks::new(dir()?);
+        let marks = Marks::open(&dir()?).map_err(|error| said(&error))?;
         let mark = match marks.read().map_err(|error| said(&error))? {
             MarkFile::Held(bytes) => Mark::decode(&bytes),
             MarkFile::Missing => None,
