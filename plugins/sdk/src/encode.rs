@@ -5,16 +5,20 @@
 //! table, for a backend whose form is not made of lines.
 
 pub mod falcon;
+mod format;
 pub mod header;
 pub mod influx;
 pub mod json;
 mod labels;
 mod number;
 mod slots;
+pub mod template;
 
+pub use format::Format;
 pub use labels::Labels;
 pub use number::{push_f64, push_i64};
 pub use slots::Slots;
+pub use template::Template;
 
 use crate::backend::{Definition, Reject, WriteError};
 use crate::bindings::types::{Point, Series, SeriesId};
@@ -44,7 +48,11 @@ impl Lines {
     /// Knows no series yet.
     #[must_use]
     pub fn new(form: impl Form + 'static) -> Self {
-        Self { form: Box::new(form), heads: Slots::default(), text: Vec::new() }
+        Self::boxed(Box::new(form))
+    }
+
+    fn boxed(form: Box<dyn Form>) -> Self {
+        Self { form, heads: Slots::default(), text: Vec::new() }
     }
 
     /// Builds the heads of series.
@@ -71,20 +79,12 @@ impl Lines {
         for point in points {
             let head = self.heads.get(point.series).ok_or_else(|| undefined(point.series))?;
             if !self.form.fits(point) {
-                return Err(self.misfits(points));
+                return Err(misfits(points, |point| self.form.fits(point)));
             }
             self.text.extend_from_slice(head);
             self.form.push_tail(point, &mut self.text);
         }
         Ok(&self.text)
-    }
-
-    fn misfits(&self, points: &[Point]) -> WriteError {
-        let places = (0..).zip(points).filter(|(_, point)| !self.form.fits(point)).map(|(place, _)| place).collect();
-        WriteError::Reject(Reject {
-            points: places,
-            message: "a value that is not finite, or a time out of range".into(),
-        })
     }
 }
 
@@ -92,6 +92,27 @@ impl Lines {
 #[must_use]
 pub fn undefined(id: SeriesId) -> WriteError {
     WriteError::Broken(format!("series {id} was not defined"))
+}
+
+/// Checks all points of a call before the first of them is sent: that their series are `known`, and that each of them
+/// `fits` into what the destination can keep.
+///
+/// # Errors
+/// As [`Lines::encode`].
+pub fn check(
+    points: &[Point],
+    known: impl Fn(SeriesId) -> bool,
+    fits: impl Fn(&Point) -> bool,
+) -> Result<(), WriteError> {
+    if let Some(point) = points.iter().find(|point| !known(point.series)) {
+        return Err(undefined(point.series));
+    }
+    if points.iter().all(&fits) { Ok(()) } else { Err(misfits(points, fits)) }
+}
+
+fn misfits(points: &[Point], fits: impl Fn(&Point) -> bool) -> WriteError {
+    let places = (0..).zip(points).filter(|(_, point)| !fits(point)).map(|(place, _)| place).collect();
+    WriteError::Reject(Reject { points: places, message: "a value that is not finite, or a time out of range".into() })
 }
 
 #[cfg(test)]
@@ -144,6 +165,17 @@ mod tests {
         let metrics: Vec<_> = text.lines().map(|line| line.contains(r#""metric":"a""#)).collect();
         assert_eq!(metrics, [false, true]);
         assert_eq!(lines.encode(&[]).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_check_finds_the_unknown_series_and_the_points_that_do_not_fit() {
+        let checked = |points: &[Point]| check(points, |id| id < 2, |point| point.value < 10.0);
+        assert!(checked(&[point(0, 1.0), point(1, 9.0)]).is_ok() && checked(&[]).is_ok());
+        let Err(WriteError::Reject(reject)) = checked(&[point(0, 10.0), point(1, 9.0), point(0, f64::NAN)]) else {
+            panic!("not a reject")
+        };
+        assert_eq!(reject.points, [0, 2]);
+        assert!(matches!(checked(&[point(0, 10.0), point(2, 1.0)]), Err(WriteError::Broken(_))));
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub mod glob;
 pub mod host;
 pub mod http;
 mod processor;
+mod progress;
 pub mod settings;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
@@ -65,6 +66,7 @@ pub use collector::{CollectError, Collector, Tick};
 pub use describe::{connect, env, read, stdout, usage};
 pub use errors::denied_path;
 pub use processor::{ProcessError, Processor, Verdict};
+pub use progress::Progress;
 pub use settings::{Setting, Settings};
 
 /// Compiles the code of the tutorial.

@@ -2,6 +2,7 @@
 
 use super::Form;
 use super::json::{push_end, quote};
+use super::template::tags;
 use crate::bindings::types::{MetricType, Point, Series};
 
 /// `{"endpoint":…,"metric":…,"step":…,"counterType":…,"tags":"k=v,…","timestamp":…,"value":…}`, one line each. The time
@@ -11,8 +12,6 @@ pub struct Falcon;
 
 impl Form for Falcon {
     fn head(&self, series: &Series) -> Vec<u8> {
-        // Sorted by key already, which is Open-Falcon's canonical form.
-        let tags: Vec<_> = series.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let kind = match series.metric_type {
             MetricType::Gauge => "GAUGE",
             MetricType::Counter => "COUNTER",
@@ -23,7 +22,8 @@ impl Form for Falcon {
             quote(&series.endpoint),
             quote(&series.metric),
             series.step_s,
-            quote(&tags.join(",")),
+            // Sorted by key already, which is Open-Falcon's canonical form.
+            quote(&tags(series)),
         )
         .into()
     }
