@@ -50,6 +50,7 @@ mod errors;
 pub mod glob;
 pub mod host;
 pub mod http;
+pub mod net;
 mod processor;
 mod progress;
 pub mod settings;
