@@ -162,6 +162,12 @@ impl Deadline {
         Self(Instant::now() + Duration::from_millis(ms.into()))
     }
 
+    /// Whether it has passed: for a call that has more to do than fits into it.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self.left().is_err()
+    }
+
     /// How much is left.
     fn left(self) -> Result<Duration, Failure> {
         let left = self.0.saturating_duration_since(Instant::now());
