@@ -22,7 +22,7 @@ use std::num::NonZeroU16;
 use std::time::{Duration, Instant};
 
 pub use connection::Connection;
-pub use datagrams::{UdpSocket, datagrams};
+pub use datagrams::{DATAGRAM_BYTES, UdpSocket, datagram_size, datagrams};
 pub use stream::TcpStream;
 
 use crate::backend::WriteError;
