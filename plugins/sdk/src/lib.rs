@@ -51,7 +51,9 @@ mod errors;
 pub mod glob;
 pub mod host;
 pub mod http;
+pub mod net;
 mod processor;
+mod progress;
 pub mod settings;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
@@ -66,6 +68,7 @@ pub use collector::{CollectError, Collector, Tick};
 pub use describe::{connect, env, folder, read, stdout, usage, write};
 pub use errors::{denied_path, denied_writing};
 pub use processor::{ProcessError, Processor, Verdict};
+pub use progress::Progress;
 pub use settings::{Setting, Settings};
 
 /// Where a plugin that is granted a folder of its own finds it.
