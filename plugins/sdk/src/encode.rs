@@ -13,12 +13,14 @@ mod labels;
 mod number;
 mod slots;
 pub mod template;
+mod texts;
 
 pub use format::Format;
 pub use labels::Labels;
 pub use number::{push_f64, push_i64};
 pub use slots::Slots;
 pub use template::Template;
+pub use texts::Texts;
 
 use crate::backend::{Definition, Reject, WriteError};
 use crate::bindings::types::{Point, Series, SeriesId};

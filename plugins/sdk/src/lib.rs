@@ -43,6 +43,7 @@
 mod backend;
 #[doc(hidden)]
 pub mod bindings;
+pub mod bodies;
 mod collector;
 mod describe;
 pub mod encode;
