@@ -56,6 +56,8 @@ struct Running {
 
 /// How long a node that is taken out may go on sending what it has.
 const REMOVED_DRAIN: Duration = Duration::from_secs(5);
+/// How long the last sync of the queues may take.
+const FLUSH_MAX: Duration = Duration::from_secs(5);
 /// How often draining looks whether it is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
@@ -195,6 +197,11 @@ impl Forwarder {
             if tokio::time::timeout_at(end + DRAIN_LOOK, running.task).await.is_err() {
                 tracing::warn!(node = name, "still writing at the end of the drain; its last batch is unaccounted for");
             }
+        }
+        // A disk that hangs must not hold up the end.
+        let flushes = join_all(topology.nodes().iter().map(|node| node.queue.flush()));
+        if tokio::time::timeout(FLUSH_MAX, flushes).await.is_err() {
+            tracing::warn!("the queues did not all get to the disk within {FLUSH_MAX:?}");
         }
         let account = |node: &Arc<Node>| NodeAccount { node: node.name().to_owned(), stats: node.stats() };
         Account { nodes: topology.nodes().iter().map(account).collect() }

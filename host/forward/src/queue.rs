@@ -171,6 +171,9 @@ impl NodeQueue {
     }
 
     pub(crate) fn set_config(&self, config: QueueConfig) {
+        if (config.durability != Durability::Memory) != self.is_durable() {
+            tracing::warn!("whether a queue is on disk takes hold at the next start");
+        }
         self.shared.lanes.lock().config = config;
         self.shared.ready.notify_one();
     }
@@ -196,9 +199,10 @@ impl NodeQueue {
 
     /// Takes handles back: they may stand for other series from now on.
     pub(crate) fn forget(&self, ids: &[SeriesId]) {
-        self.shared.lanes.lock().forgets.extend_from_slice(ids);
-        if let Some(spool) = &self.spool {
-            spool.forget(ids);
+        let mut lanes = self.shared.lanes.lock();
+        lanes.forgets.extend_from_slice(ids);
+        if self.spool.is_some() {
+            lanes.unwritten_forgets.extend_from_slice(ids);
         }
     }
 
@@ -206,6 +210,13 @@ impl NodeQueue {
     pub(crate) fn hurry(&self) {
         self.shared.lanes.lock().hurry = true;
         self.shared.ready.notify_one();
+    }
+
+    /// Waits until what it has on disk would survive a loss of power.
+    pub(crate) async fn flush(&self) {
+        if let Some(spool) = &self.spool {
+            spool.flush().await;
+        }
     }
 
     /// Whether what waits here outlives the process.

@@ -40,7 +40,10 @@ pub(crate) struct Lanes {
     pub(crate) in_hand: Option<Span>,
     /// Behind everything that was ever pushed.
     written: Position,
+    /// Handles that were taken back, of which the sender has yet to hear,
     pub(crate) forgets: Vec<SeriesId>,
+    /// and the spool.
+    pub(crate) unwritten_forgets: Vec<SeriesId>,
     pub(crate) hurry: bool,
     /// Grows with every fresh batch that is sent while there is a backlog; at one it is the backlog's turn.
     credit: f64,
@@ -65,6 +68,7 @@ impl Lanes {
             in_hand: None,
             written: Position::default(),
             forgets: Vec::new(),
+            unwritten_forgets: Vec::new(),
             hurry: false,
             credit: 0.0,
             charged: 0,

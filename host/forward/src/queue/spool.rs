@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use saker_journal::{Marks, Position};
-use saker_model::{Point, SeriesId, SeriesTable};
+use saker_model::{Point, SeriesTable};
 use tokio::sync::oneshot;
 
 use crate::queue::span::Mark;
@@ -35,14 +35,14 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub(super) enum Job {
     /// Keep these.
     Append(Vec<Point>, oneshot::Sender<Result<(), String>>),
-    /// These handles may stand for other series from now on.
-    Forget(Vec<SeriesId>),
     /// Keep these aside, for this reason.
     KeepDead(Vec<Point>, String, oneshot::Sender<Result<(), String>>),
     /// Read from a place on.
     Read(Position, Arc<SeriesTable>, oneshot::Sender<Result<BacklogReader, String>>),
     /// Everything was delivered: see what can be given back.
     LookAround,
+    /// Sync now.
+    Flush(oneshot::Sender<Result<(), String>>),
     /// Something that an operator wants.
     Operate(Order, oneshot::Sender<Result<Done, String>>),
 }
@@ -167,14 +167,10 @@ impl Spool {
         Overload { node: self.name.clone(), reason, retry_after: RETRY_AFTER }
     }
 
-    pub(super) fn forget(&self, ids: &[SeriesId]) {
-        if let Some(jobs) = &self.jobs
-            && jobs.try_send(Job::Forget(ids.to_vec())).is_err()
-        {
-            // Without having been forgotten, a handle would bring another series' points under the old name.
-            *self.state.refusal.lock() = Some("its journal does not keep up".into());
-            let (jobs, ids) = (jobs.clone(), ids.to_vec());
-            drop(tokio::task::spawn_blocking(move || drop(jobs.send(Job::Forget(ids)))));
+    /// Waits until everything that was appended is on the disk.
+    pub(super) async fn flush(&self) {
+        if let Err(error) = self.ask(Job::Flush).await {
+            tracing::warn!(node = self.name, "the queue does not get to the disk: {error}");
         }
     }
 

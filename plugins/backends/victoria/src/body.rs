@@ -60,7 +60,9 @@ impl Sending {
         let level = match level {
             None => usual,
             Some(_) if compression == Compression::None => {
-                return Err(OpenError::Settings("level: there is nothing to compress with compression = \"none\"".into()));
+                return Err(OpenError::Settings(
+                    "level: there is nothing to compress with compression = \"none\"".into(),
+                ));
             }
             Some(level) => u8::try_from(level)
                 .ok()
@@ -110,7 +112,8 @@ impl Sending {
         };
         if !reads {
             let address = self.target.address();
-            let line = format!("compression: {address} reads no zstd (asked, it answered {}): sending gzip", response.status);
+            let line =
+                format!("compression: {address} reads no zstd (asked, it answered {}): sending gzip", response.status);
             host::log(Level::Warn, &line);
         }
         self.reads_zstd = Some(reads);

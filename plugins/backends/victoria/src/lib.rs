@@ -178,7 +178,9 @@ fn target(settings: &VictoriaSettings) -> Result<Target, OpenError> {
     let path = match &settings.tenant {
         Some(_) if !bare => return wrong("tenant: the path of url says it already; give either"),
         Some(tenant) if !is_tenant(tenant) => {
-            return wrong(r#"tenant: write an account such as "0", account and project such as "42:7", or "multitenant""#);
+            return wrong(
+                r#"tenant: write an account such as "0", account and project such as "42:7", or "multitenant""#,
+            );
         }
         Some(tenant) => format!("/insert/{tenant}/influx/write"),
         None => "/write".into(),

@@ -147,7 +147,10 @@ mod tests {
     #[test]
     fn endpoint_labels_and_tags_come_before_the_metric_sorted_by_name() {
         let usual = naming("endpoint", &[("dc", "eu1")], 30).unwrap();
-        assert_eq!(text(&usual, "cpu.idle", &[("core", "0"), ("zone", "a")]), r",core=0,dc=eu1,endpoint=web\ 1,zone=a cpu.idle=");
+        assert_eq!(
+            text(&usual, "cpu.idle", &[("core", "0"), ("zone", "a")]),
+            r",core=0,dc=eu1,endpoint=web\ 1,zone=a cpu.idle="
+        );
         assert_eq!(text(&naming("", &[], 30).unwrap(), "cpu.idle", &[]), " cpu.idle=");
         assert_eq!(text(&naming("host", &[], 30).unwrap(), "m", &[("empty", "")]), r",host=web\ 1 m=");
     }
@@ -156,7 +159,10 @@ mod tests {
     fn a_backslash_stands_before_what_is_special_and_the_rest_is_as_it_is() {
         let naming = naming("", &[], 30).unwrap();
         assert_eq!(text(&naming, r#"a b,c=d\e"f"#, &[]), r" a\ b\,c\=d\\e_f=");
-        assert_eq!(text(&naming, "m", &[(r#"a b,c=d\e"f"#, "C:\\\t\r\0💡")]), ",a\\ b\\,c\\=d\\\\e\"f=C:\\\\\t\r\0💡 m=");
+        assert_eq!(
+            text(&naming, "m", &[(r#"a b,c=d\e"f"#, "C:\\\t\r\0💡")]),
+            ",a\\ b\\,c\\=d\\\\e\"f=C:\\\\\t\r\0💡 m="
+        );
         assert_eq!(text(&naming, "", &[("", "v"), ("k\n", "a\nb")]), ",_=v,k_=a_b _=");
     }
 

@@ -165,7 +165,10 @@ mod tests {
     }
 
     fn points(points: &[(u32, i64)]) -> Vec<Point> {
-        (1..).zip(points).map(|(value, &(series, timestamp_ms))| Point { series, timestamp_ms, value: value.into() }).collect()
+        (1..)
+            .zip(points)
+            .map(|(value, &(series, timestamp_ms))| Point { series, timestamp_ms, value: value.into() })
+            .collect()
     }
 
     fn lines(merging: &mut Merging, points: &[Point]) -> String {
@@ -180,8 +183,14 @@ mod tests {
     fn points_of_the_same_tags_and_time_share_a_line_wherever_they_stand() {
         let mut merging = merging();
         for _ in 0..2 {
-            assert_eq!(lines(&mut merging, &points(&[(0, 10), (1, 10), (4, 10), (2, 10)])), ",h=1 a=1,b=2,c=3 10\n,h=2 a=4 10\n");
-            assert_eq!(lines(&mut merging, &points(&[(0, 10), (2, 10), (1, 10), (3, 10)])), ",h=1 a=1,b=3 10\n,h=2 a=2,b=4 10\n");
+            assert_eq!(
+                lines(&mut merging, &points(&[(0, 10), (1, 10), (4, 10), (2, 10)])),
+                ",h=1 a=1,b=2,c=3 10\n,h=2 a=4 10\n"
+            );
+            assert_eq!(
+                lines(&mut merging, &points(&[(0, 10), (2, 10), (1, 10), (3, 10)])),
+                ",h=1 a=1,b=3 10\n,h=2 a=2,b=4 10\n"
+            );
         }
         assert_eq!(lines(&mut merging, &[]), "");
     }

@@ -44,7 +44,8 @@ fn points() -> Vec<Point> {
     vec![point(0, 99.25), point(2, 3.0), point(1, -0.5)]
 }
 
-const LINES: &str = ",core=0,endpoint=web1 cpu.idle=99.25,cpu.user=-0.5 1700000000123\n,endpoint=web1 load=3 1700000000123\n";
+const LINES: &str =
+    ",core=0,endpoint=web1 cpu.idle=99.25,cpu.user=-0.5 1700000000123\n,endpoint=web1 load=3 1700000000123\n";
 
 fn header<'a>(posted: &'a Posted, name: &str) -> Option<&'a str> {
     posted.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
@@ -208,13 +209,16 @@ fn a_series_that_is_not_defined_breaks_the_instance() {
 #[test]
 fn a_huge_call_goes_in_several_bodies_and_what_was_taken_is_not_sent_again() {
     let mut backend = backend(r#", "compression": "none""#);
-    let definitions = (0..100_000).map(|id| Definition { id, series: series("metric.of.some.length", &[("id", &id.to_string())]) });
+    let definitions =
+        (0..100_000).map(|id| Definition { id, series: series("metric.of.some.length", &[("id", &id.to_string())]) });
     backend.define(definitions.collect());
     let points: Vec<_> = (0..100_000).map(|id| point(id, 1.0)).collect();
     says(204, "");
     says(503, "no room");
     let error = backend.write(points.clone()).unwrap_err();
-    assert!(matches!(error, WriteError::Retry(retry) if retry.message == "503 no room" && retry.after_ms == Some(2000)));
+    assert!(
+        matches!(error, WriteError::Retry(retry) if retry.message == "503 no room" && retry.after_ms == Some(2000))
+    );
     let first = posted();
     assert_eq!(first.len(), 2);
     assert!(first[0].body.len() < BODY_MAX + 100);
@@ -254,7 +258,9 @@ fn an_answer_decides_between_giving_up_and_trying_again() {
 
 #[test]
 fn credentials_go_with_every_request() {
-    for (more, value) in [(r#", "token": "abc""#, "Bearer abc"), (r#", "username": "me", "password": "pw""#, "Basic bWU6cHc=")] {
+    for (more, value) in
+        [(r#", "token": "abc""#, "Bearer abc"), (r#", "username": "me", "password": "pw""#, "Basic bWU6cHc=")]
+    {
         backend(more).write(points()).unwrap();
         assert_eq!(header(&posted()[0], "authorization"), Some(value));
     }

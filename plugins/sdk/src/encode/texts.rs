@@ -36,7 +36,8 @@ impl Texts {
             }
             None => {
                 self.held.push(held);
-                u32::try_from(self.held.len() - 1).expect("there are fewer texts than series, whose handles are 32 bits")
+                u32::try_from(self.held.len() - 1)
+                    .expect("there are fewer texts than series, whose handles are 32 bits")
             }
         };
         self.numbers.insert(text, number);

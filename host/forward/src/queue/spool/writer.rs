@@ -165,17 +165,16 @@ impl Writer {
     fn handle(&mut self, job: Job) {
         match job {
             Job::Append(points, reply) => return self.append_group(points, reply),
-            Job::Forget(ids) => {
-                if let Some(open) = &mut self.open {
-                    open.encoder.forget(&ids);
-                }
-            }
             Job::KeepDead(points, reason, reply) => answer(reply, self.keep_dead(&points, &reason)),
             Job::Read(from, table, reply) => {
                 let reader = self.open.as_ref().map(|open| BacklogReader::new(&open.journal, from, table));
                 answer(reply, reader.ok_or_else(|| "its queue is not open".to_owned()));
             }
             Job::LookAround => self.look_around(),
+            Job::Flush(reply) => {
+                self.look_around();
+                answer(reply, self.sync());
+            }
             Job::Operate(order, reply) => answer(reply, self.operate(order)),
         }
         self.show();
@@ -251,6 +250,9 @@ impl Writer {
                 return Err(self.state.refusal.lock().clone().unwrap_or_else(|| "its queue is not open".into()));
             };
             open.buffer.clear();
+            // Before they can stand for others in what comes now.
+            let forgotten = std::mem::take(&mut self.shared.lanes.lock().unwritten_forgets);
+            open.encoder.forget(&forgotten);
             let (first, table) = (open.journal.begins_segment(), &self.table);
             open.encoder.encode(first, points, |id| table.get(id), &mut open.buffer);
             let needed = open.buffer.len() as u64;
