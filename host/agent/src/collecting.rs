@@ -86,7 +86,7 @@ impl Handle {
 /// Tries a version before it takes another's place: opens it, calls it once, throws it away. It starts from a copy of
 /// the saved state and leaves none.
 pub(crate) async fn canary(shared: &Shared, version: &Version) -> Result<(), CallError> {
-    let spec = InstanceSpec { state: version.spec.state.fork(), ..version.spec.clone() };
+    let spec = version.spec.trial();
     let mut trial = Collector::open(&shared.sandbox, &version.plugin, &spec).await?;
     let endpoint = shared.endpoint.load_full();
     trial.collect(&endpoint, tick(&version.schedule, now_ms())).await?;

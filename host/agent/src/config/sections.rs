@@ -22,9 +22,10 @@ const POLL_MIN: Duration = Duration::from_secs(1);
 
 pub(super) fn read(mut root: Table<'_>) -> Config {
     let default = Config::default();
+    let data_dir = root.path("data_dir").unwrap_or(default.data_dir);
     let config = Config {
         endpoint: root.optional::<String>("endpoint").filter(|name| !name.is_empty()),
-        data_dir: root.path("data_dir").unwrap_or(default.data_dir),
+        data_dir: data_dir.clone(),
         interval: interval(&mut root).unwrap_or(default.interval),
         shutdown_timeout: root.get("shutdown_timeout", default.shutdown_timeout),
         log: log(root.table("log"), default.log),
@@ -36,11 +37,13 @@ pub(super) fn read(mut root: Table<'_>) -> Config {
         plugin: {
             let shipped: Vec<_> = SHIPPED.iter().map(|(name, ..)| *name).collect();
             let named = root.named("plugin", &shipped);
-            named.into_iter().map(|(name, table)| (name.clone(), plugin(&name, table))).collect()
+            let own = |name: &str| data_dir.join("folders").join(name);
+            named.into_iter().map(|(name, table)| (name.clone(), plugin(&name, table, own(&name)))).collect()
         },
         node: {
             let named = root.named("node", &[]);
-            named.into_iter().filter_map(|(name, table)| Some((name, node(table)?))).collect()
+            let own = |name: &str| data_dir.join("folders").join(format!("node.{name}"));
+            named.into_iter().filter_map(|(name, table)| Some((name.clone(), node(table, own(&name))?))).collect()
         },
         route: Vec::new(),
         places: places(&root),
@@ -189,7 +192,7 @@ fn cache(mut table: Table<'_>, default: CacheLimits) -> CacheLimits {
     limits
 }
 
-fn plugin(name: &str, mut table: Table<'_>) -> PluginConfig {
+fn plugin(name: &str, mut table: Table<'_>, own_folder: PathBuf) -> PluginConfig {
     let default = PluginConfig::default_of(name);
     let file = table.optional::<String>("file");
     if let Some(file) = &file
@@ -202,7 +205,7 @@ fn plugin(name: &str, mut table: Table<'_>) -> PluginConfig {
         enabled: table.get("enabled", default.enabled),
         interval: interval(&mut table),
         settings: settings(&mut table),
-        grants: grants(&mut table, default.grants),
+        grants: grants(&mut table, default.grants, own_folder),
         limits: limits(table.table("limits")),
     };
     table.finish();
@@ -214,10 +217,12 @@ fn settings(table: &mut Table<'_>) -> Settings {
     Settings { values, places: Places(table.places_below("settings")) }
 }
 
-fn grants(table: &mut Table<'_>, default: Grants) -> Grants {
+fn grants(table: &mut Table<'_>, default: Grants, own_folder: PathBuf) -> Grants {
     let mut grant = table.table("grant");
     let grants = Grants {
         read: directories(&mut grant, "read", default.read),
+        write: directories(&mut grant, "write", default.write),
+        folder: grant.get("folder", false).then_some(own_folder),
         usage: directories(&mut grant, "usage", default.usage),
         connect: grant.get("connect", default.connect),
         env: grant.get("env", default.env),
@@ -255,6 +260,8 @@ fn limits(mut table: Table<'_>) -> Limits {
         log_lines_per_s: table.get("log_lines_per_s", default.log_lines_per_s),
         log_line_bytes: table.get("log_line_bytes", Bytes(default.log_line_bytes)).0,
         state_bytes: table.get("state_bytes", Bytes(default.state_bytes)).0,
+        folder_bytes: table.get("folder_bytes", Bytes(default.folder_bytes)).0,
+        compress_bytes: table.get("compress_bytes", Bytes(default.compress_bytes)).0,
         connections: table.get("connections", default.connections),
         response_bytes: table.get("response_bytes", Bytes(default.response_bytes)).0,
         figures: table.get("figures", default.figures),
@@ -263,10 +270,10 @@ fn limits(mut table: Table<'_>) -> Limits {
     limits
 }
 
-fn node(mut table: Table<'_>) -> Option<DestinationConfig> {
+fn node(mut table: Table<'_>, own_folder: PathBuf) -> Option<DestinationConfig> {
     let backend = table.required::<String>("backend", "\"influx\"");
     let settings = settings(&mut table);
-    let grants = grants(&mut table, Grants::default());
+    let grants = grants(&mut table, Grants::default(), own_folder);
     let limits = limits(table.table("limits"));
     let sending = sending(&mut table);
     table.finish();
