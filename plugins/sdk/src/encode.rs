@@ -18,6 +18,7 @@ mod path;
 mod slots;
 pub mod statsd;
 pub mod template;
+mod texts;
 
 pub use format::Format;
 pub use labels::Labels;
@@ -25,6 +26,7 @@ pub use number::{push_f64, push_i64};
 pub use path::Path;
 pub use slots::Slots;
 pub use template::Template;
+pub use texts::Texts;
 
 use crate::backend::{Definition, Reject, WriteError};
 use crate::bindings::types::{Point, Series, SeriesId};

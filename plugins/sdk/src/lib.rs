@@ -43,6 +43,7 @@
 mod backend;
 #[doc(hidden)]
 pub mod bindings;
+pub mod bodies;
 mod collector;
 pub mod compress;
 mod describe;
