@@ -73,27 +73,29 @@ impl Sending {
     }
 
     fn send(&mut self) -> Result<Taken, WriteError> {
-        let compression = match self.compression {
-            Compression::Zstd if !self.ask_for_zstd()? => Compression::Gzip,
-            compression => compression,
+        let (compression, level) = if self.compression == Compression::Zstd && !self.ask_for_zstd()? {
+            (Compression::Gzip, GZIP_LEVEL)
+        } else {
+            (self.compression, self.level)
         };
-        let compressed = match compression {
-            Compression::Gzip if self.compression == Compression::Gzip => compress::gzip(&self.body, self.level),
-            Compression::Gzip => compress::gzip(&self.body, GZIP_LEVEL),
-            Compression::Zstd => compress::zstd(&self.body, self.level),
-            Compression::None => Ok(Vec::new()),
-        };
-        let answer = match (compression, compressed) {
-            (_, Err(error @ CompressError::TooLarge { .. })) => return Ok(Taken::TooLarge(error.to_string())),
-            (_, Err(error)) => return Err(WriteError::Broken(error.to_string())),
-            (Compression::None, _) => self.post(None, &self.body),
-            (Compression::Gzip, Ok(body)) => self.post(Some("gzip"), &body),
-            (Compression::Zstd, Ok(body)) => self.post(Some("zstd"), &body),
-        };
+        let answer = self.send_as(compression, level);
         if !matches!(answer, Ok(Taken::All | Taken::TooLarge(_))) {
             self.reads_zstd = None;
         }
         answer
+    }
+
+    fn send_as(&self, compression: Compression, level: u8) -> Result<Taken, WriteError> {
+        let compressed = match compression {
+            Compression::None => return self.post(None, &self.body),
+            Compression::Gzip => compress::gzip(&self.body, level),
+            Compression::Zstd => compress::zstd(&self.body, level),
+        };
+        match compressed {
+            Ok(body) => self.post(Some(if compression == Compression::Gzip { "gzip" } else { "zstd" }), &body),
+            Err(error @ CompressError::TooLarge { .. }) => Ok(Taken::TooLarge(error.to_string())),
+            Err(error) => Err(WriteError::Broken(error.to_string())),
+        }
     }
 
     /// Whether the server reads zstd. One that does not would take a body for lines, skip them all, and answer 204.

@@ -21,9 +21,9 @@ use crate::line::Naming;
 use crate::merge::Merging;
 use crate::times::Times;
 
-/// The longest body before it is compressed, in bytes: a batch of the agent's usual size, of long lines. A newer server
-/// takes 64 MiB at once, an older one reads line by line.
-const BODY_MAX: usize = 4 << 20;
+/// The longest body before it is compressed, in bytes, but for the line that goes beyond it. The agent compresses 4 MiB
+/// at once, a newer server takes 64, and an older one reads line by line.
+const BODY_MAX: usize = 2 << 20;
 
 saker_sdk::settings! {
     /// How bodies are compressed.

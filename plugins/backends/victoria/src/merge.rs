@@ -33,11 +33,10 @@ struct Numbers {
     field: u32,
 }
 
-/// The points of one set of tags in the batch of that number.
+/// The last point so far of one set of tags, in the batch of that number.
 #[derive(Clone, Copy, Default)]
 struct List {
     batch: u32,
-    first: u32,
     last: u32,
 }
 
@@ -80,7 +79,7 @@ impl Merging {
                 self.next[list.last as usize] = place;
                 list.last = place;
             } else {
-                *list = List { batch: self.batch, first: place, last: place };
+                *list = List { batch: self.batch, last: place };
                 starts.push(place);
             }
         }

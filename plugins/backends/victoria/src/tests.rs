@@ -241,7 +241,7 @@ fn a_body_that_is_too_large_is_halved() {
 
 #[test]
 fn an_answer_decides_between_giving_up_and_trying_again() {
-    let mut respond = |status, body: &str| {
+    let respond = |status, body: &str| {
         says(status, body);
         backend("").write(points()).unwrap_err()
     };
