@@ -9,6 +9,7 @@
 
 mod backend;
 mod backoff;
+pub mod codec;
 mod forwarder;
 mod hash;
 mod node;
