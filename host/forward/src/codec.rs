@@ -1,102 +1,40 @@
-//! TEMPORARY
-use saker_model::{MetricType, Point, Series, SeriesId};
-use std::sync::Arc;
-#[derive(Default)]
-pub(crate) struct Encoder {
-    map: std::collections::HashMap<u32, u32>,
-    n: u32,
-}
-#[derive(Default)]
-pub(crate) struct Decoder {
-    ids: Vec<SeriesId>,
-}
-#[derive(Debug, thiserror::Error)]
-#[error("corrupt")]
-pub(crate) struct CodecError;
-impl Encoder {
-    pub(crate) fn forget(&mut self, ids: &[SeriesId]) {
-        for i in ids {
-            self.map.remove(&i.0);
-        }
-    }
-    pub(crate) fn encode(
-        &mut self,
-        new: bool,
-        points: &[Point],
-        mut of: impl FnMut(SeriesId) -> Option<Arc<Series>>,
-        out: &mut Vec<u8>,
-    ) {
-        if new {
-            self.map.clear();
-            self.n = 0;
-        }
-        for p in points {
-            let idx = if let Some(i) = self.map.get(&p.series.0) {
-                *i
-            } else {
-                let i = self.n;
-                self.n += 1;
-                self.map.insert(p.series.0, i);
-                let s = of(p.series);
-                let s = s
-                    .map(|s| {
-                        let mut v =
-                            format!("{}\x1f{}\x1f{}\x1f{}", s.endpoint, s.metric, s.metric_type.as_str(), s.step_s);
-                        for (k, t) in s.tags.iter() {
-                            v.push_str(&format!("\x1f{k}\x1f{t}"));
-                        }
-                        v
-                    })
-                    .unwrap_or_default();
-                out.push(1);
-                out.extend((s.len() as u32).to_le_bytes());
-                out.extend(s.as_bytes());
-                i
-            };
-            out.push(0);
-            out.extend(idx.to_le_bytes());
-            out.extend(p.timestamp_ms.to_le_bytes());
-            out.extend(p.value.to_bits().to_le_bytes());
-        }
-    }
-}
-impl Decoder {
-    pub(crate) fn decode(
-        &mut self,
-        new: bool,
-        mut r: &[u8],
-        mut intern: impl FnMut(Series) -> SeriesId,
-        out: &mut Vec<Point>,
-    ) -> Result<(), CodecError> {
-        if new {
-            self.ids.clear();
-        }
-        while !r.is_empty() {
-            let t = r[0];
-            r = &r[1..];
-            if t == 1 {
-                let n = u32::from_le_bytes(r[..4].try_into().unwrap()) as usize;
-                let s = std::str::from_utf8(&r[4..4 + n]).unwrap();
-                let f: Vec<&str> = s.split('\x1f').collect();
-                let tags = f[4..].chunks(2).map(|c| (c[0].into(), c[1].into())).collect();
-                self.ids.push(intern(Series {
-                    endpoint: f[0].into(),
-                    metric: f[1].into(),
-                    metric_type: MetricType::parse(f[2]).unwrap(),
-                    step_s: f[3].parse().unwrap(),
-                    tags,
-                }));
-                r = &r[4 + n..];
-            } else {
-                let idx = u32::from_le_bytes(r[..4].try_into().unwrap());
-                out.push(Point {
-                    series: *self.ids.get(idx as usize).ok_or(CodecError)?,
-                    timestamp_ms: i64::from_le_bytes(r[4..12].try_into().unwrap()),
-                    value: f64::from_bits(u64::from_le_bytes(r[12..20].try_into().unwrap())),
-                });
-                r = &r[20..];
-            }
-        }
-        Ok(())
-    }
-}
+//! How a record of a node's queue holds points: series once per segment, points as differences.
+//!
+//! An [`Encoder`] makes records, a [`Decoder`] reads them in the same order. Both begin anew with each segment, so that
+//! a segment can be read on its own; within it, each record builds on those before. Every value comes back bit for
+//! bit. No file, no clock and no lock is touched here.
+//!
+//! ```text
+//! record:      version u8  points  definitions  bytes of each of the three parts that follow
+//!              definitions, column of series, column of times, values
+//! definition:  flags u8  [endpoint]  metric  [step]  [tags]      what is left out is as in the one before
+//! text:        bytes shared with the text in that place before  further bytes  those bytes
+//! column:      (step, how often)...                              each number is the one before it plus the step
+//! value:       see `values`
+//! ```
+//!
+//! Numbers are LEB128, signed ones zigzag. A series is referred to by its place in the segment's definitions; as
+//! sources repeat themselves in the same order, its column is a few steps of one. So is the column of times, in which
+//! mostly nothing changes. Both go on from record to record.
+
+mod bytes;
+mod column;
+mod decode;
+mod definition;
+mod encode;
+mod values;
+
+pub use decode::{CodecError, Decoded, Decoder};
+pub use encode::{Encoded, Encoder};
+
+/// The most points of one record: it bounds what a decoder allocates at a time, 1.5 MiB.
+pub const MAX_RECORD_POINTS: usize = 1 << 16;
+
+/// No series is defined in a record after so many bytes of definitions; the journal takes records of 16 MiB.
+const MAX_DEFINITION_BYTES: usize = 4 << 20;
+
+/// Changes with the format.
+const VERSION: u8 = 1;
+
+#[cfg(test)]
+mod tests;

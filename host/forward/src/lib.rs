@@ -10,7 +10,7 @@
 mod backend;
 mod backoff;
 mod budget;
-mod codec;
+pub mod codec;
 mod forwarder;
 mod hash;
 mod health;

@@ -24,6 +24,8 @@ pub enum DropReason {
     Expired,
     /// Their place on disk could not be read any more.
     Damaged,
+    /// Their series was forgotten before they were written to disk.
+    Forgotten,
     /// An operator threw them away.
     Discarded,
     /// The destination refused them for good.
@@ -40,10 +42,11 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::QueueFull,
         Self::Expired,
         Self::Damaged,
+        Self::Forgotten,
         Self::Discarded,
         Self::Rejected,
         Self::Poison,
@@ -59,6 +62,7 @@ impl DropReason {
             Self::QueueFull => "queue_full",
             Self::Expired => "expired",
             Self::Damaged => "damaged",
+            Self::Forgotten => "forgotten",
             Self::Discarded => "discarded",
             Self::Rejected => "rejected",
             Self::Poison => "poison",

@@ -45,30 +45,32 @@ impl DeadLetters {
         self.journal.bytes()
     }
 
-    /// Keeps points with their reason.
+    /// Keeps points with their reason; answers how many of them fitted into one record.
     pub(super) fn keep(
         &mut self,
         points: &[Point],
         reason: &str,
         limit_bytes: u64,
         series_of: impl FnMut(SeriesId) -> Option<Arc<Series>>,
-    ) -> Result<(), JournalError> {
+    ) -> Result<usize, JournalError> {
         let mut end = reason.len().min(REASON_BYTES);
         while !reason.is_char_boundary(end) {
             end -= 1;
         }
         let mut payload = (end as u32).to_le_bytes().to_vec();
         payload.extend_from_slice(&reason.as_bytes()[..end]);
-        Encoder::default().encode(true, points, series_of, &mut payload);
+        let mut record = Vec::new();
+        let encoded = Encoder::default().encode(true, points, series_of, &mut record);
+        payload.extend_from_slice(&record);
         while self.journal.bytes() + payload.len() as u64 > limit_bytes {
             self.journal.roll();
             if self.journal.drop_oldest()?.is_none() {
                 break;
             }
         }
-        self.journal.append(&payload, points.len() as u32)?;
+        self.journal.append(&payload, encoded.points)?;
         self.journal.sync()?;
-        Ok(())
+        Ok(encoded.taken)
     }
 
     /// Reads from the oldest on, until `each` has enough and answers false.
@@ -87,7 +89,7 @@ impl DeadLetters {
             };
             let Some((reason, record)) = record else { continue };
             let mut points = Vec::new();
-            if let Err(error) = Decoder::default().decode(true, record, &mut intern, &mut points) {
+            if let Err(error) = Decoder::default().decode(true, record, |series| Some(intern(series)), &mut points) {
                 tracing::error!("a rejected record on disk cannot be understood: {error}");
                 continue;
             }

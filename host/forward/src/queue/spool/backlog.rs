@@ -105,7 +105,7 @@ impl Records {
     pub(super) fn next(
         &mut self,
         points: &mut Vec<Point>,
-        intern: impl FnMut(Series) -> SeriesId,
+        mut intern: impl FnMut(Series) -> SeriesId,
     ) -> Result<Next, String> {
         let read = self.reader.next(&mut self.payload).map_err(|error| said(&error))?;
         let (before, items, first) = match read {
@@ -124,8 +124,8 @@ impl Records {
         self.astray &= !first;
         let had = points.len();
         if !self.astray {
-            match self.decoder.decode(first, &self.payload, intern, points) {
-                Ok(()) => return Ok(Next::Record { before, after }),
+            match self.decoder.decode(first, &self.payload, |series| Some(intern(series)), points) {
+                Ok(_) => return Ok(Next::Record { before, after }),
                 Err(error) => {
                     points.truncate(had);
                     self.astray = true;

@@ -10,7 +10,7 @@ use saker_journal::{Journal, JournalConfig, JournalError, Mark as MarkFile, Mark
 use saker_model::{Point, Series, SeriesId, SeriesTable};
 use tokio::sync::oneshot;
 
-use crate::codec::Encoder;
+use crate::codec::{Encoder, MAX_RECORD_POINTS};
 use crate::node::DropReason;
 use crate::queue::dead::DeadLetters;
 use crate::queue::span::{Mark, Span, Spans};
@@ -224,14 +224,21 @@ impl Writer {
     ) -> Result<(), String> {
         self.ensure_open();
         while !points.is_empty() {
-            let rest = points.split_off(points.len().min(config.batch_points));
-            let result = self.append_record(&points, config);
-            match result {
-                Ok(Some(span)) => kept.push((points, span)),
-                Ok(None) => {
-                    self.shared.counters.enqueue(points.len());
-                    self.shared.counters.lose(DropReason::QueueFull, points.len() as u64);
+            let most = config.batch_points.min(MAX_RECORD_POINTS);
+            let mut rest = points.split_off(points.len().min(most));
+            match self.append_record(&points, config) {
+                Ok(Appended { span: Some(span), taken, unknown }) => {
+                    // A record takes only so many new series.
+                    let mut later = points.split_off(taken);
+                    later.append(&mut rest);
+                    rest = later;
+                    if unknown > 0 {
+                        points.retain(|point| self.table.get(point.series).is_some());
+                        self.lost(DropReason::Forgotten, unknown);
+                    }
+                    kept.push((points, span));
                 }
+                Ok(Appended { span: None, .. }) => self.lost(DropReason::QueueFull, points.len()),
                 Err(error) => {
                     *self.state.refusal.lock() = Some(error.clone());
                     return Err(error);
@@ -242,19 +249,24 @@ impl Writer {
         Ok(())
     }
 
+    /// Points that came and went at once.
+    fn lost(&self, reason: DropReason, points: usize) {
+        self.shared.counters.enqueue(points);
+        self.shared.counters.lose(reason, points as u64);
+    }
+
     /// Appends a record; none if there was no room and new points are to go.
-    fn append_record(&mut self, points: &[Point], config: &QueueConfig) -> Result<Option<Span>, String> {
+    fn append_record(&mut self, points: &[Point], config: &QueueConfig) -> Result<Appended, String> {
         // Twice at most: what was delivered is given back before the second time.
         for last in [false, true] {
             let Some(open) = &mut self.open else {
                 return Err(self.state.refusal.lock().clone().unwrap_or_else(|| "its queue is not open".into()));
             };
-            open.buffer.clear();
             // Before they can stand for others in what comes now.
             let forgotten = std::mem::take(&mut self.shared.lanes.lock().unwritten_forgets);
             open.encoder.forget(&forgotten);
             let (first, table) = (open.journal.begins_segment(), &self.table);
-            open.encoder.encode(first, points, |id| table.get(id), &mut open.buffer);
+            let encoded = open.encoder.encode(first, points, |id| table.get(id), &mut open.buffer);
             let needed = open.buffer.len() as u64;
             match self.make_room(needed, config) {
                 Room::There => {}
@@ -262,7 +274,7 @@ impl Writer {
                 Room::Anew => continue,
                 Room::None if config.when_full == WhenFull::DropNewest => {
                     self.begin_anew();
-                    return Ok(None);
+                    return Ok(Appended { span: None, taken: points.len(), unknown: 0 });
                 }
                 Room::None => {
                     self.begin_anew();
@@ -271,10 +283,11 @@ impl Writer {
             }
             let Some(open) = &mut self.open else { return Err("its queue is not open".into()) };
             let from = open.journal.end();
-            match open.journal.append(&open.buffer, points.len() as u32) {
+            match open.journal.append(&open.buffer, encoded.points) {
                 Ok(_) => {
                     open.dirty = true;
-                    return Ok(Some(Span { from, to: open.journal.end() }));
+                    let span = Some(Span { from, to: open.journal.end() });
+                    return Ok(Appended { span, taken: encoded.taken, unknown: encoded.unknown() });
                 }
                 Err(JournalError::NoSpace { .. }) if !last => self.give_back(),
                 Err(error) => return Err(said(&error)),
@@ -420,8 +433,12 @@ impl Writer {
         };
         let open = self.open.as_mut().ok_or("its queue is not open")?;
         let dead = open.dead.insert(dead);
-        let table = &self.table;
-        dead.keep(points, reason, limit, |id| table.get(id)).map_err(|error| said(&error))
+        let (table, mut points) = (&self.table, points);
+        while !points.is_empty() {
+            let kept = dead.keep(points, reason, limit, |id| table.get(id)).map_err(|error| said(&error))?;
+            points = &points[kept.max(1)..];
+        }
+        Ok(())
     }
 
     fn operate(&mut self, order: Order) -> Result<Done, String> {
@@ -499,6 +516,16 @@ impl Writer {
             set(&self.state.dead_bytes, dead.bytes());
         }
     }
+}
+
+/// What became of points that were to be appended.
+struct Appended {
+    /// Their record; none if they were dropped.
+    span: Option<Span>,
+    /// So many of them were dealt with,
+    taken: usize,
+    /// of which so many are in no record, because their series was forgotten.
+    unknown: usize,
 }
 
 enum Room {
