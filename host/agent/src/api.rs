@@ -1,8 +1,10 @@
 //! The HTTP API.
 //!
-//! Loopback needs no token; where one is set, every path but `/health` and `/ready` wants it as `Authorization: Bearer`.
+//! Loopback needs no token; where one is set, every path but `/health`, `/ready` and `/ping` wants it as
+//! `Authorization: Bearer`, or as Influx' clients say it, `Authorization: Token`.
 
 mod falcon;
+mod influx;
 mod query;
 mod self_metrics;
 mod views;
@@ -26,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+pub(crate) use self::influx::Influx;
 use crate::agent::Agent;
 use crate::config::ListenConfig;
 
@@ -106,12 +109,14 @@ fn router(agent: Arc<Agent>, token: Option<Arc<str>>, body_bytes: usize) -> Rout
         .route("/api/v1/series", get(query::series))
         .route("/api/v1/recent", get(query::recent))
         .route("/v1/push", post(falcon::push))
+        .merge(influx::routes())
         .layer(DefaultBodyLimit::max(body_bytes))
         .layer(middleware::from_fn_with_state(token, authorize));
     Router::new()
         .route("/", get(index))
         .route("/health", get(|| async { "ok\n" }))
         .route("/ready", get(ready))
+        .route("/ping", get(influx::ping))
         .merge(guarded)
         .fallback(|| async { Failure::new(StatusCode::NOT_FOUND, "no such path; / lists those that there are") })
         .with_state(agent)
@@ -126,6 +131,7 @@ async fn index(State(agent): State<Arc<Agent>>) -> Json<serde_json::Value> {
         "paths": [
             "GET /health", "GET /ready", "GET /metrics", "GET /api/v1/plugins", "GET /api/v1/plugins/NAME",
             "GET /api/v1/series?metric=GLOB", "GET /api/v1/recent?metric=GLOB", "GET /api/v1/routes", "POST /v1/push",
+            "POST /write", "POST /api/v2/write",
         ],
     }))
 }
@@ -141,12 +147,24 @@ async fn ready(State(agent): State<Arc<Agent>>) -> Response {
 async fn authorize(State(token): State<Option<Arc<str>>>, request: Request, next: Next) -> Response {
     let Some(token) = token else { return next.run(request).await };
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    let given = given.and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("Token ")));
+    let given = given.unwrap_or_default();
     if bool::from(given.trim().as_bytes().ct_eq(token.as_bytes())) {
         return next.run(request).await;
     }
     let failure = Failure::new(StatusCode::UNAUTHORIZED, "a token is needed: Authorization: Bearer TOKEN");
     ([(header::WWW_AUTHENTICATE, "Bearer")], failure).into_response()
+}
+
+/// The answer to values that come before their processors: it is too early to judge them.
+fn too_early(agent: &Agent) -> Option<Response> {
+    let early = !agent.config.load().pipeline.processors.is_empty() && !agent.supervision.is_settled();
+    early.then(|| try_again("the processors are being loaded; try again"))
+}
+
+/// It is not to be had now, but soon.
+fn try_again(message: &str) -> Response {
+    ([(header::RETRY_AFTER, "1")], Failure::new(StatusCode::SERVICE_UNAVAILABLE, message)).into_response()
 }
 
 /// An answer that is none: a status and why.

@@ -6,29 +6,37 @@ use std::time::Duration;
 
 use saker_cache::CacheLimits;
 use saker_forward::{BackoffConfig, HashKind, NodeConfig, QueueLimits};
+use saker_intake::influx::Mapping;
+use saker_model::LIMITS;
 use saker_sandbox::{Deadlines, Grants, Limits};
 
 use super::reader::{Table, suggestion};
 use super::values::{Bytes, Listen, SettingsTable};
 use super::{
-    Config, DEFAULT_SENDING, DestinationConfig, FolderConfig, ListenConfig, LogConfig, LogFormat, PipelineConfig,
-    Places, PluginConfig, RouteConfig, SHIPPED, Settings, TlsConfig,
+    Config, DEFAULT_SENDING, DestinationConfig, FolderConfig, InfluxConfig, ListenConfig, LogConfig, LogFormat,
+    PipelineConfig, Places, PluginConfig, RouteConfig, SHIPPED, Settings, TlsConfig,
 };
 
 /// No collector is called more often.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// Series are told alive only so often.
+const SERIES_IDLE_MIN: Duration = Duration::from_secs(saker_intake::influx::SERIES_IDLE_MIN_S);
+/// Each may hold a body, what it unpacks to and its points.
+const INFLUX_REQUESTS_MAX: usize = 1024;
 /// No folder is looked through more often.
 const POLL_MIN: Duration = Duration::from_secs(1);
 
 pub(super) fn read(mut root: Table<'_>) -> Config {
     let default = Config::default();
+    let mut listen_table = root.table("listen");
     let config = Config {
         endpoint: root.optional::<String>("endpoint").filter(|name| !name.is_empty()),
         data_dir: root.path("data_dir").unwrap_or(default.data_dir),
         interval: interval(&mut root).unwrap_or(default.interval),
         shutdown_timeout: root.get("shutdown_timeout", default.shutdown_timeout),
         log: log(root.table("log"), default.log),
-        listen: listen(root.table("listen"), default.listen),
+        influx: influx(listen_table.table("influx"), default.influx),
+        listen: listen(listen_table, default.listen),
         tls: tls(root.table("tls")),
         plugins: plugins(root.table("plugins"), default.plugins),
         pipeline: pipeline(root.table("pipeline"), default.pipeline),
@@ -139,6 +147,40 @@ fn listen(mut table: Table<'_>, default: ListenConfig) -> ListenConfig {
     config
 }
 
+fn influx(mut table: Table<'_>, default: InfluxConfig) -> InfluxConfig {
+    let mapping = default.mapping;
+    let step = table.get("step", Duration::from_secs(mapping.step_s.into()));
+    let step_s = u32::try_from(step.as_secs()).unwrap_or(u32::MAX);
+    if step.subsec_nanos() != 0 || !(1..=LIMITS.step_s).contains(&step_s) {
+        table.wrong("step", "must be whole seconds, from 1s to 7d");
+    }
+    let refuse_texts = match table.optional::<String>("texts").as_deref() {
+        None => mapping.refuse_texts,
+        Some("refuse") => true,
+        Some("skip") => false,
+        Some(other) => {
+            table.wrong("texts", format!("expected \"refuse\" or \"skip\", found {other:?}"));
+            mapping.refuse_texts
+        }
+    };
+    let config = InfluxConfig {
+        mapping: Mapping {
+            separator: table.get("separator", mapping.separator),
+            value_field: table.get("value_field", mapping.value_field),
+            endpoint_tag: table.get("endpoint_tag", mapping.endpoint_tag),
+            step_s,
+            refuse_texts,
+        },
+        requests: table.get("requests", default.requests),
+        known_bytes: table.get("known_bytes", Bytes(default.known_bytes)).0,
+    };
+    if !(1..=INFLUX_REQUESTS_MAX).contains(&config.requests) {
+        table.wrong("requests", format!("must be 1 to {INFLUX_REQUESTS_MAX}"));
+    }
+    table.finish();
+    config
+}
+
 fn tls(mut table: Table<'_>) -> TlsConfig {
     let ca_file = table.path("ca_file");
     table.finish();
@@ -174,6 +216,9 @@ fn pipeline(mut table: Table<'_>, default: PipelineConfig) -> PipelineConfig {
         max_series: table.get("max_series", default.max_series),
         series_idle: table.get("series_idle", default.series_idle),
     };
+    if config.series_idle < SERIES_IDLE_MIN {
+        table.wrong("series_idle", format!("must be at least {SERIES_IDLE_MIN:?}"));
+    }
     table.finish();
     config
 }
