@@ -125,8 +125,10 @@ impl Home {
         &self.config
     }
 
+    /// Puts a configuration in place at once: an agent that looks while it is written must not find half of it.
     pub(crate) fn write_config(&self, text: &str) {
-        std::fs::write(self.dir.path().join("agent.toml"), text).unwrap();
+        std::fs::write(self.dir.path().join(".agent.toml.new"), text).unwrap();
+        std::fs::rename(self.dir.path().join(".agent.toml.new"), self.dir.path().join("agent.toml")).unwrap();
     }
 
     /// Puts a plugin file in place, as a deploy tool does.

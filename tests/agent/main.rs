@@ -10,6 +10,7 @@ mod figures;
 mod forwarding;
 mod hostile;
 mod http;
+mod influx;
 mod plugin_folder;
 mod processors;
 mod push;

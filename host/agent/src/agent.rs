@@ -13,7 +13,7 @@ use saker_model::SeriesTable;
 use saker_sandbox::{Compiler, PluginHash, Sandbox, SandboxConfig};
 use tokio::task::JoinHandle;
 
-use crate::api::{self, Listener};
+use crate::api::{self, Influx, Listener};
 use crate::collecting::Shared;
 use crate::config::Config;
 use crate::folder::Watch;
@@ -33,6 +33,7 @@ pub(crate) struct Agent {
     pub(crate) supervision: Supervision,
     pub(crate) endpoint: Arc<ArcSwap<Arc<str>>>,
     pub(crate) started: Instant,
+    pub(crate) influx: Influx,
     listener: Mutex<Option<Listener>>,
     watching: Mutex<Option<JoinHandle<()>>>,
 }
@@ -55,6 +56,7 @@ impl Agent {
         let pipeline = Arc::new(Pipeline::new(table, Arc::new(Cache::new(config.cache)), Arc::new(forwarder)));
         let endpoint = Arc::new(ArcSwap::from_pointee(endpoint));
         let shared = Shared { sandbox: sandbox.clone(), pipeline: pipeline.clone(), endpoint: endpoint.clone() };
+        let influx = Influx::new(&config.influx, &endpoint.load());
         let statuses = Arc::new(Statuses::default());
         let states = config.data_dir.join("state");
         let states = StateDir::open(&states).with_context(|| format!("cannot open {}", states.display()))?;
@@ -66,6 +68,7 @@ impl Agent {
             supervision,
             endpoint,
             started: Instant::now(),
+            influx,
             listener: Mutex::default(),
             watching: Mutex::default(),
         });
@@ -92,6 +95,7 @@ impl Agent {
             }
         }
         self.endpoint.store(Arc::new(config.endpoint().into()));
+        self.influx.set(&config.influx, &self.endpoint.load());
         self.pipeline.cache.set_limits(config.cache);
         self.pipeline.forwarder.budget().set_limit(config.pipeline.memory_bytes);
         if before.plugins.dir != config.plugins.dir || before.plugins.poll != config.plugins.poll {

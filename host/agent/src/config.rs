@@ -15,6 +15,7 @@ use saker_cache::CacheLimits;
 use saker_forward::{
     BackoffConfig, Durability, HashKind, Matcher, NodeConfig, OnUnavailable, QueueConfig, Route, WhenFull,
 };
+use saker_intake::influx::Mapping;
 use saker_model::Glob;
 use saker_sandbox::{Grants, Limits};
 use serde_json::{Map, Value};
@@ -37,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) shutdown_timeout: Duration,
     pub(crate) log: LogConfig,
     pub(crate) listen: ListenConfig,
+    pub(crate) influx: InfluxConfig,
     pub(crate) tls: TlsConfig,
     pub(crate) plugins: FolderConfig,
     pub(crate) pipeline: PipelineConfig,
@@ -84,6 +86,16 @@ pub(crate) struct ListenConfig {
     pub(crate) token_file: Option<PathBuf>,
     /// Bytes of one request's body.
     pub(crate) body_bytes: usize,
+}
+
+/// How Influx line protocol is taken: `[listen.influx]`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct InfluxConfig {
+    pub(crate) mapping: Mapping,
+    /// Requests that are read and parsed at the same time.
+    pub(crate) requests: usize,
+    /// Memory for what is known of lines that came before.
+    pub(crate) known_bytes: usize,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -201,6 +213,17 @@ impl Default for Config {
                 http: Listen(Some(([127, 0, 0, 1], 1988).into())),
                 token_file: None,
                 body_bytes: 32 << 20,
+            },
+            influx: InfluxConfig {
+                mapping: Mapping {
+                    separator: "_".into(),
+                    value_field: "value".into(),
+                    endpoint_tag: "host".into(),
+                    step_s: 10,
+                    refuse_texts: true,
+                },
+                requests: 16,
+                known_bytes: 64 << 20,
             },
             tls: TlsConfig::default(),
             plugins: FolderConfig { dir: "plugins".into(), poll: Duration::from_secs(10), file_bytes: 32 << 20 },

@@ -85,7 +85,7 @@ fn write(server: &Server, series: Vec<Series>, points: Vec<Point>) {
         let answer = http::request(&server.address, "POST", &body.target.path, &[], &text).unwrap();
         assert_eq!(answer.0, 204, "{}", answer.1);
     }
-    let all = format!("sum(count_over_time({{number!=\"\"}}[1h]))");
+    let all = "sum(count_over_time({number!=\"\"}[1h]))".to_owned();
     assert_eq!(server.settled(&all, count as f64), count as f64);
     assert_eq!(thrown_away(server), 0.0);
 }

@@ -46,6 +46,7 @@ impl Collector for SelfMetrics {
         let mut out = Out(&mut encoder);
         self.process(&mut out)?;
         self.pipeline(&mut out)?;
+        self.influx(&mut out)?;
         self.plugins(&mut out)?;
         self.nodes(&mut out)
     }
@@ -146,6 +147,13 @@ impl SelfMetrics {
         let evicted = [("age", cache.aged), ("bytes", cache.squeezed)];
         let evicted = evicted.map(|(reason, count)| (vec![("reason", reason.to_owned())], count as f64));
         out.counter("saker_cache_evicted_points", "Points that left the cache, by reason", evicted.into())
+    }
+
+    fn influx(&self, out: &mut Out<'_, '_>) -> fmt::Result {
+        let known = self.0.influx.known();
+        out.gauge("saker_influx_known_keys", "Measurements with tags that are known", one(known.keys as f64))?;
+        out.gauge("saker_influx_known_bytes", "Memory for them", one(known.bytes as f64))?;
+        out.counter("saker_influx_evicted_keys", "Known keys forgotten for want of room", one(known.evicted as f64))
     }
 
     fn plugins(&self, out: &mut Out<'_, '_>) -> fmt::Result {

@@ -6,34 +6,42 @@ use std::time::Duration;
 
 use saker_cache::CacheLimits;
 use saker_forward::{BackoffConfig, Durability, FRESH_AGE, HashKind, NodeConfig, OnUnavailable, QueueConfig, WhenFull};
+use saker_intake::influx::Mapping;
+use saker_model::LIMITS;
 use saker_sandbox::{Deadlines, Grants, Limits};
 
 use super::reader::{Table, suggestion};
 use super::values::{Bytes, Listen, SettingsTable};
 use super::{
-    Config, DEFAULT_MEMORY_AGE, DEFAULT_REROUTE_AFTER, DEFAULT_SENDING, DestinationConfig, FolderConfig, ListenConfig,
-    LogConfig, LogFormat, PipelineConfig, Places, PluginConfig, RouteConfig, SHIPPED, Settings, TlsConfig,
+    Config, DEFAULT_MEMORY_AGE, DEFAULT_REROUTE_AFTER, DEFAULT_SENDING, DestinationConfig, FolderConfig, InfluxConfig,
+    ListenConfig, LogConfig, LogFormat, PipelineConfig, Places, PluginConfig, RouteConfig, SHIPPED, Settings,
+    TlsConfig,
 };
 
 /// No collector is called more often.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// A series lives longer than points of it are in memory.
 const SERIES_IDLE_MIN: Duration = Duration::from_secs(2 * FRESH_AGE.as_secs());
+const _: () = assert!(SERIES_IDLE_MIN.as_secs() >= saker_intake::influx::SERIES_IDLE_MIN_S);
 /// No queue on disk is smaller: a segment of it is an eighth.
 const QUEUE_BYTES_MIN: u64 = 1 << 20;
+/// Each may hold a body, what it unpacks to and its points.
+const INFLUX_REQUESTS_MAX: usize = 1024;
 /// No folder is looked through more often.
 const POLL_MIN: Duration = Duration::from_secs(1);
 
 pub(super) fn read(mut root: Table<'_>) -> Config {
     let default = Config::default();
     let data_dir = root.path("data_dir").unwrap_or(default.data_dir);
+    let mut listen_table = root.table("listen");
     let config = Config {
         endpoint: root.optional::<String>("endpoint").filter(|name| !name.is_empty()),
         data_dir: data_dir.clone(),
         interval: interval(&mut root).unwrap_or(default.interval),
         shutdown_timeout: root.get("shutdown_timeout", default.shutdown_timeout),
         log: log(root.table("log"), default.log),
-        listen: listen(root.table("listen"), default.listen),
+        influx: influx(listen_table.table("influx"), default.influx),
+        listen: listen(listen_table, default.listen),
         tls: tls(root.table("tls")),
         plugins: plugins(root.table("plugins"), default.plugins),
         pipeline: pipeline(root.table("pipeline"), default.pipeline),
@@ -134,6 +142,40 @@ fn listen(mut table: Table<'_>, default: ListenConfig) -> ListenConfig {
             "http",
             format!("{address} can be reached from other machines, so it needs a token: set listen.token_file to a file that holds one, or listen on 127.0.0.1"),
         );
+    }
+    table.finish();
+    config
+}
+
+fn influx(mut table: Table<'_>, default: InfluxConfig) -> InfluxConfig {
+    let mapping = default.mapping;
+    let step = table.get("step", Duration::from_secs(mapping.step_s.into()));
+    let step_s = u32::try_from(step.as_secs()).unwrap_or(u32::MAX);
+    if step.subsec_nanos() != 0 || !(1..=LIMITS.step_s).contains(&step_s) {
+        table.wrong("step", "must be whole seconds, from 1s to 7d");
+    }
+    let refuse_texts = match table.optional::<String>("texts").as_deref() {
+        None => mapping.refuse_texts,
+        Some("refuse") => true,
+        Some("skip") => false,
+        Some(other) => {
+            table.wrong("texts", format!("expected \"refuse\" or \"skip\", found {other:?}"));
+            mapping.refuse_texts
+        }
+    };
+    let config = InfluxConfig {
+        mapping: Mapping {
+            separator: table.get("separator", mapping.separator),
+            value_field: table.get("value_field", mapping.value_field),
+            endpoint_tag: table.get("endpoint_tag", mapping.endpoint_tag),
+            step_s,
+            refuse_texts,
+        },
+        requests: table.get("requests", default.requests),
+        known_bytes: table.get("known_bytes", Bytes(default.known_bytes)).0,
+    };
+    if !(1..=INFLUX_REQUESTS_MAX).contains(&config.requests) {
+        table.wrong("requests", format!("must be 1 to {INFLUX_REQUESTS_MAX}"));
     }
     table.finish();
     config

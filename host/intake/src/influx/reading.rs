@@ -47,11 +47,9 @@ pub struct Fault {
 pub struct Report {
     /// Values that were taken.
     pub taken: u64,
-    /// Values that the processors have dropped, which is no fault of the sender.
-    pub dropped: u64,
-    /// Texts that were left out.
-    pub texts: u64,
-    /// Values and unreadable lines that were refused for any other reason.
+    /// Values that were left out without a fault of the sender's: what processors drop, and texts that are skipped.
+    pub skipped: u64,
+    /// Values and unreadable lines that were refused.
     pub faulty: u64,
     /// The first faults, in the order of their lines.
     pub faults: Vec<Fault>,
@@ -185,11 +183,11 @@ impl<'a> Reading<'a> {
     pub fn confirm(&mut self) {
         self.learn();
         let refused = &self.step.refused;
-        let (dropped, texts) = (refused.of(Reason::Processor), refused.of(Reason::TextValue));
+        let texts = if self.mapping.refuse_texts { 0 } else { refused.of(Reason::TextValue) };
+        let skipped = refused.of(Reason::Processor) + texts;
         self.report.taken += self.step.points.len() as u64;
-        self.report.dropped += dropped;
-        self.report.texts += texts;
-        self.report.faulty += refused.total() - dropped - texts;
+        self.report.skipped += skipped;
+        self.report.faulty += refused.total() - skipped;
         self.step.faults.sort_by_key(|&(line, _)| line);
         let room = FAULTS_SHOWN - self.report.faults.len();
         for (start, what) in self.step.faults.drain(..).take(room) {
