@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use hashbrown::HashTable;
 use parking_lot::RwLock;
 
-use crate::series::{Series, SeriesId, identity_hash};
+use crate::series::{Series, SeriesId, Tags, identity_hash, tags_hash};
 use crate::value::{MetricValue, Reason};
 
 /// What became of a series in the processors.
@@ -53,6 +53,8 @@ pub struct SeriesTable {
 #[derive(Default)]
 struct Inner {
     by_hash: HashTable<u32>,
+    /// Each set of tags once: all series of a host or a device have the same.
+    tags: HashTable<Tags>,
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
 }
@@ -139,10 +141,15 @@ impl SeriesTable {
     /// # Errors
     /// [`TableFull`], if it is new and there is no room.
     pub fn intern(&self, value: &MetricValue, now_s: u32) -> Result<SeriesId, TableFull> {
-        let make = || Series {
+        let tags = || value.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let make = |inner: &mut Inner| Series {
             endpoint: value.endpoint.clone(),
             metric: value.metric.as_str().into(),
-            tags: value.tags.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect(),
+            tags: inner.share(
+                tags_hash(tags()),
+                |known| same_tags(known, value),
+                || tags().map(|(key, value)| (key.into(), value.into())).collect(),
+            ),
             metric_type: value.metric_type,
             step_s: value.step_s,
         };
@@ -154,8 +161,7 @@ impl SeriesTable {
     /// # Errors
     /// [`TableFull`], if it is new and there is no room.
     pub fn intern_series(&self, series: Series, now_s: u32) -> Result<SeriesId, TableFull> {
-        let (hash, wanted) = (hash_of_series(&series), series.clone());
-        self.insert(hash, now_s, self.limit, |known| *known == wanted, || series)
+        self.insert_series(series, now_s, self.limit)
     }
 
     /// The id of a series that comes from disk. It is added beyond the limit too, for it was let in before, and counts
@@ -164,9 +170,18 @@ impl SeriesTable {
     /// # Panics
     /// With four billion series.
     pub fn restore(&self, series: Series) -> SeriesId {
-        let (hash, wanted) = (hash_of_series(&series), series.clone());
-        self.insert(hash, self.latest_s.load(Ordering::Relaxed), LIMIT_MAX, |known| *known == wanted, || series)
-            .expect("no table gets so large")
+        let now_s = self.latest_s.load(Ordering::Relaxed);
+        self.insert_series(series, now_s, LIMIT_MAX).expect("no table gets so large")
+    }
+
+    fn insert_series(&self, series: Series, now_s: u32, limit: usize) -> Result<SeriesId, TableFull> {
+        let tags = || series.tags.iter().map(|(key, value)| (&**key, &**value));
+        let hash = identity_hash(&series.endpoint, &series.metric, tags(), series.metric_type, series.step_s);
+        let make = |inner: &mut Inner| {
+            let tags = inner.share(tags_hash(tags()), |known| *known == series.tags, || series.tags.clone());
+            Series { tags, ..series.clone() }
+        };
+        self.insert(hash, now_s, limit, |known| *known == series, make)
     }
 
     fn insert(
@@ -175,7 +190,7 @@ impl SeriesTable {
         now_s: u32,
         limit: usize,
         is_it: impl Fn(&Series) -> bool,
-        make: impl FnOnce() -> Series,
+        make: impl FnOnce(&mut Inner) -> Series,
     ) -> Result<SeriesId, TableFull> {
         let mut inner = self.inner.write();
         if let Some(id) = inner.lookup(hash, is_it) {
@@ -185,8 +200,8 @@ impl SeriesTable {
         if inner.by_hash.len() >= limit {
             return Err(TableFull { limit });
         }
-        let slot =
-            Slot { series: Arc::new(make()), hash, mapped: AtomicU32::new(UNASKED), seen_s: AtomicU32::new(now_s) };
+        let series = Arc::new(make(&mut inner));
+        let slot = Slot { series, hash, mapped: AtomicU32::new(UNASKED), seen_s: AtomicU32::new(now_s) };
         Ok(SeriesId(inner.add(slot)))
     }
 
@@ -240,6 +255,8 @@ impl SeriesTable {
             gone.push(SeriesId(id as u32));
         }
         if !gone.is_empty() {
+            // Nobody else can be taking them up: whoever shares tags holds the lock.
+            inner.tags.retain(|tags| Arc::strong_count(tags) > 1);
             self.epoch.fetch_add(1, Ordering::Release);
         }
         gone
@@ -263,6 +280,12 @@ impl Inner {
 
     fn slot(&self, id: u32) -> &Slot {
         self.slots[id as usize].as_ref().expect("an id in the hash table or mapped to has a slot")
+    }
+
+    /// The tags that are these, from whoever has them already, or else new ones.
+    fn share(&mut self, hash: u64, are_they: impl Fn(&Tags) -> bool, make: impl FnOnce() -> Tags) -> Tags {
+        let hash_of = |tags: &Tags| tags_hash(tags.iter().map(|(key, value)| (&**key, &**value)));
+        self.tags.entry(hash, are_they, hash_of).or_insert_with(make).get().clone()
     }
 
     fn add(&mut self, slot: Slot) -> u32 {
@@ -303,11 +326,6 @@ impl Slot {
     }
 }
 
-fn hash_of_series(series: &Series) -> u64 {
-    let tags = series.tags.iter().map(|(key, value)| (&**key, &**value));
-    identity_hash(&series.endpoint, &series.metric, tags, series.metric_type, series.step_s)
-}
-
 fn hash_of(value: &MetricValue) -> u64 {
     let tags = value.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     identity_hash(&value.endpoint, &value.metric, tags, value.metric_type, value.step_s)
@@ -318,8 +336,11 @@ fn is_of(series: &Series, value: &MetricValue) -> bool {
         && *series.endpoint == *value.endpoint
         && series.metric_type == value.metric_type
         && series.step_s == value.step_s
-        && series.tags.len() == value.tags.len()
-        && series.tags.iter().zip(&value.tags).all(|(a, b)| *a.0 == *b.0 && *a.1 == *b.1)
+        && same_tags(&series.tags, value)
+}
+
+fn same_tags(tags: &Tags, value: &MetricValue) -> bool {
+    tags.len() == value.tags.len() && tags.iter().zip(&value.tags).all(|(a, b)| *a.0 == *b.0 && *a.1 == *b.1)
 }
 
 #[cfg(test)]
@@ -400,6 +421,20 @@ mod tests {
         assert_ne!(table.intern(&value("new"), 100).unwrap(), old);
         table.release(&[old]);
         assert_eq!(table.intern(&value("newer"), 100).unwrap(), old);
+    }
+
+    #[test]
+    fn series_with_the_same_tags_share_them_until_none_is_left() {
+        let table = SeriesTable::new(10);
+        let [a, b] = ["a", "b"].map(|name| table.intern(&value(name), 0).unwrap());
+        let mut changed = Series { metric: "c".into(), ..(*table.get(a).unwrap()).clone() };
+        changed.tags = changed.tags.iter().cloned().collect();
+        let c = table.intern_series(changed, 0).unwrap();
+        let tags = |id| table.get(id).unwrap().tags.clone();
+        assert!(Arc::ptr_eq(&tags(a), &tags(b)) && Arc::ptr_eq(&tags(a), &tags(c)));
+        assert_eq!(table.inner.read().tags.len(), 1);
+        assert_eq!(table.sweep(1), vec![a, b, c]);
+        assert_eq!(table.inner.read().tags.len(), 0);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) fn nothing() -> Series {
     Series {
         endpoint: Arc::from(""),
         metric: Box::from(""),
-        tags: Box::default(),
+        tags: Arc::default(),
         metric_type: MetricType::Gauge,
         step_s: 0,
     }

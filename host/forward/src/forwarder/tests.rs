@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::AtomicU64;
 
 use futures_util::future::BoxFuture;
-use saker_model::{Glob, MetricType, Series};
+use saker_model::{Glob, MetricType, Series, Tags};
 
 use super::*;
 use crate::backend::{Backend, SendError, Session};
@@ -142,7 +142,7 @@ impl Bench {
         let series = Series {
             endpoint: "h".into(),
             metric: format!("m{number}").into(),
-            tags: Box::default(),
+            tags: Tags::default(),
             metric_type: MetricType::Gauge,
             step_s: 10,
         };

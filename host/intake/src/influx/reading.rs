@@ -14,7 +14,7 @@ use super::{Mapping, Precision};
 /// Points of one step: enough that what is done once for each step costs nothing, and a few megabytes.
 const STEP_POINTS: usize = 65_536;
 /// New series of one step. Each is a record with texts of its own until it has a name, about a kilobyte.
-const STEP_NEW: usize = 4096;
+const STEP_NEW: usize = 1024;
 /// The tag that a database or bucket becomes, as in VictoriaMetrics.
 const DB_TAG: &str = "db";
 /// How many faults are told one by one.
