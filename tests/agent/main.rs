@@ -6,6 +6,7 @@
 
 mod agent;
 mod config_reload;
+mod durability;
 mod figures;
 mod forwarding;
 mod hostile;
