@@ -14,4 +14,5 @@ mod plugin_folder;
 mod processors;
 mod push;
 mod servers;
+mod stores;
 mod swapping;

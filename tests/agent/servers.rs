@@ -1,6 +1,8 @@
 //! Real servers, each on a free port of loopback, ended with the test.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,8 +14,10 @@ use crate::http;
 /// A server's process.
 pub(crate) struct Server {
     pub(crate) address: String,
+    command: Command,
     child: Child,
-    _dir: TempDir,
+    is_ready: Box<dyn Fn(&str) -> bool>,
+    dir: TempDir,
 }
 
 /// How long a server may take to start.
@@ -24,7 +28,7 @@ const SHOWN_MAX: Duration = Duration::from_secs(60);
 impl Server {
     /// VictoriaMetrics, a single node with an empty storage that shows what it has at once.
     pub(crate) fn victoria_metrics() -> Self {
-        Self::start("victoria-metrics", "/health", |address, dir| {
+        Self::start("victoria-metrics", healthy("/health"), |address, dir| {
             vec![
                 format!("-storageDataPath={dir}"),
                 format!("-httpListenAddr={address}"),
@@ -37,29 +41,75 @@ impl Server {
 
     /// Prometheus' node_exporter.
     pub(crate) fn node_exporter() -> Self {
-        Self::start("prometheus-node-exporter", "/metrics", |address, _| {
+        Self::start("prometheus-node-exporter", healthy("/metrics"), |address, _| {
             vec![format!("--web.listen-address={address}")]
         })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test starts the servers that it talks to")]
-    fn start(program: &str, health: &str, arguments: impl Fn(&str, &str) -> Vec<String>) -> Self {
+    /// Redis, which keeps what it has acknowledged, with some more arguments.
+    pub(crate) fn redis(more: &[&str]) -> Self {
+        let is_ready = |address: &str| {
+            let answer = said(address, b"PING\r\n");
+            answer.starts_with(b"+PONG") || answer.starts_with(b"-NOAUTH")
+        };
+        Self::start("redis-server", is_ready, |address, dir| {
+            let (host, port) = address.split_once(':').unwrap();
+            let fixed =
+                ["--bind", host, "--port", port, "--dir", dir, "--appendonly", "yes", "--appendfsync", "always"];
+            fixed.iter().chain(more).map(|&text| text.to_owned()).collect()
+        })
+    }
+
+    /// Starts a program on a free port, with the arguments that its address and its folder make, and waits until it is
+    /// ready.
+    pub(crate) fn start(
+        program: &str,
+        is_ready: impl Fn(&str) -> bool + 'static,
+        arguments: impl Fn(&str, &str) -> Vec<String>,
+    ) -> Self {
         let dir = TempDir::new().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let address = format!("127.0.0.1:{port}");
-        let child = Command::new(program)
-            .args(arguments(&address, dir.path().to_str().unwrap()))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{program}: {error}; on Debian: apt-get install {program}"));
-        let server = Self { address, child, _dir: dir };
+        let address = free_address();
+        let mut command = command(program);
+        command.args(arguments(&address, dir.path().to_str().unwrap()));
+        Self::run(command, address, dir, is_ready)
+    }
+
+    /// Starts a command that is to listen at an address, and waits until it is ready.
+    pub(crate) fn run(
+        mut command: Command,
+        address: String,
+        dir: TempDir,
+        is_ready: impl Fn(&str) -> bool + 'static,
+    ) -> Self {
+        let child = spawn(&mut command);
+        let server = Self { address, command, child, is_ready: Box::new(is_ready), dir };
+        server.wait();
+        server
+    }
+
+    fn wait(&self) {
         let end = Instant::now() + START_MAX;
-        while http::request(&server.address, "GET", health, &[], "").map_or(0, |answer| answer.0) != 200 {
-            assert!(Instant::now() < end, "{program} did not start");
+        while !(self.is_ready)(&self.address) {
+            assert!(Instant::now() < end, "{:?} did not start", self.command);
             std::thread::sleep(Duration::from_millis(50));
         }
-        server
+    }
+
+    /// Ends the process as a power failure does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again where it was, on what it has kept.
+    pub(crate) fn start_again(&mut self) {
+        self.child = spawn(&mut self.command);
+        self.wait();
+    }
+
+    /// The folder that is the server's.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// The single number that a PromQL query answers at this moment.
@@ -86,6 +136,47 @@ impl Server {
             std::thread::sleep(Duration::from_millis(250));
         }
     }
+}
+
+/// An address that nobody listens at.
+pub(crate) fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test starts the servers that it talks to, and their own clients")]
+pub(crate) fn command(program: &str) -> Command {
+    Command::new(program)
+}
+
+/// What a program that comes with a server prints; it must end well.
+pub(crate) fn printed(program: &str, arguments: &[&str]) -> String {
+    let output = command(program).args(arguments).output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}; CONTRIBUTING.md names its Debian package"));
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{program} {arguments:?}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn spawn(command: &mut Command) -> Child {
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; CONTRIBUTING.md names its Debian package"))
+}
+
+/// Whether a server answers 200 at a path.
+fn healthy(path: &'static str) -> impl Fn(&str) -> bool {
+    move |address| http::request(address, "GET", path, &[], "").is_ok_and(|answer| answer.0 == 200)
+}
+
+/// What a server says first, after it was told something; nothing if it is not there.
+pub(crate) fn said(address: &str, words: &[u8]) -> Vec<u8> {
+    let mut answer = vec![0; 512];
+    let read = TcpStream::connect(address).and_then(|mut stream| {
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(words)?;
+        stream.read(&mut answer)
+    });
+    answer.truncate(read.unwrap_or(0));
+    answer
 }
 
 fn encoded(text: &str) -> String {
