@@ -60,6 +60,18 @@ impl Server {
         })
     }
 
+    /// NATS with JetStream, with some more arguments.
+    pub(crate) fn nats(more: &[&str]) -> Self {
+        Self::start(
+            "nats-server",
+            |address| said(address, b"").starts_with(b"INFO"),
+            |address, dir| {
+                let (host, port) = address.split_once(':').unwrap();
+                ["-a", host, "-p", port, "-js", "-sd", dir].iter().chain(more).map(|&text| text.to_owned()).collect()
+            },
+        )
+    }
+
     /// Starts a program on a free port, with the arguments that its address and its folder make, and waits until it is
     /// ready.
     pub(crate) fn start(

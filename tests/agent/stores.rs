@@ -1,5 +1,6 @@
 //! Every backend against the server that it is for.
 
+mod nats;
 mod redis;
 
 use std::fmt::Write as _;
