@@ -4,6 +4,7 @@
 //! tail with value and time, the only work that is left for each point. [`Lines`] keeps the heads; [`Slots`] is its
 //! table, for a backend whose form is not made of lines.
 
+pub mod base64;
 pub mod falcon;
 mod format;
 pub mod header;
