@@ -80,7 +80,7 @@ impl Bench {
         let addresses: Vec<_> = self.servers.iter().map(|server| server.address.clone()).collect();
         let end = Instant::now() + Duration::from_secs(60);
         loop {
-            let holding = held(&addresses, &self.workload, acks).unwrap();
+            let holding = held(&addresses, acks).unwrap();
             if is_settled(&holding) || Instant::now() > end {
                 return holding;
             }

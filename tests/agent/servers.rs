@@ -1,6 +1,7 @@
 //! Real servers, each on a free port of loopback, ended with the test.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,8 +15,10 @@ use crate::http;
 /// A server's process.
 pub(crate) struct Server {
     pub(crate) address: String,
+    command: Command,
     child: Child,
-    _dir: TempDir,
+    is_ready: Box<dyn Fn(&str) -> bool>,
+    dir: TempDir,
 }
 
 /// How long a server may take to start.
@@ -36,7 +39,7 @@ impl Server {
     }
 
     fn victoria_metrics_with(more: &[String]) -> Self {
-        Self::start("victoria-metrics", "/health", |address, dir| {
+        Self::start("victoria-metrics", healthy("/health"), |address, dir| {
             let mut arguments = vec![
                 format!("-storageDataPath={dir}"),
                 format!("-httpListenAddr={address}"),
@@ -51,28 +54,87 @@ impl Server {
 
     /// Prometheus' node_exporter.
     pub(crate) fn node_exporter() -> Self {
-        Self::start("prometheus-node-exporter", "/metrics", |address, _| {
+        Self::start("prometheus-node-exporter", healthy("/metrics"), |address, _| {
             vec![format!("--web.listen-address={address}")]
         })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test starts the servers that it talks to")]
-    fn start(program: &str, health: &str, arguments: impl Fn(&str, &str) -> Vec<String>) -> Self {
+    /// Redis, which keeps what it has acknowledged, with some more arguments.
+    pub(crate) fn redis(more: &[&str]) -> Self {
+        let is_ready = |address: &str| {
+            let answer = said(address, b"PING\r\n");
+            answer.starts_with(b"+PONG") || answer.starts_with(b"-NOAUTH")
+        };
+        Self::start("redis-server", is_ready, |address, dir| {
+            let (host, port) = address.split_once(':').unwrap();
+            let fixed =
+                ["--bind", host, "--port", port, "--dir", dir, "--appendonly", "yes", "--appendfsync", "always"];
+            fixed.iter().chain(more).map(|&text| text.to_owned()).collect()
+        })
+    }
+
+    /// NATS with JetStream, with some more arguments.
+    pub(crate) fn nats(more: &[&str]) -> Self {
+        Self::start(
+            "nats-server",
+            |address| said(address, b"").starts_with(b"INFO"),
+            |address, dir| {
+                let (host, port) = address.split_once(':').unwrap();
+                ["-a", host, "-p", port, "-js", "-sd", dir].iter().chain(more).map(|&text| text.to_owned()).collect()
+            },
+        )
+    }
+
+    /// Starts a program on a free port, with the arguments that its address and its folder make, and waits until it is
+    /// ready.
+    pub(crate) fn start(
+        program: &str,
+        is_ready: impl Fn(&str) -> bool + 'static,
+        arguments: impl Fn(&str, &str) -> Vec<String>,
+    ) -> Self {
         let dir = TempDir::new().unwrap();
         let address = free_address();
-        let child = Command::new(program)
-            .args(arguments(&address, dir.path().to_str().unwrap()))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{program}: {error}; on Debian: apt-get install {program}"));
-        let server = Self { address, child, _dir: dir };
+        let mut command = command(program);
+        command.args(arguments(&address, dir.path().to_str().unwrap()));
+        Self::run(command, address, dir, is_ready)
+    }
+
+    /// Starts a command that is to listen at an address, and waits until it is ready.
+    pub(crate) fn run(
+        mut command: Command,
+        address: String,
+        dir: TempDir,
+        is_ready: impl Fn(&str) -> bool + 'static,
+    ) -> Self {
+        let child = spawn(&mut command);
+        let server = Self { address, command, child, is_ready: Box::new(is_ready), dir };
+        server.wait();
+        server
+    }
+
+    fn wait(&self) {
         let end = Instant::now() + START_MAX;
-        while http::request(&server.address, "GET", health, &[], "").map_or(0, |answer| answer.0) != 200 {
-            assert!(Instant::now() < end, "{program} did not start");
+        while !(self.is_ready)(&self.address) {
+            assert!(Instant::now() < end, "{:?} did not start", self.command);
             std::thread::sleep(Duration::from_millis(50));
         }
-        server
+    }
+
+    /// Ends the process as a power failure does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again where it was, on what it has kept.
+    pub(crate) fn start_again(&mut self) {
+        self.child = spawn(&mut self.command);
+        self.wait();
+    }
+
+    /// The folder that is the server's.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// The single number that a PromQL query answers at this moment.
@@ -81,17 +143,17 @@ impl Server {
         answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
     }
 
+    /// The labels of all series that a selector finds.
+    pub(crate) fn series(&self, selector: &str) -> Vec<Value> {
+        let answer = http::json(&self.address, &format!("/api/v1/series?match[]={}", encoded(selector)));
+        answer["data"].as_array().cloned().unwrap_or_default()
+    }
+
     /// All points of the series that a selector finds, as `/api/v1/export` writes them: one object for each series.
     pub(crate) fn exported(&self, selector: &str) -> Vec<Value> {
         let (status, body) = http::get(&self.address, &format!("/api/v1/export?match[]={}", encoded(selector)));
         assert_eq!(status, 200, "{body}");
         body.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    /// The labels of all series that a selector finds.
-    pub(crate) fn series(&self, selector: &str) -> Vec<Value> {
-        let answer = http::json(&self.address, &format!("/api/v1/series?match[]={}", encoded(selector)));
-        answer["data"].as_array().cloned().unwrap_or_default()
     }
 
     /// The number that a query answers once the server shows all that it has taken, which it does some seconds late: the
@@ -108,9 +170,45 @@ impl Server {
     }
 }
 
-/// An address that nobody listens on just now.
-fn free_address() -> String {
+/// An address that nobody listens at.
+pub(crate) fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test starts the servers that it talks to, and their own clients")]
+pub(crate) fn command(program: &str) -> Command {
+    Command::new(program)
+}
+
+/// What a program that comes with a server prints; it must end well.
+pub(crate) fn printed(program: &str, arguments: &[&str]) -> String {
+    let output = command(program).args(arguments).output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}; CONTRIBUTING.md names its Debian package"));
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{program} {arguments:?}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn spawn(command: &mut Command) -> Child {
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; CONTRIBUTING.md names its Debian package"))
+}
+
+/// Whether a server answers 200 at a path.
+fn healthy(path: &'static str) -> impl Fn(&str) -> bool {
+    move |address| http::request(address, "GET", path, &[], "").is_ok_and(|answer| answer.0 == 200)
+}
+
+/// What a server says first, after it was told something; nothing if it is not there.
+pub(crate) fn said(address: &str, words: &[u8]) -> Vec<u8> {
+    let mut answer = vec![0; 512];
+    let read = TcpStream::connect(address).and_then(|mut stream| {
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(words)?;
+        stream.read(&mut answer)
+    });
+    answer.truncate(read.unwrap_or(0));
+    answer
 }
 
 /// Graphite's Carbon, which keeps its points in files of one second a point.
@@ -147,16 +245,13 @@ impl Carbon {
         self.child = Self::spawn(&self.dir, &self.address);
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test starts the servers that it talks to")]
     fn spawn(dir: &TempDir, address: &str) -> Child {
-        let child = Command::new("carbon-cache")
+        let mut carbon = command("carbon-cache");
+        carbon
             .arg(format!("--config={}", dir.path().join("carbon.conf").display()))
             .arg(format!("--pidfile={}", dir.path().join("pid").display()))
-            .args(["--nodaemon", "start"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("carbon-cache: {error}; on Debian: apt-get install graphite-carbon"));
+            .args(["--nodaemon", "start"]);
+        let child = spawn(&mut carbon);
         let end = Instant::now() + START_MAX;
         while TcpStream::connect(address).is_err() {
             assert!(Instant::now() < end, "carbon-cache did not start");

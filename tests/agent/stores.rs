@@ -1,6 +1,9 @@
 //! Backends against the servers that they are for, or where there is none to install, against one that is played.
 
+mod exact;
 mod graphite;
+mod nats;
+mod redis;
 mod victoria;
 
 use crate::agent::{Agent, Home};

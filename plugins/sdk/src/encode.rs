@@ -5,6 +5,7 @@
 //! table, for a backend whose form is not made of lines. [`Path`] and [`Template`] name a series by a text of the
 //! operator's.
 
+pub mod base64;
 pub mod falcon;
 mod format;
 pub mod graphite;

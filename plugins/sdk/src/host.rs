@@ -36,6 +36,15 @@ pub fn filesystem_usage(path: &str) -> Result<Usage, UsageError> {
     filesystem_usage::stat(path)
 }
 
+/// Random bytes, fit for secrets.
+#[must_use]
+pub fn random(count: usize) -> Vec<u8> {
+    #[cfg(target_arch = "wasm32")]
+    return wasip2::random::random::get_random_bytes(count as u64);
+    #[cfg(not(target_arch = "wasm32"))]
+    crate::testing::random(count)
+}
+
 /// Adds to a counter of the plugin's own.
 pub fn counter_add(name: &str, amount: f64) {
     metrics::counter_add(name, amount);

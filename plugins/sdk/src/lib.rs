@@ -55,6 +55,8 @@ pub mod http;
 pub mod net;
 mod processor;
 mod progress;
+#[cfg(feature = "scram")]
+pub mod scram;
 pub mod settings;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;

@@ -70,6 +70,15 @@ pub fn posted() -> Vec<Posted> {
     FAKE.with_borrow_mut(|fake| std::mem::take(&mut fake.posted))
 }
 
+/// The system's random bytes.
+pub(crate) fn random(count: usize) -> Vec<u8> {
+    use std::io::Read;
+    let mut bytes = vec![0; count];
+    let source = std::fs::File::open("/dev/urandom");
+    source.and_then(|mut source| source.read_exact(&mut bytes)).expect("every system for tests has /dev/urandom");
+    bytes
+}
+
 pub(crate) mod http {
     use super::{FAKE, HttpError, Posted, Response, Target};
 

@@ -1,5 +1,6 @@
 //! HTTP headers that come from settings, checked when a backend is opened: later, a bad one would fail every request.
 
+use super::base64;
 use crate::bindings::types::OpenError;
 
 /// What the header `authorization` says: `scheme token`, or the user name and password of HTTP's basic scheme, or
@@ -24,9 +25,10 @@ pub fn authorization(
         (Some(_), _, _) => wrong("token: give either it or username and password"),
         (None, None, Some(_)) => wrong("password: give the username too"),
         (None, Some(username), _) if username.contains(':') => wrong("username: a colon cannot be part of it"),
-        (None, Some(username), password) => {
-            Ok(Some(format!("Basic {}", base64(format!("{username}:{}", password.unwrap_or_default()).as_bytes()))))
-        }
+        (None, Some(username), password) => Ok(Some(format!(
+            "Basic {}",
+            base64::encode(format!("{username}:{}", password.unwrap_or_default()).as_bytes())
+        ))),
     }
 }
 
@@ -43,41 +45,9 @@ pub fn check(setting: &str, value: &str) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Base64 with padding, RFC 4648 section 4.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |place: usize| u32::from(chunk.get(place).copied().unwrap_or(0));
-        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for place in 0..4 {
-            // As many digits as there are bytes, and one more.
-            let digit = DIGITS[(group >> (18 - 6 * place) & 63) as usize];
-            text.push(if place <= chunk.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_is_that_of_the_standard() {
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-        assert_eq!(base64(&[0xfb, 0xff, 0xbf]), "+/+/");
-    }
 
     #[test]
     fn a_token_or_a_user_makes_the_header() {

@@ -65,6 +65,19 @@ impl TcpStream {
         Ok(self.take(length))
     }
 
+    /// Appends what has arrived to `into`, and waits until something has: for protocols whose many small answers are cut
+    /// out there.
+    ///
+    /// # Errors
+    /// [`NetError::Unavailable`] if the connection has ended, or if nothing comes.
+    pub fn receive_into(&mut self, into: &mut Vec<u8>) -> Result<(), NetError> {
+        if self.received.is_empty() {
+            return self.raw.receive(into, self.deadline).map_err(|failure| self.target.failed(failure));
+        }
+        into.append(&mut self.received);
+        Ok(())
+    }
+
     /// Takes what has arrived, without waiting for more: for protocols that speak only when something is wrong.
     pub fn take_received(&mut self) -> Vec<u8> {
         if self.received.is_empty() {
@@ -132,15 +145,21 @@ mod tests {
             let mut got = vec![0; expected.len()];
             other.read_exact(&mut got).unwrap();
             assert!(got == expected);
-            other.write_all(b"one\ntwo\n12345rest\n").unwrap();
+            other.write_all(b"one\ntwo\n12345").unwrap();
             other
         });
         stream.write_all(&sent).unwrap();
-        let _other = reader.join().unwrap();
+        let mut other = reader.join().unwrap();
         assert_eq!(stream.read_until(b'\n', 100).unwrap(), b"one\n");
         assert_eq!(stream.read_until(b'\n', 100).unwrap(), b"two\n");
         assert_eq!(stream.read_exact(5).unwrap(), b"12345");
+        other.write_all(b"rest\nmore").unwrap();
         assert_eq!(stream.read_until(b'\n', 100).unwrap(), b"rest\n");
+        let mut more = b"and ".to_vec();
+        while more.len() < 8 {
+            stream.receive_into(&mut more).unwrap();
+        }
+        assert_eq!(more, b"and more");
         assert!(stream.is_open() && stream.take_received().is_empty());
     }
 

@@ -1,0 +1,114 @@
+//! What the answers to messages mean for their points.
+
+use saker_sdk::settings::serde_json::{Value, from_slice};
+
+/// What became of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// A stream has it, perhaps since an earlier time.
+    Stored,
+    /// No stream takes its subject.
+    Nobody,
+    /// The stream will never take it: why.
+    Refused(String),
+    /// Not now, or not before the operator has mended something: what happened, and what helps.
+    Wait(String),
+}
+
+/// The status that a server gives where nobody has subscribed.
+const NO_RESPONDERS: u16 = 503;
+
+/// Sorts the answer to a message. `stream` is the one that has to take it.
+pub(crate) fn answer(status: Option<u16>, payload: &[u8], stream: &str) -> Answer {
+    match status {
+        Some(NO_RESPONDERS) => return Answer::Nobody,
+        Some(other) => return Answer::Wait(format!("status {other}")),
+        None => {}
+    }
+    // Most answers by far: `{"stream":"saker", "seq":1}`. A stream's name holds no quotation mark.
+    if payload.starts_with(b"{\"stream\":") && !payload.windows(7).any(|part| part == b"\"error\"") {
+        return Answer::Stored;
+    }
+    let Ok(value) = from_slice::<Value>(payload) else {
+        return Answer::Wait(format!("{:?} is no answer of a stream", String::from_utf8_lossy(payload)));
+    };
+    match error(&value) {
+        None if value["seq"].is_u64() => Answer::Stored,
+        None => Answer::Wait(format!("{value} is no answer of a stream")),
+        // "message size exceeds maximum allowed"
+        Some((10054, text)) => Answer::Refused(text),
+        // "expected stream does not match"
+        Some((10060, text)) => Answer::Wait(format!("{text} (another stream than {stream} takes the subject)")),
+        // "maximum messages exceeded", and the like for bytes
+        Some((10077, text)) => {
+            Answer::Wait(format!("{text} (stream {stream} is full and keeps what it has; raise its limits)"))
+        }
+        Some((_, text)) => Answer::Wait(text),
+    }
+}
+
+/// The number and the text of an error in an answer of JetStream.
+pub(crate) fn error(value: &Value) -> Option<(u64, String)> {
+    let error = value.get("error")?;
+    let text = error["description"].as_str().unwrap_or("an error without a description");
+    Some((error["err_code"].as_u64().unwrap_or(0), text.to_owned()))
+}
+
+/// What a server's own words mean: they end the connection, or tell that a message was thrown away.
+pub(crate) fn complaint(text: &str) -> String {
+    let cure = match text {
+        _ if text.starts_with("Authorization") => " (username, password or token are missing or wrong)",
+        _ if text.starts_with("Permissions Violation") => " (the user may not do that)",
+        _ => "",
+    };
+    format!("{text}{cure}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sorted(payload: &str) -> Answer {
+        answer(None, payload.as_bytes(), "saker")
+    }
+
+    fn failed(code: u32, text: &str) -> Answer {
+        sorted(&format!(
+            r#"{{"error":{{"code":400,"err_code":{code},"description":"{text}"}},"stream":"saker","seq":0}}"#
+        ))
+    }
+
+    #[test]
+    fn an_answer_with_a_place_in_the_stream_is_an_acknowledgement() {
+        assert_eq!(sorted(r#"{"stream":"saker", "seq":1}"#), Answer::Stored);
+        assert_eq!(sorted(r#"{"stream":"saker", "seq":1,"duplicate": true}"#), Answer::Stored);
+        assert_eq!(sorted(r#"{"domain":"hub","seq":9,"stream":"error"}"#), Answer::Stored);
+    }
+
+    #[test]
+    fn errors_wait_but_for_a_message_that_is_too_long() {
+        assert_eq!(
+            failed(10054, "message size exceeds maximum allowed"),
+            Answer::Refused("message size exceeds maximum allowed".into())
+        );
+        for (code, text, cure) in [
+            (10060, "expected stream does not match", "another stream than saker takes the subject"),
+            (10077, "maximum messages exceeded", "stream saker is full"),
+            (10023, "insufficient resources", "insufficient"),
+        ] {
+            let Answer::Wait(message) = failed(code, text) else { panic!("{text}") };
+            assert!(message.starts_with(text) && message.contains(cure), "{message}");
+        }
+        for payload in ["", "hello", "{}", r#"{"stream":"saker","error":{}}"#] {
+            assert!(matches!(sorted(payload), Answer::Wait(_)), "{payload}");
+        }
+        assert_eq!(answer(Some(503), b"", "saker"), Answer::Nobody);
+        assert!(matches!(answer(Some(408), b"", "saker"), Answer::Wait(_)));
+    }
+
+    #[test]
+    fn a_servers_complaint_says_what_helps() {
+        assert!(complaint("Authorization Violation").ends_with("are missing or wrong)"));
+        assert_eq!(complaint("Stale Connection"), "Stale Connection");
+    }
+}
