@@ -1,6 +1,7 @@
 //! Backends against the servers that they are for, or where there is none to install, against one that is played.
 
 mod graphite;
+mod opentsdb;
 mod statsd;
 
 use crate::agent::{Agent, Home};
