@@ -3,7 +3,9 @@
 mod exact;
 mod graphite;
 mod nats;
+mod opentsdb;
 mod redis;
+mod statsd;
 mod victoria;
 
 use crate::agent::{Agent, Home};

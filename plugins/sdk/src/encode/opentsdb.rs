@@ -22,6 +22,10 @@ const SECONDS_MAX: i64 = u32::MAX as i64;
 /// The largest number of milliseconds that OpenTSDB takes.
 const MILLISECONDS_MAX: i64 = 9_999_999_999_999;
 
+/// The longest metric with its tags in a telnet line, in bytes: OpenTSDB drops a line that is longer than 1024, and a time
+/// and a value take up to 40.
+const TELNET_NAME_MAX: usize = 980;
+
 /// How a series is called.
 #[derive(Clone, Debug)]
 pub struct Names {
@@ -67,7 +71,8 @@ impl Form for Put {
 
 impl Form for Telnet {
     fn head(&self, series: &Series) -> Vec<u8> {
-        format!("put {} ", clean(&series.metric)).into()
+        let head = format!("put {} ", clean(&series.metric));
+        if head.len() + self.rest(series).len() > TELNET_NAME_MAX { Vec::new() } else { head.into() }
     }
 
     fn rest(&self, series: &Series) -> Vec<u8> {
@@ -167,6 +172,15 @@ mod tests {
         let nameless = super::super::testing::series("", &[]);
         let bare = Names { endpoint_tag: String::new(), unit: Unit::Seconds };
         assert_eq!(line(Telnet(bare), nameless, 1000, 1.0), "put _ 1 1\n");
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_for_a_telnet_line_is_not_said() {
+        let head = |length: usize| {
+            let value = "v".repeat(length);
+            Telnet(names(Unit::Seconds)).head(&series("m", &[("k", &value)]))
+        };
+        assert!(!head(900).is_empty() && head(1000).is_empty());
     }
 
     #[test]

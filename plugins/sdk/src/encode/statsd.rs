@@ -3,7 +3,7 @@
 //! The dialects are those of Etsy's statsd (no tags, `[A-Za-z0-9_.-]`, anything else is dropped there), of Datadog's
 //! agent (`name:1|g|#key:value`) and of Telegraf (`name,key=value:1|g`).
 
-use super::{Labels, Path};
+use super::{Labels, Path, push_f64};
 use crate::bindings::types::{OpenError, Series};
 
 /// How names and tags are written.
@@ -27,9 +27,20 @@ pub enum Dialect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// The name with its colon.
-    pub before: Box<[u8]>,
+    before: Box<[u8]>,
     /// What follows the type.
-    pub behind: Box<[u8]>,
+    behind: Box<[u8]>,
+}
+
+impl Frame {
+    /// Appends `name:value|kind` and the tags, without an end of line. The value is finite.
+    pub fn push_line(&self, value: f64, kind: &str, line: &mut Vec<u8>) {
+        line.extend_from_slice(&self.before);
+        push_f64(line, value);
+        line.push(b'|');
+        line.extend_from_slice(kind.as_bytes());
+        line.extend_from_slice(&self.behind);
+    }
 }
 
 impl Dialect {
@@ -107,15 +118,10 @@ mod tests {
     use super::*;
     use crate::encode::testing::series;
 
-    fn frame(dialect: &Dialect, metric: &str, tags: &[(&str, &str)]) -> (String, String) {
-        let frame = dialect.frame(&series(metric, tags));
-        let text = |bytes: Box<[u8]>| String::from_utf8(bytes.into()).unwrap();
-        (text(frame.before), text(frame.behind))
-    }
-
     fn framed(dialect: &Dialect, metric: &str, tags: &[(&str, &str)]) -> String {
-        let (before, behind) = frame(dialect, metric, tags);
-        format!("{before}1|g{behind}")
+        let mut line = Vec::new();
+        dialect.frame(&series(metric, tags)).push_line(1.0, "g", &mut line);
+        String::from_utf8(line).unwrap()
     }
 
     #[test]
