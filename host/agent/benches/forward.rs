@@ -47,6 +47,7 @@ const SENDING: NodeConfig = NodeConfig {
         bytes: 1 << 30,
         when_full: WhenFull::DropOldest,
         backlog_share: 0.5,
+        resend: Duration::ZERO,
         dead_letter_bytes: 0,
         points: 4 * POINTS,
         age: Duration::from_secs(600),

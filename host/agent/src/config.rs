@@ -279,6 +279,7 @@ pub(crate) const DEFAULT_SENDING: NodeConfig = NodeConfig {
         points: 500_000,
         age: Duration::from_secs(7 * 86_400),
         backlog_share: 0.5,
+        resend: Duration::ZERO,
         dead_letter_bytes: 64 << 20,
         batch_points: 10_000,
         batch_age: Duration::from_secs(1),

@@ -41,9 +41,9 @@ struct State {
 }
 
 impl Health {
-    /// It has answered.
-    pub(crate) fn succeeded(&self) {
-        *self.0.lock() = State::default();
+    /// It has answered; answers since when it had not.
+    pub(crate) fn succeeded(&self) -> Option<Instant> {
+        std::mem::take(&mut *self.0.lock()).failing_since
     }
 
     /// It has not.

@@ -64,6 +64,9 @@ pub struct QueueConfig {
     pub age: Duration,
     /// Of the batches that are sent while there is a backlog, the share that is taken from it: 0 to 1.
     pub backlog_share: f64,
+    /// When the node has been away, what it took in so long before is sent once more: many stores acknowledge what a
+    /// crash of theirs loses.
+    pub resend: Duration,
     /// Bytes of rejected points that are kept on disk.
     pub dead_letter_bytes: u64,
     /// Points of one batch.
@@ -283,8 +286,16 @@ impl NodeQueue {
 
     /// Says that a batch is done with: it is not sent again, not even after a restart.
     pub(crate) fn done(&self) {
-        self.shared.lanes.lock().in_hand = None;
+        self.shared.lanes.lock().delivered();
         self.commit();
+    }
+
+    /// The node answers again after it has failed since that time: what it took shortly before is to be sent once more.
+    pub(crate) fn resend(&self, failing_since: Instant) {
+        if self.is_durable() {
+            let points = self.shared.lanes.lock().resend(failing_since);
+            self.shared.counters.recover(points);
+        }
     }
 
     fn commit(&self) {

@@ -199,7 +199,9 @@ impl Sender {
         let taken = taken.min(offered);
         self.node.counters.deliver(taken);
         self.node.counters.lose(DropReason::Unacknowledged, (offered - taken) as u64);
-        self.node.health.succeeded();
+        if let Some(since) = self.node.health.succeeded() {
+            self.node.queue.resend(since);
+        }
         self.backoff.reset();
         self.broken_in_a_row = 0;
         self.part_most = self.part_most.saturating_mul(2);

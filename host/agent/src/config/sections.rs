@@ -23,6 +23,8 @@ const INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// A series lives longer than points of it are in memory.
 const SERIES_IDLE_MIN: Duration = Duration::from_secs(2 * FRESH_AGE.as_secs());
 const _: () = assert!(SERIES_IDLE_MIN.as_secs() >= saker_intake::influx::SERIES_IDLE_MIN_S);
+/// More than any store keeps in memory only.
+const RESEND_MAX: Duration = Duration::from_secs(3600);
 /// No queue on disk is smaller: a segment of it is an eighth.
 const QUEUE_BYTES_MIN: u64 = 1 << 20;
 /// Each may hold a body, what it unpacks to and its points.
@@ -357,11 +359,15 @@ fn queue(mut table: Table<'_>, default: QueueConfig) -> QueueConfig {
         points: table.get("points", default.points),
         age: table.get("age", age),
         backlog_share: table.get("backlog_share", default.backlog_share),
+        resend: table.get("resend", default.resend),
         dead_letter_bytes: table.get("dead_letter_bytes", Bytes(default.dead_letter_bytes as usize)).0 as u64,
         ..default
     };
     if !(0.0..=1.0).contains(&config.backlog_share) {
         table.wrong("backlog_share", "must be 0 to 1: the share of batches that are taken from the backlog");
+    }
+    if config.resend > RESEND_MAX {
+        table.wrong("resend", format!("must be at most {RESEND_MAX:?}"));
     }
     if config.bytes < QUEUE_BYTES_MIN {
         table.wrong("bytes", "must be at least 1MiB");

@@ -25,6 +25,7 @@ const CONFIG: NodeConfig = NodeConfig {
         points: 100_000,
         age: Duration::from_secs(60),
         backlog_share: 0.5,
+        resend: Duration::ZERO,
         dead_letter_bytes: 1 << 20,
         batch_points: 100,
         batch_age: Duration::from_millis(50),

@@ -14,6 +14,8 @@ use crate::queue::{Durability, QueueConfig};
 /// With so many separate stretches on disk the fresh lane waits, so that a mark stays small. Each is one outage that was
 /// not made up for before the next.
 const SPANS_MAX: usize = 32;
+/// Batches that may be sent once more: ten seconds of two hundred a second.
+const SENT_MAX: usize = 2000;
 
 /// Points that are being sent.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub(crate) struct Lanes {
     fresh_points: usize,
     /// On disk only.
     pub(crate) backlog: Spans,
+    /// What was delivered lately, and when, if it may have to be sent once more.
+    sent: VecDeque<(Instant, Span)>,
     /// What the sender holds.
     pub(crate) in_hand: Option<Span>,
     /// Behind everything that was ever pushed.
@@ -65,6 +69,7 @@ impl Lanes {
             fresh: VecDeque::new(),
             fresh_points: 0,
             backlog: Spans::default(),
+            sent: VecDeque::new(),
             in_hand: None,
             written: Position::default(),
             forgets: Vec::new(),
@@ -111,6 +116,39 @@ impl Lanes {
             spans.add(span);
         }
         Mark { spans, open: self.fresh.front().map_or(self.written, |chunk| chunk.span.from) }
+    }
+
+    /// The oldest record that may still be read.
+    pub(super) fn needed_from(&self) -> Position {
+        let first = self.mark().first();
+        self.sent.front().map_or(first, |(_, span)| span.from.min(first))
+    }
+
+    /// What was in hand has been delivered.
+    pub(super) fn delivered(&mut self) {
+        let now = Instant::now();
+        let resend = self.config.resend;
+        if let Some(span) = self.in_hand.take()
+            && !resend.is_zero()
+            && !span.is_empty()
+        {
+            self.sent.push_back((now, span));
+        }
+        while self.sent.len() > SENT_MAX || self.sent.front().is_some_and(|(at, _)| now.duration_since(*at) > resend) {
+            self.sent.pop_front();
+        }
+    }
+
+    /// Puts what was delivered shortly before a failure into the backlog; answers how many points that is.
+    pub(super) fn resend(&mut self, failing_since: Instant) -> u64 {
+        let resend = self.config.resend;
+        let had = self.backlog.points();
+        for (at, span) in std::mem::take(&mut self.sent) {
+            if failing_since.saturating_duration_since(at) <= resend {
+                self.backlog.add(span);
+            }
+        }
+        self.backlog.points() - had
     }
 
     /// Adds points; answers whether the sender must hear of it.

@@ -12,6 +12,7 @@ const CONFIG: QueueConfig = QueueConfig {
     points: 100,
     age: Duration::from_secs(60),
     backlog_share: 0.5,
+    resend: Duration::ZERO,
     dead_letter_bytes: 0,
     batch_points: 10,
     batch_age: Duration::from_secs(1),

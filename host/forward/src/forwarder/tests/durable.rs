@@ -242,3 +242,20 @@ async fn a_queue_that_cannot_be_opened_refuses_until_it_can() {
     delivered(&second, 20).await;
     assert_eq!(values(&script), (0..20).collect::<Vec<_>>());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_node_took_shortly_before_it_was_away_is_sent_once_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = NodeConfig { queue: QueueConfig { resend: Duration::from_secs(10), ..DURABLE.queue }, ..DURABLE };
+    let script = Script::default();
+    let bench = open(folder.path(), config, &script);
+    bench.send(100).await;
+    delivered(&bench, 100).await;
+    script.0.answers.lock().push_back(retry());
+    bench.send_numbers(100..200).await.unwrap();
+    delivered(&bench, 300).await;
+    let mut twice: Vec<_> = (0..100).chain(0..200).collect();
+    twice.sort_unstable();
+    assert_eq!(values(&script), twice, "and what it took afterwards is not");
+    assert_eq!(bench.stats("a").recovered, 100);
+}

@@ -334,7 +334,7 @@ impl Writer {
     /// Removes the segments that were delivered.
     fn give_back(&mut self) {
         let Some(open) = &mut self.open else { return };
-        let first = self.shared.lanes.lock().mark().first();
+        let first = self.shared.lanes.lock().needed_from();
         let has_some = open.journal.segments().first().is_some_and(|oldest| oldest.end.seq <= first.seq);
         if !has_some {
             return;
