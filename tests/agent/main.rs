@@ -1,7 +1,7 @@
 //! The whole agent as a process, over its sockets and its plugin folder, against real servers.
 //!
-//! Needs the shipped plugins in `target/plugins` (`make plugins`), and Debian's `victoria-metrics` and
-//! `prometheus-node-exporter`.
+//! Needs the shipped plugins in `target/plugins` (`make plugins`), and Debian's `victoria-metrics`,
+//! `prometheus-node-exporter` and `graphite-carbon`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is over")]
 
 mod agent;
@@ -15,4 +15,5 @@ mod plugin_folder;
 mod processors;
 mod push;
 mod servers;
+mod stores;
 mod swapping;

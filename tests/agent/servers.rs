@@ -1,6 +1,8 @@
 //! Real servers, each on a free port of loopback, ended with the test.
 
-use std::net::TcpListener;
+use std::collections::BTreeMap;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -24,14 +26,26 @@ const SHOWN_MAX: Duration = Duration::from_secs(60);
 impl Server {
     /// VictoriaMetrics, a single node with an empty storage that shows what it has at once.
     pub(crate) fn victoria_metrics() -> Self {
+        Self::victoria_metrics_with(&[])
+    }
+
+    /// VictoriaMetrics that listens for another protocol too, such as `-graphiteListenAddr`; and the address for that.
+    pub(crate) fn victoria_metrics_listening(flag: &str) -> (Self, String) {
+        let address = free_address();
+        (Self::victoria_metrics_with(&[format!("{flag}={address}")]), address)
+    }
+
+    fn victoria_metrics_with(more: &[String]) -> Self {
         Self::start("victoria-metrics", "/health", |address, dir| {
-            vec![
+            let mut arguments = vec![
                 format!("-storageDataPath={dir}"),
                 format!("-httpListenAddr={address}"),
                 "-search.latencyOffset=0s".into(),
                 "-search.disableCache".into(),
                 "-retentionPeriod=1".into(),
-            ]
+            ];
+            arguments.extend_from_slice(more);
+            arguments
         })
     }
 
@@ -45,8 +59,7 @@ impl Server {
     #[expect(clippy::disallowed_methods, reason = "a test starts the servers that it talks to")]
     fn start(program: &str, health: &str, arguments: impl Fn(&str, &str) -> Vec<String>) -> Self {
         let dir = TempDir::new().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let address = format!("127.0.0.1:{port}");
+        let address = free_address();
         let child = Command::new(program)
             .args(arguments(&address, dir.path().to_str().unwrap()))
             .stdout(Stdio::null())
@@ -68,6 +81,13 @@ impl Server {
         answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
     }
 
+    /// All points of the series that a selector finds, as `/api/v1/export` writes them: one object for each series.
+    pub(crate) fn exported(&self, selector: &str) -> Vec<Value> {
+        let (status, body) = http::get(&self.address, &format!("/api/v1/export?match[]={}", encoded(selector)));
+        assert_eq!(status, 200, "{body}");
+        body.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     /// The labels of all series that a selector finds.
     pub(crate) fn series(&self, selector: &str) -> Vec<Value> {
         let answer = http::json(&self.address, &format!("/api/v1/series?match[]={}", encoded(selector)));
@@ -86,6 +106,125 @@ impl Server {
             std::thread::sleep(Duration::from_millis(250));
         }
     }
+}
+
+/// An address that nobody listens on just now.
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// Graphite's Carbon, which keeps its points in files of one second a point.
+pub(crate) struct Carbon {
+    pub(crate) address: String,
+    child: Child,
+    dir: TempDir,
+}
+
+impl Carbon {
+    pub(crate) fn start() -> Self {
+        let dir = TempDir::new().unwrap();
+        let address = free_address();
+        let (host, port) = address.split_once(':').unwrap();
+        // Ports of 0 are not opened; whatever waits for a second or a minute there would make the test wait.
+        let config = format!(
+            "[cache]\nSTORAGE_DIR = {0}\nLOCAL_DATA_DIR = {0}/whisper\nCONF_DIR = {0}\nLOG_DIR = {0}\nPID_DIR = {0}\n\
+             LINE_RECEIVER_INTERFACE = {host}\nLINE_RECEIVER_PORT = {port}\nPICKLE_RECEIVER_PORT = 0\n\
+             CACHE_QUERY_INTERFACE = {host}\nCACHE_QUERY_PORT = 0\nENABLE_UDP_LISTENER = True\n\
+             UDP_RECEIVER_INTERFACE = {host}\nUDP_RECEIVER_PORT = {port}\nENABLE_TAGS = False\nTAG_HASH_FILENAMES = False\n\
+             MAX_CREATES_PER_MINUTE = inf\nMAX_UPDATES_PER_SECOND = inf\nCARBON_METRIC_INTERVAL = 0\n",
+            dir.path().display()
+        );
+        std::fs::write(dir.path().join("carbon.conf"), config).unwrap();
+        let schemas = "[all]\npattern = .*\nretentions = 1s:1h\n";
+        std::fs::write(dir.path().join("storage-schemas.conf"), schemas).unwrap();
+        let child = Self::spawn(&dir, &address);
+        Self { address, child, dir }
+    }
+
+    /// Ends it, as a crash does, and starts it again on what it had written.
+    pub(crate) fn restart(&mut self) {
+        self.end();
+        self.child = Self::spawn(&self.dir, &self.address);
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test starts the servers that it talks to")]
+    fn spawn(dir: &TempDir, address: &str) -> Child {
+        let child = Command::new("carbon-cache")
+            .arg(format!("--config={}", dir.path().join("carbon.conf").display()))
+            .arg(format!("--pidfile={}", dir.path().join("pid").display()))
+            .args(["--nodaemon", "start"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("carbon-cache: {error}; on Debian: apt-get install graphite-carbon"));
+        let end = Instant::now() + START_MAX;
+        while TcpStream::connect(address).is_err() {
+            assert!(Instant::now() < end, "carbon-cache did not start");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        child
+    }
+
+    fn end(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// All points that stand in its files: by the file's name, with their times in seconds.
+    pub(crate) fn points(&self) -> BTreeMap<String, Vec<(u32, f64)>> {
+        let mut found = BTreeMap::new();
+        let root = self.dir.path().join("whisper");
+        read_folder(&root, &root, &mut found);
+        found
+    }
+
+    /// Waits until its files have as many points; answers all.
+    pub(crate) fn settled(&self, points: usize) -> BTreeMap<String, Vec<(u32, f64)>> {
+        let end = Instant::now() + SHOWN_MAX;
+        loop {
+            let found = self.points();
+            if found.values().map(Vec::len).sum::<usize>() >= points || Instant::now() > end {
+                return found;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Carbon {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn read_folder(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<(u32, f64)>>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            read_folder(root, &path, found);
+        } else if path.extension().is_some_and(|extension| extension == "wsp") {
+            let name = path.strip_prefix(root).unwrap().with_extension("");
+            found.insert(name.to_str().unwrap().into(), read_whisper(&std::fs::read(&path).unwrap()));
+        }
+    }
+}
+
+/// The points of a Whisper file with one archive: a header of 28 bytes, then 12 bytes for each, of which the first four
+/// are its time, or zero.
+fn read_whisper(bytes: &[u8]) -> Vec<(u32, f64)> {
+    let mut points: Vec<_> = bytes
+        .get(28..)
+        .unwrap_or_default()
+        .chunks_exact(12)
+        .map(|point| {
+            let (time, value) = point.split_at(4);
+            (u32::from_be_bytes(time.try_into().unwrap()), f64::from_be_bytes(value.try_into().unwrap()))
+        })
+        .filter(|(time, _)| *time > 0)
+        .collect();
+    points.sort_by_key(|point| point.0);
+    points
 }
 
 fn encoded(text: &str) -> String {

@@ -3,9 +3,11 @@
 //! Loopback needs no token; where one is set, every path but `/health`, `/ready` and `/ping` wants it as
 //! `Authorization: Bearer`, or as Influx' clients say it, `Authorization: Token`.
 
+mod admission;
 mod falcon;
 mod influx;
 mod query;
+mod queues;
 mod self_metrics;
 mod views;
 
@@ -101,6 +103,10 @@ pub(crate) fn read_token(path: &Path) -> anyhow::Result<String> {
 }
 
 fn router(agent: Arc<Agent>, token: Option<Arc<str>>, body_bytes: usize) -> Router {
+    let taking = Router::new()
+        .route("/v1/push", post(falcon::push))
+        .merge(influx::routes())
+        .layer(middleware::from_fn_with_state(agent.clone(), admission::admit));
     let guarded = Router::new()
         .route("/metrics", get(self_metrics::metrics))
         .route("/api/v1/plugins", get(views::plugins))
@@ -108,8 +114,12 @@ fn router(agent: Arc<Agent>, token: Option<Arc<str>>, body_bytes: usize) -> Rout
         .route("/api/v1/routes", get(views::routes))
         .route("/api/v1/series", get(query::series))
         .route("/api/v1/recent", get(query::recent))
-        .route("/v1/push", post(falcon::push))
-        .merge(influx::routes())
+        .route("/api/v1/queues", get(queues::list))
+        .route("/api/v1/queues/{node}", get(queues::inspect))
+        .route("/api/v1/queues/{node}/replay", post(queues::replay))
+        .route("/api/v1/queues/{node}/drop", post(queues::discard))
+        .route("/query", get(influx::query).post(influx::query))
+        .merge(taking)
         .layer(DefaultBodyLimit::max(body_bytes))
         .layer(middleware::from_fn_with_state(token, authorize));
     Router::new()
@@ -130,8 +140,9 @@ async fn index(State(agent): State<Arc<Agent>>) -> Json<serde_json::Value> {
         "uptime_s": agent.started.elapsed().as_secs(),
         "paths": [
             "GET /health", "GET /ready", "GET /metrics", "GET /api/v1/plugins", "GET /api/v1/plugins/NAME",
-            "GET /api/v1/series?metric=GLOB", "GET /api/v1/recent?metric=GLOB", "GET /api/v1/routes", "POST /v1/push",
-            "POST /write", "POST /api/v2/write",
+            "GET /api/v1/series?metric=GLOB", "GET /api/v1/recent?metric=GLOB", "GET /api/v1/routes", "GET /api/v1/queues",
+            "GET /api/v1/queues/NODE", "POST /api/v1/queues/NODE/replay", "POST /api/v1/queues/NODE/drop",
+            "POST /v1/push", "POST /write", "POST /api/v2/write",
         ],
     }))
 }

@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use saker_cache::CacheLimits;
-use saker_forward::{BackoffConfig, HashKind, Matcher, NodeConfig, QueueLimits, Route};
+use saker_forward::{
+    BackoffConfig, Durability, HashKind, Matcher, NodeConfig, OnUnavailable, QueueConfig, Route, WhenFull,
+};
 use saker_intake::influx::Mapping;
 use saker_model::Glob;
 use saker_sandbox::{Grants, Limits};
@@ -120,6 +122,8 @@ pub(crate) struct PipelineConfig {
     pub(crate) max_series: usize,
     /// After this time without a value a series is forgotten.
     pub(crate) series_idle: Duration,
+    /// Bytes of memory for points on their way.
+    pub(crate) memory_bytes: usize,
 }
 
 /// A collector or a processor.
@@ -162,6 +166,7 @@ pub(crate) struct RouteConfig {
     pub(crate) hash: HashKind,
     pub(crate) replicas: usize,
     pub(crate) go_on: bool,
+    pub(crate) on_unavailable: OnUnavailable,
 }
 
 impl RouteConfig {
@@ -176,6 +181,7 @@ impl RouteConfig {
             hash: self.hash,
             replicas: self.replicas,
             go_on: self.go_on,
+            on_unavailable: self.on_unavailable,
         }
     }
 }
@@ -226,6 +232,7 @@ impl Default for Config {
                 pass_on_failure: true,
                 max_series: 1_000_000,
                 series_idle: Duration::from_secs(3600),
+                memory_bytes: 128 << 20,
             },
             cache: CacheLimits { age_ms: 120_000, items: 1000, bytes: 64 << 20 },
             plugin: SHIPPED.iter().map(|(name, ..)| ((*name).to_owned(), PluginConfig::default_of(name))).collect(),
@@ -258,11 +265,21 @@ impl PluginConfig {
     }
 }
 
+/// How long points wait in a queue in memory: less than a series lives without a value.
+pub(crate) const DEFAULT_MEMORY_AGE: Duration = Duration::from_secs(600);
+/// The grace before a node that is away is done without.
+pub(crate) const DEFAULT_REROUTE_AFTER: Duration = Duration::from_secs(30);
+
 /// How a node queues and retries without a word from the operator.
 pub(crate) const DEFAULT_SENDING: NodeConfig = NodeConfig {
-    queue: QueueLimits {
-        points: 1_000_000,
-        age: Duration::from_secs(600),
+    queue: QueueConfig {
+        durability: Durability::Process,
+        bytes: 1 << 30,
+        when_full: WhenFull::DropOldest,
+        points: 500_000,
+        age: Duration::from_secs(7 * 86_400),
+        backlog_share: 0.5,
+        dead_letter_bytes: 64 << 20,
         batch_points: 10_000,
         batch_age: Duration::from_secs(1),
     },

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::RwLock;
 use saker_cache::Cache;
-use saker_forward::Forwarder;
+use saker_forward::{Forwarder, Overload};
 use saker_model::{Mapped, MetricValue, Named, Point, Reason, Refused, SeriesTable};
 
 use crate::processors::{Chain, Judged};
@@ -55,6 +55,8 @@ pub(crate) struct Pipeline {
 
 impl Pipeline {
     pub(crate) fn new(table: Arc<SeriesTable>, cache: Arc<Cache>, forwarder: Arc<Forwarder>) -> Self {
+        let started = Instant::now();
+        table.set_time(seconds_since(started));
         Self {
             table,
             cache,
@@ -63,7 +65,7 @@ impl Pipeline {
             pass_on_failure: AtomicBool::new(true),
             asking: tokio::sync::Mutex::default(),
             sources: RwLock::default(),
-            started: Instant::now(),
+            started,
         }
     }
 
@@ -87,9 +89,12 @@ impl Pipeline {
         self.sources.read().iter().map(|(name, counters)| (name.clone(), counters.clone())).collect()
     }
 
-    /// Takes values from a source. When it returns, they are in the cache and in the queues of their nodes, or refused
-    /// with a reason.
-    pub(crate) async fn accept(&self, source: &SourceName, values: Vec<MetricValue>) -> Receipt {
+    /// Takes values from a source. When it returns, they are in the cache and in the queues of their nodes, as safe as
+    /// these are durable, or refused with a reason.
+    ///
+    /// # Errors
+    /// If a queue has no room; then all are refused, and the source may come again with them.
+    pub(crate) async fn accept(&self, source: &SourceName, values: Vec<MetricValue>) -> Result<Receipt, Overload> {
         self.accept_with_malformed(source, values, 0).await
     }
 
@@ -99,7 +104,7 @@ impl Pipeline {
         source: &SourceName,
         values: Vec<MetricValue>,
         malformed: usize,
-    ) -> Receipt {
+    ) -> Result<Receipt, Overload> {
         let mut receipt = Receipt { received: values.len() + malformed, ..Receipt::default() };
         let (values, places) = validate(values, &mut receipt);
         let named = self.name_valid(&values).await;
@@ -113,16 +118,30 @@ impl Pipeline {
         receipt.accepted = points.len();
         let mut refused = Refused::malformed(malformed as u64);
         receipt.refused.iter().for_each(|&(_, reason)| refused.add(reason, 1));
-        self.accept_points(source, &points, &refused).await;
-        receipt
+        self.accept_points(source, &points, &refused).await?;
+        Ok(receipt)
     }
 
     /// Takes points whose series are named already, from a source that keeps names, and counts what it refused on the
     /// way. The ids must be those of [`SeriesTable::touch`]'s last word.
-    pub(crate) async fn accept_points(&self, source: &SourceName, points: &[Point], refused: &Refused) {
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    pub(crate) async fn accept_points(
+        &self,
+        source: &SourceName,
+        points: &[Point],
+        refused: &Refused,
+    ) -> Result<(), Overload> {
+        if let Err(overload) = self.forwarder.accept(points).await {
+            let mut refused = refused.clone();
+            refused.add(Reason::NoRoom, points.len() as u64);
+            self.count(source, 0, &refused);
+            return Err(overload);
+        }
         self.count(source, points.len() as u64, refused);
         self.cache.add(points);
-        self.forwarder.accept(points);
+        Ok(())
     }
 
     /// Names values without taking them: where each one's point belongs, or why it is refused.
@@ -141,6 +160,7 @@ impl Pipeline {
 
     /// Forgets series that brought no value for so long.
     pub(crate) fn sweep(&self, idle: Duration) {
+        self.table.set_time(self.now_s());
         let before = self.now_s().saturating_sub(u32::try_from(idle.as_secs()).unwrap_or(u32::MAX));
         let gone = self.table.sweep(before);
         if !gone.is_empty() {
@@ -210,8 +230,13 @@ impl Pipeline {
 
     /// Seconds since the start, plus the longest idle time that can be set, so that "long ago" is a number.
     pub(crate) fn now_s(&self) -> u32 {
-        (1 << 30) + u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX >> 1)
+        seconds_since(self.started)
     }
+}
+
+/// Seconds since the start, plus the longest idle time that can be set.
+fn seconds_since(started: Instant) -> u32 {
+    (1 << 30) + u32::try_from(started.elapsed().as_secs()).unwrap_or(u32::MAX >> 1)
 }
 
 /// The clock, in milliseconds since 1970-01-01 UTC.
@@ -247,7 +272,8 @@ mod tests {
     fn pipeline(max_series: usize) -> Pipeline {
         let table = Arc::new(SeriesTable::new(max_series));
         let cache = Arc::new(Cache::new(CacheLimits { age_ms: 60_000, items: 10, bytes: 1 << 20 }));
-        Pipeline::new(table.clone(), cache, Arc::new(Forwarder::new(table, 0)))
+        let budget = Arc::new(saker_forward::Budget::new(1 << 20));
+        Pipeline::new(table.clone(), cache, Arc::new(Forwarder::new(table, budget, None, 0)))
     }
 
     fn value(metric: &str, number: f64) -> MetricValue {
@@ -266,7 +292,7 @@ mod tests {
     async fn what_is_valid_is_kept_and_the_rest_refused_by_place_and_reason() {
         let pipeline = pipeline(10);
         let values = vec![value("a", 1.0), value("", 1.0), value("b", f64::NAN), value("a", 2.0)];
-        let receipt = pipeline.accept(&"test".into(), values).await;
+        let receipt = pipeline.accept(&"test".into(), values).await.unwrap();
         assert_eq!((receipt.received, receipt.accepted), (4, 2));
         assert_eq!(receipt.refused, [(1, Reason::BadMetric), (2, Reason::NotFinite)]);
         assert_eq!(pipeline.table.len(), 1);
@@ -295,7 +321,8 @@ mod tests {
     #[tokio::test]
     async fn beyond_the_limit_of_series_only_known_ones_pass() {
         let pipeline = pipeline(1);
-        let receipt = pipeline.accept(&"test".into(), vec![value("a", 1.0), value("b", 1.0), value("a", 2.0)]).await;
+        let receipt =
+            pipeline.accept(&"test".into(), vec![value("a", 1.0), value("b", 1.0), value("a", 2.0)]).await.unwrap();
         assert_eq!(receipt.accepted, 2);
         assert_eq!(receipt.refused, [(1, Reason::SeriesLimit)]);
     }
@@ -303,7 +330,7 @@ mod tests {
     #[tokio::test]
     async fn an_idle_series_is_forgotten_everywhere() {
         let pipeline = pipeline(10);
-        pipeline.accept(&"test".into(), vec![value("a", 1.0)]).await;
+        pipeline.accept(&"test".into(), vec![value("a", 1.0)]).await.unwrap();
         pipeline.sweep(Duration::from_secs(3600));
         assert_eq!(pipeline.table.len(), 1);
         tokio::time::sleep(Duration::from_millis(1100)).await;

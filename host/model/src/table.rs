@@ -44,6 +44,8 @@ pub struct TableFull {
 /// Bounded by a number of series. A series that brings no value for a while is forgotten by [`sweep`](Self::sweep).
 pub struct SeriesTable {
     limit: usize,
+    /// What time it is, as was told last.
+    latest_s: AtomicU32,
     epoch: AtomicU64,
     inner: RwLock<Inner>,
 }
@@ -74,7 +76,12 @@ impl SeriesTable {
     /// An empty table for at most `limit` series.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { limit: limit.min(LIMIT_MAX), epoch: AtomicU64::new(0), inner: RwLock::default() }
+        Self {
+            limit: limit.min(LIMIT_MAX),
+            latest_s: AtomicU32::new(0),
+            epoch: AtomicU64::new(0),
+            inner: RwLock::default(),
+        }
     }
 
     /// How many series it holds.
@@ -99,6 +106,11 @@ impl SeriesTable {
                 None => found(index, None, Mapped::Unasked),
             }
         }
+    }
+
+    /// Tells what time it is, for [`restore`](Self::restore); every minute or so is enough.
+    pub fn set_time(&self, now_s: u32) {
+        self.latest_s.store(now_s, Ordering::Relaxed);
     }
 
     /// Changes whenever an id or a judgement that somebody may have kept has become wrong: who keeps them asks here
@@ -141,7 +153,7 @@ impl SeriesTable {
             metric_type: value.metric_type,
             step_s: value.step_s,
         };
-        self.insert(hash_of(value), now_s, |series| is_of(series, value), make)
+        self.insert(hash_of(value), now_s, self.limit, |series| is_of(series, value), make)
     }
 
     /// The id of a series, which is added if it is new. Its tags must be sorted and valid.
@@ -149,19 +161,33 @@ impl SeriesTable {
     /// # Errors
     /// [`TableFull`], if it is new and there is no room.
     pub fn intern_series(&self, series: Series, now_s: u32) -> Result<SeriesId, TableFull> {
+        self.add_series(series, now_s, self.limit)
+    }
+
+    /// The id of a series that comes from disk. It is added beyond the limit too, for it was let in before, and counts
+    /// as seen at the time that was told last.
+    ///
+    /// # Panics
+    /// With four billion series.
+    pub fn restore(&self, series: Series) -> SeriesId {
+        self.add_series(series, self.latest_s.load(Ordering::Relaxed), LIMIT_MAX).expect("no table gets so large")
+    }
+
+    fn add_series(&self, series: Series, now_s: u32, limit: usize) -> Result<SeriesId, TableFull> {
         let tags = || series.tags.iter().map(|(key, value)| (&**key, &**value));
         let hash = identity_hash(&series.endpoint, &series.metric, tags(), series.metric_type, series.step_s);
         let make = |inner: &mut Inner| {
             let tags = inner.share(tags_hash(tags()), |known| *known == series.tags, || series.tags.clone());
             Series { tags, ..series.clone() }
         };
-        self.insert(hash, now_s, |known| *known == series, make)
+        self.insert(hash, now_s, limit, |known| *known == series, make)
     }
 
     fn insert(
         &self,
         hash: u64,
         now_s: u32,
+        limit: usize,
         is_it: impl Fn(&Series) -> bool,
         make: impl FnOnce(&mut Inner) -> Series,
     ) -> Result<SeriesId, TableFull> {
@@ -170,8 +196,8 @@ impl SeriesTable {
             inner.slot(id).seen_s.store(now_s, Ordering::Relaxed);
             return Ok(SeriesId(id));
         }
-        if inner.by_hash.len() >= self.limit {
-            return Err(TableFull { limit: self.limit });
+        if inner.by_hash.len() >= limit {
+            return Err(TableFull { limit });
         }
         let series = Arc::new(make(&mut inner));
         let slot = Slot { series, hash, mapped: AtomicU32::new(UNASKED), seen_s: AtomicU32::new(now_s) };

@@ -62,11 +62,14 @@ pub enum Reason {
     /// A text where only numbers have a place.
     #[error("value is text, and only numbers can be kept")]
     TextValue,
+    /// A queue had no room. The source may come again with it.
+    #[error("a queue has no room")]
+    NoRoom,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::BadEndpoint,
         Self::BadMetric,
         Self::BadTag,
@@ -79,6 +82,7 @@ impl Reason {
         Self::Processor,
         Self::ProcessorFailed,
         Self::TextValue,
+        Self::NoRoom,
     ];
 
     /// The name that it is counted under.
@@ -97,6 +101,7 @@ impl Reason {
             Self::Processor => "processor",
             Self::ProcessorFailed => "processor_failed",
             Self::TextValue => "text_value",
+            Self::NoRoom => "no_room",
         }
     }
 

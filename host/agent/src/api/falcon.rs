@@ -17,7 +17,7 @@ use saker_model::{MetricType, MetricValue};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::json;
 
-use super::Failure;
+use super::{Failure, admission};
 use crate::agent::Agent;
 use crate::pipeline::now_ms;
 
@@ -50,7 +50,10 @@ pub(super) async fn push(State(agent): State<Arc<Agent>>, body: Bytes) -> Respon
             Err(what) => wrong.push((place, what)),
         }
     }
-    let receipt = agent.pipeline.accept_with_malformed(&"push".into(), values, wrong.len()).await;
+    let receipt = match agent.pipeline.accept_with_malformed(&"push".into(), values, wrong.len()).await {
+        Ok(receipt) => receipt,
+        Err(overload) => return admission::refused(&overload),
+    };
     wrong.extend(receipt.refused.iter().map(|(index, reason)| (places[*index], reason.to_string())));
     wrong.sort_unstable();
     let refused = wrong.len();

@@ -13,7 +13,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Form, FromRequest, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::post;
 use axum::{Json, Router};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
@@ -24,7 +24,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::{Failure, too_early, try_again};
+use super::{Failure, admission, too_early, try_again};
 use crate::agent::Agent;
 use crate::config::InfluxConfig;
 use crate::pipeline::{Pipeline, now_ms};
@@ -44,7 +44,6 @@ pub(super) fn routes() -> Router<Arc<Agent>> {
         .route("/influx/write", post(write_v1))
         .route("/api/v2/write", post(write_v2))
         .route("/influx/api/v2/write", post(write_v2))
-        .route("/query", get(query).post(query))
 }
 
 /// How lines are taken, and what is known of those that came before.
@@ -107,7 +106,9 @@ impl Intake {
                 }
             }
             reading.confirm();
-            pipeline.accept_points(&source, reading.points(), reading.refused()).await;
+            let taken = pipeline.accept_points(&source, reading.points(), reading.refused()).await;
+            // What was taken before is taken; when it comes again, it is the same.
+            taken.map_err(|overload| admission::refused(&overload))?;
             // A large body is no reason for others to wait.
             tokio::task::yield_now().await;
         }
@@ -241,13 +242,13 @@ pub(super) async fn ping(Query(ping): Query<Ping>) -> Response {
 }
 
 #[derive(Default, Deserialize)]
-struct Statement {
+pub(super) struct Statement {
     #[serde(default)]
     q: String,
 }
 
 /// Clients create their database before they write. There is none to create, and nothing to be queried.
-async fn query(Query(asked): Query<Statement>, request: axum::extract::Request) -> Response {
+pub(super) async fn query(Query(asked): Query<Statement>, request: axum::extract::Request) -> Response {
     let statement = if asked.q.is_empty() && request.method() == axum::http::Method::POST {
         Form::<Statement>::from_request(request, &()).await.map(|Form(statement)| statement.q).unwrap_or_default()
     } else {

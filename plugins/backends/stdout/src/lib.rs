@@ -2,23 +2,8 @@
 
 use std::io::{self, Write};
 
-use saker_sdk::encode::Lines;
-use saker_sdk::encode::falcon::Falcon;
-use saker_sdk::encode::influx::{Influx, Precision};
-use saker_sdk::encode::json::Json;
+use saker_sdk::encode::{Format, Lines};
 use saker_sdk::prelude::*;
-
-saker_sdk::settings! {
-    /// How a line looks.
-    pub enum Format {
-        /// An object with the names of the agent's own model.
-        Json = "json",
-        /// InfluxDB's line protocol.
-        Influx = "influx",
-        /// The seven keys of Open-Falcon's MetricValue.
-        Falcon = "falcon",
-    }
-}
 
 saker_sdk::settings! {
     /// Settings of the `stdout` backend.
@@ -42,13 +27,7 @@ impl Backend for Stdout {
     }
 
     fn open(settings: StdoutSettings) -> Result<Self, OpenError> {
-        let lines = match settings.format {
-            Format::Json => Lines::new(Json),
-            Format::Falcon => Lines::new(Falcon),
-            // A line says nothing of its unit: nanoseconds is what its readers assume.
-            Format::Influx => Lines::new(Influx { endpoint_tag: "endpoint".into(), precision: Precision::Nanoseconds }),
-        };
-        Ok(Self { lines })
+        Ok(Self { lines: settings.format.lines() })
     }
 
     fn define(&mut self, definitions: Vec<Definition>) {
@@ -147,8 +126,8 @@ mod tests {
         assert_eq!(
             first_line(r#"{"format":"falcon"}"#),
             concat!(
-                r#"{"endpoint":"web1","metric":"df.bytes.used","step":60,"counterType":"GAUGE","#,
-                r#""tags":"mount=/var lib","timestamp":1700000000,"value":0.5}"#,
+                r#"{"endpoint":"web1","metric":"df.bytes.used","value":0.5,"step":60,"counterType":"GAUGE","#,
+                r#""tags":"mount=/var lib","timestamp":1700000000}"#,
                 "\n"
             )
         );
