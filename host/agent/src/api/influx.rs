@@ -13,7 +13,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Form, FromRequest, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::post;
 use axum::{Json, Router};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
@@ -247,13 +247,13 @@ pub(super) async fn ping(Query(ping): Query<Ping>) -> Response {
 }
 
 #[derive(Default, Deserialize)]
-struct Statement {
+pub(super) struct Statement {
     #[serde(default)]
     q: String,
 }
 
 /// Clients create their database before they write. There is none to create, and nothing to be queried.
-async fn query(Query(asked): Query<Statement>, request: axum::extract::Request) -> Response {
+pub(super) async fn query(Query(asked): Query<Statement>, request: axum::extract::Request) -> Response {
     let statement = if asked.q.is_empty() && request.method() == axum::http::Method::POST {
         Form::<Statement>::from_request(request, &()).await.map(|Form(statement)| statement.q).unwrap_or_default()
     } else {

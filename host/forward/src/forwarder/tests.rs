@@ -143,7 +143,7 @@ impl Bench {
         let series = Series {
             endpoint: "h".into(),
             metric: format!("m{number}").into(),
-            tags: Tags::default(),
+            tags: saker_model::Tags::default(),
             metric_type: MetricType::Gauge,
             step_s: 10,
         };
