@@ -1,5 +1,6 @@
 //! Backends against the servers that they are for, or where there is none to install, against one that is played.
 
+mod falcon;
 mod graphite;
 mod opentsdb;
 mod statsd;
