@@ -1,6 +1,7 @@
 //! Backends against the servers that they are for, or where there is none to install, against one that is played.
 
 mod exact;
+mod falcon;
 mod graphite;
 mod nats;
 mod opentsdb;

@@ -162,6 +162,12 @@ impl Deadline {
         Self(Instant::now() + Duration::from_millis(ms.into()))
     }
 
+    /// The earlier of it and so long from now: for one part of a call.
+    #[must_use]
+    pub fn within_ms(self, ms: u32) -> Self {
+        Self(self.0.min(Self::after_ms(ms).0))
+    }
+
     /// Whether it has passed: for a call that has more to do than fits into it.
     #[must_use]
     pub fn is_over(self) -> bool {
@@ -234,6 +240,13 @@ mod tests {
         let target = parse("a..b:1").unwrap();
         let error = TcpStream::connect(&target, Deadline::after_ms(TIMEOUT_MS)).err().unwrap();
         assert!(matches!(&error, NetError::Unavailable(text) if text.starts_with("a..b:1: ")), "{error:?}");
+    }
+
+    #[test]
+    fn a_part_of_a_call_ends_no_later_than_the_call() {
+        let call = Deadline::after_ms(1000);
+        assert!(call.within_ms(0).is_over() && !call.is_over());
+        assert!(Deadline::after_ms(0).within_ms(1000).is_over());
     }
 
     #[test]
