@@ -4,10 +4,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 
+use crate::ctx::HANDLES_MAX;
 use crate::grants::Permission;
-use crate::limits::Exceeded;
+use crate::limits::{Exceeded, Limits};
 
 /// Who has to do something about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +110,24 @@ pub enum Kill {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// It left more files open than its limit.
+    #[error("killed: it wanted more than its limit of {limit} open files")]
+    OpenFiles {
+        /// The limit.
+        limit: usize,
+    },
+    /// It left more handles open than there may be: of files, sockets, requests, streams.
+    #[error("killed: it wanted more than {limit} handles at the same time")]
+    Handles {
+        /// The limit.
+        limit: usize,
+    },
+    /// It is made of more core instances, memories or tables than its limit.
+    #[error("killed: it is made of more than {limit} core instances, memories or tables")]
+    Instances {
+        /// The limit.
+        limit: usize,
+    },
     /// Its stack was used up.
     #[error("killed: its stack of 512 KiB was used up")]
     Stack {
@@ -159,6 +179,8 @@ impl CallError {
             Self::Killed(Kill::Table { .. }) => "table",
             Self::Killed(Kill::AnswerBytes { .. } | Kill::AnswerRecords { .. }) => "answer",
             Self::Killed(Kill::Folder { .. }) => "folder",
+            Self::Killed(Kill::OpenFiles { .. } | Kill::Handles { .. }) => "handles",
+            Self::Killed(Kill::Instances { .. }) => "instances",
             Self::Killed(Kill::Stack { .. }) => "stack",
             Self::Killed(Kill::Trap { .. }) => "trap",
             Self::Host(_) => "host",
@@ -166,7 +188,7 @@ impl CallError {
     }
 
     /// Sorts what wasmtime answered for a call that did not return.
-    pub(crate) fn from_wasmtime(error: &wasmtime::Error, answer_bytes: usize) -> Self {
+    pub(crate) fn from_wasmtime(error: &wasmtime::Error, limits: &Limits) -> Self {
         match error.downcast_ref::<Exceeded>() {
             Some(&Exceeded::Memory { limit }) => return Kill::Memory { limit }.into(),
             Some(&Exceeded::Table { limit }) => return Kill::Table { limit }.into(),
@@ -175,9 +197,16 @@ impl CallError {
         if let Some(kill) = error.downcast_ref::<Kill>() {
             return kill.clone().into();
         }
-        // wasmtime keeps the type of this error to itself; a test holds its words.
-        if format!("{error:#}").contains("fuel allocated for hostcalls has been exhausted") {
-            return Kill::AnswerBytes { limit: answer_bytes }.into();
+        if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+            return Kill::Handles { limit: HANDLES_MAX }.into();
+        }
+        // wasmtime keeps the types of these errors to itself; tests hold their words.
+        let words = format!("{error:#}");
+        if words.contains("fuel allocated for hostcalls has been exhausted") {
+            return Kill::AnswerBytes { limit: limits.answer_bytes }.into();
+        }
+        if words.contains("resource limit exceeded: ") {
+            return Kill::Instances { limit: limits.core_instances }.into();
         }
         let frames = frames(error);
         match error.downcast_ref::<Trap>() {

@@ -17,6 +17,7 @@ mod ctx;
 mod engine;
 mod failure;
 mod figures;
+mod files;
 mod folder;
 mod grants;
 mod health;
@@ -26,6 +27,7 @@ mod instance;
 mod limits;
 mod output;
 mod plugin;
+mod secrets;
 mod sockets;
 mod state;
 
@@ -40,4 +42,5 @@ pub use instance::{Backend, Collector, InstanceSpec, Processor, Tick, Trial, Ver
 pub use limits::{Deadlines, Limits};
 pub use output::LogTail;
 pub use plugin::{Description, Kind, LoadError, Plugin, PluginHash, Want};
+pub use secrets::{Destination, DestinationError, SecretGrant};
 pub use state::StateCell;

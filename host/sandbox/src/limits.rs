@@ -26,6 +26,8 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Elements of all tables together.
     pub table_elements: usize,
+    /// Core instances, memories and tables, of each as many.
+    pub core_instances: usize,
     /// Bytes that one call may hand to the host, its answer included.
     pub answer_bytes: usize,
     /// Metric values of one answer.
@@ -42,7 +44,9 @@ pub struct Limits {
     pub folder_bytes: usize,
     /// Bytes that are compressed at once.
     pub compress_bytes: usize,
-    /// HTTP requests at the same time.
+    /// Files and directories that are open at the same time, granted ones included.
+    pub open_files: usize,
+    /// Connections at the same time: HTTP requests, and again as many sockets of its own.
     pub connections: usize,
     /// Bytes of one HTTP response's body.
     pub response_bytes: usize,
@@ -55,6 +59,7 @@ impl Default for Limits {
         Self {
             memory_bytes: 64 << 20,
             table_elements: 100_000,
+            core_instances: 200,
             answer_bytes: 8 << 20,
             answer_records: 20_000,
             deadlines: Deadlines::default(),
@@ -63,6 +68,7 @@ impl Default for Limits {
             state_bytes: 64 << 10,
             folder_bytes: 64 << 20,
             compress_bytes: 4 << 20,
+            open_files: 100,
             connections: 4,
             response_bytes: 8 << 20,
             figures: 100,
@@ -82,9 +88,6 @@ impl Default for Deadlines {
     }
 }
 
-/// Core instances, memories and tables of one component: a Python component has about thirty.
-const CORE_ITEMS_MAX: usize = 200;
-
 /// A limit that growing ran into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Exceeded {
@@ -99,13 +102,20 @@ pub(crate) enum Exceeded {
 pub(crate) struct Meter {
     memory_limit: usize,
     table_limit: usize,
+    items_limit: usize,
     memory: usize,
     table: usize,
 }
 
 impl Meter {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { memory_limit: limits.memory_bytes, table_limit: limits.table_elements, memory: 0, table: 0 }
+        Self {
+            memory_limit: limits.memory_bytes,
+            table_limit: limits.table_elements,
+            items_limit: limits.core_instances,
+            memory: 0,
+            table: 0,
+        }
     }
 
     /// Bytes of linear memory now.
@@ -136,15 +146,15 @@ impl ResourceLimiter for Meter {
     }
 
     fn instances(&self) -> usize {
-        CORE_ITEMS_MAX
+        self.items_limit
     }
 
     fn tables(&self) -> usize {
-        CORE_ITEMS_MAX
+        self.items_limit
     }
 
     fn memories(&self) -> usize {
-        CORE_ITEMS_MAX
+        self.items_limit
     }
 }
 
