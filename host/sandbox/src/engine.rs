@@ -13,7 +13,7 @@ use wasmtime_wasi::p2::bindings::filesystem as files;
 
 use crate::bindings::host;
 use crate::compile::Compiler;
-use crate::compile_cache::{CacheError, CompileCache, Origin};
+use crate::compile_cache::{CacheError, CacheStats, CompileCache, Origin};
 use crate::ctx::Ctx;
 use crate::http::Tls;
 use crate::plugin::{LoadError, Plugin, PluginHash};
@@ -27,7 +27,7 @@ const THREADS_MAX: usize = 256;
 /// How long a thread waits for another call before it ends.
 const THREAD_IDLE: Duration = Duration::from_secs(30);
 /// Stack of a guest; the host's own functions have 1.5 MiB beyond it.
-const GUEST_STACK_BYTES: usize = 512 << 10;
+pub(crate) const GUEST_STACK_BYTES: usize = 512 << 10;
 
 /// What a sandbox needs to know.
 #[derive(Debug)]
@@ -165,6 +165,12 @@ impl Sandbox {
             }
         }
         Ok((load_fresh(&inner.engine, &code)?, Origin::Compiled))
+    }
+
+    /// How often machine code was found on disk since the start.
+    #[must_use]
+    pub fn cache_stats(&self) -> CacheStats {
+        self.0.cache.as_ref().map(CompileCache::stats).unwrap_or_default()
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -8,6 +8,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 
 use crate::ctx::HANDLES_MAX;
+use crate::engine::GUEST_STACK_BYTES;
 use crate::grants::Permission;
 use crate::limits::{Exceeded, Limits};
 
@@ -128,6 +129,14 @@ pub enum Kill {
         /// The limit.
         limit: usize,
     },
+    /// It used more of a processor than its share, call after call.
+    #[error("throttled: it used {percent} percent of a core over a minute, and its limit is {limit}")]
+    Cpu {
+        /// What it used.
+        percent: u32,
+        /// The limit.
+        limit: u32,
+    },
     /// Its stack was used up.
     #[error("killed: its stack of 512 KiB was used up")]
     Stack {
@@ -148,12 +157,18 @@ struct Frames<'a>(&'a [String]);
 
 impl fmt::Display for Frames<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, " in {}", self.0.join(" < ")) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " in {}", self.0[..self.0.len().min(FRAMES_SHOWN)].join(" < "))
+        }
     }
 }
 
 /// How many functions of a backtrace are kept.
-const FRAMES_MAX: usize = 5;
+const FRAMES_MAX: usize = 20;
+/// How many of them are in the message.
+const FRAMES_SHOWN: usize = 5;
 
 impl CallError {
     /// Whose fault it is.
@@ -181,9 +196,40 @@ impl CallError {
             Self::Killed(Kill::Folder { .. }) => "folder",
             Self::Killed(Kill::OpenFiles { .. } | Kill::Handles { .. }) => "handles",
             Self::Killed(Kill::Instances { .. }) => "instances",
+            Self::Killed(Kill::Cpu { .. }) => "cpu",
             Self::Killed(Kill::Stack { .. }) => "stack",
             Self::Killed(Kill::Trap { .. }) => "trap",
             Self::Host(_) => "host",
+        }
+    }
+
+    /// The limit that it ran into, by its key in the configuration, and its value, if it was one.
+    #[must_use]
+    pub fn limit(&self) -> Option<(String, String)> {
+        let Self::Killed(kill) = self else { return None };
+        let (key, value) = match kill {
+            Kill::Deadline { export, limit } => return Some((deadline_key(export), format!("{limit:?}"))),
+            Kill::Memory { limit } => ("memory_bytes", *limit as u64),
+            Kill::Table { limit } => ("table_elements", *limit as u64),
+            Kill::AnswerBytes { limit } => ("answer_bytes", *limit as u64),
+            Kill::AnswerRecords { limit, .. } => ("answer_records", *limit as u64),
+            Kill::Folder { limit, .. } => ("folder_bytes", *limit),
+            Kill::OpenFiles { limit } => ("open_files", *limit as u64),
+            Kill::Handles { limit } => ("handles", *limit as u64),
+            Kill::Instances { limit } => ("core_instances", *limit as u64),
+            Kill::Cpu { limit, .. } => ("cpu_percent", u64::from(*limit)),
+            Kill::Stack { .. } => ("stack_bytes", GUEST_STACK_BYTES as u64),
+            Kill::Trap { .. } => return None,
+        };
+        Some((key.into(), value.to_string()))
+    }
+
+    /// Where in the guest it happened: the innermost functions, innermost first.
+    #[must_use]
+    pub fn frames(&self) -> &[String] {
+        match self {
+            Self::Killed(Kill::Trap { frames, .. } | Kill::Stack { frames }) => frames,
+            _ => &[],
         }
     }
 
@@ -215,6 +261,12 @@ impl CallError {
             None => Kill::Trap { reason: error.root_cause().to_string(), frames }.into(),
         }
     }
+}
+
+/// The deadline that an export is held to.
+fn deadline_key(export: &str) -> String {
+    let key = if export == "map-series" { "map" } else { export };
+    format!("deadline.{key}")
 }
 
 fn frames(error: &wasmtime::Error) -> Vec<String> {
@@ -255,6 +307,14 @@ mod tests {
             denied.to_string(),
             "denied: connecting to 10.0.0.1:8086; to allow it, write under [node.a]: grant.connect = [\"10.0.0.1:8086\"]"
         );
+    }
+
+    #[test]
+    fn a_limit_is_named_by_its_key_with_its_value() {
+        let late = CallError::from(Kill::Deadline { export: "map-series", limit: Duration::from_secs(5) });
+        assert_eq!(late.limit(), Some(("deadline.map".into(), "5s".into())));
+        assert_eq!(CallError::from(Kill::Memory { limit: 9 }).limit(), Some(("memory_bytes".into(), "9".into())));
+        assert_eq!(CallError::Host("x".into()).limit(), None);
     }
 
     #[test]

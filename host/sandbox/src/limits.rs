@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
+use crate::ctx::HANDLES_MAX;
+use crate::engine::GUEST_STACK_BYTES;
+
 /// How long each call may take, host calls included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
@@ -32,6 +35,12 @@ pub struct Limits {
     pub answer_bytes: usize,
     /// Metric values of one answer.
     pub answer_records: usize,
+    /// Series that one answer may bring which the agent does not know yet.
+    pub new_series: usize,
+    /// Series that a collector may have in all.
+    pub series: usize,
+    /// Processor time of a collector over a minute, in percent of one core.
+    pub cpu_percent: u32,
     /// How long each call may take.
     pub deadlines: Deadlines,
     /// Log lines a second, over time; a burst may be four times as long.
@@ -62,6 +71,9 @@ impl Default for Limits {
             core_instances: 200,
             answer_bytes: 8 << 20,
             answer_records: 20_000,
+            new_series: 5_000,
+            series: 50_000,
+            cpu_percent: 50,
             deadlines: Deadlines::default(),
             log_lines_per_s: 50,
             log_line_bytes: 1024,
@@ -73,6 +85,40 @@ impl Default for Limits {
             response_bytes: 8 << 20,
             figures: 100,
         }
+    }
+}
+
+impl Limits {
+    /// Each limit that is a number, by its key in the configuration, in bytes, seconds or pieces.
+    #[must_use]
+    pub fn figures(&self) -> [(&'static str, f64); 24] {
+        let Deadlines { open, collect, map, write, close } = self.deadlines;
+        [
+            ("memory_bytes", self.memory_bytes as f64),
+            ("table_elements", self.table_elements as f64),
+            ("core_instances", self.core_instances as f64),
+            ("stack_bytes", GUEST_STACK_BYTES as f64),
+            ("answer_bytes", self.answer_bytes as f64),
+            ("answer_records", self.answer_records as f64),
+            ("new_series", self.new_series as f64),
+            ("series", self.series as f64),
+            ("cpu_percent", f64::from(self.cpu_percent)),
+            ("log_lines_per_s", f64::from(self.log_lines_per_s)),
+            ("log_line_bytes", self.log_line_bytes as f64),
+            ("state_bytes", self.state_bytes as f64),
+            ("folder_bytes", self.folder_bytes as f64),
+            ("compress_bytes", self.compress_bytes as f64),
+            ("open_files", self.open_files as f64),
+            ("handles", HANDLES_MAX as f64),
+            ("connections", self.connections as f64),
+            ("response_bytes", self.response_bytes as f64),
+            ("figures", self.figures as f64),
+            ("deadline.open", open.as_secs_f64()),
+            ("deadline.collect", collect.as_secs_f64()),
+            ("deadline.map", map.as_secs_f64()),
+            ("deadline.write", write.as_secs_f64()),
+            ("deadline.close", close.as_secs_f64()),
+        ]
     }
 }
 
