@@ -209,8 +209,8 @@ fn on_a_full_disk_it_acknowledges_nothing_that_it_cannot_keep() {
 #[test]
 fn of_a_damaged_segment_nothing_else_is_missing_and_it_is_said() {
     let mut bench = Bench::with_hosts(1, 100);
-    // Segments of half a MiB, which hold some 150,000 points.
-    let home = bench.home("bytes = \"4MiB\"", "");
+    // Segments of a quarter of a MiB, which hold some 150,000 points.
+    let home = bench.home("bytes = \"2MiB\"", "");
     bench.servers[0].kill();
     let mut agent = home.start();
     let (summary, acks) = bench.load(700).join().unwrap();

@@ -1,14 +1,14 @@
 //! The one road that values take: validated, named, judged, kept, forwarded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use saker_cache::Cache;
 use saker_forward::{Forwarder, Overload};
-use saker_model::{Mapped, MetricValue, Named, Point, Reason, Refused, SeriesTable};
+use saker_model::{Mapped, MetricValue, Named, Point, Reason, Refused, SeriesId, SeriesTable};
 
 use crate::processors::{Chain, Judged};
 
@@ -32,12 +32,38 @@ pub(crate) struct SourceCounters {
     /// Records that could not even be read as values.
     pub(crate) malformed: AtomicU64,
     refused: [AtomicU64; Reason::ALL.len()],
+    /// The series that this source was the first to bring, for as long as they are known.
+    series: Mutex<HashSet<SeriesId>>,
+}
+
+/// How many series a source may bring. A plugin that puts a timestamp into a tag is stopped here, and not the storage
+/// behind it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    /// That nobody has brought before, in one call.
+    pub(crate) new_series: usize,
+    /// In all.
+    pub(crate) series: usize,
+}
+
+impl Budget {
+    /// Only the table's own limit.
+    pub(crate) const NONE: Self = Self { new_series: usize::MAX, series: usize::MAX };
+
+    fn counts(self) -> bool {
+        self.series < usize::MAX || self.new_series < usize::MAX
+    }
 }
 
 impl SourceCounters {
     /// How many were refused for a reason.
     pub(crate) fn refused(&self, reason: Reason) -> u64 {
         self.refused[reason as usize].load(Ordering::Relaxed)
+    }
+
+    /// How many series it was the first to bring.
+    pub(crate) fn series(&self) -> usize {
+        self.series.lock().len()
     }
 }
 
@@ -94,8 +120,13 @@ impl Pipeline {
     ///
     /// # Errors
     /// If a queue has no room; then all are refused, and the source may come again with them.
-    pub(crate) async fn accept(&self, source: &SourceName, values: Vec<MetricValue>) -> Result<Receipt, Overload> {
-        self.accept_with_malformed(source, values, 0).await
+    pub(crate) async fn accept(
+        &self,
+        source: &SourceName,
+        values: Vec<MetricValue>,
+        budget: Budget,
+    ) -> Result<Receipt, Overload> {
+        self.take(source, values, 0, budget).await
     }
 
     /// The same, for a source that has also received records which it could not read.
@@ -105,9 +136,19 @@ impl Pipeline {
         values: Vec<MetricValue>,
         malformed: usize,
     ) -> Result<Receipt, Overload> {
+        self.take(source, values, malformed, Budget::NONE).await
+    }
+
+    async fn take(
+        &self,
+        source: &SourceName,
+        values: Vec<MetricValue>,
+        malformed: usize,
+        budget: Budget,
+    ) -> Result<Receipt, Overload> {
         let mut receipt = Receipt { received: values.len() + malformed, ..Receipt::default() };
         let (values, places) = validate(values, &mut receipt);
-        let named = self.name_valid(&values).await;
+        let named = self.name_valid(&values, &self.counters(source), budget).await;
         let mut points = Vec::with_capacity(values.len());
         for ((value, place), named) in values.iter().zip(places).zip(named) {
             match named.target {
@@ -145,11 +186,13 @@ impl Pipeline {
     }
 
     /// Names values without taking them: where each one's point belongs, or why it is refused.
-    pub(crate) async fn name(&self, values: Vec<MetricValue>) -> Vec<Named> {
+    pub(crate) async fn name(&self, source: &SourceName, values: Vec<MetricValue>) -> Vec<Named> {
         let mut receipt = Receipt { received: values.len(), ..Receipt::default() };
         let (values, places) = validate(values, &mut receipt);
         let mut named = vec![Named { source: None, target: Err(Reason::BadMetric), lasting: false }; receipt.received];
-        for (place, answer) in places.into_iter().zip(self.name_valid(&values).await) {
+        for (place, answer) in
+            places.into_iter().zip(self.name_valid(&values, &self.counters(source), Budget::NONE).await)
+        {
             named[place] = answer;
         }
         for (place, reason) in receipt.refused {
@@ -166,6 +209,10 @@ impl Pipeline {
         if !gone.is_empty() {
             self.cache.remove(&gone);
             self.forwarder.forget(&gone);
+            let gone_set: HashSet<_> = gone.iter().copied().collect();
+            for (_, counters) in self.sources() {
+                counters.series.lock().retain(|id| !gone_set.contains(id));
+            }
             // Only now does nobody point at them any more.
             self.table.release(&gone);
             tracing::debug!(series = gone.len(), "forgot idle series");
@@ -173,30 +220,49 @@ impl Pipeline {
     }
 
     /// The series that each value's point belongs to.
-    async fn name_valid(&self, values: &[MetricValue]) -> Vec<Named> {
+    async fn name_valid(&self, values: &[MetricValue], source: &SourceCounters, budget: Budget) -> Vec<Named> {
         let unknown = Named { source: None, target: Err(Reason::Processor), lasting: false };
         let mut all = vec![unknown; values.len()];
         let mut new = Vec::new();
-        self.table.find(values, self.now_s(), |index, source, mapped| match mapped {
-            Mapped::To(target) => all[index] = Named { source, target: Ok(target), lasting: true },
-            Mapped::Dropped => all[index] = Named { source, target: Err(Reason::Processor), lasting: true },
-            Mapped::Unasked => new.push(index),
+        self.table.find(values, self.now_s(), |index, source_id, mapped| match mapped {
+            Mapped::To(target) => all[index] = Named { source: source_id, target: Ok(target), lasting: true },
+            Mapped::Dropped => all[index] = Named { source: source_id, target: Err(Reason::Processor), lasting: true },
+            Mapped::Unasked => new.push((index, source_id.is_some())),
         });
         if !new.is_empty() {
-            self.name_new(values, &new, &mut all).await;
+            self.name_new(values, &new, &mut all, source, budget).await;
         }
         all
     }
 
     /// Interns the series that the table has not judged yet, and asks the processors about them.
-    async fn name_new(&self, values: &[MetricValue], new: &[usize], all: &mut [Named]) {
+    async fn name_new(
+        &self,
+        values: &[MetricValue],
+        new: &[(usize, bool)],
+        all: &mut [Named],
+        source: &SourceCounters,
+        budget: Budget,
+    ) {
         let _asking = self.asking.lock().await;
         let now_s = self.now_s();
         let mut unasked = Vec::new();
-        for &index in new {
+        let mut brought = 0;
+        for &(index, known) in new {
+            if !known && brought >= budget.new_series {
+                all[index].target = Err(Reason::NewSeries);
+                continue;
+            }
+            if !known && source.series() >= budget.series {
+                all[index].target = Err(Reason::SourceSeries);
+                continue;
+            }
             // Somebody else may have asked since, or an earlier value of this very call.
             match self.table.intern(&values[index], now_s) {
-                Ok(id) => unasked.push((index, id)),
+                Ok(id) => {
+                    brought += usize::from(!known && budget.counts() && source.series.lock().insert(id));
+                    unasked.push((index, id));
+                }
                 Err(_) => all[index].target = Err(Reason::SeriesLimit),
             }
         }
@@ -217,9 +283,13 @@ impl Pipeline {
         }
     }
 
-    fn count(&self, source: &SourceName, accepted: u64, refused: &Refused) {
+    fn counters(&self, source: &SourceName) -> Arc<SourceCounters> {
         let known = self.sources.read().get(source).cloned();
-        let counters = known.unwrap_or_else(|| self.sources.write().entry(source.clone()).or_default().clone());
+        known.unwrap_or_else(|| self.sources.write().entry(source.clone()).or_default().clone())
+    }
+
+    fn count(&self, source: &SourceName, accepted: u64, refused: &Refused) {
+        let counters = self.counters(source);
         counters.received.fetch_add(accepted + refused.total(), Ordering::Relaxed);
         counters.accepted.fetch_add(accepted, Ordering::Relaxed);
         counters.malformed.fetch_add(refused.malformed_count(), Ordering::Relaxed);
@@ -292,7 +362,7 @@ mod tests {
     async fn what_is_valid_is_kept_and_the_rest_refused_by_place_and_reason() {
         let pipeline = pipeline(10);
         let values = vec![value("a", 1.0), value("", 1.0), value("b", f64::NAN), value("a", 2.0)];
-        let receipt = pipeline.accept(&"test".into(), values).await.unwrap();
+        let receipt = pipeline.accept(&"test".into(), values, Budget::NONE).await.unwrap();
         assert_eq!((receipt.received, receipt.accepted), (4, 2));
         assert_eq!(receipt.refused, [(1, Reason::BadMetric), (2, Reason::NotFinite)]);
         assert_eq!(pipeline.table.len(), 1);
@@ -306,7 +376,9 @@ mod tests {
     #[tokio::test]
     async fn names_that_hold_are_told_from_those_that_may_change() {
         let pipeline = pipeline(1);
-        let named = pipeline.name(vec![value("a", 1.0), value("", 1.0), value("b", 1.0), value("a", f64::NAN)]).await;
+        let named = pipeline
+            .name(&"test".into(), vec![value("a", 1.0), value("", 1.0), value("b", 1.0), value("a", f64::NAN)])
+            .await;
         let id = pipeline.table.intern(&value("a", 1.0), 0).unwrap();
         let expected = [
             Named { source: Some(id), target: Ok(id), lasting: true },
@@ -321,16 +393,40 @@ mod tests {
     #[tokio::test]
     async fn beyond_the_limit_of_series_only_known_ones_pass() {
         let pipeline = pipeline(1);
-        let receipt =
-            pipeline.accept(&"test".into(), vec![value("a", 1.0), value("b", 1.0), value("a", 2.0)]).await.unwrap();
+        let receipt = pipeline
+            .accept(&"test".into(), vec![value("a", 1.0), value("b", 1.0), value("a", 2.0)], Budget::NONE)
+            .await
+            .unwrap();
         assert_eq!(receipt.accepted, 2);
         assert_eq!(receipt.refused, [(1, Reason::SeriesLimit)]);
     }
 
     #[tokio::test]
+    async fn a_source_brings_only_so_many_series_at_once_and_in_all() {
+        let pipeline = pipeline(100);
+        let (source, budget) = ("test".into(), Budget { new_series: 2, series: 3 });
+        let bring = async |names: &[&str]| {
+            let values = names.iter().map(|name| value(name, 1.0)).collect();
+            pipeline.accept(&source, values, budget).await.unwrap().refused
+        };
+        assert_eq!(bring(&["a", "b", "c", "a"]).await, [(2, Reason::NewSeries)], "what is known is not new");
+        assert_eq!(bring(&["a", "b", "c", "d"]).await, [(3, Reason::SourceSeries)]);
+        // What another source has brought counts for that one.
+        pipeline.accept(&"other".into(), vec![value("e", 1.0)], Budget::NONE).await;
+        assert_eq!(bring(&["e", "a", "b", "c"]).await, []);
+        assert_eq!(bring(&["f"]).await, [(0, Reason::SourceSeries)]);
+        let (_, counters) = pipeline.sources().into_iter().find(|(name, _)| **name == *"test").unwrap();
+        assert_eq!((counters.refused(Reason::NewSeries), counters.refused(Reason::SourceSeries)), (1, 2));
+        assert_eq!(counters.series(), 3);
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        pipeline.sweep(Duration::ZERO);
+        assert_eq!(bring(&["f"]).await, [], "a series that is forgotten makes room");
+    }
+
+    #[tokio::test]
     async fn an_idle_series_is_forgotten_everywhere() {
         let pipeline = pipeline(10);
-        pipeline.accept(&"test".into(), vec![value("a", 1.0)]).await.unwrap();
+        pipeline.accept(&"test".into(), vec![value("a", 1.0)], Budget::NONE).await.unwrap();
         pipeline.sweep(Duration::from_secs(3600));
         assert_eq!(pipeline.table.len(), 1);
         tokio::time::sleep(Duration::from_millis(1100)).await;

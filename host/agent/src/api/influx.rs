@@ -13,7 +13,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Form, FromRequest, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
@@ -105,7 +105,7 @@ impl Intake {
                 reading.read(epoch, now_s);
                 let new = reading.new_values();
                 if !new.is_empty() {
-                    reading.named(pipeline.name(new).await);
+                    reading.named(pipeline.name(&source, new).await);
                 }
                 if pipeline.table.touch(reading.seen().iter().copied(), now_s, epoch) {
                     break;
@@ -247,13 +247,13 @@ pub(super) async fn ping(Query(ping): Query<Ping>) -> Response {
 }
 
 #[derive(Default, Deserialize)]
-pub(super) struct Statement {
+struct Statement {
     #[serde(default)]
     q: String,
 }
 
 /// Clients create their database before they write. There is none to create, and nothing to be queried.
-pub(super) async fn query(Query(asked): Query<Statement>, request: axum::extract::Request) -> Response {
+async fn query(Query(asked): Query<Statement>, request: axum::extract::Request) -> Response {
     let statement = if asked.q.is_empty() && request.method() == axum::http::Method::POST {
         Form::<Statement>::from_request(request, &()).await.map(|Form(statement)| statement.q).unwrap_or_default()
     } else {
