@@ -10,6 +10,8 @@ mod figures;
 mod forwarding;
 mod hostile;
 mod http;
+mod installing;
+mod kit;
 mod plugin_folder;
 mod processors;
 mod push;

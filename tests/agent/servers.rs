@@ -42,6 +42,19 @@ impl Server {
         })
     }
 
+    /// A registry of the OCI distribution protocol, without TLS.
+    pub(crate) fn registry() -> Self {
+        Self::start("docker-registry", "/v2/", |address, dir| {
+            let config = format!(
+                "version: 0.1\nlog: {{level: error}}\nhttp: {{addr: \"{address}\"}}\n\
+                 storage: {{filesystem: {{rootdirectory: \"{dir}/data\"}}}}\n"
+            );
+            let file = format!("{dir}/config.yml");
+            std::fs::write(&file, config).unwrap();
+            vec!["serve".into(), file]
+        })
+    }
+
     #[expect(clippy::disallowed_methods, reason = "a test starts the servers that it talks to")]
     fn start(program: &str, health: &str, arguments: impl Fn(&str, &str) -> Vec<String>) -> Self {
         let dir = TempDir::new().unwrap();

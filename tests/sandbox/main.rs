@@ -26,12 +26,14 @@ const GUESTS: &[(&str, &str)] = &[
     ("environment", "denied_by_default"),
     ("fail", "faults"),
     ("fetch", "network"),
+    ("fickle", "../kit/main"),
     ("figures", "state"),
     ("flood", "limits"),
     ("hoard", "limits"),
     ("judge", "processors"),
     ("miscount", "processors"),
     ("misnamed", "files"),
+    ("misschemed", "../kit/main"),
     ("nosy", "denied_by_default"),
     ("read", "denied_by_default"),
     ("recurse", "limits"),
@@ -44,6 +46,9 @@ const GUESTS: &[(&str, &str)] = &[
     ("trap", "faults"),
     ("usage", "denied_by_default"),
     ("write", "denied_by_default"),
+    ("wrong-backend", "../kit/main"),
+    ("wrong-collector", "../kit/main"),
+    ("wrong-processor", "../kit/main"),
 ];
 
 #[test]

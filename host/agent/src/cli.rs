@@ -1,5 +1,8 @@
 //! The command line.
 
+mod author;
+mod install;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +10,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::config::parse_duration;
+
+pub(crate) use author::{AuthorCommand, BenchArgs, DiffArgs, RunArgs, ServerChoice, TestArgs, TrialArgs};
+pub(crate) use install::{InstallArgs, InstallCommand, PushArgs, RegistryArgs, RemoveArgs, UpdateArgs};
 
 fn version() -> &'static str {
     static VERSION: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
@@ -43,7 +49,7 @@ pub(crate) enum Command {
     },
     /// Compile a component from standard input to standard output, within limits. The agent calls this itself.
     #[command(hide = true)]
-    Compile,
+    Compile(CompileArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -54,6 +60,17 @@ pub(crate) enum PluginCommand {
     List(ClientArgs),
     /// Tell everything about one instance of a running agent.
     Status(StatusArgs),
+    #[command(flatten)]
+    Author(AuthorCommand),
+    #[command(flatten)]
+    Install(InstallCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompileArgs {
+    /// For a sandbox that counts instructions.
+    #[arg(long)]
+    pub(crate) counting: bool,
 }
 
 /// Where configuration comes from.

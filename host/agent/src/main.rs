@@ -38,9 +38,11 @@ fn main() -> ExitCode {
         Command::Plugin(PluginCommand::Inspect(args)) => commands::inspect(&args),
         Command::Plugin(PluginCommand::List(args)) => commands::list(&args),
         Command::Plugin(PluginCommand::Status(args)) => commands::status(&args),
+        Command::Plugin(PluginCommand::Author(command)) => commands::author(&command),
+        Command::Plugin(PluginCommand::Install(command)) => commands::installing(&command),
         Command::Top(args) => commands::top(&args),
         Command::Completions { shell } => commands::completions(shell),
-        Command::Compile => return commands::compile(),
+        Command::Compile(args) => return commands::compile(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

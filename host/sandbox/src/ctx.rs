@@ -6,6 +6,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tracing::Level;
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::random::Deterministic;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
@@ -72,7 +73,7 @@ impl Ctx {
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
         Ok(Self {
-            wasi: wasi(&grants, &output, &denials)?,
+            wasi: wasi(spec, &grants, &output, &denials)?,
             http: WasiHttpCtx::new(),
             outgoing,
             table,
@@ -102,11 +103,20 @@ impl Ctx {
     }
 }
 
-fn wasi(grants: &Arc<Grants>, output: &[LogLines; 2], denials: &Denials) -> Result<WasiCtx, CallError> {
+fn wasi(
+    spec: &InstanceSpec,
+    grants: &Arc<Grants>,
+    output: &[LogLines; 2],
+    denials: &Denials,
+) -> Result<WasiCtx, CallError> {
     let mut wasi = WasiCtx::builder();
     // Guests run on threads that are theirs to block; hopping to yet another one doubles what a file costs.
     wasi.allow_blocking_current_thread(true);
     wasi.max_random_size(RANDOM_BYTES_MAX);
+    if spec.fixed_random {
+        let bytes = || Deterministic::new(blake3::hash(b"the same in every run").as_bytes().to_vec());
+        wasi.secure_random(bytes()).insecure_random(bytes()).insecure_random_seed(1);
+    }
     let [stdout, stderr] = output;
     wasi.stderr(Immediate(stderr.clone()));
     if grants.stdout {
