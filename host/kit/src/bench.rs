@@ -1,7 +1,7 @@
 //! What a plugin's calls cost: instructions, which are the same on any machine, and time and memory on this one.
 //!
-//! Instructions are wasmtime's fuel: each WebAssembly operator weighs one, but for a few that weigh nothing. They are
-//! counted in a sandbox that does nothing else; times are taken in one that does not count. Random numbers are fixed, so
+//! Instructions are wasmtime's fuel: each WebAssembly operator weighs one, one that copies or fills memory as much as
+//! the bytes that it moves, and a few weigh nothing. They are counted in a sandbox that does nothing else; times are taken in one that does not count. Random numbers are fixed, so
 //! that hash maps lie the same in every run. What a plugin reads still makes a difference: give a collector fixtures.
 
 use std::sync::Arc;

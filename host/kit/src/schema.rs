@@ -45,7 +45,7 @@ fn check(schema: &Value, place: &str, depth: usize, faults: &mut Vec<String>) {
             "type" if !is_type(value) => "one of JSON's types, or a list of them",
             "properties" if !value.is_object() => "an object",
             "required" if !texts(value).is_some_and(|names| is_unique(&names)) => "a list of names, each once",
-            "enum" if !value.as_array().is_some_and(|items| !items.is_empty()) => "a list that is not empty",
+            "enum" if value.as_array().is_none_or(Vec::is_empty) => "a list that is not empty",
             "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" if !value.is_number() => {
                 "a number"
             }
@@ -137,10 +137,10 @@ fn made_up(name: &str, property: &Value) -> Value {
 
 /// Leads settings to `address`. False if no setting says where points go.
 pub(crate) fn place(schema: &Value, settings: &mut Map<String, Value>, address: SocketAddr) -> bool {
-    let mut placed = settings.values_mut().fold(false, |placed, value| placeholder(value, address) || placed);
-    if placed {
+    if settings.values_mut().map(|value| placeholder(value, address)).sum::<usize>() > 0 {
         return true;
     }
+    let mut placed = false;
     let properties = &schema["properties"];
     for key in ADDRESS_KEYS {
         let Some(property) = properties.get(key) else { continue };
@@ -157,16 +157,16 @@ pub(crate) fn place(schema: &Value, settings: &mut Map<String, Value>, address: 
     placed
 }
 
-/// Puts the address in place of `{kit}`, wherever that stands.
-fn placeholder(value: &mut Value, address: SocketAddr) -> bool {
+/// Puts the address in place of `{kit}`, wherever that stands; answers in how many texts it stood.
+fn placeholder(value: &mut Value, address: SocketAddr) -> usize {
     match value {
         Value::String(text) if text.contains("{kit}") => {
             *text = text.replace("{kit}", &address.to_string());
-            true
+            1
         }
-        Value::Array(items) => items.iter_mut().fold(false, |found, item| placeholder(item, address) || found),
-        Value::Object(fields) => fields.values_mut().fold(false, |found, field| placeholder(field, address) || found),
-        _ => false,
+        Value::Array(items) => items.iter_mut().map(|item| placeholder(item, address)).sum(),
+        Value::Object(fields) => fields.values_mut().map(|field| placeholder(field, address)).sum(),
+        _ => 0,
     }
 }
 
