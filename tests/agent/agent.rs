@@ -62,7 +62,7 @@ pub(crate) fn saker(arguments: &[&str], dir: &Path) -> Output {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test starts the program that it tests")]
-fn command() -> Command {
+pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_saker"));
     command.env_clear();
     command

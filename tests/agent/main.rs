@@ -13,6 +13,8 @@ mod forwarding;
 mod hostile;
 mod http;
 mod influx;
+mod installing;
+mod kit;
 mod plugin_folder;
 mod processors;
 mod push;

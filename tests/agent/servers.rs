@@ -85,6 +85,19 @@ impl Server {
         )
     }
 
+    /// A registry of the OCI distribution protocol, without TLS.
+    pub(crate) fn registry() -> Self {
+        Self::start("docker-registry", healthy("/v2/"), |address, dir| {
+            let config = format!(
+                "version: 0.1\nlog: {{level: error}}\nhttp: {{addr: \"{address}\"}}\n\
+                 storage: {{filesystem: {{rootdirectory: \"{dir}/data\"}}}}\n"
+            );
+            let file = format!("{dir}/config.yml");
+            std::fs::write(&file, config).unwrap();
+            vec!["serve".into(), file]
+        })
+    }
+
     /// Starts a program on a free port, with the arguments that its address and its folder make, and waits until it is
     /// ready.
     pub(crate) fn start(

@@ -31,7 +31,7 @@ async fn a_component_that_exports_no_plugin_is_refused() {
 
 #[tokio::test]
 async fn machine_code_is_refused() {
-    let code = compile_bytes(&bytes("steady-1")).unwrap();
+    let code = compile_bytes(&bytes("steady-1"), false).unwrap();
     check_refused(&code, "it is machine code that was compiled before, which cannot be checked").await;
 }
 

@@ -38,6 +38,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("exit", "faults"),
     ("fail", "faults"),
     ("fetch", "network"),
+    ("fickle", "../kit/main"),
     ("figures", "state"),
     ("flood", "limits"),
     ("hoard", "limits"),
@@ -51,6 +52,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("lookup", "network"),
     ("miscount", "processors"),
     ("misnamed", "files"),
+    ("misschemed", "../kit/main"),
     ("nosy", "denied_by_default"),
     ("overclaim", "backends"),
     ("punctual", "../agent/hostile"),
@@ -77,6 +79,9 @@ const GUESTS: &[(&str, &str)] = &[
     ("trap", "faults"),
     ("usage", "denied_by_default"),
     ("write", "folders"),
+    ("wrong-backend", "../kit/main"),
+    ("wrong-collector", "../kit/main"),
+    ("wrong-processor", "../kit/main"),
 ];
 
 /// Guests that are refused when they are loaded.

@@ -1,5 +1,8 @@
 //! The command line.
 
+mod author;
+mod install;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +10,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::config::parse_duration;
+
+pub(crate) use author::{AuthorCommand, BenchArgs, DiffArgs, RunArgs, ServerChoice, TestArgs, TrialArgs};
+pub(crate) use install::{InstallArgs, InstallCommand, PushArgs, RegistryArgs, RemoveArgs, UpdateArgs};
 
 fn version() -> &'static str {
     static VERSION: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
@@ -46,7 +52,7 @@ pub(crate) enum Command {
     },
     /// Compile a component from standard input to standard output, within limits. The agent calls this itself.
     #[command(hide = true)]
-    Compile,
+    Compile(CompileArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -59,6 +65,10 @@ pub(crate) enum PluginCommand {
     Status(StatusArgs),
     /// Have an instance of a running agent called again that backs off or is in quarantine.
     Revive(StatusArgs),
+    #[command(flatten)]
+    Author(AuthorCommand),
+    #[command(flatten)]
+    Install(InstallCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -107,6 +117,13 @@ pub(crate) struct QueueDropArgs {
     pub(crate) rejected: bool,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompileArgs {
+    /// For a sandbox that counts instructions.
+    #[arg(long)]
+    pub(crate) counting: bool,
 }
 
 /// Where configuration comes from.

@@ -1,14 +1,17 @@
 //! What each command does.
 
+mod author;
 mod check;
 mod client;
 mod collect;
 mod inspect;
+mod installing;
 mod list;
 mod queue;
 mod run;
 mod table;
 mod top;
+mod watching;
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
@@ -18,11 +21,13 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use tokio::runtime::Runtime;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, CompileArgs};
 
+pub(crate) use author::author;
 pub(crate) use check::check;
 pub(crate) use collect::collect;
 pub(crate) use inspect::inspect;
+pub(crate) use installing::installing;
 pub(crate) use list::{list, revive, status};
 pub(crate) use queue::queue;
 pub(crate) use run::run;
@@ -47,12 +52,12 @@ pub(crate) fn completions(shell: Shell) -> anyhow::Result<()> {
 }
 
 /// The child process that compiles: bytes in, machine code out, and nothing of the agent around it.
-pub(crate) fn compile() -> ExitCode {
+pub(crate) fn compile(args: &CompileArgs) -> ExitCode {
     let mut bytes = Vec::new();
     let compiled = saker_sandbox::restrict_this_process()
         .and_then(|()| std::io::stdin().lock().read_to_end(&mut bytes))
         .map_err(|error| (1, error.to_string()))
-        .and_then(|_| saker_sandbox::compile_bytes(&bytes))
+        .and_then(|_| saker_sandbox::compile_bytes(&bytes, args.counting))
         .and_then(|code| std::io::stdout().lock().write_all(&code).map_err(|error| (1, error.to_string())));
     match compiled {
         Ok(()) => ExitCode::SUCCESS,

@@ -111,6 +111,16 @@ pub(crate) struct FolderConfig {
     pub(crate) poll: Duration,
     /// Bytes of one file.
     pub(crate) file_bytes: usize,
+    pub(crate) signatures: SignatureConfig,
+}
+
+/// Whose signatures count.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct SignatureConfig {
+    /// Files of public keys.
+    pub(crate) keys: Vec<PathBuf>,
+    /// Whether a plugin without a signature is refused.
+    pub(crate) required: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -226,7 +236,12 @@ impl Default for Config {
                 known_bytes: 64 << 20,
             },
             tls: TlsConfig::default(),
-            plugins: FolderConfig { dir: "plugins".into(), poll: Duration::from_secs(10), file_bytes: 32 << 20 },
+            plugins: FolderConfig {
+                dir: "plugins".into(),
+                poll: Duration::from_secs(10),
+                file_bytes: 32 << 20,
+                signatures: SignatureConfig::default(),
+            },
             pipeline: PipelineConfig {
                 processors: Vec::new(),
                 pass_on_failure: true,

@@ -9,8 +9,11 @@ use std::time::{Duration, SystemTime};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use notify::{RecursiveMode, Watcher};
+use saker_install::{Keys, Signature};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::config::SignatureConfig;
 
 /// How long nothing must have happened before a change is looked at: half-written files are on their way that long.
 const QUIET: Duration = Duration::from_millis(150);
@@ -23,6 +26,8 @@ pub(crate) struct Fingerprint {
     pub(crate) bytes: u64,
     modified: Option<SystemTime>,
     inode: u64,
+    /// When the signature beside it was written.
+    signed: Option<SystemTime>,
 }
 
 /// The plugin files in a folder, by name. A folder that is not there has none.
@@ -47,7 +52,9 @@ pub(crate) fn scan(dir: &Path) -> io::Result<BTreeMap<String, Fingerprint>> {
 
 fn fingerprint_of(dir: &Dir, name: &str) -> Option<Fingerprint> {
     let metadata = std::fs::metadata(format!("/proc/self/fd/{}/{name}", fd(dir))).ok()?;
-    metadata.is_file().then(|| fingerprint(&metadata))
+    let signature = std::fs::metadata(format!("/proc/self/fd/{}/{name}.sig", fd(dir)));
+    let signed = signature.and_then(|metadata| metadata.modified()).ok();
+    metadata.is_file().then(|| Fingerprint { signed, ..fingerprint(&metadata) })
 }
 
 fn fd(dir: &Dir) -> i32 {
@@ -59,6 +66,7 @@ fn fingerprint(metadata: &std::fs::Metadata) -> Fingerprint {
         bytes: metadata.len(),
         modified: metadata.modified().ok(),
         inode: std::os::unix::fs::MetadataExt::ino(metadata),
+        signed: None,
     }
 }
 
@@ -82,6 +90,31 @@ pub(crate) fn read(dir: &Path, name: &str, most: usize) -> Result<Vec<u8>, Strin
     Ok(bytes)
 }
 
+/// Reads a plugin file, and checks the signature beside it before anybody looks at what the file says.
+///
+/// # Errors
+/// In words: those of [`read`], and what is wrong with the signature.
+pub(crate) fn read_checked(
+    dir: &Path,
+    name: &str,
+    most: usize,
+    signatures: &SignatureConfig,
+) -> Result<Vec<u8>, String> {
+    let bytes = read(dir, name, most)?;
+    if signatures.keys.is_empty() {
+        return Ok(bytes);
+    }
+    let keys = Keys::read(&signatures.keys).map_err(|error| format!("plugins.signature_keys: {error}"))?;
+    let beside = format!("{name}.sig");
+    let signature = match std::fs::read_to_string(dir.join(&beside)) {
+        Ok(text) => Some(Signature::parse(&text).map_err(|error| error.to_string())?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(format!("cannot read {beside}: {error}")),
+    };
+    keys.check(&bytes, signature.as_ref(), signatures.required, &beside).map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
 /// Tells of changes in folders.
 pub(crate) struct Watch {
     changed: Arc<Notify>,
@@ -91,6 +124,15 @@ pub(crate) struct Watch {
 impl Watch {
     /// Watches a folder. Where the system cannot, only the poll interval helps.
     pub(crate) fn new(dir: &Path) -> Self {
+        Self::watch(dir, RecursiveMode::NonRecursive)
+    }
+
+    /// Watches a folder with all that is below it.
+    pub(crate) fn tree(dir: &Path) -> Self {
+        Self::watch(dir, RecursiveMode::Recursive)
+    }
+
+    fn watch(dir: &Path, depth: RecursiveMode) -> Self {
         let changed = Arc::new(Notify::new());
         let tell = changed.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -100,7 +142,7 @@ impl Watch {
             }
         });
         let watching = watcher.and_then(|mut watcher| {
-            watcher.watch(dir, RecursiveMode::NonRecursive)?;
+            watcher.watch(dir, depth)?;
             Ok(watcher)
         });
         if let Err(error) = &watching {

@@ -40,9 +40,11 @@ fn main() -> ExitCode {
         Command::Plugin(PluginCommand::Status(args)) => commands::status(&args),
         Command::Plugin(PluginCommand::Revive(args)) => commands::revive(&args),
         Command::Queue(command) => commands::queue(&command),
+        Command::Plugin(PluginCommand::Author(command)) => commands::author(&command),
+        Command::Plugin(PluginCommand::Install(command)) => commands::installing(&command),
         Command::Top(args) => commands::top(&args),
         Command::Completions { shell } => commands::completions(shell),
-        Command::Compile => return commands::compile(),
+        Command::Compile(args) => return commands::compile(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

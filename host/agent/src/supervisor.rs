@@ -209,9 +209,10 @@ impl Supervisor {
         match event {
             Event::Folder => self.look(),
             Event::Config(config) => {
-                let other_folder = config.plugins.dir != self.config.plugins.dir;
+                let (old, new) = (&self.config.plugins, &config.plugins);
+                let other_files = old.dir != new.dir || old.signatures != new.signatures;
                 self.config = *config;
-                if other_folder {
+                if other_files {
                     self.files.clear();
                 }
                 self.look();
@@ -258,11 +259,11 @@ impl Supervisor {
 
     fn load(&self, dir: PathBuf, file: String, fingerprint: Fingerprint) {
         let (sandbox, events, compiling) = (self.sandbox.clone(), self.events.clone(), self.compiling.clone());
-        let most = self.config.plugins.file_bytes;
+        let (most, signatures) = (self.config.plugins.file_bytes, self.config.plugins.signatures.clone());
         tokio::spawn(async move {
             let _slot = compiling.acquire().await;
             let name = file.clone();
-            let read = tokio::task::spawn_blocking(move || folder::read(&dir, &name, most)).await;
+            let read = tokio::task::spawn_blocking(move || folder::read_checked(&dir, &name, most, &signatures)).await;
             let plugin = match read {
                 Ok(Ok(bytes)) => sandbox.load(&bytes).await.map(Box::new).map_err(|error| error.to_string()),
                 Ok(Err(error)) => Err(error),

@@ -150,12 +150,13 @@ pub fn restrict_this_process() -> std::io::Result<()> {
 
 /// Compiles a component, or a core module for `wasm32-wasip1` that embeds the contract, to machine code that a
 /// [`Sandbox`](crate::Sandbox) of the same version loads. Returns the code, or the exit status and the words of a
-/// compiling process that refuses.
+/// compiling process that refuses. `counting` compiles for a sandbox that counts instructions.
 ///
 /// # Errors
 /// A status for [`std::process::exit`] and the reason, for people.
-pub fn compile_bytes(bytes: &[u8]) -> Result<Vec<u8>, (i32, String)> {
-    let engine = crate::engine::new_engine().map_err(|error| (1, format!("{error:#}")))?;
+pub fn compile_bytes(bytes: &[u8], counting: bool) -> Result<Vec<u8>, (i32, String)> {
+    let engine = if counting { crate::engine::counting_engine() } else { crate::engine::new_engine() };
+    let engine = engine.map_err(|error| (1, format!("{error:#}")))?;
     compile_on(&engine, bytes).map_err(|error| (STATUS_UNUSABLE, error.to_string()))
 }
 
@@ -211,7 +212,7 @@ mod tests {
     use super::*;
 
     fn refusal(bytes: &[u8]) -> String {
-        compile_bytes(bytes).unwrap_err().1
+        compile_bytes(bytes, false).unwrap_err().1
     }
 
     #[test]

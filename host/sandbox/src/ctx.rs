@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tracing::Level;
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::random::Deterministic;
 use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -86,12 +87,7 @@ impl Ctx {
         table.set_max_capacity(HANDLES_MAX);
         let (mut files, names) = (Files::default(), Names::default());
         Ok(Self {
-            wasi: wasi(
-                &grants,
-                &output,
-                &mut files,
-                sockets::check(grants.clone(), denials.clone(), names.led.clone()),
-            )?,
+            wasi: wasi(spec, &output, &mut files, sockets::check(grants.clone(), denials.clone(), names.led.clone()))?,
             http: WasiHttpCtx::new(),
             outgoing,
             table,
@@ -141,15 +137,20 @@ impl Ctx {
 }
 
 fn wasi(
-    grants: &Grants,
+    spec: &InstanceSpec,
     output: &[LogLines; 2],
     files: &mut Files,
     check: impl Fn(SocketAddr, SocketAddrUse) -> sockets::Answer + Send + Sync + 'static,
 ) -> Result<WasiCtx, CallError> {
+    let grants = &spec.grants;
     let mut wasi = WasiCtx::builder();
     // Guests run on threads that are theirs to block; hopping to yet another one doubles what a file costs.
     wasi.allow_blocking_current_thread(true);
     wasi.max_random_size(RANDOM_BYTES_MAX);
+    if spec.fixed_random {
+        let bytes = || Deterministic::new(blake3::hash(b"the same in every run").as_bytes().to_vec());
+        wasi.secure_random(bytes()).insecure_random(bytes()).insecure_random_seed(1);
+    }
     let [stdout, stderr] = output;
     wasi.stderr(Immediate(stderr.clone()));
     if grants.stdout {

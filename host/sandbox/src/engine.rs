@@ -68,6 +68,7 @@ pub struct Sandbox(Arc<Inner>);
 
 struct Inner {
     engine: Engine,
+    counts_fuel: bool,
     linker: Linker<Ctx>,
     cache: Option<CompileCache>,
     compiler: Compiler,
@@ -83,12 +84,21 @@ pub fn wasmtime_version() -> &'static str {
 }
 
 pub(crate) fn new_engine() -> wasmtime::Result<Engine> {
+    Engine::new(&engine_config())
+}
+
+/// An engine whose guests count the instructions that they run. What is compiled for one does not run on the other.
+pub(crate) fn counting_engine() -> wasmtime::Result<Engine> {
+    Engine::new(engine_config().consume_fuel(true))
+}
+
+fn engine_config() -> Config {
     let mut config = Config::new();
     config.epoch_interruption(true);
     config.max_wasm_stack(GUEST_STACK_BYTES);
     // Only debuggers want it, and some systems slow down badly when code comes and goes, as it does here.
     config.native_unwind_info(false);
-    Engine::new(&config)
+    config
 }
 
 impl Sandbox {
@@ -97,8 +107,21 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError`]
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
+        Self::on(new_engine(), false, config)
+    }
+
+    /// Starts a sandbox whose instances count the instructions that they run, in [`Meters::fuel`](crate::Meters::fuel).
+    /// They are slower by it. Its compiler must be told so as well; see [`compile_bytes`](crate::compile_bytes).
+    ///
+    /// # Errors
+    /// [`SandboxError`]
+    pub fn counting(config: SandboxConfig) -> Result<Self, SandboxError> {
+        Self::on(counting_engine(), true, config)
+    }
+
+    fn on(engine: wasmtime::Result<Engine>, counts_fuel: bool, config: SandboxConfig) -> Result<Self, SandboxError> {
         let wrong = |error: wasmtime::Error| SandboxError::Engine(format!("{error:#}"));
-        let engine = new_engine().map_err(wrong)?;
+        let engine = engine.map_err(wrong)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(wrong)?;
         // What the operator grants and bounds is checked before WASI sees it.
@@ -129,6 +152,7 @@ impl Sandbox {
             cache: config.cache_dir.map(|path| CompileCache::open(&path, &engine)).transpose()?,
             ticker: Ticker::start(engine.weak())?,
             engine,
+            counts_fuel,
             linker,
             compiler: config.compiler,
             tls: Arc::new(tls),
@@ -175,6 +199,10 @@ impl Sandbox {
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    pub(crate) fn counts_fuel(&self) -> bool {
+        self.0.counts_fuel
     }
 
     pub(crate) fn linker(&self) -> &Linker<Ctx> {

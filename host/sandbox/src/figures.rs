@@ -14,6 +14,7 @@ pub struct Meters {
     cpu_ns: AtomicU64,
     wall_ns: AtomicU64,
     memory_bytes: AtomicU64,
+    fuel: AtomicU64,
     log_lines_dropped: AtomicU64,
     stuck_threads: AtomicU64,
 }
@@ -43,6 +44,12 @@ impl Meters {
         self.memory_bytes.load(Ordering::Relaxed)
     }
 
+    /// Instructions of all calls that returned, as wasmtime weighs them; 0 where the sandbox does not count them.
+    #[must_use]
+    pub fn fuel(&self) -> u64 {
+        self.fuel.load(Ordering::Relaxed)
+    }
+
     /// Log lines that went over the rate.
     #[must_use]
     pub fn log_lines_dropped(&self) -> u64 {
@@ -64,6 +71,10 @@ impl Meters {
         self.cpu_ns.fetch_add(nanos(cpu), Ordering::Relaxed);
         self.wall_ns.fetch_add(nanos(wall), Ordering::Relaxed);
         self.memory_bytes.store(memory_bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn burn(&self, fuel: u64) {
+        self.fuel.fetch_add(fuel, Ordering::Relaxed);
     }
 
     pub(crate) fn drop_log_line(&self) {

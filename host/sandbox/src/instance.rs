@@ -50,6 +50,8 @@ pub struct InstanceSpec {
     pub meters: Arc<Meters>,
     /// Its last log lines.
     pub log_tail: LogTail,
+    /// Random numbers that are the same in every run, for measurements that must repeat. Never where they guard anything.
+    pub fixed_random: bool,
 }
 
 /// What an instance is to be that is only tried: it begins with what the one in its place has saved and with an empty
@@ -145,26 +147,37 @@ fn wrong_kind(plugin: &Plugin) -> CallError {
     PluginFault::Settings(format!("{} is a {}", plugin.description().name, plugin.kind().as_str())).into()
 }
 
-/// Calls `describe` in an instance that may touch nothing.
-pub(crate) async fn describe(sandbox: &Sandbox, code: &Code) -> Result<types::Description, CallError> {
+/// Calls `describe` so often in one instance that may touch nothing, and answers what it said each time.
+pub(crate) async fn describe(
+    sandbox: &Sandbox,
+    code: &Code,
+    times: usize,
+) -> Result<Vec<types::Description>, CallError> {
     let spec = InstanceSpec { name: "describe".into(), ..InstanceSpec::default() };
     let code = code.clone();
     let call = move |mut store: Store<Ctx>| async move {
-        let description = match code {
+        let mut descriptions = Vec::with_capacity(times);
+        match code {
             Code::Collector(pre) => {
                 let guest = pre.instantiate_async(&mut store).await?;
-                guest.saker_plugin_collector().call_describe(&mut store).await?
+                for _ in 0..times {
+                    descriptions.push(guest.saker_plugin_collector().call_describe(&mut store).await?);
+                }
             }
             Code::Processor(pre) => {
                 let guest = pre.instantiate_async(&mut store).await?;
-                guest.saker_plugin_processor().call_describe(&mut store).await?
+                for _ in 0..times {
+                    descriptions.push(guest.saker_plugin_processor().call_describe(&mut store).await?);
+                }
             }
             Code::Backend(pre) => {
                 let guest = pre.instantiate_async(&mut store).await?;
-                guest.saker_plugin_backend().call_describe(&mut store).await?
+                for _ in 0..times {
+                    descriptions.push(guest.saker_plugin_backend().call_describe(&mut store).await?);
+                }
             }
-        };
-        Ok((running::Live { store, guest: description }, Ok(())))
+        }
+        Ok((running::Live { store, guest: descriptions }, Ok(())))
     };
     running::once(sandbox, &spec, call).await
 }

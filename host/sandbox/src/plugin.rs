@@ -140,6 +140,7 @@ pub struct Plugin {
     hash: PluginHash,
     size: usize,
     imports: Vec<String>,
+    contract: String,
     origin: Origin,
     description: Description,
     pub(crate) code: Code,
@@ -171,10 +172,23 @@ impl Plugin {
         let names = |items: Vec<&str>| items.into_iter().map(str::to_owned).collect::<Vec<_>>();
         let imports = names(ty.imports(sandbox.engine()).map(|(name, _)| name).collect());
         let exports = names(ty.exports(sandbox.engine()).map(|(name, _)| name).collect());
-        let code = link(sandbox, &component, &exports)?;
-        let raw = instance::describe(sandbox, &code).await?;
-        let description = read_description(raw).map_err(LoadError::Description)?;
-        Ok(Self { hash, size, imports, origin, description, code })
+        let (code, contract) = link(sandbox, &component, &exports)?;
+        let description = describe(sandbox, &code, 1).await?.remove(0);
+        Ok(Self { hash, size, imports, contract, origin, description, code })
+    }
+
+    /// Asks it so often, in one new instance that may touch nothing, what it is. Every answer should be the same.
+    ///
+    /// # Errors
+    /// [`LoadError`], as when it was loaded.
+    pub async fn describe_again(&self, sandbox: &Sandbox, times: usize) -> Result<Vec<Description>, LoadError> {
+        describe(sandbox, &self.code, times).await
+    }
+
+    /// The version of the contract that it was built for.
+    #[must_use]
+    pub fn contract(&self) -> &str {
+        &self.contract
     }
 
     /// The hash of its file.
@@ -218,7 +232,12 @@ impl Plugin {
     }
 }
 
-fn link(sandbox: &Sandbox, component: &Component, exports: &[String]) -> Result<Code, LoadError> {
+async fn describe(sandbox: &Sandbox, code: &Code, times: usize) -> Result<Vec<Description>, LoadError> {
+    let raw = instance::describe(sandbox, code, times).await?;
+    raw.into_iter().map(|raw| read_description(raw).map_err(LoadError::Description)).collect()
+}
+
+fn link(sandbox: &Sandbox, component: &Component, exports: &[String]) -> Result<(Code, String), LoadError> {
     let kind = exports.iter().find_map(|name| {
         let (interface, version) = name.strip_prefix(CONTRACT)?.strip_prefix('/')?.split_once('@')?;
         let kind = match interface {
@@ -240,11 +259,12 @@ fn link(sandbox: &Sandbox, component: &Component, exports: &[String]) -> Result<
     }
     let wrong = |error: wasmtime::Error| LoadError::Link(format!("{error:#}"));
     let pre = sandbox.linker().instantiate_pre(component).map_err(wrong)?;
-    Ok(match kind {
+    let code = match kind {
         Kind::Collector => Code::Collector(collector::CollectorPluginPre::new(pre).map_err(wrong)?),
         Kind::Processor => Code::Processor(processor::ProcessorPluginPre::new(pre).map_err(wrong)?),
         Kind::Backend => Code::Backend(backend::BackendPluginPre::new(pre).map_err(wrong)?),
-    })
+    };
+    Ok((code, version.to_owned()))
 }
 
 fn read_description(raw: types::Description) -> Result<Description, String> {

@@ -12,3 +12,8 @@ saker_sdk::settings! {
         Close = "close",
     }
 }
+
+/// Takes so many bytes and never gives them back. The compiler is not to see that nobody looks at them.
+pub fn leak(bytes: usize) {
+    std::hint::black_box(Box::leak(vec![1u8; bytes].into_boxed_slice()));
+}

@@ -63,7 +63,12 @@ impl Checker<'_> {
     async fn check(&mut self, key: &str, file: &str, kind: Kind, settings: &Settings) {
         let own_place = self.config.places.get(key).unwrap_or(&self.place).clone();
         let mut note = |place: Place, key: String, what: String| self.problems.push(Problem { place, key, what });
-        let bytes = match folder::read(&self.config.plugins.dir, file, self.config.plugins.file_bytes) {
+        let bytes = match folder::read_checked(
+            &self.config.plugins.dir,
+            file,
+            self.config.plugins.file_bytes,
+            &self.config.plugins.signatures,
+        ) {
             Ok(bytes) => bytes,
             Err(error) => {
                 let dir = self.config.plugins.dir.display();

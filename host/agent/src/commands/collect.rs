@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use saker_model::{MetricValue, Reason};
-use saker_sandbox::{Collector, Compiler, Grants, InstanceSpec, Plugin, Sandbox, SandboxConfig, Tick};
+use saker_sandbox::{Collector, Compiler, Grants, InstanceSpec, Plugin, Sandbox, SandboxConfig, SandboxError, Tick};
 use serde_json::{Value, json};
 
 use super::table;
@@ -38,14 +38,38 @@ pub(crate) fn collect(args: &CollectArgs) -> anyhow::Result<()> {
 
 /// A plugin from a file, in a sandbox of its own that keeps nothing on disk.
 pub(super) async fn load(file: &Path) -> anyhow::Result<(Sandbox, Plugin)> {
+    load_into(file, Sandbox::new, &["compile"]).await
+}
+
+/// The same in a sandbox that counts instructions.
+pub(super) async fn load_counting(file: &Path) -> anyhow::Result<(Sandbox, Plugin)> {
+    load_into(file, Sandbox::counting, &["compile", "--counting"]).await
+}
+
+async fn load_into(
+    file: &Path,
+    sandbox: impl FnOnce(SandboxConfig) -> Result<Sandbox, SandboxError>,
+    compile: &[&str],
+) -> anyhow::Result<(Sandbox, Plugin)> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    load_bytes(&bytes, sandbox, compile).await.with_context(|| format!("cannot use {}", file.display()))
+}
+
+/// The same from bytes that are not in a file yet.
+pub(super) async fn load_unseen(bytes: &[u8]) -> anyhow::Result<(Sandbox, Plugin)> {
+    load_bytes(bytes, Sandbox::new, &["compile"]).await
+}
+
+async fn load_bytes(
+    bytes: &[u8],
+    sandbox: impl FnOnce(SandboxConfig) -> Result<Sandbox, SandboxError>,
+    compile: &[&str],
+) -> anyhow::Result<(Sandbox, Plugin)> {
     let program = std::env::current_exe().context("cannot find this program")?;
-    let sandbox = Sandbox::new(SandboxConfig {
-        cache_dir: None,
-        compiler: Compiler::Child { program, arguments: vec!["compile".into()] },
-        ca_file: None,
-    })?;
-    let plugin = sandbox.load(&bytes).await.with_context(|| format!("cannot use {}", file.display()))?;
+    let arguments = compile.iter().map(|word| (*word).to_owned()).collect();
+    let compiler = Compiler::Child { program, arguments };
+    let sandbox = sandbox(SandboxConfig { cache_dir: None, compiler, ca_file: None })?;
+    let plugin = sandbox.load(bytes).await?;
     Ok((sandbox, plugin))
 }
 
@@ -102,7 +126,7 @@ fn report_refused(values: &mut Vec<MetricValue>) {
     }
 }
 
-fn parse_grants(words: &[String]) -> anyhow::Result<Grants> {
+pub(super) fn parse_grants(words: &[String]) -> anyhow::Result<Grants> {
     let mut grants = Grants::default();
     for word in words {
         match word.split_once('=') {

@@ -21,6 +21,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
             "name": description.name,
             "kind": plugin.kind().as_str(),
             "version": description.version,
+            "contract": plugin.contract(),
             "summary": description.summary,
             "hash": plugin.hash().to_string(),
             "bytes": plugin.size(),
@@ -36,6 +37,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
         vec!["name".into(), description.name.clone()],
         vec!["kind".into(), plugin.kind().as_str().to_owned()],
         vec!["version".into(), description.version.clone()],
+        vec!["contract".into(), format!("saker:plugin@{}", plugin.contract())],
         vec!["summary".into(), description.summary.clone()],
         vec!["file".into(), format!("{} bytes, BLAKE3 {}", plugin.size(), plugin.hash())],
     ];

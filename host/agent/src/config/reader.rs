@@ -125,6 +125,14 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// A list of paths, each meant as that of [`path`](Self::path).
+    pub(crate) fn paths(&mut self, key: &'static str) -> Vec<PathBuf> {
+        let paths: Vec<String> = self.get(key, Vec::new());
+        let in_file = matches!(self.place_of(key), Place::File { .. });
+        let folder = self.folder().filter(|_| in_file).unwrap_or(Path::new("")).to_owned();
+        paths.into_iter().map(|path| folder.join(path)).collect()
+    }
+
     fn folder(&self) -> Option<&Path> {
         self.reading.source.file.as_ref().and_then(|(path, _)| path.parent())
     }

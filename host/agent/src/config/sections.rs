@@ -11,6 +11,7 @@ use saker_intake::influx::Mapping;
 use saker_model::LIMITS;
 use saker_sandbox::{Deadlines, Destination, Grants, Limits, SecretGrant};
 
+use super::SignatureConfig;
 use super::reader::{Table, suggestion};
 use super::values::{Bytes, Listen, SettingsTable};
 use super::{
@@ -202,7 +203,14 @@ fn plugins(mut table: Table<'_>, default: FolderConfig) -> FolderConfig {
         dir: table.path("dir").unwrap_or(default.dir),
         poll: table.get("poll", default.poll),
         file_bytes: table.get("file_bytes", Bytes(default.file_bytes)).0,
+        signatures: SignatureConfig {
+            keys: table.paths("signature_keys"),
+            required: table.get("require_signature", default.signatures.required),
+        },
     };
+    if config.signatures.required && config.signatures.keys.is_empty() {
+        table.wrong("require_signature", "no signature can count without a key; name one in plugins.signature_keys");
+    }
     if config.poll < POLL_MIN {
         table.wrong("poll", format!("must be at least {POLL_MIN:?}"));
     }

@@ -27,6 +27,9 @@ use crate::http::Outgoing;
 /// How long after a deadline a call is given up for stuck: enough for a guest that computes to reach its next epoch.
 const GRACE: Duration = Duration::from_millis(30);
 
+/// Instructions that a call may run where they are counted: no limit, its deadline is one.
+const FUEL: u64 = u64::MAX;
+
 /// What an export returns.
 pub(super) trait Answer: Send + 'static {
     /// Whether it is a value and no error of the guest: only then is kept what the call has saved.
@@ -92,7 +95,7 @@ impl<G: Send + 'static> Instance<G> {
     {
         let runner = Runner { sandbox: sandbox.clone(), meters: spec.meters.clone() };
         let mut instance = Self { live: None, runner, spec: spec.clone(), denials: Denials::default() };
-        let deadline = spec.limits.deadlines.open;
+        let (deadline, counts_fuel) = (spec.limits.deadlines.open, sandbox.counts_fuel());
         let (engine, spec, denials) = (sandbox.engine().clone(), spec.clone(), instance.denials.clone());
         let outgoing = Outgoing::new(sandbox.tls(), Arc::new(spec.grants.clone()), denials.clone(), &spec.limits);
         let work = async move {
@@ -104,10 +107,16 @@ impl<G: Send + 'static> Instance<G> {
             store.epoch_deadline_async_yield_and_update(1);
             store.set_hostcall_fuel(spec.limits.answer_bytes);
             store.set_max_component_handles(HANDLES_MAX);
+            if counts_fuel {
+                refuel(&mut store)?;
+            }
             let (mut live, opened) =
                 open(store).await.map_err(|error| CallError::from_wasmtime(&error, &spec.limits))?;
             live.store.data_mut().finish(opened.is_ok());
             live.store.data().check_folder()?;
+            if counts_fuel {
+                spec.meters.burn(FUEL - live.store.get_fuel().unwrap_or(FUEL));
+            }
             let memory = live.store.data().meter.memory_bytes();
             Ok(((live, opened), memory))
         };
@@ -127,11 +136,18 @@ impl<G: Send + 'static> Instance<G> {
     ) -> Result<R, CallError> {
         let mut live = self.live.take().ok_or_else(|| CallError::Host("the instance is gone".into()))?;
         let limits = self.spec.limits.clone();
+        let counting = self.runner.sandbox.counts_fuel().then(|| self.spec.meters.clone());
         self.denials.take();
         let work = async move {
             live.store.data_mut().begin(export, deadline);
             live.store.set_epoch_deadline(1);
+            if counting.is_some() {
+                refuel(&mut live.store)?;
+            }
             let answer = call(&mut live).await;
+            if let Some(meters) = counting {
+                meters.burn(FUEL - live.store.get_fuel().unwrap_or(FUEL));
+            }
             live.store.data_mut().finish(answer.as_ref().is_ok_and(Answer::is_value));
             let memory = live.store.data().meter.memory_bytes();
             match answer {
@@ -273,6 +289,11 @@ impl StuckMark {
         }
         *state = Stuck::Back;
     }
+}
+
+/// Fills a store up, so that what is missing after a call is what the call has used.
+fn refuel(store: &mut Store<Ctx>) -> Result<(), CallError> {
+    store.set_fuel(FUEL).map_err(|error| CallError::Host(format!("cannot count instructions: {error:#}")))
 }
 
 /// Processor time of this thread.

@@ -1,0 +1,104 @@
+//! The part of the command line that is for authors of plugins.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::parse_interval;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuthorCommand {
+    /// Hold a plugin to its contract, case by case.
+    Test(TestArgs),
+    /// Measure what a plugin's calls cost: instructions, the same on any machine, and time on this one.
+    Bench(BenchArgs),
+    /// Run a collector and show the values that change; with --watch, take each new version of its file.
+    Run(RunArgs),
+    /// Tell what a new version of a plugin asks more or less than the old. Exits with 1 if it asks more.
+    Diff(DiffArgs),
+}
+
+/// How a plugin is run outside the agent.
+#[derive(Debug, Args)]
+pub(crate) struct TrialArgs {
+    /// The plugin file.
+    pub(crate) file: PathBuf,
+    /// Grant something: `read=/proc`, `usage=/`, `connect=127.0.0.1:80`, `env=HOME`, `stdout`; `wanted` grants all that
+    /// the plugin says it wants.
+    #[arg(short, long, value_name = "GRANT")]
+    pub(crate) grant: Vec<String>,
+    /// The plugin's settings, as a JSON object. `{kit}` in a text stands for the address of the kit's server.
+    #[arg(short, long, value_name = "JSON")]
+    pub(crate) settings: Option<String>,
+    /// Where a backend writes to.
+    #[arg(long, value_enum, default_value = "kit")]
+    pub(crate) server: ServerChoice,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    #[command(flatten)]
+    pub(crate) trial: TrialArgs,
+    /// The time between two ticks of a collector.
+    #[arg(short, long, default_value = "250ms", value_parser = parse_interval)]
+    pub(crate) interval: Duration,
+    /// Try only the cases whose names hold these words.
+    #[arg(short, long, value_name = "WORDS")]
+    pub(crate) case: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    #[command(flatten)]
+    pub(crate) trial: TrialArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The plugin file.
+    pub(crate) file: PathBuf,
+    /// Grant something, as for `test`.
+    #[arg(short, long, value_name = "GRANT")]
+    pub(crate) grant: Vec<String>,
+    /// The plugin's settings, as a JSON object.
+    #[arg(short, long, value_name = "JSON", default_value = "{}")]
+    pub(crate) settings: String,
+    /// The time between ticks.
+    #[arg(short, long, default_value = "1s", value_parser = parse_interval)]
+    pub(crate) interval: Duration,
+    /// End after so many ticks. 0 is never.
+    #[arg(short = 'n', long, default_value_t = 0)]
+    pub(crate) ticks: u64,
+    /// Take each new version of the file.
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+    /// Run this by the shell whenever a source has changed.
+    #[arg(short, long, value_name = "COMMAND", requires = "watch")]
+    pub(crate) build: Option<String>,
+    /// Where the sources are.
+    #[arg(long, value_name = "DIR", default_value = "src")]
+    pub(crate) source: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ServerChoice {
+    /// To servers that the kit starts on the loopback.
+    Kit,
+    /// To the real server that the settings name.
+    Given,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// The plugin file that is in use.
+    pub(crate) old: PathBuf,
+    /// The plugin file that is to take its place.
+    pub(crate) new: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,82 @@
+//! The part of the command line that brings plugin files into the plugin folder, and to registries.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::ConfigArgs;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InstallCommand {
+    /// Put a plugin into the plugin folder, from a file, a folder or a registry, and pin it in plugins.lock.
+    Install(InstallArgs),
+    /// Fetch what was installed anew. A version that asks for more is put in place only with --accept.
+    Update(UpdateArgs),
+    /// List what was installed, and whether it is still the same file.
+    Installed(ConfigArgs),
+    /// Take a plugin that was installed out of the plugin folder.
+    Remove(RemoveArgs),
+    /// Put a plugin into a registry, and sign it there as cosign does.
+    Push(PushArgs),
+}
+
+/// How registries are talked to.
+#[derive(Debug, Args)]
+pub(crate) struct RegistryArgs {
+    /// Speak to this registry without TLS.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) plain_http: Vec<String>,
+    /// The user to log in as.
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    pub(crate) user: Option<String>,
+    /// A file that holds the user's password.
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InstallArgs {
+    /// A .wasm file, a folder of them, `oci://host/name:tag` or `oci://host/name@sha256:…`.
+    pub(crate) source: String,
+    /// The name in the plugin folder, if not the source's own.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArgs {
+    /// The plugins to update; all that were installed if none is named.
+    pub(crate) names: Vec<String>,
+    /// Put versions in place that ask for more than those before.
+    #[arg(long)]
+    pub(crate) accept: bool,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    /// The plugin's name in the plugin folder.
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PushArgs {
+    /// The plugin file.
+    pub(crate) file: PathBuf,
+    /// Where to: `oci://host/name:tag`.
+    pub(crate) target: String,
+    /// A private key to sign with: PEM of PKCS#8, ECDSA P-256 or Ed25519.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sign_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}

@@ -1,0 +1,162 @@
+//! What authors of plugins do with them, before any agent does: `saker plugin test`, `bench` and `diff`.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use saker_kit::{Options, Outcome, Server, Weight};
+use saker_sandbox::{Grants, Permission, Plugin};
+use serde_json::{Map, Value, json};
+
+use super::collect::{load, load_counting, parse_grants};
+use super::table;
+use crate::cli::{AuthorCommand, BenchArgs, DiffArgs, ServerChoice, TestArgs, TrialArgs};
+use crate::settings_schema;
+
+pub(crate) fn author(command: &AuthorCommand) -> anyhow::Result<()> {
+    match command {
+        AuthorCommand::Test(args) => test(args),
+        AuthorCommand::Bench(args) => bench(args),
+        AuthorCommand::Diff(args) => diff(args),
+        AuthorCommand::Run(args) => super::watching::run(args),
+    }
+}
+
+fn test(args: &TestArgs) -> anyhow::Result<()> {
+    let (plugin, report) = super::runtime()?.block_on(async {
+        let (sandbox, plugin) = load(&args.trial.file).await?;
+        let options = Options { pause: args.interval, only: args.case.clone(), ..options(&args.trial, &plugin)? };
+        let report = saker_kit::conform(&sandbox, &plugin, &options).await;
+        anyhow::Ok((plugin, report))
+    })?;
+    let description = plugin.description();
+    let failed = report.count(|outcome| matches!(outcome, Outcome::Failed { .. }));
+    let skipped = report.count(|outcome| matches!(outcome, Outcome::Skipped(_)));
+    let ok = report.cases.len() - failed - skipped;
+    if args.trial.json {
+        let about = json!({
+            "name": description.name,
+            "kind": plugin.kind().as_str(),
+            "version": description.version,
+            "contract": plugin.contract(),
+            "hash": plugin.hash().to_string(),
+            "passed": report.passed(),
+            "cases": report.to_json(),
+        });
+        println!("{about:#}");
+    } else {
+        println!(
+            "{} {}, a {} for contract {}",
+            description.name,
+            description.version,
+            plugin.kind().as_str(),
+            plugin.contract()
+        );
+        for case in &report.cases {
+            match &case.outcome {
+                Outcome::Ok(detail) => println!("ok       {}: {detail}", case.name),
+                Outcome::Skipped(why) => println!("skipped  {}\n         {why}", case.name),
+                Outcome::Failed { why, cure } => {
+                    println!("FAILED   {}\n         {why}\n         to do: {cure}", case.name);
+                }
+            }
+        }
+        println!("{ok} ok, {failed} failed, {skipped} skipped");
+    }
+    if !report.passed() {
+        let name = &description.name;
+        bail!("{name} does not keep to the contract: {failed} of {} cases failed", report.cases.len());
+    }
+    Ok(())
+}
+
+fn bench(args: &BenchArgs) -> anyhow::Result<()> {
+    let bench = super::runtime()?.block_on(async {
+        let (counting, counted) = load_counting(&args.trial.file).await?;
+        let (timing, timed) = load(&args.trial.file).await?;
+        let options = options(&args.trial, &timed)?;
+        saker_kit::bench((&counting, &counted), (&timing, &timed), &options).await.map_err(anyhow::Error::msg)
+    })?;
+    if args.trial.json {
+        println!("{:#}", bench.to_json());
+        return Ok(());
+    }
+    let mut rows = vec![["call", "for each", "of", "fuel", "µs here", "bytes sent"].map(String::from).to_vec()];
+    rows.extend(bench.costs.iter().map(|cost| {
+        vec![
+            cost.call.to_owned(),
+            cost.per.to_owned(),
+            cost.units.to_string(),
+            format!("{:.1}", cost.fuel),
+            format!("{:.3}", cost.micros),
+            cost.sent_bytes.map_or(String::new(), |bytes| format!("{bytes:.1}")),
+        ]
+    }));
+    print!("{}", table::render(&rows));
+    println!("memory: {} KiB", bench.memory_bytes >> 10);
+    Ok(())
+}
+
+fn diff(args: &DiffArgs) -> anyhow::Result<()> {
+    let changes = super::runtime()?.block_on(async {
+        let (_sandbox, old) = load(&args.old).await?;
+        let (_sandbox, new) = load(&args.new).await?;
+        anyhow::Ok(saker_kit::diff(&old, &new))
+    })?;
+    let more = changes.iter().filter(|change| change.weight == Weight::More).count();
+    if args.json {
+        let changes: Vec<_> = changes.iter().map(saker_kit::Change::to_json).collect();
+        println!("{:#}", json!({"asks_more": more > 0, "changes": changes}));
+    } else {
+        let rows: Vec<_> = changes
+            .iter()
+            .map(|change| vec![change.weight.as_str().to_owned(), change.what.to_owned(), change.words.clone()])
+            .collect();
+        print!("{}", table::render(&rows));
+    }
+    if more > 0 {
+        bail!("{} asks for more than {}: see above", args.new.display(), args.old.display());
+    }
+    Ok(())
+}
+
+fn options(args: &TrialArgs, plugin: &Plugin) -> anyhow::Result<Options> {
+    let settings = args.settings.as_deref().map(serde_json::from_str::<Map<String, Value>>);
+    let settings = settings.transpose().context("--settings: expected a JSON object")?;
+    Ok(Options {
+        settings,
+        grants: grants(&args.grant, plugin)?,
+        server: match args.server {
+            ServerChoice::Kit => Server::Kit,
+            ServerChoice::Given => Server::Given,
+        },
+        pause: Duration::ZERO,
+        only: None,
+        misfits: |schema, settings| {
+            let misfits = settings_schema::check(schema, settings);
+            misfits.into_iter().map(|misfit| format!("{}: {}", misfit.path, misfit.what)).collect()
+        },
+    })
+}
+
+/// What is granted: the words, and for `wanted` all that the plugin wants and that can be granted as it stands.
+pub(super) fn grants(words: &[String], plugin: &Plugin) -> anyhow::Result<Grants> {
+    let (wanted, words): (Vec<_>, Vec<_>) = words.iter().cloned().partition(|word| word == "wanted");
+    let mut grants = parse_grants(&words)?;
+    if wanted.is_empty() {
+        return Ok(grants);
+    }
+    for want in &plugin.description().wants {
+        match &want.permission {
+            Permission::Read(path) => grants.read.push(path.into()),
+            Permission::Write(path) => grants.write.push(path.into()),
+            Permission::Usage(path) => grants.usage.push(path.into()),
+            // `<host:port of url>` and the like stand for what the settings say.
+            Permission::Connect(address) => grants.connect.extend(address.parse().ok()),
+            Permission::Env(name) => grants.env.push(name.clone()),
+            Permission::Stdout => grants.stdout = true,
+            // They need a place of the operator's choice.
+            Permission::Folder | Permission::ConnectBehind { .. } | Permission::Secret(_) => {}
+        }
+    }
+    Ok(grants)
+}

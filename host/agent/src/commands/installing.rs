@@ -1,0 +1,178 @@
+//! `saker plugin install`, `update`, `installed`, `remove` and `push`: plugin files on their way to the plugin folder.
+//!
+//! The order is always the same: fetched whole, checked against the signatures that the configuration asks for, only
+//! then compiled and described, then put in place and pinned.
+
+use anyhow::{Context, bail};
+use saker_install::{Drift, Fetched, Folder, Keys, Registry, Source};
+use saker_kit::Weight;
+use saker_sandbox::Plugin;
+
+use super::collect::load_unseen;
+use super::table;
+use crate::cli::{ConfigArgs, InstallArgs, InstallCommand, PushArgs, RegistryArgs, RemoveArgs, UpdateArgs};
+use crate::config::SignatureConfig;
+
+pub(crate) fn installing(command: &InstallCommand) -> anyhow::Result<()> {
+    super::runtime()?.block_on(async {
+        match command {
+            InstallCommand::Install(args) => install(args).await,
+            InstallCommand::Update(args) => update(args).await,
+            InstallCommand::Installed(args) => installed(args),
+            InstallCommand::Remove(args) => remove(args),
+            InstallCommand::Push(args) => push(args).await,
+        }
+    })
+}
+
+/// The plugin folder of a configuration, and whose signatures count in it.
+struct Place {
+    folder: Folder,
+    keys: Keys,
+    signatures: SignatureConfig,
+}
+
+impl Place {
+    fn open(args: &ConfigArgs) -> anyhow::Result<Self> {
+        let (config, _) = super::run::read(args)?;
+        let signatures = config.plugins.signatures;
+        let keys = Keys::read(&signatures.keys).context("plugins.signature_keys")?;
+        Ok(Self { folder: Folder::open(&config.plugins.dir)?, keys, signatures })
+    }
+
+    /// What a fetched file is, if it is signed as it has to be.
+    async fn look_at(&self, fetched: &Fetched) -> anyhow::Result<Plugin> {
+        let beside = format!("{}.wasm.sig", fetched.name);
+        self.keys
+            .check(&fetched.bytes, fetched.signature.as_ref(), self.signatures.required, &beside)
+            .with_context(|| format!("{} is not installed", fetched.name))?;
+        let (_sandbox, plugin) =
+            load_unseen(&fetched.bytes).await.with_context(|| format!("cannot use {}", fetched.source))?;
+        Ok(plugin)
+    }
+
+    fn put(&mut self, fetched: &Fetched, plugin: &Plugin) -> anyhow::Result<()> {
+        let pin = self.folder.install(fetched, &self.keys, self.signatures.required)?;
+        let about = plugin.description();
+        let signed =
+            pin.signed_by.as_ref().map_or("not checked for a signature".into(), |key| format!("signed by {key}"));
+        println!("{}: {} {}, a {}, {signed}", fetched.name, about.name, about.version, plugin.kind().as_str());
+        Ok(())
+    }
+}
+
+async fn install(args: &InstallArgs) -> anyhow::Result<()> {
+    let mut place = Place::open(&args.config)?;
+    let mut found = saker_install::fetch(&Source::from(args.source.as_str()), &registry(&args.registry)?).await?;
+    if let Some(name) = &args.name {
+        let [one] = &mut found[..] else { bail!("--name: {} holds {} plugins", args.source, found.len()) };
+        one.name.clone_from(name);
+    }
+    for fetched in &found {
+        let plugin = place.look_at(fetched).await?;
+        place.put(fetched, &plugin)?;
+        for want in &plugin.description().wants {
+            println!("  wants {}  # {}", want.permission.grant_line(), want.reason);
+        }
+    }
+    Ok(())
+}
+
+async fn update(args: &UpdateArgs) -> anyhow::Result<()> {
+    let mut place = Place::open(&args.config)?;
+    let registry = registry(&args.registry)?;
+    let names = if args.names.is_empty() { place.folder.pins().keys().cloned().collect() } else { args.names.clone() };
+    let mut refused = Vec::new();
+    for name in names {
+        let source = Source::from(place.folder.pin(&name)?.source.as_str());
+        let found = saker_install::fetch(&source, &registry).await?;
+        let [fetched] = &found[..] else { bail!("{source} holds {} plugins now", found.len()) };
+        let fetched = Fetched { name: name.clone(), ..fetched.clone() };
+        let new = place.look_at(&fetched).await?;
+        let before = std::fs::read(place.folder.path(&name));
+        if before.as_ref().is_ok_and(|bytes| *bytes == fetched.bytes) {
+            println!("{name}: unchanged");
+            continue;
+        }
+        // What was installed is gone, or no plugin any more: then there is nothing to ask more than.
+        let old = match &before {
+            Ok(bytes) => load_unseen(bytes).await.ok(),
+            Err(_) => None,
+        };
+        let changes = old.map_or(Vec::new(), |(_, old)| saker_kit::diff(&old, &new));
+        for change in &changes {
+            println!("{name}: {} {}: {}", change.weight.as_str(), change.what, change.words);
+        }
+        if changes.iter().any(|change| change.weight == Weight::More) && !args.accept {
+            refused.push(name);
+            continue;
+        }
+        place.put(&fetched, &new)?;
+    }
+    if !refused.is_empty() {
+        bail!(
+            "not updated, for the new version asks for more: {}; look above, and run again with --accept",
+            refused.join(", ")
+        );
+    }
+    Ok(())
+}
+
+fn installed(args: &ConfigArgs) -> anyhow::Result<()> {
+    let place = Place::open(args)?;
+    let mut rows = vec![["plugin", "hash", "file", "source", "digest", "signed by"].map(String::from).to_vec()];
+    let mut drifted = 0;
+    for (name, pin) in place.folder.pins() {
+        let drift = match place.folder.drift(name)? {
+            Drift::None => "as installed",
+            Drift::Missing => "missing",
+            Drift::Changed => "changed",
+        };
+        drifted += usize::from(drift != "as installed");
+        rows.push(vec![
+            name.clone(),
+            pin.hash.chars().take(12).collect(),
+            drift.to_owned(),
+            pin.source.clone(),
+            pin.digest.clone().unwrap_or_default(),
+            pin.signed_by.clone().unwrap_or_default(),
+        ]);
+    }
+    print!("{}", table::render(&rows));
+    if drifted > 0 {
+        bail!("{drifted} of {} are not what was installed: see above", place.folder.pins().len());
+    }
+    Ok(())
+}
+
+fn remove(args: &RemoveArgs) -> anyhow::Result<()> {
+    let mut place = Place::open(&args.config)?;
+    place.folder.remove(&args.name)?;
+    println!("{}: removed", args.name);
+    Ok(())
+}
+
+async fn push(args: &PushArgs) -> anyhow::Result<()> {
+    let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
+    // Nobody wants to find out at the other end that it is no plugin.
+    load_unseen(&bytes).await.with_context(|| format!("cannot use {}", args.file.display()))?;
+    let key = args.sign_key.as_ref().map(|file| {
+        std::fs::read_to_string(file).with_context(|| format!("--sign-key: cannot read {}", file.display()))
+    });
+    let key = key.transpose()?;
+    let digest = saker_install::push(&registry(&args.registry)?, &args.target, &bytes, key.as_deref()).await?;
+    println!("{digest}");
+    Ok(())
+}
+
+fn registry(args: &RegistryArgs) -> anyhow::Result<Registry> {
+    let login = match (&args.user, &args.password_file) {
+        (Some(user), Some(file)) => {
+            let password = std::fs::read_to_string(file)
+                .with_context(|| format!("--password-file: cannot read {}", file.display()))?;
+            Some((user.clone(), password.trim_end().to_owned()))
+        }
+        _ => None,
+    };
+    Ok(Registry { plain_http: args.plain_http.clone(), login })
+}

@@ -1,0 +1,172 @@
+//! `saker plugin run`: a collector that ticks in front of its author, and is replaced whenever its file is.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use saker_model::MetricValue;
+use saker_sandbox::{Collector, InstanceSpec, PluginHash, StateCell, Tick};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use super::author::grants;
+use super::collect::load;
+use crate::cli::RunArgs;
+use crate::config::Config;
+use crate::folder::Watch;
+use crate::pipeline::now_ms;
+
+/// How often the file is looked at where the system tells of no changes.
+const POLL: Duration = Duration::from_secs(2);
+/// Sources are built when the system tells of a change, and never without one.
+const NEVER: Duration = Duration::MAX;
+
+/// What happens beside the ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    File,
+    Source,
+}
+
+/// The version that runs.
+struct Running {
+    collector: Collector,
+    spec: InstanceSpec,
+    version: String,
+    hash: PluginHash,
+}
+
+pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
+    super::runtime()?.block_on(watch(args))
+}
+
+async fn watch(args: &RunArgs) -> anyhow::Result<()> {
+    let state = StateCell::default();
+    let mut running = open(args, &state).await?;
+    announce(&running);
+    // The file's changes are one, the sources' another: no more than both can wait.
+    let (changes, mut changed) = mpsc::channel(2);
+    if args.watch {
+        let folder = args.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        tokio::spawn(tell(Watch::new(folder), POLL, Change::File, changes.clone()));
+    }
+    if args.build.is_some() {
+        if !args.source.is_dir() {
+            bail!("--source: {} is no folder", args.source.display());
+        }
+        tokio::spawn(tell(Watch::tree(&args.source), NEVER, Change::Source, changes.clone()));
+    }
+    let mut clock = tokio::time::interval(args.interval);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut shown, mut ticks) = (BTreeMap::new(), 0);
+    loop {
+        tokio::select! {
+            _ = clock.tick() => {
+                tick(&mut running, args, &mut shown).await;
+                if !running.collector.is_alive() {
+                    running = open(args, &state).await?;
+                }
+                ticks += 1;
+                if args.ticks == ticks {
+                    return Ok(());
+                }
+            }
+            Some(change) = changed.recv() => match (change, &args.build) {
+                (Change::Source, Some(command)) => build(command).await,
+                _ => running = replace(running, args, &state).await?,
+            },
+        }
+    }
+}
+
+/// Tells of every change, until nobody listens.
+async fn tell(watch: Watch, poll: Duration, change: Change, changes: mpsc::Sender<Change>) {
+    loop {
+        watch.change(poll).await;
+        if changes.send(change).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn open(args: &RunArgs, state: &StateCell) -> anyhow::Result<Running> {
+    let (sandbox, plugin) = load(&args.file).await?;
+    let spec = InstanceSpec {
+        name: plugin.description().name.clone(),
+        section: format!("plugin.{}", plugin.description().name),
+        settings: args.settings.clone(),
+        grants: grants(&args.grant, &plugin)?,
+        state: state.clone(),
+        ..InstanceSpec::default()
+    };
+    let collector = Collector::open(&sandbox, &plugin, &spec).await.with_context(|| spec.name.clone())?;
+    let version = plugin.description().version.clone();
+    Ok(Running { collector, spec, version, hash: plugin.hash() })
+}
+
+/// Puts the file's version in the place of the one that runs, if it is another and can be used.
+async fn replace(old: Running, args: &RunArgs, state: &StateCell) -> anyhow::Result<Running> {
+    match std::fs::read(&args.file) {
+        Ok(bytes) if PluginHash::of(&bytes) != old.hash => {}
+        // It is the same, or on its way.
+        _ => return Ok(old),
+    }
+    // Tried on a copy of the state, which the old one may still add to when it closes.
+    if let Err(error) = open(args, &state.fork()).await {
+        println!("not taken, the version before goes on: {error:#}");
+        return Ok(old);
+    }
+    let name = old.spec.name.clone();
+    if let Err(error) = old.collector.close().await {
+        println!("{name}: failed to close: {error}");
+    }
+    let new = open(args, state).await?;
+    announce(&new);
+    Ok(new)
+}
+
+fn announce(running: &Running) {
+    println!("{} {} ({})", running.spec.name, running.version, running.hash.short());
+}
+
+/// Ticks once, and prints what is new or has changed.
+async fn tick(running: &mut Running, args: &RunArgs, shown: &mut BTreeMap<String, f64>) {
+    let endpoint: Arc<str> = Config::default().endpoint().into();
+    let interval_ms = u32::try_from(args.interval.as_millis()).unwrap_or(u32::MAX);
+    let tick = Tick { timestamp_ms: now_ms(), interval_ms, step_s: interval_ms.div_ceil(1000) };
+    let values = match running.collector.collect(&endpoint, tick).await {
+        Ok(values) => values,
+        Err(error) => return println!("{}: {error}", running.spec.name),
+    };
+    let now: BTreeMap<_, _> = values.iter().map(|value| (series(value), value.value)).collect();
+    for (series, value) in &now {
+        match shown.get(series) {
+            None => println!("+ {series} = {value}"),
+            Some(before) if before.to_bits() != value.to_bits() => println!("  {series} = {value}  (was {before})"),
+            Some(_) => {}
+        }
+    }
+    for series in shown.keys().filter(|series| !now.contains_key(*series)) {
+        println!("- {series}");
+    }
+    *shown = now;
+}
+
+fn series(value: &MetricValue) -> String {
+    let mut tags: Vec<_> = value.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    tags.sort_unstable();
+    if tags.is_empty() { value.metric.clone() } else { format!("{}{{{}}}", value.metric, tags.join(",")) }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the author's own build command, which the author has given")]
+async fn build(command: &str) {
+    println!("$ {command}");
+    let ended = tokio::process::Command::from(std::process::Command::new("sh")).args(["-c", command]).status().await;
+    match ended {
+        Ok(status) if status.success() => {}
+        Ok(status) => println!("the build has failed: {status}"),
+        Err(error) => println!("cannot run the build: {error}"),
+    }
+}

@@ -1,0 +1,42 @@
+//! What a plugin's author needs beside the agent: [`conform`] holds a plugin to its contract, [`bench`] measures it, and
+//! [`diff`] tells what a new version asks more than the old.
+//!
+//! The command line calls it. It runs plugins in a [`Sandbox`](saker_sandbox::Sandbox) as the agent does, with servers
+//! of its own on the loopback in place of a storage system; it knows no configuration files and prints nothing.
+#![warn(missing_docs)]
+
+mod backend;
+mod bench;
+mod collector;
+mod common;
+mod destination;
+mod diff;
+mod processor;
+mod report;
+mod samples;
+mod schema;
+mod subject;
+
+pub use bench::{Bench, Cost, bench};
+pub use diff::{Change, Weight, diff};
+pub use report::{Case, Outcome, Report};
+pub use subject::{Options, Server};
+
+use saker_sandbox::{Kind, Plugin, Sandbox};
+
+use crate::subject::Subject;
+
+/// Runs every case that fits the plugin's kind, and says how each ended. Takes some seconds, most of them because slow
+/// and silent servers are among the cases.
+pub async fn conform(sandbox: &Sandbox, plugin: &Plugin, options: &Options) -> Report {
+    let subject = Subject::new(sandbox, plugin, options);
+    let mut report = Report::on(options.only.as_deref());
+    common::before(&subject, &mut report).await;
+    match plugin.kind() {
+        Kind::Collector => collector::run(&subject, &mut report).await,
+        Kind::Processor => processor::run(&subject, &mut report).await,
+        Kind::Backend => backend::run(&subject, &mut report).await,
+    }
+    common::after(&subject, &mut report);
+    report
+}

@@ -1,0 +1,127 @@
+//! The plugin under test, and how its instances are made.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use saker_sandbox::{
+    CallError, Deadlines, Description, Figures, Grants, InstanceSpec, Kill, Limits, LogTail, Meters, Plugin,
+    PluginFault, Sandbox, StateCell,
+};
+use serde_json::{Map, Value};
+
+use crate::report::{Miss, failed, skipped};
+use crate::schema;
+
+/// How long a `write` may take here. The agent's deadline is longer; a kit that waits for it with every silent server
+/// would be run by nobody.
+const WRITE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// How a plugin is to be tested.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Its settings, if it needs other than its defaults. `{kit}` in a text stands for `host:port` of the kit's server.
+    pub settings: Option<Map<String, Value>>,
+    /// What it is granted. The addresses of the kit's own servers come to it.
+    pub grants: Grants,
+    /// Where a backend writes to.
+    pub server: Server,
+    /// The time between two ticks of a collector: what stands still for too short a time may have no figures.
+    pub pause: Duration,
+    /// Words that a case's name has to hold to be tried; all cases if there are none.
+    pub only: Option<String>,
+    /// The agent's own check of settings against a schema: what does not fit, in words.
+    pub misfits: fn(&Value, &Map<String, Value>) -> Vec<String>,
+}
+
+/// Where a backend under test writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// To servers that the kit starts, which take everything or fail in a chosen way.
+    Kit,
+    /// To the real server that the settings name; failing servers are still the kit's.
+    Given,
+}
+
+pub(crate) struct Subject<'a> {
+    pub(crate) sandbox: &'a Sandbox,
+    pub(crate) plugin: &'a Plugin,
+    pub(crate) options: &'a Options,
+    /// Shared by all instances, and looked at in the end.
+    pub(crate) figures: Figures,
+}
+
+impl<'a> Subject<'a> {
+    pub(crate) fn new(sandbox: &'a Sandbox, plugin: &'a Plugin, options: &'a Options) -> Self {
+        Self { sandbox, plugin, options, figures: Figures::default() }
+    }
+
+    pub(crate) fn description(&self) -> &Description {
+        self.plugin.description()
+    }
+
+    /// The settings to open it with where its destination does not matter: those given, or made up from its schema.
+    pub(crate) fn settings(&self) -> Map<String, Value> {
+        let mut settings = self.options.settings.clone().unwrap_or_default();
+        schema::fill(&self.description().settings_schema, &mut settings);
+        settings
+    }
+
+    /// The settings that lead it to `address`; none if the schema has no key for one.
+    pub(crate) fn settings_to(&self, address: SocketAddr) -> Option<Map<String, Value>> {
+        let mut settings = self.settings();
+        let placed = schema::place(&self.description().settings_schema, &mut settings, address);
+        placed.then_some(settings)
+    }
+
+    /// An instance with these settings, and with what the options grant.
+    pub(crate) fn spec(&self, settings: &Map<String, Value>) -> InstanceSpec {
+        let name = self.description().name.clone();
+        let deadlines = Deadlines { write: WRITE_DEADLINE, ..Deadlines::default() };
+        InstanceSpec {
+            section: format!("plugin.{name}"),
+            name,
+            settings: Value::Object(settings.clone()).to_string(),
+            grants: self.options.grants.clone(),
+            limits: Limits { deadlines, ..Limits::default() },
+            state: StateCell::default(),
+            figures: self.figures.clone(),
+            meters: Arc::new(Meters::default()),
+            log_tail: LogTail::default(),
+            fixed_random: false,
+        }
+    }
+
+    /// What an error of a call means for a case that needed the call to succeed.
+    pub(crate) fn miss(&self, error: &CallError, spec: &InstanceSpec) -> Miss {
+        let log: String =
+            spec.log_tail.lines().iter().rev().take(3).map(|line| format!("; it logged: {line}")).collect();
+        match error {
+            CallError::Denied(denied) => {
+                skipped(format!("{denied}; here with --grant, or --grant wanted for all that it wants"))
+            }
+            CallError::Plugin(PluginFault::Unavailable(what)) => skipped(format!(
+                "what it needs is not here: {what}; other --settings may lead it to a place that has it"
+            )),
+            CallError::Plugin(PluginFault::Settings(what)) if self.options.settings.is_none() => {
+                skipped(format!("it does not open with settings made up from its schema: {what}; give --settings"))
+            }
+            CallError::Plugin(PluginFault::Settings(what)) => {
+                failed(format!("it refuses the settings: {what}"), "give settings that it takes")
+            }
+            CallError::Plugin(fault) => {
+                failed(format!("{fault}{log}"), "find out why it fails; run: saker collect, for a collector")
+            }
+            CallError::Killed(kill @ Kill::Deadline { .. }) => {
+                failed(format!("{kill}{log}"), "do less in one call, and let no wait be longer than its deadline")
+            }
+            CallError::Killed(kill @ Kill::Trap { .. }) => {
+                failed(format!("{kill}{log}"), "return an error instead of a panic")
+            }
+            CallError::Killed(kill) => failed(format!("{kill}{log}"), "stay within the limit"),
+            CallError::Host(what) => {
+                failed(format!("the agent failed: {what}"), "report it: this is not the plugin's fault")
+            }
+        }
+    }
+}
