@@ -1,6 +1,7 @@
 //! Every backend against the server that it is for.
 
 mod nats;
+mod postgres;
 mod redis;
 
 use std::fmt::Write as _;
