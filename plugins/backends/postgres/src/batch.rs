@@ -42,7 +42,8 @@ impl Postgres {
     /// Writes the points that are left. An error is one of the connection, which is then of no more use.
     pub(crate) fn write_left(&mut self, session: &mut Session) -> Result<Done, WriteError> {
         let left: Vec<usize> = self.progress.left().map(|(place, _)| place).collect();
-        let mut parts = Vec::from([0..left.len()]);
+        let whole = 0..left.len();
+        let mut parts = vec![whole];
         let mut refused = Refused::default();
         let mut has_created = false;
         while let Some(part) = parts.pop().filter(|_| refused.places.len() < REFUSED_MAX) {
