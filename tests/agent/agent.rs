@@ -121,12 +121,20 @@ impl Home {
         self
     }
 
+    /// Puts another text in the place of the whole configuration.
+    pub(crate) fn replace_config(mut self, text: &str) -> Self {
+        self.config = text.to_owned();
+        self
+    }
+
     pub(crate) fn config_text(&self) -> &str {
         &self.config
     }
 
+    /// Puts a configuration in place at once: an agent that looks while it is written must not find half of it.
     pub(crate) fn write_config(&self, text: &str) {
-        std::fs::write(self.dir.path().join("agent.toml"), text).unwrap();
+        std::fs::write(self.dir.path().join(".agent.toml.new"), text).unwrap();
+        std::fs::rename(self.dir.path().join(".agent.toml.new"), self.dir.path().join("agent.toml")).unwrap();
     }
 
     /// Puts a plugin file in place, as a deploy tool does.
@@ -142,33 +150,39 @@ impl Home {
 
     /// Starts the agent and waits until it has looked at every plugin.
     pub(crate) fn start(self) -> Agent {
-        let mut child = command()
-            .args(["run", "--config", "agent.toml"])
-            .current_dir(self.dir.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let kept = log.clone();
-        thread::spawn(move || {
-            let mut line = String::new();
-            while stderr.read_line(&mut line).unwrap_or(0) > 0 {
-                kept.lock().unwrap().push_str(&line);
-                line.clear();
-            }
-        });
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut address = None;
-        let mut line = String::new();
-        while address.is_none() && output.read_line(&mut line).unwrap() > 0 {
-            address = line.split_once("http://").and_then(|(_, rest)| rest.split('/').next()).map(str::to_owned);
-            line.clear();
-        }
-        let Some(address) = address else { panic!("the agent did not start:\n{}", log.lock().unwrap()) };
+        let log = Arc::default();
+        let (child, output, address) = launch(self.dir.path(), &log);
         Agent { home: self, address, child, output: Some(output), log }
     }
+}
+
+/// Starts the agent in a folder, and waits until it tells its address.
+fn launch(dir: &Path, log: &Arc<Mutex<String>>) -> (Child, BufReader<ChildStdout>, String) {
+    let mut child = command()
+        .args(["run", "--config", "agent.toml"])
+        .current_dir(dir)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let kept = log.clone();
+    thread::spawn(move || {
+        let mut line = String::new();
+        while stderr.read_line(&mut line).unwrap_or(0) > 0 {
+            kept.lock().unwrap().push_str(&line);
+            line.clear();
+        }
+    });
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut address = None;
+    let mut line = String::new();
+    while address.is_none() && output.read_line(&mut line).unwrap() > 0 {
+        address = line.split_once("http://").and_then(|(_, rest)| rest.split('/').next()).map(str::to_owned);
+        line.clear();
+    }
+    let Some(address) = address else { panic!("the agent did not start:\n{}", log.lock().unwrap()) };
+    (child, output, address)
 }
 
 fn copy_folder(from: &Path, to: &Path) {
@@ -231,6 +245,18 @@ impl Agent {
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap();
         assert!(status.success());
+    }
+
+    /// Kills it at once.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again in its folder, as it has left it.
+    pub(crate) fn start_again(&mut self) {
+        let (child, output, address) = launch(self.home.dir.path(), &self.log);
+        (self.child, self.output, self.address) = (child, Some(output), address);
     }
 
     /// Ends it in order; answers what it printed at its end.

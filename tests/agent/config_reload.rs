@@ -74,7 +74,7 @@ fn the_end_sends_what_is_queued_and_accounts_for_it() {
     assert_eq!(receiver.lines().len(), 70);
     let squeezed: Vec<_> = printed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     assert!(squeezed.contains(&"push 70 70 0".to_owned()), "{printed}");
-    assert!(squeezed.contains(&"a 70 70 0 0".to_owned()), "{printed}");
+    assert!(squeezed.contains(&"a 0 70 70 0 0".to_owned()), "{printed}");
 }
 
 #[test]

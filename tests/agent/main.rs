@@ -1,15 +1,17 @@
 //! The whole agent as a process, over its sockets and its plugin folder, against real servers.
 //!
-//! Needs the shipped plugins in `target/plugins` (`make plugins`), and Debian's `victoria-metrics` and
-//! `prometheus-node-exporter`.
+//! Needs the shipped plugins in `target/plugins` (`make plugins`), and Debian's `victoria-metrics`,
+//! `prometheus-node-exporter` and `graphite-carbon`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is over")]
 
 mod agent;
 mod config_reload;
+mod durability;
 mod figures;
 mod forwarding;
 mod hostile;
 mod http;
+mod influx;
 mod plugin_folder;
 mod processors;
 mod push;

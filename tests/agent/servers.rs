@@ -1,7 +1,9 @@
 //! Real servers, each on a free port of loopback, ended with the test.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -27,14 +29,26 @@ const SHOWN_MAX: Duration = Duration::from_secs(60);
 impl Server {
     /// VictoriaMetrics, a single node with an empty storage that shows what it has at once.
     pub(crate) fn victoria_metrics() -> Self {
+        Self::victoria_metrics_with(&[])
+    }
+
+    /// VictoriaMetrics that listens for another protocol too, such as `-graphiteListenAddr`; and the address for that.
+    pub(crate) fn victoria_metrics_listening(flag: &str) -> (Self, String) {
+        let address = free_address();
+        (Self::victoria_metrics_with(&[format!("{flag}={address}")]), address)
+    }
+
+    fn victoria_metrics_with(more: &[String]) -> Self {
         Self::start("victoria-metrics", healthy("/health"), |address, dir| {
-            vec![
+            let mut arguments = vec![
                 format!("-storageDataPath={dir}"),
                 format!("-httpListenAddr={address}"),
                 "-search.latencyOffset=0s".into(),
                 "-search.disableCache".into(),
                 "-retentionPeriod=1".into(),
-            ]
+            ];
+            arguments.extend_from_slice(more);
+            arguments
         })
     }
 
@@ -190,6 +204,13 @@ impl Server {
         answer["data"].as_array().cloned().unwrap_or_default()
     }
 
+    /// All points of the series that a selector finds, as `/api/v1/export` writes them: one object for each series.
+    pub(crate) fn exported(&self, selector: &str) -> Vec<Value> {
+        let (status, body) = http::get(&self.address, &format!("/api/v1/export?match[]={}", encoded(selector)));
+        assert_eq!(status, 200, "{body}");
+        body.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     /// The number that a query answers once the server shows all that it has taken, which it does some seconds late: the
     /// one that is expected, or the last one seen.
     pub(crate) fn settled(&self, query: &str, expected: f64) -> f64 {
@@ -243,6 +264,117 @@ pub(crate) fn said(address: &str, words: &[u8]) -> Vec<u8> {
     });
     answer.truncate(read.unwrap_or(0));
     answer
+}
+
+/// Graphite's Carbon, which keeps its points in files of one second a point.
+pub(crate) struct Carbon {
+    pub(crate) address: String,
+    child: Child,
+    dir: TempDir,
+}
+
+impl Carbon {
+    pub(crate) fn start() -> Self {
+        let dir = TempDir::new().unwrap();
+        let address = free_address();
+        let (host, port) = address.split_once(':').unwrap();
+        // Ports of 0 are not opened; whatever waits for a second or a minute there would make the test wait.
+        let config = format!(
+            "[cache]\nSTORAGE_DIR = {0}\nLOCAL_DATA_DIR = {0}/whisper\nCONF_DIR = {0}\nLOG_DIR = {0}\nPID_DIR = {0}\n\
+             LINE_RECEIVER_INTERFACE = {host}\nLINE_RECEIVER_PORT = {port}\nPICKLE_RECEIVER_PORT = 0\n\
+             CACHE_QUERY_INTERFACE = {host}\nCACHE_QUERY_PORT = 0\nENABLE_UDP_LISTENER = True\n\
+             UDP_RECEIVER_INTERFACE = {host}\nUDP_RECEIVER_PORT = {port}\nENABLE_TAGS = False\nTAG_HASH_FILENAMES = False\n\
+             MAX_CREATES_PER_MINUTE = inf\nMAX_UPDATES_PER_SECOND = inf\nCARBON_METRIC_INTERVAL = 0\n",
+            dir.path().display()
+        );
+        std::fs::write(dir.path().join("carbon.conf"), config).unwrap();
+        let schemas = "[all]\npattern = .*\nretentions = 1s:1h\n";
+        std::fs::write(dir.path().join("storage-schemas.conf"), schemas).unwrap();
+        let child = Self::spawn(&dir, &address);
+        Self { address, child, dir }
+    }
+
+    /// Ends it, as a crash does, and starts it again on what it had written.
+    pub(crate) fn restart(&mut self) {
+        self.end();
+        self.child = Self::spawn(&self.dir, &self.address);
+    }
+
+    fn spawn(dir: &TempDir, address: &str) -> Child {
+        let mut carbon = command("carbon-cache");
+        carbon
+            .arg(format!("--config={}", dir.path().join("carbon.conf").display()))
+            .arg(format!("--pidfile={}", dir.path().join("pid").display()))
+            .args(["--nodaemon", "start"]);
+        let child = spawn(&mut carbon);
+        let end = Instant::now() + START_MAX;
+        while TcpStream::connect(address).is_err() {
+            assert!(Instant::now() < end, "carbon-cache did not start");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        child
+    }
+
+    fn end(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// All points that stand in its files: by the file's name, with their times in seconds.
+    pub(crate) fn points(&self) -> BTreeMap<String, Vec<(u32, f64)>> {
+        let mut found = BTreeMap::new();
+        let root = self.dir.path().join("whisper");
+        read_folder(&root, &root, &mut found);
+        found
+    }
+
+    /// Waits until its files have as many points; answers all.
+    pub(crate) fn settled(&self, points: usize) -> BTreeMap<String, Vec<(u32, f64)>> {
+        let end = Instant::now() + SHOWN_MAX;
+        loop {
+            let found = self.points();
+            if found.values().map(Vec::len).sum::<usize>() >= points || Instant::now() > end {
+                return found;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Carbon {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn read_folder(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<(u32, f64)>>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            read_folder(root, &path, found);
+        } else if path.extension().is_some_and(|extension| extension == "wsp") {
+            let name = path.strip_prefix(root).unwrap().with_extension("");
+            found.insert(name.to_str().unwrap().into(), read_whisper(&std::fs::read(&path).unwrap()));
+        }
+    }
+}
+
+/// The points of a Whisper file with one archive: a header of 28 bytes, then 12 bytes for each, of which the first four
+/// are its time, or zero.
+fn read_whisper(bytes: &[u8]) -> Vec<(u32, f64)> {
+    let mut points: Vec<_> = bytes
+        .get(28..)
+        .unwrap_or_default()
+        .chunks_exact(12)
+        .map(|point| {
+            let (time, value) = point.split_at(4);
+            (u32::from_be_bytes(time.try_into().unwrap()), f64::from_be_bytes(value.try_into().unwrap()))
+        })
+        .filter(|(time, _)| *time > 0)
+        .collect();
+    points.sort_by_key(|point| point.0);
+    points
 }
 
 fn encoded(text: &str) -> String {

@@ -4,10 +4,12 @@
 
 mod backends;
 mod caching;
+mod compression;
 mod deadlines;
 mod denied_by_default;
 mod faults;
 mod files;
+mod folders;
 mod limits;
 mod neighbours;
 mod network;
@@ -39,11 +41,12 @@ const GUESTS: &[(&str, &str)] = &[
     ("sink", "backends"),
     ("sleep", "deadlines"),
     ("spin", "deadlines"),
+    ("squeeze", "compression"),
     ("steady-1", "neighbours"),
     ("steady-2", "files"),
     ("trap", "faults"),
     ("usage", "denied_by_default"),
-    ("write", "denied_by_default"),
+    ("write", "folders"),
 ];
 
 #[test]

@@ -27,7 +27,10 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use saker_cache::{Cache, CacheLimits};
-use saker_forward::{BackoffConfig, Forwarder, HashKind, Matcher, Node, NodeConfig, QueueLimits, Route, Topology};
+use saker_forward::{
+    BackoffConfig, Budget, Durability, Forwarder, HashKind, Matcher, Node, NodeConfig, OnUnavailable, QueueConfig,
+    Route, Topology, WhenFull,
+};
 use saker_model::{MetricType, MetricValue, Point, SeriesId, SeriesTable};
 use saker_sandbox::{Compiler, Figures, Grants, InstanceSpec, LogTail, Meters, Sandbox, SandboxConfig};
 
@@ -39,7 +42,12 @@ const POINTS: usize = SERIES * ROUNDS;
 const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 
 const SENDING: NodeConfig = NodeConfig {
-    queue: QueueLimits {
+    queue: QueueConfig {
+        durability: Durability::Memory,
+        bytes: 1 << 30,
+        when_full: WhenFull::DropOldest,
+        backlog_share: 0.5,
+        dead_letter_bytes: 0,
         points: 4 * POINTS,
         age: Duration::from_secs(600),
         batch_points: 10_000,
@@ -105,15 +113,16 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
         ..InstanceSpec::default()
     };
     slot.set("influx.wasm", plugin, spec);
-    let node = Arc::new(Node::new("bench", Box::new(destination::Destination(slot)), SENDING));
     let table = Arc::new(SeriesTable::new(1_000_000));
-    let forwarder = Arc::new(Forwarder::new(table.clone(), 1));
+    let forwarder = Arc::new(Forwarder::new(table.clone(), Arc::new(Budget::new(1 << 30)), None, 1));
+    let node = forwarder.node("bench", Box::new(destination::Destination(slot)), SENDING);
     let route = Route {
         matcher: Matcher::default(),
         nodes: vec!["bench".into()],
         hash: HashKind::Rendezvous,
         replicas: 1,
         go_on: false,
+        on_unavailable: OnUnavailable::Spool,
     };
     forwarder.set_topology(Topology::new(vec![node.clone()], vec![route]));
     let cache = Cache::new(CacheLimits { age_ms: 120_000, items: 1000, bytes: 64 << 20 });
@@ -122,7 +131,7 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
     // Series are named, defined and sent once before the clock starts: what is measured is the steady state.
     let first: Vec<_> = (0..SERIES).map(|series| value(series, 0)).collect();
     let ids: Vec<SeriesId> = first.iter().map(|value| table.intern(value, 0)).collect::<Result<_, _>>()?;
-    pipeline.accept(&"bench".into(), first).await;
+    pipeline.accept(&"bench".into(), first).await?;
     delivered(&node, SERIES).await;
     let rounds: Vec<Vec<MetricValue>> = match from_values {
         true => (1..=ROUNDS).map(|round| (0..SERIES).map(|series| value(series, round)).collect()).collect(),
@@ -132,7 +141,7 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
     let wall = Instant::now();
     if from_values {
         for values in rounds {
-            pipeline.accept(&"bench".into(), values).await;
+            pipeline.accept(&"bench".into(), values).await?;
         }
     } else {
         for round in 1..=ROUNDS {
@@ -145,7 +154,7 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
                     value: (series * 31 + round * 7) as f64 / 8.0,
                 })
                 .collect();
-            forwarder.accept(&points);
+            forwarder.accept(&points).await?;
         }
     }
     delivered(&node, SERIES + POINTS).await;

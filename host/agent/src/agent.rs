@@ -8,12 +8,12 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use saker_cache::Cache;
-use saker_forward::{Account, Forwarder};
+use saker_forward::{Account, Budget, Forwarder, SpoolDir};
 use saker_model::SeriesTable;
 use saker_sandbox::{Compiler, PluginHash, Sandbox, SandboxConfig};
 use tokio::task::JoinHandle;
 
-use crate::api::{self, Listener};
+use crate::api::{self, Influx, Listener};
 use crate::collecting::Shared;
 use crate::config::Config;
 use crate::folder::Watch;
@@ -33,6 +33,7 @@ pub(crate) struct Agent {
     pub(crate) supervision: Supervision,
     pub(crate) endpoint: Arc<ArcSwap<Arc<str>>>,
     pub(crate) started: Instant,
+    pub(crate) influx: Influx,
     listener: Mutex<Option<Listener>>,
     watching: Mutex<Option<JoinHandle<()>>>,
 }
@@ -47,10 +48,15 @@ impl Agent {
         let table = Arc::new(SeriesTable::new(config.pipeline.max_series));
         let endpoint: Arc<str> = config.endpoint().into();
         let seed = PluginHash::of(format!("{endpoint}/{}", now_ms()).as_bytes()).to_string();
-        let forwarder = Forwarder::new(table.clone(), u64::from_str_radix(&seed[..16], 16).unwrap_or(0));
+        let spools = config.data_dir.join("queues");
+        let spools = SpoolDir::open(&spools).with_context(|| format!("cannot open {}", spools.display()))?;
+        let budget = Arc::new(Budget::new(config.pipeline.memory_bytes));
+        let seed = u64::from_str_radix(&seed[..16], 16).unwrap_or(0);
+        let forwarder = Forwarder::new(table.clone(), budget, Some(spools), seed);
         let pipeline = Arc::new(Pipeline::new(table, Arc::new(Cache::new(config.cache)), Arc::new(forwarder)));
         let endpoint = Arc::new(ArcSwap::from_pointee(endpoint));
         let shared = Shared { sandbox: sandbox.clone(), pipeline: pipeline.clone(), endpoint: endpoint.clone() };
+        let influx = Influx::new(&config.influx, &endpoint.load());
         let statuses = Arc::new(Statuses::default());
         let states = config.data_dir.join("state");
         let states = StateDir::open(&states).with_context(|| format!("cannot open {}", states.display()))?;
@@ -62,6 +68,7 @@ impl Agent {
             supervision,
             endpoint,
             started: Instant::now(),
+            influx,
             listener: Mutex::default(),
             watching: Mutex::default(),
         });
@@ -88,7 +95,9 @@ impl Agent {
             }
         }
         self.endpoint.store(Arc::new(config.endpoint().into()));
+        self.influx.set(&config.influx, &self.endpoint.load());
         self.pipeline.cache.set_limits(config.cache);
+        self.pipeline.forwarder.budget().set_limit(config.pipeline.memory_bytes);
         if before.plugins.dir != config.plugins.dir || before.plugins.poll != config.plugins.poll {
             self.watch(&config);
         }

@@ -1,9 +1,13 @@
 //! The HTTP API.
 //!
-//! Loopback needs no token; where one is set, every path but `/health` and `/ready` wants it as `Authorization: Bearer`.
+//! Loopback needs no token; where one is set, every path but `/health`, `/ready` and `/ping` wants it as
+//! `Authorization: Bearer`, or as Influx' clients say it, `Authorization: Token`.
 
+mod admission;
 mod falcon;
+mod influx;
 mod query;
+mod queues;
 mod self_metrics;
 mod views;
 
@@ -26,6 +30,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+pub(crate) use self::influx::Influx;
 use crate::agent::Agent;
 use crate::config::ListenConfig;
 
@@ -98,6 +103,10 @@ pub(crate) fn read_token(path: &Path) -> anyhow::Result<String> {
 }
 
 fn router(agent: Arc<Agent>, token: Option<Arc<str>>, body_bytes: usize) -> Router {
+    let taking = Router::new()
+        .route("/v1/push", post(falcon::push))
+        .merge(influx::writes())
+        .layer(middleware::from_fn_with_state(agent.clone(), admission::admit));
     let guarded = Router::new()
         .route("/metrics", get(self_metrics::metrics))
         .route("/api/v1/plugins", get(views::plugins))
@@ -105,13 +114,19 @@ fn router(agent: Arc<Agent>, token: Option<Arc<str>>, body_bytes: usize) -> Rout
         .route("/api/v1/routes", get(views::routes))
         .route("/api/v1/series", get(query::series))
         .route("/api/v1/recent", get(query::recent))
-        .route("/v1/push", post(falcon::push))
+        .route("/api/v1/queues", get(queues::list))
+        .route("/api/v1/queues/{node}", get(queues::inspect))
+        .route("/api/v1/queues/{node}/replay", post(queues::replay))
+        .route("/api/v1/queues/{node}/drop", post(queues::discard))
+        .merge(influx::queries())
+        .merge(taking)
         .layer(DefaultBodyLimit::max(body_bytes))
         .layer(middleware::from_fn_with_state(token, authorize));
     Router::new()
         .route("/", get(index))
         .route("/health", get(|| async { "ok\n" }))
         .route("/ready", get(ready))
+        .route("/ping", get(influx::ping))
         .merge(guarded)
         .fallback(|| async { Failure::new(StatusCode::NOT_FOUND, "no such path; / lists those that there are") })
         .with_state(agent)
@@ -125,7 +140,9 @@ async fn index(State(agent): State<Arc<Agent>>) -> Json<serde_json::Value> {
         "uptime_s": agent.started.elapsed().as_secs(),
         "paths": [
             "GET /health", "GET /ready", "GET /metrics", "GET /api/v1/plugins", "GET /api/v1/plugins/NAME",
-            "GET /api/v1/series?metric=GLOB", "GET /api/v1/recent?metric=GLOB", "GET /api/v1/routes", "POST /v1/push",
+            "GET /api/v1/series?metric=GLOB", "GET /api/v1/recent?metric=GLOB", "GET /api/v1/routes", "GET /api/v1/queues",
+            "GET /api/v1/queues/NODE", "POST /api/v1/queues/NODE/replay", "POST /api/v1/queues/NODE/drop",
+            "POST /v1/push", "POST /write", "POST /api/v2/write",
         ],
     }))
 }
@@ -141,12 +158,24 @@ async fn ready(State(agent): State<Arc<Agent>>) -> Response {
 async fn authorize(State(token): State<Option<Arc<str>>>, request: Request, next: Next) -> Response {
     let Some(token) = token else { return next.run(request).await };
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    let given = given.and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("Token ")));
+    let given = given.unwrap_or_default();
     if bool::from(given.trim().as_bytes().ct_eq(token.as_bytes())) {
         return next.run(request).await;
     }
     let failure = Failure::new(StatusCode::UNAUTHORIZED, "a token is needed: Authorization: Bearer TOKEN");
     ([(header::WWW_AUTHENTICATE, "Bearer")], failure).into_response()
+}
+
+/// The answer to values that come before their processors: it is too early to judge them.
+fn too_early(agent: &Agent) -> Option<Response> {
+    let early = !agent.config.load().pipeline.processors.is_empty() && !agent.supervision.is_settled();
+    early.then(|| try_again("the processors are being loaded; try again"))
+}
+
+/// It is not to be had now, but soon.
+fn try_again(message: &str) -> Response {
+    ([(header::RETRY_AFTER, "1")], Failure::new(StatusCode::SERVICE_UNAVAILABLE, message)).into_response()
 }
 
 /// An answer that is none: a status and why.

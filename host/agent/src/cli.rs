@@ -34,6 +34,9 @@ pub(crate) enum Command {
     /// Look at plugins.
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Look at the queues of a running agent, send again what was rejected, or throw it away.
+    #[command(subcommand)]
+    Queue(QueueCommand),
     /// Watch a running agent.
     Top(TopArgs),
     /// Print completions for a shell.
@@ -54,6 +57,54 @@ pub(crate) enum PluginCommand {
     List(ClientArgs),
     /// Tell everything about one instance of a running agent.
     Status(StatusArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueCommand {
+    /// List the queues, those on disk that belong to no node included.
+    List(ClientArgs),
+    /// Show the oldest points of a queue.
+    Inspect(QueueInspectArgs),
+    /// Send again what a node's backend has rejected; or give the queue of a node that is gone to another.
+    Replay(QueueReplayArgs),
+    /// Throw away what waits, or what was rejected.
+    Drop(QueueDropArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueueInspectArgs {
+    /// The node.
+    pub(crate) node: String,
+    /// Show what was rejected, and why.
+    #[arg(short, long)]
+    pub(crate) rejected: bool,
+    /// So many points.
+    #[arg(short = 'n', long, default_value_t = 20)]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueueReplayArgs {
+    /// The node, or the queue on disk that has none.
+    pub(crate) node: String,
+    /// The node that gets the points of a queue that has none.
+    #[arg(long, value_name = "NODE")]
+    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueueDropArgs {
+    /// The node, or the queue on disk that has none.
+    pub(crate) node: String,
+    /// Throw away what was rejected instead.
+    #[arg(short, long)]
+    pub(crate) rejected: bool,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
 }
 
 /// Where configuration comes from.

@@ -86,7 +86,7 @@ impl Handle {
 /// Tries a version before it takes another's place: opens it, calls it once, throws it away. It starts from a copy of
 /// the saved state and leaves none.
 pub(crate) async fn canary(shared: &Shared, version: &Version) -> Result<(), CallError> {
-    let spec = InstanceSpec { state: version.spec.state.fork(), ..version.spec.clone() };
+    let spec = version.spec.trial();
     let mut trial = Collector::open(&shared.sandbox, &version.plugin, &spec).await?;
     let endpoint = shared.endpoint.load_full();
     trial.collect(&endpoint, tick(&version.schedule, now_ms())).await?;
@@ -158,6 +158,10 @@ impl Collecting {
             self.status.count(|counts| counts.skipped += 1);
             return;
         }
+        if self.shared.pipeline.forwarder.refusal().is_some() {
+            self.status.count(|counts| counts.no_room += 1);
+            return;
+        }
         match self.collect(timestamp_ms).await {
             Ok(values) => self.took(values).await,
             Err(error) => self.failed(&error).await,
@@ -185,7 +189,11 @@ impl Collecting {
             Some((before, left)) if left > 1 => Some((before, left - 1)),
             _ => None,
         };
-        let receipt = self.shared.pipeline.accept(&self.source, values).await;
+        let receipt = match self.shared.pipeline.accept(&self.source, values).await {
+            Ok(receipt) => receipt,
+            // Counted as refused; the next tick is left out until there is room.
+            Err(overload) => return tracing::debug!(plugin = self.status.name, "values refused: {overload}"),
+        };
         if let Some((place, reason)) = receipt.refused.first() {
             let refused = receipt.refused.len();
             tracing::debug!(plugin = self.status.name, refused, place, "values refused: {reason}");

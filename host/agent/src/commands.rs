@@ -5,6 +5,7 @@ mod client;
 mod collect;
 mod inspect;
 mod list;
+mod queue;
 mod run;
 mod table;
 mod top;
@@ -23,6 +24,7 @@ pub(crate) use check::check;
 pub(crate) use collect::collect;
 pub(crate) use inspect::inspect;
 pub(crate) use list::{list, status};
+pub(crate) use queue::queue;
 pub(crate) use run::run;
 pub(crate) use top::top;
 

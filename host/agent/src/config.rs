@@ -12,7 +12,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use saker_cache::CacheLimits;
-use saker_forward::{BackoffConfig, HashKind, Matcher, NodeConfig, QueueLimits, Route};
+use saker_forward::{
+    BackoffConfig, Durability, HashKind, Matcher, NodeConfig, OnUnavailable, QueueConfig, Route, WhenFull,
+};
+use saker_intake::influx::Mapping;
 use saker_model::Glob;
 use saker_sandbox::{Grants, Limits};
 use serde_json::{Map, Value};
@@ -35,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) shutdown_timeout: Duration,
     pub(crate) log: LogConfig,
     pub(crate) listen: ListenConfig,
+    pub(crate) influx: InfluxConfig,
     pub(crate) tls: TlsConfig,
     pub(crate) plugins: FolderConfig,
     pub(crate) pipeline: PipelineConfig,
@@ -84,6 +88,16 @@ pub(crate) struct ListenConfig {
     pub(crate) body_bytes: usize,
 }
 
+/// How Influx line protocol is taken: `[listen.influx]`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct InfluxConfig {
+    pub(crate) mapping: Mapping,
+    /// Requests that are read and parsed at the same time.
+    pub(crate) requests: usize,
+    /// Memory for what is known of lines that came before.
+    pub(crate) known_bytes: usize,
+}
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TlsConfig {
     /// Certificates to trust beside the system's.
@@ -108,6 +122,8 @@ pub(crate) struct PipelineConfig {
     pub(crate) max_series: usize,
     /// After this time without a value a series is forgotten.
     pub(crate) series_idle: Duration,
+    /// Bytes of memory for points on their way.
+    pub(crate) memory_bytes: usize,
 }
 
 /// A collector or a processor.
@@ -150,6 +166,7 @@ pub(crate) struct RouteConfig {
     pub(crate) hash: HashKind,
     pub(crate) replicas: usize,
     pub(crate) go_on: bool,
+    pub(crate) on_unavailable: OnUnavailable,
 }
 
 impl RouteConfig {
@@ -164,6 +181,7 @@ impl RouteConfig {
             hash: self.hash,
             replicas: self.replicas,
             go_on: self.go_on,
+            on_unavailable: self.on_unavailable,
         }
     }
 }
@@ -196,6 +214,17 @@ impl Default for Config {
                 token_file: None,
                 body_bytes: 32 << 20,
             },
+            influx: InfluxConfig {
+                mapping: Mapping {
+                    separator: "_".into(),
+                    value_field: "value".into(),
+                    endpoint_tag: "host".into(),
+                    step_s: 10,
+                    refuse_texts: true,
+                },
+                requests: 16,
+                known_bytes: 64 << 20,
+            },
             tls: TlsConfig::default(),
             plugins: FolderConfig { dir: "plugins".into(), poll: Duration::from_secs(10), file_bytes: 32 << 20 },
             pipeline: PipelineConfig {
@@ -203,6 +232,7 @@ impl Default for Config {
                 pass_on_failure: true,
                 max_series: 1_000_000,
                 series_idle: Duration::from_secs(3600),
+                memory_bytes: 128 << 20,
             },
             cache: CacheLimits { age_ms: 120_000, items: 1000, bytes: 64 << 20 },
             plugin: SHIPPED.iter().map(|(name, ..)| ((*name).to_owned(), PluginConfig::default_of(name))).collect(),
@@ -235,11 +265,21 @@ impl PluginConfig {
     }
 }
 
+/// How long points wait in a queue in memory: less than a series lives without a value.
+pub(crate) const DEFAULT_MEMORY_AGE: Duration = Duration::from_secs(600);
+/// The grace before a node that is away is done without.
+pub(crate) const DEFAULT_REROUTE_AFTER: Duration = Duration::from_secs(30);
+
 /// How a node queues and retries without a word from the operator.
 pub(crate) const DEFAULT_SENDING: NodeConfig = NodeConfig {
-    queue: QueueLimits {
-        points: 1_000_000,
-        age: Duration::from_secs(600),
+    queue: QueueConfig {
+        durability: Durability::Process,
+        bytes: 1 << 30,
+        when_full: WhenFull::DropOldest,
+        points: 500_000,
+        age: Duration::from_secs(7 * 86_400),
+        backlog_share: 0.5,
+        dead_letter_bytes: 64 << 20,
         batch_points: 10_000,
         batch_age: Duration::from_secs(1),
     },

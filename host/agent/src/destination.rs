@@ -48,7 +48,7 @@ impl Slot {
 
 /// Tries a version before it takes another's place: opens it, writes nothing, throws it away.
 pub(crate) async fn canary(sandbox: &Sandbox, plugin: &Plugin, spec: &InstanceSpec) -> Result<(), CallError> {
-    let spec = InstanceSpec { state: spec.state.fork(), ..spec.clone() };
+    let spec = spec.trial();
     let mut trial = saker_sandbox::Backend::open(sandbox, plugin, &spec).await?;
     match trial.write(Vec::new(), &[], &[]).await {
         Err(WriteError::Call(error)) => Err(error),

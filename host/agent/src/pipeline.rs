@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::RwLock;
 use saker_cache::Cache;
-use saker_forward::Forwarder;
-use saker_model::{Mapped, MetricValue, Point, Reason, SeriesId, SeriesTable};
+use saker_forward::{Forwarder, Overload};
+use saker_model::{Mapped, MetricValue, Named, Point, Reason, Refused, SeriesTable};
 
 use crate::processors::{Chain, Judged};
 
@@ -55,6 +55,8 @@ pub(crate) struct Pipeline {
 
 impl Pipeline {
     pub(crate) fn new(table: Arc<SeriesTable>, cache: Arc<Cache>, forwarder: Arc<Forwarder>) -> Self {
+        let started = Instant::now();
+        table.set_time(seconds_since(started));
         Self {
             table,
             cache,
@@ -63,7 +65,7 @@ impl Pipeline {
             pass_on_failure: AtomicBool::new(true),
             asking: tokio::sync::Mutex::default(),
             sources: RwLock::default(),
-            started: Instant::now(),
+            started,
         }
     }
 
@@ -87,9 +89,12 @@ impl Pipeline {
         self.sources.read().iter().map(|(name, counters)| (name.clone(), counters.clone())).collect()
     }
 
-    /// Takes values from a source. When it returns, they are in the cache and in the queues of their nodes, or refused
-    /// with a reason.
-    pub(crate) async fn accept(&self, source: &SourceName, values: Vec<MetricValue>) -> Receipt {
+    /// Takes values from a source. When it returns, they are in the cache and in the queues of their nodes, as safe as
+    /// these are durable, or refused with a reason.
+    ///
+    /// # Errors
+    /// If a queue has no room; then all are refused, and the source may come again with them.
+    pub(crate) async fn accept(&self, source: &SourceName, values: Vec<MetricValue>) -> Result<Receipt, Overload> {
         self.accept_with_malformed(source, values, 0).await
     }
 
@@ -99,26 +104,63 @@ impl Pipeline {
         source: &SourceName,
         values: Vec<MetricValue>,
         malformed: usize,
-    ) -> Receipt {
+    ) -> Result<Receipt, Overload> {
         let mut receipt = Receipt { received: values.len() + malformed, ..Receipt::default() };
         let (values, places) = validate(values, &mut receipt);
-        let targets = self.targets(&values).await;
+        let named = self.name_valid(&values).await;
         let mut points = Vec::with_capacity(values.len());
-        for ((value, place), target) in values.iter().zip(places).zip(targets) {
-            match target {
+        for ((value, place), named) in values.iter().zip(places).zip(named) {
+            match named.target {
                 Ok(series) => points.push(Point { series, timestamp_ms: value.timestamp_ms, value: value.value }),
                 Err(reason) => receipt.refused.push((place, reason)),
             }
         }
         receipt.accepted = points.len();
-        self.count(source, &receipt, malformed);
-        self.cache.add(&points);
-        self.forwarder.accept(&points);
-        receipt
+        let mut refused = Refused::malformed(malformed as u64);
+        receipt.refused.iter().for_each(|&(_, reason)| refused.add(reason, 1));
+        self.accept_points(source, &points, &refused).await?;
+        Ok(receipt)
+    }
+
+    /// Takes points whose series are named already, from a source that keeps names, and counts what it refused on the
+    /// way. The ids must be those of [`SeriesTable::touch`]'s last word.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    pub(crate) async fn accept_points(
+        &self,
+        source: &SourceName,
+        points: &[Point],
+        refused: &Refused,
+    ) -> Result<(), Overload> {
+        if let Err(overload) = self.forwarder.accept(points).await {
+            let mut refused = refused.clone();
+            refused.add(Reason::NoRoom, points.len() as u64);
+            self.count(source, 0, &refused);
+            return Err(overload);
+        }
+        self.count(source, points.len() as u64, refused);
+        self.cache.add(points);
+        Ok(())
+    }
+
+    /// Names values without taking them: where each one's point belongs, or why it is refused.
+    pub(crate) async fn name(&self, values: Vec<MetricValue>) -> Vec<Named> {
+        let mut receipt = Receipt { received: values.len(), ..Receipt::default() };
+        let (values, places) = validate(values, &mut receipt);
+        let mut named = vec![Named { source: None, target: Err(Reason::BadMetric), lasting: false }; receipt.received];
+        for (place, answer) in places.into_iter().zip(self.name_valid(&values).await) {
+            named[place] = answer;
+        }
+        for (place, reason) in receipt.refused {
+            named[place] = Named { source: None, target: Err(reason), lasting: reason.is_of_series() };
+        }
+        named
     }
 
     /// Forgets series that brought no value for so long.
     pub(crate) fn sweep(&self, idle: Duration) {
+        self.table.set_time(self.now_s());
         let before = self.now_s().saturating_sub(u32::try_from(idle.as_secs()).unwrap_or(u32::MAX));
         let gone = self.table.sweep(before);
         if !gone.is_empty() {
@@ -131,22 +173,23 @@ impl Pipeline {
     }
 
     /// The series that each value's point belongs to.
-    async fn targets(&self, values: &[MetricValue]) -> Vec<Result<SeriesId, Reason>> {
-        let mut targets = vec![Err(Reason::Processor); values.len()];
+    async fn name_valid(&self, values: &[MetricValue]) -> Vec<Named> {
+        let unknown = Named { source: None, target: Err(Reason::Processor), lasting: false };
+        let mut all = vec![unknown; values.len()];
         let mut new = Vec::new();
-        self.table.find(values, self.now_s(), |index, _, mapped| match mapped {
-            Mapped::To(id) => targets[index] = Ok(id),
-            Mapped::Dropped => {}
+        self.table.find(values, self.now_s(), |index, source, mapped| match mapped {
+            Mapped::To(target) => all[index] = Named { source, target: Ok(target), lasting: true },
+            Mapped::Dropped => all[index] = Named { source, target: Err(Reason::Processor), lasting: true },
             Mapped::Unasked => new.push(index),
         });
         if !new.is_empty() {
-            self.name_new(values, &new, &mut targets).await;
+            self.name_new(values, &new, &mut all).await;
         }
-        targets
+        all
     }
 
     /// Interns the series that the table has not judged yet, and asks the processors about them.
-    async fn name_new(&self, values: &[MetricValue], new: &[usize], targets: &mut [Result<SeriesId, Reason>]) {
+    async fn name_new(&self, values: &[MetricValue], new: &[usize], all: &mut [Named]) {
         let _asking = self.asking.lock().await;
         let now_s = self.now_s();
         let mut unasked = Vec::new();
@@ -154,7 +197,7 @@ impl Pipeline {
             // Somebody else may have asked since, or an earlier value of this very call.
             match self.table.intern(&values[index], now_s) {
                 Ok(id) => unasked.push((index, id)),
-                Err(_) => targets[index] = Err(Reason::SeriesLimit),
+                Err(_) => all[index].target = Err(Reason::SeriesLimit),
             }
         }
         let mut ids: Vec<_> = unasked.iter().map(|&(_, id)| id).collect();
@@ -163,31 +206,37 @@ impl Pipeline {
         let judged = self.chain.judge(&self.table, &ids, now_s).await;
         for (index, id) in unasked {
             let place = ids.binary_search(&id).expect("every id was asked about");
-            targets[index] = match &judged[place] {
-                Judged::To(target) => Ok(*target),
-                Judged::Dropped => Err(Reason::Processor),
-                Judged::Refused(reason) => Err(*reason),
-                Judged::Failed if self.pass_on_failure.load(Ordering::Relaxed) => Ok(id),
-                Judged::Failed => Err(Reason::ProcessorFailed),
+            let (target, lasting) = match &judged[place] {
+                Judged::To(target) => (Ok(*target), true),
+                Judged::Dropped => (Err(Reason::Processor), true),
+                Judged::Refused(reason) => (Err(*reason), false),
+                Judged::Failed if self.pass_on_failure.load(Ordering::Relaxed) => (Ok(id), false),
+                Judged::Failed => (Err(Reason::ProcessorFailed), false),
             };
+            all[index] = Named { source: Some(id), target, lasting };
         }
     }
 
-    fn count(&self, source: &SourceName, receipt: &Receipt, malformed: usize) {
+    fn count(&self, source: &SourceName, accepted: u64, refused: &Refused) {
         let known = self.sources.read().get(source).cloned();
         let counters = known.unwrap_or_else(|| self.sources.write().entry(source.clone()).or_default().clone());
-        counters.received.fetch_add(receipt.received as u64, Ordering::Relaxed);
-        counters.accepted.fetch_add(receipt.accepted as u64, Ordering::Relaxed);
-        counters.malformed.fetch_add(malformed as u64, Ordering::Relaxed);
-        for (_, reason) in &receipt.refused {
-            counters.refused[*reason as usize].fetch_add(1, Ordering::Relaxed);
+        counters.received.fetch_add(accepted + refused.total(), Ordering::Relaxed);
+        counters.accepted.fetch_add(accepted, Ordering::Relaxed);
+        counters.malformed.fetch_add(refused.malformed_count(), Ordering::Relaxed);
+        for reason in Reason::ALL {
+            counters.refused[reason as usize].fetch_add(refused.of(reason), Ordering::Relaxed);
         }
     }
 
     /// Seconds since the start, plus the longest idle time that can be set, so that "long ago" is a number.
-    fn now_s(&self) -> u32 {
-        (1 << 30) + u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX >> 1)
+    pub(crate) fn now_s(&self) -> u32 {
+        seconds_since(self.started)
     }
+}
+
+/// Seconds since the start, plus the longest idle time that can be set.
+fn seconds_since(started: Instant) -> u32 {
+    (1 << 30) + u32::try_from(started.elapsed().as_secs()).unwrap_or(u32::MAX >> 1)
 }
 
 /// The clock, in milliseconds since 1970-01-01 UTC.
@@ -223,7 +272,8 @@ mod tests {
     fn pipeline(max_series: usize) -> Pipeline {
         let table = Arc::new(SeriesTable::new(max_series));
         let cache = Arc::new(Cache::new(CacheLimits { age_ms: 60_000, items: 10, bytes: 1 << 20 }));
-        Pipeline::new(table.clone(), cache, Arc::new(Forwarder::new(table, 0)))
+        let budget = Arc::new(saker_forward::Budget::new(1 << 20));
+        Pipeline::new(table.clone(), cache, Arc::new(Forwarder::new(table, budget, None, 0)))
     }
 
     fn value(metric: &str, number: f64) -> MetricValue {
@@ -242,7 +292,7 @@ mod tests {
     async fn what_is_valid_is_kept_and_the_rest_refused_by_place_and_reason() {
         let pipeline = pipeline(10);
         let values = vec![value("a", 1.0), value("", 1.0), value("b", f64::NAN), value("a", 2.0)];
-        let receipt = pipeline.accept(&"test".into(), values).await;
+        let receipt = pipeline.accept(&"test".into(), values).await.unwrap();
         assert_eq!((receipt.received, receipt.accepted), (4, 2));
         assert_eq!(receipt.refused, [(1, Reason::BadMetric), (2, Reason::NotFinite)]);
         assert_eq!(pipeline.table.len(), 1);
@@ -254,9 +304,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn names_that_hold_are_told_from_those_that_may_change() {
+        let pipeline = pipeline(1);
+        let named = pipeline.name(vec![value("a", 1.0), value("", 1.0), value("b", 1.0), value("a", f64::NAN)]).await;
+        let id = pipeline.table.intern(&value("a", 1.0), 0).unwrap();
+        let expected = [
+            Named { source: Some(id), target: Ok(id), lasting: true },
+            Named { source: None, target: Err(Reason::BadMetric), lasting: true },
+            Named { source: None, target: Err(Reason::SeriesLimit), lasting: false },
+            Named { source: None, target: Err(Reason::NotFinite), lasting: false },
+        ];
+        assert_eq!(named, expected);
+        assert_eq!(pipeline.cache.stats().points, 0, "nothing was taken");
+    }
+
+    #[tokio::test]
     async fn beyond_the_limit_of_series_only_known_ones_pass() {
         let pipeline = pipeline(1);
-        let receipt = pipeline.accept(&"test".into(), vec![value("a", 1.0), value("b", 1.0), value("a", 2.0)]).await;
+        let receipt =
+            pipeline.accept(&"test".into(), vec![value("a", 1.0), value("b", 1.0), value("a", 2.0)]).await.unwrap();
         assert_eq!(receipt.accepted, 2);
         assert_eq!(receipt.refused, [(1, Reason::SeriesLimit)]);
     }
@@ -264,7 +330,7 @@ mod tests {
     #[tokio::test]
     async fn an_idle_series_is_forgotten_everywhere() {
         let pipeline = pipeline(10);
-        pipeline.accept(&"test".into(), vec![value("a", 1.0)]).await;
+        pipeline.accept(&"test".into(), vec![value("a", 1.0)]).await.unwrap();
         pipeline.sweep(Duration::from_secs(3600));
         assert_eq!(pipeline.table.len(), 1);
         tokio::time::sleep(Duration::from_millis(1100)).await;

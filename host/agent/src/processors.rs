@@ -87,7 +87,7 @@ impl Chain {
 
 /// Tries a version before it takes another's place: opens it, asks it about nothing, throws it away.
 pub(crate) async fn canary(sandbox: &Sandbox, plugin: &Plugin, spec: &InstanceSpec) -> Result<(), CallError> {
-    let spec = InstanceSpec { state: spec.state.fork(), ..spec.clone() };
+    let spec = spec.trial();
     let mut trial = Processor::open(sandbox, plugin, &spec).await?;
     trial.map_series(&[]).await?;
     trial.close().await

@@ -34,6 +34,8 @@ pub(crate) struct Counts {
     pub(crate) skipped: u64,
     /// Of these, ticks that were over before the call of an earlier one.
     pub(crate) overrun: u64,
+    /// Of these, ticks that were left out because a queue had no room for what they would bring.
+    pub(crate) no_room: u64,
     /// Metric values, or series for a processor.
     pub(crate) values: u64,
     /// Versions that have taken another's place.

@@ -2,121 +2,25 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use parking_lot::{Mutex, RwLock};
-use saker_model::{Point, Series, SeriesId, SeriesTable};
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+use saker_model::{Point, SeriesId, SeriesTable};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::node::{DropReason, Node, NodeStats};
-use crate::route::{Route, Router};
+use crate::backend::Backend;
+use crate::budget::Budget;
+use crate::node::{DropReason, Node, NodeConfig, NodeStats};
+use crate::queue::Overload;
+use crate::queue::spool::SpoolDir;
 use crate::sender::{Order, Sender};
-
-/// All nodes and routes at one time.
-#[derive(Default)]
-pub struct Topology {
-    nodes: Vec<Arc<Node>>,
-    routes: Vec<Route>,
-    router: Router,
-    memo: RwLock<Memo>,
-}
-
-/// Where series go, found out once for each.
-#[derive(Default)]
-struct Memo {
-    /// By series: a place in `sets`, or [`UNKNOWN`].
-    by_series: Vec<AtomicU32>,
-    /// Places of nodes.
-    sets: Vec<Arc<[usize]>>,
-    by_set: HashMap<Arc<[usize]>, u32>,
-}
-
-const UNKNOWN: u32 = u32::MAX;
-
-impl Topology {
-    /// Nodes, and the routes over them.
-    #[must_use]
-    pub fn new(nodes: Vec<Arc<Node>>, routes: Vec<Route>) -> Self {
-        let names: Vec<_> = nodes.iter().map(|node| node.name().to_owned()).collect();
-        let router = Router::new(routes.clone(), &names);
-        Self { nodes, routes, router, memo: RwLock::default() }
-    }
-
-    /// The nodes.
-    #[must_use]
-    pub fn nodes(&self) -> &[Arc<Node>] {
-        &self.nodes
-    }
-
-    /// The routes.
-    #[must_use]
-    pub fn routes(&self) -> &[Route] {
-        &self.routes
-    }
-
-    /// The names of the nodes that a series goes to.
-    #[must_use]
-    pub fn targets(&self, series: &Series) -> Vec<&str> {
-        self.router.targets(series).into_iter().map(|place| self.nodes[place].name()).collect()
-    }
-
-    /// Sorts points into one list per node; answers how many had no route.
-    fn sort(&self, points: &[Point], table: &SeriesTable, lists: &mut [Vec<Point>]) -> u64 {
-        let mut unrouted = 0;
-        let mut memo = self.memo.read();
-        for point in points {
-            let mut set = memo.of(point.series);
-            if set == UNKNOWN {
-                drop(memo);
-                set = self.find_out(point.series, table);
-                memo = self.memo.read();
-            }
-            let targets = &memo.sets[set as usize];
-            unrouted += u64::from(targets.is_empty());
-            for &node in targets.iter() {
-                lists[node].push(*point);
-            }
-        }
-        unrouted
-    }
-
-    fn find_out(&self, id: SeriesId, table: &SeriesTable) -> u32 {
-        let targets: Arc<[usize]> = table.get(id).map_or_else(Vec::new, |series| self.router.targets(&series)).into();
-        let mut memo = self.memo.write();
-        let set = match memo.by_set.get(&targets) {
-            Some(&set) => set,
-            None => {
-                let set = memo.sets.len() as u32;
-                memo.sets.push(targets.clone());
-                memo.by_set.insert(targets, set);
-                set
-            }
-        };
-        if id.index() >= memo.by_series.len() {
-            memo.by_series.resize_with(id.index() + 1, || AtomicU32::new(UNKNOWN));
-        }
-        memo.by_series[id.index()].store(set, Ordering::Relaxed);
-        set
-    }
-
-    fn forget(&self, ids: &[SeriesId]) {
-        let memo = self.memo.read();
-        for set in ids.iter().filter_map(|id| memo.by_series.get(id.index())) {
-            set.store(UNKNOWN, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Memo {
-    fn of(&self, id: SeriesId) -> u32 {
-        self.by_series.get(id.index()).map_or(UNKNOWN, |set| set.load(Ordering::Relaxed))
-    }
-}
+use crate::topology::Topology;
 
 /// What became of the points of one node by the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +41,8 @@ pub struct Account {
 /// Takes points and gets them to their nodes.
 pub struct Forwarder {
     table: Arc<SeriesTable>,
+    budget: Arc<Budget>,
+    spools: Option<SpoolDir>,
     topology: ArcSwap<Topology>,
     senders: Mutex<HashMap<String, Running>>,
     unrouted: AtomicU64,
@@ -150,14 +56,49 @@ struct Running {
 
 /// How long a node that is taken out may go on sending what it has.
 const REMOVED_DRAIN: Duration = Duration::from_secs(5);
+/// How long the last sync of the queues may take.
+const FLUSH_MAX: Duration = Duration::from_secs(5);
 /// How often draining looks whether it is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
 impl Forwarder {
-    /// A forwarder without nodes. `seed` sets the jitter of pauses; every agent should have another.
+    /// A forwarder without nodes. Queues on disk are in `spools`; without it all are in memory. `seed` sets the jitter of
+    /// pauses; every agent should have another.
     #[must_use]
-    pub fn new(table: Arc<SeriesTable>, seed: u64) -> Self {
-        Self { table, topology: ArcSwap::default(), senders: Mutex::default(), unrouted: AtomicU64::new(0), seed }
+    pub fn new(table: Arc<SeriesTable>, budget: Arc<Budget>, spools: Option<SpoolDir>, seed: u64) -> Self {
+        Self {
+            table,
+            budget,
+            spools,
+            topology: ArcSwap::default(),
+            senders: Mutex::default(),
+            unrouted: AtomicU64::new(0),
+            seed,
+        }
+    }
+
+    /// A node with the queue that an earlier process has left under its name, or an empty one; to be put into a
+    /// [`Topology`].
+    #[must_use]
+    pub fn node(&self, name: &str, backend: Box<dyn Backend>, config: NodeConfig) -> Arc<Node> {
+        Arc::new(Node::new(name, backend, config, &self.table, &self.budget, self.spools.as_ref()))
+    }
+
+    /// The bytes that points on their way may take.
+    #[must_use]
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    /// Where the queues on disk are.
+    #[must_use]
+    pub fn spools(&self) -> Option<&SpoolDir> {
+        self.spools.as_ref()
+    }
+
+    /// The series that points belong to.
+    pub(crate) fn table(&self) -> &Arc<SeriesTable> {
+        &self.table
     }
 
     /// Nodes and routes as they are.
@@ -189,20 +130,38 @@ impl Forwarder {
         }
     }
 
-    /// Takes points of series that are in the table.
-    pub fn accept(&self, points: &[Point]) {
-        let topology = self.topology.load();
-        if topology.nodes.is_empty() {
-            return;
+    /// Takes points of series that are in the table. When it returns they are in the queues of all their nodes, as safe
+    /// as each is durable.
+    ///
+    /// # Errors
+    /// If a node's queue refuses them. Other nodes may have taken theirs: the source should come again with all of them.
+    pub async fn accept(&self, points: &[Point]) -> Result<(), Overload> {
+        let topology = self.topology();
+        if topology.nodes().is_empty() {
+            return Ok(());
         }
-        let mut lists: Vec<Vec<Point>> = topology.nodes.iter().map(|_| Vec::new()).collect();
-        let unrouted = topology.sort(points, &self.table, &mut lists);
-        self.unrouted.fetch_add(unrouted, Ordering::Relaxed);
-        for (node, list) in topology.nodes.iter().zip(lists) {
-            if !list.is_empty() {
-                node.queue.push(&list, &node.counters);
+        let (shares, unrouted) = topology.sort(points, &self.table);
+        let mut pushes = Vec::with_capacity(shares.len());
+        // What one refuses must not have been taken by another before: the source would bring it twice.
+        for (node, share) in topology.nodes().iter().zip(&shares) {
+            if let Some(refused) = node.queue.refusal().filter(|_| !share.points.is_empty()) {
+                return Err(refused);
             }
         }
+        for (node, share) in topology.nodes().iter().zip(shares) {
+            if !share.points.is_empty() {
+                pushes.push(node.take(share));
+            }
+        }
+        let results = join_all(pushes).await;
+        self.unrouted.fetch_add(unrouted, Ordering::Relaxed);
+        results.into_iter().collect()
+    }
+
+    /// Why points would be refused now, if they would: some node's queue has no room, or memory is short.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Overload> {
+        self.topology.load().nodes().iter().find_map(|node| node.queue.refusal())
     }
 
     /// Points that no route matched, while there were nodes.
@@ -216,16 +175,17 @@ impl Forwarder {
         let topology = self.topology.load();
         topology.forget(ids);
         for node in topology.nodes() {
-            node.queue.forget(ids.to_vec());
+            node.queue.forget(ids);
         }
     }
 
-    /// Sends what is queued, for at most `limit`, then stops. What is left counts as dropped.
+    /// Sends what is in memory, for at most `limit`, then stops. What is left of a queue on disk waits there; of one in
+    /// memory it counts as dropped.
     pub async fn drain(&self, limit: Duration) -> Account {
         let topology = self.topology();
         let end = Instant::now() + limit;
         topology.nodes().iter().for_each(|node| node.queue.hurry());
-        while Instant::now() < end && topology.nodes().iter().any(|node| node.stats().queued > 0) {
+        while Instant::now() < end && !topology.nodes().iter().all(|node| node.is_drained()) {
             tokio::time::sleep(DRAIN_LOOK).await;
         }
         let senders: Vec<_> = self.senders.lock().drain().collect();
@@ -238,6 +198,11 @@ impl Forwarder {
                 tracing::warn!(node = name, "still writing at the end of the drain; its last batch is unaccounted for");
             }
         }
+        // A disk that hangs must not hold up the end.
+        let flushes = join_all(topology.nodes().iter().map(|node| node.queue.flush()));
+        if tokio::time::timeout(FLUSH_MAX, flushes).await.is_err() {
+            tracing::warn!("the queues did not all get to the disk within {FLUSH_MAX:?}");
+        }
         let account = |node: &Arc<Node>| NodeAccount { node: node.name().to_owned(), stats: node.stats() };
         Account { nodes: topology.nodes().iter().map(account).collect() }
     }
@@ -246,7 +211,7 @@ impl Forwarder {
 async fn retire(node: Arc<Node>, running: Running) {
     node.queue.hurry();
     let end = Instant::now() + REMOVED_DRAIN;
-    while Instant::now() < end && node.stats().queued > 0 {
+    while Instant::now() < end && !node.is_drained() {
         tokio::time::sleep(DRAIN_LOOK).await;
     }
     running.order.send_replace(Order::Stop(DropReason::NodeRemoved));

@@ -1,13 +1,19 @@
 //! A destination: its backend, its queue and its figures.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use saker_model::SeriesTable;
 use tokio::sync::Notify;
 
 use crate::backend::Backend;
 use crate::backoff::BackoffConfig;
-use crate::queue::{NodeQueue, QueueLimits};
+use crate::budget::Budget;
+use crate::health::{Breaker, Health};
+use crate::queue::spool::{SpoolDir, SpoolStats};
+use crate::queue::{NodeQueue, Overload, QueueConfig};
+use crate::topology::Share;
 
 /// Why points did not get to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +22,12 @@ pub enum DropReason {
     QueueFull,
     /// They had waited too long.
     Expired,
+    /// Their place on disk could not be read any more.
+    Damaged,
+    /// Their series was forgotten before they were written to disk.
+    Forgotten,
+    /// An operator threw them away.
+    Discarded,
     /// The destination refused them for good.
     Rejected,
     /// A batch of nothing but this point broke the backend again and again.
@@ -30,9 +42,12 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::QueueFull,
         Self::Expired,
+        Self::Damaged,
+        Self::Forgotten,
+        Self::Discarded,
         Self::Rejected,
         Self::Poison,
         Self::Unacknowledged,
@@ -46,6 +61,9 @@ impl DropReason {
         match self {
             Self::QueueFull => "queue_full",
             Self::Expired => "expired",
+            Self::Damaged => "damaged",
+            Self::Forgotten => "forgotten",
+            Self::Discarded => "discarded",
             Self::Rejected => "rejected",
             Self::Poison => "poison",
             Self::Unacknowledged => "unacknowledged",
@@ -56,23 +74,35 @@ impl DropReason {
 }
 
 /// How a node queues and retries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NodeConfig {
     /// Its queue and its batches.
-    pub queue: QueueLimits,
+    pub queue: QueueConfig,
     /// Its pauses.
     pub backoff: BackoffConfig,
 }
 
-/// A node's figures. Enqueued = delivered + queued + dropped.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A node's figures. Enqueued + recovered = delivered + queued + dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeStats {
     /// Points that were routed to it.
     pub enqueued: u64,
+    /// Points that an earlier process has left in its queue.
+    pub recovered: u64,
+    /// Of the enqueued, those that stand in for another node's, which was away.
+    pub rerouted: u64,
+    /// Of the enqueued, those that others have got in its place as well.
+    pub hinted: u64,
     /// Points that its backend has taken.
     pub delivered: u64,
     /// Points on their way: in the queue, or in the batch that is being sent.
     pub queued: u64,
+    /// Of the queued, those that are in memory.
+    pub in_memory: u64,
+    /// Its queue on disk, if it has one.
+    pub spool: Option<SpoolStats>,
+    /// Whether it answers.
+    pub breaker: Breaker,
     /// Points that did not get there, by reason.
     pub dropped: Vec<(DropReason, u64)>,
     /// Batches that were taken.
@@ -97,6 +127,9 @@ impl NodeStats {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     enqueued: AtomicU64,
+    recovered: AtomicU64,
+    rerouted: AtomicU64,
+    hinted: AtomicU64,
     delivered: AtomicU64,
     dropped: [AtomicU64; DropReason::ALL.len()],
     batches: AtomicU64,
@@ -110,14 +143,18 @@ impl Counters {
         self.enqueued.fetch_add(points as u64, Ordering::Relaxed);
     }
 
+    pub(crate) fn recover(&self, points: u64) {
+        self.recovered.fetch_add(points, Ordering::Relaxed);
+    }
+
     pub(crate) fn deliver(&self, points: usize) {
         self.delivered.fetch_add(points as u64, Ordering::Relaxed);
         self.batches.fetch_add(1, Ordering::Relaxed);
         *self.error.lock() = None;
     }
 
-    pub(crate) fn drop(&self, reason: DropReason, points: usize) {
-        self.dropped[reason as usize].fetch_add(points as u64, Ordering::Relaxed);
+    pub(crate) fn lose(&self, reason: DropReason, points: u64) {
+        self.dropped[reason as usize].fetch_add(points, Ordering::Relaxed);
     }
 
     /// Notes a failure; answers whether it is another than the last, and so worth a line in the log.
@@ -139,26 +176,8 @@ impl Counters {
     }
 
     #[cfg(test)]
-    pub(crate) fn dropped(&self, reason: DropReason) -> u64 {
+    pub(crate) fn lost(&self, reason: DropReason) -> u64 {
         self.dropped[reason as usize].load(Ordering::Relaxed)
-    }
-
-    fn stats(&self) -> NodeStats {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let dropped: Vec<_> =
-            DropReason::ALL.into_iter().map(|reason| (reason, read(&self.dropped[reason as usize]))).collect();
-        let gone = read(&self.delivered) + dropped.iter().map(|(_, count)| count).sum::<u64>();
-        NodeStats {
-            enqueued: read(&self.enqueued),
-            delivered: read(&self.delivered),
-            // Derived, so that the law holds in every answer; the tests hold it against the queue's own length.
-            queued: read(&self.enqueued).saturating_sub(gone),
-            dropped,
-            batches: read(&self.batches),
-            failures: read(&self.failures),
-            sessions: read(&self.sessions),
-            error: self.error.lock().clone(),
-        }
     }
 }
 
@@ -168,21 +187,30 @@ pub struct Node {
     pub(crate) backend: Box<dyn Backend>,
     pub(crate) config: Mutex<NodeConfig>,
     pub(crate) queue: NodeQueue,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) health: Health,
     /// Tells the sender that the backend has changed, so that it need not wait out a pause.
     pub(crate) changed: Notify,
 }
 
 impl Node {
-    /// A node with an empty queue, to be given to a [`Forwarder`](crate::Forwarder) in a topology.
-    #[must_use]
-    pub fn new(name: &str, backend: Box<dyn Backend>, config: NodeConfig) -> Self {
+    pub(crate) fn new(
+        name: &str,
+        backend: Box<dyn Backend>,
+        config: NodeConfig,
+        table: &Arc<SeriesTable>,
+        budget: &Arc<Budget>,
+        spools: Option<&SpoolDir>,
+    ) -> Self {
+        let counters = Arc::new(Counters::default());
+        let queue = NodeQueue::new(name, config.queue, counters.clone(), table.clone(), budget.clone(), spools);
         Self {
             name: name.into(),
             backend,
             config: Mutex::new(config),
-            queue: NodeQueue::new(config.queue),
-            counters: Counters::default(),
+            queue,
+            counters,
+            health: Health::default(),
             changed: Notify::new(),
         }
     }
@@ -198,15 +226,55 @@ impl Node {
         self.changed.notify_one();
     }
 
-    /// Changes how it queues and retries.
+    /// Changes how it queues and retries. Whether its queue is on disk stays as it was.
     pub fn set_config(&self, config: NodeConfig) {
         *self.config.lock() = config;
-        self.queue.set_limits(config.queue);
+        self.queue.set_config(config.queue);
+    }
+
+    /// Puts its share of points into its queue.
+    pub(crate) async fn take(&self, share: Share) -> Result<(), Overload> {
+        self.queue.push(share.points).await?;
+        self.counters.rerouted.fetch_add(share.rerouted, Ordering::Relaxed);
+        self.counters.hinted.fetch_add(share.hinted, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether nothing would be lost if it stopped now, or nothing be won by waiting.
+    pub(crate) fn is_drained(&self) -> bool {
+        if !self.queue.is_durable() {
+            return self.stats().queued == 0;
+        }
+        self.health.breaker() != Breaker::Closed || self.queue.is_sent()
     }
 
     /// Its figures.
     #[must_use]
     pub fn stats(&self) -> NodeStats {
-        self.counters.stats()
+        let counters = &self.counters;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        // What has gone is read first: a point that goes meanwhile must not count as more than there were. What is
+        // queued is derived, so that the law holds in every answer; the tests hold it against what arrives.
+        let delivered = read(&counters.delivered);
+        let dropped: Vec<_> =
+            DropReason::ALL.into_iter().map(|reason| (reason, read(&counters.dropped[reason as usize]))).collect();
+        let gone = delivered + dropped.iter().map(|(_, count)| count).sum::<u64>();
+        let (enqueued, recovered) = (read(&counters.enqueued), read(&counters.recovered));
+        NodeStats {
+            enqueued,
+            recovered,
+            rerouted: read(&counters.rerouted),
+            hinted: read(&counters.hinted),
+            delivered,
+            queued: (enqueued + recovered).saturating_sub(gone),
+            in_memory: self.queue.in_memory(),
+            spool: self.queue.spool().map(crate::queue::spool::Spool::stats),
+            breaker: self.health.breaker(),
+            dropped,
+            batches: read(&counters.batches),
+            failures: read(&counters.failures),
+            sessions: read(&counters.sessions),
+            error: counters.error.lock().clone(),
+        }
     }
 }

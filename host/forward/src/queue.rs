@@ -1,271 +1,328 @@
-//! What waits for a node, in memory: bounded in number and age, the oldest dropped first.
+//! What waits for a node: the newest points in memory, and, unless it is a queue in memory only, all of them on disk.
+//!
+//! Two lanes lead to the sender. The *fresh* lane holds what is in memory; the *backlog* is what is on disk only, because
+//! memory had no room, or because it comes from before a restart. While there is a backlog the two take turns, so that it
+//! delays no fresh point. The [`spool`] appends to the journal and fills the fresh lane; the sender empties both.
 //!
 //! [`NodeQueue`] is all that a sender and the forwarder see of it.
 
-use std::collections::VecDeque;
+mod dead;
+mod lanes;
+pub(crate) mod span;
+pub(crate) mod spool;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use saker_model::{Point, SeriesId};
+use saker_journal::Position;
+use saker_model::{Point, SeriesId, SeriesTable};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::budget::Budget;
 use crate::node::{Counters, DropReason};
+pub(crate) use crate::queue::lanes::Batch;
+use crate::queue::lanes::{Lanes, Next};
+use crate::queue::span::{Span, Spans};
+use crate::queue::spool::{Spool, SpoolDir};
+
+/// What an accepted point survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing: it is in memory only.
+    Memory,
+    /// The end of the process, however it ends: it is with the system, which writes it to disk within about a second.
+    Process,
+    /// Loss of power: it is on disk before it is acknowledged.
+    Disk,
+}
+
+/// What happens to points when the queue has reached its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// The oldest segment goes.
+    DropOldest,
+    /// The new points go.
+    DropNewest,
+    /// The new points are refused, and their source is told to come again.
+    Block,
+}
 
 /// What bounds a queue, and how batches are cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueueLimits {
-    /// Points in the queue; 24 bytes each.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct QueueConfig {
+    /// What its points survive.
+    pub durability: Durability,
+    /// Bytes on disk; unused in memory.
+    pub bytes: u64,
+    /// What happens when there are so many.
+    pub when_full: WhenFull,
+    /// Points in memory; 24 bytes each.
     pub points: usize,
     /// How long a point may wait.
     pub age: Duration,
+    /// Of the batches that are sent while there is a backlog, the share that is taken from it: 0 to 1.
+    pub backlog_share: f64,
+    /// Bytes of rejected points that are kept on disk.
+    pub dead_letter_bytes: u64,
     /// Points of one batch.
     pub batch_points: usize,
     /// How long points wait for others to fill the batch.
     pub batch_age: Duration,
 }
 
-/// Points on their way, and the handles to take back before them.
-#[derive(Debug)]
-pub(crate) struct Batch {
-    pub(crate) forget: Vec<SeriesId>,
-    pub(crate) points: Vec<Point>,
-    /// When its oldest point came.
-    pub(crate) since: Instant,
+impl QueueConfig {
+    /// How long a point stays in memory: with a disk behind it not for long, for its series could be forgotten
+    /// meanwhile.
+    pub(crate) fn memory_age(&self) -> Duration {
+        match self.durability {
+            Durability::Memory => self.age,
+            Durability::Process | Durability::Disk => self.age.min(FRESH_AGE),
+        }
+    }
 }
 
-pub(crate) struct NodeQueue {
-    inner: Mutex<Inner>,
+/// How long points of a queue on disk stay in memory as well. A series lives longer than this after its last point.
+pub const FRESH_AGE: Duration = Duration::from_secs(300);
+
+/// A node does not take points now, or the agent's memory is short. The source may come again with the same ones.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("node {node} takes no points now: {reason}")]
+pub struct Overload {
+    /// The node's name.
+    pub node: String,
+    /// Why.
+    pub reason: String,
+    /// When to come again.
+    pub retry_after: Duration,
+}
+
+/// The state that the spool and the sender share.
+pub(crate) struct Shared {
+    pub(crate) lanes: Mutex<Lanes>,
     /// Tells the sender that there is something to do.
     ready: Notify,
+    pub(crate) counters: Arc<Counters>,
+    budget: Arc<Budget>,
 }
 
-struct Inner {
-    limits: QueueLimits,
-    points: VecDeque<Point>,
-    /// When points came: so many at that time, in the order of `points`.
-    arrivals: VecDeque<(Instant, usize)>,
-    /// Handles to take back once so many points of all time have left.
-    forgets: VecDeque<(u64, Vec<SeriesId>)>,
-    /// How many points have left in all time.
-    left: u64,
-    hurry: bool,
-}
-
-impl NodeQueue {
-    pub(crate) fn new(limits: QueueLimits) -> Self {
-        let inner = Inner {
-            limits,
-            points: VecDeque::new(),
-            arrivals: VecDeque::new(),
-            forgets: VecDeque::new(),
-            left: 0,
-            hurry: false,
-        };
-        Self { inner: Mutex::new(inner), ready: Notify::new() }
-    }
-
-    pub(crate) fn set_limits(&self, limits: QueueLimits) {
-        self.inner.lock().limits = limits;
-        self.ready.notify_one();
-    }
-
-    /// Adds points. Makes room by dropping the oldest.
-    pub(crate) fn push(&self, points: &[Point], counters: &Counters) {
-        let mut inner = self.inner.lock();
-        counters.enqueue(points.len());
-        // More than fit at all: the newest are kept.
-        let kept = &points[points.len().saturating_sub(inner.limits.points)..];
-        counters.drop(DropReason::QueueFull, points.len() - kept.len());
-        let over = (inner.points.len() + kept.len()).saturating_sub(inner.limits.points);
-        if over > 0 {
-            inner.discard(over);
-            counters.drop(DropReason::QueueFull, over);
-        }
-        let before = inner.points.len();
-        inner.points.extend(kept);
-        inner.arrivals.push_back((Instant::now(), kept.len()));
-        let full = inner.limits.batch_points;
-        // The sender needs to know of the first point, which starts its clock, and of the one that fills a batch.
-        if before == 0 || (before < full && inner.points.len() >= full) {
-            drop(inner);
+impl Shared {
+    /// Puts points into the fresh lane. In a journal they are the records of the span.
+    fn enter(&self, points: Vec<Point>, span: Span) {
+        self.counters.enqueue(points.len());
+        let mut lanes = self.lanes.lock();
+        let wake = lanes.push(points, span, self.budget.is_over(), &self.counters);
+        lanes.charge(&self.budget);
+        drop(lanes);
+        if wake {
             self.ready.notify_one();
         }
     }
+}
 
-    /// Takes handles back, after the points that are in the queue now.
-    pub(crate) fn forget(&self, ids: Vec<SeriesId>) {
-        let mut inner = self.inner.lock();
-        let after = inner.left + inner.points.len() as u64;
-        inner.forgets.push_back((after, ids));
+impl Shared {
+    /// Begins with what an earlier process has left.
+    fn recover(&self, backlog: Spans, end: Position) {
+        self.counters.recover(backlog.points());
+        self.lanes.lock().recover(backlog, end);
+        self.ready.notify_one();
+    }
+
+    /// Everything before a place is gone from the disk; what is in memory is sent all the same.
+    fn dropped_before(&self, place: Position, reason: DropReason) {
+        let dropped = self.lanes.lock().backlog.cut_before(place);
+        self.counters.lose(reason, dropped);
+    }
+
+    /// Throws away all that waits; answers how many points that were.
+    fn discard(&self) -> u64 {
+        let dropped = self.lanes.lock().clear();
+        self.counters.lose(DropReason::Discarded, dropped);
+        dropped
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.budget.set(&mut self.lanes.get_mut().charged, 0);
+    }
+}
+
+pub(crate) struct NodeQueue {
+    shared: Arc<Shared>,
+    spool: Option<Spool>,
+}
+
+impl NodeQueue {
+    /// A queue whose journal, if it has one, is in a folder of `dir`.
+    pub(crate) fn new(
+        name: &str,
+        config: QueueConfig,
+        counters: Arc<Counters>,
+        table: Arc<SeriesTable>,
+        budget: Arc<Budget>,
+        dir: Option<&SpoolDir>,
+    ) -> Self {
+        let shared = Arc::new(Shared { lanes: Mutex::new(Lanes::new(config)), ready: Notify::new(), counters, budget });
+        let durable = config.durability != Durability::Memory;
+        let spool = dir.filter(|_| durable).map(|dir| Spool::start(name, dir, shared.clone(), table));
+        Self { shared, spool }
+    }
+
+    pub(crate) fn set_config(&self, config: QueueConfig) {
+        if (config.durability != Durability::Memory) != self.is_durable() {
+            tracing::warn!("whether a queue is on disk takes hold at the next start");
+        }
+        self.shared.lanes.lock().config = config;
+        self.shared.ready.notify_one();
+    }
+
+    /// Takes points. When it returns they are as safe as the queue is durable.
+    ///
+    /// # Errors
+    /// If they cannot be kept; then none of them is.
+    pub(crate) async fn push(&self, points: Vec<Point>) -> Result<(), Overload> {
+        match &self.spool {
+            Some(spool) => spool.append(points).await,
+            None => {
+                self.shared.enter(points, Span::default());
+                Ok(())
+            }
+        }
+    }
+
+    /// Why it would refuse points now, if it would.
+    pub(crate) fn refusal(&self) -> Option<Overload> {
+        self.spool.as_ref()?.refusal()
+    }
+
+    /// Takes handles back: they may stand for other series from now on.
+    pub(crate) fn forget(&self, ids: &[SeriesId]) {
+        let mut lanes = self.shared.lanes.lock();
+        lanes.forgets.extend_from_slice(ids);
+        if self.spool.is_some() {
+            lanes.unwritten_forgets.extend_from_slice(ids);
+        }
     }
 
     /// No more waiting for batches to fill.
     pub(crate) fn hurry(&self) {
-        self.inner.lock().hurry = true;
-        self.ready.notify_one();
+        self.shared.lanes.lock().hurry = true;
+        self.shared.ready.notify_one();
     }
 
-    /// Puts points back to the front, which have been there since.
-    pub(crate) fn put_back(&self, points: Vec<Point>, since: Instant) {
-        let mut inner = self.inner.lock();
-        inner.left -= points.len() as u64;
-        inner.arrivals.push_front((since, points.len()));
-        for point in points.into_iter().rev() {
-            inner.points.push_front(point);
+    /// Waits until what it has on disk would survive a loss of power.
+    pub(crate) async fn flush(&self) {
+        if let Some(spool) = &self.spool {
+            spool.flush().await;
         }
     }
 
-    /// How many points wait here.
-    pub(crate) fn len(&self) -> usize {
-        self.inner.lock().points.len()
+    /// Whether what waits here outlives the process.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.spool.is_some()
     }
 
-    /// The next batch of at most `most` points, when there is one. Can be dropped while it waits.
-    pub(crate) async fn next(&self, most: usize, counters: &Counters) -> Batch {
+    /// The spool of a queue on disk.
+    pub(crate) fn spool(&self) -> Option<&Spool> {
+        self.spool.as_ref()
+    }
+
+    /// Points in memory, what is being sent left out.
+    pub(crate) fn in_memory(&self) -> u64 {
+        self.shared.lanes.lock().fresh_points() as u64
+    }
+
+    /// Whether everything that is in memory has been sent.
+    pub(crate) fn is_sent(&self) -> bool {
+        let lanes = self.shared.lanes.lock();
+        lanes.fresh_points() == 0 && lanes.in_hand.is_none()
+    }
+
+    /// What to do next, when there is something. Can be dropped while it waits.
+    pub(crate) async fn next(&self) -> Work {
         loop {
-            let due = match self.inner.lock().next(most, counters) {
-                Next::Batch(batch) => return batch,
-                Next::At(due) => Some(due),
-                Next::Nothing => None,
+            let due = {
+                let mut lanes = self.shared.lanes.lock();
+                let next = lanes.next(&self.shared.counters);
+                lanes.charge(&self.shared.budget);
+                match next {
+                    Next::Fresh(batch) => return Work::Fresh(batch),
+                    Next::Backlog(span) => return Work::Backlog(span),
+                    Next::At(due) => Some(due),
+                    Next::Nothing => None,
+                }
             };
             match due {
                 // Waking early is harmless: the loop looks again.
-                Some(due) => drop(tokio::time::timeout_at(due, self.ready.notified()).await),
-                None => self.ready.notified().await,
+                Some(due) => drop(tokio::time::timeout_at(due, self.shared.ready.notified()).await),
+                None => self.shared.ready.notified().await,
             }
         }
     }
+
+    /// The handles that were taken back since the last call.
+    pub(crate) fn take_forgets(&self) -> Vec<SeriesId> {
+        std::mem::take(&mut self.shared.lanes.lock().forgets)
+    }
+
+    /// Says that the records of a span are in the sender's hand, after they were read from the backlog. Answers false if
+    /// they were dropped meanwhile.
+    pub(crate) fn hold(&self, span: Span) -> bool {
+        self.shared.lanes.lock().hold(span)
+    }
+
+    /// Says that a stretch of the backlog cannot be read any more.
+    pub(crate) fn lost(&self, span: Span) -> u64 {
+        let lost = self.shared.lanes.lock().backlog.cut_out(span);
+        self.shared.counters.lose(DropReason::Damaged, lost);
+        self.commit();
+        lost
+    }
+
+    /// Says that a batch is done with: it is not sent again, not even after a restart.
+    pub(crate) fn done(&self) {
+        self.shared.lanes.lock().in_hand = None;
+        self.commit();
+    }
+
+    fn commit(&self) {
+        if let Some(spool) = &self.spool {
+            // Written under the lock, so that marks get to the disk in the order in which they came to be.
+            let lanes = self.shared.lanes.lock();
+            spool.commit(&lanes.mark(), lanes.is_empty());
+        }
+    }
+
+    /// Puts back what is in hand: a queue on disk will read all of it again, the points that were sent included. Answers
+    /// false where it cannot be put back.
+    pub(crate) fn put_back(&self, sent: u64) -> bool {
+        if self.spool.is_none() {
+            return false;
+        }
+        let mut lanes = self.shared.lanes.lock();
+        if let Some(span) = lanes.in_hand.take() {
+            lanes.backlog.add(span);
+        }
+        self.shared.counters.recover(sent);
+        true
+    }
 }
 
-enum Next {
-    Batch(Batch),
-    At(Instant),
-    Nothing,
+/// What a sender has to do.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Send these.
+    Fresh(Batch),
+    /// Read some of these records, and send them.
+    Backlog(Span),
 }
 
-impl Inner {
-    fn next(&mut self, most: usize, counters: &Counters) -> Next {
-        let now = Instant::now();
-        while let Some(&(came, count)) = self.arrivals.front()
-            && now.duration_since(came) > self.limits.age
-        {
-            self.discard(count);
-            counters.drop(DropReason::Expired, count);
-        }
-        let Some(&(since, _)) = self.arrivals.front() else { return Next::Nothing };
-        let full = self.points.len() >= self.limits.batch_points.min(most);
-        let due = since + self.limits.batch_age;
-        if !full && !self.hurry && now < due {
-            return Next::At(due);
-        }
-        let mut forget = Vec::new();
-        while self.forgets.front().is_some_and(|&(after, _)| after <= self.left) {
-            forget.extend(self.forgets.pop_front().into_iter().flat_map(|(_, ids)| ids));
-        }
-        // A batch ends where handles are taken back, for beyond that place they may stand for other series.
-        let room = self.forgets.front().map_or(usize::MAX, |&(after, _)| (after - self.left) as usize);
-        let count = self.points.len().min(self.limits.batch_points).min(most).min(room);
-        let points = self.points.drain(..count).collect();
-        self.note_left(count);
-        Next::Batch(Batch { forget, points, since })
-    }
-
-    /// Drops the oldest points.
-    fn discard(&mut self, count: usize) {
-        self.points.drain(..count);
-        self.note_left(count);
-    }
-
-    fn note_left(&mut self, mut count: usize) {
-        self.left += count as u64;
-        while let Some(front) = self.arrivals.front_mut() {
-            let here = front.1.min(count);
-            front.1 -= here;
-            count -= here;
-            if front.1 > 0 {
-                break;
-            }
-            self.arrivals.pop_front();
-        }
-        // After a backlog the memory is given back.
-        if self.points.is_empty() && self.points.capacity() > 4 * self.limits.batch_points {
-            self.points = VecDeque::new();
-        }
-    }
+/// How long a batch has been waiting.
+pub(crate) fn waited(since: Instant) -> Duration {
+    Instant::now().duration_since(since)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: QueueLimits =
-        QueueLimits { points: 100, age: Duration::from_secs(60), batch_points: 10, batch_age: Duration::from_secs(1) };
-
-    fn points(range: std::ops::Range<u32>) -> Vec<Point> {
-        range.map(|id| Point { series: SeriesId(id), timestamp_ms: 0, value: 0.0 }).collect()
-    }
-
-    fn ids(batch: &Batch) -> Vec<u32> {
-        batch.points.iter().map(|point| point.series.0).collect()
-    }
-
-    async fn next(queue: &NodeQueue, counters: &Counters) -> Batch {
-        tokio::time::timeout(Duration::from_secs(5), queue.next(usize::MAX, counters)).await.expect("a batch")
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_full_batch_goes_at_once_and_a_part_after_its_age() {
-        let (queue, counters) = (NodeQueue::new(LIMITS), Counters::default());
-        let start = Instant::now();
-        queue.push(&points(0..13), &counters);
-        assert_eq!(ids(&next(&queue, &counters).await), (0..10).collect::<Vec<_>>());
-        assert_eq!(start.elapsed(), Duration::ZERO);
-        assert_eq!(ids(&next(&queue, &counters).await), [10, 11, 12]);
-        assert_eq!(start.elapsed().as_millis() / 10, 100);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn in_a_hurry_nothing_waits() {
-        let (queue, counters) = (NodeQueue::new(LIMITS), Counters::default());
-        let start = Instant::now();
-        queue.push(&points(0..1), &counters);
-        queue.hurry();
-        assert_eq!(ids(&next(&queue, &counters).await), [0]);
-        assert_eq!(start.elapsed(), Duration::ZERO);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_oldest_make_room_and_are_counted() {
-        let (queue, counters) = (NodeQueue::new(LIMITS), Counters::default());
-        queue.push(&points(0..95), &counters);
-        queue.push(&points(95..105), &counters);
-        assert_eq!((queue.len(), counters.dropped(DropReason::QueueFull)), (100, 5));
-        assert_eq!(ids(&next(&queue, &counters).await)[0], 5);
-        queue.push(&points(0..250), &counters);
-        assert_eq!(queue.len(), 100);
-        assert_eq!(counters.enqueued(), 355);
-        assert_eq!(counters.dropped(DropReason::QueueFull) + 100 + 10, 355);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_waits_too_long_expires_and_is_counted() {
-        let (queue, counters) = (NodeQueue::new(LIMITS), Counters::default());
-        queue.push(&points(0..15), &counters);
-        tokio::time::advance(Duration::from_secs(61)).await;
-        queue.push(&points(15..16), &counters);
-        assert_eq!(ids(&next(&queue, &counters).await), [15]);
-        assert_eq!(counters.dropped(DropReason::Expired), 15);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn handles_are_taken_back_between_the_points_before_and_after() {
-        let (queue, counters) = (NodeQueue::new(LIMITS), Counters::default());
-        queue.push(&points(0..2), &counters);
-        queue.forget(vec![SeriesId(0)]);
-        queue.push(&points(0..1), &counters);
-        let (first, second) = (next(&queue, &counters).await, next(&queue, &counters).await);
-        assert_eq!((ids(&first), first.forget.len()), (vec![0, 1], 0));
-        assert_eq!((ids(&second), second.forget), (vec![0], vec![SeriesId(0)]));
-    }
-}
+mod tests;

@@ -1,19 +1,23 @@
 //! The task that empties one node's queue.
 //!
 //! It holds at most one batch, and offers it until the backend has taken it, has refused it for good, or it is too old.
-//! So the order of points is kept and a failure costs nothing but time.
+//! So the order of a lane's points is kept and a failure costs nothing but time. A batch that cannot be sent for long
+//! goes back to the disk.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use saker_model::{Series, SeriesId, SeriesTable};
+use saker_model::{Point, Series, SeriesId, SeriesTable};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::backend::{SendError, Session};
 use crate::backoff::Backoff;
+use crate::health::Breaker;
 use crate::node::{DropReason, Node};
-use crate::queue::Batch;
+use crate::queue::span::Span;
+use crate::queue::spool::BacklogReader;
+use crate::queue::{Batch, Work, waited};
 
 /// A batch of one point that breaks its session this often is given up.
 const POISON_ATTEMPTS: u32 = 3;
@@ -35,8 +39,10 @@ pub(crate) struct Sender {
     orders: watch::Receiver<Order>,
     backoff: Backoff,
     session: Option<Open>,
-    /// Halves when a batch breaks its session, so that the point to blame is found; grows again with success.
-    batch_most: usize,
+    /// Reads what is on disk only. Kept while it goes on where it is.
+    reader: Option<BacklogReader>,
+    /// Halves when a part of a batch breaks its session, so that the point to blame is found; grows again with success.
+    part_most: usize,
     broken_in_a_row: u32,
 }
 
@@ -51,79 +57,140 @@ enum Outcome {
     /// The batch is done with.
     Done,
     /// Its rest is to be offered again, after this pause.
-    Again(Batch, Duration),
+    Again(Duration),
 }
 
 impl Sender {
     pub(crate) fn new(node: Arc<Node>, table: Arc<SeriesTable>, orders: watch::Receiver<Order>, seed: u64) -> Self {
         let backoff = Backoff::new(node.config.lock().backoff, seed);
-        Self { node, table, orders, backoff, session: None, batch_most: usize::MAX, broken_in_a_row: 0 }
+        Self { node, table, orders, backoff, session: None, reader: None, part_most: usize::MAX, broken_in_a_row: 0 }
     }
 
     /// Sends until it is told to stop.
     pub(crate) async fn run(mut self) {
         let mut orders = self.orders.clone();
-        let mut waiting: Option<Batch> = None;
         loop {
-            let batch = match waiting.take() {
-                Some(batch) => batch,
-                None => tokio::select! {
-                    batch = self.node.queue.next(self.batch_most, &self.node.counters) => batch,
-                    reason = stopped(&mut orders) => return self.stop(reason, 0).await,
-                },
+            let work = tokio::select! {
+                work = self.node.queue.next() => work,
+                () = half_open(&self.node) => continue,
+                reason = stopped(&mut orders) => return self.stop(reason, 0).await,
             };
-            if self.is_expired(&batch) {
-                self.node.counters.drop(DropReason::Expired, batch.points.len());
-                self.forget_in_session(&batch.forget);
-                continue;
-            }
-            // A write is not cut short by an order to stop: the deadline of the call ends it, and what was written
-            // counts.
-            if let Outcome::Again(batch, pause) = self.offer(batch).await {
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = self.node.changed.notified() => self.backoff.reset(),
-                    reason = stopped(&mut orders) => return self.stop(reason, batch.points.len()).await,
-                }
-                waiting = Some(batch);
+            let batch = match work {
+                Work::Fresh(batch) => Some(batch),
+                Work::Backlog(span) => self.read(span).await,
+            };
+            if let Some(batch) = batch
+                && let Some((reason, left)) = self.send(batch, &mut orders).await
+            {
+                return self.stop(reason, left).await;
             }
         }
     }
 
-    fn is_expired(&self, batch: &Batch) -> bool {
-        Instant::now().duration_since(batch.since) > self.node.config.lock().queue.age
+    /// Sends a batch until it is done with. Answers the reason if it was told to stop before, and how many points are
+    /// left.
+    async fn send(&mut self, mut batch: Batch, orders: &mut watch::Receiver<Order>) -> Option<(DropReason, usize)> {
+        let offered = batch.points.len();
+        while !batch.points.is_empty() {
+            let config = self.node.config.lock().queue;
+            if waited(batch.since) > config.memory_age() {
+                if self.node.queue.put_back((offered - batch.points.len()) as u64) {
+                    return None;
+                }
+                self.node.counters.lose(DropReason::Expired, batch.points.len() as u64);
+                break;
+            }
+            let most = self.part_most.min(config.batch_points).max(1);
+            let rest = if batch.points.len() > most { batch.points.split_off(most) } else { Vec::new() };
+            // A write is not cut short by an order to stop: the deadline of the call ends it, and what was written
+            // counts.
+            let outcome = self.offer(&mut batch).await;
+            match outcome {
+                Outcome::Done => batch.points = rest,
+                Outcome::Again(pause) => {
+                    batch.points.extend(rest);
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = self.node.changed.notified() => self.backoff.reset(),
+                        reason = stopped(orders) => return Some((reason, batch.points.len())),
+                    }
+                }
+            }
+        }
+        self.node.queue.done();
+        None
+    }
+
+    /// Reads a batch from the disk; none if there was nothing to read any more.
+    async fn read(&mut self, span: Span) -> Option<Batch> {
+        let spool = self.node.queue.spool()?;
+        let mut reader = match self.reader.take().filter(|reader| reader.is_at(span.from)) {
+            Some(reader) => reader,
+            None => match spool.reader(span.from, self.table.clone()).await {
+                Ok(reader) => reader,
+                Err(error) => return self.unreadable(&error).await,
+            },
+        };
+        let most = self.node.config.lock().queue.batch_points;
+        // Reading can take long where the disk is slow.
+        let read = tokio::task::spawn_blocking(move || (reader.read(span, most), reader)).await;
+        let Ok((found, reader)) = read else { return self.unreadable("the reading thread has failed").await };
+        if let Some(lost) = &found.lost {
+            let points = self.node.queue.lost(lost.span);
+            if points > 0 {
+                tracing::error!(node = self.node.name(), points, "points in the queue are lost: {}", lost.what);
+            }
+        }
+        self.reader = Some(reader);
+        if found.points.is_empty() && found.lost.is_none() {
+            self.reader = None;
+            return self.unreadable(found.error.as_deref().unwrap_or("it ends before what was written")).await;
+        }
+        let held = !found.points.is_empty() && self.node.queue.hold(found.span);
+        held.then(|| Batch { points: found.points, since: Instant::now() })
+    }
+
+    /// Says why nothing could be read from the disk, and waits before the next attempt.
+    async fn unreadable(&mut self, error: &str) -> Option<Batch> {
+        let pause = self.backoff.next(None);
+        self.report(&format!("the queue on disk cannot be read: {error}"), pause);
+        tokio::time::sleep(pause).await;
+        None
     }
 
     async fn stop(mut self, reason: DropReason, in_hand: usize) {
         if let Some(open) = self.session.take() {
             close(open).await;
         }
-        let left = self.node.queue.len() + in_hand;
-        self.node.counters.drop(reason, left);
+        // What is on disk waits there for the next start.
+        if !self.node.queue.is_durable() {
+            self.node.counters.lose(reason, self.node.queue.in_memory() + in_hand as u64);
+        }
     }
 
-    async fn offer(&mut self, mut batch: Batch) -> Outcome {
+    /// Offers a part of a batch.
+    async fn offer(&mut self, part: &mut Batch) -> Outcome {
         if let Err(error) = self.ensure_session().await {
-            return self.failed(batch, error);
+            return self.failed(part, error).await;
         }
         let open = self.session.as_mut().expect("a session was just made sure of");
-        for id in &batch.forget {
+        let forget = self.node.queue.take_forgets();
+        for id in &forget {
             if let Some(defined) = open.defined.get_mut(id.index()) {
                 *defined = false;
             }
         }
-        let define = open.undefined(&batch, &self.table);
-        let forget = std::mem::take(&mut batch.forget);
-        match open.session.write(forget, &define, &batch.points).await {
+        let define = open.undefined(&part.points, &self.table);
+        match open.session.write(forget, &define, &part.points).await {
             Ok(taken) => {
                 open.note_defined(&define);
-                self.delivered(taken as usize, batch.points.len());
+                self.delivered(taken as usize, part.points.len());
                 Outcome::Done
             }
             Err(error) => {
                 // Except where the session is gone, what was defined before the write stays so.
                 open.note_defined(&define);
-                self.failed(batch, error)
+                self.failed(part, error).await
             }
         }
     }
@@ -131,56 +198,56 @@ impl Sender {
     fn delivered(&mut self, taken: usize, offered: usize) {
         let taken = taken.min(offered);
         self.node.counters.deliver(taken);
-        self.node.counters.drop(DropReason::Unacknowledged, offered - taken);
+        self.node.counters.lose(DropReason::Unacknowledged, (offered - taken) as u64);
+        self.node.health.succeeded();
         self.backoff.reset();
         self.broken_in_a_row = 0;
-        self.batch_most = self.batch_most.saturating_mul(2);
+        self.part_most = self.part_most.saturating_mul(2);
     }
 
-    fn failed(&mut self, mut batch: Batch, error: SendError) -> Outcome {
-        let node = self.node.name();
+    async fn failed(&mut self, part: &mut Batch, error: SendError) -> Outcome {
         match error {
             SendError::Retry { after, message } => {
                 let pause = self.backoff.next(after);
+                self.node.health.failed();
                 self.report(&message, pause);
-                Outcome::Again(batch, pause)
+                Outcome::Again(pause)
             }
             SendError::Reject { points, message } => {
-                let refused = if points.is_empty() { batch.points.len() } else { refuse(&mut batch, &points) };
-                tracing::warn!(node, points = refused, "rejected for good: {message}");
+                // It answers, if not as one would wish.
+                self.node.health.succeeded();
+                let refused = if points.is_empty() {
+                    std::mem::take(&mut part.points)
+                } else {
+                    refuse(&mut part.points, &points)
+                };
                 self.node.counters.fail(&message);
-                self.node.counters.drop(DropReason::Rejected, refused);
-                // A backend that names points which are not there would be asked for ever.
-                if points.is_empty() || batch.points.is_empty() {
+                let count = refused.len();
+                give_up(&self.node, DropReason::Rejected, refused, &message).await;
+                if part.points.is_empty() {
                     return Outcome::Done;
                 }
-                let pause = if refused == 0 { self.backoff.next(None) } else { Duration::ZERO };
-                Outcome::Again(batch, pause)
+                // A backend that names points which are not there would be asked for ever.
+                Outcome::Again(if count == 0 { self.backoff.next(None) } else { Duration::ZERO })
             }
             SendError::Broken(message) => {
                 self.session = None;
                 self.broken_in_a_row += 1;
                 let pause = self.backoff.next(None);
+                self.node.health.failed();
                 self.report(&message, pause);
-                if batch.points.len() == 1 && self.broken_in_a_row >= POISON_ATTEMPTS {
-                    tracing::warn!(node, "a point that breaks the backend is given up: {message}");
-                    self.node.counters.drop(DropReason::Poison, 1);
+                if part.points.len() == 1 && self.broken_in_a_row >= POISON_ATTEMPTS {
                     self.broken_in_a_row = 0;
+                    let poison = std::mem::take(&mut part.points);
+                    give_up(&self.node, DropReason::Poison, poison, &message).await;
                     return Outcome::Done;
                 }
-                self.narrow(batch, pause)
+                if self.broken_in_a_row >= 2 {
+                    self.part_most = (part.points.len() / 2).max(1);
+                }
+                Outcome::Again(pause)
             }
         }
-    }
-
-    /// Puts half of a batch that broke its session back at the front of the queue.
-    fn narrow(&mut self, mut batch: Batch, pause: Duration) -> Outcome {
-        if self.broken_in_a_row >= 2 && batch.points.len() > 1 {
-            let half = batch.points.len() / 2;
-            self.batch_most = half;
-            self.node.queue.put_back(batch.points.split_off(half), batch.since);
-        }
-        Outcome::Again(batch, pause)
     }
 
     /// One line per change of what is wrong, however often it is tried.
@@ -204,23 +271,11 @@ impl Sender {
         self.session = Some(Open { session, generation, defined: Vec::new() });
         Ok(())
     }
-
-    fn forget_in_session(&mut self, ids: &[SeriesId]) {
-        // The backend hears of it only when the handle is defined anew, which replaces what it stood for.
-        if let Some(open) = &mut self.session {
-            for id in ids {
-                if let Some(defined) = open.defined.get_mut(id.index()) {
-                    *defined = false;
-                }
-            }
-        }
-    }
 }
 
 impl Open {
-    fn undefined(&self, batch: &Batch, table: &SeriesTable) -> Vec<(SeriesId, Arc<Series>)> {
-        let mut new: Vec<_> = batch
-            .points
+    fn undefined(&self, points: &[Point], table: &SeriesTable) -> Vec<(SeriesId, Arc<Series>)> {
+        let mut new: Vec<_> = points
             .iter()
             .map(|point| point.series)
             .filter(|id| !self.defined.get(id.index()).is_some_and(|&defined| defined))
@@ -241,21 +296,44 @@ impl Open {
     }
 }
 
-/// Takes the named points out of a batch; answers how many there were.
-fn refuse(batch: &mut Batch, places: &[u32]) -> usize {
-    let before = batch.points.len();
-    let mut refused = vec![false; before];
+/// A node that has failed and has nothing left to be tried with gets new points after a pause.
+async fn half_open(node: &Node) {
+    if node.health.breaker() != Breaker::Open {
+        return std::future::pending().await;
+    }
+    let pause = node.config.lock().backoff.max;
+    tokio::time::sleep(pause).await;
+    node.health.half_open();
+}
+
+/// Points that will never be delivered: kept aside with the reason, where there is a disk to keep them on.
+async fn give_up(node: &Node, reason: DropReason, points: Vec<Point>, message: &str) {
+    let name = node.name();
+    let count = points.len();
+    if let Some(spool) = node.queue.spool()
+        && let Err(error) = spool.keep_dead(points, message).await
+    {
+        tracing::error!(node = name, points = count, "cannot keep what was rejected: {error}");
+    }
+    tracing::warn!(node = name, points = count, "given up ({}): {message}", reason.as_str());
+    node.counters.lose(reason, count as u64);
+}
+
+/// Takes out the named points.
+fn refuse(points: &mut Vec<Point>, places: &[u32]) -> Vec<Point> {
+    let mut refused = vec![false; points.len()];
     for &place in places {
         if let Some(mark) = refused.get_mut(place as usize) {
             *mark = true;
         }
     }
+    let taken = points.iter().zip(&refused).filter(|(_, refused)| **refused).map(|(point, _)| *point).collect();
     let mut place = 0;
-    batch.points.retain(|_| {
+    points.retain(|_| {
         place += 1;
         !refused[place - 1]
     });
-    before - batch.points.len()
+    taken
 }
 
 async fn close(open: Open) {

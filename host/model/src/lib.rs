@@ -14,5 +14,5 @@ mod value;
 
 pub use glob::Glob;
 pub use series::{MetricType, Point, Series, SeriesId, Tags};
-pub use table::{Mapped, SeriesTable, TableFull};
-pub use value::{LIMITS, MetricValue, Reason, ValueLimits};
+pub use table::{Mapped, Named, SeriesTable, TableFull};
+pub use value::{LIMITS, MetricValue, Reason, Refused, ValueLimits};

@@ -1,13 +1,13 @@
 //! The table that names every series once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use hashbrown::HashTable;
 use parking_lot::RwLock;
 
-use crate::series::{Series, SeriesId, identity_hash};
-use crate::value::MetricValue;
+use crate::series::{Series, SeriesId, Tags, identity_hash, tags_hash};
+use crate::value::{MetricValue, Reason};
 
 /// What became of a series in the processors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,17 @@ pub enum Mapped {
     Dropped,
     /// Its values belong to this series: itself, or another.
     To(SeriesId),
+}
+
+/// Where the values of a series go: what is known once it was named and judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The series as it came in, if it is in the table.
+    pub source: Option<SeriesId>,
+    /// The series that its values belong to, or why they are refused.
+    pub target: Result<SeriesId, Reason>,
+    /// Whether this holds for every later value too, until [`SeriesTable::epoch`] moves.
+    pub lasting: bool,
 }
 
 /// The table holds as many series as it may.
@@ -33,12 +44,17 @@ pub struct TableFull {
 /// Bounded by a number of series. A series that brings no value for a while is forgotten by [`sweep`](Self::sweep).
 pub struct SeriesTable {
     limit: usize,
+    /// What time it is, as was told last.
+    latest_s: AtomicU32,
+    epoch: AtomicU64,
     inner: RwLock<Inner>,
 }
 
 #[derive(Default)]
 struct Inner {
     by_hash: HashTable<u32>,
+    /// Each set of tags once: all series of a host or a device have the same.
+    tags: HashTable<Tags>,
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
 }
@@ -60,7 +76,12 @@ impl SeriesTable {
     /// An empty table for at most `limit` series.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { limit: limit.min(LIMIT_MAX), inner: RwLock::default() }
+        Self {
+            limit: limit.min(LIMIT_MAX),
+            latest_s: AtomicU32::new(0),
+            epoch: AtomicU64::new(0),
+            inner: RwLock::default(),
+        }
     }
 
     /// How many series it holds.
@@ -81,20 +102,38 @@ impl SeriesTable {
         let inner = self.inner.read();
         for (index, value) in values.iter().enumerate() {
             match inner.lookup(hash_of(value), |series| is_of(series, value)) {
-                Some(id) => {
-                    let slot = inner.slot(id);
-                    let mapped = slot.mapped();
-                    slot.seen_s.store(now_s, Ordering::Relaxed);
-                    if let Mapped::To(target) = mapped
-                        && target.0 != id
-                    {
-                        inner.slot(target.0).seen_s.store(now_s, Ordering::Relaxed);
-                    }
-                    found(index, Some(SeriesId(id)), mapped);
-                }
+                Some(id) => found(index, Some(SeriesId(id)), inner.slot(id).see(&inner, now_s)),
                 None => found(index, None, Mapped::Unasked),
             }
         }
+    }
+
+    /// Tells what time it is, for [`restore`](Self::restore); every minute or so is enough.
+    pub fn set_time(&self, now_s: u32) {
+        self.latest_s.store(now_s, Ordering::Relaxed);
+    }
+
+    /// Changes whenever an id or a judgement that somebody may have kept has become wrong: who keeps them asks here
+    /// before each use.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Marks series as seen at `now_s`, for who keeps their ids instead of finding them. Answers whether the epoch is
+    /// still this one; if it is not, none of the ids may be used.
+    pub fn touch(&self, ids: impl IntoIterator<Item = SeriesId>, now_s: u32, epoch: u64) -> bool {
+        // A sweep moves the epoch before it gives the lock back, so what it took out is never taken for alive here.
+        let inner = self.inner.read();
+        if self.epoch() != epoch {
+            return false;
+        }
+        for id in ids {
+            if let Some(slot) = inner.slots.get(id.index()).and_then(Option::as_ref) {
+                slot.see(&inner, now_s);
+            }
+        }
+        true
     }
 
     /// The id of a validated value's series, which is added if it is new.
@@ -102,14 +141,19 @@ impl SeriesTable {
     /// # Errors
     /// [`TableFull`], if it is new and there is no room.
     pub fn intern(&self, value: &MetricValue, now_s: u32) -> Result<SeriesId, TableFull> {
-        let make = || Series {
+        let tags = || value.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let make = |inner: &mut Inner| Series {
             endpoint: value.endpoint.clone(),
             metric: value.metric.as_str().into(),
-            tags: value.tags.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect(),
+            tags: inner.share(
+                tags_hash(tags()),
+                |known| same_tags(known, value),
+                || tags().map(|(key, value)| (key.into(), value.into())).collect(),
+            ),
             metric_type: value.metric_type,
             step_s: value.step_s,
         };
-        self.insert(hash_of(value), now_s, |series| is_of(series, value), make)
+        self.insert(hash_of(value), now_s, self.limit, |series| is_of(series, value), make)
     }
 
     /// The id of a series, which is added if it is new. Its tags must be sorted and valid.
@@ -117,34 +161,47 @@ impl SeriesTable {
     /// # Errors
     /// [`TableFull`], if it is new and there is no room.
     pub fn intern_series(&self, series: Series, now_s: u32) -> Result<SeriesId, TableFull> {
-        let hash = identity_hash(
-            &series.endpoint,
-            &series.metric,
-            series.tags.iter().map(|(key, value)| (&**key, &**value)),
-            series.metric_type,
-            series.step_s,
-        );
-        let wanted = series.clone();
-        self.insert(hash, now_s, |known| *known == wanted, || series)
+        self.insert_series(series, now_s, self.limit)
+    }
+
+    /// The id of a series that comes from disk. It is added beyond the limit too, for it was let in before, and counts
+    /// as seen at the time that was told last.
+    ///
+    /// # Panics
+    /// With four billion series.
+    pub fn restore(&self, series: Series) -> SeriesId {
+        let now_s = self.latest_s.load(Ordering::Relaxed);
+        self.insert_series(series, now_s, LIMIT_MAX).expect("no table gets so large")
+    }
+
+    fn insert_series(&self, series: Series, now_s: u32, limit: usize) -> Result<SeriesId, TableFull> {
+        let tags = || series.tags.iter().map(|(key, value)| (&**key, &**value));
+        let hash = identity_hash(&series.endpoint, &series.metric, tags(), series.metric_type, series.step_s);
+        let make = |inner: &mut Inner| {
+            let tags = inner.share(tags_hash(tags()), |known| *known == series.tags, || series.tags.clone());
+            Series { tags, ..series.clone() }
+        };
+        self.insert(hash, now_s, limit, |known| *known == series, make)
     }
 
     fn insert(
         &self,
         hash: u64,
         now_s: u32,
+        limit: usize,
         is_it: impl Fn(&Series) -> bool,
-        make: impl FnOnce() -> Series,
+        make: impl FnOnce(&mut Inner) -> Series,
     ) -> Result<SeriesId, TableFull> {
         let mut inner = self.inner.write();
         if let Some(id) = inner.lookup(hash, is_it) {
             inner.slot(id).seen_s.store(now_s, Ordering::Relaxed);
             return Ok(SeriesId(id));
         }
-        if inner.by_hash.len() >= self.limit {
-            return Err(TableFull { limit: self.limit });
+        if inner.by_hash.len() >= limit {
+            return Err(TableFull { limit });
         }
-        let slot =
-            Slot { series: Arc::new(make()), hash, mapped: AtomicU32::new(UNASKED), seen_s: AtomicU32::new(now_s) };
+        let series = Arc::new(make(&mut inner));
+        let slot = Slot { series, hash, mapped: AtomicU32::new(UNASKED), seen_s: AtomicU32::new(now_s) };
         Ok(SeriesId(inner.add(slot)))
     }
 
@@ -166,6 +223,7 @@ impl SeriesTable {
         for slot in self.inner.read().slots.iter().flatten() {
             slot.mapped.store(UNASKED, Ordering::Relaxed);
         }
+        self.epoch.fetch_add(1, Ordering::Release);
     }
 
     /// The series behind an id.
@@ -196,6 +254,11 @@ impl SeriesTable {
             inner.slots[id] = None;
             gone.push(SeriesId(id as u32));
         }
+        if !gone.is_empty() {
+            // Nobody else can be taking them up: whoever shares tags holds the lock.
+            inner.tags.retain(|tags| Arc::strong_count(tags) > 1);
+            self.epoch.fetch_add(1, Ordering::Release);
+        }
         gone
     }
 
@@ -217,6 +280,12 @@ impl Inner {
 
     fn slot(&self, id: u32) -> &Slot {
         self.slots[id as usize].as_ref().expect("an id in the hash table or mapped to has a slot")
+    }
+
+    /// The tags that are these, from whoever has them already, or else new ones.
+    fn share(&mut self, hash: u64, are_they: impl Fn(&Tags) -> bool, make: impl FnOnce() -> Tags) -> Tags {
+        let hash_of = |tags: &Tags| tags_hash(tags.iter().map(|(key, value)| (&**key, &**value)));
+        self.tags.entry(hash, are_they, hash_of).or_insert_with(make).get().clone()
     }
 
     fn add(&mut self, slot: Slot) -> u32 {
@@ -245,6 +314,16 @@ impl Slot {
             id => Mapped::To(SeriesId(id)),
         }
     }
+
+    /// Marks it as seen, and the series that its values go to; answers what became of it.
+    fn see(&self, inner: &Inner, now_s: u32) -> Mapped {
+        let mapped = self.mapped();
+        self.seen_s.store(now_s, Ordering::Relaxed);
+        if let Mapped::To(target) = mapped {
+            inner.slot(target.0).seen_s.store(now_s, Ordering::Relaxed);
+        }
+        mapped
+    }
 }
 
 fn hash_of(value: &MetricValue) -> u64 {
@@ -257,8 +336,11 @@ fn is_of(series: &Series, value: &MetricValue) -> bool {
         && *series.endpoint == *value.endpoint
         && series.metric_type == value.metric_type
         && series.step_s == value.step_s
-        && series.tags.len() == value.tags.len()
-        && series.tags.iter().zip(&value.tags).all(|(a, b)| *a.0 == *b.0 && *a.1 == *b.1)
+        && same_tags(&series.tags, value)
+}
+
+fn same_tags(tags: &Tags, value: &MetricValue) -> bool {
+    tags.len() == value.tags.len() && tags.iter().zip(&value.tags).all(|(a, b)| *a.0 == *b.0 && *a.1 == *b.1)
 }
 
 #[cfg(test)]
@@ -339,5 +421,48 @@ mod tests {
         assert_ne!(table.intern(&value("new"), 100).unwrap(), old);
         table.release(&[old]);
         assert_eq!(table.intern(&value("newer"), 100).unwrap(), old);
+    }
+
+    #[test]
+    fn series_with_the_same_tags_share_them_until_none_is_left() {
+        let table = SeriesTable::new(10);
+        let [a, b] = ["a", "b"].map(|name| table.intern(&value(name), 0).unwrap());
+        let mut changed = Series { metric: "c".into(), ..(*table.get(a).unwrap()).clone() };
+        changed.tags = changed.tags.iter().cloned().collect();
+        let c = table.intern_series(changed, 0).unwrap();
+        let tags = |id| table.get(id).unwrap().tags.clone();
+        assert!(Arc::ptr_eq(&tags(a), &tags(b)) && Arc::ptr_eq(&tags(a), &tags(c)));
+        assert_eq!(table.inner.read().tags.len(), 1);
+        assert_eq!(table.sweep(1), vec![a, b, c]);
+        assert_eq!(table.inner.read().tags.len(), 0);
+    }
+
+    #[test]
+    fn touched_ids_live_with_what_they_are_mapped_to() {
+        let table = SeriesTable::new(10);
+        let [source, target, idle] = ["source", "target", "idle"].map(|name| table.intern(&value(name), 0).unwrap());
+        table.set_mapped(source, Mapped::To(target));
+        let epoch = table.epoch();
+        assert!(table.touch([source, SeriesId(99)], 100, epoch));
+        assert_eq!(table.sweep(50), vec![idle]);
+        assert!(!table.touch([source], 200, epoch), "an id is gone");
+        assert_eq!(table.sweep(150), vec![source, target], "what was refused was not touched");
+    }
+
+    #[test]
+    fn the_epoch_moves_when_ids_go_and_when_judgements_are_forgotten_and_only_then() {
+        let table = SeriesTable::new(10);
+        let mut epoch = table.epoch();
+        let mut moved = |table: &SeriesTable| std::mem::replace(&mut epoch, table.epoch()) != table.epoch();
+        let id = table.intern(&value("m"), 0).unwrap();
+        table.set_mapped(id, Mapped::To(id));
+        assert!(table.sweep(0).is_empty());
+        assert!(!moved(&table));
+        table.forget_mapped();
+        assert!(moved(&table));
+        assert_eq!(table.sweep(1), vec![id]);
+        assert!(moved(&table));
+        table.release(&[id]);
+        assert!(!moved(&table));
     }
 }

@@ -59,11 +59,17 @@ pub enum Reason {
     /// A processor failed, and is set to drop what it cannot judge.
     #[error("a processor failed")]
     ProcessorFailed,
+    /// A text where only numbers have a place.
+    #[error("value is text, and only numbers can be kept")]
+    TextValue,
+    /// A queue had no room. The source may come again with it.
+    #[error("a queue has no room")]
+    NoRoom,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::BadEndpoint,
         Self::BadMetric,
         Self::BadTag,
@@ -75,6 +81,8 @@ impl Reason {
         Self::SeriesLimit,
         Self::Processor,
         Self::ProcessorFailed,
+        Self::TextValue,
+        Self::NoRoom,
     ];
 
     /// The name that it is counted under.
@@ -92,7 +100,61 @@ impl Reason {
             Self::SeriesLimit => "series_limit",
             Self::Processor => "processor",
             Self::ProcessorFailed => "processor_failed",
+            Self::TextValue => "text_value",
+            Self::NoRoom => "no_room",
         }
+    }
+
+    /// Whether it lies in what identifies the series, so that every other value of the series is refused as well.
+    #[must_use]
+    pub fn is_of_series(self) -> bool {
+        matches!(
+            self,
+            Self::BadEndpoint | Self::BadMetric | Self::BadTag | Self::DuplicateTag | Self::TooManyTags | Self::BadStep
+        )
+    }
+}
+
+/// How many values were refused, by reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    malformed: u64,
+    by_reason: [u64; Reason::ALL.len()],
+}
+
+impl Refused {
+    /// So many records that could not even be read as values.
+    #[must_use]
+    pub fn malformed(count: u64) -> Self {
+        Self { malformed: count, ..Self::default() }
+    }
+
+    /// Counts a record that could not even be read as values.
+    pub fn add_malformed(&mut self) {
+        self.malformed += 1;
+    }
+
+    /// How many records could not even be read as values.
+    #[must_use]
+    pub fn malformed_count(&self) -> u64 {
+        self.malformed
+    }
+
+    /// Counts values that were refused for a reason.
+    pub fn add(&mut self, reason: Reason, count: u64) {
+        self.by_reason[reason as usize] += count;
+    }
+
+    /// How many were refused for a reason.
+    #[must_use]
+    pub fn of(&self, reason: Reason) -> u64 {
+        self.by_reason[reason as usize]
+    }
+
+    /// All of them, the malformed ones included.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.malformed + self.by_reason.iter().sum::<u64>()
     }
 }
 

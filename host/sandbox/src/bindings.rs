@@ -5,6 +5,10 @@ pub(crate) mod collector {
     wasmtime::component::bindgen!({
         path: "../../wit/0.1.0",
         world: "collector-plugin",
+        imports: {
+            "saker:plugin/compression.gzip": trappable,
+            "saker:plugin/compression.zstd": trappable,
+        },
         exports: { default: async },
     });
 }
@@ -19,6 +23,7 @@ pub(crate) mod processor {
             "saker:plugin/log": crate::bindings::collector::saker::plugin::log,
             "saker:plugin/state": crate::bindings::collector::saker::plugin::state,
             "saker:plugin/filesystem-usage": crate::bindings::collector::saker::plugin::filesystem_usage,
+            "saker:plugin/compression": crate::bindings::collector::saker::plugin::compression,
             "saker:plugin/metrics": crate::bindings::collector::saker::plugin::metrics,
         },
     });
@@ -34,6 +39,7 @@ pub(crate) mod backend {
             "saker:plugin/log": crate::bindings::collector::saker::plugin::log,
             "saker:plugin/state": crate::bindings::collector::saker::plugin::state,
             "saker:plugin/filesystem-usage": crate::bindings::collector::saker::plugin::filesystem_usage,
+            "saker:plugin/compression": crate::bindings::collector::saker::plugin::compression,
             "saker:plugin/metrics": crate::bindings::collector::saker::plugin::metrics,
         },
     });

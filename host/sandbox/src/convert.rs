@@ -13,6 +13,8 @@ impl From<types::Permission> for Permission {
     fn from(permission: types::Permission) -> Self {
         match permission {
             types::Permission::Read(path) => Self::Read(path),
+            types::Permission::Write(path) => Self::Write(path),
+            types::Permission::Folder => Self::Folder,
             types::Permission::Usage(path) => Self::Usage(path),
             types::Permission::Connect(address) => Self::Connect(address),
             types::Permission::Env(name) => Self::Env(name),

@@ -1,7 +1,7 @@
 //! What a store holds beside the guest: its WASI context, its limits, and the host's interfaces.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tracing::Level;
@@ -9,8 +9,9 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::failure::CallError;
+use crate::failure::{CallError, Kill};
 use crate::figures::Figures;
+use crate::folder;
 use crate::grants::{Grants, Permission};
 use crate::http::Outgoing;
 use crate::instance::InstanceSpec;
@@ -53,8 +54,15 @@ pub(crate) struct Ctx {
     pub(crate) denials: Denials,
     pub(crate) figures: Figures,
     pub(crate) limits: Limits,
-    /// When the running call is to end.
-    pub(crate) ends: Instant,
+    running: Running,
+}
+
+/// The call that runs.
+#[derive(Clone, Copy)]
+struct Running {
+    export: &'static str,
+    deadline: Duration,
+    ends: Instant,
 }
 
 impl Ctx {
@@ -85,8 +93,25 @@ impl Ctx {
             denials,
             figures: spec.figures.clone(),
             limits: spec.limits.clone(),
-            ends: Instant::now(),
+            running: Running { export: "open", deadline: spec.limits.deadlines.open, ends: Instant::now() },
         })
+    }
+
+    /// Begins a call, which may take so long.
+    pub(crate) fn begin(&mut self, export: &'static str, deadline: Duration) {
+        self.running = Running { export, deadline, ends: Instant::now() + deadline };
+    }
+
+    /// Whether the call may still run. For host calls that compute and cannot be interrupted.
+    pub(crate) fn in_time(&self) -> Result<(), Kill> {
+        let Running { export, deadline, ends } = self.running;
+        if Instant::now() < ends { Ok(()) } else { Err(Kill::Deadline { export, limit: deadline }) }
+    }
+
+    /// Whether the folder of the instance's own is within its limit.
+    pub(crate) fn check_folder(&self) -> Result<(), CallError> {
+        let limit = u64::try_from(self.limits.folder_bytes).unwrap_or(u64::MAX);
+        self.grants.folder.as_ref().map_or(Ok(()), |path| folder::check(path, limit))
     }
 
     /// Ends a call: what it printed without an end of line is logged, and what it saved is kept if it succeeded.
@@ -119,6 +144,18 @@ fn wasi(grants: &Arc<Grants>, output: &[LogLines; 2], denials: &Denials) -> Resu
         wasi.preopened_dir(directory, &*guest_path, FsPerms::ReadOnly)
             .map_err(|error| CallError::Host(format!("cannot open granted directory {guest_path}: {error}")))?;
     }
+    for directory in &grants.write {
+        let guest_path = directory.to_string_lossy();
+        wasi.preopened_dir(directory, &*guest_path, FsPerms::ReadWrite)
+            .map_err(|error| CallError::Host(format!("cannot open granted directory {guest_path}: {error}")))?;
+    }
+    if let Some(path) = &grants.folder {
+        let failed = |error: wasmtime::Error| {
+            CallError::Host(format!("cannot open the folder {} that is its own: {error:#}", path.display()))
+        };
+        folder::make(path).map_err(|error| failed(error.into()))?;
+        wasi.preopened_dir(path, folder::GUEST_PATH, FsPerms::ReadWrite).map_err(failed)?;
+    }
     for name in &grants.env {
         if let Ok(value) = std::env::var(name) {
             wasi.env(name, value);
@@ -139,7 +176,7 @@ impl WasiView for Ctx {
 
 impl WasiHttpView for Ctx {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        self.outgoing.call_ends(self.ends);
+        self.outgoing.call_ends(self.running.ends);
         WasiHttpCtxView { hooks: &mut self.outgoing, table: &mut self.table, ctx: &mut self.http }
     }
 }

@@ -103,6 +103,7 @@ impl Sandbox {
         host::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
         host::state::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
         host::filesystem_usage::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
+        host::compression::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
         host::metrics::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
         host::types::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
         let tls = Tls::new(config.ca_file.as_deref()).map_err(|reason| SandboxError::Certificates {

@@ -1,6 +1,7 @@
 //! How a call ends when it does not end well, and whose fault that is.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use wasmtime::{Trap, WasmBacktrace};
@@ -99,6 +100,14 @@ pub enum Kill {
         /// The limit.
         limit: usize,
     },
+    /// The folder of its own holds more than its limit.
+    #[error("killed: its folder {} holds more than its limit of {limit} bytes; remove files from it or raise limits.folder_bytes", .path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The limit, in bytes.
+        limit: u64,
+    },
     /// Its stack was used up.
     #[error("killed: its stack of 512 KiB was used up")]
     Stack {
@@ -149,6 +158,7 @@ impl CallError {
             Self::Killed(Kill::Memory { .. }) => "memory",
             Self::Killed(Kill::Table { .. }) => "table",
             Self::Killed(Kill::AnswerBytes { .. } | Kill::AnswerRecords { .. }) => "answer",
+            Self::Killed(Kill::Folder { .. }) => "folder",
             Self::Killed(Kill::Stack { .. }) => "stack",
             Self::Killed(Kill::Trap { .. }) => "trap",
             Self::Host(_) => "host",

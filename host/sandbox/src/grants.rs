@@ -10,6 +10,10 @@ use std::str::FromStr;
 pub enum Permission {
     /// Read files below a directory, or this very file.
     Read(String),
+    /// Read and write files below a directory.
+    Write(String),
+    /// Keep files in a folder of its own.
+    Folder,
     /// Ask for size and fill of file systems at or below a directory.
     Usage(String),
     /// Connect to `host:port`.
@@ -25,14 +29,9 @@ impl Permission {
     #[must_use]
     pub fn grant_line(&self) -> String {
         match self {
-            Self::Read(path) => {
-                // Grants are for directories, and what was denied is usually a file.
-                let directory = match Path::new(path).parent() {
-                    Some(parent) if !Path::new(path).is_dir() => parent.display().to_string(),
-                    _ => path.clone(),
-                };
-                format!("grant.read = [{directory:?}]")
-            }
+            Self::Read(path) => format!("grant.read = [{:?}]", directory_of(path)),
+            Self::Write(path) => format!("grant.write = [{:?}]", directory_of(path)),
+            Self::Folder => "grant.folder = true".into(),
             Self::Usage(path) => format!("grant.usage = [{path:?}]"),
             Self::Connect(address) => format!("grant.connect = [{address:?}]"),
             Self::Env(name) => format!("grant.env = [{name:?}]"),
@@ -41,11 +40,21 @@ impl Permission {
     }
 }
 
+/// Grants are for directories, and what was denied is usually a file.
+fn directory_of(path: &str) -> String {
+    match Path::new(path).parent() {
+        Some(parent) if !Path::new(path).is_dir() => parent.display().to_string(),
+        _ => path.to_owned(),
+    }
+}
+
 /// What it is, as a doing: "reading /etc/passwd".
 impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read(path) => write!(f, "reading {path}"),
+            Self::Write(path) => write!(f, "writing to {path}"),
+            Self::Folder => write!(f, "keeping files in a folder of its own"),
             Self::Usage(path) => write!(f, "asking for the fill of {path}"),
             Self::Connect(address) => write!(f, "connecting to {address}"),
             Self::Env(name) => write!(f, "seeing the environment variable {name}"),
@@ -59,6 +68,10 @@ impl fmt::Display for Permission {
 pub struct Grants {
     /// Directories that it may read, with all that is below them.
     pub read: Vec<PathBuf>,
+    /// Directories that it may read and write, with all that is below them.
+    pub write: Vec<PathBuf>,
+    /// The folder of its own that it may keep files in, which it sees as `/folder`.
+    pub folder: Option<PathBuf>,
     /// Directories at or below which it may ask for the fill of file systems.
     pub usage: Vec<PathBuf>,
     /// Addresses that it may connect to.
@@ -95,6 +108,8 @@ impl Grants {
     pub fn to_words(&self) -> Vec<String> {
         let mut words = Vec::new();
         words.extend(self.read.iter().map(|path| format!("read {}", path.display())));
+        words.extend(self.write.iter().map(|path| format!("write {}", path.display())));
+        words.extend(self.folder.as_ref().map(|path| format!("folder {}", path.display())));
         words.extend(self.usage.iter().map(|path| format!("usage {}", path.display())));
         words.extend(self.connect.iter().map(|address| format!("connect {address}")));
         words.extend(self.env.iter().map(|name| format!("env {name}")));

@@ -1,4 +1,4 @@
-//! The contract's host interfaces: `log`, `state`, `filesystem-usage`, `metrics`.
+//! The contract's host interfaces: `log`, `state`, `filesystem-usage`, `metrics`. (`compression` has a file of its own.)
 
 use tracing::Level;
 

@@ -52,6 +52,48 @@ pub struct InstanceSpec {
     pub log_tail: LogTail,
 }
 
+/// What an instance is to be that is only tried: it begins with what the one in its place has saved and with an empty
+/// folder, and leaves nothing behind in either.
+#[derive(Debug)]
+pub struct Trial(InstanceSpec);
+
+impl InstanceSpec {
+    /// The same for a trial, aside from what runs under this name.
+    #[must_use]
+    pub fn trial(&self) -> Trial {
+        let mut spec = Self { state: self.state.fork(), ..self.clone() };
+        spec.grants.folder = spec.grants.folder.map(|path| path.with_added_extension("trial"));
+        let trial = Trial(spec);
+        trial.remove_folder();
+        trial
+    }
+}
+
+impl Trial {
+    fn remove_folder(&self) {
+        if let Some(path) = &self.0.grants.folder
+            && let Err(error) = std::fs::remove_dir_all(path)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %path.display(), "cannot remove the folder of a trial: {error}");
+        }
+    }
+}
+
+impl std::ops::Deref for Trial {
+    type Target = InstanceSpec;
+
+    fn deref(&self) -> &InstanceSpec {
+        &self.0
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        self.remove_folder();
+    }
+}
+
 /// Why a tick is.
 #[derive(Clone, Copy, Debug)]
 pub struct Tick {

@@ -38,6 +38,10 @@ pub struct Limits {
     pub log_line_bytes: usize,
     /// Bytes of saved state.
     pub state_bytes: usize,
+    /// Bytes of all files in the folder of its own.
+    pub folder_bytes: usize,
+    /// Bytes that are compressed at once.
+    pub compress_bytes: usize,
     /// HTTP requests at the same time.
     pub connections: usize,
     /// Bytes of one HTTP response's body.
@@ -57,6 +61,8 @@ impl Default for Limits {
             log_lines_per_s: 50,
             log_line_bytes: 1024,
             state_bytes: 64 << 10,
+            folder_bytes: 64 << 20,
+            compress_bytes: 4 << 20,
             connections: 4,
             response_bytes: 8 << 20,
             figures: 100,

@@ -25,19 +25,21 @@ pub(crate) fn check(grants: Arc<Grants>, denials: Denials) -> impl Fn(SocketAddr
                 denials.note(Permission::Connect(address.to_string()));
                 return ready(false);
             }
-            let (grants, denials) = (grants.clone(), denials.clone());
-            let names = tokio::spawn(async move {
-                let allowed = is_granted_by_name(&grants, address).await;
+            let denials = denials.clone();
+            let names = by_name(grants.clone(), address);
+            Box::pin(async move {
+                let allowed = names.await;
                 if !allowed {
                     denials.note(Permission::Connect(address.to_string()));
                 }
                 allowed
-            });
-            Box::pin(async move { names.await.unwrap_or(false) })
+            })
         }
         // What the system does on its own before a connection or a datagram: the wildcard, and no port.
         SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => ready(address.ip().is_unspecified() && address.port() == 0),
-        SocketAddrUse::UdpReceive => ready(grants.allows_connect(None, address)),
+        // Whom datagrams may go to may also answer. No grant is suggested for one that comes unasked.
+        SocketAddrUse::UdpReceive if grants.allows_connect(None, address) => ready(true),
+        SocketAddrUse::UdpReceive => by_name(grants.clone(), address),
         // No grant allows it, so there is none to suggest.
         SocketAddrUse::TcpListen | SocketAddrUse::TcpAccept => ready(false),
     }
@@ -45,6 +47,11 @@ pub(crate) fn check(grants: Arc<Grants>, denials: Denials) -> impl Fn(SocketAddr
 
 fn ready(allowed: bool) -> Answer {
     Box::pin(std::future::ready(allowed))
+}
+
+fn by_name(grants: Arc<Grants>, address: SocketAddr) -> Answer {
+    let names = tokio::spawn(async move { is_granted_by_name(&grants, address).await });
+    Box::pin(async move { names.await.unwrap_or(false) })
 }
 
 /// Sockets see addresses only, so a grant by name is looked up to see whether it leads there.

@@ -28,6 +28,7 @@ pub mod processor {
             "saker:plugin/log@0.1.0": crate::bindings::collector::saker::plugin::log,
             "saker:plugin/state@0.1.0": crate::bindings::collector::saker::plugin::state,
             "saker:plugin/filesystem-usage@0.1.0": crate::bindings::collector::saker::plugin::filesystem_usage,
+            "saker:plugin/compression@0.1.0": crate::bindings::collector::saker::plugin::compression,
             "saker:plugin/metrics@0.1.0": crate::bindings::collector::saker::plugin::metrics,
         },
     });
@@ -45,6 +46,7 @@ pub mod backend {
             "saker:plugin/log@0.1.0": crate::bindings::collector::saker::plugin::log,
             "saker:plugin/state@0.1.0": crate::bindings::collector::saker::plugin::state,
             "saker:plugin/filesystem-usage@0.1.0": crate::bindings::collector::saker::plugin::filesystem_usage,
+            "saker:plugin/compression@0.1.0": crate::bindings::collector::saker::plugin::compression,
             "saker:plugin/metrics@0.1.0": crate::bindings::collector::saker::plugin::metrics,
         },
     });

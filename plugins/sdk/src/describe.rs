@@ -32,10 +32,22 @@ impl Description {
     }
 }
 
-/// Permission to read files below an absolute directory.
+/// Permission to read files below an absolute directory, or one file.
 #[must_use]
 pub fn read(directory: &str) -> Permission {
     Permission::Read(directory.into())
+}
+
+/// Permission to read and write files below an absolute directory.
+#[must_use]
+pub fn write(directory: &str) -> Permission {
+    Permission::Write(directory.into())
+}
+
+/// Permission to keep files in a folder of the instance's own, [`FOLDER`](crate::FOLDER).
+#[must_use]
+pub fn folder() -> Permission {
+    Permission::Folder
 }
 
 /// Permission to ask for the size and fill of file systems mounted at or below an absolute directory.

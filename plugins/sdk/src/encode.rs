@@ -2,35 +2,51 @@
 //!
 //! Every form splits a line in two: a head that holds everything a series is known by, built once in `define`, and a
 //! tail with value and time, the only work that is left for each point. [`Lines`] keeps the heads; [`Slots`] is its
-//! table, for a backend whose form is not made of lines.
+//! table, for a backend whose form is not made of lines. [`Path`] and [`Template`] name a series by a text of the
+//! operator's.
 
 pub mod base64;
 pub mod falcon;
 mod format;
+pub mod graphite;
 pub mod header;
 pub mod influx;
 pub mod json;
 mod labels;
 mod number;
+pub mod opentsdb;
+mod path;
 mod slots;
+pub mod statsd;
 pub mod template;
+mod texts;
 
 pub use format::Format;
 pub use labels::Labels;
 pub use number::{push_f64, push_i64};
+pub use path::Path;
 pub use slots::Slots;
 pub use template::Template;
+pub use texts::Texts;
 
 use crate::backend::{Definition, Reject, WriteError};
 use crate::bindings::types::{Point, Series, SeriesId};
 
 /// How a point is written as a line.
 pub trait Form {
-    /// The part of a line that is the same for every point of a series. It comes first.
+    /// The part of a line that is the same for every point of a series. It comes first. Empty if the form cannot say
+    /// this series: its points are rejected.
     fn head(&self, series: &Series) -> Vec<u8>;
 
-    /// Appends what follows the head, the end of the line included. Only called with points that [`fit`](Form::fits).
-    fn push_tail(&self, point: &Point, line: &mut Vec<u8>);
+    /// More that is the same for every point of a series, for a form where that does not all come first.
+    fn rest(&self, series: &Series) -> Vec<u8> {
+        let _ = series;
+        Vec::new()
+    }
+
+    /// Appends what follows the head: value and time, the series' [`rest`](Form::rest) where the form has it, and the end
+    /// of the line. Only called with points that [`fit`](Form::fits).
+    fn push_tail(&self, point: &Point, rest: &[u8], line: &mut Vec<u8>);
 
     /// Whether the form can say this point.
     fn fits(&self, point: &Point) -> bool {
@@ -38,11 +54,19 @@ pub trait Form {
     }
 }
 
+/// How many bytes of text [`Lines::in_pieces`] gathers before it hands them over: few calls, and little memory.
+const PIECE: usize = 256 << 10;
+
 /// The series that a backend knows, and the text that stands for a call's points.
 pub struct Lines {
     form: Box<dyn Form>,
-    heads: Slots<Box<[u8]>>,
+    parts: Slots<Parts>,
     text: Vec<u8>,
+}
+
+struct Parts {
+    head: Box<[u8]>,
+    rest: Box<[u8]>,
 }
 
 impl Lines {
@@ -53,39 +77,102 @@ impl Lines {
     }
 
     fn boxed(form: Box<dyn Form>) -> Self {
-        Self { form, heads: Slots::default(), text: Vec::new() }
+        Self { form, parts: Slots::default(), text: Vec::new() }
     }
 
     /// Builds the heads of series.
     pub fn define(&mut self, definitions: &[Definition]) {
-        for definition in definitions {
-            self.heads.insert(definition.id, self.form.head(&definition.series).into());
+        for Definition { id, series } in definitions {
+            let parts = Parts { head: self.form.head(series).into(), rest: self.form.rest(series).into() };
+            self.parts.insert(*id, parts);
         }
     }
 
     /// Lets series go.
     pub fn forget(&mut self, ids: &[SeriesId]) {
         for id in ids {
-            self.heads.remove(*id);
+            self.parts.remove(*id);
         }
+    }
+
+    /// The head of a series that is defined.
+    #[must_use]
+    pub fn head(&self, id: SeriesId) -> Option<&[u8]> {
+        self.parts.get(id).map(|parts| &*parts.head)
     }
 
     /// One line for each point, in their order. The buffer is the same in every call.
     ///
     /// # Errors
     /// [`WriteError::Broken`] if a series was not defined; [`WriteError::Reject`] with the points that the form cannot
-    /// say: values that are not finite, and times beyond its range.
+    /// say: values that are not finite, times beyond its range, series that it has no name for.
     pub fn encode(&mut self, points: &[Point]) -> Result<&[u8], WriteError> {
-        self.text.clear();
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
         for point in points {
-            let head = self.heads.get(point.series).ok_or_else(|| undefined(point.series))?;
-            if !self.form.fits(point) {
-                return Err(misfits(points, |point| self.form.fits(point)));
+            if !self.push(point, &mut text)? {
+                return Err(self.misfits(points));
             }
-            self.text.extend_from_slice(head);
-            self.form.push_tail(point, &mut self.text);
         }
+        self.text = text;
         Ok(&self.text)
+    }
+
+    /// Hands the same lines over in pieces, each some hundred kilobytes of whole lines, so that a huge call needs no huge
+    /// buffer. Nothing is handed over if there are points to reject.
+    ///
+    /// # Errors
+    /// As [`encode`](Lines::encode), and those of `send`.
+    pub fn in_pieces(
+        &mut self,
+        points: &[Point],
+        mut send: impl FnMut(&[u8]) -> Result<(), WriteError>,
+    ) -> Result<(), WriteError> {
+        self.check(points)?;
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        for point in points {
+            self.push(point, &mut text)?;
+            if text.len() >= PIECE {
+                send(&text)?;
+                text.clear();
+            }
+        }
+        if !text.is_empty() {
+            send(&text)?;
+        }
+        self.text = text;
+        Ok(())
+    }
+
+    /// Checks all points of a call before the first of them is sent.
+    ///
+    /// # Errors
+    /// As [`encode`](Lines::encode).
+    pub fn check(&self, points: &[Point]) -> Result<(), WriteError> {
+        check(points, |id| self.parts.get(id).is_some(), |point| self.fits(point))
+    }
+
+    /// Appends the line of one point; false, and nothing, if the form cannot say it.
+    ///
+    /// # Errors
+    /// [`WriteError::Broken`] if the series was not defined.
+    pub fn push(&self, point: &Point, text: &mut Vec<u8>) -> Result<bool, WriteError> {
+        let parts = self.parts.get(point.series).ok_or_else(|| undefined(point.series))?;
+        if parts.head.is_empty() || !self.form.fits(point) {
+            return Ok(false);
+        }
+        text.extend_from_slice(&parts.head);
+        self.form.push_tail(point, &parts.rest, text);
+        Ok(true)
+    }
+
+    fn fits(&self, point: &Point) -> bool {
+        self.head(point.series).is_some_and(|head| !head.is_empty()) && self.form.fits(point)
+    }
+
+    fn misfits(&self, points: &[Point]) -> WriteError {
+        misfits(points, |point| self.fits(point))
     }
 }
 
@@ -113,7 +200,8 @@ pub fn check(
 
 fn misfits(points: &[Point], fits: impl Fn(&Point) -> bool) -> WriteError {
     let places = (0..).zip(points).filter(|(_, point)| !fits(point)).map(|(place, _)| place).collect();
-    WriteError::Reject(Reject { points: places, message: "a value that is not finite, or a time out of range".into() })
+    let message = "a value that is not finite, a time out of range, or a series without a name there";
+    WriteError::Reject(Reject { points: places, message: message.into() })
 }
 
 #[cfg(test)]
@@ -166,6 +254,62 @@ mod tests {
         let metrics: Vec<_> = text.lines().map(|line| line.contains(r#""metric":"a""#)).collect();
         assert_eq!(metrics, [false, true]);
         assert_eq!(lines.encode(&[]).unwrap(), b"");
+    }
+
+    /// Says the value first, and no metric that is called `mute`.
+    struct ValueFirst;
+
+    impl Form for ValueFirst {
+        fn head(&self, series: &Series) -> Vec<u8> {
+            if series.metric == "mute" { Vec::new() } else { b"v=".to_vec() }
+        }
+
+        fn rest(&self, series: &Series) -> Vec<u8> {
+            format!(" of {} at ", series.metric).into()
+        }
+
+        fn push_tail(&self, point: &Point, rest: &[u8], line: &mut Vec<u8>) {
+            push_f64(line, point.value);
+            line.extend_from_slice(rest);
+            push_i64(line, point.timestamp_ms);
+            line.push(b'\n');
+        }
+    }
+
+    #[test]
+    fn a_form_may_have_its_value_in_the_middle() {
+        assert_eq!(super::testing::line(ValueFirst, series("m", &[]), 7, 0.5), "v=0.5 of m at 7\n");
+    }
+
+    #[test]
+    fn a_series_that_cannot_be_said_costs_only_its_own_points() {
+        let mut lines = Lines::new(ValueFirst);
+        let definition = |id, metric| Definition { id, series: series(metric, &[]) };
+        lines.define(&[definition(0, "a"), definition(1, "mute")]);
+        let points = [point(0, 1.0), point(1, 2.0), point(0, 3.0)];
+        for error in [lines.encode(&points).map(drop), lines.in_pieces(&points, |_| panic!("nothing is sent"))] {
+            let Err(WriteError::Reject(reject)) = error else { panic!("not rejected") };
+            assert_eq!(reject.points, [1]);
+        }
+    }
+
+    #[test]
+    fn pieces_are_whole_lines_and_together_what_one_call_makes() {
+        let mut lines = lines();
+        let points: Vec<_> = (0..20_000).map(|number| point(0, f64::from(number))).collect();
+        let whole = lines.encode(&points).unwrap().to_vec();
+        let mut pieces = Vec::new();
+        lines
+            .in_pieces(&points, |piece| {
+                assert!(piece.ends_with(b"\n") && piece.len() < PIECE + 200);
+                pieces.push(piece.to_vec());
+                Ok(())
+            })
+            .unwrap();
+        assert!(pieces.len() > 2 && pieces.concat() == whole);
+        let failed = lines.in_pieces(&points, |_| Err(WriteError::retry("away", None)));
+        assert!(matches!(failed, Err(WriteError::Retry(_))));
+        lines.in_pieces(&[], |_| panic!("there is nothing to send")).unwrap();
     }
 
     #[test]

@@ -43,7 +43,9 @@
 mod backend;
 #[doc(hidden)]
 pub mod bindings;
+pub mod bodies;
 mod collector;
+pub mod compress;
 mod describe;
 pub mod encode;
 mod errors;
@@ -66,11 +68,14 @@ pub use bindings::types::{
     Description, MetricType, MetricValue, OpenError, Permission, Point, Series, SeriesId, Tag, Wanted,
 };
 pub use collector::{CollectError, Collector, Tick};
-pub use describe::{connect, env, read, stdout, usage};
-pub use errors::denied_path;
+pub use describe::{connect, env, folder, read, stdout, usage, write};
+pub use errors::{denied_path, denied_writing};
 pub use processor::{ProcessError, Processor, Verdict};
 pub use progress::Progress;
 pub use settings::{Setting, Settings};
+
+/// Where a plugin that is granted a folder of its own finds it.
+pub const FOLDER: &str = "/folder";
 
 /// Compiles the code of the tutorial.
 #[cfg(doctest)]
@@ -82,6 +87,6 @@ pub mod prelude {
     pub use crate::{
         Backend, CollectError, Collector, Definition, Description, MetricType, MetricValue, OpenError, Permission,
         Point, ProcessError, Processor, Reject, Retry, Series, SeriesId, Settings, Tick, Verdict, WriteError, Written,
-        connect, env, host, read, stdout, text, usage,
+        connect, env, folder, host, read, stdout, text, usage, write,
     };
 }

@@ -22,7 +22,7 @@ use std::num::NonZeroU16;
 use std::time::{Duration, Instant};
 
 pub use connection::Connection;
-pub use datagrams::{UdpSocket, datagrams};
+pub use datagrams::{DATAGRAM_BYTES, UdpSocket, datagram_size, datagrams};
 pub use stream::TcpStream;
 
 use crate::backend::WriteError;
@@ -160,6 +160,12 @@ impl Deadline {
     #[must_use]
     pub fn after_ms(ms: u32) -> Self {
         Self(Instant::now() + Duration::from_millis(ms.into()))
+    }
+
+    /// Whether it has passed: for a call that has more to do than fits into it.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self.left().is_err()
     }
 
     /// How much is left.

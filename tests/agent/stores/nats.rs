@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{agent, awkward, delivered, fails_with, identities, identities_of_json, plain, push};
+use super::exact::{agent, awkward, delivered, fails_with, identities, identities_of_json, plain, push};
 use crate::servers::Server;
 
 /// A client that asks and reads.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{agent, awkward, delivered, fails_with, identities, identities_of_json, identity, plain, push};
+use super::exact::{agent, awkward, delivered, fails_with, identities, identities_of_json, identity, plain, push};
 use crate::servers::{Server, printed};
 
 fn cli(server: &Server, words: &[&str]) -> Value {

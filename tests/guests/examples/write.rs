@@ -1,6 +1,6 @@
-//! Writes to a file, which nobody may: directories are granted for reading.
+//! Writes to a file, and answers with the length that the file has then. Nobody may, unless it is granted.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 
 use saker_sdk::prelude::*;
@@ -12,6 +12,8 @@ saker_sdk::settings! {
         pub path: String,
         /// Whether it is to be made; otherwise it is there and is appended to.
         pub create: bool = false,
+        /// How many bytes.
+        pub bytes: u32 = 10,
     }
 }
 
@@ -23,6 +25,8 @@ impl Collector for Write {
 
     fn describe() -> Description {
         Description::new("write", "1.0.0", "Writes to a file")
+            .wants(write("/var/lib/write"), "the file may be there")
+            .wants(folder(), "or there")
     }
 
     fn open(settings: WriteSettings) -> Result<Self, OpenError> {
@@ -30,14 +34,15 @@ impl Collector for Write {
     }
 
     fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
-        let WriteSettings { path, create } = &self.0;
-        let written = OpenOptions::new()
+        let WriteSettings { path, create, bytes } = &self.0;
+        let length = OpenOptions::new()
             .append(true)
-            .create_new(*create)
+            .create(*create)
             .open(path)
-            .and_then(|mut file| file.write_all(b"I was here"));
-        written.map_err(|error| CollectError::Other(format!("{path}: {error}")))?;
-        Ok(vec![MetricValue::gauge("write.done", 1.0)])
+            .and_then(|mut file| file.write_all(&vec![b'x'; *bytes as usize]))
+            .and_then(|()| fs::metadata(path))
+            .map_err(|error| CollectError::from_io_writing(path, &error))?;
+        Ok(vec![MetricValue::gauge("write.bytes", length.len() as f64)])
     }
 }
 

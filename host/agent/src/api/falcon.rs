@@ -11,13 +11,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use saker_model::{MetricType, MetricValue};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::json;
 
-use super::Failure;
+use super::{Failure, admission};
 use crate::agent::Agent;
 use crate::pipeline::now_ms;
 
@@ -25,9 +25,8 @@ use crate::pipeline::now_ms;
 const EXAMPLES_MAX: usize = 10;
 
 pub(super) async fn push(State(agent): State<Arc<Agent>>, body: Bytes) -> Response {
-    if !agent.config.load().pipeline.processors.is_empty() && !agent.supervision.is_settled() {
-        let failure = Failure::new(StatusCode::SERVICE_UNAVAILABLE, "the processors are being loaded; try again");
-        return ([(header::RETRY_AFTER, "1")], failure).into_response();
+    if let Some(answer) = super::too_early(&agent) {
+        return answer;
     }
     let now_ms = now_ms();
     let items: Vec<Option<Item<'_>>> = match serde_json::from_slice(&body) {
@@ -51,7 +50,10 @@ pub(super) async fn push(State(agent): State<Arc<Agent>>, body: Bytes) -> Respon
             Err(what) => wrong.push((place, what)),
         }
     }
-    let receipt = agent.pipeline.accept_with_malformed(&"push".into(), values, wrong.len()).await;
+    let receipt = match agent.pipeline.accept_with_malformed(&"push".into(), values, wrong.len()).await {
+        Ok(receipt) => receipt,
+        Err(overload) => return admission::refused(&overload),
+    };
     wrong.extend(receipt.refused.iter().map(|(index, reason)| (places[*index], reason.to_string())));
     wrong.sort_unstable();
     let refused = wrong.len();

@@ -12,6 +12,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetri
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use saker_forward::Breaker;
 use saker_model::Reason;
 use saker_sandbox::Figure;
 
@@ -45,6 +46,7 @@ impl Collector for SelfMetrics {
         let mut out = Out(&mut encoder);
         self.process(&mut out)?;
         self.pipeline(&mut out)?;
+        self.influx(&mut out)?;
         self.plugins(&mut out)?;
         self.nodes(&mut out)
     }
@@ -147,6 +149,13 @@ impl SelfMetrics {
         out.counter("saker_cache_evicted_points", "Points that left the cache, by reason", evicted.into())
     }
 
+    fn influx(&self, out: &mut Out<'_, '_>) -> fmt::Result {
+        let known = self.0.influx.known();
+        out.gauge("saker_influx_known_keys", "Measurements with tags that are known", one(known.keys as f64))?;
+        out.gauge("saker_influx_known_bytes", "Memory for them", one(known.bytes as f64))?;
+        out.counter("saker_influx_evicted_keys", "Known keys forgotten for want of room", one(known.evicted as f64))
+    }
+
     fn plugins(&self, out: &mut Out<'_, '_>) -> fmt::Result {
         let views: Vec<_> = self.0.statuses.instances().iter().map(|status| (status.clone(), status.view())).collect();
         let of = |read: &dyn Fn(&crate::status::InstanceView) -> f64| {
@@ -187,6 +196,7 @@ impl SelfMetrics {
                     ("failed", counts.failed),
                     ("skipped", counts.skipped),
                     ("overrun", counts.overrun),
+                    ("no_room", counts.no_room),
                 ] {
                     ticks.push((vec![plugin(), ("result", result.to_owned())], count as f64));
                 }
@@ -216,8 +226,32 @@ impl SelfMetrics {
             stats.iter().map(|(name, stats)| (vec![("node", name.clone())], read(stats) as f64)).collect::<Vec<_>>()
         };
         out.counter("saker_node_enqueued_points", "Points routed to a node", of(&|stats| stats.enqueued))?;
+        out.counter("saker_node_recovered_points", "Points found on disk", of(&|stats| stats.recovered))?;
+        out.counter("saker_node_rerouted_points", "Enqueued for a node that is away", of(&|stats| stats.rerouted))?;
+        out.counter("saker_node_hinted_points", "Enqueued to be caught up on later", of(&|stats| stats.hinted))?;
         out.counter("saker_node_delivered_points", "Points its backend has taken", of(&|stats| stats.delivered))?;
         out.gauge("saker_node_queued_points", "Points on their way", of(&|stats| stats.queued))?;
+        out.gauge("saker_node_memory_points", "Points on their way in memory", of(&|stats| stats.in_memory))?;
+        let on_disk = |read: &dyn Fn(&saker_forward::SpoolStats) -> u64| {
+            let disks = stats.iter().filter_map(|(name, stats)| Some((name, stats.spool.as_ref()?)));
+            disks.map(|(name, disk)| (vec![("node", name.clone())], read(disk) as f64)).collect::<Vec<_>>()
+        };
+        out.gauge("saker_node_queue_bytes", "Size of the queue on disk", on_disk(&|disk| disk.bytes))?;
+        out.gauge("saker_node_queue_segments", "Segments of the queue on disk", on_disk(&|disk| disk.segments))?;
+        out.gauge("saker_node_damaged_segments", "Segments that were set aside", on_disk(&|disk| disk.damaged))?;
+        out.gauge("saker_node_refusing", "Whether its queue takes nothing", on_disk(&|d| d.refusal.is_some().into()))?;
+        out.gauge("saker_node_dead_points", "Rejected points that are kept", on_disk(&|disk| disk.dead_points))?;
+        out.gauge("saker_node_dead_bytes", "Size of the rejected points", on_disk(&|disk| disk.dead_bytes))?;
+        let states = stats.iter().flat_map(|(name, stats)| {
+            [Breaker::Closed, Breaker::Open, Breaker::HalfOpen].map(|state| {
+                let labels = vec![("node", name.clone()), ("state", state.as_str().to_owned())];
+                (labels, f64::from(u8::from(stats.breaker == state)))
+            })
+        });
+        out.gauge("saker_node_breaker", "1 for the state that it is in", states.collect())?;
+        let budget = forwarder.budget();
+        out.gauge("saker_memory_budget_bytes", "Memory for points on their way", one(budget.limit() as f64))?;
+        out.gauge("saker_memory_used_bytes", "Of it in use", one(budget.used() as f64))?;
         let dropped = stats.iter().flat_map(|(name, stats)| {
             stats.dropped.iter().map(move |(reason, count)| {
                 (vec![("node", name.clone()), ("reason", reason.as_str().to_owned())], *count as f64)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use saker_forward::NodeStats;
+use saker_forward::{NodeStats, OnUnavailable};
 use saker_model::{MetricType, Series};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -64,6 +64,10 @@ pub(super) async fn routes(State(agent): State<Arc<Agent>>, Query(asked): Query<
                 "hash": format!("{:?}", route.hash).to_lowercase(),
                 "replicas": route.replicas,
                 "continue": route.go_on,
+                "on_unavailable": match route.on_unavailable {
+                    OnUnavailable::Spool => json!("spool"),
+                    OnUnavailable::Reroute(after) => json!({"reroute_after_s": after.as_secs_f64()}),
+                },
             })
         })
         .collect();
@@ -89,9 +93,22 @@ fn node_view(name: &str, backend: Option<&str>, stats: &NodeStats) -> Value {
     json!({
         "name": name,
         "backend": backend,
+        "state": stats.breaker.as_str(),
         "enqueued": stats.enqueued,
+        "recovered": stats.recovered,
+        "rerouted": stats.rerouted,
+        "hinted": stats.hinted,
         "delivered": stats.delivered,
         "queued": stats.queued,
+        "in_memory": stats.in_memory,
+        "disk": stats.spool.as_ref().map(|disk| json!({
+            "bytes": disk.bytes,
+            "segments": disk.segments,
+            "damaged_segments": disk.damaged,
+            "dead_points": disk.dead_points,
+            "dead_bytes": disk.dead_bytes,
+            "refusal": disk.refusal,
+        })),
         "dropped": dropped,
         "batches": stats.batches,
         "failures": stats.failures,

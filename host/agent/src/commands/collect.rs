@@ -107,11 +107,15 @@ fn parse_grants(words: &[String]) -> anyhow::Result<Grants> {
     for word in words {
         match word.split_once('=') {
             Some(("read", path)) => grants.read.push(path.into()),
+            Some(("write", path)) => grants.write.push(path.into()),
+            Some(("folder", path)) => grants.folder = Some(path.into()),
             Some(("usage", path)) => grants.usage.push(path.into()),
             Some(("connect", address)) => grants.connect.push(address.parse()?),
             Some(("env", name)) => grants.env.push(name.into()),
             None if word == "stdout" => grants.stdout = true,
-            _ => bail!("--grant {word}: expected read=DIR, usage=DIR, connect=HOST:PORT, env=NAME or stdout"),
+            _ => bail!(
+                "--grant {word}: expected read=DIR, write=DIR, folder=DIR, usage=DIR, connect=HOST:PORT, env=NAME or stdout"
+            ),
         }
     }
     Ok(grants)

@@ -51,7 +51,7 @@ pub(crate) fn list(args: &ClientArgs) -> anyhow::Result<()> {
 
 pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<()> {
     // A node's instance has a space in its name.
-    let path = format!("/api/v1/plugins/{}", args.name.replace(' ', "%20"));
+    let path = format!("/api/v1/plugins/{}", client::encoded(&args.name));
     let instance = super::runtime()?.block_on(client::get(&args.client, &path))?;
     if args.client.json {
         println!("{instance:#}");

@@ -148,7 +148,7 @@ fn print_account(agent: &Agent, account: &Account) {
     if account.nodes.is_empty() {
         return;
     }
-    let mut rows = vec![["node", "enqueued", "delivered", "unsent", "dropped"].map(String::from).to_vec()];
+    let mut rows = vec![["node", "found", "enqueued", "delivered", "left", "dropped"].map(String::from).to_vec()];
     for node in &account.nodes {
         let stats = &node.stats;
         let reasons = stats.dropped.iter().filter(|(_, count)| *count > 0);
@@ -156,6 +156,7 @@ fn print_account(agent: &Agent, account: &Account) {
         let dropped = if reasons.is_empty() { "0".into() } else { reasons.join(", ") };
         rows.push(vec![
             node.node.clone(),
+            stats.recovered.to_string(),
             stats.enqueued.to_string(),
             stats.delivered.to_string(),
             stats.queued.to_string(),

@@ -5,30 +5,43 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use saker_cache::CacheLimits;
-use saker_forward::{BackoffConfig, HashKind, NodeConfig, QueueLimits};
+use saker_forward::{BackoffConfig, Durability, FRESH_AGE, HashKind, NodeConfig, OnUnavailable, QueueConfig, WhenFull};
+use saker_intake::influx::Mapping;
+use saker_model::LIMITS;
 use saker_sandbox::{Deadlines, Grants, Limits};
 
 use super::reader::{Table, suggestion};
 use super::values::{Bytes, Listen, SettingsTable};
 use super::{
-    Config, DEFAULT_SENDING, DestinationConfig, FolderConfig, ListenConfig, LogConfig, LogFormat, PipelineConfig,
-    Places, PluginConfig, RouteConfig, SHIPPED, Settings, TlsConfig,
+    Config, DEFAULT_MEMORY_AGE, DEFAULT_REROUTE_AFTER, DEFAULT_SENDING, DestinationConfig, FolderConfig, InfluxConfig,
+    ListenConfig, LogConfig, LogFormat, PipelineConfig, Places, PluginConfig, RouteConfig, SHIPPED, Settings,
+    TlsConfig,
 };
 
 /// No collector is called more often.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// A series lives longer than points of it are in memory.
+const SERIES_IDLE_MIN: Duration = Duration::from_secs(2 * FRESH_AGE.as_secs());
+const _: () = assert!(SERIES_IDLE_MIN.as_secs() >= saker_intake::influx::SERIES_IDLE_MIN_S);
+/// No queue on disk is smaller: a segment of it is an eighth.
+const QUEUE_BYTES_MIN: u64 = 1 << 20;
+/// Each may hold a body, what it unpacks to and its points.
+const INFLUX_REQUESTS_MAX: usize = 1024;
 /// No folder is looked through more often.
 const POLL_MIN: Duration = Duration::from_secs(1);
 
 pub(super) fn read(mut root: Table<'_>) -> Config {
     let default = Config::default();
+    let data_dir = root.path("data_dir").unwrap_or(default.data_dir);
+    let mut listen_table = root.table("listen");
     let config = Config {
         endpoint: root.optional::<String>("endpoint").filter(|name| !name.is_empty()),
-        data_dir: root.path("data_dir").unwrap_or(default.data_dir),
+        data_dir: data_dir.clone(),
         interval: interval(&mut root).unwrap_or(default.interval),
         shutdown_timeout: root.get("shutdown_timeout", default.shutdown_timeout),
         log: log(root.table("log"), default.log),
-        listen: listen(root.table("listen"), default.listen),
+        influx: influx(listen_table.table("influx"), default.influx),
+        listen: listen(listen_table, default.listen),
         tls: tls(root.table("tls")),
         plugins: plugins(root.table("plugins"), default.plugins),
         pipeline: pipeline(root.table("pipeline"), default.pipeline),
@@ -36,11 +49,13 @@ pub(super) fn read(mut root: Table<'_>) -> Config {
         plugin: {
             let shipped: Vec<_> = SHIPPED.iter().map(|(name, ..)| *name).collect();
             let named = root.named("plugin", &shipped);
-            named.into_iter().map(|(name, table)| (name.clone(), plugin(&name, table))).collect()
+            let own = |name: &str| data_dir.join("folders").join(name);
+            named.into_iter().map(|(name, table)| (name.clone(), plugin(&name, table, own(&name)))).collect()
         },
         node: {
             let named = root.named("node", &[]);
-            named.into_iter().filter_map(|(name, table)| Some((name, node(table)?))).collect()
+            let own = |name: &str| data_dir.join("folders").join(format!("node.{name}"));
+            named.into_iter().filter_map(|(name, table)| Some((name.clone(), node(table, own(&name))?))).collect()
         },
         route: Vec::new(),
         places: places(&root),
@@ -78,7 +93,8 @@ fn check_together(root: &Table<'_>, config: &Config, names: &BTreeSet<String>) {
         }
     }
     for (name, node) in &config.node {
-        if node.sending.queue.age >= config.pipeline.series_idle {
+        let queue = &node.sending.queue;
+        if queue.durability == Durability::Memory && queue.age >= config.pipeline.series_idle {
             root.wrong_in(
                 "node",
                 name,
@@ -103,15 +119,7 @@ fn interval(table: &mut Table<'_>) -> Option<Duration> {
 }
 
 fn log(mut table: Table<'_>, default: LogConfig) -> LogConfig {
-    let format = match table.optional::<String>("format").as_deref() {
-        None => default.format,
-        Some("text") => LogFormat::Text,
-        Some("json") => LogFormat::Json,
-        Some(other) => {
-            table.wrong("format", format!("expected \"text\" or \"json\", found {other:?}"));
-            default.format
-        }
-    };
+    let format = choice(&mut table, "format", default.format, &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
     let level = table.get("level", default.level);
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&level) {
         table.wrong("level", format!("expected a level such as \"info\" or \"info,plugin=debug\": {error}"));
@@ -139,6 +147,40 @@ fn listen(mut table: Table<'_>, default: ListenConfig) -> ListenConfig {
     config
 }
 
+fn influx(mut table: Table<'_>, default: InfluxConfig) -> InfluxConfig {
+    let mapping = default.mapping;
+    let step = table.get("step", Duration::from_secs(mapping.step_s.into()));
+    let step_s = u32::try_from(step.as_secs()).unwrap_or(u32::MAX);
+    if step.subsec_nanos() != 0 || !(1..=LIMITS.step_s).contains(&step_s) {
+        table.wrong("step", "must be whole seconds, from 1s to 7d");
+    }
+    let refuse_texts = match table.optional::<String>("texts").as_deref() {
+        None => mapping.refuse_texts,
+        Some("refuse") => true,
+        Some("skip") => false,
+        Some(other) => {
+            table.wrong("texts", format!("expected \"refuse\" or \"skip\", found {other:?}"));
+            mapping.refuse_texts
+        }
+    };
+    let config = InfluxConfig {
+        mapping: Mapping {
+            separator: table.get("separator", mapping.separator),
+            value_field: table.get("value_field", mapping.value_field),
+            endpoint_tag: table.get("endpoint_tag", mapping.endpoint_tag),
+            step_s,
+            refuse_texts,
+        },
+        requests: table.get("requests", default.requests),
+        known_bytes: table.get("known_bytes", Bytes(default.known_bytes)).0,
+    };
+    if !(1..=INFLUX_REQUESTS_MAX).contains(&config.requests) {
+        table.wrong("requests", format!("must be 1 to {INFLUX_REQUESTS_MAX}"));
+    }
+    table.finish();
+    config
+}
+
 fn tls(mut table: Table<'_>) -> TlsConfig {
     let ca_file = table.path("ca_file");
     table.finish();
@@ -159,21 +201,21 @@ fn plugins(mut table: Table<'_>, default: FolderConfig) -> FolderConfig {
 }
 
 fn pipeline(mut table: Table<'_>, default: PipelineConfig) -> PipelineConfig {
-    let pass_on_failure = match table.optional::<String>("on_processor_failure").as_deref() {
-        None => default.pass_on_failure,
-        Some("pass") => true,
-        Some("drop") => false,
-        Some(other) => {
-            table.wrong("on_processor_failure", format!("expected \"pass\" or \"drop\", found {other:?}"));
-            default.pass_on_failure
-        }
-    };
+    let pass_on_failure =
+        choice(&mut table, "on_processor_failure", default.pass_on_failure, &[("pass", true), ("drop", false)]);
     let config = PipelineConfig {
         processors: table.get("processors", default.processors),
         pass_on_failure,
         max_series: table.get("max_series", default.max_series),
         series_idle: table.get("series_idle", default.series_idle),
+        memory_bytes: table.get("memory_bytes", Bytes(default.memory_bytes)).0,
     };
+    if config.series_idle < SERIES_IDLE_MIN {
+        table.wrong(
+            "series_idle",
+            format!("must be at least {SERIES_IDLE_MIN:?}, for points can be in memory that long"),
+        );
+    }
     table.finish();
     config
 }
@@ -189,7 +231,7 @@ fn cache(mut table: Table<'_>, default: CacheLimits) -> CacheLimits {
     limits
 }
 
-fn plugin(name: &str, mut table: Table<'_>) -> PluginConfig {
+fn plugin(name: &str, mut table: Table<'_>, own_folder: PathBuf) -> PluginConfig {
     let default = PluginConfig::default_of(name);
     let file = table.optional::<String>("file");
     if let Some(file) = &file
@@ -202,7 +244,7 @@ fn plugin(name: &str, mut table: Table<'_>) -> PluginConfig {
         enabled: table.get("enabled", default.enabled),
         interval: interval(&mut table),
         settings: settings(&mut table),
-        grants: grants(&mut table, default.grants),
+        grants: grants(&mut table, default.grants, own_folder),
         limits: limits(table.table("limits")),
     };
     table.finish();
@@ -214,10 +256,12 @@ fn settings(table: &mut Table<'_>) -> Settings {
     Settings { values, places: Places(table.places_below("settings")) }
 }
 
-fn grants(table: &mut Table<'_>, default: Grants) -> Grants {
+fn grants(table: &mut Table<'_>, default: Grants, own_folder: PathBuf) -> Grants {
     let mut grant = table.table("grant");
     let grants = Grants {
         read: directories(&mut grant, "read", default.read),
+        write: directories(&mut grant, "write", default.write),
+        folder: grant.get("folder", false).then_some(own_folder),
         usage: directories(&mut grant, "usage", default.usage),
         connect: grant.get("connect", default.connect),
         env: grant.get("env", default.env),
@@ -255,6 +299,8 @@ fn limits(mut table: Table<'_>) -> Limits {
         log_lines_per_s: table.get("log_lines_per_s", default.log_lines_per_s),
         log_line_bytes: table.get("log_line_bytes", Bytes(default.log_line_bytes)).0,
         state_bytes: table.get("state_bytes", Bytes(default.state_bytes)).0,
+        folder_bytes: table.get("folder_bytes", Bytes(default.folder_bytes)).0,
+        compress_bytes: table.get("compress_bytes", Bytes(default.compress_bytes)).0,
         connections: table.get("connections", default.connections),
         response_bytes: table.get("response_bytes", Bytes(default.response_bytes)).0,
         figures: table.get("figures", default.figures),
@@ -263,10 +309,10 @@ fn limits(mut table: Table<'_>) -> Limits {
     limits
 }
 
-fn node(mut table: Table<'_>) -> Option<DestinationConfig> {
+fn node(mut table: Table<'_>, own_folder: PathBuf) -> Option<DestinationConfig> {
     let backend = table.required::<String>("backend", "\"influx\"");
     let settings = settings(&mut table);
-    let grants = grants(&mut table, Grants::default());
+    let grants = grants(&mut table, Grants::default(), own_folder);
     let limits = limits(table.table("limits"));
     let sending = sending(&mut table);
     table.finish();
@@ -275,9 +321,7 @@ fn node(mut table: Table<'_>) -> Option<DestinationConfig> {
 
 fn sending(table: &mut Table<'_>) -> NodeConfig {
     let default = DEFAULT_SENDING;
-    let mut queue = table.table("queue");
-    let (points, age) = (queue.get("points", default.queue.points), queue.get("age", default.queue.age));
-    queue.finish();
+    let queue = table.table("queue");
     let mut batch = table.table("batch");
     let batch_points = batch.get("points", default.queue.batch_points);
     let batch_age = batch.get("age", default.queue.batch_age);
@@ -289,7 +333,53 @@ fn sending(table: &mut Table<'_>) -> NodeConfig {
     let backoff =
         BackoffConfig { min: retry.get("min", default.backoff.min), max: retry.get("max", default.backoff.max) };
     retry.finish();
-    NodeConfig { queue: QueueLimits { points, age, batch_points, batch_age }, backoff }
+    NodeConfig { queue: QueueConfig { batch_points, batch_age, ..self::queue(queue, default.queue) }, backoff }
+}
+
+fn queue(mut table: Table<'_>, default: QueueConfig) -> QueueConfig {
+    let durability = choice(
+        &mut table,
+        "durability",
+        default.durability,
+        &[("memory", Durability::Memory), ("process", Durability::Process), ("disk", Durability::Disk)],
+    );
+    let when_full = choice(
+        &mut table,
+        "when_full",
+        default.when_full,
+        &[("drop-oldest", WhenFull::DropOldest), ("drop-newest", WhenFull::DropNewest), ("block", WhenFull::Block)],
+    );
+    let age = if durability == Durability::Memory { DEFAULT_MEMORY_AGE } else { default.age };
+    let config = QueueConfig {
+        durability,
+        when_full,
+        bytes: table.get("bytes", Bytes(default.bytes as usize)).0 as u64,
+        points: table.get("points", default.points),
+        age: table.get("age", age),
+        backlog_share: table.get("backlog_share", default.backlog_share),
+        dead_letter_bytes: table.get("dead_letter_bytes", Bytes(default.dead_letter_bytes as usize)).0 as u64,
+        ..default
+    };
+    if !(0.0..=1.0).contains(&config.backlog_share) {
+        table.wrong("backlog_share", "must be 0 to 1: the share of batches that are taken from the backlog");
+    }
+    if config.bytes < QUEUE_BYTES_MIN {
+        table.wrong("bytes", "must be at least 1MiB");
+    }
+    table.finish();
+    config
+}
+
+/// One of a few words.
+fn choice<T: Copy>(table: &mut Table<'_>, key: &'static str, default: T, words: &[(&str, T)]) -> T {
+    let Some(given) = table.optional::<String>(key) else { return default };
+    if let Some((_, value)) = words.iter().find(|(word, _)| *word == given) {
+        return *value;
+    }
+    let all: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+    let (last, others) = all.split_last().expect("there are words to choose from");
+    table.wrong(key, format!("expected {} or {last}, found {given:?}", others.join(", ")));
+    default
 }
 
 fn route(mut table: Table<'_>, names: &BTreeSet<String>) -> Option<RouteConfig> {
@@ -309,6 +399,7 @@ fn route(mut table: Table<'_>, names: &BTreeSet<String>) -> Option<RouteConfig> 
         hash: table.get("hash", HashKind::Rendezvous),
         replicas: table.get("replicas", 1),
         go_on: table.get("continue", false),
+        on_unavailable: on_unavailable(&mut table),
     };
     for name in route.nodes.iter().filter(|name| !names.contains(*name)) {
         let near = suggestion(name, names.iter().map(String::as_str));
@@ -327,4 +418,10 @@ fn route(mut table: Table<'_>, names: &BTreeSet<String>) -> Option<RouteConfig> 
     }
     table.finish();
     Some(route)
+}
+
+fn on_unavailable(table: &mut Table<'_>) -> OnUnavailable {
+    let after = table.get("reroute_after", DEFAULT_REROUTE_AFTER);
+    let reroute = choice(table, "on_unavailable", false, &[("spool", false), ("reroute", true)]);
+    if reroute { OnUnavailable::Reroute(after) } else { OnUnavailable::Spool }
 }

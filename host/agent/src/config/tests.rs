@@ -310,7 +310,7 @@ fn routes_and_nodes_must_fit_each_other() {
 fn a_point_may_not_outlive_the_name_of_its_series() {
     let text = |age: &str| {
         format!(
-            "[pipeline]\nseries_idle = \"10m\"\n[node.a]\nbackend = \"stdout\"\nqueue.age = \"{age}\"\n[[route]]\nnodes = \"a\""
+            "[pipeline]\nseries_idle = \"10m\"\n[node.a]\nbackend = \"stdout\"\nqueue = {{ durability = \"memory\", age = \"{age}\" }}\n[[route]]\nnodes = \"a\""
         )
     };
     let expected = "agent.toml:3:1: node.a: its queue.age must be less than [pipeline] series_idle, or points could \

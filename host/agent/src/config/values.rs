@@ -97,6 +97,17 @@ impl Read for u32 {
     }
 }
 
+impl Read for f64 {
+    fn read(given: &Given<'_>) -> Result<Self, String> {
+        let number = match given {
+            Given::Toml(DeValue::Float(number)) => number.as_str().replace('_', "").parse().ok(),
+            Given::Toml(_) => given.integer().map(|number| number as Self),
+            Given::Text(text) => text.trim().parse().ok(),
+        };
+        number.ok_or_else(|| given.expected("a number"))
+    }
+}
+
 impl Read for Duration {
     fn read(given: &Given<'_>) -> Result<Self, String> {
         given

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use saker_forward::{Node, Topology};
+use saker_forward::Topology;
 use saker_sandbox::{Blame, Kind};
 
 use super::seat::{Key, Move, Seat, Wanted};
@@ -212,7 +212,8 @@ impl Supervisor {
                     seat.status.clone(),
                     "its backend is not loaded yet".into(),
                 ));
-                let node = Arc::new(Node::new(name, Box::new(Destination(slot.clone())), config.sending));
+                let forwarder = &self.shared.pipeline.forwarder;
+                let node = forwarder.node(name, Box::new(Destination(slot.clone())), config.sending);
                 self.nodes.insert(name.clone(), Destined { seat, slot, node });
             }
             self.nodes[name].node.set_config(config.sending);

@@ -171,5 +171,7 @@ fn takes_away(before: &Grants, after: &Grants) -> bool {
         || lacks(&before.usage, &after.usage)
         || lacks(&before.connect, &after.connect)
         || lacks(&before.env, &after.env)
+        || lacks(&before.write, &after.write)
+        || (before.folder.is_some() && before.folder != after.folder)
         || (before.stdout && !after.stdout)
 }

@@ -4,20 +4,28 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::AtomicU64;
 
 use futures_util::future::BoxFuture;
-use saker_model::{Glob, MetricType};
+use saker_model::{Glob, MetricType, Series, Tags};
 
 use super::*;
 use crate::backend::{Backend, SendError, Session};
 use crate::backoff::BackoffConfig;
 use crate::hash::HashKind;
 use crate::node::NodeConfig;
-use crate::queue::QueueLimits;
-use crate::route::Matcher;
+use crate::queue::{Durability, QueueConfig, WhenFull};
+use crate::route::{Matcher, OnUnavailable, Route};
+
+mod durable;
+mod rerouting;
 
 const CONFIG: NodeConfig = NodeConfig {
-    queue: QueueLimits {
+    queue: QueueConfig {
+        durability: Durability::Memory,
+        bytes: 64 << 20,
+        when_full: WhenFull::DropOldest,
         points: 100_000,
         age: Duration::from_secs(60),
+        backlog_share: 0.5,
+        dead_letter_bytes: 1 << 20,
         batch_points: 100,
         batch_age: Duration::from_millis(50),
     },
@@ -111,11 +119,19 @@ struct Bench {
 
 impl Bench {
     fn new(nodes: &[(&str, Script)], route: Route) -> Self {
+        Self::with(CONFIG, None, nodes, route)
+    }
+
+    fn with(config: NodeConfig, spools: Option<SpoolDir>, nodes: &[(&str, Script)], route: Route) -> Self {
         let table = Arc::new(SeriesTable::new(100_000));
-        let forwarder = Forwarder::new(table.clone(), 1);
-        let bench = Self { forwarder, table };
-        bench.set(nodes.iter().map(|(name, script)| node(name, script)).collect(), route);
+        let budget = Arc::new(Budget::new(64 << 20));
+        let bench = Self { forwarder: Forwarder::new(table.clone(), budget, spools, 1), table };
+        bench.set(nodes.iter().map(|(name, script)| bench.node(name, script, config)).collect(), route);
         bench
+    }
+
+    fn node(&self, name: &str, script: &Script, config: NodeConfig) -> Arc<Node> {
+        self.forwarder.node(name, Box::new(script.clone()), config)
     }
 
     fn set(&self, nodes: Vec<Arc<Node>>, route: Route) {
@@ -126,7 +142,7 @@ impl Bench {
         let series = Series {
             endpoint: "h".into(),
             metric: format!("m{number}").into(),
-            tags: Box::default(),
+            tags: Tags::default(),
             metric_type: MetricType::Gauge,
             step_s: 10,
         };
@@ -134,17 +150,22 @@ impl Bench {
     }
 
     /// One point of each of so many series; the value is the series' number.
-    fn send(&self, count: usize) {
-        let points: Vec<_> = (0..count)
+    async fn send(&self, count: usize) {
+        self.send_numbers(0..count).await.expect("there is room");
+    }
+
+    async fn send_numbers(&self, numbers: std::ops::Range<usize>) -> Result<(), Overload> {
+        let points: Vec<_> = numbers
             .map(|number| Point { series: self.series(number), timestamp_ms: 0, value: number as f64 })
             .collect();
-        self.forwarder.accept(&points);
+        self.forwarder.accept(&points).await
     }
 
     fn stats(&self, node: &str) -> NodeStats {
         let topology = self.forwarder.topology();
         let stats = topology.nodes().iter().find(|known| known.name() == node).unwrap().stats();
-        assert_eq!(stats.enqueued, stats.delivered + stats.queued + stats.dropped_in_all(), "the law");
+        let gone = stats.delivered + stats.queued + stats.dropped_in_all();
+        assert_eq!(stats.enqueued + stats.recovered, gone, "the law");
         stats
     }
 
@@ -159,10 +180,6 @@ impl Bench {
     }
 }
 
-fn node(name: &str, script: &Script) -> Arc<Node> {
-    Arc::new(Node::new(name, Box::new(script.clone()), CONFIG))
-}
-
 fn route(nodes: &[&str], replicas: usize) -> Route {
     Route {
         matcher: Matcher { metric: vec![Glob::new("m*")], ..Matcher::default() },
@@ -170,6 +187,7 @@ fn route(nodes: &[&str], replicas: usize) -> Route {
         hash: HashKind::Rendezvous,
         replicas,
         go_on: false,
+        on_unavailable: OnUnavailable::Spool,
     }
 }
 
@@ -187,7 +205,7 @@ async fn every_series_goes_to_its_node_and_only_there() {
     let nodes = [("a", scripts[0].clone()), ("b", scripts[1].clone()), ("c", scripts[2].clone())];
     let bench = Bench::new(&nodes, route(&["a", "b", "c"], 1));
     for _ in 0..3 {
-        bench.send(3000);
+        bench.send(3000).await;
     }
     let account = bench.forwarder.drain(Duration::from_secs(10)).await;
     assert_eq!(account.nodes.iter().map(|node| node.stats.delivered).sum::<u64>(), 9000);
@@ -206,7 +224,7 @@ async fn copies_go_to_distinct_nodes() {
     let scripts = [Script::default(), Script::default(), Script::default()];
     let nodes = [("a", scripts[0].clone()), ("b", scripts[1].clone()), ("c", scripts[2].clone())];
     let bench = Bench::new(&nodes, route(&["a", "b", "c"], 2));
-    bench.send(300);
+    bench.send(300).await;
     bench.forwarder.drain(Duration::from_secs(10)).await;
     let mut copies: BTreeMap<String, usize> = BTreeMap::new();
     scripts.iter().flat_map(Script::taken).for_each(|(name, _)| *copies.entry(name).or_default() += 1);
@@ -217,7 +235,7 @@ async fn copies_go_to_distinct_nodes() {
 async fn a_node_that_is_away_delays_no_other_and_loses_nothing() {
     let (away, well) = (Script::answering((0..20).map(|_| retry())), Script::default());
     let bench = Bench::new(&[("away", away.clone()), ("well", well.clone())], route(&["away", "well"], 2));
-    bench.send(10);
+    bench.send(10).await;
     bench.until("the well one has its points", |bench| bench.stats("well").delivered == 10).await;
     assert_eq!(bench.stats("away").delivered, 0);
     assert_eq!(bench.stats("away").error.as_deref(), Some("away"));
@@ -231,7 +249,7 @@ async fn what_the_destination_asks_to_wait_is_waited() {
     let busy = SendError::Retry { after: Some(Duration::from_secs(5)), message: "busy".into() };
     let bench = Bench::new(&[("a", Script::answering([busy]))], route(&["a"], 1));
     let start = Instant::now();
-    bench.send(1);
+    bench.send(1).await;
     bench.until("it is delivered", |bench| bench.stats("a").delivered == 1).await;
     assert!(start.elapsed() >= Duration::from_secs(5));
 }
@@ -241,14 +259,14 @@ async fn rejected_points_are_given_up_and_the_rest_is_written() {
     let some = SendError::Reject { points: vec![1, 3, 99], message: "bad names".into() };
     let script = Script::answering([some]);
     let bench = Bench::new(&[("a", script.clone())], route(&["a"], 1));
-    bench.send(5);
+    bench.send(5).await;
     bench.until("the rest is delivered", |bench| bench.stats("a").delivered == 3).await;
     assert_eq!(script.taken().iter().map(|(_, value)| *value).collect::<Vec<_>>(), [0.0, 2.0, 4.0]);
     assert_eq!(dropped(&bench.stats("a"), DropReason::Rejected), 2);
 
     let all = SendError::Reject { points: vec![], message: "never".into() };
     let bench = Bench::new(&[("a", Script::answering([all]))], route(&["a"], 1));
-    bench.send(5);
+    bench.send(5).await;
     bench.until("all are dropped", |bench| dropped(&bench.stats("a"), DropReason::Rejected) == 5).await;
 }
 
@@ -256,10 +274,10 @@ async fn rejected_points_are_given_up_and_the_rest_is_written() {
 async fn a_broken_session_is_replaced_and_series_are_defined_again() {
     let script = Script::answering([SendError::Broken("trap".into())]);
     let bench = Bench::new(&[("a", script.clone())], route(&["a"], 1));
-    bench.send(50);
+    bench.send(50).await;
     bench.until("they are delivered", |bench| bench.stats("a").delivered == 50).await;
     assert_eq!(script.sessions(), 2);
-    bench.send(50);
+    bench.send(50).await;
     bench.until("so are the next", |bench| bench.stats("a").delivered == 100).await;
     assert_eq!((script.sessions(), script.taken().len()), (2, 100));
 }
@@ -269,7 +287,7 @@ async fn one_point_that_breaks_every_session_is_found_and_given_up() {
     let script = Script::default();
     *script.0.poison.lock() = Some(37.0);
     let bench = Bench::new(&[("a", script.clone())], route(&["a"], 1));
-    bench.send(100);
+    bench.send(100).await;
     bench.until("all others are delivered", |bench| bench.stats("a").delivered == 99).await;
     assert_eq!(dropped(&bench.stats("a"), DropReason::Poison), 1);
     assert!(script.taken().iter().all(|(_, value)| *value != 37.0));
@@ -280,7 +298,7 @@ async fn another_generation_gets_a_new_session_between_two_batches() {
     let script = Script::default();
     let bench = Bench::new(&[("a", script.clone())], route(&["a"], 1));
     for round in 1..=5_u64 {
-        bench.send(10);
+        bench.send(10).await;
         bench.until("they are delivered", |bench| bench.stats("a").delivered == 10 * round).await;
         script.0.generation.fetch_add(1, Ordering::Relaxed);
     }
@@ -291,7 +309,7 @@ async fn another_generation_gets_a_new_session_between_two_batches() {
 async fn a_handle_that_is_used_again_stands_for_its_new_series() {
     let script = Script::default();
     let bench = Bench::new(&[("a", script.clone())], route(&["a"], 1));
-    bench.send(1);
+    bench.send(1).await;
     let old = bench.series(0);
     bench.until("it is delivered", |bench| bench.stats("a").delivered == 1).await;
     let gone = bench.table.sweep(1);
@@ -299,7 +317,7 @@ async fn a_handle_that_is_used_again_stands_for_its_new_series() {
     bench.forwarder.forget(&gone);
     bench.table.release(&gone);
     assert_eq!(bench.series(7), old, "the handle is used again");
-    bench.forwarder.accept(&[Point { series: old, timestamp_ms: 0, value: 7.0 }]);
+    bench.forwarder.accept(&[Point { series: old, timestamp_ms: 0, value: 7.0 }]).await.unwrap();
     bench.until("the new one is delivered", |bench| bench.stats("a").delivered == 2).await;
     assert_eq!(script.taken(), [("m0".to_owned(), 0.0), ("m7".to_owned(), 7.0)]);
 }
@@ -308,7 +326,7 @@ async fn a_handle_that_is_used_again_stands_for_its_new_series() {
 async fn draining_sends_what_it_can_and_accounts_for_the_rest() {
     let (well, away) = (Script::default(), Script::answering((0..10_000).map(|_| retry())));
     let bench = Bench::new(&[("well", well), ("away", away)], route(&["well", "away"], 2));
-    bench.send(250);
+    bench.send(250).await;
     let account = bench.forwarder.drain(Duration::from_secs(3)).await;
     for NodeAccount { node, stats } in account.nodes {
         assert_eq!((stats.enqueued, stats.queued), (250, 0), "{node}");
@@ -321,11 +339,11 @@ async fn draining_sends_what_it_can_and_accounts_for_the_rest() {
 async fn a_node_that_stays_keeps_its_queue_when_others_come_and_go() {
     let (kept, gone) = (Script::answering((0..3).map(|_| retry())), Script::default());
     let bench = Bench::new(&[("kept", kept.clone()), ("gone", gone.clone())], route(&["kept", "gone"], 2));
-    bench.send(10);
+    bench.send(10).await;
     let staying = bench.forwarder.topology().nodes()[0].clone();
     let new = Script::default();
-    bench.set(vec![staying, node("new", &new)], route(&["kept", "new"], 2));
-    bench.send(10);
+    bench.set(vec![staying, bench.node("new", &new, CONFIG)], route(&["kept", "new"], 2));
+    bench.send(10).await;
     bench.until("the one that stayed has all", |bench| bench.stats("kept").delivered == 20).await;
     bench.until("the new one has its own", |bench| bench.stats("new").delivered == 10).await;
     bench.until("the one that went was emptied", |_| gone.taken().len() == 10).await;
@@ -337,6 +355,6 @@ async fn points_without_a_route_are_counted() {
         &[("a", Script::default())],
         Route { matcher: Matcher { metric: vec![Glob::new("x*")], ..Matcher::default() }, ..route(&["a"], 1) },
     );
-    bench.send(5);
+    bench.send(5).await;
     assert_eq!((bench.forwarder.unrouted(), bench.stats("a").enqueued), (5, 0));
 }

@@ -97,7 +97,8 @@ impl<G: Send + 'static> Instance<G> {
         let outgoing = Outgoing::new(sandbox.tls(), Arc::new(spec.grants.clone()), denials.clone(), &spec.limits);
         let work = async move {
             let mut ctx = Ctx::new(&spec, outgoing, denials)?;
-            ctx.ends = Instant::now() + deadline;
+            ctx.check_folder()?;
+            ctx.begin("open", deadline);
             let mut store = Store::new(&engine, ctx);
             store.limiter(|ctx| &mut ctx.meter);
             store.epoch_deadline_async_yield_and_update(1);
@@ -105,6 +106,7 @@ impl<G: Send + 'static> Instance<G> {
             let (mut live, opened) =
                 open(store).await.map_err(|error| CallError::from_wasmtime(&error, spec.limits.answer_bytes))?;
             live.store.data_mut().finish(opened.is_ok());
+            live.store.data().check_folder()?;
             let memory = live.store.data().meter.memory_bytes();
             Ok(((live, opened), memory))
         };
@@ -126,13 +128,13 @@ impl<G: Send + 'static> Instance<G> {
         let answer_bytes = self.spec.limits.answer_bytes;
         self.denials.take();
         let work = async move {
-            live.store.data_mut().ends = Instant::now() + deadline;
+            live.store.data_mut().begin(export, deadline);
             live.store.set_epoch_deadline(1);
             let answer = call(&mut live).await;
             live.store.data_mut().finish(answer.as_ref().is_ok_and(Answer::is_value));
             let memory = live.store.data().meter.memory_bytes();
             match answer {
-                Ok(answer) => Ok(((live, answer), memory)),
+                Ok(answer) => live.store.data().check_folder().map(|()| ((live, answer), memory)),
                 Err(error) => Err(CallError::from_wasmtime(&error, answer_bytes)),
             }
         };

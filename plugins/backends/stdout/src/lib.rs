@@ -126,8 +126,8 @@ mod tests {
         assert_eq!(
             first_line(r#"{"format":"falcon"}"#),
             concat!(
-                r#"{"endpoint":"web1","metric":"df.bytes.used","step":60,"counterType":"GAUGE","#,
-                r#""tags":"mount=/var lib","timestamp":1700000000,"value":0.5}"#,
+                r#"{"endpoint":"web1","metric":"df.bytes.used","value":0.5,"step":60,"counterType":"GAUGE","#,
+                r#""tags":"mount=/var lib","timestamp":1700000000}"#,
                 "\n"
             )
         );

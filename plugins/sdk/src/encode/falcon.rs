@@ -1,35 +1,36 @@
 //! A point as Open-Falcon's `MetricValue`: the seven keys that its agent and its transfer take, in `common/model/metric.go`.
 
-use super::Form;
-use super::json::{push_end, quote};
+use super::json::quote;
 use super::template::tags;
+use super::{Form, push_f64, push_i64};
 use crate::bindings::types::{MetricType, Point, Series};
 
-/// `{"endpoint":…,"metric":…,"step":…,"counterType":…,"tags":"k=v,…","timestamp":…,"value":…}`, one line each. The time
-/// is in seconds, rounded down.
+/// `{"endpoint":…,"metric":…,"value":…,"step":…,"counterType":…,"tags":"k=v,…","timestamp":…}`, one line each: the keys
+/// in the order in which Open-Falcon's agent writes them. The time is in seconds, rounded down.
 #[derive(Clone, Copy, Debug)]
 pub struct Falcon;
 
 impl Form for Falcon {
     fn head(&self, series: &Series) -> Vec<u8> {
+        format!(r#"{{"endpoint":{},"metric":{},"value":"#, quote(&series.endpoint), quote(&series.metric)).into()
+    }
+
+    fn rest(&self, series: &Series) -> Vec<u8> {
         let kind = match series.metric_type {
             MetricType::Gauge => "GAUGE",
             MetricType::Counter => "COUNTER",
             MetricType::Derive => "DERIVE",
         };
-        format!(
-            r#"{{"endpoint":{},"metric":{},"step":{},"counterType":"{kind}","tags":{},"timestamp":"#,
-            quote(&series.endpoint),
-            quote(&series.metric),
-            series.step_s,
-            // Sorted by key already, which is Open-Falcon's canonical form.
-            quote(&tags(series)),
-        )
-        .into()
+        // Sorted by key already, which is Open-Falcon's canonical form.
+        let tags = quote(&tags(series));
+        format!(r#","step":{},"counterType":"{kind}","tags":{tags},"timestamp":"#, series.step_s).into()
     }
 
-    fn push_tail(&self, point: &Point, line: &mut Vec<u8>) {
-        push_end(line, point.timestamp_ms.div_euclid(1000), point.value);
+    fn push_tail(&self, point: &Point, rest: &[u8], line: &mut Vec<u8>) {
+        push_f64(line, point.value);
+        line.extend_from_slice(rest);
+        push_i64(line, point.timestamp_ms.div_euclid(1000));
+        line.extend_from_slice(b"}\n");
     }
 }
 
@@ -45,8 +46,8 @@ mod tests {
         assert_eq!(
             line(Falcon, series, 1_700_000_000_999, 12.0),
             concat!(
-                r#"{"endpoint":"h","metric":"net.if.in.bytes","step":10,"counterType":"COUNTER","#,
-                r#""tags":"iface=eth0,name=a \"b\"","timestamp":1700000000,"value":12}"#,
+                r#"{"endpoint":"h","metric":"net.if.in.bytes","value":12,"step":10,"counterType":"COUNTER","#,
+                r#""tags":"iface=eth0,name=a \"b\"","timestamp":1700000000}"#,
                 "\n"
             )
         );
@@ -55,6 +56,9 @@ mod tests {
     #[test]
     fn no_tags_are_an_empty_string() {
         let text = line(Falcon, series("m", &[]), -1, 0.5);
-        assert!(text.ends_with("\"tags\":\"\",\"timestamp\":-1,\"value\":0.5}\n"), "{text}");
+        assert!(
+            text.ends_with("\"value\":0.5,\"step\":10,\"counterType\":\"GAUGE\",\"tags\":\"\",\"timestamp\":-1}\n"),
+            "{text}"
+        );
     }
 }

@@ -61,7 +61,7 @@ impl Form for Influx {
         head.into()
     }
 
-    fn push_tail(&self, point: &Point, line: &mut Vec<u8>) {
+    fn push_tail(&self, point: &Point, _: &[u8], line: &mut Vec<u8>) {
         push_f64(line, point.value);
         line.push(b' ');
         let time = point.timestamp_ms;

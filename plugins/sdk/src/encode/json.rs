@@ -26,13 +26,13 @@ impl Form for Json {
         .into()
     }
 
-    fn push_tail(&self, point: &Point, line: &mut Vec<u8>) {
+    fn push_tail(&self, point: &Point, _: &[u8], line: &mut Vec<u8>) {
         push_end(line, point.timestamp_ms, point.value);
     }
 }
 
 /// Appends a time, the key `value` with its number, and the end of the line.
-pub(super) fn push_end(line: &mut Vec<u8>, time: i64, value: f64) {
+fn push_end(line: &mut Vec<u8>, time: i64, value: f64) {
     push_i64(line, time);
     line.extend_from_slice(br#","value":"#);
     push_f64(line, value);

@@ -44,6 +44,14 @@ impl<T> Slots<T> {
         }
     }
 
+    /// What the handle stands for, to change it.
+    pub fn get_mut(&mut self, id: SeriesId) -> Option<&mut T> {
+        match self.dense.get_mut(id as usize) {
+            Some(slot) => slot.as_mut(),
+            None => self.stray.get_mut(&id),
+        }
+    }
+
     /// Empties the handle's place.
     pub fn remove(&mut self, id: SeriesId) {
         match self.dense.get_mut(id as usize) {
@@ -64,11 +72,12 @@ mod tests {
             slots.insert(id, "old");
             slots.insert(id, "new");
             assert_eq!(slots.get(id), Some(&"new"));
+            assert_eq!(slots.get_mut(id), Some(&mut "new"));
             slots.remove(id);
             assert_eq!(slots.get(id), None);
         }
         slots.remove(9);
-        assert_eq!(slots.get(3), None);
+        assert!(slots.get(3).is_none() && slots.get_mut(9).is_none());
     }
 
     #[test]

@@ -75,6 +75,12 @@ impl Template {
         self.0.iter().all(|part| matches!(part, Part::Text(_)))
     }
 
+    /// Whether the name depends on this part of a series.
+    #[must_use]
+    pub fn refers_to(&self, reference: &Reference) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Reference(other) if other == reference))
+    }
+
     /// The pieces that are the same in every name.
     pub fn fixed_parts(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
@@ -146,6 +152,7 @@ mod tests {
             let template = Template::parse("key", text).unwrap();
             assert_eq!(template.expand(&series), name);
             assert_eq!(template.is_fixed(), !text.contains("${"), "{text}");
+            assert_eq!(template.refers_to(&Reference::Metric), text.contains("${metric}"), "{text}");
         }
     }
 

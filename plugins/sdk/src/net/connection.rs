@@ -5,15 +5,14 @@ use super::{Deadline, NetError, Target, TcpStream};
 /// A place for one connection. It connects when it is first needed.
 pub struct Connection {
     target: Target,
-    timeout_ms: u32,
     stream: Option<TcpStream>,
 }
 
 impl Connection {
-    /// Connects to nothing yet. One [`with`](Connection::with) takes at most `timeout_ms`.
+    /// Connects to nothing yet.
     #[must_use]
-    pub fn new(target: Target, timeout_ms: u32) -> Self {
-        Self { target, timeout_ms, stream: None }
+    pub fn new(target: Target) -> Self {
+        Self { target, stream: None }
     }
 
     /// Where it leads.
@@ -29,8 +28,11 @@ impl Connection {
     ///
     /// # Errors
     /// [`NetError`] of the connection or of `talk`.
-    pub fn with<T, E: From<NetError>>(&mut self, talk: impl FnOnce(&mut TcpStream) -> Result<T, E>) -> Result<T, E> {
-        let deadline = Deadline::after_ms(self.timeout_ms);
+    pub fn with<T, E: From<NetError>>(
+        &mut self,
+        deadline: Deadline,
+        talk: impl FnOnce(&mut TcpStream) -> Result<T, E>,
+    ) -> Result<T, E> {
         let mut stream = match self.stream.take_if(|kept| kept.is_open()) {
             Some(kept) => kept,
             None => TcpStream::connect(&self.target, deadline)?,
@@ -52,14 +54,18 @@ mod tests {
 
     fn to(listener: &TcpListener) -> Connection {
         let address = listener.local_addr().unwrap().to_string();
-        Connection::new(Target::parse("a", &address, Protocol::Tcp).unwrap(), TIMEOUT_MS)
+        Connection::new(Target::parse("a", &address, Protocol::Tcp).unwrap())
+    }
+
+    fn soon() -> Deadline {
+        Deadline::after_ms(TIMEOUT_MS)
     }
 
     #[test]
     fn calls_share_a_connection_until_the_other_side_closes_it() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut connection = to(&listener);
-        let mut say = |word: &[u8]| connection.with(|stream| stream.write_all(word));
+        let mut say = |word: &[u8]| connection.with(soon(), |stream| stream.write_all(word));
         say(b"ab").unwrap();
         let (mut first, _) = listener.accept().unwrap();
         say(b"cd").unwrap();
@@ -78,7 +84,7 @@ mod tests {
     fn after_an_error_the_next_call_starts_on_a_new_connection() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut connection = to(&listener);
-        let lost: Result<(), _> = connection.with(|stream| {
+        let lost: Result<(), _> = connection.with(soon(), |stream| {
             stream.write_all(b"half")?;
             Err(NetError::Unavailable("lost".into()))
         });
@@ -88,7 +94,7 @@ mod tests {
         first.read_to_end(&mut got).unwrap();
         assert_eq!(got, b"half", "and it was closed");
         let answerer = std::thread::spawn(move || listener.accept().unwrap().0.write_all(b"yes\n").unwrap());
-        let answer = connection.with(|stream| stream.read_until(b'\n', 10)).unwrap();
+        let answer = connection.with(soon(), |stream| stream.read_until(b'\n', 10)).unwrap();
         assert_eq!(answer, b"yes\n");
         answerer.join().unwrap();
     }

@@ -1,38 +1,51 @@
 //! Datagrams: a socket to one destination, and lines packed into as few of them as hold them.
 
 use super::{Deadline, NetError, Target, raw};
+use crate::bindings::types::OpenError;
 
-/// A socket that sends to one destination.
+/// How many bytes of a datagram travel in one piece over Ethernet, whatever headers stand before them.
+pub const DATAGRAM_BYTES: u32 = 1432;
+/// What IPv4 can carry at most.
+const DATAGRAM_BYTES_MAX: u32 = 65_507;
+
+/// Sends datagrams to one destination. It is looked up when it is first needed, and again after an error.
 pub struct UdpSocket {
-    raw: raw::Socket,
     target: Target,
+    raw: Option<raw::Socket>,
 }
 
 impl UdpSocket {
-    /// Makes a socket to the first of the host's addresses that can be had. Nothing is sent.
-    ///
-    /// # Errors
-    /// [`NetError`]: not granted, or the name is not known.
-    pub fn connect(target: &Target, deadline: Deadline) -> Result<Self, NetError> {
-        let raw = target.reach(deadline, raw::Socket::connect)?;
-        Ok(Self { raw, target: target.clone() })
+    /// Looks nothing up yet.
+    #[must_use]
+    pub fn new(target: Target) -> Self {
+        Self { target, raw: None }
     }
 
-    /// Sends datagrams, each as it is: then this machine's kernel has them, and nobody knows more.
+    /// Sends a datagram: then this machine's kernel has it, and nobody knows more.
     ///
     /// # Errors
-    /// [`NetError::Unavailable`] if one cannot be sent, or if the destination's machine has answered an earlier one
-    /// that nobody listens there. Those before it may have arrived.
-    pub fn send<'a>(
-        &mut self,
-        datagrams: impl IntoIterator<Item = &'a [u8]>,
-        deadline: Deadline,
-    ) -> Result<(), NetError> {
-        for datagram in datagrams {
-            self.raw.send(datagram, deadline).map_err(|failure| self.target.failed(failure))?;
-        }
+    /// [`NetError`]: not granted, the name is not known, it is too long, or the destination's machine has answered an
+    /// earlier one that nobody listens there.
+    pub fn send(&mut self, datagram: &[u8], deadline: Deadline) -> Result<(), NetError> {
+        let mut raw = match self.raw.take() {
+            Some(raw) => raw,
+            None => self.target.reach(deadline, raw::Socket::connect)?,
+        };
+        raw.send(datagram, deadline).map_err(|failure| self.target.failed(failure))?;
+        self.raw = Some(raw);
         Ok(())
     }
+}
+
+/// Checks a setting that says how many bytes a datagram may have.
+///
+/// # Errors
+/// [`OpenError::Settings`], naming the setting.
+pub fn datagram_size(setting: &str, bytes: u32) -> Result<usize, OpenError> {
+    if !(1..=DATAGRAM_BYTES_MAX).contains(&bytes) {
+        return Err(OpenError::Settings(format!("{setting}: must be 1 to {DATAGRAM_BYTES_MAX}, found {bytes}")));
+    }
+    Ok(bytes as usize)
 }
 
 /// Cuts text at ends of lines into pieces of at most `most` bytes, for one datagram each. The last line's end is left
@@ -80,14 +93,21 @@ mod tests {
         assert!(pieces("", 9).is_empty() && pieces("\n", 9).is_empty());
     }
 
+    fn sender(address: &str) -> UdpSocket {
+        UdpSocket::new(Target::parse("a", address, Protocol::Udp).unwrap())
+    }
+
+    fn soon() -> Deadline {
+        Deadline::after_ms(TIMEOUT_MS)
+    }
+
     #[test]
     fn datagrams_arrive_each_as_it_is() {
         let socket = net::UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        let target = Target::parse("a", &socket.local_addr().unwrap().to_string(), Protocol::Udp).unwrap();
-        let deadline = Deadline::after_ms(TIMEOUT_MS);
-        let mut sender = UdpSocket::connect(&target, deadline).unwrap();
-        sender.send([&b"one"[..], b"two"], deadline).unwrap();
+        let mut sender = sender(&socket.local_addr().unwrap().to_string());
+        sender.send(b"one", soon()).unwrap();
+        sender.send(b"two", soon()).unwrap();
         let mut got = [0; 9];
         for word in [b"one", b"two"] {
             let length = socket.recv(&mut got).unwrap();
@@ -98,17 +118,18 @@ mod tests {
     #[test]
     fn an_address_that_is_refused_is_denied() {
         // A socket has to be allowed to broadcast, and nobody has allowed it.
-        let target = Target::parse("a", "255.255.255.255:9", Protocol::Udp).unwrap();
-        let error = UdpSocket::connect(&target, Deadline::after_ms(TIMEOUT_MS)).err();
-        assert_eq!(error, Some(NetError::Denied("255.255.255.255:9".into())));
+        let error = sender("255.255.255.255:9").send(b"x", soon());
+        assert_eq!(error, Err(NetError::Denied("255.255.255.255:9".into())));
     }
 
     #[test]
     fn a_datagram_that_is_too_long_is_not_sent() {
-        let target = Target::parse("a", "127.0.0.1:9", Protocol::Udp).unwrap();
-        let deadline = Deadline::after_ms(TIMEOUT_MS);
-        let mut sender = UdpSocket::connect(&target, deadline).unwrap();
-        let error = sender.send([&vec![b'x'; 70_000][..]], deadline).unwrap_err();
+        let error = sender("127.0.0.1:9").send(&[b'x'; 70_000], soon()).unwrap_err();
         assert!(matches!(error, NetError::Unavailable(text) if text.starts_with("127.0.0.1:9: ")));
+        assert_eq!(datagram_size("size", 65_507), Ok(65_507));
+        for bytes in [0, 65_508] {
+            let Err(OpenError::Settings(message)) = datagram_size("size", bytes) else { panic!("{bytes}") };
+            assert_eq!(message, format!("size: must be 1 to 65507, found {bytes}"));
+        }
     }
 }

@@ -1,0 +1,275 @@
+//! Influx line protocol over HTTP: `/write` as InfluxDB 1 has it, `/api/v2/write` as InfluxDB 2, and what their clients
+//! ask before they write.
+//!
+//! A line that cannot be taken spoils no other: the answer is then 400 with "partial write" as InfluxDB's, the lines'
+//! numbers and what is wrong with them. Parsing is `saker-intake`'s.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Form, FromRequest, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http_body_util::BodyExt;
+use hyper::body::Body as _;
+use saker_intake::influx::{KnownKeys, KnownStats, Precision, Reading, Report, Request};
+use saker_intake::{GunzipError, gunzip};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::{Failure, admission, too_early, try_again};
+use crate::agent::Agent;
+use crate::config::InfluxConfig;
+use crate::pipeline::{Pipeline, now_ms};
+
+/// What clients take us for; the version whose answers these are. VictoriaMetrics says the same.
+const VERSION: [(&str, &str); 1] = [("x-influxdb-version", "1.8.0")];
+/// How long a request waits until others have been read.
+const TURN_WAIT: Duration = Duration::from_secs(10);
+/// How long a body may take to arrive, since it keeps others waiting.
+const BODY_WAIT: Duration = Duration::from_secs(30);
+/// How often a step is read again because the series' names have changed meanwhile. They do so about once a minute.
+const ATTEMPTS: u32 = 8;
+
+/// What takes points.
+pub(super) fn writes() -> Router<Arc<Agent>> {
+    Router::new()
+        .route("/write", post(write_v1))
+        .route("/influx/write", post(write_v1))
+        .route("/api/v2/write", post(write_v2))
+        .route("/influx/api/v2/write", post(write_v2))
+}
+
+/// What clients ask before.
+pub(super) fn queries() -> Router<Arc<Agent>> {
+    Router::new().route("/query", get(query).post(query))
+}
+
+/// How lines are taken, and what is known of those that came before.
+pub(crate) struct Influx(ArcSwap<Intake>);
+
+struct Intake {
+    config: InfluxConfig,
+    endpoint: Arc<str>,
+    known: KnownKeys,
+    turns: Semaphore,
+}
+
+impl Influx {
+    pub(crate) fn new(config: &InfluxConfig, endpoint: &Arc<str>) -> Self {
+        Self(ArcSwap::from_pointee(Intake::new(config, endpoint)))
+    }
+
+    /// Takes another configuration. What is known holds only as long as names are made in the same way.
+    pub(crate) fn set(&self, config: &InfluxConfig, endpoint: &Arc<str>) {
+        let now = self.0.load();
+        if now.config != *config || now.endpoint != *endpoint {
+            self.0.store(Arc::new(Intake::new(config, endpoint)));
+        }
+    }
+
+    /// What is known of lines that came before.
+    pub(super) fn known(&self) -> KnownStats {
+        self.0.load().known.stats()
+    }
+}
+
+impl Intake {
+    fn new(config: &InfluxConfig, endpoint: &Arc<str>) -> Self {
+        Self {
+            config: config.clone(),
+            endpoint: endpoint.clone(),
+            known: KnownKeys::new(config.known_bytes),
+            turns: Semaphore::new(config.requests),
+        }
+    }
+
+    /// Takes the lines of a body, step by step.
+    async fn take(&self, pipeline: &Pipeline, body: &[u8], request: &Request) -> Result<Report, Response> {
+        let source = "influx".into();
+        let mut reading = Reading::new(body, &self.known, &self.config.mapping, request);
+        while reading.has_more() {
+            let mut attempts = 0..ATTEMPTS;
+            loop {
+                if attempts.next().is_none() {
+                    return Err(try_again("the names of series change too fast; try again"));
+                }
+                let (epoch, now_s) = (pipeline.table.epoch(), pipeline.now_s());
+                reading.read(epoch, now_s);
+                let new = reading.new_values();
+                if !new.is_empty() {
+                    reading.named(pipeline.name(new).await);
+                }
+                if pipeline.table.touch(reading.seen().iter().copied(), now_s, epoch) {
+                    break;
+                }
+            }
+            reading.confirm();
+            let taken = pipeline.accept_points(&source, reading.points(), reading.refused()).await;
+            taken.map_err(|overload| admission::refused(&overload))?;
+            // A large body is no reason for others to wait.
+            tokio::task::yield_now().await;
+        }
+        Ok(reading.finish())
+    }
+}
+
+/// What a write says of its lines. Other parameters, such as users and retention policies, mean nothing here.
+#[derive(Debug, Deserialize)]
+struct Asked {
+    #[serde(default)]
+    precision: String,
+    db: Option<String>,
+    bucket: Option<String>,
+}
+
+type Parameters = Result<Query<Asked>, QueryRejection>;
+
+async fn write_v1(agent: State<Arc<Agent>>, asked: Parameters, headers: HeaderMap, body: Body) -> Response {
+    match write(&agent, asked, &headers, body).await {
+        Ok(report) => answer(&report, |message| json!({"error": message})),
+        Err(failure) => failure,
+    }
+}
+
+async fn write_v2(agent: State<Arc<Agent>>, asked: Parameters, headers: HeaderMap, body: Body) -> Response {
+    match write(&agent, asked, &headers, body).await {
+        Ok(report) => answer(&report, |message| json!({"code": "invalid", "message": message})),
+        Err(failure) => failure,
+    }
+}
+
+async fn write(agent: &Agent, asked: Parameters, headers: &HeaderMap, body: Body) -> Result<Report, Response> {
+    let refuse = |status, message: String| Failure::new(status, message).into_response();
+    let bad = |message| refuse(StatusCode::BAD_REQUEST, message);
+    let Query(asked) = asked.map_err(|error| bad(error.body_text()))?;
+    let precision = Precision::parse(&asked.precision)
+        .ok_or_else(|| bad(format!("precision must be ns, us, ms, s, m or h, found {:?}", asked.precision)))?;
+    if let Some(answer) = too_early(agent) {
+        return Err(answer);
+    }
+    let intake = agent.influx.0.load_full();
+    let turn = timeout(TURN_WAIT, intake.turns.acquire()).await;
+    let Ok(Ok(_turn)) = turn else { return Err(try_again("too many requests at the same time; try again")) };
+    let body = unpacked(headers, body, agent.config.load().listen.body_bytes).await?;
+    let request = Request {
+        db: asked.db.or(asked.bucket).filter(|name| !name.is_empty()).map(Arc::from),
+        precision,
+        endpoint: intake.endpoint.clone(),
+        now_ms: now_ms(),
+    };
+    intake.take(&agent.pipeline, &body, &request).await
+}
+
+/// The whole body, as text.
+async fn unpacked(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, Response> {
+    let encoding = headers.get(header::CONTENT_ENCODING).map_or(&b""[..], |value| value.as_bytes());
+    let packed = match encoding {
+        b"" | b"identity" => false,
+        b"gzip" | b"x-gzip" => true,
+        _ => {
+            let message = "content-encoding must be gzip or identity";
+            return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message).into_response());
+        }
+    };
+    let late = |_| Failure::new(StatusCode::REQUEST_TIMEOUT, format!("the body took longer than {BODY_WAIT:?}"));
+    let arrived = timeout(BODY_WAIT, whole(body, limit)).await.map_err(|error| late(error).into_response())?;
+    let arrived = arrived.map_err(IntoResponse::into_response)?;
+    if !packed {
+        return Ok(arrived);
+    }
+    let unpacking = tokio::task::spawn_blocking(move || gunzip(&arrived, limit)).await;
+    let status = |error: &GunzipError| match error {
+        GunzipError::Broken(_) => StatusCode::BAD_REQUEST,
+        GunzipError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+    };
+    match unpacking {
+        Ok(unpacked) => unpacked.map_err(|error| Failure::new(status(&error), error.to_string()).into_response()),
+        Err(error) => Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()),
+    }
+}
+
+async fn whole(mut body: Body, limit: usize) -> Result<Vec<u8>, Failure> {
+    let too_large = || {
+        let message = format!("the body has more than {limit} bytes; send less at once, or raise listen.body_bytes");
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    };
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
+        return Err(too_large());
+    }
+    let mut whole = Vec::with_capacity(announced);
+    while let Some(frame) = body.frame().await {
+        let broken = |error: axum::Error| Failure::new(StatusCode::BAD_REQUEST, format!("the body broke off: {error}"));
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        if whole.len() + data.len() > limit {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole)
+}
+
+/// 204 if everything was taken, else 400 and what was not. `form` is the error as the client's InfluxDB puts it.
+fn answer(report: &Report, form: impl Fn(&str) -> serde_json::Value) -> Response {
+    let refused = report.faulty;
+    if refused == 0 {
+        return (StatusCode::NO_CONTENT, VERSION).into_response();
+    }
+    let lines: Vec<_> = report.faults.iter().map(|fault| format!("line {}: {}", fault.line, fault.what)).collect();
+    let message =
+        format!("partial write: {}; {refused} values refused, {} values taken", lines.join("; "), report.taken);
+    let mut error = form(&message);
+    error["taken"] = report.taken.into();
+    error["refused"] = refused.into();
+    (StatusCode::BAD_REQUEST, VERSION, Json(error)).into_response()
+}
+
+#[derive(Deserialize)]
+pub(super) struct Ping {
+    #[serde(default)]
+    verbose: String,
+}
+
+/// Whether we are there; with `verbose=true` as JSON.
+pub(super) async fn ping(Query(ping): Query<Ping>) -> Response {
+    match ping.verbose.as_str() {
+        "" | "false" | "0" => (StatusCode::NO_CONTENT, VERSION).into_response(),
+        _ => (VERSION, Json(json!({"version": VERSION[0].1}))).into_response(),
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct Statement {
+    #[serde(default)]
+    q: String,
+}
+
+/// Clients create their database before they write. There is none to create, and nothing to be queried.
+async fn query(Query(asked): Query<Statement>, request: axum::extract::Request) -> Response {
+    let statement = if asked.q.is_empty() && request.method() == axum::http::Method::POST {
+        Form::<Statement>::from_request(request, &()).await.map(|Form(statement)| statement.q).unwrap_or_default()
+    } else {
+        asked.q
+    };
+    let words = statement.to_ascii_lowercase();
+    let words: Vec<_> = words.split_whitespace().take(2).collect();
+    let result = match words[..] {
+        ["create", "database"] => json!({"statement_id": 0}),
+        ["show", "databases"] => {
+            json!({"statement_id": 0, "series": [{"name": "databases", "columns": ["name"], "values": []}]})
+        }
+        _ => {
+            let message = "only CREATE DATABASE and SHOW DATABASES are answered here; ask /api/v1/recent for values";
+            return Failure::new(StatusCode::BAD_REQUEST, message).into_response();
+        }
+    };
+    (VERSION, Json(json!({"results": [result]}))).into_response()
+}

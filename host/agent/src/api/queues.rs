@@ -1,0 +1,130 @@
+//! The queues on disk: listed, looked into, sent again, thrown away.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use saker_forward::{Done, OperateError, Order, Shown};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Failure;
+use crate::agent::Agent;
+
+/// Points that are shown if nobody says how many.
+const SHOWN: usize = 20;
+/// And at most.
+const SHOWN_MAX: usize = 10_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    /// `queue` or `dead`.
+    #[serde(default)]
+    what: What,
+    limit: Option<usize>,
+    /// The node that gets the points of a queue without one.
+    to: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum What {
+    #[default]
+    Queue,
+    Dead,
+}
+
+pub(super) async fn list(State(agent): State<Arc<Agent>>) -> Result<Json<Value>, Failure> {
+    let forwarder = &agent.pipeline.forwarder;
+    let topology = forwarder.topology();
+    let mut queues: Vec<_> = topology
+        .nodes()
+        .iter()
+        .map(|node| {
+            let stats = node.stats();
+            let disk = stats.spool.unwrap_or_default();
+            json!({
+                "node": node.name(), "configured": true, "state": stats.breaker.as_str(), "points": stats.queued,
+                "in_memory": stats.in_memory, "bytes": disk.bytes, "segments": disk.segments,
+                "dead_points": disk.dead_points, "dead_bytes": disk.dead_bytes,
+                "error": disk.refusal.or(stats.error),
+            })
+        })
+        .collect();
+    let folders = forwarder.spools().map(saker_forward::SpoolDir::folders).transpose();
+    let folders = folders.map_err(|error| {
+        Failure::new(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot list the folder of queues: {error}"))
+    })?;
+    for folder in folders.into_iter().flatten().filter(|folder| topology.node(&folder.node).is_none()) {
+        queues.push(json!({
+            "node": folder.node, "configured": false, "bytes": folder.bytes, "changed_ms": folder.changed_ms,
+        }));
+    }
+    Ok(Json(json!({"queues": queues})))
+}
+
+pub(super) async fn inspect(
+    State(agent): State<Arc<Agent>>,
+    Path(node): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Value>, Failure> {
+    let limit = asked.limit.unwrap_or(SHOWN).min(SHOWN_MAX);
+    let order = match asked.what {
+        What::Queue => Order::InspectQueue(limit),
+        What::Dead => Order::InspectDead(limit),
+    };
+    let Done { points, shown } = agent.pipeline.forwarder.operate(&node, order).await?;
+    let shown: Vec<_> = shown.iter().map(view).collect();
+    Ok(Json(json!({"points": points, "shown": shown})))
+}
+
+pub(super) async fn replay(
+    State(agent): State<Arc<Agent>>,
+    Path(node): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Value>, Failure> {
+    let forwarder = &agent.pipeline.forwarder;
+    let points = if asked.to.is_none() && forwarder.topology().node(&node).is_some() {
+        forwarder.operate(&node, Order::ReplayDead).await?.points
+    } else {
+        forwarder.hand_over(&node, asked.to.as_deref()).await?
+    };
+    tracing::info!(node, points, "points are sent again, as an operator asked");
+    Ok(Json(json!({"points": points})))
+}
+
+pub(super) async fn discard(
+    State(agent): State<Arc<Agent>>,
+    Path(node): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Value>, Failure> {
+    let order = match asked.what {
+        What::Queue => Order::DropQueue,
+        What::Dead => Order::DropDead,
+    };
+    let points = agent.pipeline.forwarder.operate(&node, order).await?.points;
+    tracing::warn!(node, points, "points were thrown away, as an operator asked");
+    Ok(Json(json!({"points": points})))
+}
+
+fn view(shown: &Shown) -> Value {
+    let series = &shown.series;
+    let tags: serde_json::Map<_, _> = series.tags.iter().map(|(key, value)| (key.to_string(), json!(value))).collect();
+    json!({
+        "endpoint": &*series.endpoint, "metric": series.metric, "tags": tags, "type": series.metric_type.as_str(),
+        "step_s": series.step_s, "timestamp_ms": shown.timestamp_ms, "value": shown.value, "reason": shown.reason.as_deref(),
+    })
+}
+
+impl From<OperateError> for Failure {
+    fn from(error: OperateError) -> Self {
+        let status = match error {
+            OperateError::Unknown(_) => StatusCode::NOT_FOUND,
+            OperateError::InMemory(_) | OperateError::NeedsTarget(_) | OperateError::HasNode(_) => StatusCode::CONFLICT,
+            OperateError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error.to_string())
+    }
+}

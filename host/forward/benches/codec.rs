@@ -1,0 +1,72 @@
+//! How many bytes a point takes in a queue, and how long it takes there and back:
+//! `cargo bench --profile release -p saker-forward --bench codec`.
+//!
+//! 40,000 series, a point each every ten seconds for five minutes, in one segment, definitions included, in records of
+//! 5,000 points with the journal's 24 bytes each.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use saker_forward::codec::{Decoder, Encoder};
+use saker_model::{Point, SeriesId};
+
+use workloads::{Kind, Workload};
+
+#[path = "codec/workloads.rs"]
+mod workloads;
+
+const TICKS: usize = 30;
+const RECORD_POINTS: usize = 5_000;
+const RECORD_HEADER_BYTES: usize = 24;
+
+fn main() {
+    println!(
+        "{:<16} {:>11} {:>11} {:>13} {:>13} {:>13}",
+        "values", "bytes/point", "thereof", "encode", "encode", "decode"
+    );
+    println!(
+        "{:<16} {:>11} {:>11} {:>13} {:>13} {:>13}",
+        "", "", "definitions", "first ns/pt", "later ns/pt", "later ns/pt"
+    );
+    for workload in [Workload::tsbs(), Workload::hosts()].into_iter().chain(KINDS.map(Workload::of)) {
+        measure(workload);
+    }
+}
+
+const KINDS: [Kind; 7] =
+    [Kind::TsbsCpu, Kind::ByteCounter, Kind::EventCounter, Kind::Memory, Kind::Decimal, Kind::Ratio, Kind::Constant];
+
+fn measure(mut workload: Workload) {
+    let (mut encoder, mut decoder, mut record, mut out) =
+        (Encoder::default(), Decoder::default(), Vec::new(), Vec::<Point>::new());
+    let (mut first, mut later, mut back) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+    let (mut bytes, mut first_bytes, mut points) = (0, 0, 0);
+    for tick in 0..TICKS {
+        let given = workload.tick();
+        for (index, chunk) in given.chunks(RECORD_POINTS).enumerate() {
+            let new_segment = tick == 0 && index == 0;
+            let began = Instant::now();
+            encoder.encode(new_segment, black_box(chunk), |id| workload.series.get(id.index()).cloned(), &mut record);
+            *(if tick == 0 { &mut first } else { &mut later }) += began.elapsed();
+            bytes += record.len() + RECORD_HEADER_BYTES;
+            first_bytes += if tick == 0 { record.len() } else { 0 };
+            points += chunk.len();
+            let mut next = (index * RECORD_POINTS) as u32..;
+            out.clear();
+            let began = Instant::now();
+            let decoded = decoder.decode(new_segment, black_box(&record), |_| next.next().map(SeriesId), &mut out);
+            back += if tick == 0 { Duration::ZERO } else { began.elapsed() };
+            assert_eq!(decoded.map(|decoded| decoded.points), Ok(chunk.len()));
+            assert!(out == chunk);
+        }
+    }
+    let (size, defined) = (bytes as f64 / points as f64, first_bytes as f64 / points as f64);
+    let each = |time: Duration, ticks: usize| time.as_nanos() as f64 / (ticks * points / TICKS) as f64;
+    println!(
+        "{:<16} {size:>11.2} {defined:>11.2} {:>13.1} {:>13.1} {:>13.1}",
+        workload.name,
+        each(first, 1),
+        each(later, TICKS - 1),
+        each(back, TICKS - 1),
+    );
+}

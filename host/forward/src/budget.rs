@@ -1,0 +1,98 @@
+//! The bytes that the agent may hold for points on their way, queues and requests together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// One for the whole agent. Requests ask before they are read; queues tell what they hold, and hold less when it is over.
+#[derive(Debug)]
+pub struct Budget {
+    limit: AtomicUsize,
+    used: AtomicUsize,
+}
+
+/// Bytes of a budget, given back when it is dropped.
+#[derive(Debug)]
+pub struct Share {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Budget {
+    /// A budget of so many bytes.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { limit: AtomicUsize::new(limit), used: AtomicUsize::new(0) }
+    }
+
+    /// Changes the limit; what is in use stays so.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// The limit in bytes.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// The bytes in use.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Takes bytes, if there are so many left.
+    #[must_use]
+    pub fn take(self: &Arc<Self>, bytes: usize) -> Option<Share> {
+        let before = self.used.fetch_add(bytes, Ordering::Relaxed);
+        let share = Share { budget: self.clone(), bytes };
+        // Dropping the share gives back what was too much.
+        (before.saturating_add(bytes) <= self.limit()).then_some(share)
+    }
+
+    /// Whether more is in use than three quarters: the rest is for requests, which cannot be put on disk.
+    pub(crate) fn is_over(&self) -> bool {
+        self.used() > self.limit() / 4 * 3
+    }
+
+    /// Says that somebody who held `charged` bytes holds `now` bytes.
+    pub(crate) fn set(&self, charged: &mut usize, now: usize) {
+        if now >= *charged {
+            self.used.fetch_add(now - *charged, Ordering::Relaxed);
+        } else {
+            self.used.fetch_sub(*charged - now, Ordering::Relaxed);
+        }
+        *charged = now;
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_given_only_while_there_are_some_and_come_back() {
+        let budget = Arc::new(Budget::new(100));
+        let share = budget.take(60).expect("there are 100");
+        assert!(budget.take(60).is_none());
+        assert_eq!(budget.used(), 60, "what was not given is not in use");
+        drop(share);
+        assert!(budget.take(100).is_some());
+    }
+
+    #[test]
+    fn a_queue_says_what_it_holds() {
+        let (budget, mut charged) = (Arc::new(Budget::new(100)), 0);
+        budget.set(&mut charged, 80);
+        assert!(budget.is_over() && budget.take(30).is_none());
+        budget.set(&mut charged, 10);
+        assert!(!budget.is_over());
+        assert_eq!(budget.used(), 10);
+    }
+}

@@ -1,0 +1,40 @@
+//! How a record of a node's queue holds points: series once per segment, points as differences.
+//!
+//! An [`Encoder`] makes records, a [`Decoder`] reads them in the same order. Both begin anew with each segment, so that
+//! a segment can be read on its own; within it, each record builds on those before. Every value comes back bit for
+//! bit. No file, no clock and no lock is touched here.
+//!
+//! ```text
+//! record:      version u8  points  definitions  bytes of each of the three parts that follow
+//!              definitions, column of series, column of times, values
+//! definition:  flags u8  [endpoint]  metric  [step]  [tags]      what is left out is as in the one before
+//! text:        bytes shared with the text in that place before  further bytes  those bytes
+//! column:      (step, how often)...                              each number is the one before it plus the step
+//! value:       see `values`
+//! ```
+//!
+//! Numbers are LEB128, signed ones zigzag. A series is referred to by its place in the segment's definitions; as
+//! sources repeat themselves in the same order, its column is a few steps of one. So is the column of times, in which
+//! mostly nothing changes. Both go on from record to record.
+
+mod bytes;
+mod column;
+mod decode;
+mod definition;
+mod encode;
+mod values;
+
+pub use decode::{CodecError, Decoded, Decoder};
+pub use encode::{Encoded, Encoder};
+
+/// The most points of one record: it bounds what a decoder allocates at a time, 1.5 MiB.
+pub const MAX_RECORD_POINTS: usize = 1 << 16;
+
+/// No series is defined in a record after so many bytes of definitions; the journal takes records of 16 MiB.
+const MAX_DEFINITION_BYTES: usize = 4 << 20;
+
+/// Changes with the format.
+const VERSION: u8 = 1;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! The two lanes of a queue, and which is next. Called under the queue's lock; does no input or output.
+
+use std::collections::VecDeque;
+
+use saker_journal::Position;
+use saker_model::{Point, SeriesId};
+use tokio::time::Instant;
+
+use crate::budget::Budget;
+use crate::node::{Counters, DropReason};
+use crate::queue::span::{Mark, Span, Spans};
+use crate::queue::{Durability, QueueConfig};
+
+/// With so many separate stretches on disk the fresh lane waits, so that a mark stays small. Each is one outage that was
+/// not made up for before the next.
+const SPANS_MAX: usize = 32;
+
+/// Points that are being sent.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) points: Vec<Point>,
+    /// When its oldest point came, or, from the backlog, was read.
+    pub(crate) since: Instant,
+}
+
+/// Points that came together: one record of the journal.
+struct Chunk {
+    points: Vec<Point>,
+    span: Span,
+    since: Instant,
+}
+
+pub(crate) struct Lanes {
+    pub(crate) config: QueueConfig,
+    fresh: VecDeque<Chunk>,
+    fresh_points: usize,
+    /// On disk only.
+    pub(crate) backlog: Spans,
+    /// What the sender holds.
+    pub(crate) in_hand: Option<Span>,
+    /// Behind everything that was ever pushed.
+    written: Position,
+    /// Handles that were taken back, of which the sender has yet to hear,
+    pub(crate) forgets: Vec<SeriesId>,
+    /// and the spool.
+    pub(crate) unwritten_forgets: Vec<SeriesId>,
+    pub(crate) hurry: bool,
+    /// Grows with every fresh batch that is sent while there is a backlog; at one it is the backlog's turn.
+    credit: f64,
+    /// What of the agent's memory is counted as this queue's.
+    pub(crate) charged: usize,
+}
+
+pub(super) enum Next {
+    Fresh(Batch),
+    Backlog(Span),
+    At(Instant),
+    Nothing,
+}
+
+impl Lanes {
+    pub(super) fn new(config: QueueConfig) -> Self {
+        Self {
+            config,
+            fresh: VecDeque::new(),
+            fresh_points: 0,
+            backlog: Spans::default(),
+            in_hand: None,
+            written: Position::default(),
+            forgets: Vec::new(),
+            unwritten_forgets: Vec::new(),
+            hurry: false,
+            credit: 0.0,
+            charged: 0,
+        }
+    }
+
+    /// Begins where an earlier process ended.
+    pub(super) fn recover(&mut self, backlog: Spans, written: Position) {
+        self.backlog = backlog;
+        self.written = written;
+    }
+
+    /// Tells the agent's budget what is in memory here.
+    pub(super) fn charge(&mut self, budget: &Budget) {
+        budget.set(&mut self.charged, self.fresh_points * size_of::<Point>());
+    }
+
+    /// Lets go of all that waits; answers how many points that were.
+    pub(super) fn clear(&mut self) -> u64 {
+        let had = self.fresh_points as u64 + self.backlog.points();
+        self.fresh.clear();
+        self.fresh_points = 0;
+        self.backlog = Spans::default();
+        had
+    }
+
+    pub(super) fn fresh_points(&self) -> usize {
+        self.fresh_points
+    }
+
+    /// Whether nothing waits and nothing is being sent.
+    pub(super) fn is_empty(&self) -> bool {
+        self.fresh.is_empty() && self.backlog.is_empty() && self.in_hand.is_none()
+    }
+
+    /// What is not delivered.
+    pub(super) fn mark(&self) -> Mark {
+        let mut spans = self.backlog.clone();
+        if let Some(span) = self.in_hand {
+            spans.add(span);
+        }
+        Mark { spans, open: self.fresh.front().map_or(self.written, |chunk| chunk.span.from) }
+    }
+
+    /// Adds points; answers whether the sender must hear of it.
+    pub(super) fn push(&mut self, points: Vec<Point>, span: Span, squeezed: bool, counters: &Counters) -> bool {
+        self.written = span.to;
+        let before = self.fresh_points;
+        self.fresh_points += points.len();
+        self.fresh.push_back(Chunk { points, span, since: Instant::now() });
+        // An agent that runs out of memory keeps no more in each queue than what is sent next.
+        let room = if squeezed { self.config.points.min(2 * self.config.batch_points) } else { self.config.points };
+        self.make_room(room, counters);
+        let full = self.config.batch_points;
+        // The sender needs to know of the first point, which starts its clock, and of the one that fills a batch.
+        before == 0 || (before < full && self.fresh_points >= full)
+    }
+
+    fn make_room(&mut self, room: usize, counters: &Counters) {
+        while self.fresh_points > room {
+            let over = self.fresh_points - room;
+            match self.config.durability {
+                Durability::Memory => self.drop_front(over, DropReason::QueueFull, counters),
+                Durability::Process | Durability::Disk => self.demote_front(),
+            }
+        }
+    }
+
+    /// The oldest points stay on disk only.
+    fn demote_front(&mut self) {
+        if let Some(chunk) = self.fresh.pop_front() {
+            self.fresh_points -= chunk.points.len();
+            self.backlog.add(chunk.span);
+        }
+    }
+
+    fn drop_front(&mut self, most: usize, reason: DropReason, counters: &Counters) {
+        let Some(front) = self.fresh.front_mut() else { return };
+        let count = front.points.len().min(most);
+        if count == front.points.len() {
+            self.fresh.pop_front();
+        } else {
+            front.points.drain(..count);
+        }
+        self.fresh_points -= count;
+        counters.lose(reason, count as u64);
+    }
+
+    /// Takes away the chunks that have been here for too long.
+    fn age(&mut self, now: Instant, counters: &Counters) {
+        let limit = self.config.memory_age();
+        while self.fresh.front().is_some_and(|chunk| now.duration_since(chunk.since) > limit) {
+            match self.config.durability {
+                Durability::Memory => self.drop_front(usize::MAX, DropReason::Expired, counters),
+                Durability::Process | Durability::Disk => self.demote_front(),
+            }
+        }
+    }
+
+    pub(super) fn next(&mut self, counters: &Counters) -> Next {
+        let now = Instant::now();
+        self.age(now, counters);
+        let fresh = self.fresh.front().map(|chunk| chunk.since + self.config.batch_age);
+        let full = self.fresh_points >= self.config.batch_points;
+        let is_due = fresh.is_some_and(|due| full || self.hurry || due <= now);
+        if let Some(span) = self.backlog.first() {
+            self.credit += if is_due { self.config.backlog_share } else { 1.0 };
+            if self.credit >= 1.0 || self.backlog.len() >= SPANS_MAX {
+                self.credit = 0.0_f64.max(self.credit - 1.0).min(1.0);
+                return Next::Backlog(span);
+            }
+        }
+        match fresh {
+            Some(_) if is_due => Next::Fresh(self.take_fresh()),
+            Some(due) => Next::At(due),
+            None => Next::Nothing,
+        }
+    }
+
+    /// As many whole chunks as make a batch, at least one.
+    fn take_fresh(&mut self) -> Batch {
+        let first = self.fresh.pop_front().expect("the fresh lane was looked at");
+        let (mut span, mut points) = (first.span, first.points);
+        while let Some(next) = self.fresh.front()
+            && points.len() + next.points.len() <= self.config.batch_points
+        {
+            points.extend_from_slice(&next.points);
+            span.to = next.span.to;
+            self.fresh.pop_front();
+        }
+        self.fresh_points -= points.len();
+        self.in_hand = Some(span);
+        Batch { points, since: first.since }
+    }
+
+    pub(super) fn hold(&mut self, span: Span) -> bool {
+        let there = self.backlog.first().is_some_and(|first| first.from == span.from && first.to.seq >= span.to.seq);
+        if there {
+            self.backlog.cut_before(span.to);
+            self.in_hand = Some(span);
+        }
+        there
+    }
+}

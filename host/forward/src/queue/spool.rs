@@ -1,0 +1,234 @@
+//! The part of a queue that is on disk: one thread owns the node's journal, and does whatever may block.
+//!
+//! It appends what is pushed, many at a time if many wait, and only then puts the points into the fresh lane and answers.
+//! Once a second, while there is something to do, it syncs, gives back what was delivered, and lets go of what is too old
+//! or too much. It knows no backends.
+
+pub(super) mod backlog;
+mod dir;
+pub(crate) mod orphan;
+pub(in crate::queue) mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use saker_journal::{Marks, Position};
+use saker_model::{Point, SeriesTable};
+use tokio::sync::oneshot;
+
+use crate::queue::span::Mark;
+pub(crate) use crate::queue::spool::backlog::BacklogReader;
+pub use crate::queue::spool::dir::{SpoolDir, SpoolFolder};
+use crate::queue::spool::writer::Writer;
+use crate::queue::{Overload, Shared};
+
+/// Pushes that may wait for the thread. Each source waits for its own, so there are hardly ever as many.
+const JOBS_MAX: usize = 1024;
+/// When a refused source is to come again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What the thread is asked to do.
+pub(super) enum Job {
+    /// Keep these.
+    Append(Vec<Point>, oneshot::Sender<Result<(), String>>),
+    /// Keep these aside, for this reason.
+    KeepDead(Vec<Point>, String, oneshot::Sender<Result<(), String>>),
+    /// Read from a place on.
+    Read(Position, Arc<SeriesTable>, oneshot::Sender<Result<BacklogReader, String>>),
+    /// Everything was delivered: see what can be given back.
+    LookAround,
+    /// Sync now.
+    Flush(oneshot::Sender<Result<(), String>>),
+    /// Something that an operator wants.
+    Operate(Order, oneshot::Sender<Result<Done, String>>),
+}
+
+/// What an operator can do with a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Show the oldest points, at most so many.
+    InspectQueue(usize),
+    /// Show the oldest rejected points, at most so many.
+    InspectDead(usize),
+    /// Throw away what waits on disk.
+    DropQueue,
+    /// Throw away what was rejected.
+    DropDead,
+    /// Put what was rejected into the queue again.
+    ReplayDead,
+}
+
+/// What became of an [`Order`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Done {
+    /// Points that it was about.
+    pub points: u64,
+    /// What was asked to be shown.
+    pub shown: Vec<Shown>,
+}
+
+/// A point as it stands on disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// Whose.
+    pub series: Arc<saker_model::Series>,
+    /// When, in milliseconds since 1970-01-01 UTC.
+    pub timestamp_ms: i64,
+    /// The value.
+    pub value: f64,
+    /// Why it was rejected, if it was.
+    pub reason: Option<Arc<str>>,
+}
+
+/// What a queue holds on disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpoolStats {
+    /// Bytes of its segments.
+    pub bytes: u64,
+    /// Its segments.
+    pub segments: u64,
+    /// Rejected points that are kept.
+    pub dead_points: u64,
+    /// Bytes of their segments.
+    pub dead_bytes: u64,
+    /// Segments that were found damaged and set aside.
+    pub damaged: u64,
+    /// Why it takes nothing now, if so.
+    pub refusal: Option<String>,
+}
+
+/// What the thread lets others see.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) bytes: AtomicU64,
+    pub(super) segments: AtomicU64,
+    pub(super) dead_points: AtomicU64,
+    pub(super) dead_bytes: AtomicU64,
+    pub(super) damaged: AtomicU64,
+    /// Set while nothing can be appended.
+    pub(super) refusal: Mutex<Option<String>>,
+    /// Where the sender writes what it has delivered.
+    pub(super) marks: Mutex<Option<Marks>>,
+}
+
+impl State {
+    /// Writes down what is still to be delivered.
+    pub(super) fn commit(&self, node: &str, mark: &Mark) {
+        if let Some(marks) = &*self.marks.lock()
+            && let Err(error) = marks.write(&mark.encode())
+        {
+            // The worst of it: after a crash some points are sent twice.
+            tracing::warn!(node, "cannot write down what was delivered: {error}");
+        }
+    }
+}
+
+/// A handle to the thread.
+pub(crate) struct Spool {
+    name: String,
+    state: Arc<State>,
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Spool {
+    /// Starts the thread, which opens the journal in the node's folder.
+    pub(super) fn start(name: &str, dir: &SpoolDir, shared: Arc<Shared>, table: Arc<SeriesTable>) -> Self {
+        let (jobs, queue) = sync_channel(JOBS_MAX);
+        let state = Arc::new(State::default());
+        let writer = Writer::new(name, dir.clone(), shared, table, queue, state.clone());
+        let thread = std::thread::Builder::new().name("saker-queue".into()).spawn(move || writer.run());
+        let (thread, jobs) = match thread {
+            Ok(thread) => (Some(thread), Some(jobs)),
+            Err(error) => {
+                *state.refusal.lock() = Some(format!("no thread for its queue: {error}"));
+                (None, None)
+            }
+        };
+        Self { name: name.into(), state, jobs, thread }
+    }
+
+    /// Takes points; they are as safe as the queue is durable when it returns.
+    pub(super) async fn append(&self, points: Vec<Point>) -> Result<(), Overload> {
+        self.ask(|reply| Job::Append(points, reply)).await.map_err(|reason| self.refused(reason))
+    }
+
+    /// Why it would refuse points now.
+    pub(super) fn refusal(&self) -> Option<Overload> {
+        let reason = self.state.refusal.lock().clone()?;
+        Some(self.refused(reason))
+    }
+
+    fn refused(&self, reason: String) -> Overload {
+        Overload { node: self.name.clone(), reason, retry_after: RETRY_AFTER }
+    }
+
+    /// Waits until everything that was appended is on the disk.
+    pub(super) async fn flush(&self) {
+        if let Err(error) = self.ask(Job::Flush).await {
+            tracing::warn!(node = self.name, "the queue does not get to the disk: {error}");
+        }
+    }
+
+    /// Keeps points aside that will never be delivered.
+    pub(crate) async fn keep_dead(&self, points: Vec<Point>, reason: &str) -> Result<(), String> {
+        self.ask(|reply| Job::KeepDead(points, reason.to_owned(), reply)).await
+    }
+
+    /// A reader that begins at a place.
+    pub(crate) async fn reader(&self, from: Position, table: Arc<SeriesTable>) -> Result<BacklogReader, String> {
+        self.ask(|reply| Job::Read(from, table, reply)).await
+    }
+
+    /// Does what an operator wants.
+    pub(crate) async fn operate(&self, order: Order) -> Result<Done, String> {
+        self.ask(|reply| Job::Operate(order, reply)).await
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<Result<T, String>>) -> Job) -> Result<T, String> {
+        let (reply, answer) = oneshot::channel();
+        let jobs = self.jobs.as_ref().ok_or("its queue has no thread")?;
+        jobs.try_send(job(reply)).map_err(|error| match error {
+            TrySendError::Full(_) => "its journal does not keep up".to_owned(),
+            TrySendError::Disconnected(_) => "its queue has ended".to_owned(),
+        })?;
+        answer.await.map_err(|_| "its queue has ended".to_owned())?
+    }
+
+    /// Writes down what is still to be delivered.
+    pub(super) fn commit(&self, mark: &Mark, is_empty: bool) {
+        self.state.commit(&self.name, mark);
+        if is_empty && let Some(jobs) = &self.jobs {
+            // If it has other things to do it looks around anyway.
+            let _ = jobs.try_send(Job::LookAround);
+        }
+    }
+
+    pub(crate) fn stats(&self) -> SpoolStats {
+        let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+        SpoolStats {
+            bytes: read(&self.state.bytes),
+            segments: read(&self.state.segments),
+            dead_points: read(&self.state.dead_points),
+            dead_bytes: read(&self.state.dead_bytes),
+            damaged: read(&self.state.damaged),
+            refusal: self.state.refusal.lock().clone(),
+        }
+    }
+}
+
+impl Drop for Spool {
+    /// Ends the thread after what it has been asked to do, so that the journal can be opened again.
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!(node = self.name, "the thread of its queue has failed");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Reading points back from a journal, with the series that they belong to.
+
+use std::sync::Arc;
+
+use saker_journal::{Cause, Journal, Position, Read, Reader};
+use saker_model::{Point, Series, SeriesId, SeriesTable};
+
+use crate::codec::Decoder;
+use crate::queue::span::Span;
+
+/// Reads on from where it is. The handles that it gives are good until the table sweeps.
+pub(crate) struct BacklogReader {
+    records: Records,
+    table: Arc<SeriesTable>,
+    epoch: u64,
+    /// Before the next record that is wanted.
+    at: Position,
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) points: Vec<Point>,
+    /// The records that they came in.
+    pub(crate) span: Span,
+    /// What could not be read, after them.
+    pub(crate) lost: Option<Lost>,
+    /// What the system said, if it would not read on.
+    pub(crate) error: Option<String>,
+}
+
+/// Records that are gone.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    pub(crate) span: Span,
+    pub(crate) what: String,
+}
+
+impl BacklogReader {
+    pub(super) fn new(journal: &Journal, from: Position, table: Arc<SeriesTable>) -> Self {
+        let epoch = table.epoch();
+        Self { records: Records::new(journal, from), table, epoch, at: from }
+    }
+
+    /// Whether it would go on there, and its handles are still good.
+    pub(crate) fn is_at(&self, from: Position) -> bool {
+        self.at == from && self.epoch == self.table.epoch()
+    }
+
+    /// Reads records of a span that begins here, until they make so many points or something is lost.
+    pub(crate) fn read(&mut self, span: Span, most: usize) -> Found {
+        let mut found = Found { span: Span { from: span.from, to: span.from }, ..Found::default() };
+        while found.points.len() < most && found.span.to.seq < span.to.seq {
+            let table = &self.table;
+            match self.records.next(&mut found.points, |series| table.restore(series)) {
+                Ok(Next::Record { before, after }) => {
+                    if before.seq < span.from.seq {
+                        found.points.clear();
+                        continue;
+                    }
+                    found.span.to = after;
+                    self.at = after;
+                }
+                Ok(Next::Lost(lost)) => {
+                    self.at = lost.span.to;
+                    found.lost = Some(lost);
+                    break;
+                }
+                Ok(Next::End) => break,
+                Err(error) => {
+                    found.error = Some(error);
+                    break;
+                }
+            }
+        }
+        found
+    }
+}
+
+/// Decoded records of a journal.
+pub(super) struct Records {
+    reader: Reader,
+    decoder: Decoder,
+    /// The segment cannot be understood from here on.
+    astray: bool,
+    payload: Vec<u8>,
+}
+
+pub(super) enum Next {
+    /// The points of a record were added.
+    Record {
+        before: Position,
+        after: Position,
+    },
+    Lost(Lost),
+    End,
+}
+
+impl Records {
+    pub(super) fn new(journal: &Journal, from: Position) -> Self {
+        Self { reader: journal.reader(from), decoder: Decoder::default(), astray: false, payload: Vec::new() }
+    }
+
+    /// Adds the points of the next record. `intern` gives the handles of series that are new in the segment.
+    pub(super) fn next(
+        &mut self,
+        points: &mut Vec<Point>,
+        mut intern: impl FnMut(Series) -> SeriesId,
+    ) -> Result<Next, String> {
+        let read = self.reader.next(&mut self.payload).map_err(|error| said(&error))?;
+        let (before, items, first) = match read {
+            Read::Record { at, items, first_of_segment } => (at, items, first_of_segment),
+            Read::End => return Ok(Next::End),
+            Read::Lost(loss) => {
+                let what = match loss.cause {
+                    Cause::Dropped => "dropped before it was read".into(),
+                    Cause::Damaged { name } => format!("{name} is not as it was written; it will be set aside"),
+                    Cause::Missing => "a segment is not there any more".into(),
+                };
+                return Ok(Next::Lost(Lost { span: Span { from: loss.from, to: loss.to }, what }));
+            }
+        };
+        let after = before.after(items);
+        self.astray &= !first;
+        let had = points.len();
+        if !self.astray {
+            match self.decoder.decode(first, &self.payload, |series| Some(intern(series)), points) {
+                Ok(_) => return Ok(Next::Record { before, after }),
+                Err(error) => {
+                    points.truncate(had);
+                    self.astray = true;
+                    tracing::error!(record = before.seq, "a record on disk cannot be understood: {error}");
+                }
+            }
+        }
+        let what = "a record cannot be understood, nor can those that build on it".into();
+        Ok(Next::Lost(Lost { span: Span { from: before, to: after }, what }))
+    }
+}
+
+/// An error with what the system said.
+pub(in crate::queue) fn said(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

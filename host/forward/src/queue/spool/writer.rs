@@ -1,0 +1,584 @@
+//! The thread that owns a node's journal.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime};
+
+use cap_std::fs::Dir;
+use saker_journal::{Journal, JournalConfig, JournalError, Mark as MarkFile, Marks, Position};
+use saker_model::{Point, Series, SeriesId, SeriesTable};
+use tokio::sync::oneshot;
+
+use crate::codec::{Encoder, MAX_RECORD_POINTS};
+use crate::node::DropReason;
+use crate::queue::dead::DeadLetters;
+use crate::queue::span::{Mark, Span, Spans};
+use crate::queue::spool::backlog::{Next, Records, said};
+use crate::queue::spool::dir::{DEAD, QUEUE};
+use crate::queue::spool::{BacklogReader, Done, Job, Order, Shown, SpoolDir, State};
+use crate::queue::{Durability, QueueConfig, Shared, WhenFull};
+
+/// The size of a segment, where an eighth of the queue is more.
+const SEGMENT_BYTES: u64 = 32 << 20;
+/// How often it looks around while there is something to do.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Pushes that are appended before they are synced and answered together.
+const GROUP_MAX: usize = 256;
+/// A segment is finished when it is this part of the age of its queue, so that old points go in good time.
+const AGE_PARTS: u32 = 16;
+/// But no sooner than that.
+const SEGMENT_AGE_MIN: Duration = Duration::from_secs(60);
+
+type Reply = oneshot::Sender<Result<(), String>>;
+
+pub(super) struct Writer {
+    node: String,
+    dir: SpoolDir,
+    shared: Arc<Shared>,
+    table: Arc<SeriesTable>,
+    jobs: Receiver<Job>,
+    state: Arc<State>,
+    open: Option<Open>,
+    looked: Instant,
+}
+
+/// What is there once the journal is open.
+struct Open {
+    journal: Journal,
+    encoder: Encoder,
+    dead: Option<DeadLetters>,
+    buffer: Vec<u8>,
+    /// Appended since the last sync.
+    dirty: bool,
+}
+
+impl Writer {
+    pub(super) fn new(
+        node: &str,
+        dir: SpoolDir,
+        shared: Arc<Shared>,
+        table: Arc<SeriesTable>,
+        jobs: Receiver<Job>,
+        state: Arc<State>,
+    ) -> Self {
+        Self { node: node.into(), dir, shared, table, jobs, state, open: None, looked: Instant::now() }
+    }
+
+    /// Works until nobody can ask for anything any more.
+    pub(super) fn run(mut self) {
+        self.ensure_open();
+        loop {
+            let job = if self.is_idle() {
+                self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                self.jobs.recv_timeout(LOOK_INTERVAL.saturating_sub(self.looked.elapsed()))
+            };
+            match job {
+                Ok(job) => self.handle(job),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.looked.elapsed() >= LOOK_INTERVAL {
+                self.look_around();
+            }
+        }
+        self.look_around();
+    }
+
+    /// Whether nothing changes by itself.
+    fn is_idle(&self) -> bool {
+        let Some(open) = &self.open else { return false };
+        !open.dirty && self.state.refusal.lock().is_none() && self.shared.lanes.lock().is_empty()
+    }
+
+    fn config(&self) -> QueueConfig {
+        self.shared.lanes.lock().config
+    }
+
+    /// Opens the journal, and finds what an earlier process has left. What fails is tried again.
+    fn ensure_open(&mut self) {
+        if self.open.is_some() {
+            return;
+        }
+        match self.try_open() {
+            Ok(open) => {
+                self.open = Some(open);
+                *self.state.refusal.lock() = None;
+                self.show();
+            }
+            Err(error) => {
+                let error = format!("its queue cannot be opened: {error}");
+                let mut refusal = self.state.refusal.lock();
+                if refusal.as_ref() != Some(&error) {
+                    tracing::error!(node = self.node, "{error}");
+                }
+                *refusal = Some(error);
+            }
+        }
+    }
+
+    fn try_open(&mut self) -> Result<Open, String> {
+        let config = self.config();
+        let dir = || self.dir.journal(&self.node, QUEUE).map_err(|error| error.to_string());
+        let marks = Marks::open(&dir()?).map_err(|error| said(&error))?;
+        let mark = match marks.read().map_err(|error| said(&error))? {
+            MarkFile::Held(bytes) => Mark::decode(&bytes),
+            MarkFile::Missing => None,
+            MarkFile::Damaged => {
+                tracing::warn!(node = self.node, "what was delivered is not known; what is on disk is sent once more");
+                None
+            }
+        };
+        let segment_bytes = SEGMENT_BYTES.min(config.bytes / 8);
+        let place = mark.as_ref().map_or_else(Position::default, |mark| mark.open);
+        let (journal, recovery) =
+            Journal::open(dir()?, JournalConfig { segment_bytes, mark: place }).map_err(|error| said(&error))?;
+        if recovery.torn_bytes > 0 {
+            tracing::info!(node = self.node, bytes = recovery.torn_bytes, "cut off what was half written");
+        }
+        for aside in &recovery.set_aside {
+            tracing::error!(node = self.node, bytes = aside.bytes, "a segment is damaged, set aside as {}", aside.name);
+        }
+        let mut spans = Spans::default();
+        let mark = mark.unwrap_or(Mark { spans: Spans::default(), open: journal.start() });
+        mark.spans.iter().for_each(|span| spans.add(*span));
+        spans.add(Span { from: mark.open, to: journal.end() });
+        let points = spans.points();
+        if points > 0 {
+            tracing::info!(node = self.node, points, "found points that are still to be sent");
+        }
+        self.shared.recover(spans, journal.end());
+        *self.state.marks.lock() = Some(marks);
+        let dead = match self.dir.has(&self.node, DEAD) {
+            true => Some(self.open_dead(config.dead_letter_bytes)?),
+            false => None,
+        };
+        Ok(Open { journal, encoder: Encoder::default(), dead, buffer: Vec::new(), dirty: false })
+    }
+
+    fn open_dead(&self, limit: u64) -> Result<DeadLetters, String> {
+        let dir: Dir = self.dir.journal(&self.node, DEAD).map_err(|error| error.to_string())?;
+        DeadLetters::open(dir, limit).map_err(|error| said(&error))
+    }
+
+    fn handle(&mut self, job: Job) {
+        match job {
+            Job::Append(points, reply) => return self.append_group(points, reply),
+            Job::KeepDead(points, reason, reply) => answer(reply, self.keep_dead(&points, &reason)),
+            Job::Read(from, table, reply) => {
+                let reader = self.open.as_ref().map(|open| BacklogReader::new(&open.journal, from, table));
+                answer(reply, reader.ok_or_else(|| "its queue is not open".to_owned()));
+            }
+            Job::LookAround => self.look_around(),
+            Job::Flush(reply) => {
+                self.look_around();
+                answer(reply, self.sync());
+            }
+            Job::Operate(order, reply) => answer(reply, self.operate(order)),
+        }
+        self.show();
+    }
+
+    /// Appends a push and those that wait behind it, and answers all of them after one sync.
+    fn append_group(&mut self, points: Vec<Point>, reply: Reply) {
+        let config = self.config();
+        let mut kept = Vec::new();
+        let mut answers = Vec::new();
+        let mut other = None;
+        let mut next = Some((points, reply));
+        while let Some((points, reply)) = next.take() {
+            let result = self.append(points, &config, &mut kept);
+            answers.push((reply, result));
+            if answers.len() == GROUP_MAX {
+                break;
+            }
+            match self.jobs.try_recv() {
+                Ok(Job::Append(points, reply)) => next = Some((points, reply)),
+                Ok(job) => other = Some(job),
+                Err(_) => {}
+            }
+        }
+        let synced = match config.durability {
+            Durability::Disk => self.sync(),
+            Durability::Memory | Durability::Process => Ok(()),
+        };
+        for (points, span) in kept {
+            self.shared.enter(points, span);
+        }
+        for (reply, result) in answers {
+            answer(reply, synced.clone().and(result));
+        }
+        self.show();
+        if let Some(job) = other {
+            self.handle(job);
+        }
+    }
+
+    /// Appends points in records of at most a batch. Kept is what was appended before something failed.
+    fn append(
+        &mut self,
+        mut points: Vec<Point>,
+        config: &QueueConfig,
+        kept: &mut Vec<(Vec<Point>, Span)>,
+    ) -> Result<(), String> {
+        self.ensure_open();
+        while !points.is_empty() {
+            let most = config.batch_points.min(MAX_RECORD_POINTS);
+            let mut rest = points.split_off(points.len().min(most));
+            match self.append_record(&points, config) {
+                Ok(Appended { span: Some(span), taken, unknown }) => {
+                    // A record takes only so many new series.
+                    let mut later = points.split_off(taken);
+                    later.append(&mut rest);
+                    rest = later;
+                    if unknown > 0 {
+                        points.retain(|point| self.table.get(point.series).is_some());
+                        self.lost(DropReason::Forgotten, unknown);
+                    }
+                    kept.push((points, span));
+                }
+                Ok(Appended { span: None, .. }) => self.lost(DropReason::QueueFull, points.len()),
+                Err(error) => {
+                    *self.state.refusal.lock() = Some(error.clone());
+                    return Err(error);
+                }
+            }
+            points = rest;
+        }
+        Ok(())
+    }
+
+    /// Points that came and went at once.
+    fn lost(&self, reason: DropReason, points: usize) {
+        self.shared.counters.enqueue(points);
+        self.shared.counters.lose(reason, points as u64);
+    }
+
+    /// Appends a record; none if there was no room and new points are to go.
+    fn append_record(&mut self, points: &[Point], config: &QueueConfig) -> Result<Appended, String> {
+        // Twice at most: what was delivered is given back before the second time.
+        for last in [false, true] {
+            let Some(open) = &mut self.open else {
+                return Err(self.state.refusal.lock().clone().unwrap_or_else(|| "its queue is not open".into()));
+            };
+            // Before they can stand for others in what comes now.
+            let forgotten = std::mem::take(&mut self.shared.lanes.lock().unwritten_forgets);
+            open.encoder.forget(&forgotten);
+            let (first, table) = (open.journal.begins_segment(), &self.table);
+            let encoded = open.encoder.encode(first, points, |id| table.get(id), &mut open.buffer);
+            let needed = open.buffer.len() as u64;
+            match self.make_room(needed, config) {
+                Room::There => {}
+                // The record builds on what it will not follow any more.
+                Room::Anew => continue,
+                Room::None if config.when_full == WhenFull::DropNewest => {
+                    self.begin_anew();
+                    return Ok(Appended { span: None, taken: points.len(), unknown: 0 });
+                }
+                Room::None => {
+                    self.begin_anew();
+                    return Err(format!("its queue is full ({} bytes)", config.bytes));
+                }
+            }
+            let Some(open) = &mut self.open else { return Err("its queue is not open".into()) };
+            let from = open.journal.end();
+            match open.journal.append(&open.buffer, encoded.points) {
+                Ok(_) => {
+                    open.dirty = true;
+                    let span = Some(Span { from, to: open.journal.end() });
+                    return Ok(Appended { span, taken: encoded.taken, unknown: encoded.unknown() });
+                }
+                Err(JournalError::NoSpace { .. }) if !last => self.give_back(),
+                Err(error) => return Err(said(&error)),
+            }
+        }
+        Err("its queue has no room".into())
+    }
+
+    /// The next record builds on none: what was encoded last is not there.
+    fn begin_anew(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.journal.roll();
+        }
+    }
+
+    /// Makes room for so many bytes within the limit, if the oldest points may go for it.
+    fn make_room(&mut self, needed: u64, config: &QueueConfig) -> Room {
+        let Some(open) = &mut self.open else { return Room::None };
+        if open.journal.bytes() + needed <= config.bytes {
+            return Room::There;
+        }
+        self.give_back();
+        let mut anew = false;
+        loop {
+            let Some(open) = &mut self.open else { return Room::None };
+            if open.journal.bytes() + needed <= config.bytes {
+                return if anew { Room::Anew } else { Room::There };
+            }
+            if config.when_full != WhenFull::DropOldest {
+                return Room::None;
+            }
+            match open.journal.drop_oldest() {
+                Ok(Some(segment)) => self.dropped_before(segment.end, DropReason::QueueFull),
+                // Only the segment that is being written is left.
+                Ok(None) if !open.journal.begins_segment() => {
+                    open.journal.roll();
+                    anew = true;
+                }
+                Ok(None) | Err(_) => return Room::None,
+            }
+        }
+    }
+
+    /// Removes the segments that were delivered.
+    fn give_back(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        let first = self.shared.lanes.lock().mark().first();
+        let has_some = open.journal.segments().first().is_some_and(|oldest| oldest.end.seq <= first.seq);
+        if !has_some {
+            return;
+        }
+        // What was delivered must be known for sure before it is gone.
+        if let Some(marks) = &*self.state.marks.lock()
+            && let Err(error) = marks.sync()
+        {
+            tracing::warn!(node = self.node, "cannot make sure of what was delivered: {}", said(&error));
+            return;
+        }
+        if let Err(error) = open.journal.trim(first.seq) {
+            tracing::warn!(node = self.node, "cannot remove what was delivered: {}", said(&error));
+        }
+    }
+
+    /// A segment was dropped: its points are counted, and are not looked for after a restart.
+    fn dropped_before(&self, place: Position, reason: DropReason) {
+        self.shared.dropped_before(place, reason);
+        self.commit();
+    }
+
+    fn commit(&self) {
+        let lanes = self.shared.lanes.lock();
+        self.state.commit(&self.node, &lanes.mark());
+    }
+
+    fn sync(&mut self) -> Result<(), String> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        open.journal.sync().map_err(|error| said(&error))?;
+        open.dirty = false;
+        Ok(())
+    }
+
+    /// What is to be done from time to time.
+    fn look_around(&mut self) {
+        self.looked = Instant::now();
+        self.ensure_open();
+        if self.open.as_ref().is_some_and(|open| open.dirty) {
+            match self.sync() {
+                Ok(()) => {}
+                Err(error) => tracing::error!(node = self.node, "the queue does not get to the disk: {error}"),
+            }
+        }
+        self.give_back();
+        self.expire();
+        if self.open.is_some() {
+            // The next push finds out whether there is room again.
+            *self.state.refusal.lock() = None;
+        }
+        self.show();
+    }
+
+    /// Drops segments all of whose points are too old, and finishes one that is being written for long.
+    fn expire(&mut self) {
+        let age = self.config().age;
+        let Some(open) = &self.open else { return };
+        let before = |age: Duration| {
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            u64::try_from(since.saturating_sub(age).as_millis()).unwrap_or(0)
+        };
+        let segments = open.journal.segments();
+        // A segment's newest point is as old as the next segment, or younger.
+        let too_old = segments.iter().skip(1).filter(|next| next.created_ms < before(age)).count();
+        for _ in 0..too_old {
+            let Some(open) = &mut self.open else { return };
+            match open.journal.drop_oldest() {
+                Ok(Some(segment)) => self.dropped_before(segment.end, DropReason::Expired),
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::warn!(node = self.node, "cannot remove what is too old: {}", said(&error));
+                    break;
+                }
+            }
+        }
+        let part = (age / AGE_PARTS).max(SEGMENT_AGE_MIN);
+        let Some(open) = &mut self.open else { return };
+        if segments.last().is_some_and(|newest| newest.created_ms < before(part)) {
+            open.journal.roll();
+        }
+        // One that is finished and alone has no next to tell how old its newest point is.
+        if let [only] = segments[..]
+            && open.journal.begins_segment()
+            && only.created_ms < before(age + part)
+            && let Ok(Some(segment)) = open.journal.drop_oldest()
+        {
+            self.dropped_before(segment.end, DropReason::Expired);
+        }
+    }
+
+    fn keep_dead(&mut self, points: &[Point], reason: &str) -> Result<(), String> {
+        let limit = self.config().dead_letter_bytes;
+        let dead = match self.open.as_mut().and_then(|open| open.dead.take()) {
+            Some(dead) => dead,
+            None => self.open_dead(limit)?,
+        };
+        let open = self.open.as_mut().ok_or("its queue is not open")?;
+        let dead = open.dead.insert(dead);
+        let (table, mut points) = (&self.table, points);
+        while !points.is_empty() {
+            let kept = dead.keep(points, reason, limit, |id| table.get(id)).map_err(|error| said(&error))?;
+            points = &points[kept.max(1)..];
+        }
+        Ok(())
+    }
+
+    fn operate(&mut self, order: Order) -> Result<Done, String> {
+        match order {
+            Order::InspectQueue(most) => self.inspect_queue(most),
+            Order::InspectDead(most) => self.inspect_dead(most),
+            Order::DropQueue => self.drop_queue(),
+            Order::DropDead => self.drop_dead(),
+            Order::ReplayDead => self.replay_dead(),
+        }
+    }
+
+    fn inspect_queue(&mut self, most: usize) -> Result<Done, String> {
+        let open = self.open.as_ref().ok_or("its queue is not open")?;
+        let mark = self.shared.lanes.lock().mark();
+        let mut spans = mark.spans.clone();
+        spans.add(Span { from: mark.open, to: open.journal.end() });
+        Ok(Done { points: spans.points(), shown: show_points(&open.journal, &spans, most)? })
+    }
+
+    fn inspect_dead(&mut self, most: usize) -> Result<Done, String> {
+        let Some(dead) = self.open.as_ref().and_then(|open| open.dead.as_ref()) else { return Ok(Done::default()) };
+        Ok(Done { points: dead.points(), shown: dead.show(&Names::default(), most)? })
+    }
+
+    fn drop_queue(&mut self) -> Result<Done, String> {
+        let open = self.open.as_mut().ok_or("its queue is not open")?;
+        open.journal.roll();
+        let points = self.shared.discard();
+        self.commit();
+        self.give_back();
+        Ok(Done { points, shown: Vec::new() })
+    }
+
+    fn drop_dead(&mut self) -> Result<Done, String> {
+        let Some(dead) = self.open.as_mut().and_then(|open| open.dead.as_mut()) else { return Ok(Done::default()) };
+        let points = dead.points();
+        dead.drop_before(dead.end()).map_err(|error| said(&error))?;
+        Ok(Done { points, shown: Vec::new() })
+    }
+
+    /// Puts all dead letters into the queue, then removes them.
+    fn replay_dead(&mut self) -> Result<Done, String> {
+        let config = self.config();
+        let Some(dead) = self.open.as_mut().and_then(|open| open.dead.take()) else { return Ok(Done::default()) };
+        let end = dead.end();
+        let (table, mut kept) = (self.table.clone(), Vec::new());
+        let mut points = 0;
+        let read = dead.read(
+            |series| table.restore(series),
+            |record| {
+                points += record.points.len() as u64;
+                self.append(record.points, &config, &mut kept)?;
+                Ok(record.end.seq < end.seq)
+            },
+        );
+        for (points, span) in kept {
+            self.shared.enter(points, span);
+        }
+        let open = self.open.as_mut().ok_or("its queue is not open")?;
+        let dead = open.dead.insert(dead);
+        read?;
+        dead.drop_before(end).map_err(|error| said(&error))?;
+        Ok(Done { points, shown: Vec::new() })
+    }
+
+    /// Lets others see how much there is.
+    fn show(&self) {
+        let Some(open) = &self.open else { return };
+        let set = |figure: &std::sync::atomic::AtomicU64, value| figure.store(value, Ordering::Relaxed);
+        set(&self.state.bytes, open.journal.bytes());
+        set(&self.state.segments, open.journal.segments().len() as u64);
+        if let Some(dead) = &open.dead {
+            set(&self.state.dead_points, dead.points());
+            set(&self.state.dead_bytes, dead.bytes());
+        }
+    }
+}
+
+/// What became of points that were to be appended.
+struct Appended {
+    /// Their record; none if they were dropped.
+    span: Option<Span>,
+    /// So many of them were dealt with,
+    taken: usize,
+    /// of which so many are in no record, because their series was forgotten.
+    unknown: usize,
+}
+
+enum Room {
+    There,
+    /// There is, but what was encoded does not fit there.
+    Anew,
+    None,
+}
+
+fn answer<T>(reply: oneshot::Sender<T>, result: T) {
+    // Whoever asked may have gone.
+    drop(reply.send(result));
+}
+
+/// Series that are only to be shown.
+#[derive(Default)]
+pub(in crate::queue) struct Names(std::cell::RefCell<Vec<Arc<Series>>>);
+
+impl Names {
+    pub(in crate::queue) fn add(&self, series: Series) -> SeriesId {
+        let mut names = self.0.borrow_mut();
+        names.push(Arc::new(series));
+        SeriesId(names.len() as u32 - 1)
+    }
+
+    pub(in crate::queue) fn shown(&self, point: &Point, reason: Option<&Arc<str>>) -> Shown {
+        let series = self.0.borrow()[point.series.index()].clone();
+        Shown { series, timestamp_ms: point.timestamp_ms, value: point.value, reason: reason.cloned() }
+    }
+}
+
+/// The oldest points of some spans.
+pub(super) fn show_points(journal: &Journal, spans: &Spans, most: usize) -> Result<Vec<Shown>, String> {
+    let names = Names::default();
+    let mut shown = Vec::new();
+    for span in spans.iter() {
+        let mut records = Records::new(journal, span.from);
+        while shown.len() < most {
+            let mut points = Vec::new();
+            match records.next(&mut points, |series| names.add(series))? {
+                Next::Record { before, after } => {
+                    if before.seq >= span.from.seq {
+                        shown.extend(points.iter().map(|point| names.shown(point, None)));
+                    }
+                    if after.seq >= span.to.seq {
+                        break;
+                    }
+                }
+                Next::Lost(_) => {}
+                Next::End => break,
+            }
+        }
+    }
+    shown.truncate(most);
+    Ok(shown)
+}

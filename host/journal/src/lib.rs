@@ -1,0 +1,33 @@
+//! A journal: records of bytes in segment files, checksummed, in order, kept until they are trimmed.
+//!
+//! A node's queue appends what it has taken with [`Journal::append`], which survives the death of the process once it
+//! returns, and the death of the machine after [`Journal::sync`]. A [`Reader`] follows on any thread. How far the
+//! records have been dealt with is the caller's business; [`Marks`] keeps that safely.
+//!
+//! It knows bytes, not metrics. Beside its bytes a record has a weight, its *items*; the sums of the weights are kept
+//! so that what a damaged file held can be counted to the item.
+//!
+//! Nothing here waits for anything but the disk, and nothing is cut off a file but what a dying process left half
+//! written. A damaged segment is set aside: it stays in the folder as `*.damaged` until an operator removes it.
+#![warn(missing_docs)]
+
+mod error;
+mod format;
+mod journal;
+mod marks;
+mod position;
+mod reader;
+mod recovery;
+mod segment_file;
+mod shared;
+mod sync;
+
+pub use error::JournalError;
+pub use format::MAX_PAYLOAD_BYTES;
+pub use journal::{DEFAULT_SEGMENT_BYTES, Journal, JournalConfig};
+pub use marks::{MAX_MARK_BYTES, Mark, Marks};
+pub use position::Position;
+pub use reader::{Cause, Loss, Read, Reader};
+pub use recovery::{Recovery, SetAside};
+pub use shared::SegmentInfo;
+pub use sync::PendingSync;

@@ -1,0 +1,110 @@
+//! What an answer of `/api/put?details` means for the points of the request.
+//!
+//! OpenTSDB's `PutDataPointRpc` answers 200 or 400 with `{"success":…,"failed":…,"errors":[{"datapoint":{…},"error":…}]}`:
+//! 400 if there are points that it cannot take, 200 also if storing some has failed. Others, such as VictoriaMetrics, answer
+//! 204, or 400 in words of their own.
+
+use saker_sdk::http::Response;
+use saker_sdk::prelude::*;
+use saker_sdk::settings::serde_json::{self, Value};
+
+use crate::put::Placed;
+
+/// Why OpenTSDB could not store a point that it would take another time: its storage is busy, slow or away. Every other
+/// error is the point's own.
+const FOR_NOW: [&str; 5] =
+    ["Storage exception", "Please throttle", "Timeout exception", "Write timedout", "Unexpected exception"];
+
+/// What OpenTSDB 2 answers to a request of more than 8 KiB, or than its `tsd.http.request.max_chunk`.
+const TOO_LARGE: [&str; 2] = ["Chunked request not supported", "HTTP content length exceeded"];
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum Answer {
+    /// All points are taken.
+    Stored,
+    /// Those at these places of the request are not, the others are.
+    Partly {
+        /// Never will be.
+        refused: Vec<usize>,
+        /// May be the next time.
+        failed: Vec<usize>,
+        /// The first error.
+        why: String,
+    },
+    /// Some or all of them are not, for this reason.
+    Unclear(String),
+}
+
+/// Reads an answer. `is_of` says whether a point is the one with this metric, sorted tags and time.
+///
+/// # Errors
+/// [`WriteError::Retry`] if nothing of the request was looked at, or will be as it is.
+pub(crate) fn read(
+    response: &Response,
+    points: &[Placed],
+    is_of: impl Fn(&Point, &str, &[(&str, &str)], i64) -> bool,
+) -> Result<Answer, WriteError> {
+    let words = format!("{} {}", response.status, response.body.trim());
+    if response.status == 413 || TOO_LARGE.iter().any(|text| response.body.contains(text)) {
+        let instead = "lower body_bytes, or let the server take more (tsd.http.request.enable_chunked, max_chunk)";
+        return Err(WriteError::retry(format!("the request is too large for the server: {words}; {instead}"), None));
+    }
+    match response.status {
+        200..=299 | 400 => {}
+        409 | 415 | 422 => return Ok(Answer::Unclear(words)),
+        _ => return response.written().map(|()| Answer::Stored),
+    }
+    // A long answer is cut off, and then cannot be read.
+    let details: Option<Value> = serde_json::from_str(&response.body).ok();
+    let Some(failed) = details.as_ref().and_then(not_stored) else {
+        return Ok(if response.status == 400 { Answer::Unclear(words) } else { Answer::Stored });
+    };
+    if failed == 0 {
+        return Ok(Answer::Stored);
+    }
+    let errors = details.as_ref().and_then(|details| details["errors"].as_array()).map_or(&[][..], Vec::as_slice);
+    Ok(sort(errors, failed, points, is_of).unwrap_or(Answer::Unclear(words)))
+}
+
+/// How many points an answer says were not stored.
+fn not_stored(details: &Value) -> Option<u64> {
+    let timeouts = details.get("timeouts").and_then(Value::as_u64).unwrap_or(0);
+    Some(details.get("failed")?.as_u64()? + timeouts)
+}
+
+/// Finds the points that the errors are about; none if one cannot be found, or if there are fewer errors than failures.
+fn sort(
+    errors: &[Value],
+    count: u64,
+    points: &[Placed],
+    is_of: impl Fn(&Point, &str, &[(&str, &str)], i64) -> bool,
+) -> Option<Answer> {
+    if (errors.len() as u64) < count {
+        return None;
+    }
+    let (mut refused, mut failed, mut why) = (Vec::new(), Vec::new(), String::new());
+    for error in errors {
+        let text = error["error"].as_str()?;
+        let datapoint = &error["datapoint"];
+        let (metric, timestamp) = (datapoint["metric"].as_str()?, datapoint["timestamp"].as_i64()?);
+        // Sorted by key, as they were sent.
+        let tags = datapoint["tags"].as_object()?;
+        let mut tags: Vec<_> =
+            tags.iter().map(|(key, value)| Some((key.as_str(), value.as_str()?))).collect::<Option<_>>()?;
+        tags.sort_unstable();
+        let before = refused.len() + failed.len();
+        let list = if FOR_NOW.iter().any(|start| text.starts_with(start)) { &mut failed } else { &mut refused };
+        for (index, (_, point)) in points.iter().enumerate() {
+            if is_of(point, metric, &tags, timestamp) {
+                list.push(index);
+            }
+        }
+        if refused.len() + failed.len() == before {
+            return None;
+        }
+        if why.is_empty() {
+            why = format!("{metric}: {text}");
+        }
+    }
+    Some(Answer::Partly { refused, failed, why })
+}
