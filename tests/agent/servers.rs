@@ -18,7 +18,7 @@ pub(crate) struct Server {
     command: Command,
     child: Child,
     is_ready: Box<dyn Fn(&str) -> bool>,
-    dir: TempDir,
+    _dir: TempDir,
 }
 
 /// How long a server may take to start.
@@ -98,6 +98,60 @@ impl Server {
         })
     }
 
+    /// PostgreSQL with these users, who log in as `pg_hba.conf` calls it, with the password `open sesame`; the one who may
+    /// do everything, `postgres`, needs none.
+    pub(crate) fn postgres(users: &[(&str, &str)]) -> Self {
+        let dir = TempDir::new().unwrap();
+        let address = free_address();
+        let (host, port) = address.split_once(':').unwrap();
+        // It refuses to run as root.
+        let is_root = printed("id", &["-u"]).trim() == "0";
+        if is_root {
+            printed("chown", &["postgres", dir.path().to_str().unwrap()]);
+        }
+        let data = dir.path().join("data");
+        let data = data.to_str().unwrap();
+        let bin = printed("pg_config", &["--bindir"]);
+        let as_postgres = |program: &str| {
+            let program = format!("{}/{program}", bin.trim());
+            let mut command = command(if is_root { "setpriv" } else { &program });
+            if is_root {
+                command.args(["--reuid=postgres", "--regid=postgres", "--init-groups", "--", &program]);
+            }
+            command
+        };
+        let made = as_postgres("initdb")
+            .args(["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"])
+            .output();
+        let made = made.unwrap();
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let rules: String = users.iter().map(|(user, way)| format!("host all {user} 127.0.0.1/32 {way}\n")).collect();
+        std::fs::write(format!("{data}/pg_hba.conf"), format!("{rules}host all postgres 127.0.0.1/32 trust\n"))
+            .unwrap();
+        let mut postgres = as_postgres("postgres");
+        postgres.args(["-D", data, "-p", port, "-c", &format!("listen_addresses={host}"), "-k", data]);
+        let server = Self::run(postgres, address.clone(), dir, |address| {
+            let (host, port) = address.split_once(':').unwrap();
+            command("pg_isready").args(["-q", "-h", host, "-p", port]).status().is_ok_and(|status| status.success())
+        });
+        for (user, way) in users {
+            let hash = if *way == "md5" { "md5" } else { "scram-sha-256" };
+            server.psql(&format!(
+                "SET password_encryption = '{hash}'; CREATE ROLE {user} LOGIN SUPERUSER PASSWORD 'open sesame'"
+            ));
+        }
+        server
+    }
+
+    /// What PostgreSQL's own client prints for a statement: lines with `|` between columns.
+    pub(crate) fn psql(&self, sql: &str) -> String {
+        let (host, port) = self.address.split_once(':').unwrap();
+        printed(
+            "psql",
+            &["-h", host, "-p", port, "-U", "postgres", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql],
+        )
+    }
+
     /// Starts a program on a free port, with the arguments that its address and its folder make, and waits until it is
     /// ready.
     pub(crate) fn start(
@@ -120,7 +174,7 @@ impl Server {
         is_ready: impl Fn(&str) -> bool + 'static,
     ) -> Self {
         let child = spawn(&mut command);
-        let server = Self { address, command, child, is_ready: Box::new(is_ready), dir };
+        let server = Self { address, command, child, is_ready: Box::new(is_ready), _dir: dir };
         server.wait();
         server
     }
@@ -139,15 +193,16 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// The same for PostgreSQL, which has many processes: all end at once, and put nothing in order.
+    pub(crate) fn quit(&mut self) {
+        printed("kill", &["-QUIT", &self.child.id().to_string()]);
+        self.child.wait().unwrap();
+    }
+
     /// Starts it again where it was, on what it has kept.
     pub(crate) fn start_again(&mut self) {
         self.child = spawn(&mut self.command);
         self.wait();
-    }
-
-    /// The folder that is the server's.
-    pub(crate) fn dir(&self) -> &Path {
-        self.dir.path()
     }
 
     /// The single number that a PromQL query answers at this moment.

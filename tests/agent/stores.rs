@@ -5,6 +5,7 @@ mod falcon;
 mod graphite;
 mod nats;
 mod opentsdb;
+mod postgres;
 mod redis;
 mod statsd;
 mod victoria;

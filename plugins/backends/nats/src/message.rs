@@ -29,6 +29,8 @@ struct Known {
     headers: Box<[u8]>,
     /// The line up to the point's own part.
     line: Box<[u8]>,
+    /// What follows the point's own part.
+    rest: Box<[u8]>,
 }
 
 impl Messages {
@@ -55,11 +57,13 @@ impl Messages {
                 .into_bytes()
                 .into(),
                 line: self.form.head(series).into(),
+                rest: self.form.rest(series).into(),
             },
             None => Known {
                 operation: format!("PUB {subject} ").into_bytes().into(),
                 headers: Box::default(),
                 line: self.form.head(series).into(),
+                rest: self.form.rest(series).into(),
             },
         };
         self.known.insert(id, known);
@@ -104,7 +108,7 @@ impl Messages {
         }
         let own = self.scratch.len();
         self.scratch.extend_from_slice(&known.line);
-        self.form.push_tail(point, &mut self.scratch);
+        self.form.push_tail(point, &known.rest, &mut self.scratch);
         // A line ends with a line feed, a message with itself.
         if self.scratch.ends_with(b"\n") {
             self.scratch.pop();

@@ -30,6 +30,8 @@ struct Known {
     command: Box<[u8]>,
     /// The same of the line that a list gets.
     line: Box<[u8]>,
+    /// And what follows the point's own part.
+    rest: Box<[u8]>,
 }
 
 impl Commands {
@@ -51,7 +53,11 @@ impl Commands {
             Writer::Stream => (stream_head(&key, self.max_length, series), Vec::new()),
             Writer::List { end, form } => (list_head(&key, *end), form.head(series)),
         };
-        self.known.insert(id, Known { key: key.into(), command: command.into(), line: line.into() });
+        let rest = match &self.writer {
+            Writer::Stream => Vec::new(),
+            Writer::List { form, .. } => form.rest(series),
+        };
+        self.known.insert(id, Known { key: key.into(), command: command.into(), line: line.into(), rest: rest.into() });
     }
 
     pub(crate) fn forget(&mut self, id: SeriesId) {
@@ -84,7 +90,7 @@ impl Commands {
             Writer::List { form, .. } => {
                 self.line.clear();
                 self.line.extend_from_slice(&known.line);
-                form.push_tail(point, &mut self.line);
+                form.push_tail(point, &known.rest, &mut self.line);
                 // A line ends with a line feed, an element of a list with itself.
                 push_bulk(out, self.line.strip_suffix(b"\n").unwrap_or(&self.line));
             }
