@@ -3,8 +3,8 @@
 //! For backends whose server wants it. Passwords are taken as they are: SASLprep, which changes some characters beyond
 //! ASCII, is left out, as most servers do without it too.
 
-use hmac::{Hmac, Mac};
-use sha2::{Digest, Sha256, Sha512};
+use hmac_sha256 as sha256;
+use hmac_sha512 as sha512;
 
 use crate::encode::base64;
 use crate::host;
@@ -98,20 +98,23 @@ impl Exchange {
 impl Hash {
     fn digest(self, bytes: &[u8]) -> Vec<u8> {
         match self {
-            Self::Sha256 => Sha256::digest(bytes).to_vec(),
-            Self::Sha512 => Sha512::digest(bytes).to_vec(),
+            Self::Sha256 => sha256::Hash::hash(bytes).to_vec(),
+            Self::Sha512 => sha512::Hash::hash(bytes).to_vec(),
         }
     }
 
     fn mac(self, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-        fn with<M: Mac + hmac::digest::KeyInit>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-            let mut mac = <M as Mac>::new_from_slice(key).expect("HMAC takes keys of any length");
-            parts.iter().for_each(|part| mac.update(part));
-            mac.finalize().into_bytes().to_vec()
-        }
         match self {
-            Self::Sha256 => with::<Hmac<Sha256>>(key, parts),
-            Self::Sha512 => with::<Hmac<Sha512>>(key, parts),
+            Self::Sha256 => {
+                let mut mac = sha256::HMAC::new(key);
+                parts.iter().for_each(|part| mac.update(part));
+                mac.finalize().to_vec()
+            }
+            Self::Sha512 => {
+                let mut mac = sha512::HMAC::new(key);
+                parts.iter().for_each(|part| mac.update(part));
+                mac.finalize().to_vec()
+            }
         }
     }
 

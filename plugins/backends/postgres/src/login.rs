@@ -1,6 +1,5 @@
 //! Answers to what a server wants for a login.
 
-use md5::{Digest, Md5};
 use saker_sdk::scram::{Exchange, Hash};
 
 use crate::protocol::{password, sasl_first};
@@ -83,8 +82,8 @@ fn md5(username: &str, password: &str, salt: &[u8]) -> String {
 }
 
 fn hex(parts: &[&[u8]]) -> String {
-    let mut hash = Md5::new();
-    parts.iter().for_each(|part| hash.update(part));
+    let mut hash = md5::Context::new();
+    parts.iter().for_each(|part| hash.consume(part));
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
