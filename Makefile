@@ -24,7 +24,7 @@ plugins: ## Build the plugins into target/plugins
 guests: ## Build the plugins that only tests run, those that misbehave, into target/guests
 	sh plugins/build.sh target/guests --guests
 
-bench: bench-collect bench-write bench-forward ## Run the benchmarks
+bench: bench-collect bench-write bench-pipeline bench-forward ## Run the benchmarks
 
 bench-collect: plugins ## What a collector's call costs in the sandbox, and natively
 	cargo bench --locked -p saker-sandbox --bench collect
@@ -32,7 +32,10 @@ bench-collect: plugins ## What a collector's call costs in the sandbox, and nati
 bench-write: plugins ## What a point costs in each backend that posts, and its bytes on the wire
 	cargo bench --locked -p saker-sandbox --bench write
 
-bench-forward: plugins ## What a point costs on its way from the pipeline to a server
+bench-pipeline: plugins ## What a point costs on its way from the pipeline to a server
+	cargo bench --locked -p saker --bench pipeline
+
+bench-forward: plugins ## What forwarding costs, beside vmagent; wants Debian's victoria-metrics
 	cargo bench --locked -p saker --bench forward
 
 check: ## Look for what a machine can find: format, lints, documentation
@@ -44,4 +47,4 @@ clean: ## Remove everything that was built, and run/ with what the agent has kep
 	cargo clean
 	rm -rf run
 
-.PHONY: help run test build plugins guests bench bench-collect bench-write bench-forward check clean
+.PHONY: help run test build plugins guests bench bench-collect bench-write bench-pipeline bench-forward check clean

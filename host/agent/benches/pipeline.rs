@@ -1,5 +1,5 @@
 //! What a point costs on its way through the agent: a million points of 40,000 series, through the `influx` backend, to a
-//! server in another process that throws them away. `make bench-forward` runs it.
+//! server in another process that throws them away. `make bench-pipeline` runs it.
 //!
 //! Three figures, each processor time of this process per point: from points in the forwarder, from metric values at the
 //! pipeline's front door, and, to compare with, the same lines written by native code to the same server.
