@@ -1,5 +1,5 @@
 //! How many bytes a point takes in a queue, and how long it takes there and back:
-//! `cargo bench --profile release -p saker-forward --bench codec`.
+//! `cargo bench -p saker-forward --bench codec`.
 //!
 //! 40,000 series, a point each every ten seconds for five minutes, in one segment, definitions included, in records of
 //! 5,000 points with the journal's 24 bytes each.

@@ -1,4 +1,4 @@
-//! How fast records go into a journal and out again: `cargo bench --profile release -p saker-journal`.
+//! How fast records go into a journal and out again: `cargo bench -p saker-journal`.
 //!
 //! Wall and CPU time per record and per byte, for records of the sizes that the queues make, in a folder of the
 //! temporary directory (set `TMPDIR` to measure another disk).

@@ -15,7 +15,7 @@ use crate::position::Position;
 use crate::reader::Reader;
 use crate::recovery::{self, Recovery, SetAside};
 use crate::segment_file::SegmentFile;
-use crate::shared::{Segment, SegmentInfo, Shared, State};
+use crate::shared::{SegmentInfo, Shared};
 use crate::sync::PendingSync;
 
 /// Large enough that a file is rarely begun, small enough that trimming gives room back soon: 32 MiB.
@@ -178,7 +178,7 @@ impl Journal {
             return Err(JournalError::of("begin", name)(error));
         }
         let mut state = self.shared.state.lock();
-        state.segments.push_back(Segment { header, bytes: HEADER_BYTES, damaged: false });
+        state.push(header, HEADER_BYTES);
         state.writing = true;
         drop(state);
         self.active = Some(Active { file, first_seq: header.first.seq, offset: HEADER_BYTES });
@@ -326,12 +326,6 @@ pub(crate) fn remove(dir: &Dir, name: &str) -> io::Result<()> {
 
 fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
-}
-
-impl State {
-    pub(crate) fn new(segments: Vec<Segment>, end: Position) -> Self {
-        Self { segments: segments.into(), end, writing: false, let_go: 0 }
-    }
 }
 
 #[cfg(test)]

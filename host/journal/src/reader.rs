@@ -20,6 +20,7 @@ pub struct Reader {
 }
 
 struct Current {
+    serial: u64,
     first_seq: u64,
     /// None if it is not there.
     file: Option<File>,
@@ -89,8 +90,8 @@ pub enum Cause {
 
 /// What is to be done next, found out while nothing changes.
 enum Step {
-    /// Open the segment whose first record is there.
-    Open(Position),
+    /// Open that segment.
+    Open { first: Position, serial: u64 },
     /// Read on in the current one, of which so many bytes count.
     Read { limit: u64 },
     /// Nothing is left of the current one: go on there.
@@ -128,7 +129,7 @@ impl Reader {
                     }
                     self.give_up();
                 }
-                Step::Open(first) => self.open(first)?,
+                Step::Open { first, serial } => self.open(first, serial)?,
                 Step::Leave { to, cause } => {
                     self.current = None;
                     if let Some(loss) = self.go_to(to, cause) {
@@ -143,23 +144,23 @@ impl Reader {
     fn step(&self, state: &State) -> Step {
         let missing = |to: Position| if to.seq <= state.let_go { Cause::Dropped } else { Cause::Missing };
         let Some(current) = &self.current else {
-            let behind = state.place_behind(self.at.seq);
+            let behind = state.place_from(self.at.seq + 1);
             let last = behind == state.segments.len();
             return match behind.checked_sub(1) {
                 // The last one may have more to come that builds on what it holds.
                 Some(place) if self.at.seq < state.end_of(place).seq || (last && state.writing) => {
-                    Step::Open(state.segments[place].header.first)
+                    let segment = state.segments[place];
+                    Step::Open { first: segment.header.first, serial: segment.serial }
                 }
                 _ if last => Step::Stay { to: state.end, cause: missing(state.end) },
                 _ => {
                     let to = state.segments[behind].header.first;
-                    if to.seq == self.at.seq { Step::Open(to) } else { Step::Leave { to, cause: missing(to) } }
+                    Step::Leave { to, cause: missing(to) }
                 }
             };
         };
-        let Some(place) = state.place_of(current.first_seq) else {
-            let behind = state.place_behind(current.first_seq);
-            let to = state.segments.get(behind).map_or(state.end, |next| next.header.first);
+        let Some(place) = state.place_of(current.serial) else {
+            let to = state.segments.get(state.place_from(self.at.seq)).map_or(state.end, |next| next.header.first);
             return Step::Leave { to, cause: missing(to) };
         };
         let (segment, to) = (state.segments[place], state.end_of(place));
@@ -175,7 +176,7 @@ impl Reader {
     }
 
     /// Opens a segment and goes back to its beginning.
-    fn open(&mut self, first: Position) -> Result<(), JournalError> {
+    fn open(&mut self, first: Position, serial: u64) -> Result<(), JournalError> {
         let name = segment_name(first.seq);
         let file = match self.shared.dir.open(&name) {
             Ok(file) => Some(file.into_std()),
@@ -184,7 +185,7 @@ impl Reader {
         };
         let missing = file.is_none();
         self.at = first;
-        self.current = Some(Current { first_seq: first.seq, file, offset: HEADER_BYTES, broken: false });
+        self.current = Some(Current { serial, first_seq: first.seq, file, offset: HEADER_BYTES, broken: false });
         if missing {
             // Either the writer has just removed it, and the next step will see that, or somebody else did.
             self.give_up();
@@ -211,7 +212,7 @@ impl Reader {
         let Some(current) = &mut self.current else { return };
         current.broken = true;
         let mut state = self.shared.state.lock();
-        if let Some(place) = state.place_of(current.first_seq) {
+        if let Some(place) = state.place_of(current.serial) {
             state.segments[place].damaged = true;
         }
     }

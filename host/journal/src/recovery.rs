@@ -12,7 +12,7 @@ use crate::format::{
 };
 use crate::journal::remove;
 use crate::position::Position;
-use crate::shared::{Segment, State};
+use crate::shared::State;
 
 const LOCK_NAME: &str = "lock";
 const ASIDE_SUFFIX: &str = ".damaged";
@@ -66,7 +66,7 @@ pub(crate) fn recover(dir: &Dir, mark: Position) -> Result<(State, Recovery), Jo
         newest &= found.header.is_none();
         files.push((name, found));
     }
-    let (mut segments, mut recovery, mut end) = (Vec::<Segment>::new(), Recovery::default(), Position::default());
+    let (mut state, mut recovery, mut end) = (State::default(), Recovery::default(), Position::default());
     for (name, found) in files.into_iter().rev() {
         // A segment that claims to begin before the end of those before it is none of this journal.
         let header = found.header.filter(|header| header.first.items >= end.items);
@@ -75,14 +75,15 @@ pub(crate) fn recover(dir: &Dir, mark: Position) -> Result<(State, Recovery), Jo
         recovery.damaged_end |= found.damaged_end;
         match header {
             _ if found.bytes == 0 => remove(dir, &name).map_err(JournalError::of("remove", &name))?,
-            Some(header) => segments.push(Segment { header, bytes: found.bytes, damaged: false }),
+            Some(header) => state.push(header, found.bytes),
             None => {
                 let name = set_aside(dir, &name).map_err(JournalError::of("set aside", &name))?;
                 recovery.set_aside.push(SetAside { name, bytes: found.bytes });
             }
         }
     }
-    Ok((State::new(segments, end.later(mark)), recovery))
+    state.end = end.later(mark);
+    Ok((state, recovery))
 }
 
 /// The numbers of the first records of the files that look like segments, in order.

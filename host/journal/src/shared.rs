@@ -45,6 +45,8 @@ pub(crate) struct State {
     pub(crate) end: Position,
     /// Whether the last segment is being written.
     pub(crate) writing: bool,
+    /// How many segments there were.
+    serials: u64,
     /// Records below were trimmed or dropped by this journal.
     pub(crate) let_go: u64,
 }
@@ -55,26 +57,33 @@ pub(crate) struct Segment {
     /// So many bytes of the file hold records.
     pub(crate) bytes: u64,
     pub(crate) damaged: bool,
+    /// Tells it from one that was made in its place.
+    pub(crate) serial: u64,
 }
 
 impl State {
+    pub(crate) fn push(&mut self, header: SegmentHeader, bytes: u64) {
+        self.serials += 1;
+        self.segments.push_back(Segment { header, bytes, damaged: false, serial: self.serials });
+    }
+
     /// Where the segment at that place ends.
     pub(crate) fn end_of(&self, place: usize) -> Position {
         self.segments.get(place + 1).map_or(self.end, |next| next.header.first)
     }
 
-    /// The place of the segment whose first record has that number.
-    pub(crate) fn place_of(&self, first_seq: u64) -> Option<usize> {
-        self.segments.binary_search_by_key(&first_seq, |segment| segment.header.first.seq).ok()
+    /// The place of the segment with that serial number.
+    pub(crate) fn place_of(&self, serial: u64) -> Option<usize> {
+        self.segments.binary_search_by_key(&serial, |segment| segment.serial).ok()
     }
 
-    /// The place of the first segment that begins behind that record.
-    pub(crate) fn place_behind(&self, seq: u64) -> usize {
-        self.segments.partition_point(|segment| segment.header.first.seq <= seq)
+    /// The place of the first segment that begins with that record or a later one.
+    pub(crate) fn place_from(&self, seq: u64) -> usize {
+        self.segments.partition_point(|segment| segment.header.first.seq < seq)
     }
 
     pub(crate) fn info(&self, place: usize) -> SegmentInfo {
-        let Segment { header, bytes, damaged } = self.segments[place];
+        let Segment { header, bytes, damaged, .. } = self.segments[place];
         SegmentInfo { first: header.first, end: self.end_of(place), bytes, created_ms: header.created_ms, damaged }
     }
 }

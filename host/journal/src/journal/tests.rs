@@ -177,8 +177,9 @@ fn a_reader_begins_with_the_segment_of_its_position() {
     // At the end: the segment that is being written still has to be read from its beginning.
     let first = journal.segments().last().unwrap().first.seq;
     let mut reader = journal.reader(journal.end());
+    assert_eq!(read_all(&mut reader), ((first..14).collect(), vec![]));
     append(&mut journal, 1);
-    assert_eq!(read_all(&mut reader), ((first..15).collect(), vec![]));
+    assert_eq!(read_all(&mut reader), (vec![14], vec![]));
     // One that is finished does not.
     journal.roll();
     let mut reader = journal.reader(journal.end());
@@ -415,6 +416,7 @@ fn a_full_disk_keeps_nothing_of_a_record_and_everything_before_it() {
         let error = journal.append(&bytes, 2).unwrap_err();
         assert!(matches!(error, JournalError::NoSpace { doing: "append to", .. }), "{error}");
         assert_eq!((journal.end(), journal.begins_segment()), (position(2), true));
+        assert_eq!(bench.file(&segment_name(0)).metadata().unwrap().len(), journal.bytes());
         // Not even a segment can be begun now; nothing of it stays.
         let error = journal.append(&bytes, 2).unwrap_err();
         assert!(matches!(error, JournalError::NoSpace { .. }), "{error}");
@@ -493,6 +495,22 @@ fn after_a_failed_sync_a_new_segment_begins() {
 }
 
 #[test]
+fn a_segment_without_a_record_is_made_anew_after_a_failed_sync() {
+    let bench = Bench::new();
+    let (mut journal, _) = bench.open();
+    faults::set(Faults { room: Some(HEADER_BYTES as usize), sync_fails: true, ..Faults::default() });
+    assert!(journal.append(&payload(0).0, 0).is_err() && journal.sync().is_err());
+    faults::set(Faults::default());
+    let mut reader = journal.reader(Position::default());
+    assert_eq!(read_all(&mut reader), (vec![], vec![]));
+    append(&mut journal, 2);
+    assert_eq!(journal.segments().len(), 1);
+    // Even for a reader that was in the old file.
+    assert_eq!(read_all(&mut reader), (vec![0, 1], vec![]));
+    assert_eq!(read_all(&mut journal.reader(Position::default())), (vec![0, 1], vec![]));
+}
+
+#[test]
 fn a_sync_that_runs_elsewhere_stands_for_what_was_there_when_it_was_begun() {
     let bench = Bench::new();
     let (mut journal, _) = bench.open();
@@ -501,6 +519,48 @@ fn a_sync_that_runs_elsewhere_stands_for_what_was_there_when_it_was_begun() {
     append(&mut journal, 1);
     let synced = std::thread::spawn(move || pending.run()).join().unwrap().unwrap();
     assert_eq!(synced, position(7));
+}
+
+#[test]
+fn readers_elsewhere_account_for_every_record_while_it_is_appended_and_dropped() {
+    const RECORDS: u64 = 5_000;
+    let bench = Bench::new();
+    let (mut journal, _) = bench.open();
+    let follow = |mut reader: Reader| {
+        let (mut at, mut read, mut bytes) = (Position::default(), 0, Vec::new());
+        while at.seq < RECORDS {
+            match reader.next(&mut bytes).unwrap() {
+                Read::Record { at: found, items, .. } => {
+                    assert_eq!((found, (bytes.clone(), items)), (at, payload(at.seq)));
+                    (at, read) = (at.after(items), read + 1);
+                }
+                Read::Lost(loss) => {
+                    assert_eq!((loss.from, loss.cause), (at, Cause::Dropped));
+                    at = loss.to;
+                }
+                Read::End => std::thread::yield_now(),
+            }
+        }
+        (at.items, read)
+    };
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..2).map(|_| journal.reader(Position::default())).collect();
+        let readers: Vec<_> = readers.into_iter().map(|reader| scope.spawn(move || follow(reader))).collect();
+        for seq in 0..RECORDS {
+            append(&mut journal, 1);
+            if journal.segments().len() > 20 {
+                journal.drop_oldest().unwrap().unwrap();
+            }
+            if seq % 1_000 == 0 {
+                journal.trim(seq / 2).unwrap();
+            }
+        }
+        for reader in readers {
+            let (items, read) = reader.join().unwrap();
+            assert_eq!(items, journal.end().items);
+            assert!(read > 0);
+        }
+    });
 }
 
 #[test]
@@ -544,6 +604,32 @@ fn a_file_that_claims_to_be_a_huge_record_costs_no_memory() {
         assert_eq!(reader.next(&mut bytes).unwrap(), Read::Lost(loss(4..8, damaged(4))));
         assert!(bytes.capacity() < 1_000);
     }
+}
+
+#[test]
+fn a_segment_of_another_journal_is_set_aside() {
+    let bench = Bench::new();
+    append(&mut bench.open().0, 8);
+    let header = SegmentHeader { first: Position { seq: 50, items: 0 }, created_ms: 0 };
+    let mut bytes = Vec::new();
+    write_record(&mut bytes, header.first, 1, b"not ours");
+    std::fs::write(bench.folder.path().join(segment_name(50)), [&header.to_bytes()[..], &bytes].concat()).unwrap();
+    let (mut journal, recovery) = bench.open();
+    assert_eq!(recovery.set_aside[0].name, format!("{}.damaged", segment_name(50)));
+    assert_eq!(journal.append(b"new", 0).unwrap(), 51);
+    assert_eq!(journal.start(), position(0));
+}
+
+#[test]
+fn segments_that_overlap_give_each_record_once() {
+    let bench = Bench::new();
+    append(&mut bench.open().0, 4);
+    let header = SegmentHeader { first: position(2), created_ms: 0 };
+    let (mut bytes, (payload, items)) = (Vec::new(), payload(2));
+    write_record(&mut bytes, header.first, items, &payload);
+    std::fs::write(bench.folder.path().join(segment_name(2)), [&header.to_bytes()[..], &bytes].concat()).unwrap();
+    let (journal, _) = bench.open();
+    assert_eq!(read_all(&mut journal.reader(Position::default())), (vec![0, 1, 2], vec![]));
 }
 
 #[test]
