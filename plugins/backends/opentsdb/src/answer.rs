@@ -33,12 +33,14 @@ pub(crate) enum Answer {
     },
     /// Some or all of them are not, for this reason.
     Unclear(String),
+    /// None of them is: the server takes no such request.
+    TooLarge(String),
 }
 
 /// Reads an answer. `is_of` says whether a point is the one with this metric, sorted tags and time.
 ///
 /// # Errors
-/// [`WriteError::Retry`] if nothing of the request was looked at, or will be as it is.
+/// [`WriteError::Retry`] if nothing of the request was looked at.
 pub(crate) fn read(
     response: &Response,
     points: &[Placed],
@@ -47,7 +49,7 @@ pub(crate) fn read(
     let words = format!("{} {}", response.status, response.body.trim());
     if response.status == 413 || TOO_LARGE.iter().any(|text| response.body.contains(text)) {
         let instead = "lower body_bytes, or let the server take more (tsd.http.request.enable_chunked, max_chunk)";
-        return Err(WriteError::retry(format!("the request is too large for the server: {words}; {instead}"), None));
+        return Ok(Answer::TooLarge(format!("the request is too large for the server: {words}; {instead}")));
     }
     match response.status {
         200..=299 | 400 => {}

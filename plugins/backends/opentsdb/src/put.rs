@@ -141,6 +141,9 @@ impl Put {
                     }
                 }
             }
+            // The operator can mend that, but for a point that is larger than all that was said to be enough.
+            Answer::TooLarge(why) if body.len() > self.body_bytes => findings.refuse(points[0].0, &why),
+            Answer::TooLarge(why) => return Err(WriteError::retry(why, None)),
             Answer::Unclear(why) if points.len() == 1 => findings.refuse(points[0].0, &why),
             Answer::Unclear(_) => {
                 let (first, second) = points.split_at(points.len() / 2);

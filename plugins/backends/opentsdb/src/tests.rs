@@ -176,6 +176,14 @@ fn a_request_that_is_too_large_costs_no_points_and_says_what_to_lower() {
         respond(status, body);
         let Err(WriteError::Retry(retry)) = backend.write(points(2)) else { panic!("not to be tried again") };
         assert!(retry.message.contains("lower body_bytes"), "{}", retry.message);
+        // A point that is larger than that by itself would wait for ever.
+        backend.define(vec![definition(7, &"x".repeat(9000))]);
+        respond(204, "");
+        respond(status, body);
+        let Err(WriteError::Reject(reject)) = backend.write(vec![point(1, 1.0), point(7, 1.0), point(2, 1.0)]) else {
+            panic!("not rejected")
+        };
+        assert_eq!(reject.points, [1]);
         let _ = posted();
     }
 }

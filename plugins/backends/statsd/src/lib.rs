@@ -126,7 +126,8 @@ impl Backend for Statsd {
     }
 
     fn write(&mut self, points: Vec<Point>) -> Result<usize, WriteError> {
-        check(&points, |id| self.series.get(id).is_some(), |point| point.value.is_finite())?;
+        let is_named = |id| self.series.get(id).is_some_and(|known| known.frame.fits());
+        check(&points, |id| self.series.get(id).is_some(), |point| point.value.is_finite() && is_named(point.series))?;
         let sent = self.send(&points);
         // What has not been sent is counted again, from where it was.
         self.sender.datagram.clear();

@@ -143,16 +143,16 @@ fn a_destination_where_nobody_listens_loses_no_count() {
 }
 
 #[test]
-fn any_time_is_taken_and_no_endless_value() {
+fn any_time_is_taken_and_no_endless_value_or_name() {
     let receiver = receiver();
     let mut backend = to(&receiver, "");
     let extreme = |timestamp_ms, value| Point { series: 0, timestamp_ms, value };
     backend.write(vec![extreme(i64::MIN, f64::MAX), extreme(i64::MAX, 5e-324)]).unwrap();
     assert_eq!(datagram(&receiver), "web1.load.core.0:1.7976931348623157e+308|g\nweb1.load.core.0:5e-324|g");
-    let Err(WriteError::Reject(reject)) = backend.write(vec![extreme(0, 1.0), extreme(0, f64::INFINITY)]) else {
-        panic!("not rejected")
-    };
-    assert_eq!(reject.points, [1]);
+    backend.define(vec![definition(3, &"x".repeat(40_000), MetricType::Gauge)]);
+    let points = vec![extreme(0, 1.0), extreme(0, f64::INFINITY), point(3, 0, 1.0)];
+    let Err(WriteError::Reject(reject)) = backend.write(points) else { panic!("not rejected") };
+    assert_eq!(reject.points, [1, 2]);
     check_silent(&receiver);
 }
 

@@ -6,6 +6,9 @@
 use super::{Labels, Path, push_f64};
 use crate::bindings::types::{OpenError, Series};
 
+/// The longest name with its tags, in bytes: the two lines of a negative gauge have to fit into one datagram.
+const NAME_MAX: usize = 32_000;
+
 /// How names and tags are written.
 #[derive(Clone, Debug)]
 pub enum Dialect {
@@ -33,6 +36,12 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// Whether lines with it fit into a datagram.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        self.before.len() + self.behind.len() <= NAME_MAX
+    }
+
     /// Appends `name:value|kind` and the tags, without an end of line. The value is finite.
     pub fn push_line(&self, value: f64, kind: &str, line: &mut Vec<u8>) {
         line.extend_from_slice(&self.before);
@@ -133,6 +142,13 @@ mod tests {
         assert_eq!(framed(&datadog, "cpu.idle", &tags), "cpu.idle:1|g|#core:1,host:h,zone:a");
         let influx = Dialect::Influx { endpoint_tag: "host".into() };
         assert_eq!(framed(&influx, "cpu.idle", &tags), "cpu.idle,core=1,host=h,zone=a:1|g");
+    }
+
+    #[test]
+    fn a_name_that_fits_into_no_datagram_is_known_for_it() {
+        let influx = Dialect::Influx { endpoint_tag: String::new() };
+        let fits = |length: usize| influx.frame(&series(&"x".repeat(length), &[])).fits();
+        assert!(fits(NAME_MAX - 1) && !fits(NAME_MAX));
     }
 
     #[test]
