@@ -249,12 +249,14 @@ impl Pipeline {
         let mut unasked = Vec::new();
         let mut brought = 0;
         for &(index, known) in new {
-            if !known && brought >= budget.new_series {
-                all[index].target = Err(Reason::NewSeries);
-                continue;
-            }
-            if !known && source.series() >= budget.series {
-                all[index].target = Err(Reason::SourceSeries);
+            let over = match () {
+                () if known => None,
+                () if brought >= budget.new_series => Some(Reason::NewSeries),
+                () if source.series() >= budget.series => Some(Reason::SourceSeries),
+                () => None,
+            };
+            if let Some(reason) = over.filter(|_| !self.is_known(&values[index])) {
+                all[index].target = Err(reason);
                 continue;
             }
             // Somebody else may have asked since, or an earlier value of this very call.
@@ -281,6 +283,13 @@ impl Pipeline {
             };
             all[index] = Named { source: Some(id), target, lasting };
         }
+    }
+
+    /// Whether a value's series is known by now.
+    fn is_known(&self, value: &MetricValue) -> bool {
+        let mut known = false;
+        self.table.find(std::slice::from_ref(value), self.now_s(), |_, id, _| known = id.is_some());
+        known
     }
 
     fn counters(&self, source: &SourceName) -> Arc<SourceCounters> {

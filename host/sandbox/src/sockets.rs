@@ -28,7 +28,10 @@ pub(crate) type Answer = Pin<Box<dyn Future<Output = bool> + Send + Sync>>;
 
 /// Where names have led.
 #[derive(Clone, Default)]
-pub(crate) struct Led(Arc<Mutex<VecDeque<(IpAddr, Arc<str>)>>>);
+pub(crate) struct Led(Arc<Mutex<VecDeque<Lead>>>);
+
+/// An address, and a name that led to it.
+type Lead = (IpAddr, Arc<str>);
 
 impl Led {
     fn remember(&self, name: &Arc<str>, ip: IpAddr) {

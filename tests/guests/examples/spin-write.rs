@@ -54,8 +54,10 @@ saker_sdk::export_backend!(SpinWrite);
 
 impl SpinWrite {
     fn spin_in(&self, at: In) {
-        while self.0 == at {
-            std::hint::spin_loop();
+        if self.0 == at {
+            loop {
+                std::hint::spin_loop();
+            }
         }
     }
 }
