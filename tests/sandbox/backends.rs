@@ -140,3 +140,34 @@ async fn a_backend_that_panics_or_never_ends_is_gone() {
     assert_eq!(error, WriteError::Call(CallError::Killed(Kill::Deadline { export: "write", limit: DEADLINE })));
     assert!(!backend.is_alive());
 }
+
+#[tokio::test]
+async fn a_backend_that_never_ends_in_any_of_its_calls_ends_at_the_deadline_of_a_write() {
+    let _turn = turn().await;
+    for at in ["define", "write", "forget"] {
+        let spec = spec(json!({ "at": at }));
+        let mut backend = Backend::open(sandbox(), plugin("spin-write").await, &spec).await.unwrap();
+        let (series, points) = ([define(0, "a")], points(&[0]));
+        let write = backend.write(vec![SeriesId(9)], &series, &points);
+        let error = in_time(at, DEADLINE, write).await.unwrap_err();
+        assert_eq!(error, WriteError::Call(CallError::Killed(Kill::Deadline { export: "write", limit: DEADLINE })));
+    }
+}
+
+#[tokio::test]
+async fn a_backend_cannot_say_more_than_it_was_given() {
+    for (guest, words) in
+        [("overclaim", "it says it has written 4294967295 points, and there were 2"), ("reject-bomb", "none of these")]
+    {
+        let mut backend = Backend::open(sandbox(), plugin(guest).await, &spec(json!({}))).await.unwrap();
+        let answer = backend.write(Vec::new(), &[define(0, "a")], &points(&[0, 0])).await;
+        match (guest, answer) {
+            ("overclaim", Err(WriteError::Broken(message))) => assert_eq!(message, words),
+            // Only places that there are; the million others are nobody's.
+            ("reject-bomb", Err(WriteError::Reject { points, message })) => {
+                assert_eq!((points, message.as_str()), (vec![1, 0], words));
+            }
+            (_, other) => panic!("{guest}: {other:?}"),
+        }
+    }
+}

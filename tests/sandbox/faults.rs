@@ -79,3 +79,18 @@ async fn a_plugin_cannot_be_opened_as_another_kind() {
     assert_eq!(open("sink", &spec).await.err(), Some(wrong("sink is a backend")));
     assert_eq!(open("judge", &spec).await.err(), Some(wrong("judge is a processor")));
 }
+
+#[tokio::test]
+async fn what_would_end_a_process_ends_the_call() {
+    for (guest, words) in [("exit", "exit"), ("abort", "unreachable")] {
+        let error = once(guest, &spec(json!({}))).await.unwrap_err();
+        assert_eq!((error.kind(), error.blame()), ("trap", Blame::Plugin), "{guest}: {error}");
+        assert!(error.to_string().contains(words), "{guest}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn there_are_no_threads() {
+    let values = once("threads", &spec(json!({}))).await.unwrap();
+    assert_eq!(crate::support::value(&values, "threads.started"), 0.0);
+}

@@ -106,3 +106,23 @@ async fn versions_of_one_plugin_run_side_by_side() {
         assert_eq!(values[0].tags, [("version".to_owned(), version.to_owned())]);
     }
 }
+
+#[tokio::test]
+async fn a_description_that_is_none_is_refused() {
+    check_refused(&bytes("describe-trap"), "failed to describe itself: trapped: wasm `unreachable`").await;
+    check_refused(&bytes("describe-spin"), "took longer than its deadline").await;
+    check_refused(&bytes("schema-bomb"), "its settings schema has 1048576 bytes, and 262144 is the most").await;
+    check_refused(&bytes("schema-flood"), "its settings schema has").await;
+}
+
+#[tokio::test]
+async fn a_description_that_changes_is_what_it_was_when_the_file_was_loaded() {
+    let plugin = plugin("describe-changing").await;
+    let first = plugin.description().version.clone();
+    let mut collector = open("describe-changing", &spec(json!({}))).await.unwrap();
+    assert_eq!(value(&tick(&mut collector).await.unwrap(), "describe.called"), 1.0);
+    assert_eq!(plugin.description().version, first);
+    let again = sandbox().load(&bytes("describe-changing")).await.unwrap();
+    assert_ne!(again.description().version, first);
+    assert_eq!(again.hash(), plugin.hash(), "what a plugin is, its bytes say");
+}

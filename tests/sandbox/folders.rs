@@ -110,3 +110,16 @@ async fn a_trial_has_an_empty_folder_that_goes_with_it() {
     assert_eq!(left, [folder.clone()]);
     assert_eq!(std::fs::read(folder.join("file")).unwrap().len(), 10);
 }
+
+#[tokio::test]
+async fn no_link_leads_out_of_a_folder_that_may_be_written_to() {
+    let root = tempfile::tempdir().unwrap();
+    let (inside, outside) = (root.path().join("inside"), root.path().join("outside"));
+    std::fs::create_dir(&inside).unwrap();
+    std::fs::write(&outside, "as it was").unwrap();
+    let mut spec = spec(json!({ "folder": inside, "outside": outside }));
+    spec.grants.write = vec![inside.clone()];
+    let values = once("link", &spec).await.unwrap();
+    assert_eq!((value(&values, "link.read"), value(&values, "link.made")), (0.0, 0.0), "{values:?}");
+    assert_eq!(std::fs::read_to_string(&outside).unwrap(), "as it was");
+}

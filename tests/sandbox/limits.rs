@@ -138,3 +138,60 @@ async fn the_limit_of_bytes_is_for_each_call() {
         assert_eq!(tick(&mut collector).await.unwrap().len(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_gigabyte_of_text_or_of_chance_is_never_made() {
+    let words = "killed: it wanted more than its memory limit of 67108864 bytes";
+    check_killed("huge-text", &spec(json!({})), "memory", words).await;
+    let error = once("random-bomb", &spec(json!({}))).await.unwrap_err();
+    assert_eq!((error.kind(), error.blame()), ("trap", Blame::Plugin), "{error}");
+}
+
+#[tokio::test]
+async fn files_that_are_left_open_end_at_their_limit() {
+    let mut spec = spec(json!({ "path": "/proc/stat", "times": 10 }));
+    spec.grants.read = vec!["/proc".into()];
+    spec.limits.open_files = 25;
+    let mut collector = open("leak-files", &spec).await.unwrap();
+    for files in [10.0, 20.0] {
+        assert_eq!(value(&tick(&mut collector).await.unwrap(), "leak-files.open"), files);
+    }
+    let error = tick(&mut collector).await.unwrap_err();
+    assert_eq!(error, CallError::Killed(Kill::OpenFiles { limit: 25 }));
+    assert_eq!(error.to_string(), "killed: it wanted more than its limit of 25 open files");
+}
+
+#[tokio::test]
+async fn a_file_that_is_closed_counts_no_longer() {
+    let mut spec = spec(json!({ "path": "/proc/stat" }));
+    spec.grants.read = vec!["/proc".into()];
+    // One for the granted directory, one for the file.
+    spec.limits.open_files = 2;
+    let mut collector = open("read", &spec).await.unwrap();
+    for _ in 0..10 {
+        tick(&mut collector).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn handles_that_are_never_let_go_of_end_at_their_limit() {
+    let words = "killed: it wanted more than 1000 handles at the same time";
+    check_killed("leak-handles", &spec(json!({})), "handles", words).await;
+}
+
+#[tokio::test]
+async fn a_component_of_many_instances_ends_when_it_is_opened() {
+    let mut many = bytes("steady-1");
+    // A module of nothing but its header, instantiated again and again.
+    for _ in 0..30 {
+        many = with_module(&many, &[]);
+    }
+    let plugin = sandbox().load(&many).await.unwrap();
+    let mut spec = spec(json!({}));
+    spec.limits.core_instances = 20;
+    let error = Collector::open(sandbox(), &plugin, &spec).await.err().unwrap();
+    assert_eq!(error, CallError::Killed(Kill::Instances { limit: 20 }));
+    assert_eq!((error.kind(), error.blame()), ("instances", Blame::Plugin));
+    spec.limits.core_instances = 200;
+    assert!(Collector::open(sandbox(), &plugin, &spec).await.is_ok());
+}

@@ -10,44 +10,77 @@ mod denied_by_default;
 mod faults;
 mod files;
 mod folders;
+mod lies;
 mod limits;
 mod neighbours;
 mod network;
 mod output;
 mod processors;
+mod secrets;
+mod single_files;
 mod state;
 mod stuck;
 mod support;
 mod tls;
+mod values;
 
 /// Every guest, and the module that tests it.
 const GUESTS: &[(&str, &str)] = &[
+    ("abort", "faults"),
     ("chatter", "output"),
     ("counter", "state"),
+    ("describe-changing", "files"),
+    ("describe-spin", "files"),
+    ("describe-trap", "files"),
     ("dial", "network"),
+    ("drop-spin", "deadlines"),
     ("environment", "denied_by_default"),
+    ("exit", "faults"),
     ("fail", "faults"),
     ("fetch", "network"),
     ("figures", "state"),
     ("flood", "limits"),
     ("hoard", "limits"),
+    ("huge-text", "limits"),
     ("judge", "processors"),
+    ("junk", "values"),
+    ("leak-files", "limits"),
+    ("leak-handles", "limits"),
+    ("leak-sockets", "network"),
+    ("link", "folders"),
+    ("lookup", "network"),
     ("miscount", "processors"),
     ("misnamed", "files"),
     ("nosy", "denied_by_default"),
+    ("overclaim", "backends"),
+    ("punctual", "../agent/hostile"),
+    ("random-bomb", "limits"),
     ("read", "denied_by_default"),
     ("recurse", "limits"),
+    ("reject-bomb", "backends"),
+    ("relabel", "processors"),
     ("relapse", "../agent/hostile"),
+    ("schema-bomb", "files"),
+    ("schema-flood", "files"),
+    ("series-bomb", "../agent/cardinality"),
     ("sink", "backends"),
     ("sleep", "deadlines"),
+    ("smuggle", "secrets"),
     ("spin", "deadlines"),
+    ("spin-write", "backends"),
     ("squeeze", "compression"),
+    ("state-bomb", "state"),
     ("steady-1", "neighbours"),
     ("steady-2", "files"),
+    ("tag-bomb", "values"),
+    ("threads", "faults"),
     ("trap", "faults"),
     ("usage", "denied_by_default"),
     ("write", "folders"),
 ];
+
+/// Guests that are refused when they are loaded.
+const REFUSED: &[&str] = &["describe-spin", "describe-trap", "misnamed", "schema-bomb", "schema-flood"];
 
 #[test]
 fn every_guest_has_a_test_that_names_it() {

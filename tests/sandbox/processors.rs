@@ -55,3 +55,11 @@ async fn a_processor_that_never_decides_ends_at_its_deadline() {
     assert_eq!(error, CallError::Killed(Kill::Deadline { export: "map-series", limit: DEADLINE }));
     assert!(!judge.is_alive());
 }
+
+#[tokio::test]
+async fn a_name_that_no_series_can_have_is_refused_like_any_value() {
+    let mut relabel = open("relabel", json!({})).await;
+    let verdicts = relabel.map_series(&[series("a")]).await.unwrap();
+    let [Verdict::Change(value)] = &verdicts[..] else { panic!("{verdicts:?}") };
+    assert!(value.clone().validate(0).is_err());
+}

@@ -83,3 +83,10 @@ async fn figures_of_a_plugins_own_add_up_and_are_limited_in_number() {
     assert_eq!(all["calls"], Figure::Counter(3.0));
     assert_eq!(all["gauge-8"], Figure::Gauge(8.0));
 }
+
+#[tokio::test]
+async fn no_more_is_saved_than_the_limit() {
+    let spec = spec(json!({}));
+    assert_eq!(value(&once("state-bomb", &spec).await.unwrap(), "state-bomb.bytes"), 65_536.0);
+    assert_eq!(spec.state.load().unwrap().len(), 65_536);
+}

@@ -14,7 +14,7 @@ use saker_sandbox::{
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-use crate::GUESTS;
+use crate::{GUESTS, REFUSED};
 
 /// The deadline of every call, unless a test sets another.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(200);
@@ -50,7 +50,7 @@ pub(crate) async fn plugin(guest: &str) -> &'static Plugin {
     let plugins = PLUGINS
         .get_or_init(async || {
             let mut plugins = BTreeMap::new();
-            for (guest, _) in GUESTS.iter().filter(|(guest, _)| *guest != "misnamed") {
+            for (guest, _) in GUESTS.iter().filter(|(guest, _)| !REFUSED.contains(guest)) {
                 let plugin = sandbox().load(&bytes(guest)).await.unwrap_or_else(|error| panic!("{guest}: {error}"));
                 plugins.insert(*guest, plugin);
             }

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use wasmparser::{Encoding, Parser, Payload};
 use wasmtime::Engine;
 
@@ -86,8 +86,10 @@ async fn compile_in_child(program: &PathBuf, arguments: &[String], bytes: &[u8])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
+    let group = Group::of(&child);
     let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (Some(mut stdin), Some(mut stdout), Some(stderr)) = pipes else {
         return Err(std::io::Error::other("the compiler has no pipes").into());
@@ -103,11 +105,33 @@ async fn compile_in_child(program: &PathBuf, arguments: &[String], bytes: &[u8])
     read?;
     said?;
     let status = child.wait().await?;
+    // Its number may soon be another's.
+    group.ended();
     let words = words.trim().to_owned();
     match status.code() {
         Some(0) => Ok(code),
         Some(STATUS_UNUSABLE) => Err(CompileError::Unusable(words)),
         _ => Err(CompileError::Ended { status: status.to_string(), words }),
+    }
+}
+
+/// The compiling process and whatever it has started, killed together if nobody waits for them any more.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)))
+    }
+
+    fn ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // One that has ended by itself is not there to be killed.
+        let _ = self.0.map(|group| kill_process_group(group, Signal::KILL));
     }
 }
 

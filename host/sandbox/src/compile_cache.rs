@@ -8,6 +8,7 @@ use std::hash::{Hash, Hasher};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, MetadataExt, OpenOptions, OpenOptionsExt, PermissionsExt};
@@ -27,6 +28,15 @@ pub enum Origin {
     Cache,
     /// It was compiled just now.
     Compiled,
+}
+
+/// How often machine code was found on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheStats {
+    /// It was.
+    pub hits: u64,
+    /// It was not, or was not what had been written.
+    pub misses: u64,
 }
 
 /// Why a folder cannot be the cache.
@@ -61,6 +71,8 @@ pub(crate) struct CompileCache {
     dir: Dir,
     engine_key: String,
     storing: Mutex<()>,
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 impl CompileCache {
@@ -85,29 +97,61 @@ impl CompileCache {
         }
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        Ok(Self { dir, engine_key: format!("{:016x}", hasher.finish()), storing: Mutex::new(()) })
+        Ok(Self {
+            dir,
+            engine_key: format!("{:016x}", hasher.finish()),
+            storing: Mutex::new(()),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        })
     }
 
-    /// The component, if its code is here and fits this engine.
+    /// The component, if its code is here, is what was written, and fits this engine.
     pub(crate) fn load(&self, engine: &Engine, hash: PluginHash) -> Option<Component> {
-        let file = self.dir.open(self.name(hash)).ok()?;
+        let found = self.find(engine, hash);
+        let counter = if found.is_some() { &self.hits } else { &self.misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+        found
+    }
+
+    fn find(&self, engine: &Engine, hash: PluginHash) -> Option<Component> {
+        let name = self.name(hash);
+        let mut file = self.dir.open(&name).ok()?;
+        let written = self.dir.read_to_string(digest_name(&name)).ok();
+        let mut hasher = blake3::Hasher::new();
+        io::copy(&mut file, &mut hasher).ok()?;
+        if written.is_none_or(|written| written.trim() != hasher.finalize().to_hex().as_str()) {
+            tracing::warn!(%hash, "the machine code in the cache is not what was written, and is compiled again");
+            return None;
+        }
         load_code(engine, &file).inspect_err(|error| tracing::warn!(%hash, "stale machine code: {error:#}")).ok()
     }
 
-    /// Keeps code. It appears whole or not at all.
+    /// How often code was found and was not, since the start.
+    pub(crate) fn stats(&self) -> CacheStats {
+        CacheStats { hits: self.hits.load(Ordering::Relaxed), misses: self.misses.load(Ordering::Relaxed) }
+    }
+
+    /// Keeps code and its digest. Each appears whole or not at all, and code without its digest is none.
     pub(crate) fn store(&self, hash: PluginHash, code: &[u8]) -> io::Result<()> {
         let name = self.name(hash);
         // Two files with the same bytes may be loaded at the same time, and one must not write into what the other maps.
         let _alone = self.storing.lock();
+        self.put(&digest_name(&name), blake3::hash(code).to_hex().as_bytes())?;
+        self.put(&name, code)?;
+        self.trim()
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let unfinished = format!("{name}.{}.new", std::process::id());
         let mut options = OpenOptions::new();
         let mut file = self.dir.open_with(&unfinished, options.write(true).create(true).truncate(true).mode(0o600))?;
-        let written = file.write_all(code).and_then(|()| self.dir.rename(&unfinished, &self.dir, &name));
+        let written = file.write_all(bytes).and_then(|()| self.dir.rename(&unfinished, &self.dir, name));
         if written.is_err() {
             // The first error is the one to report.
             let _ = self.dir.remove_file(&unfinished);
         }
-        written.and_then(|()| self.trim())
+        written
     }
 
     fn name(&self, hash: PluginHash) -> String {
@@ -134,6 +178,10 @@ impl CompileCache {
     }
 }
 
+fn digest_name(name: &str) -> String {
+    format!("{name}.blake3")
+}
+
 #[allow(unsafe_code, reason = "loading machine code is unsafe; the argument is beside it")]
 fn load_code(engine: &Engine, file: &cap_std::fs::File) -> wasmtime::Result<Component> {
     // The path of the open descriptor, so that what is mapped is the file that was found in the private folder.
@@ -147,6 +195,8 @@ fn load_code(engine: &Engine, file: &cap_std::fs::File) -> wasmtime::Result<Comp
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn scratch(name: &str) -> PathBuf {
@@ -199,7 +249,8 @@ mod tests {
             }
         });
         let files: Vec<_> = cache.dir.entries().unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(files, [cache.name(hash).as_str()]);
+        let name = cache.name(hash);
+        assert_eq!(BTreeSet::from_iter(files), [name.as_str().into(), digest_name(&name).into()].into());
         assert!(cache.dir.read(cache.name(hash)).unwrap() == code);
         std::fs::remove_dir_all(root).unwrap();
     }

@@ -17,6 +17,7 @@ impl From<types::Permission> for Permission {
             types::Permission::Folder => Self::Folder,
             types::Permission::Usage(path) => Self::Usage(path),
             types::Permission::Connect(address) => Self::Connect(address),
+            types::Permission::Secret(to) => Self::Secret(to),
             types::Permission::Env(name) => Self::Env(name),
             types::Permission::Stdout => Self::Stdout,
         }

@@ -1,27 +1,30 @@
 //! What a store holds beside the guest: its WASI context, its limits, and the host's interfaces.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tracing::Level;
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::sockets::SocketAddrUse;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::failure::{CallError, Kill};
 use crate::figures::Figures;
+use crate::files::{self, Files};
 use crate::folder;
 use crate::grants::{Grants, Permission};
 use crate::http::Outgoing;
 use crate::instance::InstanceSpec;
 use crate::limits::{Limits, Meter};
 use crate::output::{Immediate, LogLines, LogSink, RealStdout};
-use crate::sockets;
+use crate::sockets::{self, Names};
 use crate::state::StateCell;
 
 /// Handles of any sort that a guest may hold at the same time.
-const HANDLES_MAX: usize = 1000;
+pub(crate) const HANDLES_MAX: usize = 1000;
 /// Bytes of random numbers in one call.
 const RANDOM_BYTES_MAX: u64 = 64 << 10;
 
@@ -52,6 +55,8 @@ pub(crate) struct Ctx {
     pub(crate) unsaved: Option<Vec<u8>>,
     pub(crate) grants: Arc<Grants>,
     pub(crate) denials: Denials,
+    pub(crate) files: Files,
+    pub(crate) names: Names,
     pub(crate) figures: Figures,
     pub(crate) limits: Limits,
     running: Running,
@@ -79,8 +84,14 @@ impl Ctx {
         let grants = Arc::new(spec.grants.clone());
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
+        let (mut files, names) = (Files::default(), Names::default());
         Ok(Self {
-            wasi: wasi(&grants, &output, &denials)?,
+            wasi: wasi(
+                &grants,
+                &output,
+                &mut files,
+                sockets::check(grants.clone(), denials.clone(), names.led.clone()),
+            )?,
             http: WasiHttpCtx::new(),
             outgoing,
             table,
@@ -91,6 +102,8 @@ impl Ctx {
             unsaved: None,
             grants,
             denials,
+            files,
+            names,
             figures: spec.figures.clone(),
             limits: spec.limits.clone(),
             running: Running { export: "open", deadline: spec.limits.deadlines.open, ends: Instant::now() },
@@ -127,7 +140,12 @@ impl Ctx {
     }
 }
 
-fn wasi(grants: &Arc<Grants>, output: &[LogLines; 2], denials: &Denials) -> Result<WasiCtx, CallError> {
+fn wasi(
+    grants: &Grants,
+    output: &[LogLines; 2],
+    files: &mut Files,
+    check: impl Fn(SocketAddr, SocketAddrUse) -> sockets::Answer + Send + Sync + 'static,
+) -> Result<WasiCtx, CallError> {
     let mut wasi = WasiCtx::builder();
     // Guests run on threads that are theirs to block; hopping to yet another one doubles what a file costs.
     wasi.allow_blocking_current_thread(true);
@@ -139,32 +157,15 @@ fn wasi(grants: &Arc<Grants>, output: &[LogLines; 2], denials: &Denials) -> Resu
     } else {
         wasi.stdout(Immediate(stdout.clone()));
     }
-    for directory in &grants.read {
-        let guest_path = directory.to_string_lossy();
-        wasi.preopened_dir(directory, &*guest_path, FsPerms::ReadOnly)
-            .map_err(|error| CallError::Host(format!("cannot open granted directory {guest_path}: {error}")))?;
-    }
-    for directory in &grants.write {
-        let guest_path = directory.to_string_lossy();
-        wasi.preopened_dir(directory, &*guest_path, FsPerms::ReadWrite)
-            .map_err(|error| CallError::Host(format!("cannot open granted directory {guest_path}: {error}")))?;
-    }
-    if let Some(path) = &grants.folder {
-        let failed = |error: wasmtime::Error| {
-            CallError::Host(format!("cannot open the folder {} that is its own: {error:#}", path.display()))
-        };
-        folder::make(path).map_err(|error| failed(error.into()))?;
-        wasi.preopened_dir(path, folder::GUEST_PATH, FsPerms::ReadWrite).map_err(failed)?;
-    }
+    files::open_granted(&mut wasi, grants, files)?;
     for name in &grants.env {
         if let Ok(value) = std::env::var(name) {
             wasi.env(name, value);
         }
     }
-    // Sockets can always be made, so that the check below is asked and can say which address was refused.
-    wasi.allow_tcp(true).allow_udp(true);
-    wasi.allow_ip_name_lookup(grants.connect.iter().any(|address| address.plain_name().is_some()));
-    wasi.socket_addr_check(sockets::check(grants.clone(), denials.clone()));
+    // Sockets can always be made and names be asked for, so that the checks are asked and can say what was refused.
+    wasi.allow_tcp(true).allow_udp(true).allow_ip_name_lookup(true);
+    wasi.socket_addr_check(check);
     Ok(wasi.build())
 }
 

@@ -9,13 +9,15 @@ use parking_lot::{Condvar, Mutex};
 use tokio::runtime::{Builder, Handle, Runtime};
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine, EngineWeak};
+use wasmtime_wasi::p2::bindings::filesystem as files;
 
 use crate::bindings::host;
 use crate::compile::Compiler;
-use crate::compile_cache::{CacheError, CompileCache, Origin};
+use crate::compile_cache::{CacheError, CacheStats, CompileCache, Origin};
 use crate::ctx::Ctx;
 use crate::http::Tls;
 use crate::plugin::{LoadError, Plugin, PluginHash};
+use crate::sockets;
 
 /// How often a guest that computes is made to yield.
 const EPOCH: Duration = Duration::from_millis(10);
@@ -25,7 +27,7 @@ const THREADS_MAX: usize = 256;
 /// How long a thread waits for another call before it ends.
 const THREAD_IDLE: Duration = Duration::from_secs(30);
 /// Stack of a guest; the host's own functions have 1.5 MiB beyond it.
-const GUEST_STACK_BYTES: usize = 512 << 10;
+pub(crate) const GUEST_STACK_BYTES: usize = 512 << 10;
 
 /// What a sandbox needs to know.
 #[derive(Debug)]
@@ -99,6 +101,12 @@ impl Sandbox {
         let engine = new_engine().map_err(wrong)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(wrong)?;
+        // What the operator grants and bounds is checked before WASI sees it.
+        linker.allow_shadowing(true);
+        files::types::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
+        files::preopens::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
+        sockets::add_to_linker(&mut linker).map_err(wrong)?;
+        linker.allow_shadowing(false);
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(wrong)?;
         host::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
         host::state::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
@@ -157,6 +165,12 @@ impl Sandbox {
             }
         }
         Ok((load_fresh(&inner.engine, &code)?, Origin::Compiled))
+    }
+
+    /// How often machine code was found on disk since the start.
+    #[must_use]
+    pub fn cache_stats(&self) -> CacheStats {
+        self.0.cache.as_ref().map(CompileCache::stats).unwrap_or_default()
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -4,10 +4,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 
+use crate::ctx::HANDLES_MAX;
+use crate::engine::GUEST_STACK_BYTES;
 use crate::grants::Permission;
-use crate::limits::Exceeded;
+use crate::limits::{Exceeded, Limits};
 
 /// Who has to do something about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +111,32 @@ pub enum Kill {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// It left more files open than its limit.
+    #[error("killed: it wanted more than its limit of {limit} open files")]
+    OpenFiles {
+        /// The limit.
+        limit: usize,
+    },
+    /// It left more handles open than there may be: of files, sockets, requests, streams.
+    #[error("killed: it wanted more than {limit} handles at the same time")]
+    Handles {
+        /// The limit.
+        limit: usize,
+    },
+    /// It is made of more core instances, memories or tables than its limit.
+    #[error("killed: it is made of more than {limit} core instances, memories or tables")]
+    Instances {
+        /// The limit.
+        limit: usize,
+    },
+    /// It used more of a processor than its share, call after call.
+    #[error("throttled: it used {percent} percent of a core over a minute, and its limit is {limit}")]
+    Cpu {
+        /// What it used.
+        percent: u32,
+        /// The limit.
+        limit: u32,
+    },
     /// Its stack was used up.
     #[error("killed: its stack of 512 KiB was used up")]
     Stack {
@@ -128,12 +157,18 @@ struct Frames<'a>(&'a [String]);
 
 impl fmt::Display for Frames<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, " in {}", self.0.join(" < ")) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " in {}", self.0[..self.0.len().min(FRAMES_SHOWN)].join(" < "))
+        }
     }
 }
 
 /// How many functions of a backtrace are kept.
-const FRAMES_MAX: usize = 5;
+const FRAMES_MAX: usize = 20;
+/// How many of them are in the message.
+const FRAMES_SHOWN: usize = 5;
 
 impl CallError {
     /// Whose fault it is.
@@ -159,14 +194,47 @@ impl CallError {
             Self::Killed(Kill::Table { .. }) => "table",
             Self::Killed(Kill::AnswerBytes { .. } | Kill::AnswerRecords { .. }) => "answer",
             Self::Killed(Kill::Folder { .. }) => "folder",
+            Self::Killed(Kill::OpenFiles { .. } | Kill::Handles { .. }) => "handles",
+            Self::Killed(Kill::Instances { .. }) => "instances",
+            Self::Killed(Kill::Cpu { .. }) => "cpu",
             Self::Killed(Kill::Stack { .. }) => "stack",
             Self::Killed(Kill::Trap { .. }) => "trap",
             Self::Host(_) => "host",
         }
     }
 
+    /// The limit that it ran into, by its key in the configuration, and its value, if it was one.
+    #[must_use]
+    pub fn limit(&self) -> Option<(String, String)> {
+        let Self::Killed(kill) = self else { return None };
+        let (key, value) = match kill {
+            Kill::Deadline { export, limit } => return Some((deadline_key(export), format!("{limit:?}"))),
+            Kill::Memory { limit } => ("memory_bytes", *limit as u64),
+            Kill::Table { limit } => ("table_elements", *limit as u64),
+            Kill::AnswerBytes { limit } => ("answer_bytes", *limit as u64),
+            Kill::AnswerRecords { limit, .. } => ("answer_records", *limit as u64),
+            Kill::Folder { limit, .. } => ("folder_bytes", *limit),
+            Kill::OpenFiles { limit } => ("open_files", *limit as u64),
+            Kill::Handles { limit } => ("handles", *limit as u64),
+            Kill::Instances { limit } => ("core_instances", *limit as u64),
+            Kill::Cpu { limit, .. } => ("cpu_percent", u64::from(*limit)),
+            Kill::Stack { .. } => ("stack_bytes", GUEST_STACK_BYTES as u64),
+            Kill::Trap { .. } => return None,
+        };
+        Some((key.into(), value.to_string()))
+    }
+
+    /// Where in the guest it happened: the innermost functions, innermost first.
+    #[must_use]
+    pub fn frames(&self) -> &[String] {
+        match self {
+            Self::Killed(Kill::Trap { frames, .. } | Kill::Stack { frames }) => frames,
+            _ => &[],
+        }
+    }
+
     /// Sorts what wasmtime answered for a call that did not return.
-    pub(crate) fn from_wasmtime(error: &wasmtime::Error, answer_bytes: usize) -> Self {
+    pub(crate) fn from_wasmtime(error: &wasmtime::Error, limits: &Limits) -> Self {
         match error.downcast_ref::<Exceeded>() {
             Some(&Exceeded::Memory { limit }) => return Kill::Memory { limit }.into(),
             Some(&Exceeded::Table { limit }) => return Kill::Table { limit }.into(),
@@ -175,9 +243,16 @@ impl CallError {
         if let Some(kill) = error.downcast_ref::<Kill>() {
             return kill.clone().into();
         }
-        // wasmtime keeps the type of this error to itself; a test holds its words.
-        if format!("{error:#}").contains("fuel allocated for hostcalls has been exhausted") {
-            return Kill::AnswerBytes { limit: answer_bytes }.into();
+        if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+            return Kill::Handles { limit: HANDLES_MAX }.into();
+        }
+        // wasmtime keeps the types of these errors to itself; tests hold their words.
+        let words = format!("{error:#}");
+        if words.contains("fuel allocated for hostcalls has been exhausted") {
+            return Kill::AnswerBytes { limit: limits.answer_bytes }.into();
+        }
+        if words.contains("resource limit exceeded: ") {
+            return Kill::Instances { limit: limits.core_instances }.into();
         }
         let frames = frames(error);
         match error.downcast_ref::<Trap>() {
@@ -186,6 +261,12 @@ impl CallError {
             None => Kill::Trap { reason: error.root_cause().to_string(), frames }.into(),
         }
     }
+}
+
+/// The deadline that an export is held to.
+fn deadline_key(export: &str) -> String {
+    let key = if export == "map-series" { "map" } else { export };
+    format!("deadline.{key}")
 }
 
 fn frames(error: &wasmtime::Error) -> Vec<String> {
@@ -226,6 +307,14 @@ mod tests {
             denied.to_string(),
             "denied: connecting to 10.0.0.1:8086; to allow it, write under [node.a]: grant.connect = [\"10.0.0.1:8086\"]"
         );
+    }
+
+    #[test]
+    fn a_limit_is_named_by_its_key_with_its_value() {
+        let late = CallError::from(Kill::Deadline { export: "map-series", limit: Duration::from_secs(5) });
+        assert_eq!(late.limit(), Some(("deadline.map".into(), "5s".into())));
+        assert_eq!(CallError::from(Kill::Memory { limit: 9 }).limit(), Some(("memory_bytes".into(), "9".into())));
+        assert_eq!(CallError::Host("x".into()).limit(), None);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! What an instance may touch outside its sandbox. Nothing, unless it is granted here.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use crate::secrets::SecretGrant;
 
 /// Something that a plugin would like to touch; the contract's `permission`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +20,15 @@ pub enum Permission {
     Usage(String),
     /// Connect to `host:port`.
     Connect(String),
+    /// Connect to `host:port` behind a name that is granted, but leads where names do not reach.
+    ConnectBehind {
+        /// The name.
+        name: String,
+        /// The address that it leads to.
+        address: SocketAddr,
+    },
+    /// Have a secret put into the requests to this `scheme://host:port`.
+    Secret(String),
     /// See an environment variable.
     Env(String),
     /// Write to the agent's standard output.
@@ -34,6 +45,10 @@ impl Permission {
             Self::Folder => "grant.folder = true".into(),
             Self::Usage(path) => format!("grant.usage = [{path:?}]"),
             Self::Connect(address) => format!("grant.connect = [{address:?}]"),
+            Self::ConnectBehind { name, address } => {
+                format!("grant.connect = [\"{name}:{}\", \"{address}\"]", address.port())
+            }
+            Self::Secret(to) => format!("grant.secret = [{{ name = \"NAME\", to = {to:?} }}]"),
             Self::Env(name) => format!("grant.env = [{name:?}]"),
             Self::Stdout => "grant.stdout = true".into(),
         }
@@ -57,6 +72,10 @@ impl fmt::Display for Permission {
             Self::Folder => write!(f, "keeping files in a folder of its own"),
             Self::Usage(path) => write!(f, "asking for the fill of {path}"),
             Self::Connect(address) => write!(f, "connecting to {address}"),
+            Self::ConnectBehind { name, address } => {
+                write!(f, "connecting to {address}, where {name} leads but no name reaches by itself")
+            }
+            Self::Secret(to) => write!(f, "having a secret put into requests to {to}"),
             Self::Env(name) => write!(f, "seeing the environment variable {name}"),
             Self::Stdout => write!(f, "writing to standard output"),
         }
@@ -76,6 +95,8 @@ pub struct Grants {
     pub usage: Vec<PathBuf>,
     /// Addresses that it may connect to.
     pub connect: Vec<Address>,
+    /// Secrets that are put into its requests, and which it never sees.
+    pub secret: Vec<SecretGrant>,
     /// Environment variables that it sees.
     pub env: Vec<String>,
     /// Whether its standard output is the agent's own.
@@ -103,6 +124,30 @@ impl Grants {
         self.connect.iter().any(|granted| granted.covers(name, address))
     }
 
+    /// Whether `address` may be connected to; else what is missing.
+    pub(crate) fn check_connect(&self, name: Option<&str>, address: SocketAddr) -> Result<(), Permission> {
+        if self.allows_connect(name, address) {
+            return Ok(());
+        }
+        Err(match name {
+            None => Permission::Connect(address.to_string()),
+            Some(name) if self.allows_name(name, address.port()) => {
+                Permission::ConnectBehind { name: name.into(), address }
+            }
+            Some(name) => Permission::Connect(format!("{name}:{}", address.port())),
+        })
+    }
+
+    /// Whether a name is granted, with this port.
+    pub(crate) fn allows_name(&self, name: &str, port: u16) -> bool {
+        self.connect.iter().any(|granted| granted.is_name(name) && granted.port.is_none_or(|granted| granted == port))
+    }
+
+    /// Whether a name is granted, with any port: then it may be looked up.
+    pub(crate) fn knows_name(&self, name: &str) -> bool {
+        self.connect.iter().any(|granted| granted.is_name(name))
+    }
+
     /// Each grant in a few words, for people.
     #[must_use]
     pub fn to_words(&self) -> Vec<String> {
@@ -112,6 +157,7 @@ impl Grants {
         words.extend(self.folder.as_ref().map(|path| format!("folder {}", path.display())));
         words.extend(self.usage.iter().map(|path| format!("usage {}", path.display())));
         words.extend(self.connect.iter().map(|address| format!("connect {address}")));
+        words.extend(self.secret.iter().map(|secret| format!("secret {} to {}", secret.name, secret.to)));
         words.extend(self.env.iter().map(|name| format!("env {name}")));
         words.extend(self.stdout.then(|| "stdout".to_owned()));
         words
@@ -191,12 +237,8 @@ impl fmt::Display for Address {
 }
 
 impl Address {
-    /// The name and port to resolve, if it is a plain name.
-    pub(crate) fn plain_name(&self) -> Option<(&str, Option<u16>)> {
-        match &self.host {
-            Host::Name(name) if !name.starts_with('*') => Some((name, self.port)),
-            _ => None,
-        }
+    fn is_name(&self, name: &str) -> bool {
+        matches!(&self.host, Host::Name(granted) if name_matches(granted, name))
     }
 
     fn covers(&self, name: Option<&str>, address: SocketAddr) -> bool {
@@ -206,9 +248,9 @@ impl Address {
         let ip = address.ip().to_canonical();
         match &self.host {
             Host::Net(net, bits) => in_net(ip, *net, *bits),
-            // Whoever answers for a name chooses its address. So a name does not reach this machine itself, nor the
-            // link's own services (169.254.169.254 hands out a cloud machine's credentials): those need a grant by
-            // address.
+            // Whoever answers for a name chooses its address. So a name does not reach this machine itself, the link's own
+            // services (169.254.169.254 hands out a cloud machine's credentials) or private networks: those need a grant
+            // by address.
             Host::Name(granted) => {
                 name.is_some_and(|name| name_matches(granted, name)) && (granted == "localhost" || !is_special(ip))
             }
@@ -224,14 +266,41 @@ fn name_matches(granted: &str, name: &str) -> bool {
     }
 }
 
+/// Networks that a name does not lead to: this machine, this link, private networks, and what no server has. From the
+/// registries of special-purpose addresses (RFC 6890 and its successors).
+const SPECIAL: [(IpAddr, u8); 18] = [
+    (v4(0, 0, 0, 0), 8),
+    (v4(10, 0, 0, 0), 8),
+    (v4(100, 64, 0, 0), 10),
+    (v4(127, 0, 0, 0), 8),
+    (v4(169, 254, 0, 0), 16),
+    (v4(172, 16, 0, 0), 12),
+    (v4(192, 0, 0, 0), 24),
+    (v4(192, 168, 0, 0), 16),
+    (v4(198, 18, 0, 0), 15),
+    (v4(224, 0, 0, 0), 3),
+    (v6(0, 0), 96),
+    // NAT64 and 6to4 hold an address of version 4 that would pass unseen.
+    (v6(0x64, 0xff9b), 32),
+    (v6(0x2002, 0), 16),
+    // Teredo.
+    (v6(0x2001, 0), 32),
+    (v6(0xfc00, 0), 7),
+    (v6(0xfe80, 0), 10),
+    (v6(0xfec0, 0), 10),
+    (v6(0xff00, 0), 8),
+];
+
+const fn v4(a: u8, b: u8, c: u8, d: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+}
+
+const fn v6(a: u16, b: u16) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0))
+}
+
 fn is_special(ip: IpAddr) -> bool {
-    ip.is_loopback()
-        || ip.is_unspecified()
-        || ip.is_multicast()
-        || match ip {
-            IpAddr::V4(ip) => ip.is_link_local() || ip.is_broadcast(),
-            IpAddr::V6(ip) => ip.is_unicast_link_local(),
-        }
+    SPECIAL.iter().any(|&(net, bits)| in_net(ip, net, bits))
 }
 
 fn in_net(ip: IpAddr, net: IpAddr, bits: u8) -> bool {
@@ -285,16 +354,54 @@ mod tests {
     }
 
     #[test]
-    fn a_name_covers_where_it_leads_but_not_this_machine_or_this_link() {
-        check("db.example:80", Some("DB.example."), "10.0.0.1:80", true);
-        check("db.example:80", Some("other.example"), "10.0.0.1:80", false);
-        check("db.example:80", None, "10.0.0.1:80", false);
-        check("db.example:80", Some("db.example"), "127.0.0.1:80", false);
-        check("db.example:80", Some("db.example"), "169.254.169.254:80", false);
-        check("db.example:80", Some("db.example"), "[fe80::1]:80", false);
+    fn a_name_covers_where_it_leads_but_not_this_machine_this_link_or_private_networks() {
+        check("db.example:80", Some("DB.example."), "198.51.100.1:80", true);
+        check("db.example:80", Some("db.example"), "[2001:db8::1]:80", true);
+        check("db.example:80", Some("other.example"), "198.51.100.1:80", false);
+        check("db.example:80", None, "198.51.100.1:80", false);
         check("localhost:80", Some("localhost"), "127.0.0.1:80", true);
-        check("*.example:80", Some("a.example"), "10.0.0.1:80", true);
-        check("*.example:80", Some("example"), "10.0.0.1:80", false);
+        check("*.example:80", Some("a.example"), "198.51.100.1:80", true);
+        check("*.example:80", Some("example"), "198.51.100.1:80", false);
+        for address in [
+            "127.0.0.1:80",
+            "127.9.9.9:80",
+            "0.0.0.0:80",
+            "169.254.169.254:80",
+            "10.1.2.3:80",
+            "172.16.0.1:80",
+            "172.31.255.255:80",
+            "192.168.1.1:80",
+            "100.64.0.1:80",
+            "224.0.0.1:80",
+            "255.255.255.255:80",
+            "[::1]:80",
+            "[::]:80",
+            "[fe80::1]:80",
+            "[fd12::1]:80",
+            "[ff02::1]:80",
+            "[::ffff:169.254.169.254]:80",
+            "[::127.0.0.1]:80",
+            "[64:ff9b::a9fe:a9fe]:80",
+            "[2002:7f00:1::]:80",
+            "[2001:0:1::]:80",
+        ] {
+            check("db.example:80", Some("db.example"), address, false);
+            check("*.example:80", Some("db.example"), address, false);
+        }
+    }
+
+    #[test]
+    fn where_no_name_reaches_an_address_does() {
+        let address = "169.254.169.254:80".parse().unwrap();
+        let missing = grants(&["db.example:80"]).check_connect(Some("db.example"), address).unwrap_err();
+        let words = "connecting to 169.254.169.254:80, where db.example leads but no name reaches by itself";
+        assert_eq!(missing.to_string(), words);
+        let line = r#"grant.connect = ["db.example:80", "169.254.169.254:80"]"#;
+        assert_eq!(missing.grant_line(), line);
+        let both = grants(&["db.example:80", "169.254.169.254:80"]);
+        assert_eq!(both.check_connect(Some("db.example"), address), Ok(()));
+        let other_port = grants(&["db.example:81"]).check_connect(Some("db.example"), address).unwrap_err();
+        assert_eq!(other_port, Permission::Connect("db.example:80".into()));
     }
 
     #[test]

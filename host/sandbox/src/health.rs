@@ -4,10 +4,11 @@
 //!            fails                    5 kills within 10 minutes
 //! running ──────────► backing off ────────────────────────────► quarantined
 //!    ▲                    │                                          │
-//!    └────── succeeds ────┘◄──── an hour, or a new file or settings ──┘
+//!    └────── succeeds ────┘◄── an hour, new file or settings, revived ┘
 //! ```
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 use crate::failure::CallError;
@@ -15,7 +16,7 @@ use crate::failure::CallError;
 /// How patient to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HealthConfig {
-    /// The first pause; it doubles with every failure in a row.
+    /// The first pause, of which up to half is left out at random; it doubles with every failure in a row.
     pub backoff_min: Duration,
     /// The longest pause.
     pub backoff_max: Duration,
@@ -69,13 +70,30 @@ pub struct Health {
     state: HealthState,
     failures_in_a_row: u32,
     kills: VecDeque<Instant>,
+    seed: u64,
 }
 
 impl Health {
     /// A healthy start.
     #[must_use]
     pub fn new(config: HealthConfig) -> Self {
-        Self { config, state: HealthState::Running, failures_in_a_row: 0, kills: VecDeque::new() }
+        // Another seed for each, so that instances that fail together do not come back together.
+        let seed = RandomState::new().build_hasher().finish();
+        Self { config, state: HealthState::Running, failures_in_a_row: 0, kills: VecDeque::new(), seed }
+    }
+
+    /// Somebody wants it to be tried at once, whatever has been.
+    pub fn revive(&mut self) {
+        *self = Self { seed: self.seed, ..Self::new(self.config) };
+    }
+
+    /// It used more than its share of a processor, and is left alone for so long; again and again leads to quarantine.
+    pub fn throttled(&mut self, pause: Duration, now: Instant) {
+        self.state = if self.killed(now) {
+            HealthState::Quarantined(now + self.config.quarantine_retry)
+        } else {
+            HealthState::BackingOff(now + pause)
+        };
     }
 
     /// How it fares.
@@ -102,15 +120,9 @@ impl Health {
     /// A call failed.
     pub fn failed(&mut self, error: &CallError, now: Instant) {
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
-        if matches!(error, CallError::Killed(_)) {
-            self.kills.push_back(now);
-            while self.kills.front().is_some_and(|&then| now.duration_since(then) > self.config.quarantine_window) {
-                self.kills.pop_front();
-            }
-        }
         let again_after_quarantine = matches!(self.state, HealthState::Quarantined(_));
         let killed = matches!(error, CallError::Killed(_));
-        self.state = if killed && (again_after_quarantine || self.kills.len() >= self.config.quarantine_kills) {
+        self.state = if killed && (self.killed(now) || again_after_quarantine) {
             self.kills.clear();
             HealthState::Quarantined(now + self.config.quarantine_retry)
         } else {
@@ -118,9 +130,23 @@ impl Health {
         };
     }
 
+    /// Counts a kill; whether it was one too many.
+    fn killed(&mut self, now: Instant) -> bool {
+        self.kills.push_back(now);
+        while self.kills.front().is_some_and(|&then| now.duration_since(then) > self.config.quarantine_window) {
+            self.kills.pop_front();
+        }
+        self.kills.len() >= self.config.quarantine_kills
+    }
+
+    /// Between half and all of the doubled pause.
     fn backoff(&self) -> Duration {
         let doublings = self.failures_in_a_row.saturating_sub(1).min(20);
-        self.config.backoff_min.saturating_mul(1 << doublings).min(self.config.backoff_max)
+        let full = self.config.backoff_min.saturating_mul(1 << doublings).min(self.config.backoff_max);
+        let mut random = DefaultHasher::new();
+        (self.seed, self.failures_in_a_row).hash(&mut random);
+        let random = random.finish() >> 40;
+        full.mul_f64(0.5 + 0.5 * random as f64 / (1 << 24) as f64)
     }
 }
 
@@ -133,30 +159,65 @@ mod tests {
         Kill::Memory { limit: 1 }.into()
     }
 
-    fn pause(health: &Health, now: Instant) -> u64 {
+    fn pause(health: &Health, now: Instant) -> Duration {
         match health.state() {
-            HealthState::Running => 0,
-            HealthState::BackingOff(until) | HealthState::Quarantined(until) => until.duration_since(now).as_secs(),
+            HealthState::Running => Duration::ZERO,
+            HealthState::BackingOff(until) | HealthState::Quarantined(until) => until.duration_since(now),
         }
     }
 
     #[test]
-    fn pauses_double_up_to_a_cap_and_a_success_ends_them() {
+    fn pauses_double_with_jitter_up_to_a_cap_and_a_success_ends_them() {
         let now = Instant::now();
         let mut health = Health::new(HealthConfig::default());
         let error = PluginFault::Other("x".into()).into();
-        let pauses: Vec<_> = (0..11)
-            .map(|_| {
-                health.failed(&error, now);
-                pause(&health, now)
-            })
-            .collect();
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        for full in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300].map(Duration::from_secs) {
+            health.failed(&error, now);
+            let pause = pause(&health, now);
+            assert!(pause >= full / 2 && pause <= full, "{pause:?} of {full:?}");
+        }
         assert!(!health.may_call(now) && health.may_call(now + Duration::from_secs(300)));
         health.succeeded();
         assert!(health.may_call(now));
         health.failed(&error, now);
-        assert_eq!(pause(&health, now), 1);
+        assert!(pause(&health, now) <= Duration::from_secs(1));
+    }
+
+    #[test]
+    fn two_that_fail_together_do_not_come_back_together() {
+        let now = Instant::now();
+        let pauses: Vec<_> = (0..8)
+            .map(|_| {
+                let mut health = Health::new(HealthConfig::default());
+                health.failed(&killed(), now);
+                pause(&health, now)
+            })
+            .collect();
+        assert!(pauses.iter().any(|pause| *pause != pauses[0]), "{pauses:?}");
+    }
+
+    #[test]
+    fn whoever_is_revived_may_be_called_and_begins_anew() {
+        let now = Instant::now();
+        let mut health = Health::new(HealthConfig::default());
+        (0..5).for_each(|_| health.failed(&killed(), now));
+        assert!(matches!(health.state(), HealthState::Quarantined(_)) && !health.may_call(now));
+        health.revive();
+        assert!(health.may_call(now));
+        health.failed(&killed(), now);
+        assert!(matches!(health.state(), HealthState::BackingOff(_)), "one kill does not lead back to quarantine");
+    }
+
+    #[test]
+    fn who_uses_too_much_is_left_alone_and_then_quarantined() {
+        let (now, minute) = (Instant::now(), Duration::from_secs(60));
+        let mut health = Health::new(HealthConfig::default());
+        for _ in 0..4 {
+            health.throttled(minute, now);
+            assert_eq!(health.state(), HealthState::BackingOff(now + minute));
+        }
+        health.throttled(minute, now);
+        assert!(matches!(health.state(), HealthState::Quarantined(_)));
     }
 
     #[test]

@@ -29,6 +29,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 use crate::ctx::Denials;
 use crate::grants::{Grants, Permission};
 use crate::limits::Limits;
+use crate::secrets::Secrets;
 
 /// How long a connection may take to come about; the call's deadline may be shorter.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -85,11 +86,13 @@ pub(crate) struct Outgoing {
     client: Client<Connector, WasiBody>,
     slots: Arc<Semaphore>,
     response_bytes: usize,
+    secrets: Secrets,
     ends: Instant,
 }
 
 impl Outgoing {
     pub(crate) fn new(tls: Arc<Tls>, grants: Arc<Grants>, denials: Denials, limits: &Limits) -> Self {
+        let secrets = Secrets::new(grants.secret.clone());
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
@@ -99,6 +102,7 @@ impl Outgoing {
             client,
             slots: Arc::new(Semaphore::new(limits.connections)),
             response_bytes: limits.response_bytes,
+            secrets,
             ends: Instant::now(),
         }
     }
@@ -123,6 +127,10 @@ impl WasiHttpHooks for Outgoing {
         let left = left.saturating_sub(left / TIME_TO_SAY_SO);
         let wanted = options.and_then(|options| options.first_byte_timeout);
         let timeout = wanted.map_or(left, |wanted| wanted.min(left));
+        let request = match self.secrets.put_into(request) {
+            Ok(request) => request,
+            Err(error) => return Box::new(std::future::ready(Err(error))),
+        };
         let (client, slots, most) = (self.client.clone(), self.slots.clone(), self.response_bytes);
         Box::new(async move {
             let answer = async {
@@ -205,13 +213,7 @@ impl Connector {
         let host = uri.host().ok_or(ConnectError::NoHost)?;
         let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let stream = match self.addresses(bare, port).await? {
-            addresses if addresses.is_empty() => {
-                self.denials.note(Permission::Connect(format!("{host}:{port}")));
-                return Err(ConnectError::Denied);
-            }
-            addresses => first_to_answer(&addresses).await?,
-        };
+        let stream = first_to_answer(&self.addresses(bare, port).await?).await?;
         if !tls {
             return Ok(Stream(TokioIo::new(Box::new(stream))));
         }
@@ -221,20 +223,35 @@ impl Connector {
         Ok(Stream(TokioIo::new(Box::new(stream))))
     }
 
-    /// The granted addresses behind a host; empty if there is none.
+    /// The granted addresses behind a host: at least one.
     async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
+        let denied = |missing| {
+            self.denials.note(missing);
+            ConnectError::Denied
+        };
         if let Ok(ip) = host.parse::<IpAddr>() {
             let address = SocketAddr::new(ip, port);
-            return Ok(if self.grants.allows_connect(None, address) { vec![address] } else { Vec::new() });
+            return self.grants.check_connect(None, address).map(|()| vec![address]).map_err(denied);
         }
-        // Without any grant there is no look-up either: a name can carry data out.
-        if self.grants.connect.is_empty() {
-            return Ok(Vec::new());
+        // A look-up carries data out by itself, so no other names are looked up.
+        if !self.grants.allows_name(host, port) {
+            return Err(denied(Permission::Connect(format!("{host}:{port}"))));
         }
         let found = tokio::net::lookup_host((host, port))
             .await
             .map_err(|error| ConnectError::Resolve(host.to_owned(), error))?;
-        Ok(found.filter(|&address| self.grants.allows_connect(Some(host), address)).collect())
+        let mut missing = None;
+        let mut granted = Vec::new();
+        for address in found {
+            match self.grants.check_connect(Some(host), address) {
+                Ok(()) => granted.push(address),
+                Err(permission) => missing = missing.or(Some(permission)),
+            }
+        }
+        match missing {
+            Some(missing) if granted.is_empty() => Err(denied(missing)),
+            _ => Ok(granted),
+        }
     }
 }
 

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
+use crate::ctx::HANDLES_MAX;
+use crate::engine::GUEST_STACK_BYTES;
+
 /// How long each call may take, host calls included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
@@ -26,10 +29,18 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Elements of all tables together.
     pub table_elements: usize,
+    /// Core instances, memories and tables, of each as many.
+    pub core_instances: usize,
     /// Bytes that one call may hand to the host, its answer included.
     pub answer_bytes: usize,
     /// Metric values of one answer.
     pub answer_records: usize,
+    /// Series that one answer may bring which the agent does not know yet.
+    pub new_series: usize,
+    /// Series that a collector may have in all.
+    pub series: usize,
+    /// Processor time of a collector over a minute, in percent of one core.
+    pub cpu_percent: u32,
     /// How long each call may take.
     pub deadlines: Deadlines,
     /// Log lines a second, over time; a burst may be four times as long.
@@ -42,7 +53,9 @@ pub struct Limits {
     pub folder_bytes: usize,
     /// Bytes that are compressed at once.
     pub compress_bytes: usize,
-    /// HTTP requests at the same time.
+    /// Files and directories that are open at the same time, granted ones included.
+    pub open_files: usize,
+    /// Connections at the same time: HTTP requests, and again as many sockets of its own.
     pub connections: usize,
     /// Bytes of one HTTP response's body.
     pub response_bytes: usize,
@@ -55,18 +68,57 @@ impl Default for Limits {
         Self {
             memory_bytes: 64 << 20,
             table_elements: 100_000,
+            core_instances: 200,
             answer_bytes: 8 << 20,
             answer_records: 20_000,
+            new_series: 5_000,
+            series: 50_000,
+            cpu_percent: 50,
             deadlines: Deadlines::default(),
             log_lines_per_s: 50,
             log_line_bytes: 1024,
             state_bytes: 64 << 10,
             folder_bytes: 64 << 20,
             compress_bytes: 4 << 20,
+            open_files: 100,
             connections: 4,
             response_bytes: 8 << 20,
             figures: 100,
         }
+    }
+}
+
+impl Limits {
+    /// Each limit that is a number, by its key in the configuration, in bytes, seconds or pieces.
+    #[must_use]
+    pub fn figures(&self) -> [(&'static str, f64); 24] {
+        let Deadlines { open, collect, map, write, close } = self.deadlines;
+        [
+            ("memory_bytes", self.memory_bytes as f64),
+            ("table_elements", self.table_elements as f64),
+            ("core_instances", self.core_instances as f64),
+            ("stack_bytes", GUEST_STACK_BYTES as f64),
+            ("answer_bytes", self.answer_bytes as f64),
+            ("answer_records", self.answer_records as f64),
+            ("new_series", self.new_series as f64),
+            ("series", self.series as f64),
+            ("cpu_percent", f64::from(self.cpu_percent)),
+            ("log_lines_per_s", f64::from(self.log_lines_per_s)),
+            ("log_line_bytes", self.log_line_bytes as f64),
+            ("state_bytes", self.state_bytes as f64),
+            ("folder_bytes", self.folder_bytes as f64),
+            ("compress_bytes", self.compress_bytes as f64),
+            ("open_files", self.open_files as f64),
+            ("handles", HANDLES_MAX as f64),
+            ("connections", self.connections as f64),
+            ("response_bytes", self.response_bytes as f64),
+            ("figures", self.figures as f64),
+            ("deadline.open", open.as_secs_f64()),
+            ("deadline.collect", collect.as_secs_f64()),
+            ("deadline.map", map.as_secs_f64()),
+            ("deadline.write", write.as_secs_f64()),
+            ("deadline.close", close.as_secs_f64()),
+        ]
     }
 }
 
@@ -82,9 +134,6 @@ impl Default for Deadlines {
     }
 }
 
-/// Core instances, memories and tables of one component: a Python component has about thirty.
-const CORE_ITEMS_MAX: usize = 200;
-
 /// A limit that growing ran into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Exceeded {
@@ -99,13 +148,20 @@ pub(crate) enum Exceeded {
 pub(crate) struct Meter {
     memory_limit: usize,
     table_limit: usize,
+    items_limit: usize,
     memory: usize,
     table: usize,
 }
 
 impl Meter {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { memory_limit: limits.memory_bytes, table_limit: limits.table_elements, memory: 0, table: 0 }
+        Self {
+            memory_limit: limits.memory_bytes,
+            table_limit: limits.table_elements,
+            items_limit: limits.core_instances,
+            memory: 0,
+            table: 0,
+        }
     }
 
     /// Bytes of linear memory now.
@@ -136,15 +192,15 @@ impl ResourceLimiter for Meter {
     }
 
     fn instances(&self) -> usize {
-        CORE_ITEMS_MAX
+        self.items_limit
     }
 
     fn tables(&self) -> usize {
-        CORE_ITEMS_MAX
+        self.items_limit
     }
 
     fn memories(&self) -> usize {
-        CORE_ITEMS_MAX
+        self.items_limit
     }
 }
 

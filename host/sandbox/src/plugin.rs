@@ -127,6 +127,12 @@ const CONTRACT: &str = "saker:plugin";
 const VERSION: &str = "0.1.0";
 /// Bytes of a plugin's name.
 const NAME_BYTES_MAX: usize = 64;
+/// Bytes of its version, its summary and of each reason: lines for people.
+const TEXT_BYTES_MAX: usize = 1000;
+/// Bytes of the schema: the largest that ships has 3 KiB.
+const SCHEMA_BYTES_MAX: usize = 256 << 10;
+/// Permissions that it may want.
+const WANTS_MAX: usize = 100;
 
 /// A plugin that can be opened.
 #[derive(Clone)]
@@ -248,6 +254,19 @@ fn read_description(raw: types::Description) -> Result<Description, String> {
             "its name {:?} must be 1 to {NAME_BYTES_MAX} lower-case letters, digits and hyphens",
             raw.name.chars().take(NAME_BYTES_MAX).collect::<String>()
         ));
+    }
+    for (what, bytes, most) in [
+        ("version", raw.version.len(), TEXT_BYTES_MAX),
+        ("summary", raw.summary.len(), TEXT_BYTES_MAX),
+        ("settings schema", raw.settings_schema.len(), SCHEMA_BYTES_MAX),
+        ("longest reason", raw.permissions.iter().map(|wanted| wanted.reason.len()).max().unwrap_or(0), TEXT_BYTES_MAX),
+    ] {
+        if bytes > most {
+            return Err(format!("its {what} has {bytes} bytes, and {most} is the most"));
+        }
+    }
+    if raw.permissions.len() > WANTS_MAX {
+        return Err(format!("it wants {} permissions, and {WANTS_MAX} is the most", raw.permissions.len()));
     }
     let schema: Value = serde_json::from_str(&raw.settings_schema)
         .map_err(|error| format!("its settings schema is not JSON: {error}"))?;

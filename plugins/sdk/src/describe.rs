@@ -62,6 +62,12 @@ pub fn connect(address: &str) -> Permission {
     Permission::Connect(address.into())
 }
 
+/// Permission to have a secret put by the agent into the requests to `scheme://host:port`.
+#[must_use]
+pub fn secret(to: &str) -> Permission {
+    Permission::Secret(to.into())
+}
+
 /// Permission to see an environment variable of the agent.
 #[must_use]
 pub fn env(name: &str) -> Permission {

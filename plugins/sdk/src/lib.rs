@@ -63,7 +63,7 @@ pub use bindings::types::{
     Description, MetricType, MetricValue, OpenError, Permission, Point, Series, SeriesId, Tag, Wanted,
 };
 pub use collector::{CollectError, Collector, Tick};
-pub use describe::{connect, env, folder, read, stdout, usage, write};
+pub use describe::{connect, env, folder, read, secret, stdout, usage, write};
 pub use errors::{denied_path, denied_writing};
 pub use processor::{ProcessError, Processor, Verdict};
 pub use settings::{Setting, Settings};
@@ -81,6 +81,6 @@ pub mod prelude {
     pub use crate::{
         Backend, CollectError, Collector, Definition, Description, MetricType, MetricValue, OpenError, Permission,
         Point, ProcessError, Processor, Reject, Retry, Series, SeriesId, Settings, Tick, Verdict, WriteError, Written,
-        connect, env, folder, host, read, stdout, text, usage, write,
+        connect, env, folder, host, read, secret, stdout, text, usage, write,
     };
 }

@@ -29,6 +29,7 @@ struct Seen {
     answer: Bytes,
     connections: AtomicUsize,
     bodies: Mutex<Vec<String>>,
+    authorizations: Mutex<Vec<String>>,
 }
 
 /// Answers every request with this status and body.
@@ -45,7 +46,13 @@ async fn start(status: u16, answer: &str, acceptor: Option<TlsAcceptor>) -> Serv
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (connections, bodies) = (AtomicUsize::new(0), Mutex::default());
-    let seen = Arc::new(Seen { status, answer: Bytes::copy_from_slice(answer.as_bytes()), connections, bodies });
+    let seen = Arc::new(Seen {
+        status,
+        answer: Bytes::copy_from_slice(answer.as_bytes()),
+        connections,
+        bodies,
+        authorizations: Mutex::default(),
+    });
     let server = Server { address, seen: seen.clone() };
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -72,6 +79,8 @@ impl Seen {
         let service = service_fn(move |request: Request<Incoming>| {
             let seen = self.clone();
             async move {
+                let authorization = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+                seen.authorizations.lock().push(authorization.unwrap_or_default().to_owned());
                 let body = request.into_body().collect().await?.to_bytes();
                 seen.bodies.lock().push(String::from_utf8_lossy(&body).into_owned());
                 let answer = Response::builder().status(seen.status).body(Full::new(seen.answer.clone()));
@@ -100,6 +109,11 @@ impl Server {
 
     pub(crate) async fn until_connections(&self, wanted: usize) {
         until("the connections", || self.connections() == wanted).await;
+    }
+
+    /// What stood in each request's `authorization`.
+    pub(crate) fn authorizations(&self) -> Vec<String> {
+        self.seen.authorizations.lock().clone()
     }
 
     /// What was posted.

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use axum::http::HeaderName;
 use saker_cache::CacheLimits;
 use saker_forward::{BackoffConfig, HashKind, NodeConfig, QueueLimits};
-use saker_sandbox::{Deadlines, Grants, Limits};
+use saker_sandbox::{Deadlines, Destination, Grants, Limits, SecretGrant};
 
 use super::reader::{Table, suggestion};
 use super::values::{Bytes, Listen, SettingsTable};
@@ -23,6 +24,7 @@ const POLL_MIN: Duration = Duration::from_secs(1);
 pub(super) fn read(mut root: Table<'_>) -> Config {
     let default = Config::default();
     let data_dir = root.path("data_dir").unwrap_or(default.data_dir);
+    let (folders, secrets) = (data_dir.join("folders"), secrets(&mut root));
     let config = Config {
         endpoint: root.optional::<String>("endpoint").filter(|name| !name.is_empty()),
         data_dir: data_dir.clone(),
@@ -37,13 +39,13 @@ pub(super) fn read(mut root: Table<'_>) -> Config {
         plugin: {
             let shipped: Vec<_> = SHIPPED.iter().map(|(name, ..)| *name).collect();
             let named = root.named("plugin", &shipped);
-            let own = |name: &str| data_dir.join("folders").join(name);
-            named.into_iter().map(|(name, table)| (name.clone(), plugin(&name, table, own(&name)))).collect()
+            let own = |name: &str| Owned { folder: folders.join(name), secrets: &secrets };
+            named.into_iter().map(|(name, table)| (name.clone(), plugin(&name, table, &own(&name)))).collect()
         },
         node: {
             let named = root.named("node", &[]);
-            let own = |name: &str| data_dir.join("folders").join(format!("node.{name}"));
-            named.into_iter().filter_map(|(name, table)| Some((name.clone(), node(table, own(&name))?))).collect()
+            let own = |name: &str| Owned { folder: folders.join(format!("node.{name}")), secrets: &secrets };
+            named.into_iter().filter_map(|(name, table)| Some((name.clone(), node(table, &own(&name))?))).collect()
         },
         route: Vec::new(),
         places: places(&root),
@@ -54,6 +56,12 @@ pub(super) fn read(mut root: Table<'_>) -> Config {
     check_together(&root, &config, &names);
     root.finish();
     config
+}
+
+/// What an instance's grants refer to: the folder of its own, and the files of secrets by name.
+struct Owned<'a> {
+    folder: PathBuf,
+    secrets: &'a BTreeMap<String, PathBuf>,
 }
 
 /// Where plugins, nodes and the processors are written.
@@ -192,7 +200,7 @@ fn cache(mut table: Table<'_>, default: CacheLimits) -> CacheLimits {
     limits
 }
 
-fn plugin(name: &str, mut table: Table<'_>, own_folder: PathBuf) -> PluginConfig {
+fn plugin(name: &str, mut table: Table<'_>, owned: &Owned<'_>) -> PluginConfig {
     let default = PluginConfig::default_of(name);
     let file = table.optional::<String>("file");
     if let Some(file) = &file
@@ -205,7 +213,7 @@ fn plugin(name: &str, mut table: Table<'_>, own_folder: PathBuf) -> PluginConfig
         enabled: table.get("enabled", default.enabled),
         interval: interval(&mut table),
         settings: settings(&mut table),
-        grants: grants(&mut table, default.grants, own_folder),
+        grants: grants(&mut table, default.grants, owned),
         limits: limits(table.table("limits")),
     };
     table.finish();
@@ -217,19 +225,55 @@ fn settings(table: &mut Table<'_>) -> Settings {
     Settings { values, places: Places(table.places_below("settings")) }
 }
 
-fn grants(table: &mut Table<'_>, default: Grants, own_folder: PathBuf) -> Grants {
+fn grants(table: &mut Table<'_>, default: Grants, owned: &Owned<'_>) -> Grants {
     let mut grant = table.table("grant");
     let grants = Grants {
         read: directories(&mut grant, "read", default.read),
         write: directories(&mut grant, "write", default.write),
-        folder: grant.get("folder", false).then_some(own_folder),
+        folder: grant.get("folder", false).then(|| owned.folder.clone()),
         usage: directories(&mut grant, "usage", default.usage),
         connect: grant.get("connect", default.connect),
+        secret: secret_grants(&mut grant, owned.secrets),
         env: grant.get("env", default.env),
         stdout: grant.get("stdout", default.stdout),
     };
     grant.finish();
     grants
+}
+
+/// Secrets are named here and kept in files, so that no configuration, environment or command line holds one.
+fn secrets(root: &mut Table<'_>) -> BTreeMap<String, PathBuf> {
+    let mut files = BTreeMap::new();
+    for (name, mut table) in root.named("secret", &[]) {
+        match table.path("file") {
+            Some(file) => drop(files.insert(name, file)),
+            None => table.wrong("file", "missing; write for example: file = \"/etc/saker/token\""),
+        }
+        table.finish();
+    }
+    files
+}
+
+fn secret_grants(grant: &mut Table<'_>, secrets: &BTreeMap<String, PathBuf>) -> Vec<SecretGrant> {
+    grant.list("secret").into_iter().filter_map(|table| secret_grant(table, secrets)).collect()
+}
+
+fn secret_grant(mut table: Table<'_>, secrets: &BTreeMap<String, PathBuf>) -> Option<SecretGrant> {
+    let name = table.required::<String>("name", "\"token\"");
+    let to = table.required::<Destination>("to", "\"https://db.example:443\"");
+    let header = table.get("header", "authorization".to_owned());
+    let prefix = table.get("prefix", if header == "authorization" { "Bearer " } else { "" }.to_owned());
+    let parsed = HeaderName::from_bytes(header.as_bytes());
+    if parsed.is_err() {
+        table.wrong("header", format!("expected the name of a header such as \"authorization\", found {header:?}"));
+    }
+    let file = name.as_ref().and_then(|name| secrets.get(name));
+    if let (Some(name), None) = (&name, file) {
+        let near = suggestion(name, secrets.keys().map(String::as_str));
+        table.wrong("name", format!("there is no [secret.{name}]{near}"));
+    }
+    table.finish();
+    Some(SecretGrant { name: name?, file: file?.clone(), to: to?, header: parsed.ok()?, prefix })
 }
 
 fn directories(table: &mut Table<'_>, key: &'static str, default: Vec<PathBuf>) -> Vec<PathBuf> {
@@ -254,14 +298,19 @@ fn limits(mut table: Table<'_>) -> Limits {
     let limits = Limits {
         memory_bytes: table.get("memory_bytes", Bytes(default.memory_bytes)).0,
         table_elements: table.get("table_elements", default.table_elements),
+        core_instances: table.get("core_instances", default.core_instances),
         answer_bytes: table.get("answer_bytes", Bytes(default.answer_bytes)).0,
         answer_records: table.get("answer_records", default.answer_records),
+        new_series: table.get("new_series", default.new_series),
+        series: table.get("series", default.series),
+        cpu_percent: table.get("cpu_percent", default.cpu_percent),
         deadlines,
         log_lines_per_s: table.get("log_lines_per_s", default.log_lines_per_s),
         log_line_bytes: table.get("log_line_bytes", Bytes(default.log_line_bytes)).0,
         state_bytes: table.get("state_bytes", Bytes(default.state_bytes)).0,
         folder_bytes: table.get("folder_bytes", Bytes(default.folder_bytes)).0,
         compress_bytes: table.get("compress_bytes", Bytes(default.compress_bytes)).0,
+        open_files: table.get("open_files", default.open_files),
         connections: table.get("connections", default.connections),
         response_bytes: table.get("response_bytes", Bytes(default.response_bytes)).0,
         figures: table.get("figures", default.figures),
@@ -270,10 +319,10 @@ fn limits(mut table: Table<'_>) -> Limits {
     limits
 }
 
-fn node(mut table: Table<'_>, own_folder: PathBuf) -> Option<DestinationConfig> {
+fn node(mut table: Table<'_>, owned: &Owned<'_>) -> Option<DestinationConfig> {
     let backend = table.required::<String>("backend", "\"influx\"");
     let settings = settings(&mut table);
-    let grants = grants(&mut table, Grants::default(), own_folder);
+    let grants = grants(&mut table, Grants::default(), owned);
     let limits = limits(table.table("limits"));
     let sending = sending(&mut table);
     table.finish();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use saker_forward::HashKind;
 use saker_model::Glob;
-use saker_sandbox::Address;
+use saker_sandbox::{Address, Destination};
 use serde_json::{Map, Value};
 use toml::de::DeValue;
 
@@ -172,6 +172,13 @@ impl Read for Address {
     fn read(given: &Given<'_>) -> Result<Self, String> {
         let text = given.text().ok_or_else(|| given.expected("an address in quotes"))?;
         text.parse().map_err(|error: saker_sandbox::GrantError| error.to_string())
+    }
+}
+
+impl Read for Destination {
+    fn read(given: &Given<'_>) -> Result<Self, String> {
+        let text = given.text().ok_or_else(|| given.expected("a destination in quotes"))?;
+        text.parse().map_err(|error: saker_sandbox::DestinationError| error.to_string())
     }
 }
 

@@ -170,6 +170,7 @@ fn takes_away(before: &Grants, after: &Grants) -> bool {
     lacks(&before.read, &after.read)
         || lacks(&before.usage, &after.usage)
         || lacks(&before.connect, &after.connect)
+        || lacks(&before.secret, &after.secret)
         || lacks(&before.env, &after.env)
         || lacks(&before.write, &after.write)
         || (before.folder.is_some() && before.folder != after.folder)

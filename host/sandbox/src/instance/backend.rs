@@ -54,6 +54,7 @@ impl Backend {
             .map(|(id, series)| wit_backend::Definition { id: id.0, series: convert::series_out(series) })
             .collect();
         let points: Vec<_> = points.iter().map(convert::point).collect();
+        let offered = points.len();
         let answer = self
             .0
             .call("write", deadline, move |live| {
@@ -72,6 +73,10 @@ impl Backend {
             .map_err(WriteError::Call)?;
         let denied = self.0.denials.take();
         match answer {
+            Ok(written) if written.points as usize > offered => {
+                let message = format!("it says it has written {} points, and there were {offered}", written.points);
+                Err(WriteError::Broken(message))
+            }
             Ok(written) => Ok(written.points),
             Err(wit_backend::WriteError::Denied(permission)) => {
                 Err(WriteError::Call(convert::denied(permission, &self.0.spec.section)))
@@ -83,7 +88,13 @@ impl Backend {
                 message: retry.message,
             }),
             Err(wit_backend::WriteError::Reject(reject)) => {
-                Err(WriteError::Reject { points: reject.points, message: reject.message })
+                let named = !reject.points.is_empty();
+                let known: Vec<_> = reject.points.into_iter().filter(|&place| (place as usize) < offered).collect();
+                if known.is_empty() && named {
+                    let message = format!("it refuses points that it was not given: {}", reject.message);
+                    return Err(WriteError::Broken(message));
+                }
+                Err(WriteError::Reject { points: known, message: reject.message })
             }
             Err(wit_backend::WriteError::Broken(message)) => Err(WriteError::Broken(message)),
         }

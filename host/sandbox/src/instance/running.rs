@@ -17,7 +17,7 @@ use wasmtime::Store;
 use super::InstanceSpec;
 use crate::bindings::types;
 use crate::convert;
-use crate::ctx::{Ctx, Denials};
+use crate::ctx::{Ctx, Denials, HANDLES_MAX};
 use crate::engine::Sandbox;
 use crate::failure::{CallError, Denied, Kill};
 use crate::figures::Meters;
@@ -103,8 +103,9 @@ impl<G: Send + 'static> Instance<G> {
             store.limiter(|ctx| &mut ctx.meter);
             store.epoch_deadline_async_yield_and_update(1);
             store.set_hostcall_fuel(spec.limits.answer_bytes);
+            store.set_max_component_handles(HANDLES_MAX);
             let (mut live, opened) =
-                open(store).await.map_err(|error| CallError::from_wasmtime(&error, spec.limits.answer_bytes))?;
+                open(store).await.map_err(|error| CallError::from_wasmtime(&error, &spec.limits))?;
             live.store.data_mut().finish(opened.is_ok());
             live.store.data().check_folder()?;
             let memory = live.store.data().meter.memory_bytes();
@@ -125,7 +126,7 @@ impl<G: Send + 'static> Instance<G> {
         call: impl for<'a> FnOnce(&'a mut Live<G>) -> Calling<'a, R> + Send + 'static,
     ) -> Result<R, CallError> {
         let mut live = self.live.take().ok_or_else(|| CallError::Host("the instance is gone".into()))?;
-        let answer_bytes = self.spec.limits.answer_bytes;
+        let limits = self.spec.limits.clone();
         self.denials.take();
         let work = async move {
             live.store.data_mut().begin(export, deadline);
@@ -135,7 +136,7 @@ impl<G: Send + 'static> Instance<G> {
             let memory = live.store.data().meter.memory_bytes();
             match answer {
                 Ok(answer) => live.store.data().check_folder().map(|()| ((live, answer), memory)),
-                Err(error) => Err(CallError::from_wasmtime(&error, answer_bytes)),
+                Err(error) => Err(CallError::from_wasmtime(&error, &limits)),
             }
         };
         let (live, answer) = self.runner.run(export, deadline, work).await?;
@@ -147,7 +148,7 @@ impl<G: Send + 'static> Instance<G> {
     pub(super) fn explain<T>(&self, result: Result<T, CallError>) -> Result<T, CallError> {
         let denied = self.denials.take();
         match result {
-            Err(CallError::Plugin(_)) if denied.is_some() => Err(self.denied(denied)),
+            Err(CallError::Plugin(_) | CallError::Denied(_)) if denied.is_some() => Err(self.denied(denied)),
             other => other,
         }
     }

@@ -1,0 +1,343 @@
+//! What a guest's file calls go through before they reach WASI: grants of single files, the number of open files, and
+//! the name of what was refused.
+//!
+//! WASI grants directories. A single file is granted as its directory with all names but its own refused here, so every
+//! function that takes a path or a descriptor is passed on by hand.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use wasmtime::component::Resource;
+use wasmtime_wasi::filesystem::WasiFilesystemView;
+use wasmtime_wasi::p2::bindings::filesystem::preopens;
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    Advice, Descriptor, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, DirectoryEntryStream,
+    ErrorCode, Filesize, Host, HostDescriptor, HostDirectoryEntryStream, MetadataHashValue, NewTimestamp, OpenFlags,
+    PathFlags,
+};
+use wasmtime_wasi::p2::bindings::io::streams::{InputStream, OutputStream};
+use wasmtime_wasi::p2::{FsError, FsResult};
+use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+
+use crate::ctx::Ctx;
+use crate::failure::{CallError, Kill};
+use crate::folder;
+use crate::grants::{Grants, Permission};
+
+/// The granted directories and files, and which descriptors stand for them.
+#[derive(Default)]
+pub(crate) struct Files {
+    open: usize,
+    /// By the path that the guest knows them under.
+    roots: HashMap<String, Arc<Root>>,
+    /// By descriptor.
+    opened: HashMap<u32, Arc<Root>>,
+}
+
+/// A directory that the guest begins from.
+struct Root {
+    /// Where it is on the host.
+    host: PathBuf,
+    /// If only single files of it are granted: the names that the guest knows them under, and what they really are.
+    only: Option<BTreeMap<String, String>>,
+}
+
+/// A granted file: its directory and its name, as they were granted, and as they are when links are followed.
+struct GrantedFile {
+    guest: (PathBuf, String),
+    host: (PathBuf, String),
+}
+
+impl GrantedFile {
+    /// None, if the path is a directory's or there is nothing.
+    fn find(path: &Path) -> Option<Self> {
+        let real = path.canonicalize().ok().filter(|real| !real.is_dir())?;
+        let split = |path: &Path| Some((path.parent()?.to_owned(), path.file_name()?.to_str()?.to_owned()));
+        Some(Self { guest: split(path)?, host: split(&real)? })
+    }
+}
+
+/// Opens what is granted, for the guest to begin from.
+pub(crate) fn open_granted(wasi: &mut WasiCtxBuilder, grants: &Grants, files: &mut Files) -> Result<(), CallError> {
+    let (single, directories): (Vec<_>, Vec<_>) =
+        grants.read.iter().map(|path| (path, GrantedFile::find(path))).partition(|(_, file)| file.is_some());
+    let mut add = |files: &mut Files, guest: &str, host: &Path, perms, only| {
+        wasi.preopened_dir(host, guest, perms)
+            .map_err(|error| CallError::Host(format!("cannot open granted directory {}: {error:#}", host.display())))?;
+        files.roots.insert(guest.into(), Arc::new(Root { host: host.into(), only }));
+        Ok::<_, CallError>(())
+    };
+    for (path, _) in &directories {
+        // Where a directory may be written to, that is how it is opened.
+        if !grants.write.contains(path) {
+            add(files, &path.to_string_lossy(), path, FsPerms::ReadOnly, None)?;
+        }
+    }
+    for path in &grants.write {
+        add(files, &path.to_string_lossy(), path, FsPerms::ReadWrite, None)?;
+    }
+    if let Some(path) = &grants.folder {
+        folder::make(path)
+            .map_err(|error| CallError::Host(format!("cannot make the folder {}: {error}", path.display())))?;
+        add(files, folder::GUEST_PATH, path, FsPerms::ReadWrite, None)?;
+    }
+    // Files that lie in the same directory, for the guest and really, begin from the same place.
+    let mut places: BTreeMap<PathBuf, (PathBuf, BTreeMap<String, String>)> = BTreeMap::new();
+    for (path, file) in single {
+        let granted_with_directory = directories.iter().any(|(directory, _)| path.starts_with(directory))
+            || grants.write.iter().any(|directory| path.starts_with(directory));
+        if let Some(GrantedFile { guest, host }) = file.filter(|_| !granted_with_directory) {
+            let place = places.entry(guest.0).or_insert_with(|| (host.0.clone(), BTreeMap::new()));
+            if place.0 != host.0 {
+                return Err(CallError::Host(format!(
+                    "{} is a link to another directory than that of other granted files beside it; grant where it leads",
+                    path.display()
+                )));
+            }
+            place.1.insert(guest.1, host.1);
+        }
+    }
+    for (guest, (host, only)) in places {
+        add(files, &guest.to_string_lossy(), &host, FsPerms::ReadOnly, Some(only))?;
+    }
+    Ok(())
+}
+
+impl Ctx {
+    /// The name to ask WASI for; refused if only other files of this directory are granted.
+    fn path_in(&self, fd: &Resource<Descriptor>, path: String) -> FsResult<String> {
+        let Some(Root { host, only: Some(only) }) = self.files.opened.get(&fd.rep()).map(|root| &**root) else {
+            return Ok(path);
+        };
+        match only.get(path.trim_start_matches("./")) {
+            Some(name) => Ok(name.clone()),
+            None => Err(self.refuse_reading(&host.join(path))),
+        }
+    }
+
+    /// Refuses what concerns a directory as such, if only single files of it are granted.
+    fn whole(&self, fd: &Resource<Descriptor>) -> FsResult<()> {
+        match self.files.opened.get(&fd.rep()).map(|root| &**root) {
+            Some(Root { host, only: Some(_) }) => Err(self.refuse_reading(host)),
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse_reading(&self, path: &Path) -> FsError {
+        self.denials.note(Permission::Read(path.display().to_string()));
+        ErrorCode::NotPermitted.into()
+    }
+
+    /// Notes what is missing if WASI has refused a path: it led out of its directory, or the directory is read-only.
+    fn explain_refusal(&self, fd: &Resource<Descriptor>, path: &str, writing: bool, error: &FsError) {
+        let refused = matches!(error.downcast_ref(), Some(ErrorCode::NotPermitted | ErrorCode::ReadOnly));
+        if let Some(root) = self.files.opened.get(&fd.rep()).filter(|_| refused) {
+            let path = root.host.join(path);
+            // Where it leads tells more than a link that lies in a granted directory.
+            let path = path.canonicalize().unwrap_or(path).display().to_string();
+            self.denials.note(if writing { Permission::Write(path) } else { Permission::Read(path) });
+        }
+    }
+
+    /// One descriptor more, if there may be.
+    fn count_open(&mut self, more: usize) -> Result<(), Kill> {
+        self.files.open += more;
+        let limit = self.limits.open_files;
+        if self.files.open > limit { Err(Kill::OpenFiles { limit }) } else { Ok(()) }
+    }
+}
+
+impl preopens::Host for Ctx {
+    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        let found = self.filesystem().get_directories()?;
+        self.count_open(found.len())?;
+        for (fd, guest) in &found {
+            if let Some(root) = self.files.roots.get(guest) {
+                self.files.opened.insert(fd.rep(), root.clone());
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Host for Ctx {
+    fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
+        self.filesystem().convert_error_code(error)
+    }
+
+    fn filesystem_error_code(&mut self, error: Resource<wasmtime::Error>) -> wasmtime::Result<Option<ErrorCode>> {
+        self.filesystem().filesystem_error_code(error)
+    }
+}
+
+impl HostDirectoryEntryStream for Ctx {
+    async fn read_directory_entry(
+        &mut self,
+        stream: Resource<DirectoryEntryStream>,
+    ) -> FsResult<Option<DirectoryEntry>> {
+        self.filesystem().read_directory_entry(stream).await
+    }
+
+    fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
+        HostDirectoryEntryStream::drop(&mut self.filesystem(), stream)
+    }
+}
+
+type Fd = Resource<Descriptor>;
+
+impl HostDescriptor for Ctx {
+    async fn open_at(
+        &mut self,
+        fd: Fd,
+        path_flags: PathFlags,
+        path: String,
+        open_flags: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> FsResult<Fd> {
+        let path = self.path_in(&fd, path)?;
+        self.count_open(1).map_err(FsError::trap)?;
+        let again = Resource::new_borrow(fd.rep());
+        let opened = self.filesystem().open_at(again, path_flags, path.clone(), open_flags, flags).await;
+        if let Err(error) = &opened {
+            self.files.open -= 1;
+            let writing = flags.contains(DescriptorFlags::WRITE) || open_flags.contains(OpenFlags::CREATE);
+            self.explain_refusal(&fd, &path, writing, error);
+        }
+        opened
+    }
+
+    fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
+        self.files.open = self.files.open.saturating_sub(1);
+        self.files.opened.remove(&fd.rep());
+        HostDescriptor::drop(&mut self.filesystem(), fd)
+    }
+
+    async fn stat_at(&mut self, fd: Fd, flags: PathFlags, path: String) -> FsResult<DescriptorStat> {
+        let path = self.path_in(&fd, path)?;
+        self.filesystem().stat_at(fd, flags, path).await
+    }
+
+    async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
+        let path = self.path_in(&fd, path)?;
+        self.filesystem().readlink_at(fd, path).await
+    }
+
+    async fn metadata_hash_at(&mut self, fd: Fd, flags: PathFlags, path: String) -> FsResult<MetadataHashValue> {
+        let path = self.path_in(&fd, path)?;
+        self.filesystem().metadata_hash_at(fd, flags, path).await
+    }
+
+    async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
+        self.whole(&fd)?;
+        self.filesystem().read_directory(fd).await
+    }
+
+    async fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
+        self.whole(&fd)?;
+        let made = self.filesystem().create_directory_at(Resource::new_borrow(fd.rep()), path.clone()).await;
+        made.inspect_err(|error| self.explain_refusal(&fd, &path, true, error))
+    }
+
+    async fn set_times_at(
+        &mut self,
+        fd: Fd,
+        flags: PathFlags,
+        path: String,
+        accessed: NewTimestamp,
+        modified: NewTimestamp,
+    ) -> FsResult<()> {
+        self.whole(&fd)?;
+        self.filesystem().set_times_at(fd, flags, path, accessed, modified).await
+    }
+
+    async fn link_at(&mut self, fd: Fd, flags: PathFlags, old: String, new_fd: Fd, new: String) -> FsResult<()> {
+        self.whole(&fd)?;
+        self.whole(&new_fd)?;
+        self.filesystem().link_at(fd, flags, old, new_fd, new).await
+    }
+
+    async fn rename_at(&mut self, fd: Fd, old: String, new_fd: Fd, new: String) -> FsResult<()> {
+        self.whole(&fd)?;
+        self.whole(&new_fd)?;
+        self.filesystem().rename_at(fd, old, new_fd, new).await
+    }
+
+    async fn symlink_at(&mut self, fd: Fd, old: String, new: String) -> FsResult<()> {
+        self.whole(&fd)?;
+        self.filesystem().symlink_at(fd, old, new).await
+    }
+
+    async fn remove_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
+        self.whole(&fd)?;
+        self.filesystem().remove_directory_at(fd, path).await
+    }
+
+    async fn unlink_file_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
+        self.whole(&fd)?;
+        let removed = self.filesystem().unlink_file_at(Resource::new_borrow(fd.rep()), path.clone()).await;
+        removed.inspect_err(|error| self.explain_refusal(&fd, &path, true, error))
+    }
+
+    // What follows concerns a descriptor that was opened by one of the above.
+
+    async fn advise(&mut self, fd: Fd, offset: Filesize, length: Filesize, advice: Advice) -> FsResult<()> {
+        self.filesystem().advise(fd, offset, length, advice).await
+    }
+
+    async fn sync_data(&mut self, fd: Fd) -> FsResult<()> {
+        self.filesystem().sync_data(fd).await
+    }
+
+    async fn get_flags(&mut self, fd: Fd) -> FsResult<DescriptorFlags> {
+        self.filesystem().get_flags(fd).await
+    }
+
+    async fn get_type(&mut self, fd: Fd) -> FsResult<DescriptorType> {
+        self.filesystem().get_type(fd).await
+    }
+
+    async fn set_size(&mut self, fd: Fd, size: Filesize) -> FsResult<()> {
+        self.filesystem().set_size(fd, size).await
+    }
+
+    async fn set_times(&mut self, fd: Fd, accessed: NewTimestamp, modified: NewTimestamp) -> FsResult<()> {
+        self.filesystem().set_times(fd, accessed, modified).await
+    }
+
+    async fn read(&mut self, fd: Fd, length: Filesize, offset: Filesize) -> FsResult<(Vec<u8>, bool)> {
+        self.filesystem().read(fd, length, offset).await
+    }
+
+    async fn write(&mut self, fd: Fd, bytes: Vec<u8>, offset: Filesize) -> FsResult<Filesize> {
+        self.filesystem().write(fd, bytes, offset).await
+    }
+
+    async fn sync(&mut self, fd: Fd) -> FsResult<()> {
+        self.filesystem().sync(fd).await
+    }
+
+    async fn stat(&mut self, fd: Fd) -> FsResult<DescriptorStat> {
+        self.filesystem().stat(fd).await
+    }
+
+    fn read_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<InputStream>> {
+        self.filesystem().read_via_stream(fd, offset)
+    }
+
+    fn write_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<OutputStream>> {
+        self.filesystem().write_via_stream(fd, offset)
+    }
+
+    fn append_via_stream(&mut self, fd: Fd) -> FsResult<Resource<OutputStream>> {
+        self.filesystem().append_via_stream(fd)
+    }
+
+    async fn is_same_object(&mut self, a: Fd, b: Fd) -> wasmtime::Result<bool> {
+        self.filesystem().is_same_object(a, b).await
+    }
+
+    async fn metadata_hash(&mut self, fd: Fd) -> FsResult<MetadataHashValue> {
+        self.filesystem().metadata_hash(fd).await
+    }
+}

@@ -1,0 +1,29 @@
+//! Hands over a schema nested a million deep. The SDK makes the schema itself, so this is written against the bindings.
+
+#[cfg(target_arch = "wasm32")]
+mod raw {
+    use saker_sdk::bindings::collector::exports::saker::plugin::collector::{
+        CollectError, Description, Guest, MetricValue, OpenError, Tick,
+    };
+
+    struct Bomb;
+
+    impl Guest for Bomb {
+        fn describe() -> Description {
+            let description = Description::new("schema-bomb", "1.0.0", "Has a schema nested a million deep");
+            Description { settings_schema: "[".repeat(1 << 20), ..description }
+        }
+
+        fn open(_settings: String) -> Result<(), OpenError> {
+            Ok(())
+        }
+
+        fn collect(_tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+            Ok(Vec::new())
+        }
+
+        fn close() {}
+    }
+
+    saker_sdk::bindings::collector::export_collector_world!(Bomb with_types_in saker_sdk::bindings::collector);
+}

@@ -1,0 +1,7 @@
+;; Says that its answer itself lies beyond the memory.
+(func (export "saker:plugin/collector@0.1.0#open") (param i32 i32) (result i32)
+  (i32.store8 (i32.const 2048) (i32.const 0)) ;; ok
+  (i32.const 2048))
+(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+(func (export "saker:plugin/collector@0.1.0#collect") (param i64 i32) (result i32)
+  (i32.const -8))

@@ -1,0 +1,33 @@
+//! Makes a core module with the contract in it of each `.wat` file beside this crate, as a toolchain would: the agent
+//! wraps it like any other. `plugins/build.sh OUT --guests` runs this; a file NAME.wat becomes OUT/lie-NAME.wasm.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use wit_component::StringEncoding;
+use wit_parser::Resolve;
+
+/// What all of them have in common; it is put before each.
+const PRELUDE: &str = "prelude";
+
+fn main() -> anyhow::Result<()> {
+    let out = PathBuf::from(std::env::args().nth(1).context("expected a folder to write to")?);
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(here.join("../../../wit/0.1.0"))?;
+    let world = resolve.select_world(&[package], Some("collector-plugin"))?;
+    let prelude = fs::read_to_string(here.join(format!("{PRELUDE}.wat")))?;
+    for entry in fs::read_dir(here)? {
+        let path = entry?.path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if path.extension().is_none_or(|extension| extension != "wat") || name == PRELUDE {
+            continue;
+        }
+        let text = format!("(module\n{prelude}\n{})", fs::read_to_string(&path)?);
+        let mut module = wat::parse_str(text).with_context(|| path.display().to_string())?;
+        wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
+        fs::write(out.join(format!("lie-{name}.wasm")), module)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,8 @@
+;; Writes to where there is no memory.
+(func (export "saker:plugin/collector@0.1.0#open") (param i32 i32) (result i32)
+  (i32.store8 (i32.const 2048) (i32.const 0)) ;; ok
+  (i32.const 2048))
+(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+(func (export "saker:plugin/collector@0.1.0#collect") (param i64 i32) (result i32)
+  (i32.store (i32.const 0x7fffffff) (i32.const 1))
+  (i32.const 2048))

@@ -1,0 +1,30 @@
+//! Values that are none: they come out of the sandbox as they are, and the agent's validation refuses each with its reason.
+
+use saker_model::Reason;
+use serde_json::json;
+
+use crate::support::{once, spec};
+
+/// The reasons for which the values of a guest are refused, and how many are not.
+async fn refusals(guest: &str) -> (Vec<Reason>, usize) {
+    let mut values = once(guest, &spec(json!({}))).await.unwrap();
+    let verdicts: Vec<_> = values.iter_mut().map(|value| value.validate(1_700_000_000_000)).collect();
+    let good = verdicts.iter().filter(|verdict| verdict.is_ok()).count();
+    (verdicts.into_iter().filter_map(Result::err).collect(), good)
+}
+
+#[tokio::test]
+async fn junk_is_refused_value_by_value_and_what_is_good_beside_it_is_not() {
+    let (reasons, good) = refusals("junk").await;
+    for reason in [Reason::NotFinite, Reason::BadMetric, Reason::BadTag] {
+        assert!(reasons.contains(&reason), "{reason}: {reasons:?}");
+    }
+    // A metric may be called NaN.
+    assert_eq!((reasons.len(), good), (11, 2), "{reasons:?}");
+}
+
+#[tokio::test]
+async fn a_value_with_ten_thousand_tags_is_refused() {
+    let (reasons, good) = refusals("tag-bomb").await;
+    assert_eq!((reasons.len(), good), (1, 0), "{reasons:?}");
+}
