@@ -32,6 +32,9 @@ bench-collect: plugins ## What a collector's call costs in the sandbox, and nati
 bench-forward: plugins ## What a point costs on its way from the pipeline to a server
 	cargo bench --locked -p saker --bench forward
 
+bench-hostile: guests ## Five minutes of the whole hostile collection beside ten collectors at a second: lateness, memory, leaks
+	SAKER_HOSTILE_SECONDS=300 cargo test --release --locked -p saker --test agent the_worst_plugins -- --nocapture
+
 check: ## Look for what a machine can find: format, lints, documentation
 	cargo fmt --check
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
@@ -41,4 +44,4 @@ clean: ## Remove everything that was built, and run/ with what the agent has kep
 	cargo clean
 	rm -rf run
 
-.PHONY: help run test build plugins guests bench bench-collect bench-forward check clean
+.PHONY: help run test build plugins guests bench bench-collect bench-forward bench-hostile check clean

@@ -209,7 +209,12 @@ impl Agent {
 
     /// Waits until something is so.
     pub(crate) fn until<T>(&self, what: &str, look: impl Fn(&Self) -> Option<T>) -> T {
-        let end = Instant::now() + PATIENCE;
+        self.until_within(PATIENCE, what, look)
+    }
+
+    /// Waits until something is so that takes its time.
+    pub(crate) fn until_within<T>(&self, patience: Duration, what: &str, look: impl Fn(&Self) -> Option<T>) -> T {
+        let end = Instant::now() + patience;
         loop {
             if let Some(found) = look(self) {
                 return found;

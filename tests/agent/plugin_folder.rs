@@ -1,8 +1,9 @@
 //! Plugin files that come, change and go while the agent runs.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
-use crate::agent::{Home, saker, shipped, variant};
+use crate::agent::{Home, guest, saker, shipped, variant};
 
 #[test]
 fn a_file_that_is_dropped_in_collects_within_a_second() {
@@ -66,7 +67,7 @@ fn a_new_version_takes_the_place_of_the_old_and_a_broken_one_does_not() {
             list.contains("load.wasm: cannot be used, the version before runs on") && list.contains(expected),
             "{list}"
         );
-        assert!(agent.log().contains(expected), "the log says so too");
+        agent.until("the log says so too", |agent| agent.log().contains(expected).then_some(()));
     }
     let ticks = agent.instance("load").unwrap()["counts"]["succeeded"].as_u64().unwrap();
     agent.until("it still collects", |agent| {
@@ -149,4 +150,59 @@ fn the_command_line_tells_its_versions_and_completes_itself() {
     assert!(String::from_utf8_lossy(&status.stdout).contains("counts.succeeded"), "{status:?}");
     let nobody = saker(&["plugin", "status", "nobody", "--address", &agent.address], agent.home.dir.path());
     assert!(String::from_utf8_lossy(&nobody.stderr).contains("there is no instance \"nobody\""));
+}
+
+#[test]
+fn a_file_that_is_written_in_place_piece_by_piece_runs_when_it_is_whole() {
+    let agent = Home::new(&[]).keys("interval = \"100ms\"").start();
+    let whole = guest("steady-1");
+    let path = agent.home.plugin_path("mine");
+    let mut file = std::fs::File::create(&path).unwrap();
+    // Each pause is longer than the quiet that the agent waits for: it sees every half-written state.
+    for piece in whole.chunks(whole.len() / 3 + 1) {
+        file.write_all(piece).unwrap();
+        file.sync_all().unwrap();
+        std::thread::sleep(Duration::from_millis(400));
+    }
+    let hash = agent.until("it runs", |agent| agent.instance("mine").map(|mine| mine["hash"].clone()));
+    assert_eq!(hash, blake3::hash(&whole).to_hex().as_str(), "what runs is what was written, and all of it");
+
+    // And over what runs: the old one goes on until the new one is whole.
+    let new = guest("steady-2");
+    std::fs::write(&path, &new[..new.len() / 2]).unwrap();
+    agent.until("half of it is refused", |agent| {
+        let files = agent.json("/api/v1/plugins")["files"].clone();
+        files[0]["error"].as_str().filter(|error| error.contains("broken WebAssembly")).map(drop)
+    });
+    assert_eq!(agent.instance("mine").unwrap()["hash"], hash);
+    std::fs::write(&path, &new).unwrap();
+    agent.until("the new one runs", |agent| {
+        (agent.instance("mine")?["hash"] == blake3::hash(&new).to_hex().as_str()).then_some(())
+    });
+    agent.stop();
+}
+
+#[test]
+fn a_link_that_is_turned_to_another_file_swaps_and_a_file_of_a_gigabyte_is_refused_unread() {
+    let agent = Home::new(&[]).keys("interval = \"100ms\"").start();
+    let releases = agent.home.dir.path().join("releases");
+    std::fs::create_dir(&releases).unwrap();
+    for (version, name) in [("1", "steady-1"), ("2", "steady-2")] {
+        std::fs::write(releases.join(version), guest(name)).unwrap();
+        let (link, path) = (releases.join("link"), agent.home.plugin_path("mine"));
+        std::os::unix::fs::symlink(releases.join(version), &link).unwrap();
+        std::fs::rename(&link, &path).unwrap();
+        let hash = blake3::hash(&guest(name)).to_hex();
+        agent.until("it runs", |agent| (agent.instance("mine")?["hash"] == hash.as_str()).then_some(()));
+    }
+    let sparse = std::fs::File::create(agent.home.plugin_path("sparse")).unwrap();
+    sparse.set_len(1 << 30).unwrap();
+    agent.until("it is refused", |agent| {
+        let files = agent.json("/api/v1/plugins")["files"].clone();
+        let sparse = files.as_array()?.iter().find(|file| file["file"] == "sparse.wasm")?.clone();
+        sparse["error"].as_str()?.contains("1073741824 bytes, and [plugins] file_bytes allows 33554432").then_some(())
+    });
+    let memory = agent.metric("process_resident_memory_bytes").unwrap();
+    assert!(memory < 200e6, "{memory} bytes");
+    agent.stop();
 }

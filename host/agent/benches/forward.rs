@@ -122,7 +122,7 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
     // Series are named, defined and sent once before the clock starts: what is measured is the steady state.
     let first: Vec<_> = (0..SERIES).map(|series| value(series, 0)).collect();
     let ids: Vec<SeriesId> = first.iter().map(|value| table.intern(value, 0)).collect::<Result<_, _>>()?;
-    pipeline.accept(&"bench".into(), first).await;
+    pipeline.accept(&"bench".into(), first, pipeline::Budget::NONE).await;
     delivered(&node, SERIES).await;
     let rounds: Vec<Vec<MetricValue>> = match from_values {
         true => (1..=ROUNDS).map(|round| (0..SERIES).map(|series| value(series, round)).collect()).collect(),
@@ -132,7 +132,7 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
     let wall = Instant::now();
     if from_values {
         for values in rounds {
-            pipeline.accept(&"bench".into(), values).await;
+            pipeline.accept(&"bench".into(), values, pipeline::Budget::NONE).await;
         }
     } else {
         for round in 1..=ROUNDS {

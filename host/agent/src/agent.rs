@@ -31,6 +31,7 @@ pub(crate) struct Agent {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) statuses: Arc<Statuses>,
     pub(crate) supervision: Supervision,
+    pub(crate) sandbox: Sandbox,
     pub(crate) endpoint: Arc<ArcSwap<Arc<str>>>,
     pub(crate) started: Instant,
     listener: Mutex<Option<Listener>>,
@@ -54,12 +55,13 @@ impl Agent {
         let statuses = Arc::new(Statuses::default());
         let states = config.data_dir.join("state");
         let states = StateDir::open(&states).with_context(|| format!("cannot open {}", states.display()))?;
-        let supervision = Supervisor::start(config.clone(), sandbox, shared, statuses.clone(), states);
+        let supervision = Supervisor::start(config.clone(), sandbox.clone(), shared, statuses.clone(), states);
         let agent = Arc::new(Self {
             config: ArcSwap::from_pointee(config.clone()),
             pipeline,
             statuses,
             supervision,
+            sandbox,
             endpoint,
             started: Instant::now(),
             listener: Mutex::default(),

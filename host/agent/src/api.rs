@@ -102,6 +102,7 @@ fn router(agent: Arc<Agent>, token: Option<Arc<str>>, body_bytes: usize) -> Rout
         .route("/metrics", get(self_metrics::metrics))
         .route("/api/v1/plugins", get(views::plugins))
         .route("/api/v1/plugins/{name}", get(views::plugin))
+        .route("/api/v1/plugins/{name}/revive", post(views::revive))
         .route("/api/v1/routes", get(views::routes))
         .route("/api/v1/series", get(query::series))
         .route("/api/v1/recent", get(query::recent))
@@ -125,6 +126,7 @@ async fn index(State(agent): State<Arc<Agent>>) -> Json<serde_json::Value> {
         "uptime_s": agent.started.elapsed().as_secs(),
         "paths": [
             "GET /health", "GET /ready", "GET /metrics", "GET /api/v1/plugins", "GET /api/v1/plugins/NAME",
+            "POST /api/v1/plugins/NAME/revive",
             "GET /api/v1/series?metric=GLOB", "GET /api/v1/recent?metric=GLOB", "GET /api/v1/routes", "POST /v1/push",
         ],
     }))

@@ -54,6 +54,8 @@ pub(crate) enum PluginCommand {
     List(ClientArgs),
     /// Tell everything about one instance of a running agent.
     Status(StatusArgs),
+    /// Have an instance of a running agent called again that backs off or is in quarantine.
+    Revive(StatusArgs),
 }
 
 /// Where configuration comes from.

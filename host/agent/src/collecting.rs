@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use saker_sandbox::{Blame, CallError, Collector, Health, HealthConfig, InstanceSpec, Plugin, Sandbox, Tick};
+use saker_sandbox::{
+    Blame, CallError, Collector, Health, HealthConfig, InstanceSpec, Plugin, SHARE_WINDOW, Sandbox, Share, Tick,
+};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::pipeline::{Pipeline, SourceName, now_ms};
+use crate::pipeline::{Budget, Pipeline, SourceName, now_ms};
 use crate::schedule::Schedule;
 use crate::status::Status;
 
@@ -39,6 +41,8 @@ pub(crate) struct Shared {
 enum Order {
     /// Run this from the next tick on.
     Swap(Box<Version>),
+    /// Call it at the next tick, whatever has been.
+    Revive,
 }
 
 /// A collector that runs. Dropping the handle ends it in order.
@@ -57,6 +61,7 @@ impl Handle {
             status,
             source,
             health: Health::new(HealthConfig::default()),
+            share: Share::default(),
             instance: None,
             trial: None,
             version,
@@ -72,6 +77,11 @@ impl Handle {
             // A task that has ended has said why; there is nobody to tell.
             tokio::spawn(async move { drop(orders.send(order).await) });
         }
+    }
+
+    /// Has it called at the next tick, also from quarantine. False, if it has no time for orders now.
+    pub(crate) fn revive(&self) -> bool {
+        self.orders.try_send(Order::Revive).is_ok()
     }
 
     /// Ends it in order.
@@ -104,6 +114,7 @@ struct Collecting {
     source: SourceName,
     version: Version,
     health: Health,
+    share: Share,
     instance: Option<Collector>,
     /// The version before, and how many calls the new one has still to get through.
     trial: Option<(Version, u32)>,
@@ -121,6 +132,7 @@ impl Collecting {
                         self.swap(*version).await;
                         next_ms = next_ms.min(self.version.schedule.next_after(now_ms()));
                     }
+                    Some(Order::Revive) => self.revive(),
                     None => break,
                 },
                 () = sleep_until(next_ms) => {
@@ -158,8 +170,12 @@ impl Collecting {
             self.status.count(|counts| counts.skipped += 1);
             return;
         }
+        let before = self.status.meters.cpu();
         match self.collect(timestamp_ms).await {
-            Ok(values) => self.took(values).await,
+            Ok(values) => {
+                self.took(values).await;
+                self.hold_to_share(self.status.meters.cpu().saturating_sub(before));
+            }
             Err(error) => self.failed(&error).await,
         }
         self.status.set_health(self.health.state());
@@ -185,11 +201,28 @@ impl Collecting {
             Some((before, left)) if left > 1 => Some((before, left - 1)),
             _ => None,
         };
-        let receipt = self.shared.pipeline.accept(&self.source, values).await;
+        let limits = &self.version.spec.limits;
+        let budget = Budget { new_series: limits.new_series, series: limits.series };
+        let receipt = self.shared.pipeline.accept(&self.source, values, budget).await;
         if let Some((place, reason)) = receipt.refused.first() {
             let refused = receipt.refused.len();
             tracing::debug!(plugin = self.status.name, refused, place, "values refused: {reason}");
         }
+    }
+
+    /// One whose calls succeed, but use more of a processor than they may, is left alone for a while.
+    fn hold_to_share(&mut self, used: Duration) {
+        let now = Instant::now();
+        if let Err(kill) = self.share.used(used, self.version.spec.limits.cpu_percent, now) {
+            self.status.note(&kill.into());
+            self.health.throttled(SHARE_WINDOW, now);
+        }
+    }
+
+    fn revive(&mut self) {
+        tracing::info!(plugin = self.status.name, "revived");
+        self.health.revive();
+        self.status.set_health(self.health.state());
     }
 
     async fn failed(&mut self, error: &CallError) {

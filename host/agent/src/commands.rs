@@ -22,7 +22,7 @@ use crate::cli::Cli;
 pub(crate) use check::check;
 pub(crate) use collect::collect;
 pub(crate) use inspect::inspect;
-pub(crate) use list::{list, status};
+pub(crate) use list::{list, revive, status};
 pub(crate) use run::run;
 pub(crate) use top::top;
 

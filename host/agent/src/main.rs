@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         Command::Plugin(PluginCommand::Inspect(args)) => commands::inspect(&args),
         Command::Plugin(PluginCommand::List(args)) => commands::list(&args),
         Command::Plugin(PluginCommand::Status(args)) => commands::status(&args),
+        Command::Plugin(PluginCommand::Revive(args)) => commands::revive(&args),
         Command::Top(args) => commands::top(&args),
         Command::Completions { shell } => commands::completions(shell),
         Command::Compile => return commands::compile(),

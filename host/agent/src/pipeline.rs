@@ -1,11 +1,11 @@
 //! The one road that values take: validated, named, judged, kept, forwarded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use saker_cache::Cache;
 use saker_forward::Forwarder;
 use saker_model::{Mapped, MetricValue, Point, Reason, SeriesId, SeriesTable};
@@ -32,12 +32,43 @@ pub(crate) struct SourceCounters {
     /// Records that could not even be read as values.
     pub(crate) malformed: AtomicU64,
     refused: [AtomicU64; Reason::ALL.len()],
+    /// The series that this source was the first to bring, for as long as they are known.
+    series: Mutex<HashSet<SeriesId>>,
+}
+
+/// How many series a source may bring. A plugin that puts a timestamp into a tag is stopped here, and not the storage
+/// behind it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    /// That nobody has brought before, in one call.
+    pub(crate) new_series: usize,
+    /// In all.
+    pub(crate) series: usize,
+}
+
+impl Budget {
+    /// Only the table's own limit.
+    pub(crate) const NONE: Self = Self { new_series: usize::MAX, series: usize::MAX };
 }
 
 impl SourceCounters {
     /// How many were refused for a reason.
     pub(crate) fn refused(&self, reason: Reason) -> u64 {
         self.refused[reason as usize].load(Ordering::Relaxed)
+    }
+
+    fn count(&self, receipt: &Receipt, malformed: usize) {
+        self.received.fetch_add(receipt.received as u64, Ordering::Relaxed);
+        self.accepted.fetch_add(receipt.accepted as u64, Ordering::Relaxed);
+        self.malformed.fetch_add(malformed as u64, Ordering::Relaxed);
+        for (_, reason) in &receipt.refused {
+            self.refused[*reason as usize].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many series it was the first to bring.
+    pub(crate) fn series(&self) -> usize {
+        self.series.lock().len()
     }
 }
 
@@ -89,8 +120,8 @@ impl Pipeline {
 
     /// Takes values from a source. When it returns, they are in the cache and in the queues of their nodes, or refused
     /// with a reason.
-    pub(crate) async fn accept(&self, source: &SourceName, values: Vec<MetricValue>) -> Receipt {
-        self.accept_with_malformed(source, values, 0).await
+    pub(crate) async fn accept(&self, source: &SourceName, values: Vec<MetricValue>, budget: Budget) -> Receipt {
+        self.take(source, values, 0, budget).await
     }
 
     /// The same, for a source that has also received records which it could not read.
@@ -100,9 +131,14 @@ impl Pipeline {
         values: Vec<MetricValue>,
         malformed: usize,
     ) -> Receipt {
+        self.take(source, values, malformed, Budget::NONE).await
+    }
+
+    async fn take(&self, source: &SourceName, values: Vec<MetricValue>, malformed: usize, budget: Budget) -> Receipt {
+        let counters = self.counters(source);
         let mut receipt = Receipt { received: values.len() + malformed, ..Receipt::default() };
         let (values, places) = validate(values, &mut receipt);
-        let targets = self.targets(&values).await;
+        let targets = self.targets(&values, &counters, budget).await;
         let mut points = Vec::with_capacity(values.len());
         for ((value, place), target) in values.iter().zip(places).zip(targets) {
             match target {
@@ -111,7 +147,7 @@ impl Pipeline {
             }
         }
         receipt.accepted = points.len();
-        self.count(source, &receipt, malformed);
+        counters.count(&receipt, malformed);
         self.cache.add(&points);
         self.forwarder.accept(&points);
         receipt
@@ -124,6 +160,10 @@ impl Pipeline {
         if !gone.is_empty() {
             self.cache.remove(&gone);
             self.forwarder.forget(&gone);
+            let gone_set: HashSet<_> = gone.iter().copied().collect();
+            for (_, counters) in self.sources() {
+                counters.series.lock().retain(|id| !gone_set.contains(id));
+            }
             // Only now does nobody point at them any more.
             self.table.release(&gone);
             tracing::debug!(series = gone.len(), "forgot idle series");
@@ -131,29 +171,55 @@ impl Pipeline {
     }
 
     /// The series that each value's point belongs to.
-    async fn targets(&self, values: &[MetricValue]) -> Vec<Result<SeriesId, Reason>> {
+    async fn targets(
+        &self,
+        values: &[MetricValue],
+        source: &SourceCounters,
+        budget: Budget,
+    ) -> Vec<Result<SeriesId, Reason>> {
         let mut targets = vec![Err(Reason::Processor); values.len()];
         let mut new = Vec::new();
-        self.table.find(values, self.now_s(), |index, _, mapped| match mapped {
+        self.table.find(values, self.now_s(), |index, known, mapped| match mapped {
             Mapped::To(id) => targets[index] = Ok(id),
             Mapped::Dropped => {}
-            Mapped::Unasked => new.push(index),
+            Mapped::Unasked => new.push((index, known.is_some())),
         });
         if !new.is_empty() {
-            self.name_new(values, &new, &mut targets).await;
+            self.name_new(values, &new, &mut targets, source, budget).await;
         }
         targets
     }
 
     /// Interns the series that the table has not judged yet, and asks the processors about them.
-    async fn name_new(&self, values: &[MetricValue], new: &[usize], targets: &mut [Result<SeriesId, Reason>]) {
+    async fn name_new(
+        &self,
+        values: &[MetricValue],
+        new: &[(usize, bool)],
+        targets: &mut [Result<SeriesId, Reason>],
+        source: &SourceCounters,
+        budget: Budget,
+    ) {
         let _asking = self.asking.lock().await;
         let now_s = self.now_s();
         let mut unasked = Vec::new();
-        for &index in new {
+        let mut brought = 0;
+        for &(index, known) in new {
+            let over = match () {
+                () if known => None,
+                () if brought >= budget.new_series => Some(Reason::NewSeries),
+                () if source.series() >= budget.series => Some(Reason::SourceSeries),
+                () => None,
+            };
+            if let Some(reason) = over.filter(|_| !self.is_known(&values[index])) {
+                targets[index] = Err(reason);
+                continue;
+            }
             // Somebody else may have asked since, or an earlier value of this very call.
             match self.table.intern(&values[index], now_s) {
-                Ok(id) => unasked.push((index, id)),
+                Ok(id) => {
+                    brought += usize::from(!known && source.series.lock().insert(id));
+                    unasked.push((index, id));
+                }
                 Err(_) => targets[index] = Err(Reason::SeriesLimit),
             }
         }
@@ -173,15 +239,16 @@ impl Pipeline {
         }
     }
 
-    fn count(&self, source: &SourceName, receipt: &Receipt, malformed: usize) {
+    /// Whether a value's series is known by now.
+    fn is_known(&self, value: &MetricValue) -> bool {
+        let mut known = false;
+        self.table.find(std::slice::from_ref(value), self.now_s(), |_, id, _| known = id.is_some());
+        known
+    }
+
+    fn counters(&self, source: &SourceName) -> Arc<SourceCounters> {
         let known = self.sources.read().get(source).cloned();
-        let counters = known.unwrap_or_else(|| self.sources.write().entry(source.clone()).or_default().clone());
-        counters.received.fetch_add(receipt.received as u64, Ordering::Relaxed);
-        counters.accepted.fetch_add(receipt.accepted as u64, Ordering::Relaxed);
-        counters.malformed.fetch_add(malformed as u64, Ordering::Relaxed);
-        for (_, reason) in &receipt.refused {
-            counters.refused[*reason as usize].fetch_add(1, Ordering::Relaxed);
-        }
+        known.unwrap_or_else(|| self.sources.write().entry(source.clone()).or_default().clone())
     }
 
     /// Seconds since the start, plus the longest idle time that can be set, so that "long ago" is a number.
@@ -242,7 +309,7 @@ mod tests {
     async fn what_is_valid_is_kept_and_the_rest_refused_by_place_and_reason() {
         let pipeline = pipeline(10);
         let values = vec![value("a", 1.0), value("", 1.0), value("b", f64::NAN), value("a", 2.0)];
-        let receipt = pipeline.accept(&"test".into(), values).await;
+        let receipt = pipeline.accept(&"test".into(), values, Budget::NONE).await;
         assert_eq!((receipt.received, receipt.accepted), (4, 2));
         assert_eq!(receipt.refused, [(1, Reason::BadMetric), (2, Reason::NotFinite)]);
         assert_eq!(pipeline.table.len(), 1);
@@ -256,15 +323,39 @@ mod tests {
     #[tokio::test]
     async fn beyond_the_limit_of_series_only_known_ones_pass() {
         let pipeline = pipeline(1);
-        let receipt = pipeline.accept(&"test".into(), vec![value("a", 1.0), value("b", 1.0), value("a", 2.0)]).await;
+        let receipt = pipeline
+            .accept(&"test".into(), vec![value("a", 1.0), value("b", 1.0), value("a", 2.0)], Budget::NONE)
+            .await;
         assert_eq!(receipt.accepted, 2);
         assert_eq!(receipt.refused, [(1, Reason::SeriesLimit)]);
     }
 
     #[tokio::test]
+    async fn a_source_brings_only_so_many_series_at_once_and_in_all() {
+        let pipeline = pipeline(100);
+        let (source, budget) = ("test".into(), Budget { new_series: 2, series: 3 });
+        let bring = async |names: &[&str]| {
+            let values = names.iter().map(|name| value(name, 1.0)).collect();
+            pipeline.accept(&source, values, budget).await.refused
+        };
+        assert_eq!(bring(&["a", "b", "c", "a"]).await, [(2, Reason::NewSeries)], "what is known is not new");
+        assert_eq!(bring(&["a", "b", "c", "d"]).await, [(3, Reason::SourceSeries)]);
+        // What another source has brought counts for that one.
+        pipeline.accept(&"other".into(), vec![value("e", 1.0)], Budget::NONE).await;
+        assert_eq!(bring(&["e", "a", "b", "c"]).await, []);
+        assert_eq!(bring(&["f"]).await, [(0, Reason::SourceSeries)]);
+        let (_, counters) = pipeline.sources().into_iter().find(|(name, _)| **name == *"test").unwrap();
+        assert_eq!((counters.refused(Reason::NewSeries), counters.refused(Reason::SourceSeries)), (1, 2));
+        assert_eq!(counters.series(), 3);
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        pipeline.sweep(Duration::ZERO);
+        assert_eq!(bring(&["f"]).await, [], "a series that is forgotten makes room");
+    }
+
+    #[tokio::test]
     async fn an_idle_series_is_forgotten_everywhere() {
         let pipeline = pipeline(10);
-        pipeline.accept(&"test".into(), vec![value("a", 1.0)]).await;
+        pipeline.accept(&"test".into(), vec![value("a", 1.0)], Budget::NONE).await;
         pipeline.sweep(Duration::from_secs(3600));
         assert_eq!(pipeline.table.len(), 1);
         tokio::time::sleep(Duration::from_millis(1100)).await;

@@ -169,6 +169,13 @@ impl Link {
         answer.map_err(Some)
     }
 
+    /// Has it asked again, also from quarantine.
+    pub(crate) async fn revive(&self) {
+        let mut running = self.running.lock().await;
+        running.health.revive();
+        self.status.set_health(running.health.state());
+    }
+
     /// Ends its instance in order.
     pub(crate) async fn close(&self) {
         if let Some(instance) = self.running.lock().await.instance.take()

@@ -17,8 +17,21 @@ pub(crate) struct Fault {
     pub(crate) kind: &'static str,
     pub(crate) blame: &'static str,
     pub(crate) at_ms: i64,
+    /// The limit that it ran into, if it was one: its key under `limits`, and its value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) limit: Option<FaultLimit>,
+    /// Where in the plugin it happened, innermost function first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) frames: Vec<String>,
     /// What the plugin logged before.
     pub(crate) log: Vec<String>,
+}
+
+/// A limit that was run into.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct FaultLimit {
+    pub(crate) key: String,
+    pub(crate) value: String,
 }
 
 /// Counted for one instance.
@@ -61,6 +74,7 @@ struct Inner {
     summary: String,
     wants: Vec<String>,
     grants: Vec<String>,
+    limits: BTreeMap<&'static str, f64>,
     interval_ms: Option<u64>,
     health: HealthState,
     counts: Counts,
@@ -84,6 +98,8 @@ pub(crate) struct InstanceView {
     pub(crate) grants: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) interval_ms: Option<u64>,
+    /// What it may use, by the keys of the configuration: bytes, seconds or pieces.
+    pub(crate) limits: BTreeMap<&'static str, f64>,
     pub(crate) counts: Counts,
     pub(crate) calls: u64,
     pub(crate) cpu_seconds: f64,
@@ -106,6 +122,7 @@ impl Status {
             summary: String::new(),
             wants: Vec::new(),
             grants: Vec::new(),
+            limits: BTreeMap::new(),
             interval_ms: None,
             health: HealthState::Running,
             counts: Counts::default(),
@@ -126,6 +143,7 @@ impl Status {
         inner.summary = description.summary.clone();
         inner.wants = description.wants.iter().map(|want| format!("{}: {}", want.permission, want.reason)).collect();
         inner.grants = spec.grants.to_words();
+        inner.limits = spec.limits.figures().into();
         inner.interval_ms = interval_ms;
         inner.health = HealthState::Running;
         inner.refused = None;
@@ -147,11 +165,18 @@ impl Status {
         inner.counts.values += values as u64;
     }
 
-    /// A call failed. Says so in the log, unless it failed in the same way the last time.
+    /// A call failed.
     pub(crate) fn failed(&self, error: &CallError) {
-        let fault = self.fault(error.to_string(), error.kind(), error.blame());
+        self.count(|counts| counts.failed += 1);
+        self.note(error);
+    }
+
+    /// Keeps what went wrong and counts it by kind. Says so in the log, unless it went wrong in the same way before.
+    pub(crate) fn note(&self, error: &CallError) {
+        let mut fault = self.fault(error.to_string(), error.kind(), error.blame());
+        fault.limit = error.limit().map(|(key, value)| FaultLimit { key, value });
+        fault.frames = error.frames().to_vec();
         let mut inner = self.inner.lock();
-        inner.counts.failed += 1;
         *inner.counts.faults.entry(error.kind()).or_default() += 1;
         let news = inner.fault.as_ref().is_none_or(|last| last.message != fault.message);
         let plugin = self.name.as_str();
@@ -189,7 +214,8 @@ impl Status {
             Blame::Operator => "operator",
             Blame::Host => "host",
         };
-        Fault { message, kind, blame, at_ms: now_ms(), log: self.log_tail.lines() }
+        let log = self.log_tail.lines();
+        Fault { message, kind, blame, at_ms: now_ms(), limit: None, frames: Vec::new(), log }
     }
 
     /// A picture of it.
@@ -212,6 +238,7 @@ impl Status {
             retry_in_s,
             wants: inner.wants.clone(),
             grants: inner.grants.clone(),
+            limits: inner.limits.clone(),
             interval_ms: inner.interval_ms,
             counts: inner.counts.clone(),
             calls: self.meters.calls(),

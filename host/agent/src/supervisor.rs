@@ -42,6 +42,8 @@ enum Event {
     Loaded { file: String, fingerprint: Fingerprint, plugin: Result<Box<Plugin>, String> },
     /// A new version was tried.
     Tried { target: Target, key: Box<Key>, result: Result<(), (String, &'static str, saker_sandbox::Blame)> },
+    /// Somebody wants an instance to be called again. Answers why not.
+    Revive(String, oneshot::Sender<Result<(), String>>),
     /// Everything ends.
     Stop(oneshot::Sender<()>),
 }
@@ -70,6 +72,16 @@ impl Supervision {
     /// The configuration is another.
     pub(crate) async fn config_changed(&self, config: Config) {
         self.tell(Event::Config(Box::new(config))).await;
+    }
+
+    /// Has an instance called again that backs off or is in quarantine.
+    ///
+    /// # Errors
+    /// Why not: there is none of this name, or it is a node, which tries by itself.
+    pub(crate) async fn revive(&self, name: &str) -> Result<(), String> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(Event::Revive(name.to_owned(), answer)).await;
+        answered.await.unwrap_or_else(|_| Err("the agent is ending".into()))
     }
 
     /// Ends every collector and processor in order and writes their state; nodes go on.
@@ -206,6 +218,10 @@ impl Supervisor {
             }
             Event::Loaded { file, fingerprint, plugin } => self.loaded(&file, fingerprint, plugin),
             Event::Tried { target, key, result } => self.tried(&target, *key, result),
+            Event::Revive(name, answer) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(self.revive(&name));
+            }
             Event::Stop(_) => {}
         }
         self.reconcile();
@@ -298,6 +314,24 @@ impl Supervisor {
             // A supervisor that has ended wants no versions.
             let _ = events.send(Event::Tried { target, key: Box::new(key), result }).await;
         });
+    }
+
+    fn revive(&self, name: &str) -> Result<(), String> {
+        if let Some(Running { handle: Some(handle), .. }) = self.collectors.get(name) {
+            return if handle.revive() {
+                Ok(())
+            } else {
+                Err(format!("{name} is in the middle of something; ask again"))
+            };
+        }
+        if let Some(link) = self.processors.get(name).and_then(|linked| linked.link.clone()) {
+            tokio::spawn(async move { link.revive().await });
+            return Ok(());
+        }
+        if name.strip_prefix("node ").is_some_and(|node| self.nodes.contains_key(node)) {
+            return Err("a node tries again by itself".into());
+        }
+        Err(format!("there is no instance {name:?}"))
     }
 
     /// Writes down what there is, for those who ask.

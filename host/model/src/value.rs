@@ -53,6 +53,12 @@ pub enum Reason {
     /// The table of series is full.
     #[error("the limit of series is reached")]
     SeriesLimit,
+    /// One call of a collector brought more series that were new than it may.
+    #[error("more new series in one call than limits.new_series allows")]
+    NewSeries,
+    /// The source has as many series as it may have.
+    #[error("the source has as many series as limits.series allows")]
+    SourceSeries,
     /// A processor dropped the series.
     #[error("dropped by a processor")]
     Processor,
@@ -63,7 +69,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::BadEndpoint,
         Self::BadMetric,
         Self::BadTag,
@@ -73,6 +79,8 @@ impl Reason {
         Self::BadStep,
         Self::BadTimestamp,
         Self::SeriesLimit,
+        Self::NewSeries,
+        Self::SourceSeries,
         Self::Processor,
         Self::ProcessorFailed,
     ];
@@ -90,6 +98,8 @@ impl Reason {
             Self::BadStep => "bad_step",
             Self::BadTimestamp => "bad_timestamp",
             Self::SeriesLimit => "series_limit",
+            Self::NewSeries => "new_series",
+            Self::SourceSeries => "source_series",
             Self::Processor => "processor",
             Self::ProcessorFailed => "processor_failed",
         }

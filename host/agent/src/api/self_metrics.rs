@@ -137,6 +137,7 @@ impl SelfMetrics {
             }
         }
         out.counter("saker_refused_points", "Values that were not taken, by reason", refused)?;
+        out.gauge("saker_source_series", "Series that a source was the first to bring", of(&|c| c.series() as u64))?;
         out.gauge("saker_series", "Series that are known", one(pipeline.table.len() as f64))?;
         let cache = pipeline.cache.stats();
         out.gauge("saker_cache_series", "Series in the cache", one(cache.series as f64))?;
@@ -161,6 +162,10 @@ impl SelfMetrics {
             ];
             (labels, 1.0)
         });
+        let found = self.0.sandbox.cache_stats();
+        let found = [("hit", found.hits), ("miss", found.misses)];
+        let found = found.map(|(result, count)| (vec![("result", result.to_owned())], count as f64));
+        out.counter("saker_compile_cache_lookups", "Looks for machine code on disk, by result", found.into())?;
         out.gauge("saker_plugin_info", "What runs, and how it fares", running.collect())?;
         out.counter("saker_plugin_calls", "Calls that were begun", of(&|view| view.calls as f64))?;
         out.counter("saker_plugin_cpu_seconds", "Processor time of calls", of(&|view| view.cpu_seconds))?;
@@ -174,6 +179,13 @@ impl SelfMetrics {
         out.counter("saker_plugin_rollbacks", "Versions taken back", of(&|view| view.counts.rollbacks as f64))?;
         out.counter("saker_plugin_log_lines_dropped", "Log lines over the rate", of(&|v| v.log_lines_dropped as f64))?;
         out.gauge("saker_plugin_stuck_threads", "Calls stuck in the system", of(&|view| view.stuck_threads as f64))?;
+        let limits = views.iter().flat_map(|(_, view)| {
+            let of = |(limit, value): (&&'static str, &f64)| {
+                (vec![("plugin", view.name.clone()), ("limit", (*limit).to_owned())], *value)
+            };
+            view.limits.iter().map(of).collect::<Vec<_>>()
+        });
+        out.gauge("saker_plugin_limit", "What it may use, by limit: bytes, seconds or pieces", limits.collect())?;
         let mut ticks = Vec::new();
         let mut faults = Vec::new();
         let mut counters = Vec::new();

@@ -36,6 +36,13 @@ pub(super) async fn plugin(
     }
 }
 
+pub(super) async fn revive(State(agent): State<Arc<Agent>>, Path(name): Path<String>) -> Result<Json<Value>, Failure> {
+    match agent.supervision.revive(&name).await {
+        Ok(()) => Ok(Json(json!({"revived": name}))),
+        Err(why) => Err(Failure::new(StatusCode::CONFLICT, why)),
+    }
+}
+
 /// A series to ask about: where does it go?
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

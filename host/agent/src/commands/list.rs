@@ -1,4 +1,4 @@
-//! `saker plugin list` and `saker plugin status`.
+//! `saker plugin list`, `saker plugin status` and `saker plugin revive`.
 
 use serde_json::Value;
 
@@ -46,6 +46,13 @@ pub(crate) fn list(args: &ClientArgs) -> anyhow::Result<()> {
             println!("{name}: a {} that nothing names", text(file, "kind"));
         }
     }
+    Ok(())
+}
+
+pub(crate) fn revive(args: &StatusArgs) -> anyhow::Result<()> {
+    let path = format!("/api/v1/plugins/{}/revive", args.name.replace(' ', "%20"));
+    super::runtime()?.block_on(client::post(&args.client, &path))?;
+    println!("{} is called at its next tick", args.name);
     Ok(())
 }
 
