@@ -21,7 +21,7 @@ pub mod statsd;
 pub mod template;
 mod texts;
 
-pub use format::Format;
+pub use format::{Format, Message};
 pub use labels::Labels;
 pub use number::{push_f64, push_i64};
 pub use path::Path;
@@ -64,9 +64,16 @@ pub struct Lines {
     text: Vec<u8>,
 }
 
-struct Parts {
+/// What is the same in the lines of all points of a series.
+pub struct Parts {
     head: Box<[u8]>,
     rest: Box<[u8]>,
+}
+
+impl Parts {
+    fn new(form: &dyn Form, series: &Series) -> Self {
+        Self { head: form.head(series).into(), rest: form.rest(series).into() }
+    }
 }
 
 impl Lines {
@@ -83,8 +90,7 @@ impl Lines {
     /// Builds the heads of series.
     pub fn define(&mut self, definitions: &[Definition]) {
         for Definition { id, series } in definitions {
-            let parts = Parts { head: self.form.head(series).into(), rest: self.form.rest(series).into() };
-            self.parts.insert(*id, parts);
+            self.parts.insert(*id, Parts::new(&*self.form, series));
         }
     }
 

@@ -4,7 +4,7 @@
 //! an answer that was lost, from an agent that has started anew, from another agent with the same values.
 
 use saker_sdk::encode::template::tags;
-use saker_sdk::encode::{Form, Slots, check, push_f64, push_i64};
+use saker_sdk::encode::{Message, Parts, Slots, check, push_f64, push_i64};
 use saker_sdk::prelude::*;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -14,7 +14,7 @@ use crate::subject::{SUBJECT_MAX, Subjects};
 /// The messages of all series that are known.
 pub(crate) struct Messages {
     subjects: Subjects,
-    form: Box<dyn Form>,
+    message: Message,
     /// The stream that has to acknowledge, if one has to.
     stream: Option<String>,
     known: Slots<Known>,
@@ -27,10 +27,8 @@ struct Known {
     operation: Box<[u8]>,
     /// The headers up to the identifier's part that is the point's own; empty without headers.
     headers: Box<[u8]>,
-    /// The line up to the point's own part.
-    line: Box<[u8]>,
-    /// What follows the point's own part.
-    rest: Box<[u8]>,
+    /// The same of the line.
+    line: Parts,
 }
 
 impl Messages {
@@ -42,7 +40,7 @@ impl Messages {
             let what = "must be a stream's name, without spaces and any of . * > / \\";
             return Err(OpenError::Settings(format!("stream: {what}")));
         }
-        Ok(Self { subjects, form: settings.format.form(), stream, known: Slots::default(), scratch: Vec::new() })
+        Ok(Self { subjects, message: settings.format.message(), stream, known: Slots::default(), scratch: Vec::new() })
     }
 
     pub(crate) fn define(&mut self, id: SeriesId, series: &Series) {
@@ -56,14 +54,12 @@ impl Messages {
                 )
                 .into_bytes()
                 .into(),
-                line: self.form.head(series).into(),
-                rest: self.form.rest(series).into(),
+                line: self.message.parts(series),
             },
             None => Known {
                 operation: format!("PUB {subject} ").into_bytes().into(),
                 headers: Box::default(),
-                line: self.form.head(series).into(),
-                rest: self.form.rest(series).into(),
+                line: self.message.parts(series),
             },
         };
         self.known.insert(id, known);
@@ -85,7 +81,7 @@ impl Messages {
 
     /// Checks that every point can be published, before the first of them is.
     pub(crate) fn check(&self, points: &[Point]) -> Result<(), WriteError> {
-        check(points, |id| self.known.get(id).is_some(), |point| self.form.fits(point))?;
+        check(points, |id| self.known.get(id).is_some(), |point| self.message.fits(point))?;
         let is_long = |point: &Point| self.known.get(point.series).is_some_and(|known| known.is_long());
         if !points.iter().any(is_long) {
             return Ok(());
@@ -107,12 +103,7 @@ impl Messages {
             self.scratch.extend_from_slice(b"\r\n\r\n");
         }
         let own = self.scratch.len();
-        self.scratch.extend_from_slice(&known.line);
-        self.form.push_tail(point, &known.rest, &mut self.scratch);
-        // A line ends with a line feed, a message with itself.
-        if self.scratch.ends_with(b"\n") {
-            self.scratch.pop();
-        }
+        self.message.push(&known.line, point, &mut self.scratch);
         let length = known.headers.len() + self.scratch.len();
 
         out.extend_from_slice(&known.operation);

@@ -1,7 +1,7 @@
 //! The command that writes one point: what it says of the series, made once, and the point's own words.
 
 use saker_sdk::encode::template::{Template, tags};
-use saker_sdk::encode::{Form, Format, Slots, check, push_f64, push_i64};
+use saker_sdk::encode::{Format, Message, Parts, Slots, check, push_f64, push_i64};
 use saker_sdk::prelude::*;
 
 use crate::resp::{push_bulk, push_command, push_count};
@@ -21,17 +21,15 @@ enum Writer {
     /// `XADD`, each part of the point in a field of its own.
     Stream,
     /// `LPUSH` or `RPUSH` of a line.
-    List { end: End, form: Box<dyn Form> },
+    List { end: End, message: Message },
 }
 
 struct Known {
     key: Box<[u8]>,
     /// The words of the command that are the same for all points of the series.
     command: Box<[u8]>,
-    /// The same of the line that a list gets.
-    line: Box<[u8]>,
-    /// And what follows the point's own part.
-    rest: Box<[u8]>,
+    /// The same of the line, if a list gets one.
+    line: Option<Parts>,
 }
 
 impl Commands {
@@ -42,7 +40,7 @@ impl Commands {
                 return Err(OpenError::Settings("format: is for shape = \"list\"; a stream has fields".into()));
             }
             Shape::Stream => Writer::Stream,
-            Shape::List => Writer::List { end: settings.push, form: settings.format.form() },
+            Shape::List => Writer::List { end: settings.push, message: settings.format.message() },
         };
         Ok(Self { key, writer, max_length: settings.max_length, known: Slots::default(), line: Vec::new() })
     }
@@ -50,14 +48,10 @@ impl Commands {
     pub(crate) fn define(&mut self, id: SeriesId, series: &Series) {
         let key = self.key.expand(series).into_bytes();
         let (command, line) = match &self.writer {
-            Writer::Stream => (stream_head(&key, self.max_length, series), Vec::new()),
-            Writer::List { end, form } => (list_head(&key, *end), form.head(series)),
+            Writer::Stream => (stream_head(&key, self.max_length, series), None),
+            Writer::List { end, message } => (list_head(&key, *end), Some(message.parts(series))),
         };
-        let rest = match &self.writer {
-            Writer::Stream => Vec::new(),
-            Writer::List { form, .. } => form.rest(series),
-        };
-        self.known.insert(id, Known { key: key.into(), command: command.into(), line: line.into(), rest: rest.into() });
+        self.known.insert(id, Known { key: key.into(), command: command.into(), line });
     }
 
     pub(crate) fn forget(&mut self, id: SeriesId) {
@@ -68,7 +62,7 @@ impl Commands {
     pub(crate) fn check(&self, points: &[Point]) -> Result<(), WriteError> {
         let fits = |point: &Point| match &self.writer {
             Writer::Stream => point.value.is_finite(),
-            Writer::List { form, .. } => form.fits(point),
+            Writer::List { message, .. } => message.fits(point),
         };
         check(points, |id| self.known.get(id).is_some(), fits)
     }
@@ -87,12 +81,12 @@ impl Commands {
                 push_f64(&mut self.line, point.value);
                 push_bulk(out, &self.line);
             }
-            Writer::List { form, .. } => {
+            Writer::List { message, .. } => {
                 self.line.clear();
-                self.line.extend_from_slice(&known.line);
-                form.push_tail(point, &known.rest, &mut self.line);
-                // A line ends with a line feed, an element of a list with itself.
-                push_bulk(out, self.line.strip_suffix(b"\n").unwrap_or(&self.line));
+                if let Some(line) = &known.line {
+                    message.push(line, point, &mut self.line);
+                }
+                push_bulk(out, &self.line);
             }
         }
     }
@@ -246,7 +240,7 @@ mod tests {
         );
         let pushed = written(r#"{"shape": "list", "format": "falcon", "push": "left"}"#, 2, 4_102_444_800_000, 3.0);
         assert_eq!(pushed[..2], ["LPUSH", "saker"]);
-        assert!(pushed[2].ends_with(",\"timestamp\":4102444800,\"value\":3}"), "{pushed:?}");
+        assert!(pushed[2].ends_with(",\"timestamp\":4102444800}"), "{pushed:?}");
     }
 
     #[test]
