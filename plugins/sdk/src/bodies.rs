@@ -4,10 +4,14 @@
 //! pieces, and what becomes of the call. It remembers what was taken of a call that failed half-way, so that offering
 //! the same points again to the same instance stores none twice.
 
+mod sender;
+
 use crate::backend::{Reject, WriteError};
 use crate::bindings::types::Point;
 use crate::http::{HttpError, Response};
 use crate::progress::Progress;
+
+pub use sender::{Compression, Sender, not_compressed};
 
 /// Single points that a destination may call too large in one call. More say that it takes nothing at all.
 const TOO_LARGE_MAX: usize = 4;

@@ -8,6 +8,7 @@
 pub mod falcon;
 mod format;
 pub mod graphite;
+mod groups;
 pub mod header;
 pub mod influx;
 pub mod json;
@@ -15,12 +16,14 @@ mod labels;
 mod number;
 pub mod opentsdb;
 mod path;
+pub mod protobuf;
 mod slots;
 pub mod statsd;
 pub mod template;
 mod texts;
 
 pub use format::Format;
+pub use groups::Groups;
 pub use labels::Labels;
 pub use number::{push_f64, push_i64};
 pub use path::Path;

@@ -40,7 +40,8 @@ fn push_end(line: &mut Vec<u8>, time: i64, value: f64) {
 }
 
 /// A JSON string, with its quotation marks.
-pub(super) fn quote(text: &str) -> String {
+#[must_use]
+pub fn quote(text: &str) -> String {
     Value::from(text).to_string()
 }
 
