@@ -21,6 +21,7 @@ mod slots;
 pub mod statsd;
 pub mod template;
 mod texts;
+pub mod time;
 
 pub use format::Format;
 pub use groups::Groups;
