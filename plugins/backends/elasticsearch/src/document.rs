@@ -6,9 +6,8 @@
 //! ```
 
 use saker_sdk::encode::json::quote;
-use saker_sdk::encode::{Labels, push_f64, push_i64};
-use saker_sdk::{MetricType, Point, Series};
-use xxhash_rust::xxh3::xxh3_128;
+use saker_sdk::encode::{Labels, identity, push_f64, push_i64, type_name};
+use saker_sdk::{Point, Series};
 
 use crate::index::Names;
 
@@ -33,7 +32,7 @@ impl Heads {
             quote(&series.endpoint),
             quote(&series.metric),
             labels.join(","),
-            kind(series),
+            type_name(series.metric_type),
             series.step_s,
         );
         Self { id: identity(series), document: document.into_bytes().into() }
@@ -80,32 +79,9 @@ fn push_real(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-fn kind(series: &Series) -> &'static str {
-    match series.metric_type {
-        MetricType::Gauge => "gauge",
-        MetricType::Counter => "counter",
-        MetricType::Derive => "derive",
-    }
-}
-
-/// 128 bits of all that makes a series another one, in hexadecimal digits. Texts end with a byte that is in none of them.
-fn identity(series: &Series) -> [u8; 32] {
-    let mut all = Vec::new();
-    let tags = series.tags.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]);
-    for text in [series.endpoint.as_str(), series.metric.as_str(), kind(series)].into_iter().chain(tags) {
-        all.extend_from_slice(text.as_bytes());
-        all.push(0xff);
-    }
-    let mut digits = [0; 32];
-    let hash = xxh3_128(&all);
-    for (place, digit) in digits.iter_mut().enumerate() {
-        *digit = b"0123456789abcdef"[(hash >> (124 - 4 * place) & 15) as usize];
-    }
-    digits
-}
-
 #[cfg(test)]
 mod tests {
+    use saker_sdk::MetricType;
     use saker_sdk::settings::serde_json::{self, Value, json};
 
     use super::*;
@@ -153,24 +129,6 @@ mod tests {
         let id = action["create"]["_id"].as_str().unwrap().to_owned();
         assert_eq!((id.len(), id.ends_with("-1700000000123")), (46, true));
         assert_eq!(lines(None, true, &series, 2.0)[0], json!({"create": {"_id": id}}));
-    }
-
-    #[test]
-    fn series_that_differ_have_other_ids() {
-        let all = [
-            series("m", &[]),
-            series("m", &[("a", "b")]),
-            series("m", &[("a", "bc")]),
-            series("m", &[("ab", "c")]),
-            series("ma", &[]),
-            Series { metric_type: MetricType::Counter, ..series("m", &[]) },
-            Series { endpoint: "web2".into(), ..series("m", &[]) },
-        ];
-        let mut ids: Vec<_> = all.iter().map(identity).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        assert_eq!(ids.len(), all.len());
-        assert_eq!(identity(&Series { step_s: 60, ..series("m", &[]) }), identity(&series("m", &[])));
     }
 
     #[test]

@@ -125,23 +125,18 @@ struct Call<'a> {
 
 impl Request for Call<'_> {
     fn fill(&mut self, points: &[Point], places: &[u32], most: usize) -> Filled {
-        self.body.clear();
-        self.points = 0;
-        for &place in places {
-            let point = &points[place as usize];
+        let filled = Filled::one_by_one(self.body, points, places, most, |body, point| {
             let heads = self.heads.get(point.series).expect("the whole call was checked for unknown series");
-            self.writer.push(self.body, heads, point);
-            self.points += 1;
-            if self.body.len() >= most {
-                break;
-            }
-        }
-        Filled { points: self.points, bytes: self.body.len() }
+            self.writer.push(body, heads, point);
+        });
+        self.points = filled.points;
+        filled
     }
 
     fn send(&mut self) -> Result<Taken, WriteError> {
         let (points, ids) = (self.points, self.writer.ids);
-        self.sender.post(self.body, ANSWER_MAX, |_, answer| answer::taken(answer, points, ids))
+        self.sender
+            .post(self.body, ANSWER_MAX, |response, answer| response.taken_as(|| answer::taken(answer, points, ids)))
     }
 }
 

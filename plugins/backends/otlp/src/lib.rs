@@ -122,11 +122,13 @@ impl Request for Call<'_> {
     }
 
     fn send(&mut self) -> Result<Taken, WriteError> {
-        self.sender.post(self.body, ANSWER_MAX, |_, answer| {
-            let (taken, words) = message::taken(answer, self.points);
-            // There is no other way to tell what a server says of points that it does not name.
-            words.iter().for_each(|words| host::log(host::Level::Warn, words));
-            Ok(taken)
+        self.sender.post(self.body, ANSWER_MAX, |response, answer| {
+            response.taken_as(|| {
+                let (taken, words) = message::taken(answer, self.points);
+                // There is no other way to tell what a server says of points that it does not name.
+                words.iter().for_each(|words| host::log(host::Level::Warn, words));
+                Ok(taken)
+            })
         })
     }
 }

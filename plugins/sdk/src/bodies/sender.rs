@@ -55,10 +55,10 @@ impl Sender {
         Ok(Self { target, headers, compression })
     }
 
-    /// Posts a body, and has an answer that may say more than its status be judged, with up to `most` bytes of it.
+    /// Posts a body, and has the answer judged, with up to `most` bytes of what it says: see [`Response::taken`].
     ///
     /// # Errors
-    /// As [`Response::written`], and those of `judge`.
+    /// As [`Target::post`] where there is no answer, and those of `judge`.
     pub fn post(
         &self,
         body: &[u8],
@@ -74,10 +74,7 @@ impl Sender {
         };
         let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let (response, bytes) = self.target.exchange(&headers, &body, most)?;
-        match response.taken()? {
-            Taken::All => judge(&response, &bytes),
-            other => Ok(other),
-        }
+        judge(&response, &bytes)
     }
 }
 
@@ -97,6 +94,7 @@ mod tests {
     use std::io::Read;
 
     use super::*;
+    use crate::http::HttpError;
     use crate::testing::{answer, posted};
 
     fn sender(compression: Compression) -> Sender {
@@ -124,16 +122,13 @@ mod tests {
     }
 
     #[test]
-    fn only_what_went_well_is_judged_and_with_so_many_bytes() {
-        let says = |status, body: &str| answer(Ok(Response { status, retry_after_s: None, body: body.into() }));
+    fn an_answer_is_judged_with_so_many_bytes() {
         let sender = sender(Compression::None);
-        says(200, "0123456789");
+        answer(Ok(Response { status: 503, retry_after_s: None, body: "0123456789".into() }));
         let judged =
             sender.post(b"", 4, |response, bytes| Err(WriteError::Broken(format!("{} {bytes:?}", response.status))));
-        assert!(matches!(judged, Err(WriteError::Broken(text)) if text == "200 [48, 49, 50, 51]"));
-        says(413, "");
-        assert!(matches!(sender.post(b"", 4, |_, _| unreachable!()), Ok(Taken::TooLarge(_))));
-        says(503, "");
+        assert!(matches!(judged, Err(WriteError::Broken(text)) if text == "503 [48, 49, 50, 51]"));
+        answer(Err(HttpError::Unavailable("away".into())));
         assert!(matches!(sender.post(b"", 4, |_, _| unreachable!()), Err(WriteError::Retry(_))));
     }
 
