@@ -34,6 +34,18 @@ impl Date {
     }
 }
 
+impl Date {
+    /// The first millisecond of the day, for a year that [`push_rfc3339`] can say. A day that there is not in its month
+    /// belongs to the next.
+    #[must_use]
+    pub fn start_ms(self) -> i64 {
+        let (year, month) = if self.month > 2 { (self.year, self.month - 3) } else { (self.year - 1, self.month + 9) };
+        let in_year = (153 * i64::from(month) + 2) / 5 + i64::from(self.day) - 1;
+        let days = 365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + in_year;
+        (days - 719_468) * DAY_MS
+    }
+}
+
 /// Whether [`push_rfc3339`] can say this time.
 #[must_use]
 pub fn has_rfc3339(timestamp_ms: i64) -> bool {
@@ -103,7 +115,7 @@ mod tests {
         };
         let mut expected = Date { year: 1599, month: 12, day: 31 };
         for day in -135_141..200_000_i64 {
-            assert_eq!(Date::of(day * DAY_MS + 5), expected);
+            assert_eq!((Date::of(day * DAY_MS + 5), expected.start_ms()), (expected, day * DAY_MS));
             if i32::from(expected.day) < length(expected.year, expected.month) {
                 expected.day += 1;
             } else if expected.month < 12 {
