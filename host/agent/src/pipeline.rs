@@ -421,7 +421,7 @@ mod tests {
         assert_eq!(bring(&["a", "b", "c", "a"]).await, [(2, Reason::NewSeries)], "what is known is not new");
         assert_eq!(bring(&["a", "b", "c", "d"]).await, [(3, Reason::SourceSeries)]);
         // What another source has brought counts for that one.
-        pipeline.accept(&"other".into(), vec![value("e", 1.0)], Budget::NONE).await;
+        pipeline.accept(&"other".into(), vec![value("e", 1.0)], Budget::NONE).await.unwrap();
         assert_eq!(bring(&["e", "a", "b", "c"]).await, []);
         assert_eq!(bring(&["f"]).await, [(0, Reason::SourceSeries)]);
         let (_, counters) = pipeline.sources().into_iter().find(|(name, _)| **name == *"test").unwrap();

@@ -4,10 +4,14 @@
 //! pieces, and what becomes of the call. It remembers what was taken of a call that failed half-way, so that offering
 //! the same points again to the same instance stores none twice.
 
+mod sender;
+
 use crate::backend::{Reject, WriteError};
 use crate::bindings::types::Point;
-use crate::http::{HttpError, Response};
+use crate::http::Response;
 use crate::progress::Progress;
+
+pub use sender::{Compression, Sender, not_compressed};
 
 /// Single points that a destination may call too large in one call. More say that it takes nothing at all.
 const TOO_LARGE_MAX: usize = 4;
@@ -35,6 +39,28 @@ pub struct Filled {
     pub points: usize,
     /// How long it is, before it is compressed.
     pub bytes: usize,
+}
+
+impl Filled {
+    /// Makes a body of points one after the other: `push` appends each.
+    pub fn one_by_one(
+        body: &mut Vec<u8>,
+        points: &[Point],
+        places: &[u32],
+        most: usize,
+        mut push: impl FnMut(&mut Vec<u8>, &Point),
+    ) -> Self {
+        body.clear();
+        let mut count = 0;
+        for &place in places {
+            push(body, &points[place as usize]);
+            count += 1;
+            if body.len() >= most {
+                break;
+            }
+        }
+        Self { points: count, bytes: body.len() }
+    }
 }
 
 /// What a destination has taken of a body.
@@ -201,14 +227,17 @@ impl Response {
         }
         self.written().map(|()| Taken::All)
     }
-}
 
-/// What to do about an answer, or about the lack of one.
-///
-/// # Errors
-/// As [`Response::written`].
-pub fn taken(answer: Result<Response, HttpError>) -> Result<Taken, WriteError> {
-    answer?.taken()
+    /// As [`taken`](Response::taken); where it went well, `say` tells from what the answer says for how many points.
+    ///
+    /// # Errors
+    /// As [`Response::written`], and those of `say`.
+    pub fn taken_as(&self, say: impl FnOnce() -> Result<Taken, WriteError>) -> Result<Taken, WriteError> {
+        match self.taken()? {
+            Taken::All => say(),
+            other => Ok(other),
+        }
+    }
 }
 
 #[cfg(test)]

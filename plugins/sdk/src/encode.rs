@@ -6,22 +6,30 @@
 //! operator's.
 
 pub mod base64;
+pub mod cadvisor;
 pub mod falcon;
 mod format;
 pub mod graphite;
+mod groups;
 pub mod header;
+mod identity;
 pub mod influx;
 pub mod json;
 mod labels;
 mod number;
 pub mod opentsdb;
 mod path;
+pub mod protobuf;
 mod slots;
 pub mod statsd;
 pub mod template;
 mod texts;
+pub mod time;
 
+pub use format::Format;
 pub use format::{Format, Message};
+pub use groups::Groups;
+pub use identity::identity;
 pub use labels::Labels;
 pub use number::{push_f64, push_i64};
 pub use path::Path;
@@ -30,7 +38,7 @@ pub use template::Template;
 pub use texts::Texts;
 
 use crate::backend::{Definition, Reject, WriteError};
-use crate::bindings::types::{Point, Series, SeriesId};
+use crate::bindings::types::{MetricType, Point, Series, SeriesId};
 
 /// How a point is written as a line.
 pub trait Form {
@@ -179,6 +187,16 @@ impl Lines {
 
     fn misfits(&self, points: &[Point]) -> WriteError {
         misfits(points, |point| self.fits(point))
+    }
+}
+
+/// What texts call a type.
+#[must_use]
+pub fn type_name(metric_type: MetricType) -> &'static str {
+    match metric_type {
+        MetricType::Gauge => "gauge",
+        MetricType::Counter => "counter",
+        MetricType::Derive => "derive",
     }
 }
 

@@ -8,6 +8,12 @@ use crate::bindings::types::OpenError;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::testing::http as transport;
 
+/// How much of an answer is kept where it is only shown, in bytes.
+const REASON_MAX: usize = 4096;
+
+/// Status, what `Retry-After` said, and the beginning of the body.
+pub(crate) type Answer = (u16, Option<u32>, Vec<u8>);
+
 /// Where requests go: a parsed `http://` or `https://` address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -93,12 +99,30 @@ impl Target {
         self
     }
 
-    /// Posts `body` and waits for the answer. `headers` are name and value.
+    /// Posts `body` and waits for the answer. `headers` are name and value. Keeps what is enough of it for the server's
+    /// reason.
     ///
     /// # Errors
     /// [`HttpError::Denied`] if the address is not granted, [`HttpError::Unavailable`] if there was no answer.
     pub fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> Result<Response, HttpError> {
-        transport::post(self, headers, body)
+        let (status, retry_after_s, body) = transport::post(self, headers, body, REASON_MAX)?;
+        Ok(Response { status, retry_after_s, body: String::from_utf8_lossy(&body).into_owned() })
+    }
+
+    /// As [`post`](Target::post), for an answer that is to be read: keeps up to `most` bytes of it, as they are. They
+    /// come beside a response whose body is their beginning as text.
+    ///
+    /// # Errors
+    /// As [`post`](Target::post).
+    pub fn exchange(
+        &self,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        most: usize,
+    ) -> Result<(Response, Vec<u8>), HttpError> {
+        let (status, retry_after_s, bytes) = transport::post(self, headers, body, most)?;
+        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(REASON_MAX)]).into_owned();
+        Ok((Response { status, retry_after_s, body: text }, bytes))
     }
 }
 
@@ -156,12 +180,17 @@ mod transport {
     };
     use wasip2::io::streams::StreamError;
 
-    use super::{HttpError, Response, Target};
+    use super::{Answer, HttpError, Target};
 
-    /// How much of a response's body is kept, in bytes: enough for a server's reason.
-    const RESPONSE_BODY_MAX: usize = 4096;
+    /// How much of a response's body is read at once, in bytes.
+    const READ_MAX: u64 = 64 << 10;
 
-    pub(super) fn post(target: &Target, headers: &[(&str, &str)], body: &[u8]) -> Result<Response, HttpError> {
+    pub(super) fn post(
+        target: &Target,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        most: usize,
+    ) -> Result<Answer, HttpError> {
         let request = request(target, headers, body.len())?;
         let outgoing = request.body().map_err(|()| lost("the request has no body"))?;
         // The agent's deadline around the whole call is what ends a wait: no shorter one here.
@@ -175,7 +204,7 @@ mod transport {
             Some(Ok(Err(code))) => return Err(failed(target, &code)),
             _ => return Err(finished.err().unwrap_or_else(|| lost("no answer"))),
         };
-        read(&response)
+        Ok(read(&response, most))
     }
 
     fn request(target: &Target, headers: &[(&str, &str)], length: usize) -> Result<OutgoingRequest, HttpError> {
@@ -213,7 +242,7 @@ mod transport {
         stream.flush().map_err(broken)
     }
 
-    fn read(response: &IncomingResponse) -> Result<Response, HttpError> {
+    fn read(response: &IncomingResponse, most: usize) -> Answer {
         let status = response.status();
         let retry_after_s = response
             .headers()
@@ -226,12 +255,12 @@ mod transport {
             && let Ok(stream) = incoming.stream()
         {
             // Read to its end, so that the connection can be used again; keep only the beginning.
-            while let Ok(chunk) = stream.blocking_read(RESPONSE_BODY_MAX as u64) {
-                let room = RESPONSE_BODY_MAX - body.len();
+            while let Ok(chunk) = stream.blocking_read(READ_MAX) {
+                let room = most - body.len();
                 body.extend_from_slice(&chunk[..chunk.len().min(room)]);
             }
         }
-        Ok(Response { status, retry_after_s, body: String::from_utf8_lossy(&body).into_owned() })
+        (status, retry_after_s, body)
     }
 
     fn failed(target: &Target, code: &ErrorCode) -> HttpError {

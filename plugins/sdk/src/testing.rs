@@ -81,14 +81,23 @@ pub(crate) fn random(count: usize) -> Vec<u8> {
 
 pub(crate) mod http {
     use super::{FAKE, HttpError, Posted, Response, Target};
+    use crate::http::Answer;
 
-    pub(crate) fn post(target: &Target, headers: &[(&str, &str)], body: &[u8]) -> Result<Response, HttpError> {
+    pub(crate) fn post(
+        target: &Target,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        most: usize,
+    ) -> Result<Answer, HttpError> {
         let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        FAKE.with_borrow_mut(|fake| {
+        let answer = FAKE.with_borrow_mut(|fake| {
             fake.posted.push(Posted { target: target.clone(), headers, body: body.to_vec() });
             let taken = Response { status: 204, retry_after_s: None, body: String::new() };
             fake.answers.pop_front().unwrap_or(Ok(taken))
-        })
+        })?;
+        let mut body = answer.body.into_bytes();
+        body.truncate(most);
+        Ok((answer.status, answer.retry_after_s, body))
     }
 }
 

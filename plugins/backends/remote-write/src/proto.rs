@@ -9,19 +9,17 @@
 
 use saker_sdk::Point;
 use saker_sdk::encode::Labels;
+use saker_sdk::encode::protobuf::{
+    bytes_key, fixed64_key, push_bytes, push_length, push_varint, varint_key, varint_length,
+};
 
-/// A field's number and how its value is written: 2 is a length and bytes, 1 is 64 bits, 0 a varint.
-const fn key(field: u8, wire_type: u8) -> u8 {
-    field << 3 | wire_type
-}
-
-const REQUEST_TIMESERIES: u8 = key(1, 2);
-const SERIES_LABELS: u8 = key(1, 2);
-const SERIES_SAMPLES: u8 = key(2, 2);
-const LABEL_NAME: u8 = key(1, 2);
-const LABEL_VALUE: u8 = key(2, 2);
-const SAMPLE_VALUE: u8 = key(1, 1);
-const SAMPLE_TIMESTAMP: u8 = key(2, 0);
+const REQUEST_TIMESERIES: u8 = bytes_key(1);
+const SERIES_LABELS: u8 = bytes_key(1);
+const SERIES_SAMPLES: u8 = bytes_key(2);
+const LABEL_NAME: u8 = bytes_key(1);
+const LABEL_VALUE: u8 = bytes_key(2);
+const SAMPLE_VALUE: u8 = fixed64_key(1);
+const SAMPLE_TIMESTAMP: u8 = varint_key(2);
 
 /// The fields `labels` of a series: the part of it that stays the same.
 pub(crate) fn labels(labels: &Labels) -> Vec<u8> {
@@ -40,8 +38,7 @@ pub(crate) fn labels(labels: &Labels) -> Vec<u8> {
 pub(crate) fn push_series(request: &mut Vec<u8>, labels: &[u8], samples: &[Point]) {
     // Two more bytes for each sample: its key, and its length, which is always below 128.
     let length = labels.len() + samples.iter().map(|sample| 2 + sample_length(sample)).sum::<usize>();
-    request.push(REQUEST_TIMESERIES);
-    push_varint(request, length as u64);
+    push_length(request, REQUEST_TIMESERIES, length);
     request.extend_from_slice(labels);
     for sample in samples {
         request.extend_from_slice(&[SERIES_SAMPLES, sample_length(sample) as u8, SAMPLE_VALUE]);
@@ -55,49 +52,12 @@ fn sample_length(sample: &Point) -> usize {
     10 + varint_length(sample.timestamp_ms as u64)
 }
 
-fn push_bytes(out: &mut Vec<u8>, key: u8, bytes: &[u8]) {
-    out.push(key);
-    push_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-fn push_varint(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-/// One byte for every seven bits.
-fn varint_length(number: u64) -> usize {
-    (64 - (number | 1).leading_zeros() as usize).div_ceil(7)
-}
-
 #[cfg(test)]
 pub(crate) mod reading;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn varints_have_the_length_that_is_foreseen() {
-        for (number, bytes) in
-            [(0, vec![0]), (1, vec![1]), (127, vec![127]), (128, vec![0x80, 1]), (300, vec![0xac, 2])]
-        {
-            let mut out = Vec::new();
-            push_varint(&mut out, number);
-            assert_eq!(out, bytes);
-        }
-        for shift in 0..64 {
-            for number in [(1 << shift) - 1, 1 << shift, u64::MAX >> shift] {
-                let mut out = Vec::new();
-                push_varint(&mut out, number);
-                assert_eq!(out.len(), varint_length(number), "{number}");
-            }
-        }
-    }
 
     #[test]
     fn a_series_is_written_byte_by_byte_as_the_schema_says() {

@@ -1,7 +1,7 @@
 //! One request: lines, compressed, and what the answer means.
 
-use saker_sdk::bodies::{Filled, Request, Taken};
-use saker_sdk::compress::{self, CompressError};
+use saker_sdk::bodies::{Filled, Request, Taken, not_compressed};
+use saker_sdk::compress;
 use saker_sdk::host::{self, Level};
 use saker_sdk::http::{Response, Target};
 use saker_sdk::{OpenError, Point, WriteError};
@@ -93,8 +93,7 @@ impl Sending {
         };
         match compressed {
             Ok(body) => self.post(Some(if compression == Compression::Gzip { "gzip" } else { "zstd" }), &body),
-            Err(error @ CompressError::TooLarge { .. }) => Ok(Taken::TooLarge(error.to_string())),
-            Err(error) => Err(WriteError::Broken(error.to_string())),
+            Err(error) => not_compressed(&error),
         }
     }
 

@@ -1,29 +1,22 @@
 //! The lines of a batch: points of the same tags and time share one.
 //!
-//! A batch is a few ticks of many series, so most points have neighbours for their line somewhere in it. They are found
-//! in one pass: each set of tags has the list of its points, in the order in which they came.
+//! A batch is a few ticks of many series, so most points have neighbours for their line somewhere in it.
 
-use saker_sdk::encode::{Slots, Texts, push_f64, push_i64};
+use saker_sdk::encode::{Groups, Slots, Texts, push_f64, push_i64};
 use saker_sdk::{Point, SeriesId};
 
 use crate::line::Parts;
 
 /// A line longer than this ends, and its tags begin another one. Servers read lines up to 256 KiB.
 const LINE_MAX: usize = 64 << 10;
-/// The end of a list, and the place of no point.
-const NONE: u32 = u32::MAX;
 
-/// What stands in a line for each series, and the lists of the batch.
+/// What stands in a line for each series.
 #[derive(Default)]
 pub(crate) struct Merging {
     series: Slots<Numbers>,
     tags: Texts,
     fields: Texts,
-    lists: Vec<List>,
-    /// For each place of a batch, the next point of the same tags.
-    next: Vec<u32>,
-    /// Counts batches: a list of another batch is empty.
-    batch: u32,
+    groups: Groups,
     by_time: Vec<(i64, u32)>,
 }
 
@@ -31,13 +24,6 @@ pub(crate) struct Merging {
 struct Numbers {
     tags: u32,
     field: u32,
-}
-
-/// The last point so far of one set of tags, in the batch of that number.
-#[derive(Clone, Copy, Default)]
-struct List {
-    batch: u32,
-    last: u32,
 }
 
 impl Merging {
@@ -63,49 +49,22 @@ impl Merging {
 
     /// Puts the places of points that share a line side by side, and those of a series in the order of time.
     pub(crate) fn arrange(&mut self, points: &[Point], places: &mut Vec<u32>) {
-        self.batch = self.batch.wrapping_add(1);
-        if self.batch == 0 {
-            // Every four thousand million batches the lists could be mistaken for this one's.
-            self.lists.clear();
-            self.batch = 1;
-        }
-        self.lists.resize(self.tags.bound(), List::default());
-        self.next.resize(points.len().max(self.next.len()), NONE);
-        let mut starts = Vec::new();
-        for &place in places.iter() {
-            let list = &mut self.lists[numbers(&self.series, points, place).tags as usize];
-            self.next[place as usize] = NONE;
-            if list.batch == self.batch {
-                self.next[list.last as usize] = place;
-                list.last = place;
-            } else {
-                *list = List { batch: self.batch, last: place };
-                starts.push(place);
-            }
-        }
-        places.clear();
-        starts.into_iter().for_each(|start| self.unroll(points, start, places));
-    }
-
-    /// Appends the list that begins at `start`, sorted by time where it is not.
-    fn unroll(&mut self, points: &[Point], start: u32, places: &mut Vec<u32>) {
-        let from = places.len();
-        let (mut place, mut before, mut in_order) = (start, i64::MIN, true);
-        while place != NONE {
-            let time = points[place as usize].timestamp_ms;
-            in_order &= before <= time;
-            before = time;
-            places.push(place);
-            place = self.next[place as usize];
-        }
-        if !in_order {
-            self.by_time.clear();
-            self.by_time.extend(places[from..].iter().map(|place| (points[*place as usize].timestamp_ms, *place)));
-            // Places grow along the list: points for the same time stay in their order.
-            self.by_time.sort_unstable();
-            places.truncate(from);
-            places.extend(self.by_time.iter().map(|(_, place)| *place));
-        }
+        let Self { series, tags, groups, by_time, .. } = self;
+        let time = |place: &u32| points[*place as usize].timestamp_ms;
+        groups.arrange(
+            places,
+            tags.bound(),
+            |place| numbers(series, points, place).tags,
+            |group| {
+                if !group.is_sorted_by_key(time) {
+                    by_time.clear();
+                    by_time.extend(group.iter().map(|place| (time(place), *place)));
+                    // Places grow along a group: points for the same time stay in their order.
+                    by_time.sort_unstable();
+                    group.iter_mut().zip(&*by_time).for_each(|(place, (_, sorted))| *place = *sorted);
+                }
+            },
+        );
     }
 
     /// Appends lines of the points at `places`, as they were arranged, until the body has `most` bytes. Answers of how

@@ -145,5 +145,25 @@ fn only_413_asks_for_a_smaller_body() {
     assert_eq!(answer(204).unwrap(), Taken::All);
     assert_eq!(answer(413).unwrap(), Taken::TooLarge("413 why".into()));
     assert!(matches!(answer(400), Err(WriteError::Reject(_))));
-    assert!(matches!(taken(Err(HttpError::Denied("h:1".into()))), Err(WriteError::Denied(_))));
+    let says = |status| {
+        let response = Response { status, retry_after_s: None, body: String::new() };
+        response.taken_as(|| Err(WriteError::Broken("said".into())))
+    };
+    assert!(matches!(says(200), Err(WriteError::Broken(_))));
+    assert!(matches!((says(413), says(503)), (Ok(Taken::TooLarge(_)), Err(WriteError::Retry(_)))));
+}
+
+#[test]
+fn a_body_of_points_one_by_one_ends_with_the_one_that_fills_it() {
+    let mut body = vec![9; 9];
+    let mut fill = |most| {
+        let filled = Filled::one_by_one(&mut body, &points(0..5), &[1, 3, 4], most, |body, point| {
+            body.extend([point.value as u8; 2]);
+        });
+        (filled.points, filled.bytes, body.clone())
+    };
+    assert_eq!(fill(3), (2, 4, vec![1, 1, 3, 3]));
+    assert_eq!(fill(4), (2, 4, vec![1, 1, 3, 3]));
+    assert_eq!(fill(0), (1, 2, vec![1, 1]));
+    assert_eq!(fill(99), (3, 6, vec![1, 1, 3, 3, 4, 4]));
 }

@@ -1,7 +1,51 @@
 //! HTTP headers that come from settings, checked when a backend is opened: later, a bad one would fail every request.
 
+use std::collections::BTreeMap;
+
 use super::base64;
 use crate::bindings::types::OpenError;
+
+/// What belongs to the connection: the agent's to say, or nobody's.
+const CONNECTION: [&str; 10] = [
+    "connection",
+    "content-length",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Adds the headers of the setting `headers`, which are the operator's own, to those of the protocol. Names become lower
+/// case.
+///
+/// # Errors
+/// [`OpenError::Settings`], naming the header that cannot be sent, or that is among the protocol's.
+pub fn add(headers: &mut Vec<(String, String)>, more: &BTreeMap<String, String>) -> Result<(), OpenError> {
+    for (name, value) in more {
+        let setting = format!("headers.{name}");
+        let lower = name.to_ascii_lowercase();
+        if !is_token(name) {
+            return Err(OpenError::Settings(format!("{setting}: not the name of a header")));
+        }
+        if CONNECTION.contains(&lower.as_str()) || headers.iter().any(|(there, _)| *there == lower) {
+            return Err(OpenError::Settings(format!(
+                "{setting}: cannot be set here, it is set already or not allowed"
+            )));
+        }
+        check(&setting, value)?;
+        headers.push((lower, value.clone()));
+    }
+    Ok(())
+}
+
+/// A token of RFC 9110, section 5.6.2.
+fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
 
 /// What the header `authorization` says: `scheme token`, or the user name and password of HTTP's basic scheme, or
 /// nothing.
@@ -48,6 +92,39 @@ pub fn check(setting: &str, value: &str) -> Result<(), OpenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn with(more: &[(&str, &str)]) -> Result<Vec<(String, String)>, OpenError> {
+        let mut headers = vec![("content-encoding".to_owned(), "gzip".to_owned())];
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        add(&mut headers, &more)?;
+        Ok(headers)
+    }
+
+    #[test]
+    fn the_operators_headers_follow_the_protocols() {
+        let headers = with(&[("X-Scope-OrgID", "team 1"), ("Authorization", "Custom x")]).unwrap();
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let expected = [("content-encoding", "gzip"), ("authorization", "Custom x"), ("x-scope-orgid", "team 1")];
+        assert_eq!(headers, expected);
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_sent_is_named() {
+        for (name, value) in [
+            ("", "v"),
+            ("a b", "v"),
+            ("é", "v"),
+            ("Host", "v"),
+            ("Content-Length", "1"),
+            ("Content-Encoding", "zstd"),
+            ("x-a", "secret\r\n"),
+            ("x-a", ""),
+        ] {
+            let Err(OpenError::Settings(message)) = with(&[(name, value)]) else { panic!("{name}") };
+            assert!(message.starts_with(&format!("headers.{name}: ")) && !message.contains("secret"), "{message}");
+        }
+        assert!(with(&[("X-A", "1"), ("x-a", "2")]).is_err());
+    }
 
     #[test]
     fn a_token_or_a_user_makes_the_header() {

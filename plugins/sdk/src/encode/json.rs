@@ -1,7 +1,7 @@
 //! A point as one line of JSON, with the names of this project's own model.
 
-use super::{Form, push_f64, push_i64};
-use crate::bindings::types::{MetricType, Point, Series};
+use super::{Form, push_f64, push_i64, type_name};
+use crate::bindings::types::{Point, Series};
 use crate::settings::serde_json::Value;
 
 /// `{"endpoint":…,"metric":…,"tags":{…},"type":…,"step":…,"timestamp_ms":…,"value":…}`, one line each.
@@ -11,11 +11,7 @@ pub struct Json;
 impl Form for Json {
     fn head(&self, series: &Series) -> Vec<u8> {
         let tags: Vec<_> = series.tags.iter().map(|(key, value)| format!("{}:{}", quote(key), quote(value))).collect();
-        let kind = match series.metric_type {
-            MetricType::Gauge => "gauge",
-            MetricType::Counter => "counter",
-            MetricType::Derive => "derive",
-        };
+        let kind = type_name(series.metric_type);
         format!(
             r#"{{"endpoint":{},"metric":{},"tags":{{{}}},"type":"{kind}","step":{},"timestamp_ms":"#,
             quote(&series.endpoint),
@@ -40,13 +36,15 @@ fn push_end(line: &mut Vec<u8>, time: i64, value: f64) {
 }
 
 /// A JSON string, with its quotation marks.
-pub(super) fn quote(text: &str) -> String {
+#[must_use]
+pub fn quote(text: &str) -> String {
     Value::from(text).to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bindings::types::MetricType;
     use crate::encode::testing::{line, series};
     use crate::settings::serde_json::{self, json};
 
