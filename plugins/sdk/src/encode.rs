@@ -27,7 +27,7 @@ mod texts;
 pub mod time;
 
 pub use format::Format;
-pub use format::{Format, Message};
+pub use format::Message;
 pub use groups::Groups;
 pub use identity::identity;
 pub use labels::Labels;
