@@ -3,6 +3,7 @@
 mod exact;
 mod falcon;
 mod graphite;
+mod kafka;
 mod nats;
 mod opentsdb;
 mod postgres;
