@@ -26,7 +26,6 @@ pub mod template;
 mod texts;
 pub mod time;
 
-pub use format::Format;
 pub use format::{Format, Message};
 pub use groups::Groups;
 pub use identity::identity;
