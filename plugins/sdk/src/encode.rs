@@ -28,6 +28,7 @@ pub mod time;
 
 pub use format::Format;
 pub use format::Message;
+pub use format::{Format, Message};
 pub use groups::Groups;
 pub use identity::identity;
 pub use labels::Labels;
