@@ -26,8 +26,6 @@ pub mod template;
 mod texts;
 pub mod time;
 
-pub use format::Format;
-pub use format::Message;
 pub use format::{Format, Message};
 pub use groups::Groups;
 pub use identity::identity;
