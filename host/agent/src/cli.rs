@@ -231,7 +231,8 @@ mod tests {
     use super::*;
 
     const README: &str = include_str!("../../../README.md");
-    const PAGES: [&str; 2] = [README, include_str!("../../../docs/write-a-plugin.md")];
+    const PAGES: [&str; 3] =
+        [README, include_str!("../../../docs/write-a-plugin.md"), include_str!("../../../docs/test-a-plugin.md")];
 
     /// The words of a line of a page, up to a comment, a redirection or the next command.
     fn words(line: &str) -> Vec<String> {

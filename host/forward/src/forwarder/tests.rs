@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::AtomicU64;
 
 use futures_util::future::BoxFuture;
-use saker_model::{Glob, MetricType, Series, Tags};
+use saker_model::{Glob, MetricType, Series};
 
 use super::*;
 use crate::backend::{Backend, SendError, Session};
