@@ -62,10 +62,12 @@ fn counts(agent: &Agent, name: &str) -> Value {
 #[test]
 fn the_worst_plugins_cost_their_own_values_only() {
     let mut config = String::from("[cache]\nage = \"10m\"\n");
-    for (name, settings, _) in HOSTILE {
-        config.push_str(&format!(
-            "[plugin.{name}]\nsettings = {settings}\nlimits.deadline.collect = \"300ms\"\nlimits.deadline.open = \"300ms\"\n"
-        ));
+    for (name, settings, kind) in HOSTILE {
+        config.push_str(&format!("[plugin.{name}]\nsettings = {settings}\n"));
+        // Only what never ends is hurried: a busy machine may take its time for everything else.
+        if kind == "deadline" {
+            config.push_str("limits.deadline = { open = \"300ms\", collect = \"300ms\" }\n");
+        }
     }
     for name in STEADY {
         config.push_str(&format!("[plugin.{name}]\nsettings.name = \"{name}\"\n"));

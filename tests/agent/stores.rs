@@ -8,6 +8,7 @@ mod exact;
 mod falcon;
 mod file;
 mod graphite;
+mod kafka;
 mod nats;
 mod opentsdb;
 mod otlp;

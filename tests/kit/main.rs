@@ -160,6 +160,25 @@ async fn the_backends_that_ship_pass() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_backend_that_ships_fails_a_case_that_needs_no_server_of_its_own() {
+    let folder = std::fs::read_dir(root().join("plugins/backends")).unwrap();
+    let mut names: Vec<_> = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    let mut failures = String::new();
+    for name in names {
+        let options = Options { settings: None, ..options(json!({})) };
+        let report = run("plugins", &name, &options).await;
+        for case in &report.cases {
+            if let Outcome::Failed { why, .. } = &case.outcome {
+                failures.push_str(&format!("{name}: {}: {why}\n", case.name));
+            }
+        }
+        assert!(report.passed() || !failures.is_empty(), "{name}: nothing could be tried: {report:#?}");
+    }
+    assert_eq!(failures, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_breaks_a_rule_fails_the_case_of_the_rule() {
     for (wrong, case, words) in [
         ("name", "every name and every tag", "control character"),

@@ -14,7 +14,7 @@ fn define(id: u32, metric: &str) -> (SeriesId, Arc<Series>) {
     let series = Series {
         endpoint: Arc::from("host-1"),
         metric: metric.into(),
-        tags: Box::new([]),
+        tags: Default::default(),
         metric_type: MetricType::Gauge,
         step_s: 10,
     };

@@ -12,7 +12,7 @@ fn series(metric: &str) -> Series {
     Series {
         endpoint: Arc::from("host-1"),
         metric: metric.into(),
-        tags: Box::new([("core".into(), "0".into())]),
+        tags: [("core".into(), "0".into())].into(),
         metric_type: MetricType::Gauge,
         step_s: 10,
     }

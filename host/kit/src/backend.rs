@@ -5,7 +5,7 @@
 //! against a real server that the user gives; the cases in which the server is away or silent need none.
 
 use saker_model::{Point, Series};
-use saker_sandbox::{Grants, InstanceSpec, WriteError};
+use saker_sandbox::{CallError, Grants, InstanceSpec, Kill, WriteError};
 
 use crate::destination::{Act, Channel, Destination, Dialect};
 use crate::report::{Miss, Report, Verdict, failed, skipped};
@@ -86,13 +86,22 @@ async fn find_peer(subject: &Subject<'_>) -> Result<Peer, Miss> {
                     )),
                 };
             }
-            // It was there and did not like what it heard: another dialect, or another protocol altogether.
+            // It was there and did not like what it heard, or heard nothing: another dialect, or another protocol.
             Err(
                 WriteError::Retry { message, .. } | WriteError::Reject { message, .. } | WriteError::Broken(message),
             ) if destination.seen().connections > 0 => {
                 last = message;
             }
+            Err(WriteError::Call(error @ CallError::Killed(Kill::Deadline { .. })))
+                if destination.seen().connections > 0 =>
+            {
+                last = error.to_string();
+            }
             Err(error) => return Err(session.miss(&error)),
+        }
+        // The dialects are HTTP's: whoever speaks anything else has heard all that the kit can say.
+        if destination.seen().channel != Some(Channel::Http) {
+            break;
         }
     }
     Ok(Peer::Stranger(last))

@@ -5,17 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use saker_sandbox::{
-    CallError, Deadlines, Description, Figures, Grants, InstanceSpec, Kill, Limits, LogTail, Meters, Plugin,
-    PluginFault, Sandbox, StateCell,
+    CallError, Description, Figures, Grants, InstanceSpec, Kill, Limits, LogTail, Meters, Plugin, PluginFault, Sandbox,
+    StateCell,
 };
 use serde_json::{Map, Value};
 
 use crate::report::{Miss, failed, skipped};
 use crate::schema;
-
-/// How long a `write` may take here. The agent's deadline is longer; a kit that waits for it with every silent server
-/// would be run by nobody.
-const WRITE_DEADLINE: Duration = Duration::from_secs(3);
 
 /// How a plugin is to be tested.
 #[derive(Clone, Debug)]
@@ -77,13 +73,12 @@ impl<'a> Subject<'a> {
     /// An instance with these settings, and with what the options grant.
     pub(crate) fn spec(&self, settings: &Map<String, Value>) -> InstanceSpec {
         let name = self.description().name.clone();
-        let deadlines = Deadlines { write: WRITE_DEADLINE, ..Deadlines::default() };
         InstanceSpec {
             section: format!("plugin.{name}"),
             name,
             settings: Value::Object(settings.clone()).to_string(),
             grants: self.options.grants.clone(),
-            limits: Limits { deadlines, ..Limits::default() },
+            limits: Limits::default(),
             state: StateCell::default(),
             figures: self.figures.clone(),
             meters: Arc::new(Meters::default()),

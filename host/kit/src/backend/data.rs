@@ -1,9 +1,9 @@
 //! Cases in which nothing goes wrong but the data are unusual.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use saker_model::{Point, SeriesId};
-use saker_sandbox::{Deadlines, InstanceSpec, Limits, StateCell, WriteError};
+use saker_sandbox::{InstanceSpec, StateCell, WriteError};
 
 use super::session::{ON_ITS_WAY, Session, Taken, clock_ms, is_killed, say};
 use super::{Bench, Peer, run_of};
@@ -32,8 +32,6 @@ pub(super) const NAMES: [&str; 11] =
 const HUGE_POINTS: usize = 100_000;
 /// Its series.
 const HUGE_SERIES: usize = 1000;
-/// How long it may take: the agent's own default deadline of a write.
-const HUGE_DEADLINE: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(bench: &Bench<'_>, report: &mut Report) {
     report.run(EMPTY, empty(bench)).await;
@@ -105,10 +103,7 @@ async fn handle(bench: &Bench<'_>, forget: Vec<SeriesId>, marker: &str) -> Verdi
 
 async fn huge(bench: &Bench<'_>) -> Verdict {
     let destination = bench.taking().await?;
-    let spec = bench.spec(destination.as_ref())?;
-    let deadlines = Deadlines { write: HUGE_DEADLINE, ..spec.limits.deadlines };
-    let spec = InstanceSpec { limits: Limits { deadlines, ..spec.limits.clone() }, ..spec };
-    let mut session = Session::open(bench.subject, spec).await?;
+    let mut session = bench.open(destination.as_ref()).await?;
     let names: Vec<_> = (0..HUGE_SERIES).map(|number| format!("device{number}")).collect();
     let series: Vec<_> =
         names.iter().map(|name| samples::series("kit.huge", &[("device", name), ("mount", "/")])).collect();
