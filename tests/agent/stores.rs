@@ -1,11 +1,18 @@
 //! Backends against the servers that they are for, or where there is none to install, against one that is played.
 
+mod bigquery;
+mod cadvisor_json;
+mod clickhouse;
+mod elasticsearch;
 mod exact;
 mod falcon;
+mod file;
 mod graphite;
 mod kafka;
 mod nats;
 mod opentsdb;
+mod otlp;
+mod played;
 mod postgres;
 mod redis;
 mod statsd;

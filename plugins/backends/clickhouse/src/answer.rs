@@ -7,16 +7,16 @@ use saker_sdk::http::Response;
 /// `VIOLATED_CONSTRAINT`: a rule of the table that these rows will never keep.
 const VIOLATED_CONSTRAINT: u32 = 469;
 
-/// Everything but that can be mended by the operator, who sees the exception: a missing table, another column's type, a
-/// right, a disk that is full, too many parts.
+/// Every other exception can be mended by the operator, who sees it: a missing table, another column's type, a right, a
+/// disk that is full, too many parts. An answer without one is a proxy's, and means what it means elsewhere.
 pub(crate) fn taken(response: &Response) -> Result<Taken, WriteError> {
-    let code = code(&response.body);
-    let message = || format!("{} {}", response.status, response.body.trim()).trim_end().to_owned();
-    match (response.status, code) {
-        (200..=299, None) => Ok(Taken::All),
-        (_, Some(VIOLATED_CONSTRAINT)) => Err(WriteError::reject(message())),
-        (413, None) => response.taken(),
-        _ => Err(WriteError::retry(message(), response.retry_after_s.map(|seconds| seconds.saturating_mul(1000)))),
+    let message = || format!("{} {}", response.status, response.body.trim());
+    match code(&response.body) {
+        None => response.taken(),
+        Some(VIOLATED_CONSTRAINT) => Err(WriteError::reject(message())),
+        Some(_) => {
+            Err(WriteError::retry(message(), response.retry_after_s.map(|seconds| seconds.saturating_mul(1000))))
+        }
     }
 }
 

@@ -98,6 +98,7 @@ fn an_exception_is_waited_out_whatever_its_status_is_but_for_a_constraint() {
     }
     let error = respond(500, "Code: 469. DB::Exception: Constraint `c` for table is violated").unwrap_err();
     assert!(matches!(error, WriteError::Reject(_)));
+    assert!(matches!(respond(400, "<html>Bad Request"), Err(WriteError::Reject(_))));
     assert_eq!(respond(200, "").unwrap(), 2);
     answer(Err(HttpError::Denied("127.0.0.1:8123".into())));
     assert!(matches!(backend("").write(points()), Err(WriteError::Denied(_))));

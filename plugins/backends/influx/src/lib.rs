@@ -1,13 +1,20 @@
-//! The `influx` backend: one request a call, in InfluxDB's line protocol. README.md has the settings.
+//! The `influx` backend: InfluxDB's line protocol over HTTP. README.md has the settings.
 //!
 //! The lines are made by `saker_sdk::encode::influx`; `destination` works out the address from the settings.
 
 mod destination;
 
+use std::collections::BTreeMap;
+
+use saker_sdk::bodies::{Bodies, Compression, Filled, Request, Sender, Taken};
 use saker_sdk::encode::influx::{Influx, Precision};
 use saker_sdk::encode::{Lines, header};
-use saker_sdk::http::Target;
 use saker_sdk::prelude::*;
+
+/// The longest body before it is compressed, in bytes: what the agent compresses at once. InfluxDB takes 25 MB.
+const BODY_MAX: usize = 4_000_000;
+/// How much of an answer is read, in bytes: enough for a reason.
+const ANSWER_MAX: usize = 4 << 10;
 
 saker_sdk::settings! {
     /// Which of InfluxDB's two ways to write.
@@ -51,14 +58,17 @@ saker_sdk::settings! {
         pub precision: Precision = Precision::Milliseconds,
         /// The tag that names the endpoint; "" leaves it out.
         pub endpoint_tag: String = "endpoint".into(),
+        /// How bodies are compressed.
+        pub compression: Compression = Compression::None,
     }
 }
 
 /// The backend, with the series that it knows.
 pub struct InfluxDb {
-    target: Target,
-    authorization: Option<String>,
     lines: Lines,
+    bodies: Bodies,
+    sender: Sender,
+    body: Vec<u8>,
 }
 
 impl Backend for InfluxDb {
@@ -78,35 +88,54 @@ impl Backend for InfluxDb {
             settings.password.as_deref(),
         )?;
         let form = Influx { endpoint_tag: settings.endpoint_tag, precision: settings.precision };
-        Ok(Self { target, authorization, lines: Lines::new(form) })
+        let content = "text/plain; charset=utf-8";
+        Ok(Self {
+            lines: Lines::new(form),
+            bodies: Bodies::new(BODY_MAX),
+            sender: Sender::new(target, content, authorization, &BTreeMap::new(), settings.compression)?,
+            body: Vec::new(),
+        })
     }
 
     fn define(&mut self, definitions: Vec<Definition>) {
         self.lines.define(&definitions);
+        if !definitions.is_empty() {
+            self.bodies.forget();
+        }
     }
 
     fn write(&mut self, points: Vec<Point>) -> Result<usize, WriteError> {
-        if points.is_empty() {
-            return Ok(0);
-        }
-        let body = self.lines.encode(&points)?;
-        let mut headers = vec![
-            ("content-type", "text/plain; charset=utf-8"),
-            ("user-agent", concat!("saker/", env!("CARGO_PKG_VERSION"))),
-        ];
-        if let Some(authorization) = &self.authorization {
-            headers.push(("authorization", authorization));
-        }
-        self.target.post(&headers, body)?.written()?;
-        Ok(points.len())
+        self.lines.check(&points)?;
+        self.bodies.write(points, &mut Call { lines: &self.lines, sender: &self.sender, body: &mut self.body })
     }
 
     fn forget(&mut self, ids: Vec<SeriesId>) {
         self.lines.forget(&ids);
+        if !ids.is_empty() {
+            self.bodies.forget();
+        }
     }
 }
 
 saker_sdk::export_backend!(InfluxDb);
+
+struct Call<'a> {
+    lines: &'a Lines,
+    sender: &'a Sender,
+    body: &'a mut Vec<u8>,
+}
+
+impl Request for Call<'_> {
+    fn fill(&mut self, points: &[Point], places: &[u32], most: usize) -> Filled {
+        Filled::one_by_one(self.body, points, places, most, |body, point| {
+            self.lines.push(point, body).expect("the whole call was checked");
+        })
+    }
+
+    fn send(&mut self) -> Result<Taken, WriteError> {
+        self.sender.post(self.body, ANSWER_MAX, |response, _| response.taken())
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -155,6 +184,26 @@ mod tests {
         );
         let headers: Vec<_> = posted[0].headers.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(headers, ["content-type", "user-agent"]);
+    }
+
+    #[test]
+    fn a_call_that_is_too_large_goes_in_halves_and_what_was_taken_is_not_sent_again() {
+        let mut backend = backend(V1);
+        let says = |status| answer(Ok(Response { status, retry_after_s: None, body: String::new() }));
+        [413, 204, 503].into_iter().for_each(says);
+        assert!(matches!(backend.write(points()), Err(WriteError::Retry(_))));
+        assert_eq!(backend.write(points()).unwrap(), 2);
+        let lines: Vec<_> =
+            posted().iter().map(|posted| String::from_utf8_lossy(&posted.body).lines().count()).collect();
+        assert_eq!(lines, [2, 1, 1, 1]);
+    }
+
+    #[test]
+    fn bodies_can_be_compressed() {
+        backend(r#"{"url": "http://h:1/write", "compression": "gzip"}"#).write(points()).unwrap();
+        let posted = posted().remove(0);
+        assert!(posted.headers.contains(&("content-encoding".into(), "gzip".into())));
+        assert_eq!(posted.body[..2], [0x1f, 0x8b]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The `remote-write` backend: one request a call, in Prometheus remote write 1.0. README.md has the settings.
+//! The `remote-write` backend: Prometheus remote write 1.0. README.md has the settings.
 //!
 //! `labels` makes Prometheus' labels of a series, `proto` writes the message, `headers` checks those of the operator.
 //! The specification is <https://prometheus.io/docs/specs/prw/remote_write_spec/>.
@@ -9,11 +9,17 @@ mod proto;
 
 use std::collections::BTreeMap;
 
-use saker_sdk::encode::{Slots, header, undefined};
+use saker_sdk::bodies::{Bodies, Filled, Request, Taken};
+use saker_sdk::encode::{Slots, check, header};
 use saker_sdk::http::{Response, Target};
 use saker_sdk::prelude::*;
 
 use crate::labels::Naming;
+
+/// The longest message before it is compressed, in bytes: a batch of the agent's usual size. Prometheus takes 32 MiB.
+const BODY_MAX: usize = 4 << 20;
+/// What a sample takes at most, in bytes: two keys, a length, 64 bits of value and ten bytes of time.
+const SAMPLE_BYTES: usize = 22;
 
 saker_sdk::settings! {
     /// Settings of the `remote-write` backend.
@@ -35,13 +41,20 @@ saker_sdk::settings! {
     }
 }
 
-/// The backend, with the series that it knows and the buffers of its last call.
+/// The backend, with the series that it knows.
 pub struct RemoteWrite {
+    bodies: Bodies,
+    requests: Requests,
+    naming: Naming,
+}
+
+/// What makes and sends a request: the buffers are those of the last one.
+struct Requests {
     target: Target,
     headers: Vec<(String, String)>,
-    naming: Naming,
     /// For each series, its labels as the message has them.
     labels: Slots<Box<[u8]>>,
+    samples: Vec<Point>,
     message: Vec<u8>,
     body: Vec<u8>,
     snappy: snap::raw::Encoder,
@@ -66,60 +79,84 @@ impl Backend for RemoteWrite {
             settings.username.as_deref(),
             settings.password.as_deref(),
         )?;
-        Ok(Self {
+        let requests = Requests {
             target,
             headers: headers::all(&settings.headers, authorization)?,
-            naming: Naming::new(settings.endpoint_label, settings.job)?,
             labels: Slots::default(),
+            samples: Vec::new(),
             message: Vec::new(),
             body: Vec::new(),
             snappy: snap::raw::Encoder::new(),
+        };
+        Ok(Self {
+            bodies: Bodies::new(BODY_MAX),
+            requests,
+            naming: Naming::new(settings.endpoint_label, settings.job)?,
         })
     }
 
     fn define(&mut self, definitions: Vec<Definition>) {
-        for definition in definitions {
+        for definition in &definitions {
             let labels = self.naming.labels(&definition.series);
-            self.labels.insert(definition.id, proto::labels(&labels).into());
+            self.requests.labels.insert(definition.id, proto::labels(&labels).into());
+        }
+        if !definitions.is_empty() {
+            self.bodies.forget();
         }
     }
 
     fn write(&mut self, points: Vec<Point>) -> Result<usize, WriteError> {
-        if points.is_empty() {
-            return Ok(0);
-        }
-        let taken = points.len();
-        self.encode(points)?;
-        let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let response = self.target.post(&headers, &self.body)?;
-        if is_too_old(&response) {
-            return Err(WriteError::reject(response.body.trim()));
-        }
-        response.written()?;
-        Ok(taken)
+        check(&points, |id| self.requests.labels.get(id).is_some(), |_| true)?;
+        self.bodies.write(points, &mut self.requests)
     }
 
     fn forget(&mut self, ids: Vec<SeriesId>) {
-        for id in ids {
-            self.labels.remove(id);
+        for id in &ids {
+            self.requests.labels.remove(*id);
+        }
+        if !ids.is_empty() {
+            self.bodies.forget();
         }
     }
 }
 
 saker_sdk::export_backend!(RemoteWrite);
 
-impl RemoteWrite {
-    /// Makes the request's body of points.
-    fn encode(&mut self, points: Vec<Point>) -> Result<(), WriteError> {
+impl Request for Requests {
+    /// The points of a series side by side and sorted by time, as the protocol demands.
+    fn arrange(&mut self, points: &[Point], places: &mut Vec<u32>) {
+        // A stable sort that finds the runs which ticks leave: cheap where there is little to sort.
+        places.sort_by_key(|place| (points[*place as usize].series, points[*place as usize].timestamp_ms));
+    }
+
+    fn fill(&mut self, points: &[Point], places: &[u32], most: usize) -> Filled {
         self.message.clear();
-        for group in in_groups(points).chunk_by(|one, next| one.series == next.series) {
-            let labels = self.labels.get(group[0].series).ok_or_else(|| undefined(group[0].series))?;
-            proto::push_series(&mut self.message, labels, group);
+        let is_same = |one: &u32, next: &u32| points[*one as usize].series == points[*next as usize].series;
+        let mut count = 0;
+        for group in places.chunk_by(is_same) {
+            let room = most.saturating_sub(self.message.len()) / SAMPLE_BYTES;
+            let now = whole_times(points, group, room.max(1));
+            take_latest(points, now, &mut self.samples);
+            let labels = self.labels.get(self.samples[0].series).expect("the whole call was checked");
+            proto::push_series(&mut self.message, labels, &self.samples);
+            count += now.len();
+            if self.message.len() >= most || now.len() < group.len() {
+                break;
+            }
         }
+        Filled { points: count, bytes: self.message.len() }
+    }
+
+    fn send(&mut self) -> Result<Taken, WriteError> {
         self.body.resize(snap::raw::max_compress_len(self.message.len()), 0);
         let length = self.snappy.compress(&self.message, &mut self.body);
         self.body.truncate(length.map_err(|error| WriteError::Broken(error.to_string()))?);
-        Ok(())
+        let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let response = self.target.post(&headers, &self.body)?;
+        if is_too_old(&response) {
+            return Err(WriteError::reject(response.body.trim()));
+        }
+        response.taken()
     }
 }
 
@@ -129,19 +166,27 @@ fn is_too_old(response: &Response) -> bool {
     response.status == 500 && response.body.trim() == "too old sample"
 }
 
-/// The points of a series side by side and sorted by time, which the protocol demands; of two for the same time the
-/// later one, because a server takes one value for a time, and would refuse the request for the other.
-fn in_groups(mut points: Vec<Point>) -> Vec<Point> {
-    // A stable sort that finds the runs which ticks leave: cheap where there is little to sort.
-    points.sort_by_key(|point| (point.series, point.timestamp_ms));
-    points.dedup_by(|next, kept| {
-        let same = next.series == kept.series && next.timestamp_ms == kept.timestamp_ms;
-        if same {
-            kept.value = next.value;
+/// The first of the sorted places of a series, `most` and those for the same time as the last of them.
+fn whole_times<'a>(points: &[Point], places: &'a [u32], most: usize) -> &'a [u32] {
+    let time = |place: usize| points[places[place] as usize].timestamp_ms;
+    let mut end = places.len().min(most);
+    while end < places.len() && time(end) == time(end - 1) {
+        end += 1;
+    }
+    &places[..end]
+}
+
+/// The points at these places; of two for the same time the later one, because a server takes one value for a time, and
+/// would refuse the request for the other.
+fn take_latest(points: &[Point], places: &[u32], samples: &mut Vec<Point>) {
+    samples.clear();
+    for &place in places {
+        let point = points[place as usize];
+        match samples.last_mut() {
+            Some(last) if last.timestamp_ms == point.timestamp_ms => *last = point,
+            _ => samples.push(point),
         }
-        same
-    });
-    points
+    }
 }
 
 #[cfg(test)]

@@ -103,6 +103,21 @@ fn no_points_are_no_request_and_neither_are_points_of_no_series() {
 }
 
 #[test]
+fn a_request_that_is_too_large_is_halved_and_no_time_of_a_series_is_cut_in_two() {
+    let mut backend = backend();
+    answer(Ok(Response { status: 413, retry_after_s: None, body: String::new() }));
+    // One series, two values for each time: of each pair the second one counts.
+    let points: Vec<_> = (0..2000).map(|number| point(0, i64::from(number / 2), f64::from(number))).collect();
+    assert_eq!(backend.write(points).unwrap(), 2000);
+    let requests: Vec<_> = posted().iter().map(read).collect();
+    assert!(requests.len() > 2);
+    assert_eq!(requests[0][0].samples.len(), 1000);
+    let rest: Vec<_> = requests[1..].iter().flat_map(|request| request[0].samples.clone()).collect();
+    let expected: Vec<_> = (0..1000).map(|time| (time, (2 * time + 1) as f64)).collect();
+    assert_eq!(rest, expected);
+}
+
+#[test]
 fn an_answer_decides_between_giving_up_and_trying_again() {
     let respond = |status, body: &str| {
         answer(Ok(Response { status, retry_after_s: Some(2), body: body.into() }));
@@ -137,7 +152,7 @@ fn a_bare_address_gets_the_path_of_prometheus() {
         ("http://h:1/?a=b", "/api/v1/write?a=b"),
         ("http://h:1/api/v1/push", "/api/v1/push"),
     ] {
-        assert_eq!(open(&format!(r#"{{"url": "{url}"}}"#)).unwrap().target.path, path);
+        assert_eq!(open(&format!(r#"{{"url": "{url}"}}"#)).unwrap().requests.target.path, path);
     }
 }
 
@@ -149,7 +164,7 @@ fn credentials_and_headers_go_with_every_request() {
         (r#""headers": {"X-Scope-OrgID": "a"}"#, "x-scope-orgid", "a"),
     ] {
         let backend = open(&format!(r#"{{"url": "http://h", {settings}}}"#)).unwrap();
-        assert!(backend.headers.contains(&(name.to_owned(), value.to_owned())), "{settings}");
+        assert!(backend.requests.headers.contains(&(name.to_owned(), value.to_owned())), "{settings}");
     }
     for settings in [r#""endpoint_label": "a b""#, r#""headers": {"Host": "x"}"#, r#""password": "x""#] {
         let opened = open(&format!(r#"{{"url": "http://h", {settings}}}"#));

@@ -56,7 +56,7 @@ pub(super) fn of<'a>(metric: &str, tags: &[&'a (String, String)]) -> Option<Of<'
         "fs_limit" | "fs_usage" => {
             let own = |(key, value): &&(String, String)| key == "device" || (key == "type" && value == &metric[3..]);
             let field = u8::from(metric == "fs_usage");
-            return tags.iter().all(|tag| own(tag)).then_some(Of::Device(tag("device")?, field));
+            return tags.iter().all(own).then_some(Of::Device(tag("device")?, field));
         }
         "memory_failure" => {
             let data = match tag("scope")? {
