@@ -3,10 +3,8 @@
 //! A message has an identifier that follows from what it says, so that the server finds out when it gets one again: after
 //! an answer that was lost, from an agent that has started anew, from another agent with the same values.
 
-use saker_sdk::encode::template::tags;
-use saker_sdk::encode::{Message, Parts, Slots, check, push_f64, push_i64};
+use saker_sdk::encode::{Message, Parts, Slots, check, identity, push_f64, push_i64};
 use saker_sdk::prelude::*;
-use xxhash_rust::xxh3::xxh3_128;
 
 use crate::NatsSettings;
 use crate::subject::{SUBJECT_MAX, Subjects};
@@ -45,22 +43,19 @@ impl Messages {
 
     pub(crate) fn define(&mut self, id: SeriesId, series: &Series) {
         let subject = self.subjects.of(series);
-        let known = match &self.stream {
-            Some(stream) => Known {
-                operation: format!("HPUB {subject} ").into_bytes().into(),
-                headers: format!(
-                    "NATS/1.0\r\nNats-Expected-Stream: {stream}\r\nNats-Msg-Id: {:032x}-",
-                    identity(&subject, series)
-                )
-                .into_bytes()
-                .into(),
-                line: self.message.parts(series),
-            },
-            None => Known {
-                operation: format!("PUB {subject} ").into_bytes().into(),
-                headers: Box::default(),
-                line: self.message.parts(series),
-            },
+        let (operation, headers) = match &self.stream {
+            Some(stream) => {
+                let mut headers = format!("NATS/1.0\r\nNats-Expected-Stream: {stream}\r\nNats-Msg-Id: ").into_bytes();
+                headers.extend_from_slice(&identity(series));
+                headers.push(b'-');
+                (format!("HPUB {subject} "), headers)
+            }
+            None => (format!("PUB {subject} "), Vec::new()),
+        };
+        let known = Known {
+            operation: operation.into_bytes().into(),
+            headers: headers.into(),
+            line: self.message.parts(series),
         };
         self.known.insert(id, known);
     }
@@ -141,13 +136,6 @@ impl Known {
     }
 }
 
-/// A number for a series under a subject, as good as its own.
-fn identity(subject: &str, series: &Series) -> u128 {
-    let kind = series.metric_type as u8;
-    let text = format!("{subject}\n{}\n{}\n{}\n{kind} {}", series.endpoint, series.metric, tags(series), series.step_s);
-    xxh3_128(text.as_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,9 +197,11 @@ mod tests {
     #[test]
     fn different_points_have_different_identifiers() {
         let mut all = Vec::new();
-        for (id, kind, step) in [(1, MetricType::Gauge, 10), (2, MetricType::Counter, 10), (3, MetricType::Gauge, 60)] {
+        for (id, kind, metric) in
+            [(1, MetricType::Gauge, "m"), (2, MetricType::Counter, "m"), (3, MetricType::Gauge, "n")]
+        {
             let mut messages = messages("{}");
-            messages.define(id, &Series { metric_type: kind, step_s: step, ..series("m") });
+            messages.define(id, &Series { metric_type: kind, ..series(metric) });
             for (timestamp_ms, value) in [(1, 1.0), (1, 2.0), (2, 1.0), (11, 1.0)] {
                 let mut out = Vec::new();
                 messages.push(&Point { series: id, timestamp_ms, value }, None, &mut out);

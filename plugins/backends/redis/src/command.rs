@@ -1,7 +1,7 @@
 //! The command that writes one point: what it says of the series, made once, and the point's own words.
 
 use saker_sdk::encode::template::{Template, tags};
-use saker_sdk::encode::{Format, Message, Parts, Slots, check, push_f64, push_i64};
+use saker_sdk::encode::{Format, Message, Parts, Slots, check, push_f64, push_i64, type_name};
 use saker_sdk::prelude::*;
 
 use crate::resp::{push_bulk, push_command, push_count};
@@ -126,11 +126,6 @@ impl Commands {
 /// `XADD key [MAXLEN ~ n] * endpoint … timestamp_ms`: the time, the word `value` and the value follow.
 fn stream_head(key: &[u8], max_length: u32, series: &Series) -> Vec<u8> {
     let (step, tags, length) = (series.step_s.to_string(), tags(series), max_length.to_string());
-    let kind = match series.metric_type {
-        MetricType::Gauge => "gauge",
-        MetricType::Counter => "counter",
-        MetricType::Derive => "derive",
-    };
     let mut words: Vec<&[u8]> = vec![b"XADD", key];
     if max_length > 0 {
         // About so many: cutting only whole nodes of its tree costs the server almost nothing.
@@ -141,7 +136,7 @@ fn stream_head(key: &[u8], max_length: u32, series: &Series) -> Vec<u8> {
         ("endpoint", series.endpoint.as_str()),
         ("metric", &series.metric),
         ("tags", &tags),
-        ("type", kind),
+        ("type", type_name(series.metric_type)),
         ("step", &step),
     ] {
         words.extend([name.as_bytes(), value.as_bytes()]);
