@@ -107,7 +107,7 @@ async fn a_trial_has_an_empty_folder_that_goes_with_it() {
     drop(trial);
     let left: Vec<_> =
         std::fs::read_dir(root.path().join("folders")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(left, [folder.clone()]);
+    assert_eq!(left, std::slice::from_ref(&folder));
     assert_eq!(std::fs::read(folder.join("file")).unwrap().len(), 10);
 }
 

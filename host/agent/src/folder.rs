@@ -124,15 +124,15 @@ pub(crate) struct Watch {
 impl Watch {
     /// Watches a folder. Where the system cannot, only the poll interval helps.
     pub(crate) fn new(dir: &Path) -> Self {
-        Self::watch(dir, RecursiveMode::NonRecursive)
+        Self::begin(dir, RecursiveMode::NonRecursive)
     }
 
     /// Watches a folder with all that is below it.
     pub(crate) fn tree(dir: &Path) -> Self {
-        Self::watch(dir, RecursiveMode::Recursive)
+        Self::begin(dir, RecursiveMode::Recursive)
     }
 
-    fn watch(dir: &Path, depth: RecursiveMode) -> Self {
+    fn begin(dir: &Path, depth: RecursiveMode) -> Self {
         let changed = Arc::new(Notify::new());
         let tell = changed.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {

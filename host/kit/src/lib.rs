@@ -1,7 +1,7 @@
-//! What a plugin's author needs beside the agent: [`conform`] holds a plugin to its contract, [`bench`] measures it, and
+//! What a plugin's author needs beside the agent: [`conform`] holds a plugin to its contract, [`bench()`] measures it, and
 //! [`diff`] tells what a new version asks more than the old.
 //!
-//! The command line calls it. It runs plugins in a [`Sandbox`](saker_sandbox::Sandbox) as the agent does, with servers
+//! The command line calls it. It runs plugins in a [`Sandbox`] as the agent does, with servers
 //! of its own on the loopback in place of a storage system; it knows no configuration files and prints nothing.
 #![warn(missing_docs)]
 

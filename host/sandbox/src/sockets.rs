@@ -222,7 +222,7 @@ mod tests {
             led.remember(&name, ip(n));
             led.remember(&name, ip(n));
         }
-        assert_eq!(led.names(ip(0)), [name.clone()]);
+        assert_eq!(led.names(ip(0)), std::slice::from_ref(&name));
         led.remember(&name, ip(LED_MAX));
         assert!(led.names(ip(0)).is_empty() && !led.names(ip(1)).is_empty());
     }

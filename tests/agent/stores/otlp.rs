@@ -7,7 +7,7 @@ use super::exact::{agent, awkward, push};
 use super::played::Played;
 
 /// The bytes of all fields of that number.
-fn all<'m>(mut message: &'m [u8], number: u64) -> Vec<&'m [u8]> {
+fn all(mut message: &[u8], number: u64) -> Vec<&[u8]> {
     let mut found = Vec::new();
     while let Some((field, value)) = next_field(&mut message) {
         if let Value::Bytes(bytes) = value

@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use crate::wire::{Reader, push_bytes, push_string};
 
 /// A request that this backend makes, by its number in the protocol.
+#[expect(clippy::enum_variant_names, reason = "the protocol's own names")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Api {
     Produce = 0,

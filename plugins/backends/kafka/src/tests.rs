@@ -251,7 +251,7 @@ impl State {
                 6
             };
             out.extend(partition.to_be_bytes());
-            out.extend((error as i16).to_be_bytes());
+            out.extend(error.to_be_bytes());
             out.extend([0; 16]);
             if version >= 5 {
                 out.extend([0; 8]);
