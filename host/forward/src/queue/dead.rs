@@ -11,7 +11,7 @@ use saker_model::{Point, Series, SeriesId};
 use crate::codec::{Decoder, Encoder};
 use crate::queue::spool::Shown;
 use crate::queue::spool::backlog::said;
-use crate::queue::spool::writer::Names;
+use crate::queue::spool::operating::Names;
 
 /// Of this many bytes, or an eighth of the limit.
 const SEGMENT_BYTES: u64 = 4 << 20;

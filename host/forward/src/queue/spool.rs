@@ -6,8 +6,10 @@
 
 pub(super) mod backlog;
 mod dir;
+mod housekeeping;
+pub(in crate::queue) mod operating;
 pub(crate) mod orphan;
-pub(in crate::queue) mod writer;
+mod writer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -9,7 +9,7 @@ use crate::queue::dead::DeadLetters;
 use crate::queue::span::{Mark, Span, Spans};
 use crate::queue::spool::backlog::{Next, Records, said};
 use crate::queue::spool::dir::{DEAD, QUEUE};
-use crate::queue::spool::writer::{Names, show_points};
+use crate::queue::spool::operating::{Names, show_points};
 use crate::queue::spool::{Done, Order, SpoolDir};
 
 /// Points that are handed over at a time.

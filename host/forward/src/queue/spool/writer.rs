@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use cap_std::fs::Dir;
 use saker_journal::{Journal, JournalConfig, JournalError, Mark as MarkFile, Marks, Position};
-use saker_model::{Point, Series, SeriesId, SeriesTable};
+use saker_model::{Point, SeriesTable};
 use tokio::sync::oneshot;
 
 use crate::codec::{Encoder, MAX_RECORD_POINTS};
 use crate::node::DropReason;
 use crate::queue::dead::DeadLetters;
 use crate::queue::span::{Mark, Span, Spans};
-use crate::queue::spool::backlog::{Next, Records, said};
+use crate::queue::spool::backlog::said;
 use crate::queue::spool::dir::{DEAD, QUEUE};
-use crate::queue::spool::{BacklogReader, Done, Job, Order, Shown, SpoolDir, State};
+use crate::queue::spool::{BacklogReader, Job, SpoolDir, State};
 use crate::queue::{Durability, QueueConfig, Shared, WhenFull};
 
 /// The size of a segment, where an eighth of the queue is more.
@@ -25,32 +25,27 @@ const SEGMENT_BYTES: u64 = 32 << 20;
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Pushes that are appended before they are synced and answered together.
 const GROUP_MAX: usize = 256;
-/// A segment is finished when it is this part of the age of its queue, so that old points go in good time.
-const AGE_PARTS: u32 = 16;
-/// But no sooner than that.
-const SEGMENT_AGE_MIN: Duration = Duration::from_secs(60);
-
 type Reply = oneshot::Sender<Result<(), String>>;
 
 pub(super) struct Writer {
-    node: String,
+    pub(super) node: String,
     dir: SpoolDir,
-    shared: Arc<Shared>,
-    table: Arc<SeriesTable>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) table: Arc<SeriesTable>,
     jobs: Receiver<Job>,
-    state: Arc<State>,
-    open: Option<Open>,
-    looked: Instant,
+    pub(super) state: Arc<State>,
+    pub(super) open: Option<Open>,
+    pub(super) looked: Instant,
 }
 
 /// What is there once the journal is open.
-struct Open {
-    journal: Journal,
+pub(super) struct Open {
+    pub(super) journal: Journal,
     encoder: Encoder,
-    dead: Option<DeadLetters>,
+    pub(super) dead: Option<DeadLetters>,
     buffer: Vec<u8>,
     /// Appended since the last sync.
-    dirty: bool,
+    pub(super) dirty: bool,
 }
 
 impl Writer {
@@ -92,12 +87,12 @@ impl Writer {
         !open.dirty && self.state.refusal.lock().is_none() && self.shared.lanes.lock().is_empty()
     }
 
-    fn config(&self) -> QueueConfig {
+    pub(super) fn config(&self) -> QueueConfig {
         self.shared.lanes.lock().config
     }
 
     /// Opens the journal, and finds what an earlier process has left. What fails is tried again.
-    fn ensure_open(&mut self) {
+    pub(super) fn ensure_open(&mut self) {
         if self.open.is_some() {
             return;
         }
@@ -216,7 +211,7 @@ impl Writer {
     }
 
     /// Appends points in records of at most a batch. Kept is what was appended before something failed.
-    fn append(
+    pub(super) fn append(
         &mut self,
         mut points: Vec<Point>,
         config: &QueueConfig,
@@ -331,98 +326,11 @@ impl Writer {
         }
     }
 
-    /// Removes the segments that were delivered.
-    fn give_back(&mut self) {
-        let Some(open) = &mut self.open else { return };
-        let first = self.shared.lanes.lock().needed_from();
-        let has_some = open.journal.segments().first().is_some_and(|oldest| oldest.end.seq <= first.seq);
-        if !has_some {
-            return;
-        }
-        // What was delivered must be known for sure before it is gone.
-        if let Some(marks) = &*self.state.marks.lock()
-            && let Err(error) = marks.sync()
-        {
-            tracing::warn!(node = self.node, "cannot make sure of what was delivered: {}", said(&error));
-            return;
-        }
-        if let Err(error) = open.journal.trim(first.seq) {
-            tracing::warn!(node = self.node, "cannot remove what was delivered: {}", said(&error));
-        }
-    }
-
-    /// A segment was dropped: its points are counted, and are not looked for after a restart.
-    fn dropped_before(&self, place: Position, reason: DropReason) {
-        self.shared.dropped_before(place, reason);
-        self.commit();
-    }
-
-    fn commit(&self) {
-        let lanes = self.shared.lanes.lock();
-        self.state.commit(&self.node, &lanes.mark());
-    }
-
-    fn sync(&mut self) -> Result<(), String> {
+    pub(super) fn sync(&mut self) -> Result<(), String> {
         let Some(open) = &mut self.open else { return Ok(()) };
         open.journal.sync().map_err(|error| said(&error))?;
         open.dirty = false;
         Ok(())
-    }
-
-    /// What is to be done from time to time.
-    fn look_around(&mut self) {
-        self.looked = Instant::now();
-        self.ensure_open();
-        if self.open.as_ref().is_some_and(|open| open.dirty) {
-            match self.sync() {
-                Ok(()) => {}
-                Err(error) => tracing::error!(node = self.node, "the queue does not get to the disk: {error}"),
-            }
-        }
-        self.give_back();
-        self.expire();
-        if self.open.is_some() {
-            // The next push finds out whether there is room again.
-            *self.state.refusal.lock() = None;
-        }
-        self.show();
-    }
-
-    /// Drops segments all of whose points are too old, and finishes one that is being written for long.
-    fn expire(&mut self) {
-        let age = self.config().age;
-        let Some(open) = &self.open else { return };
-        let before = |age: Duration| {
-            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            u64::try_from(since.saturating_sub(age).as_millis()).unwrap_or(0)
-        };
-        let segments = open.journal.segments();
-        // A segment's newest point is as old as the next segment, or younger.
-        let too_old = segments.iter().skip(1).filter(|next| next.created_ms < before(age)).count();
-        for _ in 0..too_old {
-            let Some(open) = &mut self.open else { return };
-            match open.journal.drop_oldest() {
-                Ok(Some(segment)) => self.dropped_before(segment.end, DropReason::Expired),
-                Ok(None) => break,
-                Err(error) => {
-                    tracing::warn!(node = self.node, "cannot remove what is too old: {}", said(&error));
-                    break;
-                }
-            }
-        }
-        let part = (age / AGE_PARTS).max(SEGMENT_AGE_MIN);
-        let Some(open) = &mut self.open else { return };
-        if segments.last().is_some_and(|newest| newest.created_ms < before(part)) {
-            open.journal.roll();
-        }
-        // One that is finished and alone has no next to tell how old its newest point is.
-        if let [only] = segments[..]
-            && open.journal.begins_segment()
-            && only.created_ms < before(age + part)
-            && let Ok(Some(segment)) = open.journal.drop_oldest()
-        {
-            self.dropped_before(segment.end, DropReason::Expired);
-        }
     }
 
     fn keep_dead(&mut self, points: &[Point], reason: &str) -> Result<(), String> {
@@ -441,72 +349,8 @@ impl Writer {
         Ok(())
     }
 
-    fn operate(&mut self, order: Order) -> Result<Done, String> {
-        match order {
-            Order::InspectQueue(most) => self.inspect_queue(most),
-            Order::InspectDead(most) => self.inspect_dead(most),
-            Order::DropQueue => self.drop_queue(),
-            Order::DropDead => self.drop_dead(),
-            Order::ReplayDead => self.replay_dead(),
-        }
-    }
-
-    fn inspect_queue(&mut self, most: usize) -> Result<Done, String> {
-        let open = self.open.as_ref().ok_or("its queue is not open")?;
-        let mark = self.shared.lanes.lock().mark();
-        let mut spans = mark.spans.clone();
-        spans.add(Span { from: mark.open, to: open.journal.end() });
-        Ok(Done { points: spans.points(), shown: show_points(&open.journal, &spans, most)? })
-    }
-
-    fn inspect_dead(&mut self, most: usize) -> Result<Done, String> {
-        let Some(dead) = self.open.as_ref().and_then(|open| open.dead.as_ref()) else { return Ok(Done::default()) };
-        Ok(Done { points: dead.points(), shown: dead.show(&Names::default(), most)? })
-    }
-
-    fn drop_queue(&mut self) -> Result<Done, String> {
-        let open = self.open.as_mut().ok_or("its queue is not open")?;
-        open.journal.roll();
-        let points = self.shared.discard();
-        self.commit();
-        self.give_back();
-        Ok(Done { points, shown: Vec::new() })
-    }
-
-    fn drop_dead(&mut self) -> Result<Done, String> {
-        let Some(dead) = self.open.as_mut().and_then(|open| open.dead.as_mut()) else { return Ok(Done::default()) };
-        let points = dead.points();
-        dead.drop_before(dead.end()).map_err(|error| said(&error))?;
-        Ok(Done { points, shown: Vec::new() })
-    }
-
-    /// Puts all dead letters into the queue, then removes them.
-    fn replay_dead(&mut self) -> Result<Done, String> {
-        let config = self.config();
-        let Some(dead) = self.open.as_mut().and_then(|open| open.dead.take()) else { return Ok(Done::default()) };
-        let end = dead.end();
-        let (table, mut kept) = (self.table.clone(), Vec::new());
-        let mut points = 0;
-        let read = dead.read(
-            |series| table.restore(series),
-            |record| {
-                points += record.points.len() as u64;
-                self.append(record.points, &config, &mut kept)?;
-                Ok(record.end.seq < end.seq)
-            },
-        );
-        for (points, span) in kept {
-            self.shared.enter(points, span);
-        }
-        let open = self.open.as_mut().ok_or("its queue is not open")?;
-        let dead = open.dead.insert(dead);
-        read?;
-        dead.drop_before(end).map_err(|error| said(&error))?;
-        Ok(Done { points, shown: Vec::new() })
-    }
-
     /// Lets others see how much there is.
-    fn show(&self) {
+    pub(super) fn show(&self) {
         let Some(open) = &self.open else { return };
         let set = |figure: &std::sync::atomic::AtomicU64, value| figure.store(value, Ordering::Relaxed);
         set(&self.state.bytes, open.journal.bytes());
@@ -538,47 +382,4 @@ enum Room {
 fn answer<T>(reply: oneshot::Sender<T>, result: T) {
     // Whoever asked may have gone.
     drop(reply.send(result));
-}
-
-/// Series that are only to be shown.
-#[derive(Default)]
-pub(in crate::queue) struct Names(std::cell::RefCell<Vec<Arc<Series>>>);
-
-impl Names {
-    pub(in crate::queue) fn add(&self, series: Series) -> SeriesId {
-        let mut names = self.0.borrow_mut();
-        names.push(Arc::new(series));
-        SeriesId(names.len() as u32 - 1)
-    }
-
-    pub(in crate::queue) fn shown(&self, point: &Point, reason: Option<&Arc<str>>) -> Shown {
-        let series = self.0.borrow()[point.series.index()].clone();
-        Shown { series, timestamp_ms: point.timestamp_ms, value: point.value, reason: reason.cloned() }
-    }
-}
-
-/// The oldest points of some spans.
-pub(super) fn show_points(journal: &Journal, spans: &Spans, most: usize) -> Result<Vec<Shown>, String> {
-    let names = Names::default();
-    let mut shown = Vec::new();
-    for span in spans.iter() {
-        let mut records = Records::new(journal, span.from);
-        while shown.len() < most {
-            let mut points = Vec::new();
-            match records.next(&mut points, |series| names.add(series))? {
-                Next::Record { before, after } => {
-                    if before.seq >= span.from.seq {
-                        shown.extend(points.iter().map(|point| names.shown(point, None)));
-                    }
-                    if after.seq >= span.to.seq {
-                        break;
-                    }
-                }
-                Next::Lost(_) => {}
-                Next::End => break,
-            }
-        }
-    }
-    shown.truncate(most);
-    Ok(shown)
 }

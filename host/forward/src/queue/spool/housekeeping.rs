@@ -1,0 +1,104 @@
+//! What the thread of a queue on disk does from time to time: it syncs, gives back what was delivered, and lets go of what
+//! is too old.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use saker_journal::Position;
+
+use crate::node::DropReason;
+use crate::queue::spool::backlog::said;
+use crate::queue::spool::writer::Writer;
+
+/// A segment is finished when it is this part of the age of its queue, so that old points go in good time.
+const AGE_PARTS: u32 = 16;
+/// But no sooner than that.
+const SEGMENT_AGE_MIN: Duration = Duration::from_secs(60);
+
+impl Writer {
+    /// What is to be done from time to time.
+    pub(super) fn look_around(&mut self) {
+        self.looked = Instant::now();
+        self.ensure_open();
+        if self.open.as_ref().is_some_and(|open| open.dirty) {
+            match self.sync() {
+                Ok(()) => {}
+                Err(error) => tracing::error!(node = self.node, "the queue does not get to the disk: {error}"),
+            }
+        }
+        self.give_back();
+        self.expire();
+        if self.open.is_some() {
+            // The next push finds out whether there is room again.
+            *self.state.refusal.lock() = None;
+        }
+        self.show();
+    }
+
+    /// Drops segments all of whose points are too old, and finishes one that is being written for long.
+    fn expire(&mut self) {
+        let age = self.config().age;
+        let Some(open) = &self.open else { return };
+        let before = |age: Duration| {
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            u64::try_from(since.saturating_sub(age).as_millis()).unwrap_or(0)
+        };
+        let segments = open.journal.segments();
+        // A segment's newest point is as old as the next segment, or younger.
+        let too_old = segments.iter().skip(1).filter(|next| next.created_ms < before(age)).count();
+        for _ in 0..too_old {
+            let Some(open) = &mut self.open else { return };
+            match open.journal.drop_oldest() {
+                Ok(Some(segment)) => self.dropped_before(segment.end, DropReason::Expired),
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::warn!(node = self.node, "cannot remove what is too old: {}", said(&error));
+                    break;
+                }
+            }
+        }
+        let part = (age / AGE_PARTS).max(SEGMENT_AGE_MIN);
+        let Some(open) = &mut self.open else { return };
+        if segments.last().is_some_and(|newest| newest.created_ms < before(part)) {
+            open.journal.roll();
+        }
+        // One that is finished and alone has no next to tell how old its newest point is.
+        if let [only] = segments[..]
+            && open.journal.begins_segment()
+            && only.created_ms < before(age + part)
+            && let Ok(Some(segment)) = open.journal.drop_oldest()
+        {
+            self.dropped_before(segment.end, DropReason::Expired);
+        }
+    }
+
+    /// Removes the segments that were delivered.
+    pub(super) fn give_back(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        let first = self.shared.lanes.lock().needed_from();
+        let has_some = open.journal.segments().first().is_some_and(|oldest| oldest.end.seq <= first.seq);
+        if !has_some {
+            return;
+        }
+        // What was delivered must be known for sure before it is gone.
+        if let Some(marks) = &*self.state.marks.lock()
+            && let Err(error) = marks.sync()
+        {
+            tracing::warn!(node = self.node, "cannot make sure of what was delivered: {}", said(&error));
+            return;
+        }
+        if let Err(error) = open.journal.trim(first.seq) {
+            tracing::warn!(node = self.node, "cannot remove what was delivered: {}", said(&error));
+        }
+    }
+
+    /// A segment was dropped: its points are counted, and are not looked for after a restart.
+    pub(super) fn dropped_before(&self, place: Position, reason: DropReason) {
+        self.shared.dropped_before(place, reason);
+        self.commit();
+    }
+
+    pub(super) fn commit(&self) {
+        let lanes = self.shared.lanes.lock();
+        self.state.commit(&self.node, &lanes.mark());
+    }
+}
