@@ -124,7 +124,7 @@ impl Sender {
     /// Reads a batch from the disk; none if there was nothing to read any more.
     async fn read(&mut self, span: Span) -> Option<Batch> {
         let spool = self.node.queue.spool()?;
-        let mut reader = match self.reader.take().filter(|reader| reader.is_at(span.from)) {
+        let mut reader = match self.reader.take().filter(|reader| reader.reaches(span.from)) {
             Some(reader) => reader,
             None => match spool.reader(span.from, self.table.clone()).await {
                 Ok(reader) => reader,

@@ -42,9 +42,10 @@ impl BacklogReader {
         Self { records: Records::new(journal, from), table, epoch, at: from }
     }
 
-    /// Whether it would go on there, and its handles are still good.
-    pub(crate) fn is_at(&self, from: Position) -> bool {
-        self.at == from && self.epoch == self.table.epoch()
+    /// Whether it gets there by reading on, and its handles are still good. What lies between is read over, once: a new
+    /// reader would begin with its segment, and name all series of that again.
+    pub(crate) fn reaches(&self, from: Position) -> bool {
+        self.at.seq <= from.seq && self.epoch == self.table.epoch()
     }
 
     /// Reads records of a span that begins here, until they make so many points or something is lost.
@@ -143,5 +144,51 @@ pub(in crate::queue) fn said(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cap_std::ambient_authority;
+    use cap_std::fs::Dir;
+    use saker_journal::JournalConfig;
+    use saker_model::MetricType;
+
+    use super::*;
+    use crate::codec::Encoder;
+
+    #[test]
+    fn a_reader_goes_on_over_what_lies_between_two_spans_and_not_back() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let open = Dir::open_ambient_dir(dir.path(), ambient_authority()).expect("it is there");
+        let (mut journal, _) = Journal::open(open, JournalConfig::default()).expect("a journal");
+        let table = Arc::new(SeriesTable::new(10));
+        let series = Series {
+            endpoint: "h".into(),
+            metric: "m".into(),
+            tags: saker_model::Tags::default(),
+            metric_type: MetricType::Gauge,
+            step_s: 10,
+        };
+        let id = table.intern_series(series, 0).expect("there is room");
+        let mut encoder = Encoder::default();
+        let mut places = vec![journal.end()];
+        for number in 0..6 {
+            let point = Point { series: id, timestamp_ms: number, value: number as f64 };
+            let mut record = Vec::new();
+            encoder.encode(journal.begins_segment(), &[point], |id| table.get(id), &mut record);
+            journal.append(&record, 1).expect("room on the disk");
+            places.push(journal.end());
+        }
+        let span = |from: usize, to: usize| Span { from: places[from], to: places[to] };
+        let mut reader = BacklogReader::new(&journal, places[0], table);
+        let mut read = |span: Span| {
+            assert!(reader.reaches(span.from));
+            let found = reader.read(span, 100);
+            assert_eq!(found.span, span);
+            (found.points.iter().map(|point| point.timestamp_ms).collect::<Vec<_>>(), reader.reaches(places[0]))
+        };
+        assert_eq!(read(span(0, 2)), (vec![0, 1], false));
+        assert_eq!(read(span(4, 6)), (vec![4, 5], false));
     }
 }
