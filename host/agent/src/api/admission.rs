@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use saker_forward::Overload;
+use saker_forward::{Forwarder, Overload, Share};
 
 use super::Failure;
 use crate::agent::Agent;
@@ -27,11 +27,20 @@ pub(super) async fn admit(State(agent): State<Arc<Agent>>, request: Request, nex
         return refused(&overload);
     }
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let bytes = length.unwrap_or(UNKNOWN_BYTES).saturating_mul(MEMORY_PER_BYTE);
-    let Some(_share) = forwarder.budget().take(bytes) else {
-        return too_many("the agent's memory for points on their way is in use", RETRY_AFTER);
-    };
-    next.run(request).await
+    match memory_for(forwarder, length.unwrap_or(UNKNOWN_BYTES)) {
+        Some(_share) => next.run(request).await,
+        None => no_memory(),
+    }
+}
+
+/// Memory for a body, as long as the share is kept, if there is any.
+pub(super) fn memory_for(forwarder: &Forwarder, body_bytes: usize) -> Option<Share> {
+    forwarder.budget().take(body_bytes.saturating_mul(MEMORY_PER_BYTE))
+}
+
+/// The answer to a body that there is no memory for.
+pub(super) fn no_memory() -> Response {
+    too_many("the agent's memory for points on their way is in use", RETRY_AFTER)
 }
 
 /// The answer to points that no queue has room for.

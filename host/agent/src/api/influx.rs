@@ -158,7 +158,11 @@ async fn write(agent: &Agent, asked: Parameters, headers: &HeaderMap, body: Body
     let intake = agent.influx.0.load_full();
     let turn = timeout(TURN_WAIT, intake.turns.acquire()).await;
     let Ok(Ok(_turn)) = turn else { return Err(try_again("too many requests at the same time; try again")) };
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let body = unpacked(headers, body, agent.config.load().listen.body_bytes).await?;
+    // The request was let in for what it announced; what it unpacks to is more.
+    let more = body.len().saturating_sub(announced);
+    let _share = admission::memory_for(&agent.pipeline.forwarder, more).ok_or_else(admission::no_memory)?;
     let request = Request {
         db: asked.db.or(asked.bucket).filter(|name| !name.is_empty()).map(Arc::from),
         precision,
