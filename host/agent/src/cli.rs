@@ -11,7 +11,9 @@ use clap_complete::Shell;
 
 use crate::config::parse_duration;
 
-pub(crate) use author::{AuthorCommand, BenchArgs, DiffArgs, RunArgs, ServerChoice, TestArgs, TrialArgs};
+pub(crate) use author::{
+    AuthorCommand, BenchArgs, DiffArgs, Kind, Language, NewArgs, RunArgs, ServerChoice, TestArgs, TrialArgs,
+};
 pub(crate) use install::{InstallArgs, InstallCommand, PushArgs, RegistryArgs, RemoveArgs, UpdateArgs};
 
 fn version() -> &'static str {
@@ -141,7 +143,8 @@ pub(crate) struct ConfigArgs {
 pub(crate) struct CollectArgs {
     /// The plugin file.
     pub(crate) file: PathBuf,
-    /// Grant something: `read=/proc`, `usage=/`, `connect=127.0.0.1:80`, `env=HOME`, `stdout`.
+    /// Grant something: `read=/proc`, `usage=/`, `connect=127.0.0.1:80`, `env=HOME`, `stdout`; `wanted` grants all that
+    /// the plugin says it wants.
     #[arg(short, long, value_name = "GRANT")]
     pub(crate) grant: Vec<String>,
     /// The plugin's settings, as a JSON object.

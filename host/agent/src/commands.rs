@@ -7,6 +7,7 @@ mod collect;
 mod inspect;
 mod installing;
 mod list;
+mod new;
 mod queue;
 mod run;
 mod table;

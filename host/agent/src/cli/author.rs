@@ -1,5 +1,6 @@
 //! The part of the command line that is for authors of plugins.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use super::parse_interval;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuthorCommand {
+    /// Begin a plugin: a folder that builds, tests and runs as it is, with all that it needs but the language's tools.
+    New(NewArgs),
     /// Hold a plugin to its contract, case by case.
     Test(TestArgs),
     /// Measure what a plugin's calls cost: instructions, the same on any machine, and time on this one.
@@ -17,6 +20,63 @@ pub(crate) enum AuthorCommand {
     Run(RunArgs),
     /// Tell what a new version of a plugin asks more or less than the old. Exits with 1 if it asks more.
     Diff(DiffArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewArgs {
+    /// The plugin's name, and the folder's: lower-case letters, digits and `-`.
+    pub(crate) name: String,
+    /// What the plugin does.
+    #[arg(short, long, value_enum)]
+    pub(crate) kind: Kind,
+    /// What it is written in.
+    #[arg(short, long, value_enum)]
+    pub(crate) language: Language,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Kind {
+    /// It measures.
+    Collector,
+    /// It renames, tags or drops series.
+    Processor,
+    /// It hands points to a storage system.
+    Backend,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Language {
+    /// Rust, by cargo.
+    Rust,
+    /// Python 3, by componentize-py.
+    Python,
+    /// JavaScript, by componentize-js.
+    Javascript,
+    /// C, by clang.
+    C,
+}
+
+/// As in the names of the examples' folders.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Collector => "collector",
+            Self::Processor => "processor",
+            Self::Backend => "backend",
+        })
+    }
+}
+
+/// As in the names of the examples' folders.
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rust => "rust",
+            Self::Python => "python",
+            Self::Javascript => "javascript",
+            Self::C => "c",
+        })
+    }
 }
 
 /// How a plugin is run outside the agent.

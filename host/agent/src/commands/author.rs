@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use saker_kit::{Options, Outcome, Server, Weight};
-use saker_sandbox::{Grants, Permission, Plugin};
+use saker_sandbox::Plugin;
 use serde_json::{Map, Value, json};
 
-use super::collect::{load, load_counting, parse_grants};
+use super::collect::{grants, load, load_counting};
 use super::table;
 use crate::cli::{AuthorCommand, BenchArgs, DiffArgs, ServerChoice, TestArgs, TrialArgs};
 use crate::settings_schema;
 
 pub(crate) fn author(command: &AuthorCommand) -> anyhow::Result<()> {
     match command {
+        AuthorCommand::New(args) => super::new::new(args),
         AuthorCommand::Test(args) => test(args),
         AuthorCommand::Bench(args) => bench(args),
         AuthorCommand::Diff(args) => diff(args),
@@ -136,27 +137,4 @@ fn options(args: &TrialArgs, plugin: &Plugin) -> anyhow::Result<Options> {
             misfits.into_iter().map(|misfit| format!("{}: {}", misfit.path, misfit.what)).collect()
         },
     })
-}
-
-/// What is granted: the words, and for `wanted` all that the plugin wants and that can be granted as it stands.
-pub(super) fn grants(words: &[String], plugin: &Plugin) -> anyhow::Result<Grants> {
-    let (wanted, words): (Vec<_>, Vec<_>) = words.iter().cloned().partition(|word| word == "wanted");
-    let mut grants = parse_grants(&words)?;
-    if wanted.is_empty() {
-        return Ok(grants);
-    }
-    for want in &plugin.description().wants {
-        match &want.permission {
-            Permission::Read(path) => grants.read.push(path.into()),
-            Permission::Write(path) => grants.write.push(path.into()),
-            Permission::Usage(path) => grants.usage.push(path.into()),
-            // `<host:port of url>` and the like stand for what the settings say.
-            Permission::Connect(address) => grants.connect.extend(address.parse().ok()),
-            Permission::Env(name) => grants.env.push(name.clone()),
-            Permission::Stdout => grants.stdout = true,
-            // They need a place of the operator's choice.
-            Permission::Folder | Permission::ConnectBehind { .. } | Permission::Secret(_) => {}
-        }
-    }
-    Ok(grants)
 }

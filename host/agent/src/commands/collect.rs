@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use saker_model::{MetricValue, Reason};
-use saker_sandbox::{Collector, Compiler, Grants, InstanceSpec, Plugin, Sandbox, SandboxConfig, SandboxError, Tick};
+use saker_sandbox::{
+    Collector, Compiler, Grants, InstanceSpec, Permission, Plugin, Sandbox, SandboxConfig, SandboxError, Tick,
+};
 use serde_json::{Value, json};
 
 use super::table;
@@ -16,14 +18,13 @@ use crate::config::Config;
 use crate::pipeline::now_ms;
 
 pub(crate) fn collect(args: &CollectArgs) -> anyhow::Result<()> {
-    let grants = parse_grants(&args.grant)?;
     let values = super::runtime()?.block_on(async {
         let (sandbox, plugin) = load(&args.file).await?;
         let spec = InstanceSpec {
             name: plugin.description().name.clone(),
             section: format!("plugin.{}", plugin.description().name),
             settings: args.settings.clone(),
-            grants,
+            grants: grants(&args.grant, &plugin)?,
             ..InstanceSpec::default()
         };
         run(&sandbox, &plugin, &spec, args.ticks, args.interval).await
@@ -126,7 +127,30 @@ fn report_refused(values: &mut Vec<MetricValue>) {
     }
 }
 
-pub(super) fn parse_grants(words: &[String]) -> anyhow::Result<Grants> {
+/// What is granted: the words, and for `wanted` all that the plugin wants and that can be granted as it stands.
+pub(super) fn grants(words: &[String], plugin: &Plugin) -> anyhow::Result<Grants> {
+    let (wanted, words): (Vec<_>, Vec<_>) = words.iter().cloned().partition(|word| word == "wanted");
+    let mut grants = parse_grants(&words)?;
+    if wanted.is_empty() {
+        return Ok(grants);
+    }
+    for want in &plugin.description().wants {
+        match &want.permission {
+            Permission::Read(path) => grants.read.push(path.into()),
+            Permission::Write(path) => grants.write.push(path.into()),
+            Permission::Usage(path) => grants.usage.push(path.into()),
+            // `<host:port of url>` and the like stand for what the settings say.
+            Permission::Connect(address) => grants.connect.extend(address.parse().ok()),
+            Permission::Env(name) => grants.env.push(name.clone()),
+            Permission::Stdout => grants.stdout = true,
+            // They need a place of the operator's choice.
+            Permission::Folder | Permission::ConnectBehind { .. } | Permission::Secret(_) => {}
+        }
+    }
+    Ok(grants)
+}
+
+fn parse_grants(words: &[String]) -> anyhow::Result<Grants> {
     let mut grants = Grants::default();
     for word in words {
         match word.split_once('=') {
@@ -138,7 +162,7 @@ pub(super) fn parse_grants(words: &[String]) -> anyhow::Result<Grants> {
             Some(("env", name)) => grants.env.push(name.into()),
             None if word == "stdout" => grants.stdout = true,
             _ => bail!(
-                "--grant {word}: expected read=DIR, write=DIR, folder=DIR, usage=DIR, connect=HOST:PORT, env=NAME or stdout"
+                "--grant {word}: expected read=DIR, write=DIR, folder=DIR, usage=DIR, connect=HOST:PORT, env=NAME, stdout or wanted"
             ),
         }
     }

@@ -11,8 +11,7 @@ use saker_sandbox::{Collector, InstanceSpec, PluginHash, StateCell, Tick};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::author::grants;
-use super::collect::load;
+use super::collect::{grants, load};
 use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::folder::Watch;

@@ -3,13 +3,12 @@
 mod choice;
 mod diskstats;
 mod load;
-mod reading;
 
 use saker_sdk::prelude::*;
+use saker_sdk::rates::Rates;
 
 use crate::choice::Choice;
-use crate::diskstats::Device;
-use crate::reading::Reading;
+use crate::diskstats::{ALWAYS, Device};
 
 saker_sdk::settings! {
     /// Settings of the `disk-io` collector.
@@ -28,11 +27,12 @@ saker_sdk::settings! {
 /// Memory, files and removable media that pass for disks, firmware areas of MMC, and single paths of a multipath NVMe.
 const EXCLUDED: [&str; 8] = ["fd*", "loop*", "mmcblk*boot*", "mmcblk*rpmb", "nvme*c*n*", "ram*", "sr*", "zram*"];
 
-/// The collector, with the reading of the tick before.
+/// The collector, with the columns of the tick before.
 pub struct DiskIo {
     path: String,
     choice: Choice,
-    before: Option<Reading>,
+    /// The columns that every kernel has, by device.
+    rates: Rates<ALWAYS>,
 }
 
 impl Collector for DiskIo {
@@ -47,7 +47,7 @@ impl Collector for DiskIo {
         Ok(Self {
             path: format!("{}/diskstats", settings.proc),
             choice: Choice { include: settings.include, exclude: settings.exclude, partitions: settings.partitions },
-            before: host::load_state().and_then(|bytes| Reading::restore(&bytes)),
+            rates: Rates::restore(),
         })
     }
 
@@ -56,33 +56,23 @@ impl Collector for DiskIo {
         let mut devices =
             diskstats::parse(&text, &self.choice).map_err(|expected| CollectError::malformed(&self.path, &expected))?;
         devices.retain(Device::was_used);
-        let now = Reading { at_ms: tick.timestamp_ms, devices };
-        let values = values(&now, self.before.as_ref());
-        if host::save_state(&now.save()).is_err() {
-            host::log(host::Level::Debug, "the reading is too long to be kept for a successor");
+        self.rates.begin(&tick);
+        let mut values = Vec::with_capacity(devices.len() * (diskstats::COLUMNS.len() + load::GAUGES.len()));
+        for device in &devices {
+            for ((metric, metric_type), figure) in diskstats::COLUMNS.into_iter().zip(device.columns()) {
+                values.push(MetricValue::new(metric, metric_type, *figure as f64).tag("device", &device.name));
+            }
+            let load = self.rates.change(&device.name, device.always()).and_then(|change| load::between(&change));
+            for (metric, figure) in load::GAUGES.iter().zip(load.iter().flatten()) {
+                values.push(MetricValue::gauge(metric, *figure).tag("device", &device.name));
+            }
         }
-        self.before = Some(now);
+        self.rates.keep();
         Ok(values)
     }
 }
 
 saker_sdk::export_collector!(DiskIo);
-
-/// The values of a reading and of its difference to the one before.
-fn values(now: &Reading, before: Option<&Reading>) -> Vec<MetricValue> {
-    let mut values = Vec::with_capacity(now.devices.len() * (diskstats::COLUMNS.len() + load::GAUGES.len()));
-    for (index, device) in now.devices.iter().enumerate() {
-        for ((metric, metric_type), figure) in diskstats::COLUMNS.into_iter().zip(device.columns()) {
-            values.push(MetricValue::new(metric, metric_type, *figure as f64).tag("device", &device.name));
-        }
-        let load = before
-            .and_then(|before| load::between(device, before.device(index, &device.name)?, now.passed_ms(before)?));
-        for (metric, figure) in load::GAUGES.iter().zip(load.iter().flatten()) {
-            values.push(MetricValue::gauge(metric, *figure).tag("device", &device.name));
-        }
-    }
-    values
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! What two readings of a device tell of the time between them. The formulas are those of `iostat`.
 
-use crate::diskstats::Device;
+use saker_sdk::rates::Change;
+
+use crate::diskstats::ALWAYS;
 
 /// The names of the figures of [`between`].
 pub(crate) const GAUGES: [&str; 7] = [
@@ -26,11 +28,12 @@ const MSEC_WRITE: usize = 7;
 const MSEC_BUSY: usize = 9;
 const MSEC_WEIGHTED: usize = 10;
 
-/// The mean load in the `passed_ms` between two readings, one figure for each of [`GAUGES`].
+/// The mean load between two readings, one figure for each of [`GAUGES`].
 ///
 /// None if the device has started anew in between.
-pub(crate) fn between(now: &Device, before: &Device, passed_ms: f64) -> Option<[f64; 7]> {
-    let (now, before) = (now.columns(), before.columns());
+pub(crate) fn between(change: &Change<ALWAYS>) -> Option<[f64; 7]> {
+    let Change { now, before, seconds } = change;
+    let passed_ms = 1000.0 * seconds;
     let count = |column: usize| now[column].checked_sub(before[column]).map(|grown| grown as f64);
     let msec = |column: usize| msec_since(now[column], before[column]);
     let requests = count(READS)? + count(WRITES)?;
@@ -59,35 +62,35 @@ fn msec_since(now: u64, before: u64) -> f64 {
 mod tests {
     use super::*;
 
-    fn device(columns: [u64; 11]) -> Device {
-        Device::new("sda", columns)
+    fn between(now: [u64; ALWAYS], before: [u64; ALWAYS], passed_ms: f64) -> Option<[f64; 7]> {
+        super::between(&Change { now, before, seconds: passed_ms / 1000.0 })
     }
 
     #[test]
     fn figures_are_means_over_the_time_that_passed() {
-        let before = device([100, 0, 1000, 50, 200, 0, 2000, 60, 0, 10_000, 20_000]);
-        let after = device([110, 0, 1400, 250, 230, 0, 3200, 160, 3, 12_500, 25_000]);
-        assert_eq!(between(&after, &before, 5000.0).unwrap(), [40_960.0, 122_880.0, 40.0, 1.0, 7.5, 62.5, 50.0],);
+        let before = [100, 0, 1000, 50, 200, 0, 2000, 60, 0, 10_000, 20_000];
+        let after = [110, 0, 1400, 250, 230, 0, 3200, 160, 3, 12_500, 25_000];
+        assert_eq!(between(after, before, 5000.0).unwrap(), [40_960.0, 122_880.0, 40.0, 1.0, 7.5, 62.5, 50.0],);
     }
 
     #[test]
     fn a_device_at_rest_stands_at_zero() {
-        let idle = device([100, 0, 1000, 50, 200, 0, 2000, 60, 0, 10_000, 20_000]);
-        assert_eq!(between(&idle, &idle, 10_000.0).unwrap(), [0.0; 7]);
+        let idle = [100, 0, 1000, 50, 200, 0, 2000, 60, 0, 10_000, 20_000];
+        assert_eq!(between(idle, idle, 10_000.0).unwrap(), [0.0; 7]);
     }
 
     #[test]
     fn a_device_is_never_busier_than_all_the_time() {
-        let before = device([0; 11]);
-        let after = device([0, 0, 0, 0, 0, 0, 0, 0, 9, 10_050, 0]);
-        assert_eq!(between(&after, &before, 10_000.0).unwrap()[6], 100.0);
+        let before = [0; 11];
+        let after = [0, 0, 0, 0, 0, 0, 0, 0, 9, 10_050, 0];
+        assert_eq!(between(after, before, 10_000.0).unwrap()[6], 100.0);
     }
 
     #[test]
     fn a_device_that_has_started_anew_is_not_compared() {
-        let before = device([100, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        let after = device([3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(between(&after, &before, 10_000.0), None);
+        let before = [100, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let after = [3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(between(after, before, 10_000.0), None);
     }
 
     #[test]

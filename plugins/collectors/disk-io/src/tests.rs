@@ -54,11 +54,16 @@ fn the_first_tick_brings_counters_and_the_second_gauges() {
     assert_eq!((in_progress.value, in_progress.metric_type), (2.0, MetricType::Gauge));
     assert!(find(&first, "disk.io.discard_requests", "sdb").is_none());
 
-    let sda = collector.before.as_mut().unwrap().devices.iter_mut().find(|device| device.name == "sda").unwrap();
-    let mut columns = *sda.columns().first_chunk().unwrap();
-    columns[2] -= 4000;
-    columns[9] -= 2500;
-    *sda = Device::new("sda", columns);
+    // As if less had been read one tick before.
+    collector.rates.begin(&Tick { timestamp_ms: 50_000, interval_ms: 10_000 });
+    for device in diskstats::parse(&text::read(&collector.path).unwrap(), &collector.choice).unwrap() {
+        let mut columns = device.always();
+        if device.name == "sda" {
+            columns[2] -= 4000;
+            columns[9] -= 2500;
+        }
+        collector.rates.change(&device.name, columns);
+    }
     let second = collect(&mut collector, 60_000);
     assert_eq!(second.len(), first.len() + 7 * 7);
     let gauge = |metric, device| find(&second, metric, device).unwrap().value;

@@ -47,13 +47,6 @@ impl Interface {
         Self { name: name.into(), tag, columns }
     }
 
-    /// An interface of which nothing is known but the bytes that went in and out.
-    pub(crate) fn of_bytes(name: &str, [received, sent]: [u64; 2]) -> Self {
-        let mut columns = [0; 16];
-        (columns[0], columns[OUT]) = (received, sent);
-        Self::new(name, columns)
-    }
-
     /// The bytes that went in and out.
     pub(crate) fn bytes(&self) -> [u64; 2] {
         [self.columns[0], self.columns[OUT]]

@@ -1,14 +1,13 @@
 //! The `network` collector: traffic and errors of network interfaces, from `/proc/net/dev`. README.md lists the metrics.
 
 mod dev;
-mod reading;
 mod speed;
 
 use saker_sdk::glob;
 use saker_sdk::prelude::*;
+use saker_sdk::rates::{Change, Rates};
 
 use crate::dev::Interface;
-use crate::reading::Reading;
 use crate::speed::Speeds;
 
 saker_sdk::settings! {
@@ -30,13 +29,14 @@ saker_sdk::settings! {
 const EXCLUDED: &str = "lo veth* docker* br-* podman* cni* flannel* cali* cilium* lxc* lxdbr* kube-* nodelocaldns \
     virbr* vnet* tap* dummy* ifb* erspan0 gre0 gretap0 ip6gre0 ip6tnl0 ip6_vti0 ip_vti0 sit0 tunl0";
 
-/// The collector, with the reading of the tick before.
+/// The collector, with the bytes of the tick before.
 pub struct Network {
     path: String,
     include: Vec<String>,
     exclude: Vec<String>,
     speeds: Speeds,
-    before: Option<Reading>,
+    /// The bytes that went in and out, by interface.
+    rates: Rates<2>,
 }
 
 impl Collector for Network {
@@ -54,7 +54,7 @@ impl Collector for Network {
             include: settings.include,
             exclude: settings.exclude,
             speeds: Speeds::new(&settings.sys),
-            before: host::load_state().and_then(|bytes| Reading::restore(&bytes)),
+            rates: Rates::restore(),
         })
     }
 
@@ -62,31 +62,29 @@ impl Collector for Network {
         let text = text::read(&self.path)?;
         let takes = |name: &str| glob::any(&self.include, name) && !glob::any(&self.exclude, name);
         let interfaces = dev::parse(&text, takes).map_err(|expected| CollectError::malformed(&self.path, &expected))?;
-        let now = Reading { at_ms: tick.timestamp_ms, interfaces };
-        self.speeds.begin(now.at_ms);
-        let mut values = Vec::with_capacity(now.interfaces.len() * 26);
-        for (index, interface) in now.interfaces.iter().enumerate() {
+        self.speeds.begin(tick.timestamp_ms);
+        self.rates.begin(&tick);
+        let mut values = Vec::with_capacity(interfaces.len() * 26);
+        for interface in &interfaces {
             interface.push_counters(&mut values);
+            let change = self.rates.change(&interface.name, interface.bytes());
             if let Some(speed) = self.speeds.of(&interface.name) {
                 values.push(interface.gauge("net.if.speed.bits", speed));
-                let rates = self.before.as_ref().and_then(|before| now.bits_per_second(before, index));
-                push_shares(&mut values, interface, rates, speed);
+                push_shares(&mut values, interface, change, speed);
             }
         }
-        if host::save_state(&now.save()).is_err() {
-            host::log(host::Level::Debug, "the reading is too long to be kept for a successor");
-        }
-        self.before = Some(now);
+        self.rates.keep();
         Ok(values)
     }
 }
 
 saker_sdk::export_collector!(Network);
 
-fn push_shares(values: &mut Vec<MetricValue>, interface: &Interface, rates: Option<[f64; 2]>, speed: f64) {
-    if let Some([received, sent]) = rates {
-        values.push(interface.gauge("net.if.in.percent", 100.0 * received / speed));
-        values.push(interface.gauge("net.if.out.percent", 100.0 * sent / speed));
+fn push_shares(values: &mut Vec<MetricValue>, interface: &Interface, change: Option<Change<2>>, speed: f64) {
+    if let Some([received, sent]) = change.and_then(|change| change.per_second()) {
+        let percent = |bytes: f64| 100.0 * 8.0 * bytes / speed;
+        values.push(interface.gauge("net.if.in.percent", percent(received)));
+        values.push(interface.gauge("net.if.out.percent", percent(sent)));
     }
 }
 

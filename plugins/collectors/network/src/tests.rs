@@ -46,9 +46,13 @@ fn the_first_tick_brings_counters_and_speeds_and_the_second_shares() {
     let bits = find(&first, "net.if.in.bits", "eno1");
     assert_eq!((bits.value, bits.metric_type), (8.0 * 918_203_344_120.0, MetricType::Counter));
 
-    let before = &mut collector.before.as_mut().unwrap().interfaces[0];
-    let [received, sent] = before.bytes();
-    *before = Interface::of_bytes("eno1", [received - 125_000_000, sent - 12_500_000]);
+    // As if less had come and gone one tick before.
+    collector.rates.begin(&Tick { timestamp_ms: 50_000, interval_ms: 10_000 });
+    for interface in dev::parse(&text::read(&collector.path).unwrap(), |_| true).unwrap() {
+        let [received, sent] = interface.bytes();
+        let less = if interface.name == "eno1" { [125_000_000, 12_500_000] } else { [0, 0] };
+        collector.rates.change(&interface.name, [received - less[0], sent - less[1]]);
+    }
     let second = collect(&mut collector, 60_000);
     assert_eq!(second.len(), first.len() + 2 * 3);
     let share = find(&second, "net.if.in.percent", "eno1");

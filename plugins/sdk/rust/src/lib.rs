@@ -55,6 +55,7 @@ pub mod http;
 pub mod net;
 mod processor;
 mod progress;
+pub mod rates;
 #[cfg(feature = "scram")]
 pub mod scram;
 pub mod settings;
@@ -76,11 +77,6 @@ pub use settings::{Setting, Settings};
 
 /// Where a plugin that is granted a folder of its own finds it.
 pub const FOLDER: &str = "/folder";
-
-/// Compiles the code of the tutorial.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/write-a-plugin.md")]
-pub struct Tutorial;
 
 /// Everything that a plugin usually names.
 pub mod prelude {

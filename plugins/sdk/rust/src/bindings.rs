@@ -6,7 +6,7 @@
 
 pub mod collector {
     wit_bindgen::generate!({
-        path: "../../wit/0.1.0",
+        path: "wit",
         world: "collector-plugin",
         pub_export_macro: true,
         export_macro_name: "export_collector_world",
@@ -18,7 +18,7 @@ pub mod collector {
 
 pub mod processor {
     wit_bindgen::generate!({
-        path: "../../wit/0.1.0",
+        path: "wit",
         world: "processor-plugin",
         pub_export_macro: true,
         export_macro_name: "export_processor_world",
@@ -36,7 +36,7 @@ pub mod processor {
 
 pub mod backend {
     wit_bindgen::generate!({
-        path: "../../wit/0.1.0",
+        path: "wit",
         world: "backend-plugin",
         pub_export_macro: true,
         export_macro_name: "export_backend_world",
