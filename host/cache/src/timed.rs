@@ -25,11 +25,11 @@ impl TimedStore {
         }
         // The cut hangs on the point that came, not on the clock or the newest: so a late point evicts nothing.
         let cut = timestamp_ms.saturating_sub(age_ms);
-        let mut evicted = self.points.partition_point(|&(time, _)| time <= cut);
-        if evicted == self.points.len() {
-            evicted = 0;
+        let mut evicted = self.points.len().saturating_sub(items);
+        // Most of the time nothing is due, or one point.
+        if self.points.back().is_some_and(|&(newest, _)| newest > cut) {
+            evicted = evicted.max(self.points.iter().take_while(|&&(time, _)| time <= cut).count());
         }
-        evicted = evicted.max(self.points.len().saturating_sub(items));
         self.points.drain(..evicted);
         evicted
     }

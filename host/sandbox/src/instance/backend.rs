@@ -16,6 +16,10 @@ use crate::engine::Sandbox;
 use crate::failure::CallError;
 use crate::plugin::{Code, Plugin};
 
+/// So many series are defined in one call: what a call hands over is there three times, here, on its way and in the
+/// guest.
+const DEFINITIONS_MOST: usize = 1000;
+
 /// A backend that is open.
 pub struct Backend(Instance<backend::BackendPlugin>);
 
@@ -49,10 +53,7 @@ impl Backend {
     ) -> Result<u32, WriteError> {
         let deadline = self.0.spec.limits.deadlines.write;
         let forget: Vec<u32> = forget.into_iter().map(|id| id.0).collect();
-        let define: Vec<_> = define
-            .iter()
-            .map(|(id, series)| wit_backend::Definition { id: id.0, series: convert::series_out(series) })
-            .collect();
+        let define = define.to_vec();
         let points: Vec<_> = points.iter().map(convert::point).collect();
         let offered = points.len();
         let answer = self
@@ -63,8 +64,9 @@ impl Backend {
                     if !forget.is_empty() {
                         guest.call_forget(&mut live.store, &forget).await?;
                     }
-                    if !define.is_empty() {
-                        guest.call_define(&mut live.store, &define).await?;
+                    for some in define.chunks(DEFINITIONS_MOST) {
+                        let some: Vec<_> = some.iter().map(definition).collect();
+                        guest.call_define(&mut live.store, &some).await?;
                     }
                     guest.call_write(&mut live.store, &points).await
                 })
@@ -119,4 +121,8 @@ impl World for backend::BackendPlugin {
     fn close<'a>(&'a self, store: &'a mut Store<Ctx>) -> Calling<'a, ()> {
         Box::pin(self.saker_plugin_backend().call_close(store))
     }
+}
+
+fn definition((id, series): &(SeriesId, Arc<Series>)) -> wit_backend::Definition {
+    wit_backend::Definition { id: id.0, series: convert::series_out(series) }
 }
