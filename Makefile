@@ -41,6 +41,10 @@ bench-forward: plugins ## What forwarding costs, beside vmagent; wants Debian's 
 bench-hostile: guests ## Five minutes of the whole hostile collection beside ten collectors at a second: lateness, memory, leaks
 	SAKER_HOSTILE_SECONDS=300 cargo test --release --locked -p saker --test agent the_worst_plugins -- --nocapture
 
+bench-scale: plugins guests ## What a thousand instances, a start with twenty plugins and a new file cost; an hour of swaps
+	SAKER_INSTANCES=1000 SAKER_INSTANCE_SECONDS=60 SAKER_DROPS=9 SAKER_SWAPS=6000 SAKER_SWAP_PAUSE_MS=500 \
+	cargo test --release --locked -p saker --test agent scale:: -- --nocapture --test-threads 1
+
 check: ## Look for what a machine can find: format, lints, documentation
 	cargo fmt --check
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
@@ -50,4 +54,4 @@ clean: ## Remove everything that was built, and run/ with what the agent has kep
 	cargo clean
 	rm -rf run
 
-.PHONY: help run test build plugins guests bench bench-collect bench-write bench-pipeline bench-forward bench-hostile check clean
+.PHONY: help run test build plugins guests bench bench-collect bench-write bench-pipeline bench-forward bench-hostile bench-scale check clean

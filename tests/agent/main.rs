@@ -18,6 +18,7 @@ mod kit;
 mod plugin_folder;
 mod processors;
 mod push;
+mod scale;
 mod servers;
 mod stores;
 mod swapping;

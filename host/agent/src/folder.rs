@@ -1,22 +1,27 @@
 //! The plugin folder: which files are in it, and when that changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use notify::{RecursiveMode, Watcher};
+use parking_lot::Mutex;
 use saker_install::{Keys, Signature};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::config::SignatureConfig;
 
-/// How long nothing must have happened before a change is looked at: half-written files are on their way that long.
+/// How long nothing must have happened before a change is looked at, if a file is being written: some tools write in
+/// pieces and say at no time that they are done.
 const QUIET: Duration = Duration::from_millis(150);
+/// The same where all files that were written have been closed, or were put in place whole: others of the same
+/// deployment follow at once.
+const QUIET_WHOLE: Duration = Duration::from_millis(5);
 /// However much happens, a change is looked at after this time.
 const QUIET_MAX: Duration = Duration::from_secs(2);
 
@@ -118,6 +123,8 @@ pub(crate) fn read_checked(
 /// Tells of changes in folders.
 pub(crate) struct Watch {
     changed: Arc<Notify>,
+    /// What is being written, as far as the system tells.
+    unfinished: Arc<Mutex<HashSet<PathBuf>>>,
     _watcher: Option<notify::RecommendedWatcher>,
 }
 
@@ -133,13 +140,17 @@ impl Watch {
     }
 
     fn begin(dir: &Path, depth: RecursiveMode) -> Self {
-        let changed = Arc::new(Notify::new());
-        let tell = changed.clone();
+        let (changed, unfinished) = (Arc::<Notify>::default(), Arc::<Mutex<HashSet<_>>>::default());
+        let (tell, writing) = (changed.clone(), unfinished.clone());
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading a file is an event too, and ours to make.
-            if !event.is_ok_and(|event| event.kind.is_access() && !is_close_write(&event)) {
-                tell.notify_one();
+            if let Ok(event) = event {
+                // Reading a file is an event too, and ours to make.
+                if event.kind.is_access() && !is_close_write(&event) {
+                    return;
+                }
+                follow(&mut writing.lock(), event);
             }
+            tell.notify_one();
         });
         let watching = watcher.and_then(|mut watcher| {
             watcher.watch(dir, depth)?;
@@ -148,7 +159,7 @@ impl Watch {
         if let Err(error) = &watching {
             tracing::warn!(dir = %dir.display(), "cannot watch the folder, will look through it instead: {error}");
         }
-        Self { changed, _watcher: watching.ok() }
+        Self { changed, unfinished, _watcher: watching.ok() }
     }
 
     /// Waits for a change and the quiet after it, or for so long without one. Can be dropped while it waits.
@@ -157,7 +168,23 @@ impl Watch {
             return;
         }
         let end = Instant::now() + QUIET_MAX;
-        while Instant::now() < end && tokio::time::timeout(QUIET, self.changed.notified()).await.is_ok() {}
+        loop {
+            let quiet = if self.unfinished.lock().is_empty() { QUIET_WHOLE } else { QUIET };
+            if tokio::time::timeout(quiet, self.changed.notified()).await.is_err() || Instant::now() > end {
+                break;
+            }
+        }
+        // Whoever still writes will be heard of again, and what was linked into the folder was whole from the start.
+        self.unfinished.lock().clear();
+    }
+}
+
+/// Keeps track of the files that are being written.
+fn follow(unfinished: &mut HashSet<PathBuf>, event: notify::Event) {
+    use notify::event::{CreateKind, EventKind, ModifyKind};
+    match event.kind {
+        EventKind::Create(CreateKind::File) | EventKind::Modify(ModifyKind::Data(_)) => unfinished.extend(event.paths),
+        _ => event.paths.iter().for_each(|path| _ = unfinished.remove(path)),
     }
 }
 

@@ -1,0 +1,184 @@
+//! What many plugins cost: instances, starts, new files, replacements. The tests run in a small size and hold wide
+//! bounds, for the machine is busy with other tests; `make bench-scale` runs them one by one in full size and prints what
+//! they have measured.
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::agent::{Agent, Home, guest, shipped, variant};
+use crate::http::Receiver;
+
+/// A size that a measurement sets.
+fn size(variable: &str, in_tests: u32) -> u32 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(in_tests)
+}
+
+/// Whether this is a measurement, on a machine that does nothing else.
+fn measuring() -> bool {
+    std::env::var_os("SAKER_INSTANCES").is_some()
+}
+
+/// Memory in use, in MB.
+fn memory_mb(agent: &Agent) -> f64 {
+    agent.metric("process_resident_memory_bytes").unwrap() / 1e6
+}
+
+/// Processor time so far, in seconds: the kernel counts it in hundredths.
+fn cpu_seconds(agent: &Agent) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", agent.pid())).unwrap();
+    let after_name = stat.rsplit_once(')').unwrap().1;
+    let ticks = after_name.split_ascii_whitespace().skip(11).take(2).map(|text| text.parse::<f64>().unwrap());
+    ticks.sum::<f64>() / 100.0
+}
+
+/// Ticks that brought nothing, of all instances together.
+fn missed(agent: &Agent) -> u64 {
+    let plugins = agent.json("/api/v1/plugins");
+    let counts = plugins["instances"].as_array().unwrap().iter().map(|instance| &instance["counts"]);
+    let missed =
+        |counts: &Value| ["failed", "skipped", "overrun"].iter().map(|key| counts[key].as_u64().unwrap()).sum::<u64>();
+    counts.map(missed).sum()
+}
+
+fn has_values(agent: &Agent, metric: &str) -> bool {
+    agent.json(&format!("/api/v1/recent?metric={metric}"))["series"].as_array().is_some_and(|found| !found.is_empty())
+}
+
+/// Waits without the pauses of [`Agent::until`]; answers how long it took since `start`, in milliseconds.
+fn soon(start: Instant, what: &str, mut look: impl FnMut() -> bool) -> f64 {
+    while !look() {
+        assert!(start.elapsed() < Duration::from_secs(60), "never: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    start.elapsed().as_secs_f64() * 1000.0
+}
+
+#[test]
+fn a_thousand_instances_take_less_than_a_core_and_400_mb() {
+    let (instances, seconds) = (size("SAKER_INSTANCES", 100), size("SAKER_INSTANCE_SECONDS", 5));
+    let mut config = String::new();
+    for number in 0..instances {
+        writeln!(config, "[plugin.i{number}]\nfile = \"steady.wasm\"\nsettings.value = {number}").unwrap();
+    }
+    let home = Home::new(&[]).keys("interval = \"1s\"").config(&config);
+    home.put("steady", &guest("steady-1"));
+    let agent = home.start();
+    let last = format!("i{}", instances - 1);
+    agent.until("the last has ticked", |agent| {
+        (agent.instance(&last)?["counts"]["succeeded"].as_u64()? > 1).then_some(())
+    });
+    let (start, before, missed_before) = (Instant::now(), cpu_seconds(&agent), missed(&agent));
+    std::thread::sleep(Duration::from_secs(seconds.into()));
+    let cores = (cpu_seconds(&agent) - before) / start.elapsed().as_secs_f64();
+    let memory = memory_mb(&agent);
+    let missed = missed(&agent) - missed_before;
+    println!("{instances} instances at 1 s: {cores:.3} cores, {memory:.0} MB, {missed} ticks missed in {seconds} s");
+    assert!(cores < 1.0 && memory < 400.0, "{cores} cores, {memory} MB");
+    assert!(!measuring() || missed == 0, "{missed} ticks missed");
+    agent.stop();
+}
+
+#[test]
+fn twenty_plugins_that_were_compiled_before_start_within_300_ms() {
+    let cpu = shipped("cpu");
+    let mut config = String::new();
+    for number in 0..20 {
+        let proc = crate::agent::repository().join("tests/fixtures/proc");
+        writeln!(config, "[plugin.p{number}]\nsettings.proc = {proc:?}\ngrant.read = [{proc:?}]").unwrap();
+    }
+    let home = Home::new(&[]).config(&config);
+    (0..20).for_each(|number| home.put(&format!("p{number}"), &variant(&cpu, number)));
+    let mut agent = home.start();
+    agent.until("all have been compiled and have ticked", all_have_ticked);
+    agent.kill();
+    let start = Instant::now();
+    agent.start_again();
+    let listening = start.elapsed().as_secs_f64() * 1000.0;
+    let ticked = soon(start, "all have ticked", || all_have_ticked(&agent).is_some());
+    println!(
+        "twenty plugins from the cache: the agent listens after {listening:.0} ms, all have ticked after {ticked:.0} ms"
+    );
+    assert!(ticked < if measuring() { 300.0 } else { 3000.0 }, "{ticked} ms");
+    agent.stop();
+}
+
+fn all_have_ticked(agent: &Agent) -> Option<()> {
+    let plugins = agent.json("/api/v1/plugins");
+    let instances = plugins["instances"].as_array()?;
+    let ticked = instances.iter().filter(|instance| instance["counts"]["succeeded"].as_u64() > Some(0)).count();
+    (ticked == 20).then_some(())
+}
+
+#[test]
+fn a_file_that_is_dropped_in_brings_values_within_a_second_and_from_the_cache_within_50_ms() {
+    let (steady, rounds) = (guest("steady-1"), size("SAKER_DROPS", 1));
+    let agent = Home::new(&[]).start();
+    let (mut cold, mut cached) = (Vec::new(), Vec::new());
+    for number in 0..rounds {
+        // Bytes that nobody has compiled before.
+        let unseen = variant(&steady, std::process::id() << 8 | number);
+        for (name, times) in [(format!("cold{number}"), &mut cold), (format!("cached{number}"), &mut cached)] {
+            let start = Instant::now();
+            agent.home.put(&name, &unseen);
+            times.push(soon(start, "a value", || {
+                agent.instance(&name).is_some_and(|found| found["counts"]["succeeded"].as_u64() > Some(0))
+            }));
+        }
+    }
+    assert!(has_values(&agent, "steady.value"));
+    cold.sort_by(f64::total_cmp);
+    cached.sort_by(f64::total_cmp);
+    let (cold, cached) = (cold[cold.len() / 2], cached[cached.len() / 2]);
+    println!(
+        "a plugin of {} KB is dropped in: first value after {cold:.0} ms, and {cached:.0} ms where it was compiled before \
+         (medians of {rounds})",
+        steady.len() / 1000
+    );
+    let most = if measuring() { (1000.0, 50.0) } else { (10_000.0, 5000.0) };
+    assert!(cold < most.0 && cached < most.1, "{cold} ms, {cached} ms from the cache");
+    agent.stop();
+}
+
+#[test]
+fn swaps_leave_no_growth() {
+    let (swaps, pause) = (size("SAKER_SWAPS", 60), size("SAKER_SWAP_PAUSE_MS", 0));
+    let receiver = Receiver::start();
+    let config = format!(
+        "[node.a]\nbackend = \"influx\"\nsettings = {{ url = \"http://{0}/write\" }}\ngrant.connect = [\"{0}\"]\nbatch.age = \"20ms\"\n\
+         [[route]]\nnodes = [\"a\"]\n",
+        receiver.address
+    );
+    let agent =
+        Home::new(&["cpu", "influx"]).on_fixtures(&["cpu"]).config(&config).keys("interval = \"500ms\"").start();
+    let (cpu, influx) = (shipped("cpu"), shipped("influx"));
+    let swapped = |number: u32| {
+        agent.home.put("cpu", &variant(&cpu, number));
+        agent.home.put("influx", &variant(&influx, number));
+        agent.until("both are swapped", |agent| {
+            let done = |name| agent.instance(name)?["counts"]["swaps"].as_u64().map(|swaps| swaps >= number.into());
+            (done("cpu")? && done("node a")?).then_some(())
+        });
+    };
+    let holds = |agent: &Agent| {
+        let count = |what: &str| std::fs::read_dir(format!("/proc/{}/{what}", agent.pid())).unwrap().count();
+        (memory_mb(agent), count("fd"), count("task"))
+    };
+    let mut early = None;
+    for number in 1..=swaps {
+        swapped(number);
+        std::thread::sleep(Duration::from_millis(pause.into()));
+        // By then what is kept once per version, such as the compile cache, has its size.
+        if number == swaps / 3 {
+            early = Some(holds(&agent));
+        }
+    }
+    let (early, late) = (early.unwrap(), holds(&agent));
+    println!(
+        "{swaps} swaps of two plugins: MB, files and threads after a third of them {early:?}, at the end {late:?}"
+    );
+    assert!(late.0 < early.0 + 16.0, "{early:?} {late:?}");
+    assert!(late.1 <= early.1 + 4 && late.2 <= early.2 + 4, "{early:?} {late:?}");
+    agent.stop();
+}
