@@ -15,13 +15,13 @@ class Tests(unittest.TestCase):
     def setUp(self):
         host.reset()
         self.backend = SmallestBackend(SmallestBackend.Settings(url="http://127.0.0.1:9000/points"))
-        self.backend.define(7, Series("web-1", "cpu.busy", {}, MetricType.GAUGE, 10))
+        self.backend.define(7, Series("web-1", "cpu.busy", {"core": "0", "zone": "a"}, MetricType.GAUGE, 10))
 
     def test_points_are_posted_as_lines(self):
         self.backend.write([Point(7, 1000, 0.5), Point(7, 2000, 3.0)])
         [request] = host.requests
         self.assertEqual(request.target.address, "127.0.0.1:9000")
-        self.assertEqual(request.body, b"web-1,cpu.busy,1000,0.5\nweb-1,cpu.busy,2000,3.0\n")
+        self.assertEqual(request.body, b"web-1,cpu.busy,core=0;zone=a,1000,0.5\nweb-1,cpu.busy,core=0;zone=a,2000,3.0\n")
 
     def test_a_busy_server_is_tried_again_when_it_says(self):
         host.answers.append(Response(429, b"slow down", retry_after_s=3))

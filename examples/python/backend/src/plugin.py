@@ -1,4 +1,4 @@
-"""Posts points as lines of endpoint, metric, time and value."""
+"""Posts points as lines of endpoint, metric, tags, time and value."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,8 @@ class SmallestBackend(saker.Backend):
         self.heads: dict[int, str] = {}
 
     def define(self, handle: int, series: Series):
-        self.heads[handle] = f"{series.endpoint},{series.metric}"
+        tags = ";".join(f"{key}={value}" for key, value in series.tags.items())
+        self.heads[handle] = f"{series.endpoint},{series.metric},{tags}"
 
     def write(self, points: list[Point]):
         lines = [f"{self.heads[point.series]},{point.timestamp_ms},{point.value}\n" for point in points]
