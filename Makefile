@@ -15,6 +15,9 @@ run: build ## Build the agent and its plugins, and run them in run/ with the bui
 test: guests plugins ## Run all tests; some want Debian's victoria-metrics and prometheus-node-exporter
 	cargo test --release --workspace --locked
 
+authors: build ## Write plugins as a newcomer does, of each kind and in each language; wants python3-venv, Node.js 20 with npm, clang
+	set -e; for script in tests/authors/*.sh; do echo "== $$script"; sh $$script $(TARGET)/authors $(TARGET)/release/saker; done
+
 build: ## Build the agent: target/release/saker
 	cargo build --release --locked -p saker
 
@@ -54,4 +57,4 @@ clean: ## Remove everything that was built, and run/ with what the agent has kep
 	cargo clean
 	rm -rf run
 
-.PHONY: help run test build plugins guests bench bench-collect bench-write bench-pipeline bench-forward bench-hostile bench-scale check clean
+.PHONY: help run test authors build plugins guests bench bench-collect bench-write bench-pipeline bench-forward bench-hostile bench-scale check clean

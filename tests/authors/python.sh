@@ -4,6 +4,8 @@
 #   tests/authors/python.sh OUT SAKER      leaves OUT/python-KIND.wasm; needs python3 with the module venv
 set -eu
 
+guests=$(cd "$(dirname "$0")/../guests/python" && pwd)
+build=$(cd "$(dirname "$0")/../../plugins/sdk/python" && pwd)/build.py
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 saker=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
@@ -34,3 +36,12 @@ author collector --grant wanted
 (cd my-collector && "$saker" collect my-collector.wasm --grant wanted)
 author processor --settings '{"rack": "r12"}'
 author backend
+
+# One that takes memory without end is ended for that, and for nothing else.
+cp -r "$guests" hoard && cd hoard
+../.venv/bin/python "$build" .
+if said=$("$saker" collect hoard.wasm 2>&1); then
+    echo "hoard.wasm was not ended: $said" >&2
+    exit 1
+fi
+echo "$said" | grep 'killed: it wanted more than its memory limit of 67108864 bytes'

@@ -111,7 +111,7 @@ impl<'a> Subject<'a> {
                 failed(format!("{kill}{log}"), "do less in one call, and let no wait be longer than its deadline")
             }
             CallError::Killed(kill @ Kill::Trap { .. }) => {
-                failed(format!("{kill}{log}"), "return an error instead of a panic")
+                failed(format!("{kill}{log}"), "return an error instead of a trap")
             }
             CallError::Killed(kill) => failed(format!("{kill}{log}"), "stay within the limit"),
             CallError::Host(what) => {

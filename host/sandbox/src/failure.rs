@@ -286,6 +286,11 @@ impl std::error::Error for Denied {}
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Permission::Read(path) | Permission::Write(path) | Permission::Usage(path) = &self.permission
+            && !path.starts_with('/')
+        {
+            return write!(f, "denied: {}: a plugin has no current folder; write the whole path", self.permission);
+        }
         write!(
             f,
             "denied: {}; to allow it, write under [{}]: {}",
@@ -306,6 +311,11 @@ mod tests {
         assert_eq!(
             denied.to_string(),
             "denied: connecting to 10.0.0.1:8086; to allow it, write under [node.a]: grant.connect = [\"10.0.0.1:8086\"]"
+        );
+        let relative = Denied { permission: Permission::Read("loadavg".into()), section: "plugin.a".into() };
+        assert_eq!(
+            relative.to_string(),
+            "denied: reading loadavg: a plugin has no current folder; write the whole path"
         );
     }
 

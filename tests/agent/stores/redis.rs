@@ -1,6 +1,6 @@
 //! The `redis` backend against Debian's `redis-server`, read back with its own `redis-cli`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::exact::{agent, awkward, delivered, fails_with, identities, identities_of_json, identity, plain, push};
 use crate::servers::{Server, printed};
@@ -66,6 +66,76 @@ fn lists_by_endpoint_hold_lines_and_no_more_than_they_may() {
     let newest = lines.as_array().unwrap();
     assert_eq!(newest.len(), 100);
     assert!(newest[0].as_str().unwrap().contains("\"metric\":\"m.249\""), "{}", newest[0]);
+}
+
+#[test]
+fn what_reads_cadvisors_list_finds_its_records_in_it() {
+    let server = Server::redis(&[]);
+    let agent = agent("redis", &settings(&server, "shape = \"cadvisor\"\nmax_length = 4"), &[&server.address]);
+    let value = |endpoint: &str, metric: &str, tags: &str, second: u64, value: f64| {
+        json!({
+            "endpoint": endpoint, "metric": metric, "tags": tags, "timestamp": 1_700_000_000 + second, "value": value,
+            "step": 10,
+        })
+    };
+    push(&agent, &[value("web-1", "memory_usage", "container=old", 0, 1.0)]);
+    delivered(&agent, 1);
+    push(
+        &agent,
+        &[
+            value("web-1", "cpu_usage_total", "container=/docker/abc", 0, 81_250_000.0),
+            value("web-2", "cpu_usage_total", "container=/docker/abc", 0, 1e18),
+            value("web-1", "memory_usage", "container=/docker/abc", 0, 52_428_800.0),
+            value("web-1", "fs_usage", "container=/docker/abc,device=/dev/sda1", 0, 1024.0),
+            value("web-1", "app \"é💡\"", "code=200,container=/docker/abc", 0, -7.5),
+            value("web-1", "load.1min", "", 1, 0.25),
+        ],
+    );
+    delivered(&agent, 7);
+    push(&agent, &[value("web-1", "cpu_usage_total", "container=/docker/abc", 10, 81_250_001.0)]);
+    delivered(&agent, 8);
+    let record = |machine: &str, container: &str, second: u64, stats: Value| {
+        let mut stats = stats;
+        stats["timestamp"] = at(second).into();
+        let timestamp = (1_700_000_000 + second) * 1_000_000;
+        json!({
+            "timestamp": timestamp, "machine_name": machine, "container_Name": container, "container_stats": stats,
+        })
+    };
+    let custom = |labels: Value, second: u64, value: f64| {
+        let mut entry = json!({"timestamp": at(second), "float_value": value});
+        if !labels.is_null() {
+            entry["labels"] = labels;
+        }
+        json!([entry])
+    };
+    let list = cli(&server, &["LRANGE", "cadvisor", "0", "-1"]);
+    let found: Vec<Value> =
+        list.as_array().unwrap().iter().map(|text| serde_json::from_str(text.as_str().unwrap()).unwrap()).collect();
+    // The newest first, and no more than four.
+    assert_eq!(
+        found,
+        [
+            record("web-1", "/docker/abc", 10, json!({"cpu": {"usage": {"total": 81_250_001}}})),
+            record("web-1", "/", 1, json!({"custom_metrics": {"load.1min": custom(Value::Null, 1, 0.25)}})),
+            record("web-2", "/docker/abc", 0, json!({"cpu": {"usage": {"total": 1_000_000_000_000_000_000_u64}}})),
+            record(
+                "web-1",
+                "/docker/abc",
+                0,
+                json!({
+                    "cpu": {"usage": {"total": 81_250_000}}, "memory": {"usage": 52_428_800},
+                    "filesystem": [{"device": "/dev/sda1", "usage": 1024}],
+                    "custom_metrics": {"app \"é💡\"": custom(json!({"code": "200"}), 0, -7.5)},
+                })
+            ),
+        ]
+    );
+}
+
+/// So many seconds after 1,700,000,000, as cAdvisor writes times; less than forty.
+fn at(second: u64) -> String {
+    format!("2023-11-14T22:13:{}.000Z", 20 + second)
 }
 
 #[test]

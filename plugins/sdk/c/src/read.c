@@ -1,0 +1,68 @@
+// Reading the small text files of /proc and /sys.
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+/// Bytes of the first read. The kernel makes these files as they are read and tells no size beforehand. Most fit into
+/// one read of this size, and some under /proc/sys answer only the first one.
+enum { FIRST_READ = 4 << 10 };
+
+/// Reads a file whole into memory of the call. NULL if it cannot be read; `errno` says why.
+static char *read_whole(const char *path, size_t *length) {
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) {
+        return NULL;
+    }
+    size_t room = FIRST_READ, filled = 0;
+    char *bytes = saker_arena_resize(&saker_call_arena, NULL, room + 1);
+    for (;;) {
+        ssize_t count = read(file, bytes + filled, room - filled);
+        if (count < 0 && errno == EINTR) {
+            continue;
+        }
+        if (count < 0) {
+            int error = errno;
+            close(file);
+            errno = error;
+            return NULL;
+        }
+        if (count == 0) {
+            break;
+        }
+        filled += (size_t)count;
+        if (filled == room) {
+            room *= 2;
+            bytes = saker_arena_resize(&saker_call_arena, bytes, room + 1);
+        }
+    }
+    close(file);
+    bytes[filled] = 0;
+    *length = filled;
+    return bytes;
+}
+
+static bool cannot_read(const char *path, int error) {
+    return saker_host_denies(path, error) ? saker_denied(SAKER_READ, path)
+                                          : saker_unavailable("%s: %s", path, strerror(error));
+}
+
+bool saker_read_bytes(const char *path, const char **bytes, size_t *length) {
+    *bytes = read_whole(path, length);
+    return *bytes || cannot_read(path, errno);
+}
+
+bool saker_read(const char *path, const char **text) {
+    size_t length;
+    return saker_read_bytes(path, text, &length);
+}
+
+bool saker_read_if_there(const char *path, const char **text) {
+    size_t length;
+    *text = read_whole(path, &length);
+    // A missing permission looks like a missing file at first, and must not pass for one.
+    bool is_missing = !*text && (errno == ENOENT || errno == ENOTSUP) && !saker_host_denies(path, errno);
+    return *text || is_missing || cannot_read(path, errno);
+}

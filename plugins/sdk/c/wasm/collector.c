@@ -1,0 +1,70 @@
+// The exports of a collector.
+#include "convert.h"
+
+void exports_saker_plugin_collector_describe(exports_saker_plugin_collector_description_t *result) {
+    saker_describe(&saker_collector, result);
+}
+
+bool exports_saker_plugin_collector_open(bindings_string_t *settings,
+                                         exports_saker_plugin_collector_open_error_t *error) {
+    return saker_open_world(&saker_collector, settings, error);
+}
+
+static saker_plugin_types_metric_value_t to_value(const saker_value *value) {
+    return (saker_plugin_types_metric_value_t){
+        .endpoint = {.is_some = value->endpoint != NULL, .val = saker_to_string(value->endpoint)},
+        .metric = saker_to_string(value->metric),
+        .tags = saker_to_tags(value->tags),
+        .metric_type = (uint8_t)value->type,
+        .value = value->value,
+        .timestamp_ms = {.is_some = value->timestamp_ms != 0, .val = value->timestamp_ms},
+        .step_s = {.is_some = value->step_s != 0, .val = value->step_s},
+    };
+}
+
+static void to_error(exports_saker_plugin_collector_collect_error_t *made) {
+    const saker_error *error = &saker_last_error;
+    switch (error->kind) {
+    case SAKER_IS_DENIED:
+        made->tag = EXPORTS_SAKER_PLUGIN_COLLECTOR_COLLECT_ERROR_DENIED;
+        made->val.denied = saker_to_permission(error->permission, error->text);
+        break;
+    case SAKER_IS_UNAVAILABLE:
+        made->tag = EXPORTS_SAKER_PLUGIN_COLLECTOR_COLLECT_ERROR_UNAVAILABLE;
+        made->val.unavailable = saker_to_string(error->text);
+        break;
+    case SAKER_IS_MALFORMED:
+        made->tag = EXPORTS_SAKER_PLUGIN_COLLECTOR_COLLECT_ERROR_MALFORMED;
+        made->val.malformed = saker_to_string(error->text);
+        break;
+    default:
+        made->tag = EXPORTS_SAKER_PLUGIN_COLLECTOR_COLLECT_ERROR_OTHER;
+        made->val.other = saker_to_string(error->text);
+    }
+}
+
+bool exports_saker_plugin_collector_collect(exports_saker_plugin_collector_tick_t *tick,
+                                            exports_saker_plugin_collector_list_metric_value_t *result,
+                                            exports_saker_plugin_collector_collect_error_t *error) {
+    saker_values values = {0};
+    saker_tick now = {.timestamp_ms = tick->timestamp_ms, .interval_ms = tick->interval_ms};
+    if (!saker_collect(&saker_collector, now, &values)) {
+        to_error(error);
+        return false;
+    }
+    result->ptr = saker_alloc(values.count * sizeof *result->ptr);
+    result->len = values.count;
+    for (size_t i = 0; i < values.count; i++) {
+        result->ptr[i] = to_value(values.items[i]);
+    }
+    return true;
+}
+
+void exports_saker_plugin_collector_close(void) {
+    saker_close(&saker_collector);
+    saker_call_ends();
+}
+
+SAKER_POST_RETURN(collector, describe, "describe")
+SAKER_POST_RETURN(collector, open, "open")
+SAKER_POST_RETURN(collector, collect, "collect")
