@@ -32,7 +32,7 @@ bench: bench-collect bench-write bench-pipeline bench-forward ## Run the benchma
 bench-collect: plugins ## What a collector's call costs in the sandbox, and natively
 	cargo bench --locked -p saker-sandbox --bench collect
 
-bench-write: plugins ## What a point costs in each backend that posts, and its bytes on the wire
+bench-write: plugins ## What a point costs in each backend, and its bytes on the wire
 	cargo bench --locked -p saker-sandbox --bench write
 
 bench-pipeline: plugins ## What a point costs on its way from the pipeline to a server

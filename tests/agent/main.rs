@@ -18,6 +18,7 @@ mod kit;
 mod plugin_folder;
 mod processors;
 mod push;
+mod recording;
 mod scale;
 mod servers;
 mod stores;

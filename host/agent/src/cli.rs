@@ -159,6 +159,12 @@ pub(crate) struct CollectArgs {
     /// The time between ticks.
     #[arg(short, long, default_value = "1s", value_parser = parse_interval)]
     pub(crate) interval: Duration,
+    /// Write all that the host tells the plugin to this file, for --replay.
+    #[arg(long, value_name = "CALLS.JSONL")]
+    pub(crate) record: Option<PathBuf>,
+    /// Let the plugin collect from a recording in place of the host: with the settings, grants and ticks of then.
+    #[arg(long, value_name = "CALLS.JSONL", conflicts_with_all = ["record", "grant", "settings", "ticks", "interval"])]
+    pub(crate) replay: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -83,6 +83,7 @@ impl<'a> Subject<'a> {
             figures: self.figures.clone(),
             meters: Arc::new(Meters::default()),
             log_tail: LogTail::default(),
+            tape: None,
             fixed_random: false,
         }
     }

@@ -23,6 +23,7 @@ use crate::limits::{Limits, Meter};
 use crate::output::{Immediate, LogLines, LogSink, RealStdout};
 use crate::sockets::{self, Names};
 use crate::state::StateCell;
+use crate::tape::{Clock, Tape};
 
 /// Handles of any sort that a guest may hold at the same time.
 pub(crate) const HANDLES_MAX: usize = 1000;
@@ -57,6 +58,7 @@ pub(crate) struct Ctx {
     pub(crate) grants: Arc<Grants>,
     pub(crate) denials: Denials,
     pub(crate) files: Files,
+    pub(crate) tape: Option<Tape>,
     pub(crate) names: Names,
     pub(crate) figures: Figures,
     pub(crate) limits: Limits,
@@ -99,6 +101,7 @@ impl Ctx {
             grants,
             denials,
             files,
+            tape: spec.tape.clone(),
             names,
             figures: spec.figures.clone(),
             limits: spec.limits.clone(),
@@ -147,8 +150,9 @@ fn wasi(
     // Guests run on threads that are theirs to block; hopping to yet another one doubles what a file costs.
     wasi.allow_blocking_current_thread(true);
     wasi.max_random_size(RANDOM_BYTES_MAX);
-    if spec.fixed_random {
-        let bytes = || Deterministic::new(blake3::hash(b"the same in every run").as_bytes().to_vec());
+    let seed = spec.tape.as_ref().map(Tape::seed).or(spec.fixed_random.then_some("the same in every run"));
+    if let Some(seed) = seed {
+        let bytes = || Deterministic::new(blake3::hash(seed.as_bytes()).as_bytes().to_vec());
         wasi.secure_random(bytes()).insecure_random(bytes()).insecure_random_seed(1);
     }
     let [stdout, stderr] = output;
@@ -158,10 +162,16 @@ fn wasi(
     } else {
         wasi.stdout(Immediate(stdout.clone()));
     }
-    files::open_granted(&mut wasi, grants, files)?;
-    for name in &grants.env {
-        if let Ok(value) = std::env::var(name) {
-            wasi.env(name, value);
+    if let Some(tape) = &spec.tape {
+        files::open_staged(&mut wasi, grants, files, tape)?;
+        tape.env().for_each(|(name, value)| _ = wasi.env(name, value));
+        wasi.wall_clock(Clock::new(tape.clone())).monotonic_clock(Clock::new(tape.clone()));
+    } else {
+        files::open_granted(&mut wasi, grants, files)?;
+        for name in &grants.env {
+            if let Ok(value) = std::env::var(name) {
+                wasi.env(name, value);
+            }
         }
     }
     // Sockets can always be made and names be asked for, so that the checks are asked and can say what was refused.

@@ -24,6 +24,7 @@ use crate::ctx::Ctx;
 use crate::failure::{CallError, Kill};
 use crate::folder;
 use crate::grants::{Grants, Permission};
+use crate::tape::{Sought, StagedRoot, Tape};
 
 /// The granted directories and files, and which descriptors stand for them.
 #[derive(Default)]
@@ -33,6 +34,8 @@ pub(crate) struct Files {
     roots: HashMap<String, Arc<Root>>,
     /// By descriptor.
     opened: HashMap<u32, Arc<Root>>,
+    /// With a tape: what else was opened, by its root and its path there.
+    below: HashMap<u32, (Arc<Root>, String)>,
 }
 
 /// A directory that the guest begins from.
@@ -41,6 +44,8 @@ struct Root {
     host: PathBuf,
     /// If only single files of it are granted: the names that the guest knows them under, and what they really are.
     only: Option<BTreeMap<String, String>>,
+    /// With a tape: what stands in its place.
+    staged: Option<StagedRoot>,
 }
 
 /// A granted file: its directory and its name, as they were granted, and as they are when links are followed.
@@ -65,7 +70,7 @@ pub(crate) fn open_granted(wasi: &mut WasiCtxBuilder, grants: &Grants, files: &m
     let mut add = |files: &mut Files, guest: &str, host: &Path, perms, only| {
         wasi.preopened_dir(host, guest, perms)
             .map_err(|error| CallError::Host(format!("cannot open granted directory {}: {error:#}", host.display())))?;
-        files.roots.insert(guest.into(), Arc::new(Root { host: host.into(), only }));
+        files.roots.insert(guest.into(), Arc::new(Root { host: host.into(), only, staged: None }));
         Ok::<_, CallError>(())
     };
     for (path, _) in &directories {
@@ -104,10 +109,68 @@ pub(crate) fn open_granted(wasi: &mut WasiCtxBuilder, grants: &Grants, files: &m
     Ok(())
 }
 
+/// Puts the folders of a tape in the place of what is granted.
+pub(crate) fn open_staged(
+    wasi: &mut WasiCtxBuilder,
+    grants: &Grants,
+    files: &mut Files,
+    tape: &Tape,
+) -> Result<(), CallError> {
+    let mut places: BTreeMap<&Path, Option<BTreeMap<String, String>>> = BTreeMap::new();
+    for path in &grants.read {
+        let (parent, name) = (path.parent(), path.file_name().and_then(|name| name.to_str()));
+        let with_directory = grants.read.iter().any(|other| !tape.is_single(other) && path.starts_with(other));
+        match (parent, name) {
+            (Some(parent), Some(name)) if tape.is_single(path) => {
+                if !with_directory && let Some(only) = places.entry(parent).or_insert_with(|| Some(BTreeMap::new())) {
+                    only.insert(name.to_owned(), name.to_owned());
+                }
+            }
+            _ => _ = places.insert(path, None),
+        }
+    }
+    for (path, only) in places {
+        let guest = path.to_string_lossy();
+        let staged = tape.root(&guest).map_err(CallError::Host)?;
+        wasi.preopened_dir(&staged.copies, &guest, FsPerms::ReadOnly)
+            .map_err(|error| CallError::Host(format!("cannot open the copies of {guest}: {error:#}")))?;
+        files.roots.insert(guest.into(), Arc::new(Root { host: path.into(), only, staged: Some(staged) }));
+    }
+    Ok(())
+}
+
 impl Ctx {
+    /// With a tape, puts what a path below a descriptor leads to in place, before WASI looks there.
+    fn fetch(&self, fd: &Fd, path: &str, sought: Sought) {
+        let Some(tape) = &self.tape else { return };
+        let (root, above) = match (self.files.opened.get(&fd.rep()), self.files.below.get(&fd.rep())) {
+            (Some(root), _) => (root, ""),
+            (None, Some((root, path))) => (root, path.as_str()),
+            (None, None) => return,
+        };
+        if let Some(staged) = &root.staged {
+            tape.fetch(staged, &format!("{above}/{path}")[usize::from(above.is_empty())..], sought);
+        }
+    }
+
+    /// With a tape, remembers what a descriptor stands for.
+    fn follow(&mut self, fd: &Fd, path: String, opened: &Fd) {
+        if self.tape.is_none() {
+            return;
+        }
+        let found = match (self.files.opened.get(&fd.rep()), self.files.below.get(&fd.rep())) {
+            (Some(root), _) => Some((root.clone(), path)),
+            (None, Some((root, above))) => Some((root.clone(), format!("{above}/{path}"))),
+            (None, None) => None,
+        };
+        if let Some(found) = found {
+            self.files.below.insert(opened.rep(), found);
+        }
+    }
+
     /// The name to ask WASI for; refused if only other files of this directory are granted.
     fn path_in(&self, fd: &Resource<Descriptor>, path: String) -> FsResult<String> {
-        let Some(Root { host, only: Some(only) }) = self.files.opened.get(&fd.rep()).map(|root| &**root) else {
+        let Some(Root { host, only: Some(only), .. }) = self.files.opened.get(&fd.rep()).map(|root| &**root) else {
             return Ok(path);
         };
         match only.get(path.trim_start_matches("./")) {
@@ -119,7 +182,7 @@ impl Ctx {
     /// Refuses what concerns a directory as such, if only single files of it are granted.
     fn whole(&self, fd: &Resource<Descriptor>) -> FsResult<()> {
         match self.files.opened.get(&fd.rep()).map(|root| &**root) {
-            Some(Root { host, only: Some(_) }) => Err(self.refuse_reading(host)),
+            Some(Root { host, only: Some(_), .. }) => Err(self.refuse_reading(host)),
             _ => Ok(()),
         }
     }
@@ -197,6 +260,7 @@ impl HostDescriptor for Ctx {
     ) -> FsResult<Fd> {
         let path = self.path_in(&fd, path)?;
         self.count_open(1).map_err(FsError::trap)?;
+        self.fetch(&fd, &path, Sought::Content);
         let again = Resource::new_borrow(fd.rep());
         let opened = self.filesystem().open_at(again, path_flags, path.clone(), open_flags, flags).await;
         if let Err(error) = &opened {
@@ -204,32 +268,40 @@ impl HostDescriptor for Ctx {
             let writing = flags.contains(DescriptorFlags::WRITE) || open_flags.contains(OpenFlags::CREATE);
             self.explain_refusal(&fd, &path, writing, error);
         }
+        if let Ok(opened) = &opened {
+            self.follow(&fd, path, opened);
+        }
         opened
     }
 
     fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
         self.files.open = self.files.open.saturating_sub(1);
         self.files.opened.remove(&fd.rep());
+        self.files.below.remove(&fd.rep());
         HostDescriptor::drop(&mut self.filesystem(), fd)
     }
 
     async fn stat_at(&mut self, fd: Fd, flags: PathFlags, path: String) -> FsResult<DescriptorStat> {
         let path = self.path_in(&fd, path)?;
+        self.fetch(&fd, &path, Sought::Kind);
         self.filesystem().stat_at(fd, flags, path).await
     }
 
     async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
         let path = self.path_in(&fd, path)?;
+        self.fetch(&fd, &path, Sought::Link);
         self.filesystem().readlink_at(fd, path).await
     }
 
     async fn metadata_hash_at(&mut self, fd: Fd, flags: PathFlags, path: String) -> FsResult<MetadataHashValue> {
         let path = self.path_in(&fd, path)?;
+        self.fetch(&fd, &path, Sought::Kind);
         self.filesystem().metadata_hash_at(fd, flags, path).await
     }
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
         self.whole(&fd)?;
+        self.fetch(&fd, "", Sought::Entries);
         self.filesystem().read_directory(fd).await
     }
 

@@ -19,6 +19,7 @@ use crate::limits::Limits;
 use crate::output::LogTail;
 use crate::plugin::{Code, Plugin};
 use crate::state::StateCell;
+use crate::tape::Tape;
 
 mod backend;
 mod collector;
@@ -52,6 +53,8 @@ pub struct InstanceSpec {
     pub log_tail: LogTail,
     /// Random numbers that are the same in every run, for measurements that must repeat. Never where they guard anything.
     pub fixed_random: bool,
+    /// A recording of what the host tells it, or one that stands in for the host.
+    pub tape: Option<Tape>,
 }
 
 /// What an instance is to be that is only tried: it begins with what the one in its place has saved and with an empty

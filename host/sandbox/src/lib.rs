@@ -31,6 +31,7 @@ mod secrets;
 mod share;
 mod sockets;
 mod state;
+mod tape;
 
 pub use compile::{CompileError, Compiler, compile_bytes, restrict_this_process};
 pub use compile_cache::{CacheError, CacheStats, Origin};
@@ -46,3 +47,4 @@ pub use plugin::{Description, Kind, LoadError, Plugin, PluginHash, Want};
 pub use secrets::{Destination, DestinationError, SecretGrant};
 pub use share::{SHARE_WINDOW, Share};
 pub use state::StateCell;
+pub use tape::{Recorded, Tape};

@@ -1,14 +1,14 @@
 //! `saker collect`: one collector, outside the agent.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use saker_model::{MetricValue, Reason};
 use saker_sandbox::{
-    Collector, Compiler, Grants, InstanceSpec, Permission, Plugin, Sandbox, SandboxConfig, SandboxError, Tick,
+    Collector, Compiler, Grants, InstanceSpec, Permission, Plugin, Sandbox, SandboxConfig, SandboxError, Tape, Tick,
 };
 use serde_json::{Value, json};
 
@@ -20,14 +20,12 @@ use crate::pipeline::now_ms;
 pub(crate) fn collect(args: &CollectArgs) -> anyhow::Result<()> {
     let values = super::runtime()?.block_on(async {
         let (sandbox, plugin) = load(&args.file).await?;
-        let spec = InstanceSpec {
-            name: plugin.description().name.clone(),
-            section: format!("plugin.{}", plugin.description().name),
-            settings: args.settings.clone(),
-            grants: grants(&args.grant, &plugin)?,
-            ..InstanceSpec::default()
-        };
-        run(&sandbox, &plugin, &spec, args.ticks, args.interval).await
+        let session = Session::new(args, &plugin)?;
+        let values = run(&sandbox, &plugin, &session).await;
+        if let (Some(path), Some(tape)) = (&args.record, &session.spec.tape) {
+            std::fs::write(path, tape.lines()).with_context(|| format!("{}", path.display()))?;
+        }
+        values
     })?;
     match args.format {
         Format::Table => print!("{}", as_table(&values)),
@@ -74,24 +72,96 @@ async fn load_bytes(
     Ok((sandbox, plugin))
 }
 
-async fn run(
-    sandbox: &Sandbox,
-    plugin: &Plugin,
-    spec: &InstanceSpec,
+/// What an instance is to be, and the ticks that it gets.
+struct Session {
+    spec: InstanceSpec,
+    endpoint: Arc<str>,
+    /// None where the clock makes them.
+    replayed: Option<Vec<Tick>>,
     ticks: u32,
     interval: Duration,
-) -> anyhow::Result<Vec<MetricValue>> {
-    let endpoint: Arc<str> = Config::default().endpoint().into();
+}
+
+impl Session {
+    fn new(args: &CollectArgs, plugin: &Plugin) -> anyhow::Result<Self> {
+        let name = plugin.description().name.clone();
+        let mut session = Self {
+            spec: InstanceSpec { section: format!("plugin.{name}"), name, ..InstanceSpec::default() },
+            endpoint: Config::default().endpoint().into(),
+            replayed: None,
+            ticks: args.ticks,
+            interval: args.interval,
+        };
+        let spec = &mut session.spec;
+        if let Some(path) = &args.replay {
+            let file = path.display();
+            let text = std::fs::read_to_string(path).with_context(|| format!("{file}"))?;
+            let (tape, recorded) = Tape::replay(&text).map_err(|error| anyhow!("{file}: {error}"))?;
+            let words = recorded.head["grants"].as_array().into_iter().flatten();
+            let words: Vec<_> = words.filter_map(|word| word.as_str().map(str::to_owned)).collect();
+            spec.grants = parse_grants(&words).with_context(|| format!("{file}: line 1"))?;
+            spec.settings = recorded.head["settings"].to_string();
+            session.endpoint = recorded.head["endpoint"].as_str().unwrap_or_default().into();
+            (spec.tape, session.replayed) = (Some(tape), Some(recorded.ticks));
+            return Ok(session);
+        }
+        spec.settings = args.settings.clone();
+        spec.grants = grants(&args.grant, plugin)?;
+        if args.record.is_some() {
+            let mut head = serde_json::Map::new();
+            let settings = serde_json::from_str(&args.settings).context("--settings: expected a JSON object")?;
+            head.insert("plugin".into(), spec.name.clone().into());
+            head.insert("endpoint".into(), session.endpoint.as_ref().into());
+            head.insert("settings".into(), settings);
+            head.insert("grants".into(), as_words(&spec.grants).into());
+            spec.tape = Some(Tape::record(head, &spec.grants).map_err(|error| anyhow!("--record: {error}"))?);
+        }
+        Ok(session)
+    }
+
+    /// The tick of this number, when it is due; none after the last.
+    async fn tick(&self, number: u32) -> Option<Tick> {
+        if let Some(ticks) = &self.replayed {
+            return ticks.get(number as usize).copied();
+        }
+        if number == self.ticks {
+            return None;
+        }
+        if number > 0 {
+            tokio::time::sleep(self.interval).await;
+        }
+        let interval_ms = u32::try_from(self.interval.as_millis()).unwrap_or(u32::MAX);
+        Some(Tick { timestamp_ms: now_ms(), interval_ms, step_s: interval_ms.div_ceil(1000) })
+    }
+}
+
+/// What can be recorded of grants, in the words of `--grant`.
+fn as_words(grants: &Grants) -> Vec<String> {
+    let paths = |key: &'static str, paths: &[PathBuf]| {
+        paths.iter().map(|path| format!("{key}={}", path.display())).collect::<Vec<_>>()
+    };
+    let mut words = [paths("read", &grants.read), paths("usage", &grants.usage)].concat();
+    words.extend(grants.env.iter().map(|name| format!("env={name}")));
+    words.extend(grants.stdout.then(|| "stdout".to_owned()));
+    words
+}
+
+async fn run(sandbox: &Sandbox, plugin: &Plugin, session: &Session) -> anyhow::Result<Vec<MetricValue>> {
+    let spec = &session.spec;
     let mut collector = Collector::open(sandbox, plugin, spec).await.map_err(|error| explain(&error, spec))?;
     let mut values = Vec::new();
-    for number in 0..ticks {
-        if number > 0 {
-            tokio::time::sleep(interval).await;
+    let mut number = 0;
+    while let Some(tick) = session.tick(number).await {
+        if let Some(tape) = &spec.tape {
+            tape.tick(tick);
         }
-        let interval_ms = u32::try_from(interval.as_millis()).unwrap_or(u32::MAX);
-        let step_s = interval_ms.div_ceil(1000);
-        let tick = Tick { timestamp_ms: now_ms(), interval_ms, step_s };
-        values = collector.collect(&endpoint, tick).await.map_err(|error| explain(&error, spec))?;
+        let collected = collector.collect(&session.endpoint, tick).await;
+        // Whatever the plugin makes of it, this is what is wrong.
+        if let Some(gap) = spec.tape.as_ref().and_then(Tape::gap) {
+            bail!("{}: {gap}", spec.name);
+        }
+        values = collected.map_err(|error| explain(&error, spec))?;
+        number += 1;
     }
     collector.close().await?;
     report_refused(&mut values);

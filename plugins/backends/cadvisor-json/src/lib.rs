@@ -32,7 +32,7 @@ saker_sdk::settings! {
         /// Where to post: http://host:port/path.
         pub url: String,
         /// The tag that names the container of a series. Series without it are the machine's.
-        pub container_tag: String = "container".into(),
+        pub container_tag: String = cadvisor::CONTAINER_TAG.into(),
         /// How the records of a request follow each other.
         pub format: Form = Form::Lines,
         /// How bodies are compressed.

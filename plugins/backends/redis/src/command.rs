@@ -1,11 +1,20 @@
-//! The command that writes one point: what it says of the series, made once, and the point's own words.
+//! The command that writes one point: what it says of the series, made once, and the point's own words. In cAdvisor's
+//! shape it writes a record of several.
 
+use saker_sdk::encode::cadvisor::{self, Records};
 use saker_sdk::encode::template::{Template, tags};
 use saker_sdk::encode::{Format, Message, Parts, Slots, check, push_f64, push_i64, type_name};
 use saker_sdk::prelude::*;
 
 use crate::resp::{push_bulk, push_command, push_count};
 use crate::{End, RedisSettings, Shape};
+
+/// The key that cAdvisor's driver writes to unless it is told another.
+const CADVISOR_KEY: &str = "cadvisor";
+/// The key of the other shapes.
+const KEY: &str = "saker";
+/// The longest record, in bytes: far more than cAdvisor's have. Its consumers read records whole.
+const RECORD_MAX: usize = 1 << 20;
 
 /// The commands of all series that are known.
 pub(crate) struct Commands {
@@ -22,6 +31,8 @@ enum Writer {
     Stream,
     /// `LPUSH` or `RPUSH` of a line.
     List { end: End, message: Message },
+    /// `LPUSH` of a record.
+    Cadvisor(Box<Records>),
 }
 
 struct Known {
@@ -34,28 +45,42 @@ struct Known {
 
 impl Commands {
     pub(crate) fn new(settings: &RedisSettings) -> Result<Self, OpenError> {
-        let key = Template::parse("key", &settings.key)?;
+        let wrong = |what: &str| Err(OpenError::Settings(what.into()));
+        let is_cadvisor = settings.shape == Shape::Cadvisor;
+        let usual = if is_cadvisor { CADVISOR_KEY } else { KEY };
+        let key = Template::parse("key", settings.key.as_deref().unwrap_or(usual))?;
+        if is_cadvisor && !key.is_fixed() {
+            return wrong("key: cAdvisor's records are of many series each; write a key that names no part of one");
+        }
+        if settings.shape != Shape::List && settings.format != Format::Json {
+            return wrong("format: is for shape = \"list\"; a stream has fields, and cAdvisor's records are JSON");
+        }
         let writer = match settings.shape {
-            Shape::Stream if settings.format != Format::Json => {
-                return Err(OpenError::Settings("format: is for shape = \"list\"; a stream has fields".into()));
-            }
             Shape::Stream => Writer::Stream,
             Shape::List => Writer::List { end: settings.push, message: settings.format.message() },
+            Shape::Cadvisor => Writer::Cadvisor(Box::new(Records::new(settings.container_tag.clone()))),
         };
         Ok(Self { key, writer, max_length: settings.max_length, known: Slots::default(), line: Vec::new() })
     }
 
     pub(crate) fn define(&mut self, id: SeriesId, series: &Series) {
         let key = self.key.expand(series).into_bytes();
-        let (command, line) = match &self.writer {
+        let (command, line) = match &mut self.writer {
             Writer::Stream => (stream_head(&key, self.max_length, series), None),
             Writer::List { end, message } => (list_head(&key, *end), Some(message.parts(series))),
+            Writer::Cadvisor(records) => {
+                records.define(id, series);
+                (list_head(&key, End::Left), None)
+            }
         };
         self.known.insert(id, Known { key: key.into(), command: command.into(), line });
     }
 
     pub(crate) fn forget(&mut self, id: SeriesId) {
         self.known.remove(id);
+        if let Writer::Cadvisor(records) = &mut self.writer {
+            records.forget(id);
+        }
     }
 
     /// Checks that every point can be written, before the first of them is.
@@ -63,32 +88,43 @@ impl Commands {
         let fits = |point: &Point| match &self.writer {
             Writer::Stream => point.value.is_finite(),
             Writer::List { message, .. } => message.fits(point),
+            Writer::Cadvisor(_) => cadvisor::fits(point),
         };
         check(points, |id| self.known.get(id).is_some(), fits)
     }
 
-    /// Appends the command for a point that was checked.
-    pub(crate) fn push(&mut self, point: &Point, out: &mut Vec<u8>) {
-        let Some(known) = self.known.get(point.series) else { return };
+    /// Puts the places of points in the order in which they are to be sent.
+    pub(crate) fn arrange(&mut self, points: &[Point], places: &mut Vec<u32>) {
+        if let Writer::Cadvisor(records) = &mut self.writer {
+            records.arrange(points, places);
+        }
+    }
+
+    /// Appends the command for the first of the places, whose points were checked and arranged; answers how many of
+    /// them it writes.
+    pub(crate) fn push(&mut self, points: &[Point], places: &[u32], out: &mut Vec<u8>) -> usize {
+        let point = &points[places[0] as usize];
+        let known = self.known.get(point.series).expect("the whole call was checked for unknown series");
         out.extend_from_slice(&known.command);
+        self.line.clear();
+        let mut count = 1;
         match &self.writer {
             Writer::Stream => {
-                self.line.clear();
                 push_i64(&mut self.line, point.timestamp_ms);
                 push_bulk(out, &self.line);
                 out.extend_from_slice(b"$5\r\nvalue\r\n");
                 self.line.clear();
                 push_f64(&mut self.line, point.value);
-                push_bulk(out, &self.line);
             }
             Writer::List { message, .. } => {
-                self.line.clear();
                 if let Some(line) = &known.line {
                     message.push(line, point, &mut self.line);
                 }
-                push_bulk(out, &self.line);
             }
+            Writer::Cadvisor(records) => count = records.push_record(points, places, RECORD_MAX, &mut self.line),
         }
+        push_bulk(out, &self.line);
+        count
     }
 
     /// The key that a series is written to.
@@ -103,7 +139,11 @@ impl Commands {
 
     /// The commands that cut lists back to their greatest length, and how many: a stream is cut with every entry.
     pub(crate) fn trims(&self, points: &[Point]) -> (Vec<u8>, usize) {
-        let Writer::List { end, .. } = &self.writer else { return (Vec::new(), 0) };
+        let end = match &self.writer {
+            Writer::Stream => return (Vec::new(), 0),
+            Writer::List { end, .. } => *end,
+            Writer::Cadvisor(_) => End::Left,
+        };
         if self.max_length == 0 {
             return (Vec::new(), 0);
         }
@@ -184,7 +224,7 @@ mod tests {
 
     fn written(settings: &str, series: SeriesId, timestamp_ms: i64, value: f64) -> Vec<String> {
         let mut out = Vec::new();
-        commands(settings).push(&Point { series, timestamp_ms, value }, &mut out);
+        commands(settings).push(&[Point { series, timestamp_ms, value }], &[0], &mut out);
         words(&out)
     }
 
@@ -239,6 +279,32 @@ mod tests {
     }
 
     #[test]
+    fn cadvisors_list_gets_a_record_of_the_points_that_belong_together() {
+        let mut commands = commands(r#"{"shape": "cadvisor", "container_tag": "core"}"#);
+        let point = |series, timestamp_ms| Point { series, timestamp_ms, value: 0.5 };
+        let points = [point(1, 1_700_000_000_123), point(1, 0), point(2, 1_700_000_000_123)];
+        let mut places = vec![0, 1, 2];
+        commands.arrange(&points, &mut places);
+        assert_eq!(places, [1, 0, 2]);
+        let mut out = Vec::new();
+        assert_eq!(commands.push(&points, &places[1..], &mut out), 2);
+        let metric = |name: &str| {
+            let entry = r#"{"labels":{"k":"\"x\\"},"timestamp":"2023-11-14T22:13:20.123Z","float_value":0.5}"#;
+            format!(r#""{name}":[{entry}]"#)
+        };
+        let record = [
+            r#"{"timestamp":1700000000123000,"machine_name":"web-1","container_Name":"0","container_stats":{"#,
+            r#""timestamp":"2023-11-14T22:13:20.123Z","custom_metrics":{"#,
+            &[metric("cpu.idle"), metric(r#"a b\"\r\n💡"#)].join(","),
+            "}}}",
+        ]
+        .concat();
+        assert_eq!(words(&out), ["LPUSH", "cadvisor", &record]);
+        commands.forget(1);
+        assert!(matches!(&commands.writer, Writer::Cadvisor(records) if !records.knows(1) && records.knows(2)));
+    }
+
+    #[test]
     fn lists_are_cut_at_the_end_that_is_the_oldest() {
         let point = |series| Point { series, timestamp_ms: 0, value: 0.0 };
         let points = [point(1), point(2), point(1)];
@@ -252,6 +318,8 @@ mod tests {
             trims(r#"{"shape": "list", "max_length": 5, "push": "left"}"#),
             (expected(&["LTRIM", "saker", "0", "4"]), 1)
         );
+        let cadvisors = trims(r#"{"shape": "cadvisor", "max_length": 5}"#);
+        assert_eq!(cadvisors, (expected(&["LTRIM", "cadvisor", "0", "4"]), 1));
         assert_eq!(commands(r#"{"shape": "list", "key": "${metric}"}"#).trims(&points).1, 2);
         assert_eq!(trims(r#"{"shape": "list", "max_length": 0}"#), (vec![], 0));
         assert_eq!(trims("{}"), (vec![], 0));
@@ -265,5 +333,7 @@ mod tests {
         assert!(matches!(commands.check(&[point(3, 1.0)]), Err(WriteError::Broken(_))));
         let refused = commands.check(&[point(1, 1.0), point(2, f64::INFINITY)]);
         assert!(matches!(refused, Err(WriteError::Reject(Reject { points, .. })) if points == [1]));
+        let refused = self::commands(r#"{"shape": "cadvisor"}"#).check(&[point(1, 1.0)]);
+        assert!(matches!(refused, Err(WriteError::Reject(_))), "its time is before the year 0");
     }
 }

@@ -1,4 +1,5 @@
-//! The `redis` backend: one command for each point, many on their way at a time. README.md has the settings.
+//! The `redis` backend: one command for each point, or for each of cAdvisor's records, many on their way at a time.
+//! README.md has the settings.
 //!
 //! `command` makes the commands, `resp` is the protocol, `session` the connection, `answer` what errors mean.
 
@@ -10,7 +11,7 @@ mod session;
 mod tests;
 
 use saker_sdk::Progress;
-use saker_sdk::encode::Format;
+use saker_sdk::encode::{Format, cadvisor};
 use saker_sdk::net::{Deadline, Protocol, TIMEOUT_MS, Target};
 use saker_sdk::prelude::*;
 
@@ -24,6 +25,8 @@ saker_sdk::settings! {
         Stream = "stream",
         /// A list of lines.
         List = "list",
+        /// A list of the records that cAdvisor's storage driver for Redis writes.
+        Cadvisor = "cadvisor",
     }
 }
 
@@ -43,16 +46,19 @@ saker_sdk::settings! {
         pub password: Option<String> = None,
         /// The number of the database.
         pub database: u32 = 0,
-        /// What a key holds: "stream" or "list".
+        /// What a key holds: "stream", "list" or "cadvisor", a list of cAdvisor's records.
         pub shape: Shape = Shape::Stream,
-        /// The key. It may name parts of the series: ${endpoint}, ${metric}, ${tags}, ${tags.KEY}.
-        pub key: String = "saker".into(),
-        /// How many points a key keeps, the newest; of a stream about so many. 0 keeps all.
+        /// The key: "saker", or "cadvisor" in that shape, if it is left out. It may name parts of the series:
+        /// ${endpoint}, ${metric}, ${tags}, ${tags.KEY}; in cAdvisor's shape it may not.
+        pub key: Option<String> = None,
+        /// How many points or records a key keeps, the newest; of a stream about so many. 0 keeps all.
         pub max_length: u32 = 1_000_000,
         /// list: how a point is written.
         pub format: Format = Format::Json,
         /// list: the end that new points are pushed to.
         pub push: End = End::Right,
+        /// cadvisor: the tag that names the container of a series. Series without it are the machine's.
+        pub container_tag: String = cadvisor::CONTAINER_TAG.into(),
         /// How long one write may take, in milliseconds. Must be less than the agent's deadline for it.
         pub timeout_ms: u32 = TIMEOUT_MS,
     }

@@ -1,6 +1,8 @@
 //! A connection to a Redis server that has been logged in to: commands go out in a row, and their answers come back in
 //! the same order.
 
+use std::collections::VecDeque;
+
 use saker_sdk::Progress;
 use saker_sdk::net::{Deadline, NetError, Target, TcpStream};
 use saker_sdk::prelude::*;
@@ -71,29 +73,36 @@ impl Session {
 
     /// Writes the points that are left. An error is one of the connection, which is then of no more use.
     pub(crate) fn write(&mut self, commands: &mut Commands, progress: &mut Progress) -> Result<Failed, WriteError> {
-        let places: Vec<usize> = progress.left().map(|(place, _)| place).collect();
+        // A call has fewer points than fit into 32 bits: it would be 100 GB.
+        let mut places: Vec<u32> = progress.left().map(|(place, _)| place as u32).collect();
+        commands.arrange(progress.points(), &mut places);
         let mut failed = Failed::default();
-        let (mut sent, mut answered) = (0, 0);
+        let (mut unsent, mut unanswered) = (&places[..], &places[..]);
+        // How many points each command writes that has no answer yet.
+        let mut waiting = VecDeque::with_capacity(UNANSWERED_MAX);
         loop {
             if failed.waits.is_none() {
                 self.out.clear();
-                while sent < places.len() && sent - answered < UNANSWERED_MAX && self.out.len() < CHUNK {
-                    commands.push(&progress.points()[places[sent]], &mut self.out);
-                    sent += 1;
+                while !unsent.is_empty() && waiting.len() < UNANSWERED_MAX && self.out.len() < CHUNK {
+                    let count = commands.push(progress.points(), unsent, &mut self.out);
+                    waiting.push_back(count);
+                    unsent = &unsent[count..];
                 }
                 self.stream.write_all(&self.out)?;
             }
-            let is_last = sent == places.len() || failed.waits.is_some();
-            let unanswered = if is_last { 0 } else { UNANSWERED_MAX / 2 };
-            while sent - answered > unanswered {
-                let place = places[answered];
-                answered += 1;
+            let is_last = unsent.is_empty() || failed.waits.is_some();
+            let may_wait = if is_last { 0 } else { UNANSWERED_MAX / 2 };
+            while waiting.len() > may_wait
+                && let Some(count) = waiting.pop_front()
+            {
+                let (written, rest) = unanswered.split_at(count);
+                unanswered = rest;
                 match self.reply()? {
-                    Reply::Done => progress.take(place),
-                    Reply::Error(error) => failed.note(place, &error),
+                    Reply::Done => written.iter().for_each(|place| progress.take(*place as usize)),
+                    Reply::Error(error) => failed.note(written, &error),
                 }
             }
-            if is_last && sent == answered {
+            if is_last {
                 return Ok(failed);
             }
         }
@@ -124,13 +133,13 @@ impl Session {
 }
 
 impl Failed {
-    fn note(&mut self, place: usize, error: &str) {
+    fn note(&mut self, places: &[u32], error: &str) {
         match meaning(error) {
             Meaning::WrongKey => {
                 if self.wrong_key.is_empty() {
                     error.clone_into(&mut self.wrong_key_message);
                 }
-                self.wrong_key.push(u32::try_from(place).unwrap_or(u32::MAX));
+                self.wrong_key.extend(places);
             }
             meaning => {
                 self.leave |= matches!(meaning, Meaning::Leave(_));

@@ -170,6 +170,32 @@ fn a_key_of_another_type_loses_its_points_only_where_others_have_keys_of_their_o
 }
 
 #[test]
+fn a_record_that_was_not_taken_is_sent_again_whole_and_the_others_are_not() {
+    let server = Server::start(|words, number| match number {
+        1 => "-OOM command not allowed when used memory > 'maxmemory'.\r\n".into(),
+        _ if words[0] == "LTRIM" => "+OK\r\n".into(),
+        _ => ":1\r\n".into(),
+    });
+    let mut redis = open(&server.address, r#", "shape": "cadvisor""#);
+    // What was measured at one time is not side by side.
+    let points: Vec<_> =
+        (0..).zip(points(6)).map(|(place, point)| Point { timestamp_ms: place % 2, ..point }).collect();
+    let message = retry(redis.write(points.clone()).unwrap_err());
+    assert!(message.contains("maxmemory is reached"), "{message}");
+    assert_eq!(redis.write(points).unwrap(), 6);
+    let commands = server.commands();
+    let names: Vec<_> = commands.iter().map(|words| words[0].as_str()).collect();
+    assert_eq!(names, ["LPUSH", "LPUSH", "LTRIM", "LPUSH", "LTRIM"]);
+    for (words, time) in commands.iter().zip(["0", "1000"]) {
+        let record = &words[2];
+        assert!(record.starts_with(&format!(r#"{{"timestamp":{time},"machine_name":"h","container_Name":"/","#)));
+        assert!(["a", "b", "c"].iter().all(|metric| record.contains(&format!(r#""{metric}":[{{"#))), "{record}");
+        assert_eq!(record.matches("float_value").count(), 3);
+    }
+    assert_eq!(commands[3], commands[1]);
+}
+
+#[test]
 fn another_server_and_a_silent_one_are_told_apart_from_redis() {
     let server = Server::start(|_, _| "HTTP/1.1 400 Bad Request\r\n\r\n".into());
     let message = retry(open(&server.address, "").write(points(1)).unwrap_err());
@@ -190,7 +216,9 @@ fn settings_that_cannot_be_meant_are_named() {
         (r#"{"address": "h:1", "username": "u"}"#, "username: give the password too"),
         (r#"{"address": "h:1", "key": "${x}"}"#, "key: `${x}` refers to nothing"),
         (r#"{"address": "h:1", "format": "influx"}"#, "format: is for shape = \"list\""),
-        (r#"{"address": "h:1", "shape": "set"}"#, "shape: expected one of stream, list"),
+        (r#"{"address": "h:1", "shape": "cadvisor", "format": "falcon"}"#, "format: is for shape = \"list\""),
+        (r#"{"address": "h:1", "shape": "cadvisor", "key": "m:${metric}"}"#, "key: cAdvisor's records are of many"),
+        (r#"{"address": "h:1", "shape": "set"}"#, "shape: expected one of stream, list, cadvisor"),
     ] {
         let error = saker_sdk::settings::parse(settings).and_then(Redis::open).err().unwrap();
         let OpenError::Settings(message) = error else { panic!("{error:?}") };

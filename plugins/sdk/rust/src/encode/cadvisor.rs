@@ -17,6 +17,9 @@ use crate::bindings::types::{Point, Series, SeriesId};
 
 use place::{FILESYSTEM, PATHS, Place};
 
+/// The tag that names the container of a series, where the operator does not say another.
+pub const CONTAINER_TAG: &str = "container";
+
 /// The container of what belongs to none: cAdvisor's name for the whole machine.
 const MACHINE: &str = "/";
 
@@ -122,35 +125,30 @@ impl Records {
         );
     }
 
-    /// Appends records of the points at `places`, as they were arranged, until they have `most` bytes; `between` goes
-    /// between them. A record that would be longer is written in parts. Answers of how many points, one at least.
+    /// Appends records of the points at `places`, as they were arranged, until `out` has `most` bytes; `between` goes
+    /// between them. Answers of how many points, one at least.
     pub fn push(&self, points: &[Point], places: &[u32], most: usize, between: &[u8], out: &mut Vec<u8>) -> usize {
-        let mut rest = places;
-        while let Some(&first) = rest.first()
-            && (rest.len() == places.len() || out.len() < most)
-        {
-            if rest.len() < places.len() {
+        let mut done = 0;
+        while done < places.len() && (done == 0 || out.len() < most) {
+            if done > 0 {
                 out.extend_from_slice(between);
             }
-            let (container, time) = (known(&self.series, points, first).container, points[first as usize].timestamp_ms);
-            let is_same = |place: &u32| {
-                let point = &points[*place as usize];
-                point.timestamp_ms == time && known(&self.series, points, *place).container == container
-            };
-            let (record, _) = rest.split_at(rest.iter().position(|place| !is_same(place)).unwrap_or(rest.len()));
-            let done = self.push_record(points, record, most, out);
-            rest = &rest[done..];
+            done += self.push_record(points, &places[done..], most, out);
         }
-        places.len() - rest.len()
+        done
     }
 
-    /// Answers how many points it took, one at least.
-    fn push_record(&self, points: &[Point], places: &[u32], most: usize, out: &mut Vec<u8>) -> usize {
-        let time = points[places[0] as usize].timestamp_ms;
+    /// Appends the record that the first of `places` is in, as they were arranged. Once `out` has `most` bytes, the
+    /// rest of the record is left for another. Answers of how many points, one at least.
+    pub fn push_record(&self, points: &[Point], places: &[u32], most: usize, out: &mut Vec<u8>) -> usize {
+        let of = |place: u32| (known(&self.series, points, place).container, points[place as usize].timestamp_ms);
+        let (container, time) = of(places[0]);
+        let end = places.iter().position(|place| of(*place) != (container, time)).unwrap_or(places.len());
+        let places = &places[..end];
         out.extend_from_slice(br#"{"timestamp":"#);
         push_i64(out, time.saturating_mul(1000));
         out.push(b',');
-        out.extend_from_slice(self.containers.get(known(&self.series, points, places[0]).container));
+        out.extend_from_slice(self.containers.get(container));
         out.extend_from_slice(br#","container_stats":{"timestamp":""#);
         push_rfc3339(out, time);
         out.push(b'"');
@@ -206,8 +204,9 @@ fn known(series: &Slots<Known>, points: &[Point], place: u32) -> Known {
 fn key(series: &Slots<Known>, points: &[Point], place: u32) -> Key {
     let point = &points[place as usize];
     let known = known(series, points, place);
-    // cAdvisor's own values are whole numbers without a sign.
-    let whole = point.value >= 0.0 && point.value.fract() == 0.0 && point.value < 9.3e18;
+    // cAdvisor's own values are whole numbers without a sign. From 2⁶³ on they would be written with an exponent,
+    // which is no whole number to those that read them.
+    let whole = point.value >= 0.0 && point.value.fract() == 0.0 && point.value < 9_223_372_036_854_775_808.0;
     (point.timestamp_ms, if whole { known.place } else { known.otherwise })
 }
 

@@ -158,6 +158,8 @@ fn everything_else_is_a_custom_metric_with_its_labels() {
         series("memory_other", &[]),
         series("fs_usage", &[]),
         series("memory_failure", &[("failure_type", "other"), ("scope", "container")]),
+        // Too large for a whole number without an exponent.
+        series("memory_cache", &[]),
     ];
     let entry = |labels: Value, value: f64| match labels {
         Value::Null => json!({"timestamp": AT, "float_value": value}),
@@ -165,7 +167,7 @@ fn everything_else_is_a_custom_metric_with_its_labels() {
     };
     let whole = |value: i64| json!({"timestamp": AT, "float_value": value});
     assert_eq!(
-        stats(&all, &[0.5, -1.5, 1e300, 0.25, -2.0, 4.0, 5.0, 0.125])["custom_metrics"],
+        stats(&all, &[0.5, -1.5, 1e300, 0.25, -2.0, 4.0, 5.0, 0.125, 9.25e18])["custom_metrics"],
         json!({
             "cpu.idle": [entry(json!({"core": "0"}), 0.5), entry(json!({"core": "\"1\"\n"}), -1.5)],
             "größe": [entry(Value::Null, 1e300)],
@@ -174,6 +176,7 @@ fn everything_else_is_a_custom_metric_with_its_labels() {
             "memory_other": [whole(4)],
             "fs_usage": [whole(5)],
             "memory_failure": [entry(json!({"failure_type": "other", "scope": "container"}), 0.125)],
+            "memory_cache": [entry(Value::Null, 9.25e18)],
         })
     );
 }
@@ -187,6 +190,16 @@ fn of_two_points_for_the_same_value_the_later_one_counts() {
     let values: Vec<_> =
         stats["custom_metrics"]["cpu.idle"].as_array().unwrap().iter().map(|entry| &entry["float_value"]).collect();
     assert_eq!(values, [2, 4]);
+}
+
+#[test]
+fn records_are_also_written_one_by_one() {
+    let mut records = records(&[series("a", &[]), series("b", &[("container", "/x")])]);
+    let points = [point(0, TIME, 1.0), point(1, TIME, 2.0), point(0, TIME, 3.0), point(0, TIME + 1, 4.0)];
+    let mut places = vec![0, 1, 2, 3];
+    records.arrange(&points, &mut places);
+    let counts = [0, 2, 3].map(|from| records.push_record(&points, &places[from..], usize::MAX, &mut Vec::new()));
+    assert_eq!(counts, [2, 1, 1]);
 }
 
 #[test]
