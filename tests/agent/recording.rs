@@ -68,8 +68,7 @@ fn every_collector_measures_the_same_from_a_recording_of_a_host_that_is_gone() {
         std::fs::remove_dir_all(host).unwrap();
         let replayed = collect(dir.path(), &["plugin.wasm", "--format", "json", "--replay", "calls.jsonl"]);
         assert_eq!(recorded, replayed, "{name}");
-        // Nothing is asked of it until the settings name processes.
-        assert_eq!(recorded.is_empty(), name == "process", "{recorded}");
+        assert!(!recorded.is_empty(), "{name} has values");
     }
 }
 
