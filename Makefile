@@ -29,7 +29,7 @@ guests: ## Build the plugins that only tests run, those that misbehave, into tar
 
 bench: bench-collect bench-write bench-pipeline bench-forward ## Run the benchmarks
 
-bench-collect: plugins ## What a collector's call costs in the sandbox, and natively
+bench-collect: plugins ## What a call costs: an empty one, and a collector's in the sandbox beside the same code natively
 	cargo bench --locked -p saker-sandbox --bench collect
 
 bench-write: plugins ## What a point costs in each backend, and its bytes on the wire

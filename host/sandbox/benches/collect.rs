@@ -1,9 +1,11 @@
-//! What a collector's call costs: the `cpu` plugin in the sandbox, and the same crate compiled natively, turn by turn on
-//! the real `/proc`. `make bench-collect` runs it.
+//! What a call costs: one in which nothing is done, and those of two collectors in the sandbox beside the same crates
+//! compiled natively, turn by turn: `cpu` on the real `/proc`, `network` on a file that gives a thousand values.
+//! `make bench-collect` runs it.
 //!
-//! Each is measured twice: on a core that is kept busy between the calls, which shows what the code costs, and on one
+//! Each collector is measured twice: on a core that is kept busy between the calls, which shows what the code costs, and on one
 //! that sleeps between them, as an idle host's do, where cold caches cost both of them about as much again.
 
+use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,16 +13,21 @@ use std::time::{Duration, Instant};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use saker_collector_cpu::{Cpu, CpuSettings};
-use saker_sandbox::{Collector, Compiler, Grants, InstanceSpec, Sandbox, SandboxConfig, Tick};
+use saker_collector_network::Network;
+use saker_sandbox::{Collector, Compiler, Grants, InstanceSpec, Plugin, Processor, Sandbox, SandboxConfig, Tick};
 use saker_sdk::Collector as _;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Calls of each kind, in turns of so many.
 const TURNS: usize = 20;
 const CALLS: usize = 20;
+/// Calls in which nothing is done, in each turn.
+const EMPTY_CALLS: usize = 5000;
 /// The time between calls: the kernel counts in hundredths of a second, and without time there are no shares.
 const PAUSE: Duration = Duration::from_millis(12);
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<()> {
     // All threads on one core, so that a call does not wake another that was asleep.
     let mut core = CpuSet::new();
     core.set(0);
@@ -29,20 +36,68 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     runtime.block_on(run())
 }
 
-async fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins/cpu.wasm");
-    let bytes = std::fs::read(&plugin).map_err(|error| format!("{}: {error}; run: make plugins", plugin.display()))?;
+async fn run() -> Result<()> {
     let sandbox = Sandbox::new(SandboxConfig { cache_dir: None, compiler: Compiler::InProcess, ca_file: None })?;
-    let plugin = sandbox.load(&bytes).await?;
+    empty_calls(&sandbox).await?;
+    let cpu = Cpu::open(CpuSettings { proc: "/proc".into(), per_core: true })
+        .map_err(|error| format!("cannot open natively: {error:?}"))?;
+    compare(&sandbox, "cpu", "/proc", cpu).await?;
+    // A host with many interfaces: a thousand values.
+    let proc = tempfile::TempDir::new()?;
+    std::fs::create_dir(proc.path().join("net"))?;
+    let mut text = String::from("Inter-|   Receive\n face |bytes\n");
+    for number in 0..44 {
+        writeln!(text, "eth{number}: 918203344120 1203344812 3 17 1 2 0 441203 88120334412 701203344 4 5 6 7 8 0")?;
+    }
+    std::fs::write(proc.path().join("net/dev"), text)?;
+    let proc = proc.path().to_str().ok_or("the folder for temporary files has no name")?;
+    let settings = saker_sdk::settings::parse(&format!("{{\"proc\": {proc:?}, \"sys\": {proc:?}}}"));
+    let network = settings.and_then(Network::open).map_err(|error| format!("cannot open natively: {error:?}"))?;
+    compare(&sandbox, "network", proc, network).await
+}
+
+async fn load(sandbox: &Sandbox, name: &str) -> Result<Plugin> {
+    let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/plugins/{name}.wasm"));
+    let bytes = std::fs::read(&plugin).map_err(|error| format!("{}: {error}; run: make plugins", plugin.display()))?;
+    Ok(sandbox.load(&bytes).await?)
+}
+
+/// What a call costs in which nothing is done.
+async fn empty_calls(sandbox: &Sandbox) -> Result<()> {
+    let plugin = load(sandbox, "tag").await?;
+    let spec = InstanceSpec { name: "tag".into(), settings: "{}".into(), ..InstanceSpec::default() };
+    let mut tag = Processor::open(sandbox, &plugin, &spec).await?;
+    let (mut inside, mut whole) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        let (before, start) = (spec.meters.cpu(), Instant::now());
+        for _ in 0..EMPTY_CALLS {
+            tag.map_series(&[]).await?;
+        }
+        let per_call = |time: Duration| time.as_secs_f64() * 1e6 / EMPTY_CALLS as f64;
+        inside.push(per_call(spec.meters.cpu() - before));
+        whole.push(per_call(start.elapsed()));
+    }
+    println!(
+        "an empty call: {:.2} µs of processor time in the sandbox, {:.1} µs until its answer is on the caller's thread \
+         (medians of {TURNS} turns of {EMPTY_CALLS} calls)",
+        median(inside),
+        median(whole)
+    );
+    Ok(())
+}
+
+/// A collector in the sandbox and natively, turn by turn.
+async fn compare(sandbox: &Sandbox, name: &str, proc: &str, mut native: impl saker_sdk::Collector) -> Result<()> {
+    let plugin = load(sandbox, name).await?;
+    let mut settings = format!("{{\"proc\": {proc:?}");
+    settings.push_str(if name == "network" { ", \"sys\": \"/nowhere\"}" } else { "}" });
     let spec = InstanceSpec {
-        name: "cpu".into(),
-        settings: "{}".into(),
-        grants: Grants { read: vec!["/proc".into()], ..Grants::default() },
+        name: name.into(),
+        settings,
+        grants: Grants { read: vec![proc.into()], ..Grants::default() },
         ..InstanceSpec::default()
     };
-    let mut sandboxed = Collector::open(&sandbox, &plugin, &spec).await?;
-    let mut native = Cpu::open(CpuSettings { proc: "/proc".into(), per_core: true })
-        .map_err(|error| format!("cannot open natively: {error:?}"))?;
+    let mut sandboxed = Collector::open(sandbox, &plugin, &spec).await?;
     let endpoint: Arc<str> = "bench".into();
     let tick = Tick { timestamp_ms: 0, interval_ms: 10_000, step_s: 10 };
     let native_tick = saker_sdk::Tick { timestamp_ms: 0, interval_ms: 10_000 };
@@ -67,8 +122,8 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         }
         let (sandbox, plain) = (median(in_sandbox), median(in_process));
         println!(
-            "collect of the cpu plugin, {values} values, {title}: {sandbox:.1} µs in the sandbox, {plain:.1} µs natively, \
-             ratio {:.1} (medians of {TURNS} turns of {CALLS} calls, processor time)",
+            "collect of the {name} plugin, {values} values, {title}: {sandbox:.1} µs in the sandbox, {plain:.1} µs \
+             natively, ratio {:.1} (medians of {TURNS} turns of {CALLS} calls, processor time)",
             sandbox / plain
         );
     }

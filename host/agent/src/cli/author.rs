@@ -50,7 +50,7 @@ pub(crate) enum Language {
     Rust,
     /// Python 3, by componentize-py.
     Python,
-    /// JavaScript, by componentize-js.
+    /// JavaScript, by componentize-qjs.
     Javascript,
     /// C, by clang.
     C,
