@@ -55,6 +55,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("misschemed", "../kit/main"),
     ("nosy", "denied_by_default"),
     ("overclaim", "backends"),
+    ("pry", "../agent/hostile"),
     ("punctual", "../agent/hostile"),
     ("random-bomb", "limits"),
     ("read", "denied_by_default"),

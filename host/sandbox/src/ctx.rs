@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tracing::Level;
-use wasmtime::component::ResourceTable;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource, ResourceTable};
+use wasmtime_wasi::p2::bindings::io::error::Error as IoError;
 use wasmtime_wasi::random::Deterministic;
 use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -178,6 +180,20 @@ fn wasi(
     wasi.allow_tcp(true).allow_udp(true).allow_ip_name_lookup(true);
     wasi.socket_addr_check(check);
     Ok(wasi.build())
+}
+
+const IO_ERROR: &str = "wasi:io/error@0.2.12";
+
+/// What an error of a stream says of itself: its words alone. WASI's own answer has the frames of this process as well,
+/// where RUST_BACKTRACE is set.
+pub(crate) fn add_plain_errors(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
+    linker.instance(IO_ERROR)?.func_wrap(
+        "[method]error.to-debug-string",
+        |mut store: StoreContextMut<'_, Ctx>, (error,): (Resource<IoError>,)| {
+            let error = store.data_mut().table.get(&error)?;
+            Ok((format!("{error:#}"),))
+        },
+    )
 }
 
 impl WasiView for Ctx {

@@ -14,7 +14,7 @@ use wasmtime_wasi::p2::bindings::filesystem as files;
 use crate::bindings::host;
 use crate::compile::Compiler;
 use crate::compile_cache::{CacheError, CacheStats, CompileCache, Origin};
-use crate::ctx::Ctx;
+use crate::ctx::{self, Ctx};
 use crate::http::Tls;
 use crate::plugin::{LoadError, Plugin, PluginHash};
 use crate::sockets;
@@ -129,6 +129,7 @@ impl Sandbox {
         files::types::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
         files::preopens::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
         sockets::add_to_linker(&mut linker).map_err(wrong)?;
+        ctx::add_plain_errors(&mut linker).map_err(wrong)?;
         linker.allow_shadowing(false);
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(wrong)?;
         host::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
