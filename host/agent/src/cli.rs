@@ -228,9 +228,10 @@ fn parse_assignment(text: &str) -> Result<(String, String), String> {
 }
 
 fn parse_interval(text: &str) -> Result<Duration, String> {
-    parse_duration(text)
-        .filter(|interval| *interval >= Duration::from_millis(10))
-        .ok_or_else(|| "expected a duration such as \"500ms\" or \"10s\"".into())
+    match parse_duration(text) {
+        Some(interval) if interval < Duration::from_millis(10) => Err("expected at least \"10ms\"".into()),
+        interval => interval.ok_or_else(|| "expected a duration such as \"500ms\" or \"10s\"".into()),
+    }
 }
 
 #[cfg(test)]

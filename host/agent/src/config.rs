@@ -136,6 +136,12 @@ pub(crate) struct PipelineConfig {
     pub(crate) memory_bytes: usize,
 }
 
+/// The table that a plugin's grants and settings are written in, as TOML has it.
+pub(crate) fn plugin_section(name: &str) -> String {
+    let bare = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+    if !name.is_empty() && name.chars().all(bare) { format!("plugin.{name}") } else { format!("plugin.{name:?}") }
+}
+
 /// A collector or a processor.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PluginConfig {

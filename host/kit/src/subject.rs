@@ -90,12 +90,11 @@ impl<'a> Subject<'a> {
 
     /// What an error of a call means for a case that needed the call to succeed.
     pub(crate) fn miss(&self, error: &CallError, spec: &InstanceSpec) -> Miss {
-        let log: String =
-            spec.log_tail.lines().iter().rev().take(3).map(|line| format!("; it logged: {line}")).collect();
+        let lines = spec.log_tail.lines();
+        let last = &lines[lines.len().saturating_sub(3)..];
+        let log: String = last.iter().map(|line| format!("; it logged: {line}")).collect();
         match error {
-            CallError::Denied(denied) => {
-                skipped(format!("{denied}; here with --grant, or --grant wanted for all that it wants"))
-            }
+            CallError::Denied(denied) => skipped(format!("{denied}; here: --grant wanted, or one by one as in --help")),
             CallError::Plugin(PluginFault::Unavailable(what)) => skipped(format!(
                 "what it needs is not here: {what}; other --settings may lead it to a place that has it"
             )),

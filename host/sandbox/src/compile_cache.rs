@@ -43,7 +43,9 @@ pub struct CacheStats {
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
     /// It cannot be made or opened.
-    #[error("cannot open the compile cache {path}")]
+    #[error(
+        "cannot open the compile cache {path}; it is in the agent's data_dir, which must be this user's to write to"
+    )]
     Open {
         /// The folder.
         path: PathBuf,

@@ -142,6 +142,9 @@ impl Sandbox {
             path: config.ca_file.clone().unwrap_or_default(),
             reason,
         })?;
+        // All that can fail comes before the runtime, which an asynchronous caller may not drop as it is.
+        let cache = config.cache_dir.map(|path| CompileCache::open(&path, &engine)).transpose()?;
+        let ticker = Ticker::start(engine.weak())?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .max_blocking_threads(THREADS_MAX)
@@ -150,8 +153,8 @@ impl Sandbox {
             .enable_all()
             .build()?;
         Ok(Self(Arc::new(Inner {
-            cache: config.cache_dir.map(|path| CompileCache::open(&path, &engine)).transpose()?,
-            ticker: Ticker::start(engine.weak())?,
+            cache,
+            ticker,
             engine,
             counts_fuel,
             linker,

@@ -112,7 +112,10 @@ impl Tape {
     pub fn replay(text: &str) -> Result<(Self, Recorded), String> {
         let mut lines = text.lines().zip(1..).map(|(line, number)| match serde_json::from_str::<Value>(line) {
             Ok(value) => Ok((value, number)),
-            Err(error) => Err(format!("line {number}: {error}")),
+            Err(error) if error.is_eof() => {
+                Err(format!("line {number} breaks off: the recording is not whole; record anew"))
+            }
+            Err(error) => Err(format!("line {number} is no JSON: {error}")),
         });
         let first = lines.next().transpose()?.map(|(value, _)| value).unwrap_or_default();
         if first["recording"] != FORM {

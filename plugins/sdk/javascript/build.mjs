@@ -3,6 +3,7 @@
  * and writes NAME.wasm.
  */
 
+import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -67,8 +68,17 @@ function readPackage() {
 }
 
 async function readPlugin() {
-    const plugin = await import(pathToFileURL(PLUGIN).href);
-    return plugin.default;
+    try {
+        const plugin = await import(pathToFileURL(PLUGIN).href);
+        return plugin.default;
+    } catch (/** @type {any} */ error) {
+        if (!(error instanceof SyntaxError)) {
+            throw error;
+        }
+        // Where it is, Node.js tells only when it checks the file by itself.
+        const checked = spawnSync(process.execPath, ['--check', PLUGIN], { encoding: 'utf8' });
+        throw new Mistake(checked.stderr.split('\n    at ')[0].trim() || `${PLUGIN}: ${error.message}`);
+    }
 }
 
 /**

@@ -63,6 +63,12 @@ fn test(args: &TestArgs) -> anyhow::Result<()> {
         }
         println!("{ok} ok, {failed} failed, {skipped} skipped");
     }
+    if report.cases.is_empty() {
+        bail!("no case's name holds {:?}", args.case.as_deref().unwrap_or_default());
+    }
+    if ok + failed == 0 {
+        bail!("none of {skipped} cases could be tried: see above what is missing");
+    }
     if !report.passed() {
         let name = &description.name;
         bail!("{name} does not keep to the contract: {failed} of {} cases failed", report.cases.len());

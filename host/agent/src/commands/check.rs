@@ -1,5 +1,6 @@
 //! `saker check`: every mistake in a configuration, the plugins' settings included.
 
+use saker_install::Keys;
 use saker_sandbox::Kind;
 
 use crate::agent;
@@ -27,6 +28,13 @@ pub(crate) fn check(args: &ConfigArgs) -> anyhow::Result<()> {
 /// Checks the files that the configuration names, and the settings against their schemas.
 async fn check_plugins(config: &Config, args: &ConfigArgs) -> anyhow::Result<Vec<Problem>> {
     let mut checker = Checker { config, sandbox: agent::sandbox(config)?, place: place(args), problems: Vec::new() };
+    let keys = &config.plugins.signatures.keys;
+    if let Err(error) = Keys::read(keys) {
+        let key = "plugins.signature_keys";
+        let place = config.places.get(key).unwrap_or(&checker.place).clone();
+        // Every plugin would be refused for the same reason.
+        return Ok(vec![Problem { place, key: key.into(), what: error.to_string() }]);
+    }
     for name in &config.pipeline.processors {
         let plugin = config.plugin.get(name).cloned().unwrap_or_else(|| PluginConfig::default_of(name));
         checker.check("pipeline.processors", &plugin.file_of(name), Kind::Processor, &plugin.settings).await;
@@ -80,7 +88,12 @@ impl Checker<'_> {
             Err(error) => return note(own_place, key.into(), format!("{file}: {error}")),
         };
         if plugin.kind() != kind {
-            let what = format!("{file} is a {}, and a {} is wanted here", plugin.kind().as_str(), kind.as_str());
+            let cure = match plugin.kind() {
+                Kind::Collector => "",
+                Kind::Processor => "; name it in [pipeline] processors",
+                Kind::Backend => "; give it to a [node.NAME] as backend",
+            };
+            let what = format!("{file} is a {}, and a {} is wanted here{cure}", plugin.kind().as_str(), kind.as_str());
             return note(own_place, key.into(), what);
         }
         for misfit in settings_schema::check(&plugin.description().settings_schema, &settings.values) {

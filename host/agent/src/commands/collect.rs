@@ -1,6 +1,7 @@
 //! `saker collect`: one collector, outside the agent.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,22 +9,32 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use saker_model::{MetricValue, Reason};
 use saker_sandbox::{
-    Collector, Compiler, Grants, InstanceSpec, Permission, Plugin, Sandbox, SandboxConfig, SandboxError, Tape, Tick,
+    Collector, Compiler, Grants, InstanceSpec, Kind, Permission, Plugin, Sandbox, SandboxConfig, SandboxError, Tape,
+    Tick,
 };
 use serde_json::{Value, json};
 
 use super::table;
 use crate::cli::{CollectArgs, Format};
-use crate::config::Config;
+use crate::config::{Config, plugin_section};
 use crate::pipeline::now_ms;
 
 pub(crate) fn collect(args: &CollectArgs) -> anyhow::Result<()> {
     let values = super::runtime()?.block_on(async {
         let (sandbox, plugin) = load(&args.file).await?;
+        collects(&args.file, &plugin)?;
         let session = Session::new(args, &plugin)?;
+        // Before the first tick: what was measured is not lost for a path that cannot be.
+        let file = args.record.as_ref().map(|path| {
+            let file = std::fs::File::create(path);
+            file.with_context(|| format!("--record: cannot write {}", path.display()))
+        });
+        let file = file.transpose()?;
         let values = run(&sandbox, &plugin, &session).await;
-        if let (Some(path), Some(tape)) = (&args.record, &session.spec.tape) {
-            std::fs::write(path, tape.lines()).with_context(|| format!("{}", path.display()))?;
+        if let (Some(mut file), Some(tape)) = (file, &session.spec.tape)
+            && let Err(error) = file.write_all(tape.lines().as_bytes())
+        {
+            eprintln!("saker: --record: the recording is not whole: {error}");
         }
         values
     })?;
@@ -31,6 +42,15 @@ pub(crate) fn collect(args: &CollectArgs) -> anyhow::Result<()> {
         Format::Table => print!("{}", as_table(&values)),
         Format::Json => values.iter().for_each(|value| println!("{}", as_json(value))),
         Format::Falcon => println!("{}", Value::Array(values.iter().map(as_falcon).collect())),
+    }
+    Ok(())
+}
+
+/// Refuses what is no collector.
+pub(super) fn collects(file: &Path, plugin: &Plugin) -> anyhow::Result<()> {
+    if plugin.kind() != Kind::Collector {
+        let (file, kind) = (file.display(), plugin.kind().as_str());
+        bail!("{file} is a {kind}, and only collectors collect; try: saker plugin test {file}");
     }
     Ok(())
 }
@@ -86,7 +106,7 @@ impl Session {
     fn new(args: &CollectArgs, plugin: &Plugin) -> anyhow::Result<Self> {
         let name = plugin.description().name.clone();
         let mut session = Self {
-            spec: InstanceSpec { section: format!("plugin.{name}"), name, ..InstanceSpec::default() },
+            spec: InstanceSpec { section: section(&args.file), name, ..InstanceSpec::default() },
             endpoint: Config::default().endpoint().into(),
             replayed: None,
             ticks: args.ticks,
@@ -95,8 +115,8 @@ impl Session {
         let spec = &mut session.spec;
         if let Some(path) = &args.replay {
             let file = path.display();
-            let text = std::fs::read_to_string(path).with_context(|| format!("{file}"))?;
-            let (tape, recorded) = Tape::replay(&text).map_err(|error| anyhow!("{file}: {error}"))?;
+            let text = std::fs::read_to_string(path).with_context(|| format!("--replay: cannot read {file}"))?;
+            let (tape, recorded) = Tape::replay(&text).map_err(|error| anyhow!("--replay: {file}: {error}"))?;
             let words = recorded.head["grants"].as_array().into_iter().flatten();
             let words: Vec<_> = words.filter_map(|word| word.as_str().map(str::to_owned)).collect();
             spec.grants = parse_grants(&words).with_context(|| format!("{file}: line 1"))?;
@@ -133,6 +153,11 @@ impl Session {
         let interval_ms = u32::try_from(self.interval.as_millis()).unwrap_or(u32::MAX);
         Some(Tick { timestamp_ms: now_ms(), interval_ms, step_s: interval_ms.div_ceil(1000) })
     }
+}
+
+/// The table of the configuration that a plugin's grants are written in: an instance is called as its file is.
+pub(super) fn section(file: &Path) -> String {
+    plugin_section(&file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()))
 }
 
 /// What can be recorded of grants, in the words of `--grant`.
@@ -201,6 +226,14 @@ fn report_refused(values: &mut Vec<MetricValue>) {
 pub(super) fn grants(words: &[String], plugin: &Plugin) -> anyhow::Result<Grants> {
     let (wanted, words): (Vec<_>, Vec<_>) = words.iter().cloned().partition(|word| word == "wanted");
     let mut grants = parse_grants(&words)?;
+    for path in [&grants.read, &grants.write, &grants.usage].into_iter().flatten() {
+        if !path.is_absolute() {
+            bail!("--grant: {}: expected an absolute path", path.display());
+        }
+        if !path.exists() {
+            bail!("--grant: {}: there is no such file or directory", path.display());
+        }
+    }
     if wanted.is_empty() {
         return Ok(grants);
     }

@@ -2,7 +2,7 @@
 //! in `examples/` under another name, with the kit of the language beside it.
 
 use std::borrow::Cow;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -14,6 +14,58 @@ use crate::cli::{Kind, Language, NewArgs};
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/kits.rs"));
 /// What the manifest of the Rust kit inherits.
 const WORKSPACE: &str = include_str!("../../../../Cargo.toml");
+/// The longest name, in bytes.
+const NAME_MAX: usize = 64;
+/// Words that compilers know as something else: crates, and Rust's keywords.
+const TAKEN: [&str; 47] = [
+    "alloc",
+    "as",
+    "async",
+    "await",
+    "break",
+    "const",
+    "continue",
+    "core",
+    "crate",
+    "dyn",
+    "else",
+    "enum",
+    "extern",
+    "false",
+    "fn",
+    "for",
+    "gen",
+    "if",
+    "impl",
+    "in",
+    "let",
+    "loop",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "proc-macro",
+    "pub",
+    "ref",
+    "return",
+    "saker-sdk",
+    "self",
+    "static",
+    "std",
+    "struct",
+    "super",
+    "test",
+    "trait",
+    "true",
+    "type",
+    "unsafe",
+    "use",
+    "where",
+    "while",
+    "wit-bindgen",
+    "wasip2",
+    "serde-json",
+];
 /// Where a project has the kit of its language.
 const KIT: &str = "sdk";
 
@@ -23,8 +75,12 @@ pub(crate) fn new(args: &NewArgs) -> anyhow::Result<()> {
     let folder = PathBuf::from(name);
     let (example, kit) = (example(*kind, *language), format!("plugins/sdk/{language}/"));
     // Made here and nowhere else: what stands there already is somebody's.
-    std::fs::create_dir(&folder)
-        .with_context(|| format!("{name}: choose another name, or remove what is there under this one"))?;
+    match std::fs::create_dir(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            bail!("{name}: it is there already; choose another name, or remove what is there");
+        }
+        made => made.with_context(|| format!("cannot make the folder {name} here"))?,
+    }
     for (path, bytes) in FILES {
         if let Some(path) = path.strip_prefix(&example) {
             write(&folder.join(renamed(path, args).as_ref()), renamed(text(path, bytes)?, args).as_bytes())?;
@@ -34,7 +90,7 @@ pub(crate) fn new(args: &NewArgs) -> anyhow::Result<()> {
             write(&folder.join(KIT).join(path), &bytes)?;
         }
     }
-    println!("{name}/README.md has the three commands that test, build and run it.");
+    println!("{name}/README.md says how to build, test and run it. Begin with: cd {name}");
     Ok(())
 }
 
@@ -47,10 +103,14 @@ fn example(kind: Kind, language: Language) -> String {
 fn check(name: &str) -> anyhow::Result<()> {
     let starts = name.starts_with(|letter: char| letter.is_ascii_lowercase());
     let fits = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    if !starts || !fits || name.ends_with('-') || name.contains("--") || name.len() > 64 {
+    if !starts || !fits || name.ends_with('-') || name.contains("--") || name.len() > NAME_MAX {
         bail!(
-            "{name:?} is no name for a plugin: write lower-case letters, digits and single `-`, beginning with a letter"
+            "{name:?} is no name for a plugin: write up to {NAME_MAX} lower-case letters, digits and single `-`, \
+             beginning with a letter"
         );
+    }
+    if TAKEN.contains(&name) {
+        bail!("{name:?} means something else to a compiler: choose another name, such as \"my-{name}\"");
     }
     Ok(())
 }
@@ -69,8 +129,11 @@ fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 /// The text of an example under the plugin's own name, and with the kit where the project has it.
 fn renamed<'a>(text: &'a str, args: &NewArgs) -> Cow<'a, str> {
     let NewArgs { name, kind, language } = args;
+    // With its kind at the end a name is no other of those that the code uses: `tick` becomes `TickCollector`.
+    let kind = kind.to_string();
     let camel = |name: &str| {
-        let parts = name.split('-').map(|part| part[..1].to_uppercase() + &part[1..]);
+        let end = (!name.ends_with(&format!("-{kind}"))).then_some(kind.as_str());
+        let parts = name.split('-').chain(end).map(|part| part[..1].to_uppercase() + &part[1..]);
         parts.collect::<String>()
     };
     let example = format!("smallest-{kind}");
@@ -124,7 +187,7 @@ mod tests {
         for name in ["a", "file-nr", "x2-y3"] {
             assert!(check(name).is_ok(), "{name}");
         }
-        for name in ["", "A", "2x", "-a", "a-", "a--b", "a_b", "a/b", "..", "größe", "a b"] {
+        for name in ["self", "saker-sdk", "", "A", "2x", "-a", "a-", "a--b", "a_b", "a/b", "..", "größe", "a b"] {
             assert!(check(name).is_err(), "{name}");
         }
     }
@@ -133,7 +196,7 @@ mod tests {
     fn every_spelling_of_an_example_becomes_the_plugins() {
         let args = NewArgs { name: "file-nr".into(), kind: Kind::Collector, language: Language::Rust };
         let text = "smallest-collector smallest_collector SmallestCollector ../../../plugins/sdk/rust smallest-backend";
-        assert_eq!(renamed(text, &args), "file-nr file_nr FileNr sdk smallest-backend");
+        assert_eq!(renamed(text, &args), "file-nr file_nr FileNrCollector sdk smallest-backend");
     }
 
     #[test]

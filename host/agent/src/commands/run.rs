@@ -1,5 +1,6 @@
 //! `saker run`: the boot order, the signals, the account at the end.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,12 +114,19 @@ async fn tell(agent: Arc<Agent>, args: ConfigArgs) {
         }
     }
     print!("{}", super::table::render(&rows));
+    let mut unnamed: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for file in agent.statuses.files() {
         match (&file.error, file.used_by.is_empty(), file.kind) {
             (Some(error), ..) => println!("{}: cannot be used: {error}", file.file),
-            (None, true, Some(kind)) => println!("{}: a {kind} that nothing names", file.file),
+            (None, true, Some(kind)) => {
+                let name = file.file.trim_end_matches(".wasm").to_owned();
+                unnamed.entry(kind).or_default().push(name);
+            }
             _ => {}
         }
+    }
+    for (kind, names) in unnamed {
+        println!("{kind}s that nothing names: {}", names.join(", "));
     }
     if agent.statuses.files().is_empty() {
         println!("no plugins in {}: put .wasm files there", config.plugins.dir.display());

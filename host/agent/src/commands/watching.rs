@@ -11,7 +11,7 @@ use saker_sandbox::{Collector, InstanceSpec, PluginHash, StateCell, Tick};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::collect::{grants, load};
+use super::collect::{collects, grants, load, section};
 use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::folder::Watch;
@@ -92,9 +92,10 @@ async fn tell(watch: Watch, poll: Duration, change: Change, changes: mpsc::Sende
 
 async fn open(args: &RunArgs, state: &StateCell) -> anyhow::Result<Running> {
     let (sandbox, plugin) = load(&args.file).await?;
+    collects(&args.file, &plugin)?;
     let spec = InstanceSpec {
         name: plugin.description().name.clone(),
-        section: format!("plugin.{}", plugin.description().name),
+        section: section(&args.file),
         settings: args.settings.clone(),
         grants: grants(&args.grant, &plugin)?,
         state: state.clone(),
@@ -137,7 +138,10 @@ async fn tick(running: &mut Running, args: &RunArgs, shown: &mut BTreeMap<String
     let tick = Tick { timestamp_ms: now_ms(), interval_ms, step_s: interval_ms.div_ceil(1000) };
     let values = match running.collector.collect(&endpoint, tick).await {
         Ok(values) => values,
-        Err(error) => return println!("{}: {error}", running.spec.name),
+        Err(error) => {
+            println!("{}: {error}", running.spec.name);
+            return running.spec.log_tail.lines().iter().for_each(|line| println!("  it logged: {line}"));
+        }
     };
     let now: BTreeMap<_, _> = values.iter().map(|value| (series(value), value.value)).collect();
     for (series, value) in &now {

@@ -8,7 +8,7 @@ use saker_sandbox::{Blame, Kind};
 use super::seat::{Key, Move, Seat, Wanted};
 use super::{Destined, Linked, Running, Supervisor, Target};
 use crate::collecting;
-use crate::config::PluginConfig;
+use crate::config::{PluginConfig, plugin_section};
 use crate::destination::{Destination, Slot};
 use crate::processors::Link;
 use crate::schedule::Schedule;
@@ -64,7 +64,7 @@ impl Supervisor {
         }
         for (name, (file, config)) in wanted {
             if !self.collectors.contains_key(&name) {
-                let seat = Seat::new(&name, &format!("plugin.{name}"), self.states.cell(&name), &self.statuses);
+                let seat = Seat::new(&name, &plugin_section(&name), self.states.cell(&name), &self.statuses);
                 self.collectors.insert(name.clone(), Running { seat, handle: None });
             }
             self.reconcile_collector(&name, &file, &config);
@@ -121,7 +121,7 @@ impl Supervisor {
         }
         for name in &names {
             if !self.processors.contains_key(name) {
-                let seat = Seat::new(name, &format!("plugin.{name}"), self.states.cell(name), &self.statuses);
+                let seat = Seat::new(name, &plugin_section(name), self.states.cell(name), &self.statuses);
                 self.processors.insert(name.clone(), Linked { seat, link: None });
                 changed = true;
             }
