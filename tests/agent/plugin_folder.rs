@@ -131,7 +131,7 @@ fn inspecting_grants_nothing_and_collecting_what_is_said() {
         assert!(text.contains(expected), "{format}: {text}");
     }
     let wrong = saker(&["collect", "plugins/influx.wasm"], dir);
-    assert!(String::from_utf8_lossy(&wrong.stderr).contains("influx is a backend"), "{wrong:?}");
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("influx.wasm is a backend"), "{wrong:?}");
 }
 
 #[test]

@@ -236,7 +236,7 @@ impl Status {
             version: inner.version.clone(),
             hash: inner.hash.clone(),
             summary: inner.summary.clone(),
-            state: inner.health.as_str(),
+            state: if inner.kind.is_some() { inner.health.as_str() } else { "not in place" },
             retry_in_s,
             wants: inner.wants.clone(),
             grants: inner.grants.clone(),

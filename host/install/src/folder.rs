@@ -21,7 +21,8 @@ const HEAD: &str = "# What `saker plugin install` has put here. Written by it, a
 pub struct Folder {
     dir: PathBuf,
     pins: BTreeMap<String, Pin>,
-    _guard: File,
+    /// None for whoever only looks.
+    _guard: Option<File>,
 }
 
 /// What was installed under a name.
@@ -73,6 +74,9 @@ pub enum FolderError {
     /// A file that nobody has installed has this name.
     #[error("{0} is there already, and was not installed by this command; move it away")]
     Foreign(PathBuf),
+    /// Somebody has put another file in the place of one that was installed.
+    #[error("{0} is not what was installed any more; move it away, and it is installed anew")]
+    Changed(PathBuf),
     /// No plugin can be called so.
     #[error("{0:?} is no name: expected letters, digits, hyphens and underscores")]
     Name(String),
@@ -91,6 +95,14 @@ impl Folder {
         let path = dir.join(GUARD);
         let guard = File::create(&path).map_err(|error| FolderError::Io("make", path.clone(), error))?;
         guard.lock().map_err(|error| FolderError::Io("lock", path, error))?;
+        Ok(Self { _guard: Some(guard), ..Self::look(dir)? })
+    }
+
+    /// Looks into a folder, to change nothing.
+    ///
+    /// # Errors
+    /// [`FolderError`]
+    pub fn look(dir: &Path) -> Result<Self, FolderError> {
         let path = dir.join(LOCK);
         let pins = match std::fs::read_to_string(&path) {
             Ok(text) => {
@@ -99,7 +111,7 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(FolderError::Io("read", path, error)),
         };
-        Ok(Self { dir: dir.to_owned(), pins, _guard: guard })
+        Ok(Self { dir: dir.to_owned(), pins, _guard: None })
     }
 
     /// What was installed, by name.
@@ -153,6 +165,9 @@ impl Folder {
         let file = format!("{name}.wasm");
         if !self.pins.contains_key(name) && self.path(name).exists() {
             return Err(FolderError::Foreign(self.path(name)));
+        }
+        if self.pins.contains_key(name) && self.drift(name)? == Drift::Changed {
+            return Err(FolderError::Changed(self.path(name)));
         }
         let signed_by = keys
             .check(&fetched.bytes, fetched.signature.as_ref(), required, &format!("{file}.sig"))
@@ -236,6 +251,9 @@ mod tests {
         assert_eq!(folder.drift("a").unwrap(), Drift::None);
         std::fs::write(folder.path("a"), b"other").unwrap();
         assert_eq!(folder.drift("a").unwrap(), Drift::Changed);
+        let refused = folder.install(&fetched("a", b"another"), &Keys::default(), false).unwrap_err();
+        assert!(matches!(refused, FolderError::Changed(_)), "somebody's change is not overwritten");
+        std::fs::remove_file(folder.path("a")).unwrap();
         folder.install(&fetched("a", b"two"), &Keys::default(), false).unwrap();
         assert_eq!(std::fs::read(folder.path("a")).unwrap(), b"two");
         folder.remove("a").unwrap();

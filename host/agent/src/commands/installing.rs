@@ -119,11 +119,12 @@ async fn update(args: &UpdateArgs) -> anyhow::Result<()> {
 }
 
 fn installed(args: &ConfigArgs) -> anyhow::Result<()> {
-    let place = Place::open(args)?;
+    let (config, _) = super::run::read(args)?;
+    let folder = Folder::look(&config.plugins.dir)?;
     let mut rows = vec![["plugin", "hash", "file", "source", "digest", "signed by"].map(String::from).to_vec()];
     let mut drifted = 0;
-    for (name, pin) in place.folder.pins() {
-        let drift = match place.folder.drift(name)? {
+    for (name, pin) in folder.pins() {
+        let drift = match folder.drift(name)? {
             Drift::None => "as installed",
             Drift::Missing => "missing",
             Drift::Changed => "changed",
@@ -140,7 +141,7 @@ fn installed(args: &ConfigArgs) -> anyhow::Result<()> {
     }
     print!("{}", table::render(&rows));
     if drifted > 0 {
-        bail!("{drifted} of {} are not what was installed: see above", place.folder.pins().len());
+        bail!("{drifted} of {} are not what was installed: see above", folder.pins().len());
     }
     Ok(())
 }
