@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::agent::{Agent, Home};
+use crate::agent::{Agent, Home, saker, shipped};
 use crate::http;
 use crate::servers::Server;
 
@@ -146,4 +146,26 @@ fn on_defaults_all_ten_collectors_show_this_host() {
     assert!(newest(&agent, "kernel.uptime", "") > 0.0);
     assert!(newest(&agent, "proc.total", "") >= 2.0);
     assert!(newest(&agent, "ss.alloc", "") >= 0.0);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test makes processes that come and go")]
+fn processes_that_end_while_they_are_listed_fail_no_tick() {
+    let dir = tempfile::TempDir::new().unwrap();
+    std::fs::write(dir.path().join("process.wasm"), shipped("process")).unwrap();
+    let end = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !end.load(std::sync::atomic::Ordering::Relaxed) {
+                    std::process::Command::new("true").status().unwrap();
+                }
+            });
+        }
+        let collect = ["collect", "process.wasm", "--grant", "wanted", "--ticks", "5", "--interval", "10ms"];
+        let failed: Vec<_> =
+            (0..20).map(|_| saker(&collect, dir.path())).filter(|output| !output.status.success()).collect();
+        end.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(failed.is_empty(), "{failed:?}");
+    });
 }

@@ -11,6 +11,8 @@ use crate::http::Receiver;
 
 /// How often both are replaced.
 const SWAPS: u32 = 100;
+/// The time between two replacements.
+const PAUSE: Duration = Duration::from_millis(150);
 /// Values that are pushed in one go meanwhile.
 const PUSHED: u32 = 50;
 
@@ -45,6 +47,8 @@ fn a_hundred_swaps_under_load_lose_no_interval_and_no_point() {
                 agent.until("both are swapped", |agent| {
                     (swaps(agent, "cpu") >= number.into() && swaps(agent, "node a") >= number.into()).then_some(())
                 });
+                // So that ticks fall between them, however fast they are.
+                thread::sleep(PAUSE);
             }
         });
         let result = done.join();

@@ -239,7 +239,15 @@ impl HostDirectoryEntryStream for Ctx {
         &mut self,
         stream: Resource<DirectoryEntryStream>,
     ) -> FsResult<Option<DirectoryEntry>> {
-        self.filesystem().read_directory_entry(stream).await
+        loop {
+            let again = Resource::new_borrow(stream.rep());
+            let entry = self.filesystem().read_directory_entry(again).await;
+            // What has gone since the folder was opened, as processes in /proc do, is none of its entries any more.
+            match entry.as_ref().map_err(FsError::downcast_ref) {
+                Err(Some(ErrorCode::NoEntry)) => {}
+                _ => return entry,
+            }
+        }
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
@@ -296,7 +304,13 @@ impl HostDescriptor for Ctx {
     async fn metadata_hash_at(&mut self, fd: Fd, flags: PathFlags, path: String) -> FsResult<MetadataHashValue> {
         let path = self.path_in(&fd, path)?;
         self.fetch(&fd, &path, Sought::Kind);
-        self.filesystem().metadata_hash_at(fd, flags, path).await
+        let hash = self.filesystem().metadata_hash_at(fd, flags, path).await;
+        // The C library asks for the number of each name that it lists. One that has gone since, as processes in /proc do,
+        // must not end the list.
+        hash.or_else(|error| match error.downcast_ref() {
+            Some(ErrorCode::NoEntry) => Ok(MetadataHashValue { lower: 1, upper: 0 }),
+            _ => Err(error),
+        })
     }
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
