@@ -139,32 +139,34 @@ pub(crate) fn open_staged(
     Ok(())
 }
 
+impl Files {
+    /// Where a path below a descriptor lies: its root, and the path from there.
+    fn place(&self, fd: &Fd, path: &str) -> Option<(Arc<Root>, String)> {
+        if let Some(root) = self.opened.get(&fd.rep()) {
+            return Some((root.clone(), path.to_owned()));
+        }
+        let (root, above) = self.below.get(&fd.rep())?;
+        Some((root.clone(), format!("{above}/{path}")))
+    }
+}
+
 impl Ctx {
     /// With a tape, puts what a path below a descriptor leads to in place, before WASI looks there.
     fn fetch(&self, fd: &Fd, path: &str, sought: Sought) {
-        let Some(tape) = &self.tape else { return };
-        let (root, above) = match (self.files.opened.get(&fd.rep()), self.files.below.get(&fd.rep())) {
-            (Some(root), _) => (root, ""),
-            (None, Some((root, path))) => (root, path.as_str()),
-            (None, None) => return,
-        };
-        if let Some(staged) = &root.staged {
-            tape.fetch(staged, &format!("{above}/{path}")[usize::from(above.is_empty())..], sought);
+        if let Some(tape) = &self.tape
+            && let Some((root, path)) = self.files.place(fd, path)
+            && let Some(staged) = &root.staged
+        {
+            tape.fetch(staged, &path, sought);
         }
     }
 
     /// With a tape, remembers what a descriptor stands for.
-    fn follow(&mut self, fd: &Fd, path: String, opened: &Fd) {
-        if self.tape.is_none() {
-            return;
-        }
-        let found = match (self.files.opened.get(&fd.rep()), self.files.below.get(&fd.rep())) {
-            (Some(root), _) => Some((root.clone(), path)),
-            (None, Some((root, above))) => Some((root.clone(), format!("{above}/{path}"))),
-            (None, None) => None,
-        };
-        if let Some(found) = found {
-            self.files.below.insert(opened.rep(), found);
+    fn follow(&mut self, fd: &Fd, path: &str, opened: &Fd) {
+        if self.tape.is_some()
+            && let Some(place) = self.files.place(fd, path)
+        {
+            self.files.below.insert(opened.rep(), place);
         }
     }
 
@@ -277,7 +279,7 @@ impl HostDescriptor for Ctx {
             self.explain_refusal(&fd, &path, writing, error);
         }
         if let Ok(opened) = &opened {
-            self.follow(&fd, path, opened);
+            self.follow(&fd, &path, opened);
         }
         opened
     }
