@@ -1,5 +1,6 @@
 //! The `nats` backend against Debian's `nats-server` with JetStream, read back by a small client of our own.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -13,7 +14,13 @@ use crate::servers::Server;
 struct Client {
     reader: BufReader<TcpStream>,
     stream: TcpStream,
+    /// What came from a stream before the answer that was waited for.
+    early: VecDeque<String>,
 }
+
+/// The numbers of what a client has subscribed to.
+const ANSWER: &str = "1";
+const STORED: &str = "2";
 
 /// Nothing that a client waits for takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -22,14 +29,15 @@ impl Client {
     fn connect(server: &Server, login: Value) -> Self {
         let stream = TcpStream::connect(&server.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut client = Self { reader: BufReader::new(stream.try_clone().unwrap()), stream };
+        let reader = BufReader::new(stream.try_clone().unwrap());
+        let mut client = Self { reader, stream, early: VecDeque::new() };
         let mut hello = json!({"verbose": false, "pedantic": false, "headers": true, "no_responders": true});
         hello.as_object_mut().unwrap().extend(login.as_object().unwrap().clone());
-        write!(client.stream, "CONNECT {hello}\r\nSUB answer 1\r\nSUB stored 2\r\n").unwrap();
+        write!(client.stream, "CONNECT {hello}\r\nSUB answer {ANSWER}\r\nSUB stored {STORED}\r\n").unwrap();
         client
     }
 
-    /// The next message: what it is about, and what it holds.
+    /// The next message: which subscription it is for, and what it holds.
     fn message(&mut self) -> (String, String) {
         loop {
             let mut line = String::new();
@@ -47,14 +55,20 @@ impl Client {
             };
             let mut bytes = vec![0; total + 2];
             self.reader.read_exact(&mut bytes).unwrap();
-            return (words[1].into(), String::from_utf8(bytes[head..total].to_vec()).unwrap());
+            return (words[2].into(), String::from_utf8(bytes[head..total].to_vec()).unwrap());
         }
     }
 
     fn ask(&mut self, what: &str, body: &Value) -> Value {
         let body = body.to_string();
         write!(self.stream, "PUB $JS.API.{what} answer {}\r\n{body}\r\n", body.len()).unwrap();
-        let (_, answer) = self.message();
+        // A stream that is asked to deliver may do so before it answers.
+        let answer = loop {
+            match self.message() {
+                (to, answer) if to == ANSWER => break answer,
+                (_, stored) => self.early.push_back(stored),
+            }
+        };
         let answer: Value = serde_json::from_str(&answer).unwrap();
         assert!(answer["error"].is_null(), "{what}: {answer}");
         answer
@@ -69,7 +83,7 @@ impl Client {
         let count = self.count(stream);
         let config = json!({"deliver_subject": "stored", "ack_policy": "none", "deliver_policy": "all"});
         self.ask(&format!("CONSUMER.CREATE.{stream}"), &json!({"stream_name": stream, "config": config}));
-        (0..count).map(|_| self.message().1).collect()
+        (0..count).map(|_| self.early.pop_front().unwrap_or_else(|| self.message().1)).collect()
     }
 }
 
