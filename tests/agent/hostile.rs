@@ -50,7 +50,7 @@ fn seconds() -> u64 {
 }
 
 /// How many files and threads the agent has.
-fn holdings(agent: &Agent) -> (usize, usize) {
+pub(crate) fn holdings(agent: &Agent) -> (usize, usize) {
     let count = |what: &str| std::fs::read_dir(format!("/proc/{}/{what}", agent.pid())).unwrap().count();
     (count("fd"), count("task"))
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::agent::{Agent, Home, guest, shipped, variant};
+use crate::hostile::holdings;
 use crate::http::Receiver;
+use crate::swapping::to_receiver;
 
 /// Versions of a plugin that take turns, so that an hour of swaps is not one of compiling.
 const VERSIONS: u32 = 20;
@@ -148,11 +150,7 @@ fn a_file_that_is_dropped_in_brings_values_within_a_second_and_from_the_cache_wi
 fn swaps_leave_no_growth() {
     let (swaps, pause) = (size("SAKER_SWAPS", 60), size("SAKER_SWAP_PAUSE_MS", 0));
     let receiver = Receiver::start();
-    let config = format!(
-        "[node.a]\nbackend = \"influx\"\nsettings = {{ url = \"http://{0}/write\" }}\ngrant.connect = [\"{0}\"]\nbatch.age = \"20ms\"\n\
-         [[route]]\nnodes = [\"a\"]\n",
-        receiver.address
-    );
+    let config = to_receiver(&receiver);
     let agent =
         Home::new(&["cpu", "influx"]).on_fixtures(&["cpu"]).config(&config).keys("interval = \"500ms\"").start();
     let (cpu, influx) = (shipped("cpu"), shipped("influx"));
@@ -165,8 +163,8 @@ fn swaps_leave_no_growth() {
         });
     };
     let holds = |agent: &Agent| {
-        let count = |what: &str| std::fs::read_dir(format!("/proc/{}/{what}", agent.pid())).unwrap().count();
-        (memory_mb(agent), count("fd"), count("task"))
+        let (files, threads) = holdings(agent);
+        (memory_mb(agent), files, threads)
     };
     let mut early = None;
     for number in 1..=swaps {

@@ -20,14 +20,19 @@ fn swaps(agent: &Agent, instance: &str) -> u64 {
     agent.instance(instance).unwrap()["counts"]["swaps"].as_u64().unwrap()
 }
 
+/// A node with the backend `influx`, which gets everything at once.
+pub(crate) fn to_receiver(receiver: &Receiver) -> String {
+    format!(
+        "[node.a]\nbackend = \"influx\"\nsettings = {{ url = \"http://{0}/write\" }}\ngrant.connect = [\"{0}\"]\nbatch.age = \"20ms\"\n\
+         [[route]]\nnodes = [\"a\"]\n",
+        receiver.address
+    )
+}
+
 #[test]
 fn a_hundred_swaps_under_load_lose_no_interval_and_no_point() {
     let receiver = Receiver::start();
-    let config = format!(
-        "[node.a]\nbackend = \"influx\"\nsettings = {{ url = \"http://{0}/write\" }}\ngrant.connect = [\"{0}\"]\nbatch.age = \"20ms\"\n\
-         [[route]]\nnodes = [\"a\"]\n[cache]\nage = \"1h\"\nitems = 100000\n",
-        receiver.address
-    );
+    let config = to_receiver(&receiver) + "[cache]\nage = \"1h\"\nitems = 100000\n";
     let agent =
         Home::new(&["cpu", "influx"]).on_fixtures(&["cpu"]).config(&config).keys("interval = \"500ms\"").start();
     let (cpu, influx) = (shipped("cpu"), shipped("influx"));

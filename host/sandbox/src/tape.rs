@@ -221,17 +221,18 @@ impl Tape {
             Ok(match real() {
                 Ok(usage) => json!({"sizes": [usage.total_bytes, usage.free_bytes, usage.available_bytes,
                     usage.total_inodes, usage.free_inodes]}),
-                Err(error) => json!({"error": format!("{error:?}")}),
+                Err(UsageError::Unavailable(why)) => json!({"error": why}),
+                // It is asked for what was granted.
+                Err(UsageError::Denied(_)) => json!({"error": "denied"}),
             })
         };
-        let unavailable = |what: String| UsageError::Unavailable(format!("{path}: {what}"));
-        let answer = self.answer("usage", path, asked).map_err(|what| {
-            self.note(path, Err(what.clone()));
-            unavailable(what)
+        let answer = self.answer("usage", path, asked).map_err(|why| {
+            self.note(path, Err(why.clone()));
+            UsageError::Unavailable(format!("{path}: {why}"))
         })?;
         let sizes: Vec<_> = answer["sizes"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
         let &[total_bytes, free_bytes, available_bytes, total_inodes, free_inodes] = sizes.as_slice() else {
-            return Err(unavailable(answer["error"].as_str().unwrap_or("no sizes").to_owned()));
+            return Err(UsageError::Unavailable(answer["error"].as_str().unwrap_or("no sizes").to_owned()));
         };
         Ok(Usage { total_bytes, free_bytes, available_bytes, total_inodes, free_inodes })
     }

@@ -56,26 +56,20 @@ pub(crate) enum Language {
     C,
 }
 
-/// As in the names of the examples' folders.
+/// As on the command line, and in the names of the examples' folders.
+fn name_of(choice: &impl ValueEnum) -> String {
+    choice.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Collector => "collector",
-            Self::Processor => "processor",
-            Self::Backend => "backend",
-        })
+        f.write_str(&name_of(self))
     }
 }
 
-/// As in the names of the examples' folders.
 impl fmt::Display for Language {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Rust => "rust",
-            Self::Python => "python",
-            Self::Javascript => "javascript",
-            Self::C => "c",
-        })
+        f.write_str(&name_of(self))
     }
 }
 

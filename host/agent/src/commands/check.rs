@@ -31,9 +31,8 @@ async fn check_plugins(config: &Config, args: &ConfigArgs) -> anyhow::Result<Vec
     let keys = &config.plugins.signatures.keys;
     if let Err(error) = Keys::read(keys) {
         let key = "plugins.signature_keys";
-        let place = config.places.get(key).unwrap_or(&checker.place).clone();
         // Every plugin would be refused for the same reason.
-        return Ok(vec![Problem { place, key: key.into(), what: error.to_string() }]);
+        return Ok(vec![Problem { place: checker.place_of(key), key: key.into(), what: error.to_string() }]);
     }
     for name in &config.pipeline.processors {
         let plugin = config.plugin.get(name).cloned().unwrap_or_else(|| PluginConfig::default_of(name));
@@ -68,8 +67,12 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
+    fn place_of(&self, key: &str) -> Place {
+        self.config.places.get(key).unwrap_or(&self.place).clone()
+    }
+
     async fn check(&mut self, key: &str, file: &str, kind: Kind, settings: &Settings) {
-        let own_place = self.config.places.get(key).unwrap_or(&self.place).clone();
+        let own_place = self.place_of(key);
         let mut note = |place: Place, key: String, what: String| self.problems.push(Problem { place, key, what });
         let bytes = match folder::read_checked(
             &self.config.plugins.dir,

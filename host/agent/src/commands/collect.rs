@@ -150,9 +150,13 @@ impl Session {
         if number > 0 {
             tokio::time::sleep(self.interval).await;
         }
-        let interval_ms = u32::try_from(self.interval.as_millis()).unwrap_or(u32::MAX);
-        Some(Tick { timestamp_ms: now_ms(), interval_ms, step_s: interval_ms.div_ceil(1000) })
+        Some(tick_now(self.interval))
     }
+}
+
+pub(super) fn tick_now(interval: Duration) -> Tick {
+    let interval_ms = u32::try_from(interval.as_millis()).unwrap_or(u32::MAX);
+    Tick { timestamp_ms: now_ms(), interval_ms, step_s: interval_ms.div_ceil(1000) }
 }
 
 /// The table of the configuration that a plugin's grants are written in: an instance is called as its file is.
@@ -194,7 +198,7 @@ async fn run(sandbox: &Sandbox, plugin: &Plugin, session: &Session) -> anyhow::R
 }
 
 /// An error of a call, with what the plugin has logged before.
-fn explain(error: &saker_sandbox::CallError, spec: &InstanceSpec) -> anyhow::Error {
+pub(super) fn explain(error: &saker_sandbox::CallError, spec: &InstanceSpec) -> anyhow::Error {
     let hint = match error {
         saker_sandbox::CallError::Denied(denied) => {
             let line = denied.permission.grant_line().replace("grant.", "").replace(" = [\"", "=").replace("\"]", "");

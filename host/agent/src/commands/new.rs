@@ -17,55 +17,9 @@ const WORKSPACE: &str = include_str!("../../../../Cargo.toml");
 /// The longest name, in bytes.
 const NAME_MAX: usize = 64;
 /// Words that compilers know as something else: crates, and Rust's keywords.
-const TAKEN: [&str; 47] = [
-    "alloc",
-    "as",
-    "async",
-    "await",
-    "break",
-    "const",
-    "continue",
-    "core",
-    "crate",
-    "dyn",
-    "else",
-    "enum",
-    "extern",
-    "false",
-    "fn",
-    "for",
-    "gen",
-    "if",
-    "impl",
-    "in",
-    "let",
-    "loop",
-    "match",
-    "mod",
-    "move",
-    "mut",
-    "proc-macro",
-    "pub",
-    "ref",
-    "return",
-    "saker-sdk",
-    "self",
-    "static",
-    "std",
-    "struct",
-    "super",
-    "test",
-    "trait",
-    "true",
-    "type",
-    "unsafe",
-    "use",
-    "where",
-    "while",
-    "wit-bindgen",
-    "wasip2",
-    "serde-json",
-];
+const TAKEN: &str = "alloc as async await break const continue core crate dyn else enum extern false fn for gen if impl \
+    in let loop match mod move mut proc-macro pub ref return saker-sdk self static std struct super test \
+    trait true type unsafe use where while wit-bindgen wasip2 serde-json";
 /// Where a project has the kit of its language.
 const KIT: &str = "sdk";
 
@@ -109,7 +63,7 @@ fn check(name: &str) -> anyhow::Result<()> {
              beginning with a letter"
         );
     }
-    if TAKEN.contains(&name) {
+    if TAKEN.split_ascii_whitespace().any(|taken| taken == name) {
         bail!("{name:?} means something else to a compiler: choose another name, such as \"my-{name}\"");
     }
     Ok(())

@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use saker_model::MetricValue;
-use saker_sandbox::{Collector, InstanceSpec, PluginHash, StateCell, Tick};
+use saker_sandbox::{Collector, InstanceSpec, PluginHash, StateCell};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::collect::{collects, grants, load, section};
+use super::collect::{collects, explain, grants, load, section, tick_now};
 use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::folder::Watch;
-use crate::pipeline::now_ms;
 
 /// How often the file is looked at where the system tells of no changes.
 const POLL: Duration = Duration::from_secs(2);
@@ -134,14 +133,9 @@ fn announce(running: &Running) {
 /// Ticks once, and prints what is new or has changed.
 async fn tick(running: &mut Running, args: &RunArgs, shown: &mut BTreeMap<String, f64>) {
     let endpoint: Arc<str> = Config::default().endpoint().into();
-    let interval_ms = u32::try_from(args.interval.as_millis()).unwrap_or(u32::MAX);
-    let tick = Tick { timestamp_ms: now_ms(), interval_ms, step_s: interval_ms.div_ceil(1000) };
-    let values = match running.collector.collect(&endpoint, tick).await {
+    let values = match running.collector.collect(&endpoint, tick_now(args.interval)).await {
         Ok(values) => values,
-        Err(error) => {
-            println!("{}: {error}", running.spec.name);
-            return running.spec.log_tail.lines().iter().for_each(|line| println!("  it logged: {line}"));
-        }
+        Err(error) => return println!("{}", explain(&error, &running.spec)),
     };
     let now: BTreeMap<_, _> = values.iter().map(|value| (series(value), value.value)).collect();
     for (series, value) in &now {
