@@ -4,11 +4,8 @@
 #
 #   tests/authors/page.sh OUT SAKER     puts file-nr-LANGUAGE.wasm into OUT; SAKER is the agent's binary
 set -eu
-out=$(mkdir -p "$1" && realpath "$1")
-saker=$(realpath "$2")
-page=$(realpath "$(dirname "$0")/../../docs/write-a-plugin.md")
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+. "$(dirname "$0")/shared/project.sh"
+page=$here/../../docs/write-a-plugin.md
 
 # block LANGUAGE FILE: the code below the comment that names them.
 block() {
