@@ -10,6 +10,7 @@
 mod glob;
 mod series;
 mod table;
+pub mod text;
 mod value;
 
 pub use glob::Glob;
