@@ -2,6 +2,7 @@
 
 mod stat;
 
+use saker_sdk::gaps::Gaps;
 use saker_sdk::prelude::*;
 
 use crate::stat::{IDLE, MODES, Stat, TICKS_PER_SECOND, Times};
@@ -21,6 +22,7 @@ pub struct Cpu {
     path: String,
     per_core: bool,
     before: Option<Stat>,
+    gaps: Gaps,
 }
 
 impl Collector for Cpu {
@@ -36,18 +38,19 @@ impl Collector for Cpu {
             path: format!("{}/stat", settings.proc),
             per_core: settings.per_core,
             before: host::load_state().and_then(|bytes| Stat::restore(&bytes)),
+            gaps: Gaps::default(),
         })
     }
 
     fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
         let text = text::read(&self.path)?;
-        let now = Stat::parse(&text).map_err(|wrong| CollectError::malformed(&self.path, &wrong))?;
+        let now = Stat::parse(&text, &mut self.gaps.of(&self.path));
         let values = values(&now, self.before.as_ref(), self.per_core);
         if host::save_state(&now.save()).is_err() {
             host::log(host::Level::Debug, "too many cores to keep the reading for a successor");
         }
         self.before = Some(now);
-        Ok(values)
+        self.gaps.finish(values)
     }
 }
 
@@ -56,13 +59,17 @@ saker_sdk::export_collector!(Cpu);
 /// The values of a reading and of its difference to the one before.
 fn values(now: &Stat, before: Option<&Stat>, per_core: bool) -> Vec<MetricValue> {
     let mut values = Vec::with_capacity(24 + 10 * now.cores.len());
-    for (mode, ticks) in MODES.iter().zip(now.total.0) {
+    for (mode, ticks) in now.total.iter().flat_map(|total| MODES.iter().zip(total.0)) {
         values.push(MetricValue::counter(&format!("cpu.time.{mode}"), ticks as f64 / TICKS_PER_SECOND));
     }
-    values.push(MetricValue::counter("cpu.switches", now.switches as f64));
-    values.push(MetricValue::gauge("cpu.cores", now.cores.len() as f64));
+    values.extend(now.switches.map(|switches| MetricValue::counter("cpu.switches", switches as f64)));
+    if now.online > 0 {
+        values.push(MetricValue::gauge("cpu.cores", now.online as f64));
+    }
     let Some(before) = before else { return values };
-    push_shares(&mut values, "cpu", None, &now.total, &before.total);
+    if let Some((total, then)) = now.total.zip(before.total) {
+        push_shares(&mut values, "cpu", None, &total, &then);
+    }
     if per_core {
         for (core, times) in &now.cores {
             // A core that has come online since has no time to compare with.
@@ -119,8 +126,9 @@ mod tests {
         assert!(first.iter().all(|value| value.metric != "cpu.idle"));
 
         let before = cpu.before.as_mut().unwrap();
-        before.total.0[0] -= 30;
-        before.total.0[IDLE] -= 70;
+        let total = before.total.as_mut().unwrap();
+        total.0[0] -= 30;
+        total.0[IDLE] -= 70;
         before.cores[1].1.0[IDLE] -= 10;
         let second = collect(&mut cpu);
         assert_eq!(find(&second, "cpu.user", None), 30.0);
@@ -136,6 +144,27 @@ mod tests {
         let reading = first.before.clone().map(|stat| (stat.total, stat.cores));
         let second = open("../../../tests/fixtures/proc");
         assert_eq!(second.before.map(|stat| (stat.total, stat.cores)), reading);
+    }
+
+    #[test]
+    fn a_line_that_is_changed_costs_at_most_what_is_made_of_it() {
+        let text = std::fs::read_to_string("../../../tests/fixtures/proc/stat").unwrap();
+        let parse = |text: &str| Stat::parse(text, &mut Gaps::default().of("stat"));
+        let mut before = parse(&text);
+        let times = before.total.iter_mut().chain(before.cores.iter_mut().map(|(_, times)| times));
+        times.for_each(|times| times.0[IDLE] -= 100);
+        let sound = values(&parse(&text), Some(&before), true);
+        saker_sdk::testing::each_line_changed(&text, |changed, line| {
+            let name = line.split(' ').next().unwrap();
+            saker_sdk::testing::same_but(&sound, &values(&parse(changed), Some(&before), true), |value| {
+                match value.metric.as_str() {
+                    "cpu.switches" => name == "ctxt",
+                    "cpu.cores" => name.starts_with("cpu") && name != "cpu",
+                    metric if metric.starts_with("cpu.core.") => name.strip_prefix("cpu") == Some(&value.tags[0].1),
+                    _ => name == "cpu",
+                }
+            });
+        });
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod choice;
 mod diskstats;
 mod load;
 
+use saker_sdk::gaps::Gaps;
 use saker_sdk::prelude::*;
 use saker_sdk::rates::Rates;
 
@@ -33,6 +34,7 @@ pub struct DiskIo {
     choice: Choice,
     /// The columns that every kernel has, by device.
     rates: Rates<ALWAYS>,
+    gaps: Gaps,
 }
 
 impl Collector for DiskIo {
@@ -48,27 +50,29 @@ impl Collector for DiskIo {
             path: format!("{}/diskstats", settings.proc),
             choice: Choice { include: settings.include, exclude: settings.exclude, partitions: settings.partitions },
             rates: Rates::restore(),
+            gaps: Gaps::default(),
         })
     }
 
     fn collect(&mut self, tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
         let text = text::read(&self.path)?;
-        let mut devices =
-            diskstats::parse(&text, &self.choice).map_err(|expected| CollectError::malformed(&self.path, &expected))?;
+        let mut devices = diskstats::parse(&text, &self.choice, &mut self.gaps.of(&self.path));
         devices.retain(Device::was_used);
         self.rates.begin(&tick);
         let mut values = Vec::with_capacity(devices.len() * (diskstats::COLUMNS.len() + load::GAUGES.len()));
         for device in &devices {
             for ((metric, metric_type), figure) in diskstats::COLUMNS.into_iter().zip(device.columns()) {
-                values.push(MetricValue::new(metric, metric_type, *figure as f64).tag("device", &device.name));
+                let value = figure.map(|figure| MetricValue::new(metric, metric_type, figure as f64));
+                values.extend(value.map(|value| value.tag("device", &device.name)));
             }
-            let load = self.rates.change(&device.name, device.always()).and_then(|change| load::between(&change));
+            let change = device.always().and_then(|totals| self.rates.change(&device.name, totals));
+            let load = change.and_then(|change| load::between(&change));
             for (metric, figure) in load::GAUGES.iter().zip(load.iter().flatten()) {
                 values.push(MetricValue::gauge(metric, *figure).tag("device", &device.name));
             }
         }
         self.rates.keep();
-        Ok(values)
+        self.gaps.finish(values)
     }
 }
 

@@ -56,8 +56,9 @@ fn the_first_tick_brings_counters_and_the_second_gauges() {
 
     // As if less had been read one tick before.
     collector.rates.begin(&Tick { timestamp_ms: 50_000, interval_ms: 10_000 });
-    for device in diskstats::parse(&text::read(&collector.path).unwrap(), &collector.choice).unwrap() {
-        let mut columns = device.always();
+    let text = text::read(&collector.path).unwrap();
+    for device in diskstats::parse(&text, &collector.choice, &mut Gaps::default().of("diskstats")) {
+        let mut columns = device.always().unwrap();
         if device.name == "sda" {
             columns[2] -= 4000;
             columns[9] -= 2500;
@@ -86,6 +87,24 @@ fn a_successor_goes_on_from_the_saved_reading() {
     assert!(testing::saved_state().is_some());
     let second = collect(&mut over_the_fixture(), 60_000);
     assert_eq!(second.len(), first.len() + 7 * 7);
+}
+
+#[test]
+fn a_line_that_is_changed_costs_at_most_its_own_device() {
+    let text = std::fs::read_to_string("../../../tests/fixtures/proc/diskstats").unwrap();
+    let directory = std::env::temp_dir().join(format!("saker-disk-io-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let of = |text: &str| {
+        std::fs::write(directory.join("diskstats"), text).unwrap();
+        let settings = format!(r#"{{"proc": {directory:?}, "partitions": true, "exclude": []}}"#);
+        collect(&mut open(&settings), 0)
+    };
+    let sound = of(&text);
+    testing::each_line_changed(&text, |changed, line| {
+        let name = line.split_ascii_whitespace().nth(2).unwrap();
+        testing::same_but(&sound, &of(changed), |value| value.tags[0].1 == name);
+    });
+    std::fs::remove_dir_all(&directory).unwrap();
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod values;
 use std::collections::BTreeSet;
 use std::fs;
 
+use saker_sdk::gaps::Gaps;
 use saker_sdk::host::{Usage, UsageError};
 use saker_sdk::prelude::*;
 
@@ -66,6 +67,7 @@ pub struct DiskUsage {
     table: Vec<u8>,
     places: Vec<Place>,
     failing: BTreeSet<String>,
+    gaps: Gaps,
 }
 
 impl Collector for DiskUsage {
@@ -96,13 +98,14 @@ impl Collector for DiskUsage {
             table: Vec::new(),
             places: Vec::new(),
             failing: BTreeSet::new(),
+            gaps: Gaps::default(),
         })
     }
 
     fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
         let table = fs::read(&self.table_path).map_err(|error| CollectError::from_io(&self.table_path, &error))?;
         if table != self.table {
-            self.look(table)?;
+            self.look(table);
         }
         self.measure(host::filesystem_usage)
     }
@@ -112,14 +115,15 @@ saker_sdk::export_collector!(DiskUsage);
 
 impl DiskUsage {
     /// Learns what is mounted from a new table.
-    fn look(&mut self, table: Vec<u8>) -> Result<(), CollectError> {
+    fn look(&mut self, table: Vec<u8>) {
         // A path need not be UTF-8: one that is not spoils its own mount only.
-        let mounts = mounts::parse(&String::from_utf8_lossy(&table))
-            .map_err(|expected| CollectError::malformed(&self.table_path, &expected))?;
+        let text = String::from_utf8_lossy(&table);
+        let mounts = mounts::parse(&text, &mut self.gaps.of(&self.table_path));
+        let mounts_found = !mounts.is_empty();
         self.places = self.filter.choose(mounts).iter().map(|mount| Place::new(&self.root, mount)).collect();
         self.failing.retain(|path| self.places.iter().any(|place| place.path == *path));
-        self.table = table;
-        Ok(())
+        // A table that makes no sense at all fails at every tick.
+        self.table = if mounts_found { table } else { Vec::new() };
     }
 
     fn measure(&mut self, stat: impl Fn(&str) -> Result<Usage, UsageError>) -> Result<Vec<MetricValue>, CollectError> {
@@ -131,7 +135,7 @@ impl DiskUsage {
                 Ok(usage) => {
                     answered = true;
                     self.failing.remove(&place.path);
-                    report.add(place, &usage);
+                    report.add(place, &usage, &mut self.gaps.of(&place.path));
                 }
                 Err(error) => {
                     let first = self.failing.insert(place.path.clone());
@@ -145,7 +149,7 @@ impl DiskUsage {
         }
         match failure {
             Some(error) if !answered => Err(error),
-            _ => Ok(report.finish()),
+            _ => self.gaps.finish(report.finish()),
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use saker_sdk::gaps::Place;
 use saker_sdk::glob;
 
 /// One line of the table.
@@ -31,20 +32,29 @@ pub(crate) struct Filter {
     pub(crate) sources: Vec<String>,
 }
 
-/// Parses the table; on failure, says what was expected.
-pub(crate) fn parse(text: &str) -> Result<Vec<Mount>, String> {
-    text.lines().filter(|line| !line.is_empty()).map(parse_line).collect()
+/// Parses the table.
+pub(crate) fn parse(text: &str, place: &mut Place<'_>) -> Vec<Mount> {
+    let mut table = Vec::new();
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        match parse_line(line) {
+            Some(mount) => table.push(mount),
+            // A source with a blank in it, as some have, is told from a path by nothing.
+            None => place.odd(line, "a source, an absolute path and a type", line),
+        }
+    }
+    table
 }
 
-fn parse_line(line: &str) -> Result<Mount, String> {
+fn parse_line(line: &str) -> Option<Mount> {
     // Exactly one space stands between columns, and the first column may be empty.
     let mut columns = line.split(' ');
-    match (columns.next(), columns.next(), columns.next()) {
-        (Some(source), Some(path), Some(fstype)) if path.starts_with('/') => {
-            Ok(Mount { source: unescape(source).into(), path: unescape(path).into(), fstype: unescape(fstype).into() })
-        }
-        _ => Err(format!("a source, an absolute path and a type, found {line:?}")),
-    }
+    let (source, path, fstype) = (columns.next()?, columns.next()?, columns.next()?);
+    let sound = path.starts_with('/') && !fstype.is_empty() && !fstype.contains('/');
+    sound.then(|| Mount {
+        source: unescape(source).into(),
+        path: unescape(path).into(),
+        fstype: unescape(fstype).into(),
+    })
 }
 
 /// Replaces `\` and three octal digits by the byte that they stand for.
@@ -133,12 +143,19 @@ fn is_device(source: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use saker_sdk::CollectError;
+    use saker_sdk::gaps::Gaps;
+
     use super::*;
 
     const MOUNTS: &str = include_str!("../../../../tests/fixtures/proc/mounts");
 
+    fn parse(text: &str) -> Vec<Mount> {
+        super::parse(text, &mut Gaps::default().of("mounts"))
+    }
+
     fn paths(filter: &Filter, text: &str) -> Vec<String> {
-        filter.choose(parse(text).unwrap()).into_iter().map(|mount| mount.path).collect()
+        filter.choose(parse(text)).into_iter().map(|mount| mount.path).collect()
     }
 
     fn ignoring(fstypes: &[&str], directories: &[&str], sources: &[&str]) -> Filter {
@@ -148,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_real_table_is_read_whole() {
-        let table = parse(MOUNTS).unwrap();
+        let table = parse(MOUNTS);
         assert_eq!(table.len(), 29);
         assert_eq!(table[5].source, "/dev/mapper/vg0-root");
         assert_eq!((table[5].path.as_str(), table[5].fstype.as_str()), ("/", "ext4"));
@@ -166,12 +183,23 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_makes_no_sense_is_named() {
-        let expected = "a source, an absolute path and a type, found \"tmpfs /tmp\"";
-        assert_eq!(parse("proc /proc proc rw 0 0\ntmpfs /tmp\n").unwrap_err(), expected);
-        assert!(parse("tmpfs tmp tmpfs rw 0 0\n").is_err());
-        assert_eq!(parse("").unwrap(), []);
-        assert_eq!(parse(" /mnt tmpfs rw 0 0\n").unwrap()[0].source, "", "a mount may have an empty source");
+    fn a_line_that_makes_no_sense_costs_itself() {
+        for line in [
+            "tmpfs /tmp",
+            "tmpfs tmp tmpfs rw 0 0",
+            "proc net:[4026532152] proc rw 0 0",
+            "a b /mnt ext4",
+            "/a /b /mnt ext4",
+        ] {
+            let mut gaps = Gaps::default();
+            let table = super::parse(&format!("proc /proc proc rw 0 0\n{line}\n"), &mut gaps.of("mounts"));
+            assert_eq!(table.len(), 1, "{line}");
+            let error = gaps.finish(Vec::new()).unwrap_err();
+            let expected = format!("mounts: expected a source, an absolute path and a type, found {line:?}");
+            assert_eq!(error, CollectError::Malformed(expected));
+        }
+        assert_eq!(parse(""), []);
+        assert_eq!(parse(" /mnt tmpfs rw 0 0\n")[0].source, "", "a mount may have an empty source");
     }
 
     #[test]
@@ -189,7 +217,7 @@ mod tests {
     #[test]
     fn of_two_mounts_at_one_path_the_later_is_visible() {
         let text = "systemd-1 /mnt autofs\nnas:/x /mnt nfs4\n/dev/sda1 /tmp ext4\ntmpfs /tmp tmpfs\n";
-        let table = ignoring(&["autofs", "tmpfs"], &[], &[]).choose(parse(text).unwrap());
+        let table = ignoring(&["autofs", "tmpfs"], &[], &[]).choose(parse(text));
         assert_eq!(table.len(), 1);
         assert_eq!(table[0].source, "nas:/x");
     }

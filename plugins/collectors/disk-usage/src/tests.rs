@@ -65,7 +65,7 @@ fn a_mount_that_does_not_answer_is_counted_every_time_and_logged_once() {
 #[test]
 fn what_is_not_denied_is_collected() {
     let mut collector = over_the_fixture();
-    collector.look(b"/dev/a / ext4\n/dev/b /b ext4\n".to_vec()).unwrap();
+    collector.look(b"/dev/a / ext4\n/dev/b /b ext4\n".to_vec());
     let values = collector.measure(|path| match path {
         "/b" => Ok(FULL),
         _ => Err(UsageError::Denied(usage("/"))),
@@ -78,7 +78,7 @@ fn what_is_not_denied_is_collected() {
 #[test]
 fn nothing_but_denials_is_a_denial() {
     let mut collector = over_the_fixture();
-    collector.look(b"/dev/a / ext4\n/dev/b /b ext4\n".to_vec()).unwrap();
+    collector.look(b"/dev/a / ext4\n/dev/b /b ext4\n".to_vec());
     let error = collector.measure(|_| Err(UsageError::Denied(usage("/")))).unwrap_err();
     assert!(matches!(error, CollectError::Denied(Permission::Usage(path)) if path == "/"));
 
@@ -92,7 +92,7 @@ fn nothing_but_denials_is_a_denial() {
 #[test]
 fn if_no_mount_answers_the_reason_is_given() {
     let mut collector = over_the_fixture();
-    collector.look(b"/dev/a / ext4\n".to_vec()).unwrap();
+    collector.look(b"/dev/a / ext4\n".to_vec());
     let error = collector.measure(|_| Err(UsageError::Unavailable("stale".into()))).unwrap_err();
     assert!(matches!(error, CollectError::Unavailable(message) if message == "/: stale"));
 }
@@ -100,7 +100,7 @@ fn if_no_mount_answers_the_reason_is_given() {
 #[test]
 fn nothing_to_report_is_no_error() {
     let mut collector = over_the_fixture();
-    collector.look(b"tmpfs /tmp tmpfs\n".to_vec()).unwrap();
+    collector.look(b"tmpfs /tmp tmpfs\n".to_vec());
     assert!(collector.measure(|_| Ok(FULL)).unwrap().is_empty());
 }
 
@@ -108,7 +108,7 @@ fn nothing_to_report_is_no_error() {
 fn a_root_goes_before_the_paths_and_not_into_the_tags() {
     let mut collector = open(r#"{"proc": "/host/proc", "root": "/host/"}"#);
     assert_eq!(collector.table_path, "/host/proc/1/mounts");
-    collector.look(b"/dev/a / ext4\n/dev/b /b ext4\n".to_vec()).unwrap();
+    collector.look(b"/dev/a / ext4\n/dev/b /b ext4\n".to_vec());
     let values = collector.measure(|path| match path {
         "/host" | "/host/b" => Ok(FULL),
         _ => Err(UsageError::Unavailable("elsewhere".into())),
@@ -128,17 +128,17 @@ fn a_root_that_is_not_absolute_is_refused() {
 #[test]
 fn what_vanishes_from_the_table_is_forgotten() {
     let mut collector = over_the_fixture();
-    collector.look(b"/dev/a / ext4\n/dev/b /b ext4\n".to_vec()).unwrap();
+    collector.look(b"/dev/a / ext4\n/dev/b /b ext4\n".to_vec());
     collector.measure(|_| Err(UsageError::Unavailable("stale".into()))).unwrap_err();
     assert_eq!(collector.failing.len(), 2);
-    collector.look(b"/dev/a / ext4\n".to_vec()).unwrap();
+    collector.look(b"/dev/a / ext4\n".to_vec());
     assert_eq!(collector.failing.len(), 1);
 }
 
 #[test]
 fn a_path_that_is_not_utf8_spoils_its_own_mount_only() {
     let mut collector = over_the_fixture();
-    collector.look(b"/dev/a / ext4\n/dev/b /b\xff ext4\n".to_vec()).unwrap();
+    collector.look(b"/dev/a / ext4\n/dev/b /b\xff ext4\n".to_vec());
     testing::set_usage("/", FULL);
     assert_eq!(mounts(&collector.measure(host::filesystem_usage).unwrap()), [("/", "ext4")]);
 }
@@ -149,7 +149,39 @@ fn a_missing_or_malformed_table_is_named() {
     assert!(matches!(error, CollectError::Unavailable(text) if text.starts_with("/nowhere/mounts: ")));
 
     let mut collector = open(r#"{"proc": "/p"}"#);
-    let error = collector.look(b"junk\n".to_vec()).unwrap_err();
+    collector.look(b"junk\n".to_vec());
+    let error = collector.measure(|_| Ok(FULL)).unwrap_err();
     assert!(matches!(error, CollectError::Malformed(text)
         if text == "/p/mounts: expected a source, an absolute path and a type, found \"junk\""));
+    assert!(collector.table.is_empty(), "the next tick looks again");
+}
+
+#[test]
+fn a_source_with_a_blank_costs_its_own_mount_and_is_named_once() {
+    let mut collector = over_the_fixture();
+    // As a container with bound namespaces has it.
+    let table = "rootfs / rootfs rw 0 0\n/dev/root / ext4 rw 0 0\nproc net:[4026532152] proc rw,nosuid 0 0\n";
+    collector.look(table.as_bytes().to_vec());
+    collector.look(format!("{table}/dev/b /b ext4 rw 0 0\n").into_bytes());
+    assert_eq!(mounts(&collector.measure(|_| Ok(FULL)).unwrap()), [("/", "ext4"), ("/b", "ext4")]);
+    assert_eq!(testing::figure("left_out"), Some(2.0));
+    assert_eq!(testing::logged().len(), 1, "{:?}", testing::logged());
+}
+
+#[test]
+fn a_line_that_is_changed_costs_at_most_its_own_mount() {
+    let table = std::fs::read_to_string("../../../tests/fixtures/proc/mounts").unwrap();
+    let of = |text: &str| {
+        // What one mount hides of another is a matter of the whole table.
+        let mut collector = open(r#"{"proc": "/p", "mounts": ["*"]}"#);
+        collector.look(text.as_bytes().to_vec());
+        let mut values = collector.measure(|_| Ok(FULL)).unwrap();
+        values.retain(|value| !value.metric.starts_with("df.statistics."));
+        values
+    };
+    let sound = of(&table);
+    testing::each_line_changed(&table, |changed, line| {
+        let path = line.split(' ').nth(1).unwrap();
+        testing::same_but(&sound, &of(changed), |value| value.tags[0].1 == path || line.contains(r"\0"));
+    });
 }

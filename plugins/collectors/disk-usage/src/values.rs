@@ -1,6 +1,7 @@
 //! What the size and fill of file systems become: the metrics `df.*`, as README.md lists them.
 
 use saker_sdk::MetricValue;
+use saker_sdk::gaps;
 use saker_sdk::host::Usage;
 
 use crate::Place;
@@ -9,6 +10,9 @@ const BYTES: [&str; 5] =
     ["df.bytes.total", "df.bytes.used", "df.bytes.free", "df.bytes.used.percent", "df.bytes.free.percent"];
 const INODES: [&str; 5] =
     ["df.inodes.total", "df.inodes.used", "df.inodes.free", "df.inodes.used.percent", "df.inodes.free.percent"];
+
+/// No file system has so many bytes; a size beyond is a negative number in disguise.
+const SIZE_END: u64 = 1 << 63;
 
 /// The values of one tick, and what they add up to.
 #[derive(Debug, Default)]
@@ -25,17 +29,24 @@ impl Report {
         Self { values: Vec::with_capacity(10 * places + 3), ..Self::default() }
     }
 
-    /// Adds a file system. One of no size, as pseudo file systems are, says nothing.
-    pub(crate) fn add(&mut self, place: &Place, usage: &Usage) {
+    /// Adds a file system. One of no size, as pseudo file systems are, says nothing; what contradicts itself is left out.
+    pub(crate) fn add(&mut self, place: &Place, usage: &Usage, gaps: &mut gaps::Place<'_>) {
         if usage.total_bytes == 0 {
             return;
         }
-        let used = usage.total_bytes.saturating_sub(usage.free_bytes);
-        self.push(place, BYTES, usage.total_bytes, used, usage.available_bytes);
-        if usage.total_inodes > 0 {
-            let used = usage.total_inodes.saturating_sub(usage.free_inodes);
-            self.push(place, INODES, usage.total_inodes, used, usage.free_inodes);
+        let sound = usage.total_bytes < SIZE_END && usage.available_bytes <= usage.total_bytes;
+        let used = usage.total_bytes.checked_sub(usage.free_bytes).filter(|_| sound);
+        match used {
+            Some(used) => self.push(place, BYTES, usage.total_bytes, used, usage.available_bytes),
+            None => gaps.odd("size", "no more free than there is", &format!("{usage:?}")),
         }
+        if usage.total_inodes > 0 {
+            match usage.total_inodes.checked_sub(usage.free_inodes) {
+                Some(used) => self.push(place, INODES, usage.total_inodes, used, usage.free_inodes),
+                None => gaps.odd("inodes", "no more free than there are", &format!("{usage:?}")),
+            }
+        }
+        let Some(used) = used else { return };
         self.total = self.total.saturating_add(usage.total_bytes);
         self.used = self.used.saturating_add(used);
         self.available = self.available.saturating_add(usage.available_bytes);
@@ -74,12 +85,15 @@ fn percent(used: u64, free: u64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use saker_sdk::gaps::Gaps;
+
     use super::*;
 
     fn report(usages: &[Usage]) -> Vec<(String, f64)> {
         let place = Place { path: "/".into(), mount: "/".into(), fstype: "ext4".into() };
         let mut report = Report::with_capacity(usages.len());
-        usages.iter().for_each(|usage| report.add(&place, usage));
+        let mut gaps = Gaps::default();
+        usages.iter().for_each(|usage| report.add(&place, usage, &mut gaps.of("/")));
         report.finish().into_iter().map(|value| (value.metric, value.value)).collect()
     }
 
@@ -126,9 +140,12 @@ mod tests {
     #[test]
     fn figures_that_contradict_each_other_give_no_nonsense() {
         assert_eq!(report(&[usage(0, 0, 0, 9, 9)]), named(&[]));
-        let values = report(&[usage(10, 20, 0, 0, 0)]);
-        assert_eq!(values[1], ("df.bytes.used".to_owned(), 0.0));
-        assert_eq!(values.len(), 5, "nothing used of nothing to use is no share");
-        assert!(report(&[usage(u64::MAX, 0, u64::MAX, 1, 0); 2]).iter().all(|(_, value)| value.is_finite()));
+        for wrong in [usage(10, 20, 0, 0, 0), usage(10, 5, 11, 0, 0), usage(u64::MAX, 0, u64::MAX, 0, 0)] {
+            assert_eq!(report(&[wrong]), named(&[]), "{wrong:?}");
+        }
+        let values = report(&[usage(10, 5, 5, 3, u64::MAX), usage(10, 20, 0, 4, 1)]);
+        let of = |name: &str| values.iter().filter(|(metric, _)| metric.starts_with(name)).count();
+        assert_eq!((of("df.bytes."), of("df.inodes."), of("df.statistics.")), (5, 5, 3), "{values:?}");
+        assert_eq!(report(&[usage(10, 10, 0, 0, 0)]).len(), 5, "nothing used of nothing to use is no share");
     }
 }

@@ -1,11 +1,12 @@
 //! The `kernel` collector: limits, uptime and event counts of the host's kernel, from `/proc`. README.md lists the
 //! metrics.
 //!
-//! `/proc/stat` must be there. The other files are left out where a kernel or a container does not have them.
+//! `/proc/stat` should be there. The other files are left out where a kernel or a container does not have them.
 
 mod figures;
 mod single;
 
+use saker_sdk::gaps::Gaps;
 use saker_sdk::prelude::*;
 
 use crate::figures::{STAT, VMSTAT};
@@ -19,7 +20,7 @@ saker_sdk::settings! {
     }
 }
 
-/// The collector, with the paths of the files that it reads. Nothing else is kept between ticks.
+/// The collector, with the paths of the files that it reads. No reading is kept between ticks.
 pub struct Kernel {
     stat: String,
     vmstat: String,
@@ -27,6 +28,7 @@ pub struct Kernel {
     pid_max: String,
     entropy: String,
     uptime: String,
+    gaps: Gaps,
 }
 
 impl Collector for Kernel {
@@ -46,48 +48,49 @@ impl Collector for Kernel {
             pid_max: format!("{proc}/sys/kernel/pid_max"),
             entropy: format!("{proc}/sys/kernel/random/entropy_avail"),
             uptime: format!("{proc}/uptime"),
+            gaps: Gaps::default(),
         })
     }
 
     fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
         let mut values = Vec::with_capacity(18);
-        figures::push(&mut values, &text::read(&self.stat)?, &STAT).map_err(malformed(&self.stat))?;
-        if let Some(text) = read_if_there(&self.vmstat)? {
-            figures::push(&mut values, &text, &VMSTAT).map_err(malformed(&self.vmstat))?;
+        let gaps = &mut self.gaps;
+        if let Some(text) = gaps.read(&self.stat) {
+            figures::push(&mut values, &text, &STAT, &mut gaps.of(&self.stat));
         }
-        if let Some(text) = read_if_there(&self.file_table)? {
-            push_files(&mut values, FileTable::parse(&text).map_err(malformed(&self.file_table))?);
+        if let Some(text) = gaps.read_if_there(&self.vmstat) {
+            figures::push(&mut values, &text, &VMSTAT, &mut gaps.of(&self.vmstat));
         }
-        for (path, metric) in [(&self.pid_max, "kernel.maxproc"), (&self.entropy, "kernel.entropy")] {
-            if let Some(text) = read_if_there(path)? {
-                values.push(MetricValue::gauge(metric, single::count(&text).map_err(malformed(path))? as f64));
+        if let Some(text) = gaps.read_if_there(&self.file_table) {
+            let files = FileTable::parse(&text);
+            push_files(&mut values, files);
+            if files.allocated.is_none() || files.most.is_none() {
+                gaps.of(&self.file_table).odd("the table of files", "three numbers", text.trim());
             }
         }
-        if let Some(text) = read_if_there(&self.uptime)? {
-            values.push(MetricValue::gauge("kernel.uptime", single::uptime(&text).map_err(malformed(&self.uptime))?));
+        for (path, metric) in [(&self.pid_max, "kernel.maxproc"), (&self.entropy, "kernel.entropy")] {
+            let Some(text) = gaps.read_if_there(path) else { continue };
+            match single::count(&text) {
+                Some(count) => values.push(MetricValue::gauge(metric, count as f64)),
+                None => gaps.of(path).odd(metric, "a whole number", text.trim()),
+            }
         }
-        Ok(values)
+        if let Some(text) = gaps.read_if_there(&self.uptime) {
+            match single::uptime(&text) {
+                Some(seconds) => values.push(MetricValue::gauge("kernel.uptime", seconds)),
+                None => gaps.of(&self.uptime).odd("kernel.uptime", "seconds", text.trim()),
+            }
+        }
+        self.gaps.finish(values)
     }
 }
 
 saker_sdk::export_collector!(Kernel);
 
-/// The text of a file that not every kernel has.
-fn read_if_there(path: &str) -> Result<Option<String>, CollectError> {
-    match text::read(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(CollectError::Unavailable(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn malformed(path: &str) -> impl Fn(String) -> CollectError {
-    move |expected| CollectError::malformed(path, &expected)
-}
-
 fn push_files(values: &mut Vec<MetricValue>, FileTable { allocated, most }: FileTable) {
-    values.push(MetricValue::gauge("kernel.maxfiles", most as f64));
-    values.push(MetricValue::gauge("kernel.files.allocated", allocated as f64));
+    values.extend(most.map(|most| MetricValue::gauge("kernel.maxfiles", most as f64)));
+    values.extend(allocated.map(|allocated| MetricValue::gauge("kernel.files.allocated", allocated as f64)));
+    let Some((allocated, most)) = allocated.zip(most) else { return };
     // The superuser may go beyond the limit.
     values.push(MetricValue::gauge("kernel.files.left", most.saturating_sub(allocated) as f64));
     if most > 0 {
@@ -98,6 +101,8 @@ fn push_files(values: &mut Vec<MetricValue>, FileTable { allocated, most }: File
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use saker_sdk::testing;
 
     use super::*;
 
@@ -172,11 +177,49 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_missing_or_changed_costs_at_most_its_own_values() {
+        let files: [(&str, &[&str]); 6] = [
+            ("stat", &["kernel.interrupts", "kernel.boottime", "kernel.forks", "kernel.procs."]),
+            ("vmstat", &["kernel.vm."]),
+            ("sys/fs/file-nr", &["kernel.maxfiles", "kernel.files."]),
+            ("sys/kernel/pid_max", &["kernel.maxproc"]),
+            ("sys/kernel/random/entropy_avail", &["kernel.entropy"]),
+            ("uptime", &["kernel.uptime"]),
+        ];
+        let directory = with_file("changed", "stat", "");
+        for (path, _) in files {
+            let copy = std::path::Path::new(&directory).join(path);
+            fs::create_dir_all(copy.parent().unwrap()).unwrap();
+            fs::copy(format!("{FIXTURE}/{path}"), copy).unwrap();
+        }
+        let sound = collect(&directory).unwrap();
+        assert_eq!(sound.len(), 17);
+        for (path, metrics) in files {
+            let own = |value: &MetricValue| metrics.iter().any(|metric| value.metric.starts_with(metric));
+            let copy = std::path::Path::new(&directory).join(path);
+            let text = fs::read_to_string(&copy).unwrap();
+            fs::remove_file(&copy).unwrap();
+            testing::same_but(&sound, &collect(&directory).unwrap(), own);
+            testing::each_line_changed(&text, |changed, line| {
+                fs::write(&copy, changed).unwrap();
+                let key = line.split(' ').next().unwrap();
+                let of_line = STAT.iter().chain(&VMSTAT).find(|figure| figure.key == key).map(|figure| figure.metric);
+                testing::same_but(&sound, &collect(&directory).unwrap(), |value| match path {
+                    "stat" | "vmstat" => of_line == Some(value.metric.as_str()),
+                    _ => own(value),
+                });
+            });
+            fs::write(&copy, text).unwrap();
+        }
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
     fn more_open_files_than_allowed_leave_none() {
         let mut values = Vec::new();
-        push_files(&mut values, FileTable { allocated: 30, most: 20 });
+        push_files(&mut values, FileTable { allocated: Some(30), most: Some(20) });
         assert_eq!((values[2].value, values[3].value), (0.0, 150.0));
-        push_files(&mut values, FileTable { allocated: 30, most: 0 });
+        push_files(&mut values, FileTable { allocated: Some(30), most: Some(0) });
         assert!(values.iter().all(|value| value.value.is_finite()));
     }
 

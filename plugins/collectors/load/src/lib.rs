@@ -2,6 +2,7 @@
 
 mod loadavg;
 
+use saker_sdk::gaps::Gaps;
 use saker_sdk::prelude::*;
 
 use crate::loadavg::Loadavg;
@@ -14,9 +15,10 @@ saker_sdk::settings! {
     }
 }
 
-/// The collector. Every value stands for itself, so nothing is kept between ticks.
+/// The collector. Every value stands for itself, so no reading is kept between ticks.
 pub struct Load {
     path: String,
+    gaps: Gaps,
 }
 
 impl Collector for Load {
@@ -29,13 +31,13 @@ impl Collector for Load {
     }
 
     fn open(settings: LoadSettings) -> Result<Self, OpenError> {
-        Ok(Self { path: format!("{}/loadavg", settings.proc) })
+        Ok(Self { path: format!("{}/loadavg", settings.proc), gaps: Gaps::default() })
     }
 
     fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
         let text = text::read(&self.path)?;
-        let loadavg = Loadavg::parse(&text).map_err(|expected| CollectError::malformed(&self.path, &expected))?;
-        Ok(values(&loadavg))
+        let loadavg = Loadavg::parse(&text, &mut self.gaps.of(&self.path));
+        self.gaps.finish(values(&loadavg))
     }
 }
 
@@ -43,17 +45,20 @@ saker_sdk::export_collector!(Load);
 
 fn values(loadavg: &Loadavg) -> Vec<MetricValue> {
     let [one, five, fifteen] = loadavg.averages;
-    vec![
-        MetricValue::gauge("load.1min", one),
-        MetricValue::gauge("load.5min", five),
-        MetricValue::gauge("load.15min", fifteen),
-        MetricValue::gauge("load.running", loadavg.running as f64),
-        MetricValue::gauge("load.threads", loadavg.threads as f64),
-    ]
+    let figures = [
+        ("load.1min", one),
+        ("load.5min", five),
+        ("load.15min", fifteen),
+        ("load.running", loadavg.running.map(|threads| threads as f64)),
+        ("load.threads", loadavg.threads.map(|threads| threads as f64)),
+    ];
+    figures.iter().filter_map(|(metric, figure)| Some(MetricValue::gauge(metric, (*figure)?))).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use saker_sdk::testing;
+
     use super::*;
 
     fn collect(directory: &str) -> Result<Vec<MetricValue>, CollectError> {
@@ -74,6 +79,24 @@ mod tests {
         ];
         assert_eq!(found, expected);
         assert!(values.iter().all(|value| value.metric_type == MetricType::Gauge && value.tags.is_empty()));
+    }
+
+    #[test]
+    fn a_column_that_makes_no_sense_is_left_out_and_named_once() {
+        let directory = std::env::temp_dir().join(format!("saker-load-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let mut load = Load::open(LoadSettings { proc: directory.to_str().unwrap().into() }).unwrap();
+        let mut tick = |text: &str| {
+            std::fs::write(directory.join("loadavg"), text).unwrap();
+            load.collect(Tick { timestamp_ms: 0, interval_ms: 10_000 })
+        };
+        for text in ["0.5 -1 0.7 1/2 3\n", "0.5 -2 0.7 1/2 3\n"] {
+            assert_eq!(tick(text).unwrap().len(), 4);
+        }
+        assert_eq!(testing::logged().len(), 1, "{:?}", testing::logged());
+        assert_eq!(testing::figure("left_out"), Some(2.0));
+        assert!(matches!(tick("nonsense"), Err(CollectError::Malformed(_))), "nothing at all is a failure");
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod meminfo;
 
+use saker_sdk::gaps::Gaps;
 use saker_sdk::prelude::*;
 
 use crate::meminfo::{FIGURES, Meminfo};
@@ -15,9 +16,10 @@ saker_sdk::settings! {
     }
 }
 
-/// The collector. Every value stands for itself, so nothing is kept between ticks.
+/// The collector. Every value stands for itself, so no reading is kept between ticks.
 pub struct Memory {
     path: String,
+    gaps: Gaps,
 }
 
 impl Collector for Memory {
@@ -29,13 +31,13 @@ impl Collector for Memory {
     }
 
     fn open(settings: MemorySettings) -> Result<Self, OpenError> {
-        Ok(Self { path: format!("{}/meminfo", settings.proc) })
+        Ok(Self { path: format!("{}/meminfo", settings.proc), gaps: Gaps::default() })
     }
 
     fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
         let text = text::read(&self.path)?;
-        let meminfo = Meminfo::parse(&text).map_err(|expected| CollectError::malformed(&self.path, &expected))?;
-        Ok(values(&meminfo))
+        let meminfo = Meminfo::parse(&text, &mut self.gaps.of(&self.path));
+        self.gaps.finish(values(&meminfo))
     }
 }
 
@@ -58,8 +60,10 @@ fn values(meminfo: &Meminfo) -> Vec<MetricValue> {
     for ((_, metric), figure) in FIGURES.iter().zip(meminfo.figures) {
         values.extend(figure.map(|figure| MetricValue::gauge(metric, figure as f64)));
     }
-    values.push(MetricValue::gauge("mem.memfree", meminfo.free as f64));
-    push_shares(&mut values, &MEMORY, meminfo.total, meminfo.free);
+    values.extend(meminfo.free().map(|free| MetricValue::gauge("mem.memfree", free as f64)));
+    if let Some((total, free)) = meminfo.memory() {
+        push_shares(&mut values, &MEMORY, total, free);
+    }
     if let Some((total, free)) = meminfo.swap() {
         push_shares(&mut values, &SWAP, total, free);
     }
@@ -80,6 +84,8 @@ fn push_shares(values: &mut Vec<MetricValue>, names: &Names, total: u64, free: u
 
 #[cfg(test)]
 mod tests {
+    use saker_sdk::testing;
+
     use super::*;
 
     const KIB: f64 = 1024.0;
@@ -96,7 +102,7 @@ mod tests {
     }
 
     fn derived(text: &str) -> Vec<MetricValue> {
-        values(&Meminfo::parse(text).unwrap())
+        values(&Meminfo::parse(text, &mut Gaps::default().of("meminfo")))
     }
 
     #[test]
@@ -150,6 +156,35 @@ mod tests {
             assert!(derived(text).iter().all(|value| value.value.is_finite() && value.value >= 0.0), "{text}");
         }
         assert_eq!(find(&derived("MemTotal: 4 kB\nMemAvailable: 9 kB\n"), "mem.memfree.percent"), Some(100.0));
+    }
+
+    #[test]
+    fn swap_that_no_machine_has_costs_its_own_figures() {
+        let names = |text: &str| derived(text).into_iter().map(|value| value.metric).collect::<Vec<_>>();
+        let sound = names("MemTotal: 1000 kB\nMemFree: 100 kB\nMemAvailable: 500 kB\n");
+        assert_eq!(sound.len(), 7);
+        // As containers are told it.
+        let swap = "SwapTotal:      9007199246672720 kB\nSwapFree:       9007199246535028 kB";
+        assert_eq!(names(&format!("MemTotal:  1000 kB\nMemFree: 100 kB\nMemAvailable: 500 kB\n{swap}")), sound);
+        let swap = "SwapTotal: 8 kB\nSwapFree: 18014398509481980 kB";
+        let found = names(&format!("MemTotal:  1000 kB\nMemFree: 100 kB\nMemAvailable: 500 kB\n{swap}"));
+        assert_eq!(found.len(), 8, "{found:?}");
+        assert!(found.contains(&"mem.swaptotal".to_owned()), "{found:?}");
+    }
+
+    #[test]
+    fn a_line_that_is_changed_costs_at_most_what_is_made_of_it() {
+        let text = std::fs::read_to_string("../../../tests/fixtures/proc/meminfo").unwrap();
+        testing::each_line_changed(&text, |changed, line| {
+            let key = line.split(':').next().unwrap_or_default();
+            testing::same_but(&derived(&text), &derived(changed), |value| {
+                let metric = value.metric.as_str();
+                FIGURES.iter().any(|(name, own)| *name == key && *own == metric)
+                    || (key.starts_with("Mem")
+                        && ["mem.memfree", "mem.memused"].iter().any(|own| metric.starts_with(own)))
+                    || (key.starts_with("Swap") && (metric.starts_with(SWAP.used) || metric == SWAP.free_percent))
+            });
+        });
     }
 
     #[test]

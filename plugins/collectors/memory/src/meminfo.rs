@@ -1,5 +1,7 @@
 //! `/proc/meminfo`, parsed. Its lines are described in the kernel's Documentation/filesystems/proc.rst.
 
+use saker_sdk::gaps::Place;
+
 /// The lines that are reported, and the metrics that they are reported as, in the kernel's order.
 pub(crate) const FIGURES: [(&str, &str); 24] = [
     ("MemTotal", "mem.memtotal"),
@@ -37,31 +39,45 @@ const CACHED: usize = 4;
 const SWAP_TOTAL: usize = 5;
 const SWAP_FREE: usize = 6;
 
+/// More than any machine has, in bytes or in pages: a container's `SwapFree` may be a negative number in disguise.
+const FIGURE_END: u64 = 1 << 56;
+
 /// All that is read of `/proc/meminfo`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Meminfo {
-    /// One for each of [`FIGURES`], in bytes or in pages; none where the kernel has no such line.
+    /// One for each of [`FIGURES`], in bytes or in pages; none where the kernel has no such line, or one that makes no
+    /// sense.
     pub(crate) figures: [Option<u64>; FIGURES.len()],
-    /// Memory in all, in bytes.
-    pub(crate) total: u64,
-    /// What new work could take without swapping, in bytes. Kernels before 3.14 do not tell; the caches stand in.
-    pub(crate) free: u64,
 }
 
 impl Meminfo {
-    /// Parses the file; on failure, says what was expected and what was found instead.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Parses the file.
+    pub(crate) fn parse(text: &str, place: &mut Place<'_>) -> Self {
         let mut figures = [None; FIGURES.len()];
         for line in text.lines() {
             let Some((key, rest)) = line.split_once(':') else { continue };
             if let Some(index) = FIGURES.iter().position(|(name, _)| *name == key) {
-                figures[index] =
-                    Some(figure(rest).ok_or_else(|| format!("a number of kB or of pages, found {line:?}"))?);
+                figures[index] = figure(rest);
+                if figures[index].is_none() {
+                    place.odd(key, "a number of kB or of pages that a machine can have", rest.trim());
+                }
             }
         }
-        let total = figures[TOTAL].ok_or("a line that begins with \"MemTotal:\"")?;
-        let free = free(&figures).ok_or("a line that begins with \"MemAvailable:\" or \"MemFree:\"")?;
-        Ok(Self { figures, total, free })
+        if figures.iter().all(Option::is_none) {
+            place.malformed("lines such as \"MemTotal: 8 kB\"");
+        }
+        Self { figures }
+    }
+
+    /// Memory in all, and what new work could take of it without swapping, in bytes. Kernels before 3.14 do not tell the
+    /// latter; the caches stand in.
+    pub(crate) fn memory(&self) -> Option<(u64, u64)> {
+        self.figures[TOTAL].zip(free(&self.figures))
+    }
+
+    /// What new work could take without swapping.
+    pub(crate) fn free(&self) -> Option<u64> {
+        free(&self.figures)
     }
 
     /// Swap space in all, and what is free of it, in bytes.
@@ -84,13 +100,21 @@ fn figure(text: &str) -> Option<u64> {
         Some(number) => number.trim_end().parse::<u64>().ok()?.checked_mul(1024),
         None => text.parse().ok(),
     }
+    .filter(|figure| *figure < FIGURE_END)
 }
 
 #[cfg(test)]
 mod tests {
+    use saker_sdk::CollectError;
+    use saker_sdk::gaps::Gaps;
+
     use super::*;
 
     const MEMINFO: &str = include_str!("../../../../tests/fixtures/proc/meminfo");
+
+    fn parse(text: &str) -> Meminfo {
+        Meminfo::parse(text, &mut Gaps::default().of("meminfo"))
+    }
 
     fn named(meminfo: &Meminfo, name: &str) -> Option<u64> {
         meminfo.figures[FIGURES.iter().position(|(key, _)| *key == name).unwrap()]
@@ -98,15 +122,15 @@ mod tests {
 
     #[test]
     fn a_real_file_has_every_figure() {
-        let meminfo = Meminfo::parse(MEMINFO).unwrap();
+        let meminfo = parse(MEMINFO);
         assert!(meminfo.figures.iter().all(Option::is_some), "{meminfo:?}");
-        assert_eq!((meminfo.total, meminfo.free), (16_314_120 * 1024, 9_871_232 * 1024));
+        assert_eq!(meminfo.memory(), Some((16_314_120 * 1024, 9_871_232 * 1024)));
         assert_eq!(meminfo.swap(), Some((4_194_300 * 1024, 3_145_724 * 1024)));
     }
 
     #[test]
     fn lines_with_similar_names_are_kept_apart() {
-        let meminfo = Meminfo::parse(MEMINFO).unwrap();
+        let meminfo = parse(MEMINFO);
         assert_eq!(named(&meminfo, "Cached"), Some(7_536_412 * 1024), "and not SwapCached");
         assert_eq!(named(&meminfo, "Writeback"), Some(64 * 1024), "and not WritebackTmp");
         assert_eq!(named(&meminfo, "PageTables"), Some(62_464 * 1024), "and not SecPageTables");
@@ -114,7 +138,7 @@ mod tests {
 
     #[test]
     fn huge_pages_are_counted_in_pages_and_their_size_in_bytes() {
-        let meminfo = Meminfo::parse(MEMINFO).unwrap();
+        let meminfo = parse(MEMINFO);
         assert_eq!((named(&meminfo, "HugePages_Rsvd"), named(&meminfo, "HugePages_Surp")), (Some(8), Some(2)));
         assert_eq!(named(&meminfo, "Hugepagesize"), Some(2 * 1024 * 1024));
     }
@@ -127,24 +151,36 @@ mod tests {
 
     #[test]
     fn without_an_estimate_the_caches_count_as_free() {
-        let old = Meminfo::parse("MemTotal: 99 kB\nMemFree: 4 kB\nBuffers: 2 kB\nCached: 1 kB\n").unwrap();
-        assert_eq!(old.free, 7 * 1024);
+        let old = parse("MemTotal: 99 kB\nMemFree: 4 kB\nBuffers: 2 kB\nCached: 1 kB\n");
+        assert_eq!(old.free(), Some(7 * 1024));
     }
 
     #[test]
     fn an_estimate_of_nothing_is_believed() {
-        let full = Meminfo::parse("MemTotal: 99 kB\nMemFree: 4 kB\nMemAvailable: 0 kB\n").unwrap();
-        assert_eq!(full.free, 0);
+        let full = parse("MemTotal: 99 kB\nMemFree: 4 kB\nMemAvailable: 0 kB\n");
+        assert_eq!(full.free(), Some(0));
     }
 
     #[test]
-    fn nonsense_is_named() {
-        let error = |text| Meminfo::parse(text).unwrap_err();
-        for line in ["MemTotal: many kB", "MemTotal: -1 kB", "MemTotal:", "MemTotal: 18446744073709551615 kB"] {
-            assert_eq!(error(line), format!("a number of kB or of pages, found {line:?}"));
+    fn a_figure_that_makes_no_sense_is_named_and_costs_itself() {
+        for wrong in ["many kB", "-1 kB", "", "18446744073709551615 kB", "9007199246535028 kB", "72057594037927936"] {
+            let mut gaps = Gaps::default();
+            let text = format!("MemTotal: {wrong}\nMemFree: 4 kB\n");
+            let meminfo = Meminfo::parse(&text, &mut gaps.of("meminfo"));
+            assert_eq!((named(&meminfo, "MemTotal"), named(&meminfo, "MemFree")), (None, Some(4096)), "{wrong}");
+            assert_eq!((meminfo.memory(), meminfo.free()), (None, Some(4096)));
+            let error = gaps.finish(Vec::new()).unwrap_err();
+            let expected =
+                format!("meminfo: expected a number of kB or of pages that a machine can have, found {wrong:?}");
+            assert_eq!(error, CollectError::Malformed(expected));
         }
-        assert_eq!(error(""), "a line that begins with \"MemTotal:\"");
-        assert_eq!(error("MemTotal: 1 kB\n"), "a line that begins with \"MemAvailable:\" or \"MemFree:\"");
-        assert!(Meminfo::parse("MemTotal: 1 kB\nMemFree: 1 kB\nNewInLinux9: lots\nnonsense\n").is_ok());
+    }
+
+    #[test]
+    fn a_file_without_figures_is_named() {
+        let mut gaps = Gaps::default();
+        Meminfo::parse("nonsense\nNewInLinux9: lots\n", &mut gaps.of("meminfo"));
+        let expected = "meminfo: expected lines such as \"MemTotal: 8 kB\"";
+        assert_eq!(gaps.finish(Vec::new()), Err(CollectError::Malformed(expected.into())));
     }
 }

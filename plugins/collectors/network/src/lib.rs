@@ -3,6 +3,7 @@
 mod dev;
 mod speed;
 
+use saker_sdk::gaps::Gaps;
 use saker_sdk::glob;
 use saker_sdk::prelude::*;
 use saker_sdk::rates::{Change, Rates};
@@ -37,6 +38,7 @@ pub struct Network {
     speeds: Speeds,
     /// The bytes that went in and out, by interface.
     rates: Rates<2>,
+    gaps: Gaps,
 }
 
 impl Collector for Network {
@@ -55,26 +57,27 @@ impl Collector for Network {
             exclude: settings.exclude,
             speeds: Speeds::new(&settings.sys),
             rates: Rates::restore(),
+            gaps: Gaps::default(),
         })
     }
 
     fn collect(&mut self, tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
         let text = text::read(&self.path)?;
         let takes = |name: &str| glob::any(&self.include, name) && !glob::any(&self.exclude, name);
-        let interfaces = dev::parse(&text, takes).map_err(|expected| CollectError::malformed(&self.path, &expected))?;
+        let interfaces = dev::parse(&text, takes, &mut self.gaps.of(&self.path));
         self.speeds.begin(tick.timestamp_ms);
         self.rates.begin(&tick);
         let mut values = Vec::with_capacity(interfaces.len() * 26);
         for interface in &interfaces {
             interface.push_counters(&mut values);
-            let change = self.rates.change(&interface.name, interface.bytes());
+            let change = interface.bytes().and_then(|bytes| self.rates.change(&interface.name, bytes));
             if let Some(speed) = self.speeds.of(&interface.name) {
                 values.push(interface.gauge("net.if.speed.bits", speed));
                 push_shares(&mut values, interface, change, speed);
             }
         }
         self.rates.keep();
-        Ok(values)
+        self.gaps.finish(values)
     }
 }
 

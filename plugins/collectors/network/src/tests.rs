@@ -48,8 +48,9 @@ fn the_first_tick_brings_counters_and_speeds_and_the_second_shares() {
 
     // As if less had come and gone one tick before.
     collector.rates.begin(&Tick { timestamp_ms: 50_000, interval_ms: 10_000 });
-    for interface in dev::parse(&text::read(&collector.path).unwrap(), |_| true).unwrap() {
-        let [received, sent] = interface.bytes();
+    let text = text::read(&collector.path).unwrap();
+    for interface in dev::parse(&text, |_| true, &mut Gaps::default().of("dev")) {
+        let [received, sent] = interface.bytes().unwrap();
         let less = if interface.name == "eno1" { [125_000_000, 12_500_000] } else { [0, 0] };
         collector.rates.change(&interface.name, [received - less[0], sent - less[1]]);
     }
@@ -67,6 +68,24 @@ fn a_successor_goes_on_from_the_saved_reading() {
     assert!(testing::saved_state().is_some());
     let second = collect(&mut open(""), 60_000);
     assert_eq!(second.len(), first.len() + 2 * 3);
+}
+
+#[test]
+fn a_line_that_is_changed_costs_at_most_its_own_interface() {
+    let text = std::fs::read_to_string("../../../tests/fixtures/proc/net/dev").unwrap();
+    let directory = std::env::temp_dir().join(format!("saker-network-{}", std::process::id()));
+    std::fs::create_dir_all(directory.join("net")).unwrap();
+    let of = |text: &str| {
+        std::fs::write(directory.join("net/dev"), text).unwrap();
+        let settings = format!(r#"{{"proc": {directory:?}, "sys": "/nowhere", "exclude": []}}"#);
+        collect(&mut Network::open(saker_sdk::settings::parse(&settings).unwrap()).unwrap(), 0)
+    };
+    let sound = of(&text);
+    testing::each_line_changed(&text, |changed, line| {
+        let name = line.split(':').next().unwrap().trim_start();
+        testing::same_but(&sound, &of(changed), |value| value.tags[0].1 == name);
+    });
+    std::fs::remove_dir_all(&directory).unwrap();
 }
 
 #[test]

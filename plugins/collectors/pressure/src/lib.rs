@@ -5,6 +5,7 @@
 
 mod stall;
 
+use saker_sdk::gaps::{Gaps, Place};
 use saker_sdk::prelude::*;
 
 use crate::stall::{AVERAGES, LINES, Stall};
@@ -22,9 +23,10 @@ saker_sdk::settings! {
     }
 }
 
-/// The collector. The kernel averages by itself, so nothing is kept between ticks.
+/// The collector. The kernel averages by itself, so no reading is kept between ticks.
 pub struct Pressure {
     resources: Vec<Resource>,
+    gaps: Gaps,
 }
 
 /// A file, and the names of the metrics in it: they are always the same, so they are built once.
@@ -48,27 +50,25 @@ impl Collector for Pressure {
     }
 
     fn open(settings: PressureSettings) -> Result<Self, OpenError> {
-        Ok(Self { resources: RESOURCES.iter().map(|name| Resource::new(&settings.proc, name)).collect() })
+        let resources = RESOURCES.iter().map(|name| Resource::new(&settings.proc, name)).collect();
+        Ok(Self { resources, gaps: Gaps::default() })
     }
 
     fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
         let mut values = Vec::with_capacity(RESOURCES.len() * LINES.len() * (AVERAGES.len() + 1));
-        let mut first_missing = None;
         let mut missing = 0;
         for resource in &self.resources {
-            match text::read(&resource.path) {
-                Ok(text) => resource.push(&mut values, &text)?,
-                // A kernel without figures has no file, or one that cannot be read.
-                Err(CollectError::Unavailable(reason)) => {
-                    missing += 1;
-                    first_missing.get_or_insert(reason);
-                }
-                Err(error) => return Err(error),
+            // A kernel without figures has no file, or one that cannot be read.
+            match self.gaps.read_if_there(&resource.path) {
+                Some(text) => resource.push(&mut values, &text, &mut self.gaps.of(&resource.path)),
+                None => missing += 1,
             }
         }
-        match first_missing {
-            Some(reason) if missing == RESOURCES.len() => Err(CollectError::Unavailable(no_figures(&reason))),
-            _ => Ok(values),
+        match self.gaps.finish(values) {
+            Err(CollectError::Unavailable(reason)) if missing == RESOURCES.len() => {
+                Err(CollectError::Unavailable(no_figures(&reason)))
+            }
+            other => other,
         }
     }
 }
@@ -84,16 +84,15 @@ impl Resource {
         Self { path: format!("{proc}/pressure/{name}"), lines }
     }
 
-    fn push(&self, values: &mut Vec<MetricValue>, text: &str) -> Result<(), CollectError> {
-        let stalls = stall::parse(text).map_err(|expected| CollectError::malformed(&self.path, &expected))?;
-        for (names, stall) in self.lines.iter().zip(stalls) {
+    fn push(&self, values: &mut Vec<MetricValue>, text: &str, place: &mut Place<'_>) {
+        for (names, stall) in self.lines.iter().zip(stall::parse(text, place)) {
             let Some(Stall { averages, total_us }) = stall else { continue };
             for (name, average) in names.averages.iter().zip(averages) {
-                values.push(MetricValue::gauge(name, average));
+                values.extend(average.map(|average| MetricValue::gauge(name, average)));
             }
-            values.push(MetricValue::counter(&names.total, total_us as f64 / MICROSECONDS_PER_SECOND));
+            let seconds = total_us.map(|total_us| total_us as f64 / MICROSECONDS_PER_SECOND);
+            values.extend(seconds.map(|seconds| MetricValue::counter(&names.total, seconds)));
         }
-        Ok(())
     }
 }
 
@@ -107,6 +106,8 @@ fn no_figures(reason: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use saker_sdk::testing;
 
     use super::*;
 
@@ -169,6 +170,29 @@ mod tests {
         let CollectError::Unavailable(text) = error else { panic!("{error:?}") };
         assert!(text.starts_with("the kernel gives no pressure figures (/nowhere/pressure/cpu: "), "{text}");
         assert!(text.contains("psi=1"), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_changed_costs_at_most_its_own_values() {
+        let sound = collect("../../../tests/fixtures/proc").unwrap();
+        let directory = with_file("changed", "cpu", "");
+        let path = |name: &str| std::path::Path::new(&directory).join("pressure").join(name);
+        for name in RESOURCES {
+            fs::copy(format!("../../../tests/fixtures/proc/pressure/{name}"), path(name)).unwrap();
+        }
+        for name in RESOURCES {
+            let text = fs::read_to_string(path(name)).unwrap();
+            fs::remove_file(path(name)).unwrap();
+            let own = |value: &MetricValue| value.metric.starts_with(&format!("pressure.{name}."));
+            testing::same_but(&sound, &collect(&directory).unwrap(), own);
+            testing::each_line_changed(&text, |changed, line| {
+                fs::write(path(name), changed).unwrap();
+                let of_line = format!("pressure.{name}.{}.", line.split(' ').next().unwrap());
+                testing::same_but(&sound, &collect(&directory).unwrap(), |value| value.metric.starts_with(&of_line));
+            });
+            fs::write(path(name), text).unwrap();
+        }
+        fs::remove_dir_all(directory).unwrap();
     }
 
     #[test]

@@ -1,86 +1,108 @@
 //! A file of `/proc/pressure`, parsed: lines such as `some avg10=0.00 avg60=0.02 avg300=0.90 total=26726872`. The
 //! kernel's Documentation/accounting/psi.rst describes them.
 
+use saker_sdk::gaps::{Place, count};
+
 /// What the lines begin with: at least one task waits, or all that have work do.
 pub(crate) const LINES: [&str; 2] = ["some", "full"];
 /// The averages in a line.
 pub(crate) const AVERAGES: [&str; 3] = ["avg10", "avg60", "avg300"];
 
-/// One line.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// The most that an average can be, in percent.
+const AVERAGE_MAX: f64 = 100.0;
+
+/// One line; none for what it lacks, or what makes no sense.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Stall {
     /// Share of the time that was lost, in percent: one for each of [`AVERAGES`].
-    pub(crate) averages: [f64; AVERAGES.len()],
+    pub(crate) averages: [Option<f64>; AVERAGES.len()],
     /// Time lost since boot, in microseconds.
-    pub(crate) total_us: u64,
+    pub(crate) total_us: Option<u64>,
 }
 
-/// Parses a file into one stall for each of [`LINES`]; on failure, says what was expected and found instead.
-pub(crate) fn parse(text: &str) -> Result<[Option<Stall>; LINES.len()], String> {
+/// Parses a file into one stall for each of [`LINES`].
+pub(crate) fn parse(text: &str, place: &mut Place<'_>) -> [Option<Stall>; LINES.len()] {
     let mut stalls = [None; LINES.len()];
     for line in text.lines() {
         let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
         if let Some(index) = LINES.iter().position(|name| *name == kind) {
-            let stall = parse_line(rest).ok_or_else(|| format!("avg10, avg60, avg300 and total, found {line:?}"))?;
+            let stall = parse_line(rest);
+            if stall.total_us.is_none() || stall.averages.iter().any(Option::is_none) {
+                place.odd(kind, "avg10, avg60, avg300 and total", line);
+            }
             stalls[index] = Some(stall);
         }
     }
-    Ok(stalls)
+    stalls
 }
 
-fn parse_line(columns: &str) -> Option<Stall> {
-    let mut averages = [None; AVERAGES.len()];
-    let mut total_us = None;
-    for column in columns.split_ascii_whitespace() {
-        let (key, value) = column.split_once('=')?;
+fn parse_line(columns: &str) -> Stall {
+    let mut stall = Stall::default();
+    for (key, value) in columns.split_ascii_whitespace().filter_map(|column| column.split_once('=')) {
         if key == "total" {
-            total_us = Some(value.parse().ok()?);
+            stall.total_us = count(value);
         } else if let Some(index) = AVERAGES.iter().position(|name| *name == key) {
             // Rust reads words such as "inf" as numbers; the kernel writes none.
-            averages[index] = Some(value.parse().ok().filter(|average: &f64| average.is_finite())?);
+            stall.averages[index] = value.parse().ok().filter(|average| (0.0..=AVERAGE_MAX).contains(average));
         }
     }
-    let [Some(ten), Some(sixty), Some(three_hundred)] = averages else { return None };
-    Some(Stall { averages: [ten, sixty, three_hundred], total_us: total_us? })
+    stall
 }
 
 #[cfg(test)]
 mod tests {
+    use saker_sdk::gaps::Gaps;
+    use saker_sdk::{CollectError, testing};
+
     use super::*;
 
     const IO: &str = include_str!("../../../../tests/fixtures/proc/pressure/io");
     const IRQ: &str = include_str!("../../../../tests/fixtures/proc/pressure/irq");
 
+    fn parse(text: &str) -> [Option<Stall>; LINES.len()] {
+        super::parse(text, &mut Gaps::default().of("io"))
+    }
+
+    fn stall(averages: [f64; 3], total_us: u64) -> Option<Stall> {
+        Some(Stall { averages: averages.map(Some), total_us: Some(total_us) })
+    }
+
     #[test]
     fn both_lines_are_read() {
-        let some = Stall { averages: [12.5, 6.04, 2.17], total_us: 3_173_755_000 };
-        let full = Stall { averages: [10.75, 5.21, 1.88], total_us: 2_681_858_500 };
-        assert_eq!(parse(IO), Ok([Some(some), Some(full)]));
+        let some = stall([12.5, 6.04, 2.17], 3_173_755_000);
+        assert_eq!(parse(IO), [some, stall([10.75, 5.21, 1.88], 2_681_858_500)]);
     }
 
     #[test]
     fn either_line_may_lack() {
-        assert_eq!(parse(IRQ), Ok([None, Some(Stall { averages: [0.0, 0.01, 0.0], total_us: 91_500 })]));
-        assert_eq!(parse(""), Ok([None, None]));
+        assert_eq!(parse(IRQ), [None, stall([0.0, 0.01, 0.0], 91_500)]);
+        assert_eq!(parse(""), [None, None]);
     }
 
     #[test]
     fn what_later_kernels_add_is_passed_over() {
         let text = "most avg10=1\nsome avg10=1.00 avg60=2.00 avg300=3.00 avg900=4.00 total=5\n";
-        assert_eq!(parse(text), Ok([Some(Stall { averages: [1.0, 2.0, 3.0], total_us: 5 }), None]));
+        assert_eq!(parse(text), [stall([1.0, 2.0, 3.0], 5), None]);
+        assert!(testing::logged().is_empty());
     }
 
     #[test]
-    fn nonsense_is_named() {
-        for line in [
-            "some",
-            "some avg10=0.00 avg60=0.00 avg300=0.00",
-            "some avg10=0.00 avg60=0.00 total=0",
-            "some avg10=0.00 avg60=nan avg300=0.00 total=0",
-            "full avg10=0.00 avg60=0.00 avg300=0.00 total=-1",
-            "full avg10 avg60=0.00 avg300=0.00 total=1",
+    fn a_figure_that_makes_no_sense_is_named_and_costs_itself() {
+        for (line, known) in [
+            ("some", 0),
+            ("some avg10=0.00 avg60=0.00 avg300=0.00", 3),
+            ("some avg10=0.00 avg60=0.00 total=0", 3),
+            ("some avg10=0.00 avg60=nan avg300=0.00 total=0", 3),
+            ("some avg10=-1 avg60=100.01 avg300=0.00 total=0", 2),
+            ("some avg10=0.00 avg60=0.00 avg300=0.00 total=18446744073709551615", 3),
+            ("some avg10 avg60=0.00 avg300=0.00 total=1", 3),
         ] {
-            assert_eq!(parse(line), Err(format!("avg10, avg60, avg300 and total, found {line:?}")));
+            let mut gaps = Gaps::default();
+            let [Some(stall), None] = super::parse(line, &mut gaps.of("io")) else { panic!("{line}") };
+            let averages = stall.averages.iter().flatten().count();
+            assert_eq!(averages + usize::from(stall.total_us.is_some()), known, "{line}");
+            let expected = format!("io: expected avg10, avg60, avg300 and total, found {line:?}");
+            assert_eq!(gaps.finish(Vec::new()), Err(CollectError::Malformed(expected)));
         }
     }
 }

@@ -10,6 +10,7 @@ mod totals;
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use saker_sdk::gaps::Gaps;
 use saker_sdk::prelude::*;
 
 use crate::files::Buffer;
@@ -20,6 +21,8 @@ use crate::totals::Totals;
 
 /// `/proc/PID/stat` has some 300 bytes.
 const STAT_BYTES: usize = 2 * 1024;
+/// No machine runs so long, in seconds: a thousand years.
+const UPTIME_END: f64 = 1000.0 * 366.0 * 86_400.0;
 /// As much of a command line is looked at. Those of Java programs may well have ten thousand bytes.
 const COMMAND_BYTES: usize = 32 * 1024;
 
@@ -55,6 +58,7 @@ pub struct Processes {
     stat: Buffer,
     command: Buffer,
     before: Option<Reading>,
+    gaps: Gaps,
 }
 
 /// What one pass over all processes brings.
@@ -89,6 +93,7 @@ impl Collector for Processes {
             stat: Buffer::new(STAT_BYTES),
             command: Buffer::new(COMMAND_BYTES),
             before: before.and_then(|bytes| Reading::restore(&bytes)),
+            gaps: Gaps::default(),
         })
     }
 
@@ -97,7 +102,7 @@ impl Collector for Processes {
         let mut values = Vec::with_capacity(7 + 5 * self.groups.len());
         scan.totals.push(&mut values);
         if self.groups.is_empty() {
-            return Ok(values);
+            return self.gaps.finish(values);
         }
         let uptime_s = self.uptime_s();
         let elapsed_s = self.before.as_ref().map(|before| (tick.timestamp_ms - before.at_ms) as f64 / 1000.0);
@@ -109,7 +114,7 @@ impl Collector for Processes {
             host::log(host::Level::Debug, "too many processes to keep the reading for a successor");
         }
         self.before = Some(scan.reading);
-        Ok(values)
+        self.gaps.finish(values)
     }
 }
 
@@ -122,30 +127,41 @@ impl Processes {
         let mut scan = Scan { totals: Totals::default(), tallies, reading: Reading::new(at_ms) };
         let mut path = String::with_capacity(self.proc.len() + 20);
         for entry in listing {
-            let entry = entry.map_err(|error| CollectError::from_io(&self.proc, &error))?;
+            let entry = match entry {
+                Ok(entry) => entry,
+                // A listing that breaks off has brought what it has brought.
+                Err(error) => {
+                    let error = CollectError::from_io(&self.proc, &error);
+                    self.gaps.lacks::<()>(&self.proc, error, true);
+                    break;
+                }
+            };
             if let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
-                self.look_at(pid, &mut path, &mut scan)?;
+                self.look_at(pid, &mut path, &mut scan);
             }
         }
         if scan.totals.processes == 0 {
+            self.gaps.finish(Vec::new())?;
             return Err(CollectError::Unavailable(format!("{}: no process can be read there", self.proc)));
         }
         scan.reading.sort();
         Ok(scan)
     }
 
-    fn look_at(&mut self, pid: u32, path: &mut String, scan: &mut Scan) -> Result<(), CollectError> {
+    fn look_at(&mut self, pid: u32, path: &mut String, scan: &mut Scan) {
         set_path(path, &self.proc, pid, "stat");
-        let Some(line) = self.stat.read(path, b'\n') else { return Ok(()) };
+        let Some(line) = self.stat.read(path, b'\n') else { return };
         if line.is_empty() {
-            return Ok(());
+            return;
         }
-        let process = Process::parse(line).ok_or_else(|| {
-            CollectError::malformed(path, &format!("columns, found {:?}", String::from_utf8_lossy(line)))
-        })?;
+        let Some(process) = Process::parse(line) else {
+            // Processes come and go: all of them are one thing that is told once.
+            let place = &mut self.gaps.of(&self.proc);
+            return place.odd("a process", "columns", &String::from_utf8_lossy(line));
+        };
         scan.totals.add(&process);
         if process.is_dead() {
-            return Ok(());
+            return;
         }
         let ticks = self.before.as_ref().and_then(|before| before.ticks_since(pid, process.start, process.ticks));
         // The command line is a second file, read only where the name leaves the question open.
@@ -166,13 +182,12 @@ impl Processes {
         if chosen {
             scan.reading.add(pid, process.start, process.ticks);
         }
-        Ok(())
     }
 
     fn uptime_s(&mut self) -> Option<f64> {
         let bytes = self.stat.read(&format!("{}/uptime", self.proc), b'\n')?;
         let first = std::str::from_utf8(bytes).ok()?.split_ascii_whitespace().next()?;
-        text::number(first, "uptime").ok()
+        text::number(first, "uptime").ok().filter(|seconds| (0.0..UPTIME_END).contains(seconds))
     }
 }
 

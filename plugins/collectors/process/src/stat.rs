@@ -1,7 +1,14 @@
 //! `/proc/PID/stat`, parsed. Its columns are described in `man 5 proc`.
 
+use saker_sdk::gaps::count;
+
 /// Kernel ticks a second: `USER_HZ`, 100 on every Linux architecture that this agent runs on.
 pub(crate) const TICKS_PER_SECOND: f64 = 100.0;
+
+/// As many threads as the kernel can have (`PID_MAX_LIMIT`).
+const THREADS_MAX: u64 = 4 << 20;
+/// More pages than any machine has.
+const PAGES_END: u64 = 1 << 48;
 
 /// The kernel's mark on its own threads, `PF_KTHREAD`.
 const KERNEL_THREAD: u64 = 0x0020_0000;
@@ -33,10 +40,13 @@ impl<'a> Process<'a> {
         let name = line.get(open + 1..close)?;
         let mut columns = std::str::from_utf8(&line[close + 1..]).ok()?.split_ascii_whitespace();
         let state = *columns.next()?.as_bytes().first()?;
-        let mut number = |skipped: usize| columns.nth(skipped)?.parse::<u64>().ok();
+        let mut number = |skipped: usize| columns.nth(skipped).and_then(count);
         let flags = number(5)?;
         let (user, system) = (number(4)?, number(0)?);
         let (threads, start, pages) = (number(4)?, number(1)?, number(1)?);
+        if threads > THREADS_MAX || pages >= PAGES_END {
+            return None;
+        }
         let kernel = flags & KERNEL_THREAD != 0;
         Some(Self { name, state, kernel, ticks: user.saturating_add(system), threads, start, pages })
     }

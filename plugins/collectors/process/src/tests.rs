@@ -111,14 +111,45 @@ fn a_process_that_cannot_be_read_is_passed_over_and_one_that_makes_no_sense_is_n
         }
     }
     let proc = directory.to_str().unwrap();
-    let collect = || open(proc, "").collect(Tick { timestamp_ms: 0, interval_ms: 1000 }).unwrap_err();
-    let named = collect();
-    std::fs::remove_dir_all(directory.join("1")).unwrap();
-    let empty = collect();
-    std::fs::remove_dir_all(&directory).unwrap();
-    let expected = format!("{proc}/1/stat: expected columns, found \"1 (x) S 1 2\\n\"");
+    let mut processes = open(proc, "");
+    let mut collect = || processes.collect(Tick { timestamp_ms: 0, interval_ms: 1000 });
+    let named = collect().unwrap_err();
+    let expected = format!("{proc}: expected columns, found \"1 (x) S 1 2\\n\"");
     assert!(matches!(&named, CollectError::Malformed(text) if *text == expected), "{named:?}");
+
+    std::fs::copy(format!("{PROC}/812/stat"), directory.join("3/stat")).unwrap();
+    let values = collect().unwrap();
+    assert_eq!(find(&values, "proc.total", ""), Some(1.0), "the others are counted");
+    assert_eq!(saker_sdk::testing::figure("left_out"), Some(2.0));
+    assert_eq!(saker_sdk::testing::logged().len(), 1);
+
+    std::fs::remove_dir_all(directory.join("1")).unwrap();
+    std::fs::remove_dir_all(directory.join("3")).unwrap();
+    let empty = collect().unwrap_err();
+    std::fs::remove_dir_all(&directory).unwrap();
     assert!(matches!(&empty, CollectError::Unavailable(text) if text.ends_with("no process can be read there")));
+}
+
+#[test]
+fn a_stat_that_is_changed_costs_at_most_its_own_process() {
+    let text = std::fs::read_to_string(format!("{PROC}/812/stat")).unwrap();
+    let directory = std::env::temp_dir().join(format!("saker-process-changed-{}", std::process::id()));
+    for pid in ["7", "812"] {
+        std::fs::create_dir_all(directory.join(pid)).unwrap();
+        std::fs::write(directory.join(pid).join("stat"), &text).unwrap();
+    }
+    let groups = r#"{"name": "nginx"}"#;
+    let sound = collect(&mut open(directory.to_str().unwrap(), groups), 0);
+    saker_sdk::testing::each_line_changed(&text, |changed, _| {
+        std::fs::write(directory.join("812/stat"), changed).unwrap();
+        let values = collect(&mut open(directory.to_str().unwrap(), groups), 0);
+        saker_sdk::testing::same_but(&sound, &values, |_| true);
+        for metric in ["proc.total", "proc.threads.total"] {
+            let (before, now) = (find(&sound, metric, "").unwrap(), find(&values, metric, "").unwrap());
+            assert!(now >= before / 2.0 && now <= before + 4_194_304.0, "{metric} {now} of {before}: {changed}");
+        }
+    });
+    std::fs::remove_dir_all(&directory).unwrap();
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod table;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 
+use saker_sdk::gaps::Gaps;
 use saker_sdk::prelude::*;
 
 use crate::sockstat::Sockstat;
@@ -87,6 +88,7 @@ pub struct Tcp {
     udp: Table,
     /// How many values the tick before brought.
     expected: usize,
+    gaps: Gaps,
 }
 
 impl Collector for Tcp {
@@ -115,26 +117,28 @@ impl Collector for Tcp {
             tcp: Table::new("Tcp:", "snmp.Tcp.", owned(&TCP)),
             udp: Table::new("Udp:", "snmp.Udp.", vec!["*".into()]),
             expected: 0,
+            gaps: Gaps::default(),
         })
     }
 
     fn collect(&mut self, tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
         let mut values = Vec::with_capacity(self.expected);
-        self.push_tables(&mut values)?;
+        self.push_tables(&mut values);
         // What `ss -s` shows, and so what Open-Falcon reports; it costs nothing and holds CLOSE_WAIT too.
         let known = values.iter().find(|value| value.metric == "snmp.Tcp.CurrEstab").map(|value| value.value);
         values.extend(known.map(|count| MetricValue::gauge("ss.estab", count)));
-        self.push_sockstat(&mut values)?;
+        self.push_sockstat(&mut values);
         if self.sockets_every_s > 0 && tick.timestamp_ms >= self.count_at_ms {
             // Half a tick early is not too early: ticks do not stand on this setting's grid.
             self.count_at_ms =
                 tick.timestamp_ms + i64::from(self.sockets_every_s) * 1000 - i64::from(tick.interval_ms) / 2;
-            self.push_states(&mut values)?;
+            self.push_states(&mut values);
         }
+        self.expected = values.len();
+        let values = self.gaps.finish(values)?;
         if values.is_empty() {
             return Err(CollectError::Unavailable(format!("{}: no figures about TCP are there", self.directory)));
         }
-        self.expected = values.len();
         Ok(values)
     }
 }
@@ -142,43 +146,47 @@ impl Collector for Tcp {
 saker_sdk::export_collector!(Tcp);
 
 impl Tcp {
-    fn push_tables(&mut self, values: &mut Vec<MetricValue>) -> Result<(), CollectError> {
+    fn push_tables(&mut self, values: &mut Vec<MetricValue>) {
         let path = format!("{}/netstat", self.directory);
-        if let Some(text) = text::read_if_there(&path)? {
-            self.tcp_ext.read(&text, values).map_err(|expected| CollectError::malformed(&path, &expected))?;
+        if let Some(text) = self.gaps.read_if_there(&path) {
+            self.tcp_ext.read(&text, &mut self.gaps.of(&path), values);
         }
         let path = format!("{}/snmp", self.directory);
-        if let Some(text) = text::read_if_there(&path)? {
+        if let Some(text) = self.gaps.read_if_there(&path) {
             for table in [&mut self.tcp, &mut self.udp] {
-                table.read(&text, values).map_err(|expected| CollectError::malformed(&path, &expected))?;
+                table.read(&text, &mut self.gaps.of(&path), values);
             }
         }
-        Ok(())
     }
 
-    fn push_states(&mut self, values: &mut Vec<MetricValue>) -> Result<(), CollectError> {
+    fn push_states(&mut self, values: &mut Vec<MetricValue>) {
         let mut states = States::new();
         let mut found = false;
         for name in ["tcp", "tcp6"] {
             let path = format!("{}/{name}", self.directory);
-            found |= count(&path, &mut self.piece, &mut states)?;
+            match count(&path, &mut self.piece, &mut states) {
+                Ok(there) => found |= there,
+                // A count of one of both would pass for the count of all.
+                Err(error) => return self.gaps.lacks(&path, error, true).unwrap_or(()),
+            }
+            if let Some((line, lines)) = states.end() {
+                self.gaps.of(&path).odd("a socket", "its state", &format!("{lines} others, the first in line {line}"));
+            }
         }
         if found {
             states.push(self.sockets_every_s, values);
         }
-        Ok(())
     }
 
-    fn push_sockstat(&mut self, values: &mut Vec<MetricValue>) -> Result<(), CollectError> {
+    fn push_sockstat(&mut self, values: &mut Vec<MetricValue>) {
         let mut sockstat = Sockstat::default();
         for name in ["sockstat", "sockstat6"] {
             let path = format!("{}/{name}", self.directory);
-            if let Some(text) = text::read_if_there(&path)? {
-                sockstat.add(&text).map_err(|expected| CollectError::malformed(&path, &expected))?;
+            if let Some(text) = self.gaps.read_if_there(&path) {
+                sockstat.add(&text, &mut self.gaps.of(&path));
             }
         }
         sockstat.push(self.page_bytes, values);
-        Ok(())
     }
 }
 
@@ -186,18 +194,20 @@ impl Tcp {
 fn count(path: &str, piece: &mut [u8], states: &mut States) -> Result<bool, CollectError> {
     let mut file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(CollectError::from_io(path, &error)),
+        Err(error) => {
+            return match CollectError::from_io(path, &error) {
+                // A missing permission looks like a missing file at first, and must not pass for one.
+                CollectError::Unavailable(_) if error.kind() == ErrorKind::NotFound => Ok(false),
+                error => Err(error),
+            };
+        }
     };
-    let malformed = |line| CollectError::malformed(path, &format!("a socket with its state in line {line}"));
     loop {
         match file.read(piece).map_err(|error| CollectError::from_io(path, &error))? {
-            0 => break,
-            length => states.take(&piece[..length]).map_err(malformed)?,
+            0 => return Ok(true),
+            length => states.take(&piece[..length]),
         }
     }
-    states.end().map_err(malformed)?;
-    Ok(true)
 }
 
 fn owned(names: &[&str]) -> Vec<String> {
@@ -206,6 +216,8 @@ fn owned(names: &[&str]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use saker_sdk::testing;
+
     use super::*;
 
     fn settings(directory: &str) -> TcpSettings {
@@ -279,21 +291,63 @@ mod tests {
         assert!(values.iter().all(|value| value.metric != "ss.listen"));
     }
 
+    /// A proc file system with these files in `net`.
+    fn with_files(test: &str, files: &[(&str, &str)]) -> std::path::PathBuf {
+        let directory = std::env::temp_dir().join(format!("saker-tcp-{}-{test}", std::process::id()));
+        std::fs::create_dir_all(directory.join("net")).unwrap();
+        for (name, text) in files {
+            std::fs::write(directory.join("net").join(name), text).unwrap();
+        }
+        directory
+    }
+
     #[test]
     fn a_line_that_makes_no_sense_is_named_with_its_file() {
-        let directory = std::env::temp_dir().join(format!("saker-tcp-{}", std::process::id()));
-        std::fs::create_dir_all(directory.join("net")).unwrap();
-        std::fs::write(directory.join("net/tcp6"), "headings\n   0: A B 0A x\n   1: A B\n").unwrap();
-        let proc = directory.to_str().unwrap();
-        let error = collect(settings(proc)).unwrap_err();
+        let directory = with_files("line", &[("tcp6", "headings\n   0: A B 0A x\n   1: A B\n")]);
+        let values = collect(settings(directory.to_str().unwrap())).unwrap();
         std::fs::remove_dir_all(&directory).unwrap();
-        let expected = format!("{proc}/net/tcp6: expected a socket with its state in line 3");
-        assert_eq!(error, CollectError::Malformed(expected));
+        assert_eq!(find(&values, "ss.listen"), 1.0, "the others are counted");
+        let told = &testing::logged()[0].1;
+        let ends = "/net/tcp6: a socket is left out: expected its state, found \"1 others, the first in line 3\"";
+        assert!(told.ends_with(ends), "{told}");
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_changed_costs_at_most_its_own_values() {
+        let names = ["netstat", "snmp", "sockstat", "sockstat6", "tcp", "tcp6"];
+        let texts =
+            names.map(|name| std::fs::read_to_string(format!("../../../tests/fixtures/proc/net/{name}")).unwrap());
+        let files: Vec<_> = names.into_iter().zip(texts.iter().map(String::as_str)).collect();
+        let directory = with_files("changed", &files);
+        let proc = directory.to_str().unwrap();
+        let sound = collect(settings(proc)).unwrap();
+        for (name, text) in files {
+            let path = directory.join("net").join(name);
+            let of_file = |value: &MetricValue| match name {
+                "netstat" => value.metric.starts_with("TcpExt."),
+                "snmp" => value.metric.starts_with("snmp.") || value.metric == "ss.estab",
+                "tcp" | "tcp6" => value.step_s.is_some(),
+                _ => value.step_s.is_none() && value.metric.starts_with("ss.") && value.metric != "ss.estab",
+            };
+            std::fs::remove_file(&path).unwrap();
+            testing::same_but(&sound, &collect(settings(proc)).unwrap(), of_file);
+            testing::each_line_changed(text, |changed, line| {
+                std::fs::write(&path, changed).unwrap();
+                let start = line.split(' ').next().unwrap();
+                let start = start.trim_end_matches(':');
+                testing::same_but(&sound, &collect(settings(proc)).unwrap(), |value| match name {
+                    "snmp" => value.metric.contains(start) || (start == "Tcp" && value.metric == "ss.estab"),
+                    _ => of_file(value),
+                });
+            });
+            std::fs::write(&path, text).unwrap();
+        }
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]
     fn nothing_at_all_is_an_error_that_names_the_place() {
         let error = collect(settings("/nowhere")).unwrap_err();
-        assert!(matches!(error, CollectError::Unavailable(text) if text.starts_with("/nowhere/net: ")));
+        assert!(matches!(error, CollectError::Unavailable(text) if text.starts_with("/nowhere/net/")));
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct States {
     counts: [u64; METRICS.len()],
     step: Step,
     line: u64,
+    /// The first line of this file that made no sense, and how many did not.
+    odd: Option<(u64, u64)>,
 }
 
 #[derive(Clone, Copy)]
@@ -45,37 +47,46 @@ enum Step {
 
 impl States {
     pub(crate) fn new() -> Self {
-        Self { counts: [0; METRICS.len()], step: Step::Rest, line: 1 }
+        Self { counts: [0; METRICS.len()], step: Step::Rest, line: 1, odd: None }
     }
 
     /// Takes the next piece of the file.
-    ///
-    /// # Errors
-    /// The number of a line that makes no sense.
-    pub(crate) fn take(&mut self, mut piece: &[u8]) -> Result<(), u64> {
+    pub(crate) fn take(&mut self, mut piece: &[u8]) {
         while let Some((&byte, rest)) = piece.split_first() {
             if let Step::Rest = self.step {
-                let Some(end) = piece.iter().position(|&byte| byte == b'\n') else { return Ok(()) };
+                let Some(end) = piece.iter().position(|&byte| byte == b'\n') else { return };
                 piece = &piece[end + 1..];
                 self.step = Step::Gap(0);
                 self.line += 1;
-            } else {
-                self.step = self.advance(byte).ok_or(self.line)?;
-                piece = rest;
+                continue;
+            }
+            match self.advance(byte) {
+                Some(step) => {
+                    self.step = step;
+                    piece = rest;
+                }
+                None => {
+                    self.note();
+                    // The end of the line is found from here, also if this is it.
+                    self.step = Step::Rest;
+                }
             }
         }
-        Ok(())
     }
 
-    /// Ends a file; what is taken next is the beginning of another.
-    ///
-    /// # Errors
-    /// The number of the last line if it breaks off.
-    pub(crate) fn end(&mut self) -> Result<(), u64> {
-        let complete = matches!(self.step, Step::Rest | Step::Gap(0));
-        let line = std::mem::replace(&mut self.line, 1);
-        self.step = Step::Rest;
-        if complete { Ok(()) } else { Err(line) }
+    /// Ends a file; what is taken next is the beginning of another. Answers the first line that made no sense, and how
+    /// many did not.
+    pub(crate) fn end(&mut self) -> Option<(u64, u64)> {
+        if !matches!(self.step, Step::Rest | Step::Gap(0)) {
+            self.note();
+        }
+        (self.line, self.step) = (1, Step::Rest);
+        self.odd.take()
+    }
+
+    fn note(&mut self) {
+        let (first, count) = self.odd.unwrap_or((self.line, 0));
+        self.odd = Some((first, count + 1));
     }
 
     /// Appends a metric for each state, also for those that no socket is in. They are counted every `step_s` seconds.
@@ -124,19 +135,19 @@ mod tests {
         values.into_iter().map(|value| (value.metric, value.value)).collect()
     }
 
-    fn count(text: &str) -> Result<States, u64> {
+    fn count(text: &str) -> (States, Option<(u64, u64)>) {
         let mut states = States::new();
-        states.take(text.as_bytes())?;
-        states.end()?;
-        Ok(states)
+        states.take(text.as_bytes());
+        let odd = states.end();
+        (states, odd)
     }
 
     #[test]
     fn both_files_are_added_up() {
         let mut states = States::new();
         for file in [TCP, TCP6] {
-            states.take(file).unwrap();
-            states.end().unwrap();
+            states.take(file);
+            assert_eq!(states.end(), None);
         }
         let expected = [
             ("ss.synsent", 1.0),
@@ -154,29 +165,32 @@ mod tests {
     #[test]
     fn a_piece_may_end_anywhere() {
         let mut whole = States::new();
-        whole.take(TCP).unwrap();
+        whole.take(TCP);
         for at in 0..TCP.len() {
             let mut states = States::new();
-            states.take(&TCP[..at]).unwrap();
-            states.take(&TCP[at..]).unwrap();
+            states.take(&TCP[..at]);
+            states.take(&TCP[at..]);
             assert_eq!(states.counts, whole.counts, "cut at {at}");
         }
     }
 
     #[test]
     fn a_state_that_is_not_known_is_counted_nowhere() {
-        let states = count(&format!("{HEADINGS}   0: A:1 B:2 0D x\n   1: A:1 B:2 00 x\n   2: A:1 B:2 07 x\n")).unwrap();
+        let text = format!("{HEADINGS}   0: A:1 B:2 0D x\n   1: A:1 B:2 00 x\n   2: A:1 B:2 07 x\n");
+        let (states, odd) = count(&text);
+        assert_eq!(odd, None);
         assert!(metrics(&states).iter().all(|(_, count)| *count == 0.0));
     }
 
     #[test]
-    fn a_line_that_makes_no_sense_is_numbered() {
-        for line in
-            ["   0: A:1 B:2 zz x\n", "   0: A:1\n", "\n", "   0: A:1 B:2 01", "   0: A:1 B:2 fffffffffffffffff x\n"]
-        {
-            let text = format!("{HEADINGS}   0: A:1 B:2 0A x\n{line}");
-            assert_eq!(count(&text).map(|_| ()), Err(3), "{line:?}");
+    fn a_line_that_makes_no_sense_is_numbered_and_costs_itself() {
+        for line in ["   0: A:1 B:2 zz x", "   0: A:1", "", "   0: A:1 B:2 01", "   0: A:1 B:2 fffffffffffffffff x"] {
+            let text = format!("{HEADINGS}   0: A:1 B:2 0A x\n{line}\n   1: A:1 B:2 0A x\n");
+            let (states, odd) = count(&text);
+            assert_eq!(odd, Some((3, 1)), "{line:?}");
+            assert_eq!(states.counts[9], 2, "{line:?}");
         }
-        assert!(count("").is_ok());
+        assert_eq!(count(&format!("{HEADINGS}   0: A:1 B:2 0A x\n   1: A:1 B:")).1, Some((3, 1)), "it breaks off");
+        assert_eq!(count("").1, None);
     }
 }

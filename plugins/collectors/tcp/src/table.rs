@@ -2,6 +2,7 @@
 //! their values, both beginning with the table's name. The names differ between kernels but not between ticks, so what
 //! is reported is worked out once and kept as long as the line of names stays the same.
 
+use saker_sdk::gaps::{Place, count};
 use saker_sdk::glob;
 use saker_sdk::prelude::*;
 
@@ -18,6 +19,8 @@ pub(crate) struct Table {
     wanted: Vec<String>,
     /// The line of names that `columns` were found in.
     names: String,
+    /// Words in that line.
+    width: usize,
     columns: Vec<Column>,
 }
 
@@ -29,29 +32,37 @@ struct Column {
 
 impl Table {
     pub(crate) fn new(start: &'static str, prefix: &'static str, wanted: Vec<String>) -> Self {
-        Self { start, prefix, wanted, names: String::new(), columns: Vec::new() }
+        Self { start, prefix, wanted, names: String::new(), width: 0, columns: Vec::new() }
     }
 
-    /// Appends the values of this table in `text`, if it is there; on failure, says what was expected.
-    pub(crate) fn read(&mut self, text: &str, values: &mut Vec<MetricValue>) -> Result<(), String> {
+    /// Appends the values of this table in `text`, if it is there.
+    pub(crate) fn read(&mut self, text: &str, place: &mut Place<'_>, values: &mut Vec<MetricValue>) {
         let mut lines = text.lines();
-        let Some(names) = lines.find(|line| line.starts_with(self.start)) else { return Ok(()) };
-        let row = lines.next().filter(|line| line.starts_with(self.start));
-        let row = row.ok_or_else(|| format!("a second line {:?} with values", self.start))?;
+        let Some(names) = lines.find(|line| line.starts_with(self.start)) else { return };
+        let Some(row) = lines.next().filter(|line| line.starts_with(self.start)) else {
+            return place.odd(self.start, "a second line with values", "");
+        };
         if names != self.names {
             self.find_columns(names);
         }
         let mut cells = row.split_ascii_whitespace();
-        let mut passed = 0;
+        let (start, mut passed) = (values.len(), 0);
         for column in &self.columns {
-            let cell = cells.nth(column.index - passed).unwrap_or_default();
+            let Some(cell) = cells.nth(column.index - passed) else {
+                passed = 0;
+                break;
+            };
             passed = column.index + 1;
-            let value: u64 = cell
-                .parse()
-                .map_err(|_| format!("a count for {} in the line {:?}, found {cell:?}", column.metric, self.start))?;
-            values.push(MetricValue::new(&column.metric, column.metric_type, value as f64));
+            match count(cell) {
+                Some(value) => values.push(MetricValue::new(&column.metric, column.metric_type, value as f64)),
+                None => place.odd(&column.metric, "a count", cell),
+            }
         }
-        Ok(())
+        // With a value more or less, nobody knows whose the others are.
+        if passed + cells.count() != self.width {
+            values.truncate(start);
+            place.odd(self.start, "as many values as names", row);
+        }
     }
 
     fn find_columns(&mut self, names: &str) {
@@ -64,12 +75,15 @@ impl Table {
                 metric_type: if GAUGES.contains(&name) { MetricType::Gauge } else { MetricType::Counter },
             })
             .collect();
+        self.width = names.split_ascii_whitespace().count();
         self.names = names.to_owned();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use saker_sdk::gaps::Gaps;
+
     use super::*;
 
     const NETSTAT: &str = include_str!("../../../../tests/fixtures/proc/net/netstat");
@@ -79,15 +93,15 @@ mod tests {
         Table::new("Udp:", "snmp.Udp.", vec![wanted.into()])
     }
 
-    fn read(table: &mut Table, text: &str) -> Result<Vec<(String, f64)>, String> {
+    fn read(table: &mut Table, text: &str) -> Vec<(String, f64)> {
         let mut values = Vec::new();
-        table.read(text, &mut values)?;
-        Ok(values.into_iter().map(|value| (value.metric, value.value)).collect())
+        table.read(text, &mut Gaps::default().of("snmp"), &mut values);
+        values.into_iter().map(|value| (value.metric, value.value)).collect()
     }
 
     #[test]
     fn a_table_is_found_among_others_whose_names_begin_like_its_own() {
-        let values = read(&mut udp("*"), SNMP).unwrap();
+        let values = read(&mut udp("*"), SNMP);
         assert_eq!(values.len(), 9);
         assert_eq!(values[0], ("snmp.Udp.InDatagrams".to_owned(), 1_830_442.0));
         assert_eq!(values[8], ("snmp.Udp.MemErrors".to_owned(), 0.0));
@@ -97,14 +111,14 @@ mod tests {
     fn only_wanted_columns_are_reported_each_with_its_own_value() {
         let mut table = Table::new("TcpExt:", "TcpExt.", vec!["ListenDrops".into(), "TCPFastRe*".into()]);
         let expected = [("TcpExt.ListenDrops".to_owned(), 19.0), ("TcpExt.TCPFastRetrans".to_owned(), 88_214.0)];
-        assert_eq!(read(&mut table, NETSTAT).unwrap(), expected);
+        assert_eq!(read(&mut table, NETSTAT), expected);
     }
 
     #[test]
     fn a_level_is_a_gauge_and_a_total_a_counter() {
         let mut values = Vec::new();
         let wanted = vec!["CurrEstab".into(), "InSegs".into()];
-        Table::new("Tcp:", "snmp.Tcp.", wanted).read(SNMP, &mut values).unwrap();
+        Table::new("Tcp:", "snmp.Tcp.", wanted).read(SNMP, &mut Gaps::default().of("snmp"), &mut values);
         let types: Vec<_> = values.iter().map(|value| value.metric_type).collect();
         assert!(matches!(types[..], [MetricType::Gauge, MetricType::Counter]), "{types:?}");
     }
@@ -112,21 +126,26 @@ mod tests {
     #[test]
     fn other_columns_than_before_are_looked_up_again() {
         let mut table = udp("B");
-        assert_eq!(read(&mut table, "Udp: A B\nUdp: 1 2\n").unwrap(), [("snmp.Udp.B".to_owned(), 2.0)]);
-        assert_eq!(read(&mut table, "Udp: A B\nUdp: 3 4\n").unwrap(), [("snmp.Udp.B".to_owned(), 4.0)]);
-        assert_eq!(read(&mut table, "Udp: B A\nUdp: 5 6\n").unwrap(), [("snmp.Udp.B".to_owned(), 5.0)]);
+        assert_eq!(read(&mut table, "Udp: A B\nUdp: 1 2\n"), [("snmp.Udp.B".to_owned(), 2.0)]);
+        assert_eq!(read(&mut table, "Udp: A B\nUdp: 3 4\n"), [("snmp.Udp.B".to_owned(), 4.0)]);
+        assert_eq!(read(&mut table, "Udp: B A\nUdp: 5 6\n"), [("snmp.Udp.B".to_owned(), 5.0)]);
     }
 
     #[test]
     fn a_missing_table_is_left_out_and_nonsense_is_named() {
-        assert_eq!(read(&mut udp("*"), "Tcp: A\nTcp: 1\n").unwrap(), []);
-        for (text, expected) in [
-            ("Udp: A B\n", "a second line \"Udp:\" with values"),
-            ("Udp: A B\nTcp: 1 2\n", "a second line \"Udp:\" with values"),
-            ("Udp: A B\nUdp: 1 x\n", "a count for snmp.Udp.B in the line \"Udp:\", found \"x\""),
-            ("Udp: A B\nUdp: 1\n", "a count for snmp.Udp.B in the line \"Udp:\", found \"\""),
+        assert_eq!(read(&mut udp("*"), "Tcp: A\nTcp: 1\n"), []);
+        for (text, found, expected) in [
+            ("Udp: A B\n", 0, "a second line with values, found \"\""),
+            ("Udp: A B\nTcp: 1 2\n", 0, "a second line with values, found \"\""),
+            ("Udp: A B\nUdp: 1 x\n", 1, "a count, found \"x\""),
+            ("Udp: A B\nUdp: 18446744073709551615 2\n", 1, "a count, found \"18446744073709551615\""),
+            ("Udp: A B\nUdp: 1\n", 0, "as many values as names, found \"Udp: 1\""),
         ] {
-            assert_eq!(read(&mut udp("*"), text).unwrap_err(), expected, "{text:?}");
+            let (mut gaps, mut values) = (Gaps::default(), Vec::new());
+            udp("*").read(text, &mut gaps.of("snmp"), &mut values);
+            assert_eq!(values.len(), found, "{text:?}");
+            let expected = CollectError::Malformed(format!("snmp: expected {expected}"));
+            assert_eq!(gaps.finish(Vec::new()), Err(expected), "{text:?}");
         }
     }
 }

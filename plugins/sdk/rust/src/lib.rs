@@ -49,6 +49,7 @@ pub mod compress;
 mod describe;
 pub mod encode;
 mod errors;
+pub mod gaps;
 pub mod glob;
 pub mod host;
 pub mod http;

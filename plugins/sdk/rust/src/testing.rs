@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 
+use crate::bindings::types::MetricValue;
 use crate::host::{Level, StateError, Usage, UsageError};
 use crate::http::{HttpError, Response, Target};
 
@@ -140,5 +141,49 @@ pub(crate) mod metrics {
 
     pub(crate) fn gauge_set(name: &str, value: f64) {
         FAKE.with_borrow_mut(|fake| fake.figures.insert(name.into(), value));
+    }
+}
+
+/// What may become of a line of the kernel's: a word of it, or all of it.
+const NONSENSE: [&str; 9] =
+    ["", "x", "-1", "nan", "1e999", "18446744073709551615", "99999999999999999999999", "\u{fffd}\u{fffd}", "a b=c,d"];
+
+/// Calls `check` with a text in which one line is changed, and with the line that it was: every line, and each of its
+/// words, in each of several ways. For tests that a figure that makes no sense costs itself.
+pub fn each_line_changed(text: &str, mut check: impl FnMut(&str, &str)) {
+    let lines: Vec<_> = text.lines().collect();
+    for (at, line) in lines.iter().enumerate() {
+        for changed in changes(line) {
+            let mut changed_lines = lines.clone();
+            changed_lines[at] = &changed;
+            check(&(changed_lines.join("\n") + "\n"), line);
+        }
+    }
+}
+
+fn changes(line: &str) -> Vec<String> {
+    let words: Vec<_> = line.split(' ').collect();
+    let mut changes: Vec<_> = NONSENSE.iter().map(|&nonsense| nonsense.to_owned()).collect();
+    for at in (0..words.len()).filter(|&at| !words[at].is_empty()) {
+        let with = |word: &[&str]| [&words[..at], word, &words[at + 1..]].concat().join(" ");
+        changes.extend(NONSENSE.iter().map(|nonsense| with(&[nonsense])));
+        changes.push(with(&[]));
+        changes.push(words[..at].join(" "));
+    }
+    changes
+}
+
+/// Checks that of two ticks the later has every value of the earlier as it was, but for those that `spoilt` names; those
+/// may be missing or others, and yet finite.
+///
+/// # Panics
+/// If it is not so.
+pub fn same_but(before: &[MetricValue], after: &[MetricValue], spoilt: impl Fn(&MetricValue) -> bool) {
+    for value in before.iter().filter(|value| !spoilt(value)) {
+        assert!(after.contains(value), "{} {:?} is lost or another", value.metric, value.tags);
+    }
+    for value in after {
+        assert!(value.value.is_finite() && value.value >= 0.0, "{} {:?} = {}", value.metric, value.tags, value.value);
+        assert!(value.value < 1e19, "{} {:?} = {}", value.metric, value.tags, value.value);
     }
 }

@@ -56,8 +56,8 @@ fn read_io(path: &str) -> io::Result<String> {
                 read => filled += read,
             }
         }
-        let text = std::str::from_utf8(&buffer[..filled]);
-        text.map(str::to_owned).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        // Bytes that are no text spoil the line that they stand in, and none beside it.
+        Ok(String::from_utf8_lossy(&buffer[..filled]).into_owned())
     })
 }
 
@@ -104,6 +104,14 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert_eq!(read_if_there(name), Ok(None));
         assert!(matches!(read(name), Err(CollectError::Unavailable(_))));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_spoil_themselves_only() {
+        let path = std::env::temp_dir().join(format!("saker-sdk-bytes-{}", std::process::id()));
+        std::fs::write(&path, b"a 1\n\xff\xfe 2\nb 3\n").unwrap();
+        assert_eq!(read(path.to_str().unwrap()).unwrap(), "a 1\n\u{fffd}\u{fffd} 2\nb 3\n");
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
