@@ -26,6 +26,8 @@ pub(crate) struct Home {
 pub(crate) struct Agent {
     pub(crate) home: Home,
     pub(crate) address: String,
+    /// What it printed at its start, up to its address.
+    pub(crate) banner: Vec<String>,
     child: Child,
     output: Option<BufReader<ChildStdout>>,
     log: Arc<Mutex<String>>,
@@ -151,13 +153,14 @@ impl Home {
     /// Starts the agent and waits until it has looked at every plugin.
     pub(crate) fn start(self) -> Agent {
         let log = Arc::default();
-        let (child, output, address) = launch(self.dir.path(), &log);
-        Agent { home: self, address, child, output: Some(output), log }
+        let (child, output, banner) = launch(self.dir.path(), &log);
+        let address = address_in(&banner);
+        Agent { home: self, address, banner, child, output: Some(output), log }
     }
 }
 
 /// Starts the agent in a folder, and waits until it tells its address.
-fn launch(dir: &Path, log: &Arc<Mutex<String>>) -> (Child, BufReader<ChildStdout>, String) {
+fn launch(dir: &Path, log: &Arc<Mutex<String>>) -> (Child, BufReader<ChildStdout>, Vec<String>) {
     let mut child = command()
         .args(["run", "--config", "agent.toml"])
         .current_dir(dir)
@@ -175,14 +178,21 @@ fn launch(dir: &Path, log: &Arc<Mutex<String>>) -> (Child, BufReader<ChildStdout
         }
     });
     let mut output = BufReader::new(child.stdout.take().unwrap());
-    let mut address = None;
+    let mut banner = Vec::new();
     let mut line = String::new();
-    while address.is_none() && output.read_line(&mut line).unwrap() > 0 {
-        address = line.split_once("http://").and_then(|(_, rest)| rest.split('/').next()).map(str::to_owned);
+    while !line.contains("http://") {
         line.clear();
+        if output.read_line(&mut line).unwrap() == 0 {
+            panic!("the agent did not start:\n{}", log.lock().unwrap());
+        }
+        banner.push(line.clone());
     }
-    let Some(address) = address else { panic!("the agent did not start:\n{}", log.lock().unwrap()) };
-    (child, output, address)
+    (child, output, banner)
+}
+
+fn address_in(banner: &[String]) -> String {
+    let (_, rest) = banner.last().and_then(|line| line.split_once("http://")).unwrap();
+    rest.split('/').next().unwrap().to_owned()
 }
 
 fn copy_folder(from: &Path, to: &Path) {
@@ -260,8 +270,9 @@ impl Agent {
 
     /// Starts it again in its folder, as it has left it.
     pub(crate) fn start_again(&mut self) {
-        let (child, output, address) = launch(self.home.dir.path(), &self.log);
-        (self.child, self.output, self.address) = (child, Some(output), address);
+        let (child, output, banner) = launch(self.home.dir.path(), &self.log);
+        self.address = address_in(&banner);
+        (self.child, self.output, self.banner) = (child, Some(output), banner);
     }
 
     /// Ends it in order; answers what it printed at its end.

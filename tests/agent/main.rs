@@ -6,6 +6,7 @@
 
 mod agent;
 mod cardinality;
+mod checking;
 mod config_reload;
 mod durability;
 mod figures;
@@ -23,3 +24,4 @@ mod scale;
 mod servers;
 mod stores;
 mod swapping;
+mod talking;

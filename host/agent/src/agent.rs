@@ -61,7 +61,8 @@ impl Agent {
         let statuses = Arc::new(Statuses::default());
         let states = config.data_dir.join("state");
         let states = StateDir::open(&states).with_context(|| format!("cannot open {}", states.display()))?;
-        let supervision = Supervisor::start(config.clone(), sandbox.clone(), shared, statuses.clone(), states);
+        let (supervision, supervisor) =
+            Supervisor::new(config.clone(), sandbox.clone(), shared, statuses.clone(), states);
         let agent = Arc::new(Self {
             config: ArcSwap::from_pointee(config.clone()),
             pipeline,
@@ -75,6 +76,8 @@ impl Agent {
             watching: Mutex::default(),
         });
         agent.listen(&config).await?;
+        // Not before the last that can fail.
+        tokio::spawn(supervisor);
         agent.watch(&config);
         tokio::spawn(sweep(Arc::downgrade(&agent)));
         Ok(agent)
@@ -139,7 +142,9 @@ impl Agent {
                 if let Some(old) = old {
                     old.stop(Duration::from_secs(1)).await;
                 }
-                Some(api::listen(self.clone(), address, &config.listen).await?)
+                let listener = api::listen(self.clone(), address, &config.listen).await?;
+                tracing::info!(address = %listener.address(), "listening");
+                Some(listener)
             }
             None => None,
         };

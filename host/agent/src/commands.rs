@@ -23,6 +23,7 @@ use clap_complete::Shell;
 use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, CompileArgs};
+use crate::printing::{print, print_error};
 
 pub(crate) use author::author;
 pub(crate) use check::check;
@@ -48,8 +49,7 @@ fn runtime() -> anyhow::Result<Runtime> {
 pub(crate) fn completions(shell: Shell) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "saker", &mut script);
-    std::io::stdout().write_all(&script)?;
-    Ok(())
+    Ok(print(format_args!("{}", String::from_utf8_lossy(&script)))?)
 }
 
 /// The child process that compiles: bytes in, machine code out, and nothing of the agent around it.
@@ -63,7 +63,8 @@ pub(crate) fn compile(args: &CompileArgs) -> ExitCode {
     match compiled {
         Ok(()) => ExitCode::SUCCESS,
         Err((status, reason)) => {
-            eprintln!("{reason}");
+            // The agent's log shows it, so it goes without this program's name.
+            print_error(format_args!("{reason}\n"));
             ExitCode::from(u8::try_from(status).unwrap_or(1))
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! `examples/agent.toml` shows every key at its default; a test holds it to that.
 
+mod expansion;
 mod problem;
 mod reader;
 mod sections;
@@ -16,12 +17,13 @@ use saker_forward::{
     BackoffConfig, Durability, HashKind, Matcher, NodeConfig, OnUnavailable, QueueConfig, Route, WhenFull,
 };
 use saker_intake::influx::Mapping;
-use saker_model::Glob;
+use saker_model::text::clean;
+use saker_model::{Glob, LIMITS};
 use saker_sandbox::{Grants, Limits};
 use serde_json::{Map, Value};
 use toml::de::DeTable;
 
-pub(crate) use problem::{Place, Problem, Problems};
+pub(crate) use problem::{Place, Problem, Problems, Warnings};
 pub(crate) use reader::{Source, suggestion};
 pub(crate) use values::{Listen, parse_duration};
 
@@ -46,8 +48,12 @@ pub(crate) struct Config {
     pub(crate) plugin: BTreeMap<String, PluginConfig>,
     pub(crate) node: BTreeMap<String, DestinationConfig>,
     pub(crate) route: Vec<RouteConfig>,
-    /// Where plugins and nodes are written, by key, such as `node.a`.
+    /// The files of secrets, by name.
+    pub(crate) secret: BTreeMap<String, PathBuf>,
+    /// Where everything in the file is written, by key, such as `node.a`.
     pub(crate) places: Places,
+    /// What is no mistake, and yet hardly what was meant.
+    pub(crate) warnings: Warnings,
 }
 
 /// Places by key. Where something is written is no part of what it says.
@@ -259,7 +265,9 @@ impl Default for Config {
             plugin: SHIPPED.iter().map(|(name, ..)| ((*name).to_owned(), PluginConfig::default_of(name))).collect(),
             node: BTreeMap::new(),
             route: Vec::new(),
+            secret: BTreeMap::new(),
             places: Places::default(),
+            warnings: Warnings::default(),
         }
     }
 }
@@ -311,22 +319,41 @@ pub(crate) const DEFAULT_SENDING: NodeConfig = NodeConfig {
 impl Config {
     /// Reads the configuration from all its sources.
     pub(crate) fn read(source: &Source) -> Result<Self, Problems> {
+        match Self::look(source) {
+            (Some(config), problems) if problems.is_empty() => Ok(config),
+            (_, problems) => Err(Problems(problems)),
+        }
+    }
+
+    /// Reads what can be read of it: all mistakes, and the configuration with defaults in their places. Where the
+    /// syntax is broken there is none, since that would only lead to mistakes that are none.
+    pub(crate) fn look(source: &Source) -> (Option<Self>, Vec<Problem>) {
         let reading = reader::Reading::new(source);
         let parsed = source.file.as_ref().map(|(_, text)| {
-            let (table, errors) = DeTable::parse_recoverable(text);
+            let (mut table, errors) = DeTable::parse_recoverable(text);
             errors.iter().for_each(|error| reading.syntax(error));
+            reading.expand(&mut table);
             table
         });
-        // What the syntax has broken would only lead to mistakes that are none.
-        let config = if reading.is_clean() { Some(sections::read(reading.root(parsed.as_ref()))) } else { None };
-        reading.finish(config.is_some())?;
-        Ok(config.unwrap_or_default())
+        if reading.is_broken() {
+            return (None, reading.finish(false).0);
+        }
+        let mut config = sections::read(reading.root(parsed.as_ref()));
+        let (problems, warnings) = reading.finish(true);
+        config.warnings = Warnings(warnings);
+        (Some(config), problems)
+    }
+
+    /// Whether a plugin may print data to standard output.
+    pub(crate) fn prints_data(&self) -> bool {
+        let plugins = self.plugin.values().filter(|plugin| plugin.enabled).map(|plugin| &plugin.grants);
+        plugins.chain(self.node.values().map(|node| &node.grants)).any(|grants| grants.stdout)
     }
 
     /// Whose values these are.
     pub(crate) fn endpoint(&self) -> String {
         self.endpoint.clone().unwrap_or_else(|| {
-            let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+            let name = clean(&rustix::system::uname().nodename().to_string_lossy(), LIMITS.text_bytes);
             if name.is_empty() { "localhost".into() } else { name }
         })
     }
@@ -339,11 +366,12 @@ impl Source {
             Some(path) => Some((path.to_owned(), std::fs::read_to_string(path)?)),
             None => None,
         };
-        let environment = std::env::vars_os().filter_map(|(name, value)| {
-            let name = name.into_string().ok().filter(|name| name.starts_with("SAKER_"))?;
-            Some((name, value.into_string().ok()?))
-        });
-        Ok(Self { file, environment: environment.collect(), arguments: set.iter().cloned().collect() })
+        let variables: BTreeMap<_, _> = std::env::vars_os()
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .collect();
+        let ours = variables.iter().filter(|(name, _)| name.starts_with("SAKER_"));
+        let environment = ours.map(|(name, value)| (name.clone(), value.clone())).collect();
+        Ok(Self { file, environment, arguments: set.iter().cloned().collect(), variables })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! This file chooses the command and turns its end into an exit status. The boot order of the agent itself is in
 //! `commands/run.rs`.
+#![warn(clippy::print_stderr, clippy::print_stdout, reason = "they panic when nobody reads; see printing.rs")]
 
 mod agent;
 mod api;
@@ -11,7 +12,9 @@ mod commands;
 mod config;
 mod destination;
 mod folder;
+mod log;
 mod pipeline;
+mod printing;
 mod processors;
 mod schedule;
 mod settings_schema;
@@ -25,14 +28,24 @@ use clap::Parser;
 
 use crate::cli::{Cli, Command, PluginCommand};
 use crate::config::Problems;
+use crate::printing::complain;
 
 /// The configuration is wrong (`EX_CONFIG` of sysexits.h).
-const STATUS_CONFIG: u8 = 78;
+pub(crate) const STATUS_CONFIG: u8 = 78;
+/// Any other failure.
+pub(crate) const STATUS_FAILURE: u8 = 1;
 
 /// Heaps that threads share. What one thread has allocated and another frees, as series and points are, stays with the
 /// heap that it came from; the C library's eight for each core held a quarter of the agent's memory for nothing.
 #[cfg(target_env = "gnu")]
 const HEAPS_MOST: libc::c_int = 2;
+
+/// A command has failed, and its log says why already.
+#[derive(Debug, thiserror::Error)]
+#[error("failed, as the log says")]
+pub(crate) struct Logged {
+    pub(crate) status: u8,
+}
 
 fn main() -> ExitCode {
     #[cfg(target_env = "gnu")]
@@ -59,13 +72,14 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<Problems>() => {
-            eprintln!("saker: {error}");
-            ExitCode::from(STATUS_CONFIG)
-        }
         Err(error) => {
-            eprintln!("saker: {error:#}");
-            ExitCode::FAILURE
+            let wrong_config = error.is::<Problems>();
+            match error.downcast::<Logged>() {
+                Ok(Logged { status }) => return ExitCode::from(status),
+                Err(error) if wrong_config => complain!("{error}"),
+                Err(error) => complain!("{error:#}"),
+            }
+            ExitCode::from(if wrong_config { STATUS_CONFIG } else { STATUS_FAILURE })
         }
     }
 }

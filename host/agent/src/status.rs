@@ -10,6 +10,9 @@ use serde::Serialize;
 
 use crate::pipeline::now_ms;
 
+/// What went wrong once, was over, and goes wrong after so long again, is news.
+const NEWS_AFTER_MS: i64 = 600_000;
+
 /// What went wrong, and when.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Fault {
@@ -17,6 +20,13 @@ pub(crate) struct Fault {
     pub(crate) kind: &'static str,
     pub(crate) blame: &'static str,
     pub(crate) at_ms: i64,
+    /// How long ago that was.
+    pub(crate) ago_s: u64,
+    /// Whether a call has succeeded since.
+    pub(crate) over: bool,
+    /// When, if so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) over_at_ms: Option<i64>,
     /// The limit that it ran into, if it was one: its key under `limits`, and its value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) limit: Option<FaultLimit>,
@@ -25,6 +35,13 @@ pub(crate) struct Fault {
     pub(crate) frames: Vec<String>,
     /// What the plugin logged before.
     pub(crate) log: Vec<String>,
+}
+
+impl Fault {
+    fn as_of_now(self) -> Self {
+        let ago_s = u64::try_from(now_ms().saturating_sub(self.at_ms) / 1000).unwrap_or(0);
+        Self { ago_s, over: self.over_at_ms.is_some(), ..self }
+    }
 }
 
 /// A limit that was run into.
@@ -151,8 +168,24 @@ impl Status {
         inner.refused = None;
     }
 
+    /// How it fares now. Every change is one line of the log; that it fails again is none.
     pub(crate) fn set_health(&self, health: HealthState) {
-        self.inner.lock().health = health;
+        let before = std::mem::replace(&mut self.inner.lock().health, health);
+        let (plugin, was) = (self.name.as_str(), before.as_str());
+        let again_in = |until: Instant| until.saturating_duration_since(Instant::now()).as_secs();
+        match health {
+            _ if std::mem::discriminant(&before) == std::mem::discriminant(&health) => {}
+            HealthState::Running => tracing::info!(plugin, was, "running again"),
+            HealthState::BackingOff(until) => {
+                tracing::info!(plugin, was, again_in_s = again_in(until), "backing off");
+            }
+            HealthState::Quarantined(until) => tracing::warn!(
+                plugin,
+                was,
+                again_in_s = again_in(until),
+                "quarantined: it was ended too often; it is called again then, when its file or settings change, or by: saker plugin revive"
+            ),
+        }
     }
 
     /// Changes the counts.
@@ -165,6 +198,9 @@ impl Status {
         let mut inner = self.inner.lock();
         inner.counts.succeeded += 1;
         inner.counts.values += values as u64;
+        if let Some(fault) = inner.fault.as_mut().filter(|fault| fault.over_at_ms.is_none()) {
+            fault.over_at_ms = Some(now_ms());
+        }
     }
 
     /// A call failed.
@@ -180,7 +216,10 @@ impl Status {
         fault.frames = error.frames().to_vec();
         let mut inner = self.inner.lock();
         *inner.counts.faults.entry(error.kind()).or_default() += 1;
-        let news = inner.fault.as_ref().is_none_or(|last| last.message != fault.message);
+        let news = inner.fault.as_ref().is_none_or(|last| {
+            let over_long_ago = last.over_at_ms.is_some_and(|at_ms| fault.at_ms - at_ms > NEWS_AFTER_MS);
+            last.message != fault.message || over_long_ago
+        });
         let plugin = self.name.as_str();
         if news {
             tracing::warn!(plugin, kind = fault.kind, blame = fault.blame, "{}", fault.message);
@@ -217,7 +256,18 @@ impl Status {
             Blame::Host => "host",
         };
         let log = self.log_tail.lines();
-        Fault { message, kind, blame, at_ms: now_ms(), limit: None, frames: Vec::new(), log }
+        Fault {
+            message,
+            kind,
+            blame,
+            at_ms: now_ms(),
+            ago_s: 0,
+            over: false,
+            over_at_ms: None,
+            limit: None,
+            frames: Vec::new(),
+            log,
+        }
     }
 
     /// A picture of it.
@@ -248,8 +298,8 @@ impl Status {
             memory_bytes: self.meters.memory_bytes(),
             log_lines_dropped: self.meters.log_lines_dropped(),
             stuck_threads: self.meters.stuck_threads(),
-            last_fault: inner.fault.clone(),
-            refused_update: inner.refused.clone(),
+            last_fault: inner.fault.clone().map(Fault::as_of_now),
+            refused_update: inner.refused.clone().map(Fault::as_of_now),
         }
     }
 }

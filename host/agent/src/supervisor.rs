@@ -156,14 +156,14 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Starts the supervisor. It looks at the folder and the configuration at once.
-    pub(crate) fn start(
+    /// Makes the supervisor, which waits to be run: what it loads is of no use to an agent that cannot listen.
+    pub(crate) fn new(
         config: Config,
         sandbox: Sandbox,
         shared: Shared,
         statuses: Arc<Statuses>,
         states: StateDir,
-    ) -> Supervision {
+    ) -> (Supervision, impl Future<Output = ()> + Send + 'static) {
         let (events, inbox) = mpsc::channel(EVENTS_MAX);
         let (settled, seen) = watch::channel(false);
         let supervisor = Self {
@@ -180,10 +180,10 @@ impl Supervisor {
             compiling: Arc::new(Semaphore::new(COMPILING_MAX)),
             settled,
         };
-        tokio::spawn(supervisor.run(inbox));
-        Supervision { events, settled: seen }
+        (Supervision { events, settled: seen }, supervisor.run(inbox))
     }
 
+    /// It looks at the folder and the configuration at once.
     async fn run(mut self, mut inbox: mpsc::Receiver<Event>) {
         self.look();
         self.reconcile();
@@ -267,6 +267,8 @@ impl Supervisor {
             let plugin = match read {
                 Ok(Ok(bytes)) => sandbox.load(&bytes).await.map(Box::new).map_err(|error| error.to_string()),
                 Ok(Err(error)) => Err(error),
+                // The agent ends, and nobody needs to know of each file that it does not load any more.
+                Err(error) if error.is_cancelled() => return,
                 Err(error) => Err(error.to_string()),
             };
             // A supervisor that has ended wants no plugins.

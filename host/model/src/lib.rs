@@ -16,4 +16,4 @@ mod value;
 pub use glob::Glob;
 pub use series::{MetricType, Point, Series, SeriesId, Tags};
 pub use table::{Mapped, Named, SeriesTable, TableFull};
-pub use value::{LIMITS, MetricValue, Reason, Refused, ValueLimits};
+pub use value::{LIMITS, MetricValue, Reason, Refused, ValueLimits, is_text};

@@ -222,7 +222,9 @@ impl MetricValue {
     }
 }
 
-fn is_text(text: &str) -> bool {
+/// Whether a text can be an endpoint or a metric's name.
+#[must_use]
+pub fn is_text(text: &str) -> bool {
     !text.is_empty() && text.len() <= LIMITS.text_bytes && !text.chars().any(char::is_control)
 }
 

@@ -139,7 +139,8 @@ impl Grants {
     }
 
     /// Whether a name is granted, with this port.
-    pub(crate) fn allows_name(&self, name: &str, port: u16) -> bool {
+    #[must_use]
+    pub fn allows_name(&self, name: &str, port: u16) -> bool {
         self.connect.iter().any(|granted| granted.is_name(name) && granted.port.is_none_or(|granted| granted == port))
     }
 

@@ -109,6 +109,8 @@ impl SelfMetrics {
         let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
         let cpu = cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9;
         out.counter("process_cpu_seconds", "Processor time of the agent, plugins included", one(cpu))?;
+        let lost = crate::log::lost().map(|(reason, lines)| (vec![("reason", reason.to_owned())], lines as f64));
+        out.counter("saker_log_lost_lines", "Lines of the log that were not written, by reason", lost.into())?;
         let resident = resident_bytes().unwrap_or(0);
         out.gauge("process_resident_memory_bytes", "Memory of the agent, plugins included", one(resident as f64))
     }
@@ -273,6 +275,7 @@ impl SelfMetrics {
         out.counter("saker_node_batches", "Batches that were taken", of(&|stats| stats.batches))?;
         out.counter("saker_node_failures", "Attempts that failed", of(&|stats| stats.failures))?;
         out.counter("saker_node_sessions", "Sessions that were opened", of(&|stats| stats.sessions))?;
+        out.gauge("saker_routes", "Routes; without one nothing is sent", one(topology.routes().len() as f64))?;
         out.counter("saker_unrouted_points", "Points that no route matched", one(forwarder.unrouted() as f64))
     }
 }

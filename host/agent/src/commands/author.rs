@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::collect::{grants, load, load_counting};
 use super::table;
 use crate::cli::{AuthorCommand, BenchArgs, DiffArgs, ServerChoice, TestArgs, TrialArgs};
+use crate::printing::say;
 use crate::settings_schema;
 
 pub(crate) fn author(command: &AuthorCommand) -> anyhow::Result<()> {
@@ -43,25 +44,25 @@ fn test(args: &TestArgs) -> anyhow::Result<()> {
             "passed": report.passed(),
             "cases": report.to_json(),
         });
-        println!("{about:#}");
+        say!("{about:#}")?;
     } else {
-        println!(
+        say!(
             "{} {}, a {} for contract {}",
             description.name,
             description.version,
             plugin.kind().as_str(),
             plugin.contract()
-        );
+        )?;
         for case in &report.cases {
             match &case.outcome {
-                Outcome::Ok(detail) => println!("ok       {}: {detail}", case.name),
-                Outcome::Skipped(why) => println!("skipped  {}\n         {why}", case.name),
+                Outcome::Ok(detail) => say!("ok       {}: {detail}", case.name)?,
+                Outcome::Skipped(why) => say!("skipped  {}\n         {why}", case.name)?,
                 Outcome::Failed { why, cure } => {
-                    println!("FAILED   {}\n         {why}\n         to do: {cure}", case.name);
+                    say!("FAILED   {}\n         {why}\n         to do: {cure}", case.name)?;
                 }
             }
         }
-        println!("{ok} ok, {failed} failed, {skipped} skipped");
+        say!("{ok} ok, {failed} failed, {skipped} skipped")?;
     }
     if report.cases.is_empty() {
         bail!("no case's name holds {:?}", args.case.as_deref().unwrap_or_default());
@@ -84,7 +85,7 @@ fn bench(args: &BenchArgs) -> anyhow::Result<()> {
         saker_kit::bench((&counting, &counted), (&timing, &timed), &options).await.map_err(anyhow::Error::msg)
     })?;
     if args.trial.json {
-        println!("{:#}", bench.to_json());
+        say!("{:#}", bench.to_json())?;
         return Ok(());
     }
     let mut rows = vec![["call", "for each", "of", "fuel", "µs here", "bytes sent"].map(String::from).to_vec()];
@@ -98,8 +99,8 @@ fn bench(args: &BenchArgs) -> anyhow::Result<()> {
             cost.sent_bytes.map_or(String::new(), |bytes| format!("{bytes:.1}")),
         ]
     }));
-    print!("{}", table::render(&rows));
-    println!("memory: {} KiB", bench.memory_bytes >> 10);
+    say!("{}", table::render(&rows).trim_end())?;
+    say!("memory: {} KiB", bench.memory_bytes >> 10)?;
     Ok(())
 }
 
@@ -112,13 +113,13 @@ fn diff(args: &DiffArgs) -> anyhow::Result<()> {
     let more = changes.iter().filter(|change| change.weight == Weight::More).count();
     if args.json {
         let changes: Vec<_> = changes.iter().map(saker_kit::Change::to_json).collect();
-        println!("{:#}", json!({"asks_more": more > 0, "changes": changes}));
+        say!("{:#}", json!({"asks_more": more > 0, "changes": changes}))?;
     } else {
         let rows: Vec<_> = changes
             .iter()
             .map(|change| vec![change.weight.as_str().to_owned(), change.what.to_owned(), change.words.clone()])
             .collect();
-        print!("{}", table::render(&rows));
+        say!("{}", table::render(&rows).trim_end())?;
     }
     if more > 0 {
         bail!("{} asks for more than {}: see above", args.new.display(), args.old.display());

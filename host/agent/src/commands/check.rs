@@ -1,55 +1,52 @@
-//! `saker check`: every mistake in a configuration, the plugins' settings included.
+//! `saker check`: every mistake in a configuration at once: the file's own, the files that it names, the plugins'
+//! settings, and what these want to touch and are not granted.
+
+mod reach;
+
+use std::path::Path;
 
 use saker_install::Keys;
-use saker_sandbox::Kind;
+use saker_sandbox::{Grants, Kind, Plugin, Sandbox};
 
+use self::reach::{Weight, unreached};
 use crate::agent;
 use crate::cli::ConfigArgs;
 use crate::config::{Config, Place, PluginConfig, Problem, Problems, Settings};
 use crate::folder;
+use crate::printing::{complain, say};
 use crate::settings_schema;
 
+/// Keys whose mistakes leave open which plugin files are meant.
+const FOLDER_KEYS: [&str; 2] = ["plugins", "data_dir"];
+
 pub(crate) fn check(args: &ConfigArgs) -> anyhow::Result<()> {
-    let (config, _) = super::run::read(args)?;
-    let problems = super::runtime()?.block_on(check_plugins(&config, args))?;
+    let (config, mut problems) = Config::look(&super::run::gather(args)?);
+    let mut warnings = Vec::new();
+    let config = match config {
+        Some(config) => {
+            let mut checker = Checker { config: &config, place: place(args), problems, warnings: Vec::new() };
+            super::runtime()?.block_on(checker.look_further());
+            (problems, warnings) = (checker.problems, checker.warnings);
+            warnings.extend(config.warnings.0.iter().cloned());
+            config
+        }
+        None => Config::default(),
+    };
+    for warning in warnings {
+        complain!("note: {warning}");
+    }
     if !problems.is_empty() {
+        problems.sort_by_key(|problem| problem.place.order());
         return Err(Problems(problems).into());
     }
     let count = |number: usize, one: &str| format!("{number} {one}{}", if number == 1 { "" } else { "s" });
-    println!(
+    say!(
         "the configuration is right: {}, {}, {}",
         count(config.plugin.values().filter(|plugin| plugin.enabled).count(), "plugin"),
         count(config.node.len(), "node"),
         count(config.route.len(), "route")
-    );
+    )?;
     Ok(())
-}
-
-/// Checks the files that the configuration names, and the settings against their schemas.
-async fn check_plugins(config: &Config, args: &ConfigArgs) -> anyhow::Result<Vec<Problem>> {
-    let mut checker = Checker { config, sandbox: agent::sandbox(config)?, place: place(args), problems: Vec::new() };
-    let keys = &config.plugins.signatures.keys;
-    if let Err(error) = Keys::read(keys) {
-        let key = "plugins.signature_keys";
-        // Every plugin would be refused for the same reason.
-        return Ok(vec![Problem { place: checker.place_of(key), key: key.into(), what: error.to_string() }]);
-    }
-    for name in &config.pipeline.processors {
-        let plugin = config.plugin.get(name).cloned().unwrap_or_else(|| PluginConfig::default_of(name));
-        checker.check("pipeline.processors", &plugin.file_of(name), Kind::Processor, &plugin.settings).await;
-    }
-    for (name, plugin) in &config.plugin {
-        // The shipped collectors need not be there, and processors were checked above.
-        let written = *plugin != PluginConfig::default_of(name) && plugin.enabled;
-        if written && !config.pipeline.processors.contains(name) {
-            checker.check(&format!("plugin.{name}"), &plugin.file_of(name), Kind::Collector, &plugin.settings).await;
-        }
-    }
-    for (name, node) in &config.node {
-        let file = format!("{}.wasm", node.backend);
-        checker.check(&format!("node.{name}"), &file, Kind::Backend, &node.settings).await;
-    }
-    Ok(checker.problems)
 }
 
 fn place(args: &ConfigArgs) -> Place {
@@ -61,9 +58,19 @@ fn place(args: &ConfigArgs) -> Place {
 
 struct Checker<'a> {
     config: &'a Config,
-    sandbox: saker_sandbox::Sandbox,
     place: Place,
     problems: Vec<Problem>,
+    /// What is no mistake, and yet hardly what was meant.
+    warnings: Vec<Problem>,
+}
+
+/// A plugin file under the name that the configuration gives it.
+struct Use {
+    key: String,
+    file: String,
+    kind: Kind,
+    settings: Settings,
+    grants: Grants,
 }
 
 impl Checker<'_> {
@@ -71,38 +78,150 @@ impl Checker<'_> {
         self.config.places.get(key).unwrap_or(&self.place).clone()
     }
 
-    async fn check(&mut self, key: &str, file: &str, kind: Kind, settings: &Settings) {
-        let own_place = self.place_of(key);
-        let mut note = |place: Place, key: String, what: String| self.problems.push(Problem { place, key, what });
-        let bytes = match folder::read_checked(
-            &self.config.plugins.dir,
-            file,
-            self.config.plugins.file_bytes,
-            &self.config.plugins.signatures,
-        ) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                let dir = self.config.plugins.dir.display();
-                return note(own_place, key.into(), format!("{file} in {dir}: {error}"));
+    fn wrong(&mut self, key: &str, what: impl Into<String>) {
+        self.problems.push(Problem { place: self.place_of(key), key: key.into(), what: what.into() });
+    }
+
+    /// Whether reading the configuration has found a mistake in this key, or below it.
+    fn is_wrong(&self, key: &str) -> bool {
+        self.problems.iter().any(|problem| {
+            let rest = problem.key.strip_prefix(key);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
+    }
+
+    /// Looks at what the configuration only names.
+    async fn look_further(&mut self) {
+        self.check_files();
+        if self.config.route.is_empty() && !self.is_wrong("route") {
+            let what = "there is none, so values are kept in the cache and sent nowhere".into();
+            self.warnings.push(Problem { place: self.place.clone(), key: "route".into(), what });
+        }
+        if !FOLDER_KEYS.iter().any(|key| self.is_wrong(key)) {
+            self.check_plugins().await;
+        }
+    }
+
+    fn check_files(&mut self) {
+        let config = self.config;
+        if let Some(path) = &config.listen.token_file
+            && let Err(error) = crate::api::read_token(path)
+        {
+            self.wrong("listen.token_file", format!("{error:#}"));
+        }
+        if let Some(path) = &config.tls.ca_file
+            && let Err(what) = readable(path)
+        {
+            self.wrong("tls.ca_file", what);
+        }
+        for (name, path) in &config.secret {
+            if let Err(what) = readable(path) {
+                self.wrong(&format!("secret.{name}.file"), what);
             }
+        }
+    }
+
+    /// Checks the plugin files that the configuration names, their settings against their schemas, and their grants
+    /// against their settings.
+    async fn check_plugins(&mut self) {
+        let config = self.config;
+        if let Err(error) = Keys::read(&config.plugins.signatures.keys) {
+            // Every plugin would be refused for the same reason.
+            return self.wrong("plugins.signature_keys", error.to_string());
+        }
+        let sandbox = match agent::sandbox(config) {
+            Ok(sandbox) => sandbox,
+            Err(error) => return self.wrong("data_dir", format!("{error:#}")),
         };
-        let plugin = match self.sandbox.load(&bytes).await {
+        for one in uses(config) {
+            self.check_use(&sandbox, &one).await;
+        }
+    }
+
+    async fn check_use(&mut self, sandbox: &Sandbox, one: &Use) {
+        let plugin = match self.load(sandbox, one).await {
             Ok(plugin) => plugin,
-            Err(error) => return note(own_place, key.into(), format!("{file}: {error}")),
+            Err(what) => return self.wrong(&one.key, what),
         };
-        if plugin.kind() != kind {
-            let cure = match plugin.kind() {
-                Kind::Collector => "",
-                Kind::Processor => "; name it in [pipeline] processors",
-                Kind::Backend => "; give it to a [node.NAME] as backend",
-            };
-            let what = format!("{file} is a {}, and a {} is wanted here{cure}", plugin.kind().as_str(), kind.as_str());
-            return note(own_place, key.into(), what);
-        }
-        for misfit in settings_schema::check(&plugin.description().settings_schema, &settings.values) {
-            let place = settings.places.get(&misfit.path).unwrap_or(&own_place).clone();
+        let description = plugin.description();
+        let own_place = self.place_of(&one.key);
+        for misfit in settings_schema::check(&description.settings_schema, &one.settings.values) {
+            let place = one.settings.places.get(&misfit.path).unwrap_or(&own_place).clone();
             let dot = if misfit.path.is_empty() { "" } else { "." };
-            note(place, format!("{key}.settings{dot}{}", misfit.path), misfit.what);
+            let key = format!("{}.settings{dot}{}", one.key, misfit.path);
+            self.problems.push(Problem { place, key, what: misfit.what });
         }
+        if self.is_wrong(&format!("{}.grant", one.key)) {
+            return;
+        }
+        for miss in unreached(description, &one.settings.values, &one.grants) {
+            let place = miss.setting.as_ref().and_then(|setting| one.settings.places.get(setting));
+            let key = match &miss.setting {
+                Some(setting) => format!("{}.settings.{setting}", one.key),
+                None => one.key.clone(),
+            };
+            let problem = Problem { place: place.unwrap_or(&own_place).clone(), key, what: miss.what };
+            match miss.weight {
+                Weight::Mistake => self.problems.push(problem),
+                Weight::Warning => self.warnings.push(problem),
+            }
+        }
+    }
+
+    /// The plugin of a file, if it is one of the kind that is wanted.
+    async fn load(&self, sandbox: &Sandbox, Use { file, kind, .. }: &Use) -> Result<Plugin, String> {
+        let config = &self.config.plugins;
+        let bytes = folder::read_checked(&config.dir, file, config.file_bytes, &config.signatures)
+            .map_err(|error| format!("{file} in {}: {error}", config.dir.display()))?;
+        let plugin = sandbox.load(&bytes).await.map_err(|error| format!("{file}: {error}"))?;
+        if plugin.kind() == *kind {
+            return Ok(plugin);
+        }
+        let cure = match plugin.kind() {
+            Kind::Collector => "",
+            Kind::Processor => "; name it in [pipeline] processors",
+            Kind::Backend => "; give it to a [node.NAME] as backend",
+        };
+        Err(format!("{file} is a {}, and a {} is wanted here{cure}", plugin.kind().as_str(), kind.as_str()))
+    }
+}
+
+/// Every plugin file that the configuration names.
+fn uses(config: &Config) -> Vec<Use> {
+    let of_plugin = |key: String, name: &str, plugin: &PluginConfig, kind| Use {
+        key,
+        file: plugin.file_of(name),
+        kind,
+        settings: plugin.settings.clone(),
+        grants: plugin.grants.clone(),
+    };
+    let mut uses = Vec::new();
+    for name in &config.pipeline.processors {
+        let plugin = config.plugin.get(name).cloned().unwrap_or_else(|| PluginConfig::default_of(name));
+        uses.push(of_plugin("pipeline.processors".into(), name, &plugin, Kind::Processor));
+    }
+    for (name, plugin) in &config.plugin {
+        // The shipped collectors need not be there, and processors are among these already.
+        let written = *plugin != PluginConfig::default_of(name) && plugin.enabled;
+        if written && !config.pipeline.processors.contains(name) {
+            uses.push(of_plugin(format!("plugin.{name}"), name, plugin, Kind::Collector));
+        }
+    }
+    uses.extend(config.node.iter().map(|(name, node)| Use {
+        key: format!("node.{name}"),
+        file: format!("{}.wasm", node.backend),
+        kind: Kind::Backend,
+        settings: node.settings.clone(),
+        grants: node.grants.clone(),
+    }));
+    uses
+}
+
+/// Whether a file can be read and holds anything; else what is wrong.
+fn readable(path: &Path) -> Result<(), String> {
+    match std::fs::read(path) {
+        Ok(bytes) if bytes.is_empty() => Err(format!("{} is empty", path.display())),
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
     }
 }

@@ -18,6 +18,10 @@ use super::table;
 use crate::cli::{CollectArgs, Format};
 use crate::config::{Config, plugin_section};
 use crate::pipeline::now_ms;
+use crate::printing::{complain, say};
+
+/// Compiling that takes longer is told.
+const SILENT_MAX: Duration = Duration::from_millis(500);
 
 pub(crate) fn collect(args: &CollectArgs) -> anyhow::Result<()> {
     let values = super::runtime()?.block_on(async {
@@ -34,14 +38,18 @@ pub(crate) fn collect(args: &CollectArgs) -> anyhow::Result<()> {
         if let (Some(mut file), Some(tape)) = (file, &session.spec.tape)
             && let Err(error) = file.write_all(tape.lines().as_bytes())
         {
-            eprintln!("saker: --record: the recording is not whole: {error}");
+            complain!("--record: the recording is not whole: {error}");
         }
         values
     })?;
     match args.format {
-        Format::Table => print!("{}", as_table(&values)),
-        Format::Json => values.iter().for_each(|value| println!("{}", as_json(value))),
-        Format::Falcon => println!("{}", Value::Array(values.iter().map(as_falcon).collect())),
+        Format::Table => say!("{}", as_table(&values).trim_end())?,
+        Format::Json => {
+            for value in &values {
+                say!("{}", as_json(value))?;
+            }
+        }
+        Format::Falcon => say!("{}", Value::Array(values.iter().map(as_falcon).collect()))?,
     }
     Ok(())
 }
@@ -55,7 +63,8 @@ pub(super) fn collects(file: &Path, plugin: &Plugin) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A plugin from a file, in a sandbox of its own that keeps nothing on disk.
+/// A plugin from a file, in a sandbox of its own. Its machine code is kept in the user's cache folder, for a plugin in
+/// Python takes ten seconds to compile.
 pub(super) async fn load(file: &Path) -> anyhow::Result<(Sandbox, Plugin)> {
     load_into(file, Sandbox::new, &["compile"]).await
 }
@@ -67,29 +76,56 @@ pub(super) async fn load_counting(file: &Path) -> anyhow::Result<(Sandbox, Plugi
 
 async fn load_into(
     file: &Path,
-    sandbox: impl FnOnce(SandboxConfig) -> Result<Sandbox, SandboxError>,
+    sandbox: impl Fn(SandboxConfig) -> Result<Sandbox, SandboxError>,
     compile: &[&str],
 ) -> anyhow::Result<(Sandbox, Plugin)> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    load_bytes(&bytes, sandbox, compile).await.with_context(|| format!("cannot use {}", file.display()))
+    let loading = load_bytes(&bytes, sandbox, compile, cache_dir());
+    tokio::pin!(loading);
+    let loaded = tokio::select! {
+        loaded = &mut loading => loaded,
+        () = tokio::time::sleep(SILENT_MAX) => {
+            complain!("compiling {}, which can take some seconds", file.display());
+            loading.await
+        }
+    };
+    loaded.with_context(|| format!("cannot use {}", file.display()))
 }
 
-/// The same from bytes that are not in a file yet.
+/// The same from bytes that are not in a file yet, and may never be: nothing of them is kept.
 pub(super) async fn load_unseen(bytes: &[u8]) -> anyhow::Result<(Sandbox, Plugin)> {
-    load_bytes(bytes, Sandbox::new, &["compile"]).await
+    load_bytes(bytes, Sandbox::new, &["compile"], None).await
 }
 
 async fn load_bytes(
     bytes: &[u8],
-    sandbox: impl FnOnce(SandboxConfig) -> Result<Sandbox, SandboxError>,
+    sandbox: impl Fn(SandboxConfig) -> Result<Sandbox, SandboxError>,
     compile: &[&str],
+    cache_dir: Option<PathBuf>,
 ) -> anyhow::Result<(Sandbox, Plugin)> {
     let program = std::env::current_exe().context("cannot find this program")?;
-    let arguments = compile.iter().map(|word| (*word).to_owned()).collect();
-    let compiler = Compiler::Child { program, arguments };
-    let sandbox = sandbox(SandboxConfig { cache_dir: None, compiler, ca_file: None })?;
+    let arguments: Vec<_> = compile.iter().map(|word| (*word).to_owned()).collect();
+    let sandbox = |cache_dir| {
+        let compiler = Compiler::Child { program: program.clone(), arguments: arguments.clone() };
+        sandbox(SandboxConfig { cache_dir, compiler, ca_file: None })
+    };
+    let sandbox = match sandbox(cache_dir) {
+        // A cache that cannot be used costs time, and no more.
+        Err(error @ SandboxError::Cache(_)) => {
+            complain!("machine code is not kept: {error}");
+            sandbox(None)?
+        }
+        made => made?,
+    };
     let plugin = sandbox.load(bytes).await?;
     Ok((sandbox, plugin))
+}
+
+/// Where this user's caches are, as the XDG Base Directory Specification says; none where there is no home.
+fn cache_dir() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(caches.join("saker/compiled"))
 }
 
 /// What an instance is to be, and the ticks that it gets.
@@ -222,7 +258,7 @@ fn report_refused(values: &mut Vec<MetricValue>) {
         }
     });
     for (count, metric, reason) in refused.into_values() {
-        eprintln!("{count} values would be refused, such as {metric:?}: {reason}");
+        complain!("{count} values would be refused, such as {metric:?}: {reason}");
     }
 }
 

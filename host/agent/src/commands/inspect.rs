@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use saker_sandbox::Origin;
 use serde_json::{Value, json};
 
 use super::collect::load;
 use super::table;
 use crate::cli::InspectArgs;
+use crate::printing::say;
 
 pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
     let (_sandbox, plugin) = super::runtime()?.block_on(load(&args.file))?;
@@ -26,11 +28,15 @@ pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
             "hash": plugin.hash().to_string(),
             "bytes": plugin.size(),
             "default_interval_ms": description.default_interval_ms,
+            "machine_code": match plugin.origin() {
+                Origin::Cache => "cached",
+                Origin::Compiled => "compiled",
+            },
             "wants": wants,
             "imports": plugin.imports(),
             "settings_schema": description.settings_schema,
         });
-        println!("{about:#}");
+        say!("{about:#}")?;
         return Ok(());
     }
     let mut rows = vec![
@@ -53,7 +59,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
     for import in plugin.imports() {
         rows.push(vec!["imports".into(), import.clone()]);
     }
-    print!("{}", table::render(&rows));
+    say!("{}", table::render(&rows).trim_end())?;
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use super::collect::load_unseen;
 use super::table;
 use crate::cli::{ConfigArgs, InstallArgs, InstallCommand, PushArgs, RegistryArgs, RemoveArgs, UpdateArgs};
 use crate::config::SignatureConfig;
+use crate::printing::say;
 
 pub(crate) fn installing(command: &InstallCommand) -> anyhow::Result<()> {
     super::runtime()?.block_on(async {
@@ -34,7 +35,7 @@ struct Place {
 
 impl Place {
     fn open(args: &ConfigArgs) -> anyhow::Result<Self> {
-        let (config, _) = super::run::read(args)?;
+        let config = super::run::read(args)?;
         let signatures = config.plugins.signatures;
         let keys = Keys::read(&signatures.keys).context("plugins.signature_keys")?;
         Ok(Self { folder: Folder::open(&config.plugins.dir)?, keys, signatures })
@@ -56,7 +57,7 @@ impl Place {
         let about = plugin.description();
         let signed =
             pin.signed_by.as_ref().map_or("not checked for a signature".into(), |key| format!("signed by {key}"));
-        println!("{}: {} {}, a {}, {signed}", fetched.name, about.name, about.version, plugin.kind().as_str());
+        say!("{}: {} {}, a {}, {signed}", fetched.name, about.name, about.version, plugin.kind().as_str())?;
         Ok(())
     }
 }
@@ -72,7 +73,7 @@ async fn install(args: &InstallArgs) -> anyhow::Result<()> {
         let plugin = place.look_at(fetched).await?;
         place.put(fetched, &plugin)?;
         for want in &plugin.description().wants {
-            println!("  wants {}  # {}", want.permission.grant_line(), want.reason);
+            say!("  wants {}  # {}", want.permission.grant_line(), want.reason)?;
         }
     }
     Ok(())
@@ -91,7 +92,7 @@ async fn update(args: &UpdateArgs) -> anyhow::Result<()> {
         let new = place.look_at(&fetched).await?;
         let before = std::fs::read(place.folder.path(&name));
         if before.as_ref().is_ok_and(|bytes| *bytes == fetched.bytes) {
-            println!("{name}: unchanged");
+            say!("{name}: unchanged")?;
             continue;
         }
         // What was installed is gone, or no plugin any more: then there is nothing to ask more than.
@@ -101,7 +102,7 @@ async fn update(args: &UpdateArgs) -> anyhow::Result<()> {
         };
         let changes = old.map_or(Vec::new(), |(_, old)| saker_kit::diff(&old, &new));
         for change in &changes {
-            println!("{name}: {} {}: {}", change.weight.as_str(), change.what, change.words);
+            say!("{name}: {} {}: {}", change.weight.as_str(), change.what, change.words)?;
         }
         if changes.iter().any(|change| change.weight == Weight::More) && !args.accept {
             refused.push(name);
@@ -119,7 +120,7 @@ async fn update(args: &UpdateArgs) -> anyhow::Result<()> {
 }
 
 fn installed(args: &ConfigArgs) -> anyhow::Result<()> {
-    let (config, _) = super::run::read(args)?;
+    let config = super::run::read(args)?;
     let folder = Folder::look(&config.plugins.dir)?;
     let mut rows = vec![["plugin", "hash", "file", "source", "digest", "signed by"].map(String::from).to_vec()];
     let mut drifted = 0;
@@ -139,7 +140,7 @@ fn installed(args: &ConfigArgs) -> anyhow::Result<()> {
             pin.signed_by.clone().unwrap_or_default(),
         ]);
     }
-    print!("{}", table::render(&rows));
+    say!("{}", table::render(&rows).trim_end())?;
     if drifted > 0 {
         bail!("{drifted} of {} are not what was installed: see above", folder.pins().len());
     }
@@ -149,7 +150,7 @@ fn installed(args: &ConfigArgs) -> anyhow::Result<()> {
 fn remove(args: &RemoveArgs) -> anyhow::Result<()> {
     let mut place = Place::open(&args.config)?;
     place.folder.remove(&args.name)?;
-    println!("{}: removed", args.name);
+    say!("{}: removed", args.name)?;
     Ok(())
 }
 
@@ -162,7 +163,7 @@ async fn push(args: &PushArgs) -> anyhow::Result<()> {
     });
     let key = key.transpose()?;
     let digest = saker_install::push(&registry(&args.registry)?, &args.target, &bytes, key.as_deref()).await?;
-    println!("{digest}");
+    say!("{digest}")?;
     Ok(())
 }
 

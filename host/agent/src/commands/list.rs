@@ -4,11 +4,12 @@ use serde_json::Value;
 
 use super::{client, table};
 use crate::cli::{ClientArgs, StatusArgs};
+use crate::printing::say;
 
 pub(crate) fn list(args: &ClientArgs) -> anyhow::Result<()> {
     let plugins = super::runtime()?.block_on(client::get(args, "/api/v1/plugins"))?;
     if args.json {
-        println!("{plugins:#}");
+        say!("{plugins:#}")?;
         return Ok(());
     }
     let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
@@ -29,21 +30,21 @@ pub(crate) fn list(args: &ClientArgs) -> anyhow::Result<()> {
         for (key, what) in [("refused_update", "not put in place"), ("last_fault", "last fault")] {
             let fault = &instance[key];
             if let Some(message) = fault["message"].as_str() {
-                rows.push(vec![String::new(), format!("{what} ({}): {message}", text(fault, "blame"))]);
+                rows.push(vec![String::new(), format!("{what} ({}{}): {message}", text(fault, "blame"), age(fault))]);
             }
         }
     }
-    print!("{}", table::render(&rows));
+    say!("{}", table::render(&rows).trim_end())?;
     for file in plugins["files"].as_array().into_iter().flatten() {
         let name = text(file, "file");
         let unused = file["used_by"].as_array().is_some_and(Vec::is_empty);
         if let Some(error) = file["error"].as_str() {
             let kept = if unused { "" } else { ", the version before runs on" };
-            println!("{name}: cannot be used{kept}: {error}");
+            say!("{name}: cannot be used{kept}: {error}")?;
         } else if file["busy"] == true {
-            println!("{name}: being compiled");
+            say!("{name}: being compiled")?;
         } else if unused {
-            println!("{name}: a {} that nothing names", text(file, "kind"));
+            say!("{name}: a {} that nothing names", text(file, "kind"))?;
         }
     }
     Ok(())
@@ -52,7 +53,7 @@ pub(crate) fn list(args: &ClientArgs) -> anyhow::Result<()> {
 pub(crate) fn revive(args: &StatusArgs) -> anyhow::Result<()> {
     let path = format!("/api/v1/plugins/{}/revive", args.name.replace(' ', "%20"));
     super::runtime()?.block_on(client::post(&args.client, &path))?;
-    println!("{} is called at its next tick", args.name);
+    say!("{} is called at its next tick", args.name)?;
     Ok(())
 }
 
@@ -61,13 +62,26 @@ pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<()> {
     let path = format!("/api/v1/plugins/{}", client::encoded(&args.name));
     let instance = super::runtime()?.block_on(client::get(&args.client, &path))?;
     if args.client.json {
-        println!("{instance:#}");
+        say!("{instance:#}")?;
         return Ok(());
     }
     let mut rows = Vec::new();
     flatten("", &instance, &mut rows);
-    print!("{}", table::render(&rows));
+    say!("{}", table::render(&rows).trim_end())?;
     Ok(())
+}
+
+/// How long ago a fault was, and whether it is over: ", 3 m ago, over".
+pub(super) fn age(fault: &Value) -> String {
+    let Some(seconds) = fault["ago_s"].as_u64() else { return String::new() };
+    let ago = match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} m", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    };
+    let over = if fault["over"] == true { ", over" } else { "" };
+    format!(", {ago} ago{over}")
 }
 
 /// Every value in a line of its own.
@@ -83,5 +97,21 @@ fn flatten(path: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
         Value::Null => {}
         Value::String(text) => rows.push(vec![path.to_owned(), text.clone()]),
         other => rows.push(vec![path.to_owned(), other.to_string()]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_fault_has_an_age_and_may_be_over() {
+        let ago = |seconds: u64| age(&json!({"ago_s": seconds, "over": false}));
+        let shown = [", 0 s ago", ", 61 s ago", ", 3 m ago", ", 2 h ago", ", 3 d ago"];
+        assert_eq!([0, 61, 185, 7_200, 260_000].map(ago), shown);
+        assert_eq!(age(&json!({"ago_s": 5, "over": true})), ", 5 s ago, over");
+        assert_eq!(age(&Value::Null), "");
     }
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use toml::{Table, Value};
 
 use crate::cli::{Kind, Language, NewArgs};
+use crate::printing::say;
 
 /// Paths below the repository, and what the files hold.
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/kits.rs"));
@@ -44,7 +45,7 @@ pub(crate) fn new(args: &NewArgs) -> anyhow::Result<()> {
             write(&folder.join(KIT).join(path), &bytes)?;
         }
     }
-    println!("{name}/README.md says how to build, test and run it. Begin with: cd {name}");
+    say!("{name}/README.md says how to build, test and run it. Begin with: cd {name}")?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{client, table};
 use crate::cli::{ClientArgs, QueueCommand, QueueDropArgs, QueueInspectArgs, QueueReplayArgs};
+use crate::printing::say;
 
 pub(crate) fn queue(command: &QueueCommand) -> anyhow::Result<()> {
     let runtime = super::runtime()?;
@@ -18,7 +19,7 @@ pub(crate) fn queue(command: &QueueCommand) -> anyhow::Result<()> {
 async fn list(args: &ClientArgs) -> anyhow::Result<()> {
     let answer = client::get(args, "/api/v1/queues").await?;
     if args.json {
-        println!("{answer:#}");
+        say!("{answer:#}")?;
         return Ok(());
     }
     let headings = ["node", "state", "points", "in memory", "on disk", "segments", "rejected", "error"];
@@ -41,7 +42,7 @@ async fn list(args: &ClientArgs) -> anyhow::Result<()> {
             },
         ]);
     }
-    print!("{}", table::render(&rows));
+    say!("{}", table::render(&rows).trim_end())?;
     Ok(())
 }
 
@@ -50,7 +51,7 @@ async fn inspect(args: &QueueInspectArgs) -> anyhow::Result<()> {
     let path = format!("/api/v1/queues/{}?what={what}&limit={}", client::encoded(&args.node), args.limit);
     let answer = client::get(&args.client, &path).await?;
     if args.client.json {
-        println!("{answer:#}");
+        say!("{answer:#}")?;
         return Ok(());
     }
     let mut rows = vec![
@@ -70,8 +71,8 @@ async fn inspect(args: &QueueInspectArgs) -> anyhow::Result<()> {
             text("reason"),
         ]);
     }
-    print!("{}", table::render(&rows));
-    println!("{} of {} points", rows.len() - 1, answer["points"]);
+    say!("{}", table::render(&rows).trim_end())?;
+    say!("{} of {} points", rows.len() - 1, answer["points"])?;
     Ok(())
 }
 
@@ -89,9 +90,9 @@ async fn discard(args: &QueueDropArgs) -> anyhow::Result<()> {
 
 fn said(args: &ClientArgs, answer: &Value, what: &str) -> anyhow::Result<()> {
     if args.json {
-        println!("{answer:#}");
+        say!("{answer:#}")?;
     } else {
-        println!("{} points {what}", answer["points"]);
+        say!("{} points {what}", answer["points"])?;
     }
     Ok(())
 }

@@ -1,205 +1,185 @@
-//! `saker run`: the boot order, the signals, the account at the end.
+//! `saker run`: the boot order, the signals, the end.
 
-use std::collections::BTreeMap;
+mod telling;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use saker_forward::Account;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
+use self::telling::Teller;
 use crate::agent::Agent;
 use crate::cli::ConfigArgs;
-use crate::config::{Config, LogConfig, LogFormat, Source};
+use crate::config::{Config, LogFormat, Problem, Problems, Source};
 use crate::folder::Watch;
+use crate::log::{Level, Log};
+use crate::{Logged, STATUS_CONFIG, STATUS_FAILURE};
 
-/// How long the start-up message waits for plugins; a large one that is new takes longer.
-const SETTLE_MAX: Duration = Duration::from_secs(60);
 /// How often the configuration file is looked at where the system does not tell of changes.
 const CONFIG_POLL: Duration = Duration::from_secs(60);
+/// How long the end waits for threads that are in the middle of something, when all that counts is done.
+const THREADS_WAIT: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
-    let (config, text) = read(args)?;
+    let source = gather(args).map_err(|error| refuse(None, args, error, STATUS_FAILURE))?;
+    let (config, problems) = Config::look(&source);
+    if !problems.is_empty() {
+        return Err(refuse(config, args, Problems(problems).into(), STATUS_CONFIG));
+    }
+    let config = config.unwrap_or_default();
     let log = Log::start(&config.log)?;
-    super::runtime()?.block_on(async {
-        // Before anything starts: a signal that nobody waits for ends the process where it stands.
-        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let hangup = signal(SignalKind::hangup())?;
-        let agent = Agent::start(config).await?;
-        let told = tokio::spawn(tell(agent.clone(), args.clone()));
-        let reloads = tokio::spawn(reload_config(agent.clone(), args.clone(), text, log, hangup));
-        let signal = wait_for_end(terminate, interrupt).await;
-        tracing::info!(signal, "stopping");
-        told.abort();
-        reloads.abort();
-        print_account(&agent, &agent.stop().await);
-        Ok(())
+    warn(&config);
+    let runtime = super::runtime()?;
+    let text = source.file.map(|(_, text)| text);
+    let result = runtime.block_on(serve(config, args, text, log.level()));
+    // A read that hangs in the system must not keep the process.
+    runtime.shutdown_timeout(THREADS_WAIT);
+    result.map_err(|error| {
+        if !error.is::<Logged>() {
+            tracing::error!("{error:#}");
+        }
+        Logged { status: STATUS_FAILURE }.into()
     })
 }
 
-/// Reads the configuration, or says all that is wrong with it. Answers the file's text as well.
-pub(super) fn read(args: &ConfigArgs) -> anyhow::Result<(Config, Option<String>)> {
-    let source = Source::gather(args.config.as_deref(), &args.set).with_context(|| {
-        format!("cannot read {}", args.config.as_deref().unwrap_or(Path::new("the configuration")).display())
-    })?;
-    Ok((Config::read(&source)?, source.file.map(|(_, text)| text)))
+async fn serve(config: Config, args: &ConfigArgs, text: Option<String>, level: Level) -> anyhow::Result<()> {
+    // Before anything starts: a signal that nobody waits for ends the process where it stands.
+    let mut signals = Signals::new()?;
+    let hangup = signal(SignalKind::hangup())?;
+    let teller = Arc::new(Teller::start(&config)?);
+    let agent = Agent::start(config).await?;
+    let told = tokio::spawn({
+        let (teller, agent, args) = (teller.clone(), agent.clone(), args.clone());
+        async move { teller.greet(&agent, &args).await }
+    });
+    let reloading = Reloading { agent: agent.clone(), args: args.clone(), before: text, teller: teller.clone(), level };
+    let reloads = tokio::spawn(reloading.run(hangup));
+    let ended = signals.next().await;
+    told.abort();
+    reloads.abort();
+    tracing::info!(signal = ended, "stopping");
+    tokio::select! {
+        account = agent.stop() => teller.take_leave(&agent, &account),
+        signal = signals.next() => {
+            tracing::warn!(signal, "told again: ends at once; what is in queues on disk stays there");
+            return Err(Logged { status: STATUS_FAILURE }.into());
+        }
+    }
+    Ok(())
 }
 
-async fn wait_for_end(mut terminate: Signal, mut interrupt: Signal) -> &'static str {
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+/// The agent cannot run with this configuration. Where as much of it as can be read wants the log to be JSON, that is
+/// where it is said.
+fn refuse(config: Option<Config>, args: &ConfigArgs, error: anyhow::Error, status: u8) -> anyhow::Error {
+    // Without a file that can be read there are still the environment and the command line.
+    let outside = || Config::look(&Source::gather(None, &args.set).ok()?).0;
+    let json = config.or_else(outside).filter(|config| config.log.format == LogFormat::Json);
+    let Some(Ok(_log)) = json.map(|config| Log::start(&config.log)) else { return error };
+    match error.downcast_ref::<Problems>() {
+        Some(Problems(problems)) => {
+            for problem in problems {
+                tracing::error!("mistake in the configuration: {problem}");
+            }
+        }
+        None => tracing::error!("{error:#}"),
+    }
+    Logged { status }.into()
+}
+
+fn warn(config: &Config) {
+    for warning in &config.warnings.0 {
+        tracing::warn!("{warning}");
     }
 }
 
-/// Reads the configuration anew on SIGHUP, and when its file is no longer what it was (`before`). A wrong one changes
-/// nothing.
-async fn reload_config(agent: Arc<Agent>, args: ConfigArgs, mut before: Option<String>, log: Log, mut hangup: Signal) {
-    // Editors put a new file in the old one's place, so the folder is what tells of changes.
-    let folder = args.config.as_deref().map(|path| match path.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_owned(),
-        _ => ".".into(),
-    });
-    let watch = folder.as_deref().map(Watch::new);
-    // What was written while the agent was starting is found by a look.
-    let mut looked = false;
-    loop {
-        let by_signal = tokio::select! {
-            biased;
-            _ = hangup.recv() => true,
-            () = async {
-                match &watch {
-                    Some(_) if !looked => {}
-                    Some(watch) => watch.change(CONFIG_POLL).await,
-                    None => std::future::pending().await,
-                }
-            } => false,
-        };
-        looked = true;
-        let now = args.config.as_deref().and_then(|path| std::fs::read_to_string(path).ok());
-        if !by_signal && now == before {
-            continue;
+/// The configuration's sources.
+pub(super) fn gather(args: &ConfigArgs) -> anyhow::Result<Source> {
+    Source::gather(args.config.as_deref(), &args.set).with_context(|| {
+        format!("cannot read {}", args.config.as_deref().unwrap_or(Path::new("the configuration")).display())
+    })
+}
+
+/// Reads the configuration, or says all that is wrong with it.
+pub(super) fn read(args: &ConfigArgs) -> anyhow::Result<Config> {
+    Ok(Config::read(&gather(args)?)?)
+}
+
+/// The signals that end the agent.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
         }
-        before = now;
-        match read(&args) {
-            Ok((config, _)) => {
-                log.set_level(&config.log.level);
-                match agent.apply(config).await {
+    }
+}
+
+/// The configuration, read anew on SIGHUP, and when its file is no longer what it was.
+struct Reloading {
+    agent: Arc<Agent>,
+    args: ConfigArgs,
+    before: Option<String>,
+    teller: Arc<Teller>,
+    level: Level,
+}
+
+impl Reloading {
+    async fn run(mut self, mut hangup: Signal) {
+        let path = self.args.config.clone();
+        // Editors put a new file in the old one's place, so the folder is what tells of changes.
+        let folder = path.as_deref().map(|path| match path.parent() {
+            Some(parent) if parent != Path::new("") => parent.to_owned(),
+            _ => ".".into(),
+        });
+        let watch = folder.as_deref().map(Watch::new);
+        // What was written while the agent was starting is found by a look.
+        let mut looked = false;
+        loop {
+            let by_signal = tokio::select! {
+                biased;
+                _ = hangup.recv() => true,
+                () = async {
+                    match &watch {
+                        Some(_) if !looked => {}
+                        Some(watch) => watch.change(CONFIG_POLL).await,
+                        None => std::future::pending().await,
+                    }
+                } => false,
+            };
+            looked = true;
+            let now = path.as_deref().and_then(|path| std::fs::read_to_string(path).ok());
+            if !by_signal && now == self.before {
+                continue;
+            }
+            self.before = now;
+            self.reload().await;
+        }
+    }
+
+    /// A wrong configuration changes nothing.
+    async fn reload(&self) {
+        match read(&self.args) {
+            Ok(config) => {
+                self.level.set(&config.log.level);
+                warn(&config);
+                self.teller.heed(&config);
+                match self.agent.apply(config).await {
                     Ok(()) => tracing::info!("configuration reloaded"),
                     Err(error) => tracing::error!("configuration reloaded, but {error:#}"),
                 }
             }
             Err(error) => tracing::error!("configuration not reloaded, the one before is kept: {error:#}"),
-        }
-    }
-}
-
-/// Says what was loaded, what each plugin was granted, and where to look.
-async fn tell(agent: Arc<Agent>, args: ConfigArgs) {
-    if tokio::time::timeout(SETTLE_MAX, agent.supervision.settled()).await.is_err() {
-        tracing::info!("some plugins are still being compiled");
-    }
-    let config = agent.config.load();
-    let from = args.config.as_deref().map_or("built-in defaults".into(), |path| path.display().to_string());
-    println!("saker {} on {} ({from})", env!("CARGO_PKG_VERSION"), &**agent.endpoint.load_full());
-    let mut rows = vec![["plugin", "kind", "version", "every", "granted"].map(String::from).to_vec()];
-    for view in agent.statuses.instances().iter().map(|status| status.view()) {
-        let every = view.interval_ms.map_or(String::new(), |ms| format!("{:?}", Duration::from_millis(ms)));
-        let granted = if view.grants.is_empty() { "nothing".into() } else { view.grants.join(", ") };
-        rows.push(vec![view.name, view.kind.into(), view.version, every, granted]);
-        if let Some(refused) = view.refused_update {
-            rows.push(vec![String::new(), format!("! {}", refused.message)]);
-        }
-    }
-    print!("{}", super::table::render(&rows));
-    let mut unnamed: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for file in agent.statuses.files() {
-        match (&file.error, file.used_by.is_empty(), file.kind) {
-            (Some(error), ..) => println!("{}: cannot be used: {error}", file.file),
-            (None, true, Some(kind)) => {
-                let name = file.file.trim_end_matches(".wasm").to_owned();
-                unnamed.entry(kind).or_default().push(name);
-            }
-            _ => {}
-        }
-    }
-    for (kind, names) in unnamed {
-        println!("{kind}s that nothing names: {}", names.join(", "));
-    }
-    if agent.statuses.files().is_empty() {
-        println!("no plugins in {}: put .wasm files there", config.plugins.dir.display());
-    }
-    match agent.address() {
-        Some(address) => println!(
-            "look at:  curl 'http://{address}/api/v1/recent?metric=cpu.*'\n          curl http://{address}/metrics\n          saker top --address {address}"
-        ),
-        None => println!("the HTTP API is off"),
-    }
-}
-
-fn print_account(agent: &Agent, account: &Account) {
-    println!("account at the end:");
-    let mut rows = vec![["source", "received", "accepted", "refused"].map(String::from).to_vec()];
-    for (name, counters) in agent.pipeline.sources() {
-        let read = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
-        let (received, accepted) = (read(&counters.received), read(&counters.accepted));
-        rows.push(vec![
-            name.to_string(),
-            received.to_string(),
-            accepted.to_string(),
-            (received - accepted).to_string(),
-        ]);
-    }
-    print!("{}", super::table::render(&rows));
-    if account.nodes.is_empty() {
-        return;
-    }
-    let mut rows = vec![["node", "found", "enqueued", "delivered", "left", "dropped"].map(String::from).to_vec()];
-    for node in &account.nodes {
-        let stats = &node.stats;
-        let reasons = stats.dropped.iter().filter(|(_, count)| *count > 0);
-        let reasons: Vec<_> = reasons.map(|(reason, count)| format!("{count} {}", reason.as_str())).collect();
-        let dropped = if reasons.is_empty() { "0".into() } else { reasons.join(", ") };
-        rows.push(vec![
-            node.node.clone(),
-            stats.recovered.to_string(),
-            stats.enqueued.to_string(),
-            stats.delivered.to_string(),
-            stats.queued.to_string(),
-            dropped,
-        ]);
-    }
-    print!("{}", super::table::render(&rows));
-}
-
-/// The log, whose level can be changed.
-struct Log {
-    level: reload::Handle<EnvFilter, Registry>,
-}
-
-impl Log {
-    fn start(config: &LogConfig) -> anyhow::Result<Self> {
-        let filter = EnvFilter::try_new(&config.level)?;
-        let (filter, level) = reload::Layer::new(filter);
-        let registry = tracing_subscriber::registry().with(filter);
-        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-        match config.format {
-            LogFormat::Text => {
-                let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-                registry.with(lines.with_ansi(colours).with_target(false)).init();
-            }
-            LogFormat::Json => registry.with(lines.json()).init(),
-        }
-        Ok(Self { level })
-    }
-
-    fn set_level(&self, level: &str) {
-        let set =
-            EnvFilter::try_new(level).map_err(anyhow::Error::from).and_then(|filter| Ok(self.level.reload(filter)?));
-        if let Err(error) = set {
-            tracing::error!("cannot change the log level: {error:#}");
         }
     }
 }

@@ -1,13 +1,17 @@
 //! `saker top`: a live view of a running agent.
 
 use std::collections::HashMap;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::Instant;
 
 use serde_json::Value;
 
 use super::{client, table};
 use crate::cli::TopArgs;
+use crate::printing::{print, reader_is_gone};
+
+/// What is shown of a fault.
+const FAULT_CHARS: usize = 60;
 
 /// Clears the screen and goes to its first place.
 const CLEAR: &str = "\x1b[H\x1b[2J";
@@ -28,11 +32,10 @@ pub(crate) fn top(args: &TopArgs) -> anyhow::Result<()> {
                 screen.push_str(CLEAR);
             }
             screen.push_str(&look.render(before.as_ref()));
-            std::io::stdout().write_all(screen.as_bytes())?;
-            std::io::stdout().flush()?;
+            print(format_args!("{screen}"))?;
             before = Some(look);
             times += 1;
-            if times == args.times {
+            if times == args.times || reader_is_gone() {
                 return Ok(());
             }
             tokio::select! {
@@ -76,7 +79,7 @@ impl Look {
                 rate("/cpu_seconds").map_or("-".into(), |rate| format!("{:.2}", rate * 100.0)),
                 format!("{:.1} MiB", now["memory_bytes"].as_f64().unwrap_or(0.0) / f64::from(1 << 20)),
                 now["counts"]["failed"].to_string(),
-                text(&now["last_fault"]["message"]).chars().take(60).collect(),
+                fault(&now["last_fault"]),
             ]);
         }
         screen.push_str(&table::render(&rows));
@@ -104,6 +107,13 @@ impl Look {
         }
         screen
     }
+}
+
+/// The beginning of what went wrong last, behind its age.
+fn fault(fault: &Value) -> String {
+    let Some(message) = fault["message"].as_str() else { return String::new() };
+    let age = super::list::age(fault);
+    format!("{}: {}", age.trim_start_matches(", "), message.chars().take(FAULT_CHARS).collect::<String>())
 }
 
 fn list(value: &Value) -> &[Value] {

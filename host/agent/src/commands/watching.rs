@@ -15,6 +15,7 @@ use super::collect::{collects, explain, grants, load, section, tick_now};
 use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::folder::Watch;
+use crate::printing::{reader_is_gone, say};
 
 /// How often the file is looked at where the system tells of no changes.
 const POLL: Duration = Duration::from_secs(2);
@@ -43,7 +44,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
 async fn watch(args: &RunArgs) -> anyhow::Result<()> {
     let state = StateCell::default();
     let mut running = open(args, &state).await?;
-    announce(&running);
+    announce(&running)?;
     // The file's changes are one, the sources' another: no more than both can wait.
     let (changes, mut changed) = mpsc::channel(2);
     if args.watch {
@@ -62,7 +63,10 @@ async fn watch(args: &RunArgs) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             _ = clock.tick() => {
-                tick(&mut running, args, &mut shown).await;
+                tick(&mut running, args, &mut shown).await?;
+                if reader_is_gone() {
+                    return Ok(());
+                }
                 if !running.collector.is_alive() {
                     running = open(args, &state).await?;
                 }
@@ -72,7 +76,7 @@ async fn watch(args: &RunArgs) -> anyhow::Result<()> {
                 }
             }
             Some(change) = changed.recv() => match (change, &args.build) {
-                (Change::Source, Some(command)) => build(command).await,
+                (Change::Source, Some(command)) => build(command).await?,
                 _ => running = replace(running, args, &state).await?,
             },
         }
@@ -114,41 +118,42 @@ async fn replace(old: Running, args: &RunArgs, state: &StateCell) -> anyhow::Res
     }
     // Tried on a copy of the state, which the old one may still add to when it closes.
     if let Err(error) = open(args, &state.fork()).await {
-        println!("not taken, the version before goes on: {error:#}");
+        say!("not taken, the version before goes on: {error:#}")?;
         return Ok(old);
     }
     let name = old.spec.name.clone();
     if let Err(error) = old.collector.close().await {
-        println!("{name}: failed to close: {error}");
+        say!("{name}: failed to close: {error}")?;
     }
     let new = open(args, state).await?;
-    announce(&new);
+    announce(&new)?;
     Ok(new)
 }
 
-fn announce(running: &Running) {
-    println!("{} {} ({})", running.spec.name, running.version, running.hash.short());
+fn announce(running: &Running) -> anyhow::Result<()> {
+    Ok(say!("{} {} ({})", running.spec.name, running.version, running.hash.short())?)
 }
 
 /// Ticks once, and prints what is new or has changed.
-async fn tick(running: &mut Running, args: &RunArgs, shown: &mut BTreeMap<String, f64>) {
+async fn tick(running: &mut Running, args: &RunArgs, shown: &mut BTreeMap<String, f64>) -> anyhow::Result<()> {
     let endpoint: Arc<str> = Config::default().endpoint().into();
     let values = match running.collector.collect(&endpoint, tick_now(args.interval)).await {
         Ok(values) => values,
-        Err(error) => return println!("{}", explain(&error, &running.spec)),
+        Err(error) => return Ok(say!("{}", explain(&error, &running.spec))?),
     };
     let now: BTreeMap<_, _> = values.iter().map(|value| (series(value), value.value)).collect();
     for (series, value) in &now {
         match shown.get(series) {
-            None => println!("+ {series} = {value}"),
-            Some(before) if before.to_bits() != value.to_bits() => println!("  {series} = {value}  (was {before})"),
+            None => say!("+ {series} = {value}")?,
+            Some(before) if before.to_bits() != value.to_bits() => say!("  {series} = {value}  (was {before})")?,
             Some(_) => {}
         }
     }
     for series in shown.keys().filter(|series| !now.contains_key(*series)) {
-        println!("- {series}");
+        say!("- {series}")?;
     }
     *shown = now;
+    Ok(())
 }
 
 fn series(value: &MetricValue) -> String {
@@ -158,12 +163,13 @@ fn series(value: &MetricValue) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the author's own build command, which the author has given")]
-async fn build(command: &str) {
-    println!("$ {command}");
+async fn build(command: &str) -> anyhow::Result<()> {
+    say!("$ {command}")?;
     let ended = tokio::process::Command::from(std::process::Command::new("sh")).args(["-c", command]).status().await;
     match ended {
         Ok(status) if status.success() => {}
-        Ok(status) => println!("the build has failed: {status}"),
-        Err(error) => println!("cannot run the build: {error}"),
+        Ok(status) => say!("the build has failed: {status}")?,
+        Err(error) => say!("cannot run the build: {error}")?,
     }
+    Ok(())
 }

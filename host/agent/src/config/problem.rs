@@ -25,6 +25,14 @@ impl Place {
         let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
         Self::File { path: path.into(), line, column }
     }
+
+    /// The order in which places are told: those in the file first, from its beginning to its end.
+    pub(crate) fn order(&self) -> (u8, usize, usize) {
+        match self {
+            Self::File { line, column, .. } => (0, *line, *column),
+            _ => (1, 0, 0),
+        }
+    }
 }
 
 impl fmt::Display for Place {
@@ -70,3 +78,13 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+/// What is no mistake, and yet hardly what was meant. It is no part of what a configuration says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Warnings(pub(crate) Vec<Problem>);
+
+impl PartialEq for Warnings {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}

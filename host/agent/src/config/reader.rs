@@ -4,14 +4,16 @@
 //! environment is `SAKER_` and its path in upper case, every other character an underscore: `[listen] http` is
 //! `SAKER_LISTEN_HTTP`. Since the reader asks for each key that there is, that rule has no exceptions.
 
-use std::cell::RefCell;
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Place, Problem, Problems};
+use super::expansion::{SETTINGS, expand, expand_table};
+use super::problem::{Place, Problem};
 use super::values::{Given, Read};
 
 /// Where configuration comes from.
@@ -23,12 +25,18 @@ pub(crate) struct Source {
     pub(crate) environment: BTreeMap<String, String>,
     /// `key=value` from the command line.
     pub(crate) arguments: BTreeMap<String, String>,
+    /// All variables of the environment, which values may name as `${NAME}`.
+    pub(crate) variables: BTreeMap<String, String>,
 }
 
 /// What all tables of one reading share.
 pub(crate) struct Reading<'a> {
     source: &'a Source,
     problems: RefCell<Vec<Problem>>,
+    /// The syntax of the file is broken.
+    broken: Cell<bool>,
+    /// Where variables are named that are not there.
+    unexpanded: RefCell<Vec<Place>>,
     used: RefCell<BTreeSet<String>>,
 }
 
@@ -46,7 +54,13 @@ const SUGGESTION_EDITS_MAX: usize = 3;
 
 impl<'a> Reading<'a> {
     pub(crate) fn new(source: &'a Source) -> Self {
-        Self { source, problems: RefCell::default(), used: RefCell::default() }
+        Self {
+            source,
+            problems: RefCell::default(),
+            broken: Cell::default(),
+            unexpanded: RefCell::default(),
+            used: RefCell::default(),
+        }
     }
 
     /// The whole configuration as a table. `parsed` is the file's.
@@ -62,16 +76,32 @@ impl<'a> Reading<'a> {
     pub(crate) fn syntax(&self, error: &toml::de::Error) {
         let Some((path, text)) = &self.source.file else { return };
         let place = Place::in_file(path, text, &error.span().unwrap_or_default());
+        self.broken.set(true);
         self.note(place, "", error.message().replace('\n', " "));
     }
 
     pub(crate) fn note(&self, place: Place, key: &str, what: impl Into<String>) {
-        self.problems.borrow_mut().push(Problem { place, key: key.into(), what: what.into() });
+        // A value that could not be expanded is wrong in every other way as well.
+        if !self.unexpanded.borrow().contains(&place) {
+            self.problems.borrow_mut().push(Problem { place, key: key.into(), what: what.into() });
+        }
     }
 
-    /// Whether no mistake was found so far.
-    pub(crate) fn is_clean(&self) -> bool {
-        self.problems.borrow().is_empty()
+    /// Whether the file's syntax is broken.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.get()
+    }
+
+    /// Puts the environment's variables into the file's values.
+    pub(crate) fn expand(&self, table: &mut Spanned<DeTable<'_>>) {
+        for unknown in expand_table(table.get_mut(), &self.source.variables) {
+            self.note_unexpanded(self.place_of(unknown.span), &unknown.key, unknown.what);
+        }
+    }
+
+    fn note_unexpanded(&self, place: Place, key: &str, what: String) {
+        self.note(place.clone(), key, what);
+        self.unexpanded.borrow_mut().push(place);
     }
 
     /// The keys that were asked for, whether they are given or not.
@@ -80,30 +110,29 @@ impl<'a> Reading<'a> {
         self.used.borrow().iter().filter(|name| !name.starts_with("SAKER_")).cloned().collect()
     }
 
-    /// All mistakes, in the order of the file; or none. Only if every table has been read is it known which names from
-    /// the environment and the command line belong to no key.
-    pub(crate) fn finish(self, all_read: bool) -> Result<(), Problems> {
+    /// All mistakes, in the order of the file, and what is none and yet hardly meant. Only if every table has been read
+    /// is it known which names from the environment and the command line belong to no key.
+    pub(crate) fn finish(self, all_read: bool) -> (Vec<Problem>, Vec<Problem>) {
         let used = self.used.take();
         let mut problems = self.problems.take();
+        let mut warnings = Vec::new();
         if !all_read {
-            return Err(Problems(problems));
+            return (problems, warnings);
         }
+        // Others name variables so, too: a cluster gives each of its services some, such as SAKER_SERVICE_HOST.
         for name in self.source.environment.keys().filter(|name| !used.contains(*name)) {
             let what = format!("no key has this name{}", suggestion(name, used.iter().map(String::as_str)));
-            problems.push(Problem { place: Place::Environment(name.clone()), key: String::new(), what });
+            warnings.push(Problem { place: Place::Environment(name.clone()), key: String::new(), what });
         }
         for key in self.source.arguments.keys().filter(|key| !used.contains(*key)) {
             let keys = used.iter().map(String::as_str).filter(|key| !key.starts_with("SAKER_"));
             let what = format!("there is no such key{}", suggestion(key, keys));
             problems.push(Problem { place: Place::CommandLine, key: key.clone(), what });
         }
-        problems.sort_by_key(|problem| match problem.place {
-            Place::File { line, column, .. } => (0, line, column),
-            _ => (1, 0, 0),
-        });
+        problems.sort_by_key(|problem| problem.place.order());
         // A table that is read twice has its mistakes once.
         problems.dedup();
-        if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+        (problems, warnings)
     }
 
     fn place_of(&self, span: std::ops::Range<usize>) -> Place {
@@ -334,13 +363,29 @@ impl<'a> Table<'a> {
         used.insert(variable.clone());
         used.insert(path);
         if let Some(text) = argument {
-            return Some((Given::Text(text), Place::CommandLine));
+            return Some((self.expanded(key, text, &Place::CommandLine), Place::CommandLine));
         }
         if let Some(text) = from_environment {
-            return Some((Given::Text(text), Place::Environment(variable)));
+            let place = Place::Environment(variable);
+            return Some((self.expanded(key, text, &place), place));
         }
         let value = self.entries?.get(key)?;
         Some((Given::Toml(value.get_ref()), self.reading.place_of(value.span())))
+    }
+}
+
+impl<'a> Table<'a> {
+    /// A value from outside the file, with the environment's variables in it.
+    fn expanded(&self, key: &str, text: &'a str, place: &Place) -> Given<'a> {
+        let expanded =
+            if key == SETTINGS { Ok(Cow::Borrowed(text)) } else { expand(text, &self.reading.source.variables) };
+        match expanded {
+            Ok(text) => Given::Text(text),
+            Err(what) => {
+                self.reading.note_unexpanded(place.clone(), &self.key(key), what);
+                Given::Text(text.into())
+            }
+        }
     }
 }
 

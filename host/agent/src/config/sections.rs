@@ -8,7 +8,8 @@ use axum::http::HeaderName;
 use saker_cache::CacheLimits;
 use saker_forward::{BackoffConfig, Durability, FRESH_AGE, HashKind, NodeConfig, OnUnavailable, QueueConfig, WhenFull};
 use saker_intake::influx::Mapping;
-use saker_model::LIMITS;
+use saker_model::text::clean;
+use saker_model::{LIMITS, Reason, is_text};
 use saker_sandbox::{Deadlines, Destination, Grants, Limits, SecretGrant};
 
 use super::SignatureConfig;
@@ -17,7 +18,7 @@ use super::values::{Bytes, Listen, SettingsTable};
 use super::{
     Config, DEFAULT_MEMORY_AGE, DEFAULT_REROUTE_AFTER, DEFAULT_SENDING, DestinationConfig, FolderConfig, InfluxConfig,
     ListenConfig, LogConfig, LogFormat, PipelineConfig, Places, PluginConfig, RouteConfig, SHIPPED, Settings,
-    TlsConfig,
+    TlsConfig, Warnings,
 };
 
 /// No collector is called more often.
@@ -31,6 +32,10 @@ const RESEND_MAX: Duration = Duration::from_secs(3600);
 const QUEUE_BYTES_MIN: u64 = 1 << 20;
 /// Each may hold a body, what it unpacks to and its points.
 const INFLUX_REQUESTS_MAX: usize = 1024;
+/// So much of a name that is wrong is shown.
+const SHOWN_BYTES: usize = 40;
+/// Part of every metric's name, which has room for 255 bytes.
+const SEPARATOR_BYTES_MAX: usize = 16;
 /// No folder is looked through more often.
 const POLL_MIN: Duration = Duration::from_secs(1);
 
@@ -40,7 +45,7 @@ pub(super) fn read(mut root: Table<'_>) -> Config {
     let mut listen_table = root.table("listen");
     let (folders, secrets) = (data_dir.join("folders"), secrets(&mut root));
     let config = Config {
-        endpoint: root.optional::<String>("endpoint").filter(|name| !name.is_empty()),
+        endpoint: endpoint(&mut root),
         data_dir: data_dir.clone(),
         interval: interval(&mut root).unwrap_or(default.interval),
         shutdown_timeout: root.get("shutdown_timeout", default.shutdown_timeout),
@@ -63,11 +68,13 @@ pub(super) fn read(mut root: Table<'_>) -> Config {
             named.into_iter().filter_map(|(name, table)| Some((name.clone(), node(table, &own(&name))?))).collect()
         },
         route: Vec::new(),
+        secret: BTreeMap::new(),
         places: places(&root),
+        warnings: Warnings::default(),
     };
     let names: BTreeSet<_> = root.table("node").names().into_iter().collect();
     let routes = root.list("route").into_iter().filter_map(|table| route(table, &names)).collect();
-    let config = Config { route: routes, ..config };
+    let config = Config { route: routes, secret: secrets, ..config };
     check_together(&root, &config, &names);
     root.finish();
     config
@@ -79,16 +86,28 @@ struct Owned<'a> {
     secrets: &'a BTreeMap<String, PathBuf>,
 }
 
-/// Where plugins, nodes and the processors are written.
+/// Where everything in the file is written.
 fn places(root: &Table<'_>) -> Places {
     let mut places = BTreeMap::new();
-    for group in ["plugin", "node"] {
-        let below = root.places_below(group).into_iter().filter(|(path, _)| !path.is_empty());
-        places.extend(below.map(|(path, place)| (format!("{group}.{path}"), place)));
+    for group in root.names() {
+        let below = root.places_below(&group).into_iter();
+        places.extend(below.map(|(path, place)| {
+            let key = if path.is_empty() { group.clone() } else { format!("{group}.{path}") };
+            (key, place)
+        }));
     }
-    let below = root.places_below("pipeline");
-    places.extend(below.into_iter().map(|(path, place)| (format!("pipeline.{path}"), place)));
     Places(places)
+}
+
+/// Whose values these are: what every value is refused without, when it is validated.
+fn endpoint(root: &mut Table<'_>) -> Option<String> {
+    let name = root.optional::<String>("endpoint").filter(|name| !name.is_empty())?;
+    if is_text(&name) {
+        return Some(name);
+    }
+    let shown = clean(&name, SHOWN_BYTES);
+    root.wrong("endpoint", format!("{}; found {} bytes, {shown:?}", Reason::BadEndpoint, name.len()));
+    None
 }
 
 /// What only shows when tables are looked at together.
@@ -185,6 +204,10 @@ fn influx(mut table: Table<'_>, default: InfluxConfig) -> InfluxConfig {
         requests: table.get("requests", default.requests),
         known_bytes: table.get("known_bytes", Bytes(default.known_bytes)).0,
     };
+    let separator = &config.mapping.separator;
+    if separator.len() > SEPARATOR_BYTES_MAX || separator.chars().any(char::is_control) {
+        table.wrong("separator", format!("must be at most {SEPARATOR_BYTES_MAX} bytes without control characters"));
+    }
     if !(1..=INFLUX_REQUESTS_MAX).contains(&config.requests) {
         table.wrong("requests", format!("must be 1 to {INFLUX_REQUESTS_MAX}"));
     }

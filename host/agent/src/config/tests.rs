@@ -79,7 +79,7 @@ fn the_reference_shows_every_key_that_is_read() {
     let parsed = DeTable::parse(text).unwrap_or_else(|error| panic!("{error}"));
     sections::read(reading.root(Some(&parsed)));
     let asked = reading.asked();
-    reading.finish(true).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(reading.finish(true), (Vec::new(), Vec::new()));
     let mut shown = BTreeSet::new();
     keys_in("", &text.parse::<toml::Table>().unwrap().into(), &mut shown);
     let missing: BTreeSet<_> = asked.iter().map(|key| general(key)).filter(|key| !shown.contains(key)).collect();
@@ -238,15 +238,78 @@ fn one_reading_finds_every_mistake_in_the_order_of_the_file() {
 }
 
 #[test]
-fn a_name_that_belongs_to_no_key_is_a_mistake_outside_the_file_too() {
-    let source = with(file(""), &[("SAKER_LISTEN_HTPP", "x")], &[("listen.htp", "x")]);
+fn a_name_that_belongs_to_no_key_is_a_mistake_on_the_command_line_and_a_warning_in_the_environment() {
+    let expected = "command line: listen.htp: there is no such key; did you mean \"listen.http\"?";
+    assert_eq!(mistakes(&with(file(""), &[], &[("listen.htp", "x")])), [expected]);
+    // What a cluster gives to everyone, for a service of this name.
+    let injected = [
+        ("SAKER_PORT", "tcp://10.0.0.1:80"),
+        ("SAKER_PORT_80_TCP", "tcp://10.0.0.1:80"),
+        ("SAKER_SERVICE_HOST", "10.0.0.1"),
+        ("SAKER_LISTEN_HTPP", "${NOBODY}"),
+    ];
+    let config = Config::read(&with(file(""), &injected, &[])).unwrap();
+    assert_eq!(config, Config::default());
+    let warnings: Vec<_> = config.warnings.0.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings.len(), 4, "{warnings:#?}");
+    assert!(warnings.iter().any(|warning| {
+        warning == "environment SAKER_LISTEN_HTPP: no key has this name; did you mean \"SAKER_LISTEN_HTTP\"?"
+    }));
+    let known = with(file(""), &[("SAKER_PORT", "x"), ("SAKER_INTERVAL", "soon")], &[]);
+    assert_eq!(mistakes(&known).len(), 1, "known keys are checked");
+}
+
+#[test]
+fn an_endpoint_that_no_value_could_have_is_a_mistake_with_its_place() {
+    let long = "x".repeat(300);
+    let beginning = "x".repeat(40);
+    let what = "endpoint must have 1 to 255 bytes and no control character";
+    check(
+        &format!("interval = \"5s\"\nendpoint = \"{long}\""),
+        &format!("agent.toml:2:12: endpoint: {what}; found 300 bytes, \"{beginning}…\""),
+    );
+    check("endpoint = \"a\\u0007b\"", &format!("agent.toml:1:12: endpoint: {what}; found 3 bytes, \"a b\""));
+    let source = with(file(""), &[("SAKER_ENDPOINT", "a\nb")], &[]);
+    let found = mistakes(&source);
+    assert!(found[0].starts_with("environment SAKER_ENDPOINT: endpoint: endpoint must have"), "{found:?}");
+    assert_eq!(read(&format!("endpoint = \"{}\"", "x".repeat(255))).endpoint().len(), 255);
+    check(
+        "[listen.influx]\nseparator = \"                 \"",
+        "agent.toml:2:13: listen.influx.separator: must be at most 16 bytes without control characters",
+    );
+}
+
+#[test]
+fn variables_of_the_environment_stand_in_values_and_one_that_is_not_there_is_a_mistake() {
+    let mut source = file(
+        "endpoint = \"${NAME}\"\ndata_dir = \"/var/${NAME}/$${x}\"\n[listen]\nhttp = \"${ADDRESS}\"\n\
+         [plugin.cpu]\ngrant.read = [\"/${NAME}\"]\n[node.a]\nbackend = \"graphite\"\n\
+         settings = { path = \"${endpoint}.${metric}\" }\n[[route]]\nnodes = \"a\"",
+    );
+    source.variables = [("NAME", "web-1"), ("ADDRESS", "127.0.0.1:5")].map(|(a, b)| (a.into(), b.into())).into();
+    let config = Config::read(&source).unwrap();
+    assert_eq!(config.endpoint(), "web-1");
+    assert_eq!(config.data_dir, Path::new("/var/web-1/${x}"));
+    assert_eq!(config.listen.http, Listen(Some(([127, 0, 0, 1], 5).into())));
+    assert_eq!(config.plugin["cpu"].grants.read, [Path::new("/web-1")]);
+    assert_eq!(config.node["a"].settings.values["path"], "${endpoint}.${metric}", "a plugin's own");
+
+    source.variables.clear();
+    let cure = "set it where the agent is started, or write the value itself; to mean ${ itself, write $${";
+    let missing = |name: &str| format!("the environment has no variable {name}; {cure}");
     assert_eq!(
         mistakes(&source),
         [
-            "environment SAKER_LISTEN_HTPP: no key has this name; did you mean \"SAKER_LISTEN_HTTP\"?",
-            "command line: listen.htp: there is no such key; did you mean \"listen.http\"?",
+            format!("agent.toml:1:12: endpoint: {}", missing("NAME")),
+            format!("agent.toml:2:12: data_dir: {}", missing("NAME")),
+            format!("agent.toml:4:8: listen.http: {}", missing("ADDRESS")),
+            format!("agent.toml:6:15: plugin.cpu.grant.read[0]: {}", missing("NAME")),
         ]
     );
+    let source = with(file(""), &[("SAKER_ENDPOINT", "${HOSTNAME}")], &[]);
+    let found = mistakes(&source);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("environment SAKER_ENDPOINT: endpoint: the environment has no variable HOSTNAME"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The single values of a configuration, and how each is written.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use toml::de::DeValue;
 /// What is given for a key: a value of the file, or text from elsewhere.
 pub(crate) enum Given<'a> {
     Toml(&'a DeValue<'a>),
-    Text(&'a str),
+    Text(Cow<'a, str>),
 }
 
 /// A value that can be read.
@@ -220,7 +221,7 @@ impl<T: Read> Read for Vec<T> {
             Given::Toml(_) => Ok(vec![T::read(given)?]),
             Given::Text(text) => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-                items.map(|item| T::read(&Given::Text(item))).collect()
+                items.map(|item| T::read(&Given::Text(item.into()))).collect()
             }
         }
     }
@@ -269,7 +270,7 @@ mod tests {
     use super::*;
 
     fn read<T: Read>(text: &str) -> Result<T, String> {
-        T::read(&Given::Text(text))
+        T::read(&Given::Text(text.into()))
     }
 
     #[test]

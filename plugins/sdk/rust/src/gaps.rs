@@ -79,7 +79,7 @@ impl Gaps {
     /// Something is left out for want of a file.
     pub fn lacks<T>(&mut self, path: &str, error: CollectError, news: bool) -> Option<T> {
         let reason = match &error {
-            CollectError::Denied(_) => "no permission to read it".to_owned(),
+            CollectError::Denied(_) => format!("no permission to read it; to allow it: grant.read = [{path:?}]"),
             CollectError::Unavailable(reason) | CollectError::Malformed(reason) | CollectError::Other(reason) => {
                 reason.clone()
             }
