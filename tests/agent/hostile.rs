@@ -210,6 +210,43 @@ fn a_collector_that_uses_more_than_its_share_is_left_alone() {
 }
 
 #[test]
+fn the_share_of_a_processor_counts_calls_that_fail_of_every_kind_of_plugin() {
+    let agent = Home::new(&[])
+        .keys("interval = \"100ms\"")
+        // A percent of a minute is six hundred milliseconds.
+        .config(
+            "[pipeline]\nprocessors = [\"ponder\"]\n\
+             [plugin.ponder]\nsettings.ms = 400\nlimits.cpu_percent = 1\n\
+             [plugin.burn]\nsettings = { ms = 400, failing = 1 }\nlimits.cpu_percent = 1\n\
+             [node.spinning]\nbackend = \"spin-write\"\nbatch.age = \"50ms\"\nretry = { min = \"10ms\", max = \"50ms\" }\n\
+             limits = { cpu_percent = 1, deadline.write = \"300ms\" }\n\
+             [[route]]\nnodes = [\"spinning\"]\n",
+        )
+        .start();
+    for name in ["ponder", "burn", "spin-write"] {
+        agent.home.put(name, &guest(name));
+    }
+    let throttled = |agent: &Agent, name: &str| agent.instance(name)?["counts"]["faults"]["cpu"].as_u64();
+    let pushed = std::cell::Cell::new(0);
+    agent.until("all three are throttled", |agent| {
+        pushed.set(pushed.get() + 1);
+        agent.post("/v1/push", &format!(r#"[{{"metric":"new{}","value":1}}]"#, pushed.get()));
+        let all = ["burn", "ponder", "node spinning"].iter().all(|name| throttled(agent, name) > Some(0));
+        all.then_some(())
+    });
+    for name in ["burn", "ponder"] {
+        let state = agent.instance(name).unwrap();
+        assert_eq!(state["state"], "backing off", "{state}");
+    }
+    let error = agent.until("its node says so", |agent| agent.node("spinning")["error"].as_str().map(str::to_owned));
+    assert!(error.contains("limits.cpu_percent"), "{error}");
+    let calls = agent.instance("node spinning").unwrap()["calls"].clone();
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(agent.instance("node spinning").unwrap()["calls"], calls, "it is left alone");
+    agent.stop();
+}
+
+#[test]
 fn a_plugin_that_is_killed_again_and_again_backs_off() {
     let agent = Home::new(&[])
         .keys("interval = \"100ms\"")

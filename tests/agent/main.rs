@@ -25,3 +25,4 @@ mod servers;
 mod stores;
 mod swapping;
 mod talking;
+mod texts;

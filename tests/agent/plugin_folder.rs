@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use crate::agent::{Home, guest, saker, shipped, variant};
+use crate::agent::{Agent, Home, guest, saker, shipped, variant};
 
 #[test]
 fn a_file_that_is_dropped_in_collects_within_a_second() {
@@ -205,4 +205,57 @@ fn a_link_that_is_turned_to_another_file_swaps_and_a_file_of_a_gigabyte_is_refus
     let memory = agent.metric("process_resident_memory_bytes").unwrap();
     assert!(memory < 200e6, "{memory} bytes");
     agent.stop();
+}
+
+fn mode(path: &std::path::Path, mode: u32) {
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn nothing_is_loaded_from_a_folder_that_others_can_write_to() {
+    let home = Home::new(&[]);
+    home.put("steady-2", &guest("steady-2"));
+    let folder = home.dir.path().join("plugins");
+    mode(&folder, 0o777);
+    let checked = saker(&["check", "--config", "agent.toml"], home.dir.path());
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+    assert!(!checked.status.success() && said.contains("chmod go-w"), "{said}");
+
+    let agent = home.start();
+    let refused = |agent: &Agent| agent.metric("saker_plugin_folder_refused");
+    assert_eq!(refused(&agent), Some(1.0));
+    assert!(agent.log().contains("no plugin is loaded from the plugin folder"), "{}", agent.log());
+    assert!(agent.instance("steady-2").is_none());
+    let listed = saker(&["plugin", "list", "--address", &agent.address], agent.home.dir.path());
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("NO PLUGIN IS LOADED"), "{listed:?}");
+
+    mode(&folder, 0o755);
+    agent.until("it is loaded when that is mended", |agent| agent.instance("steady-2"));
+    assert_eq!(refused(&agent), Some(0.0));
+    // What runs was right when it was loaded, and goes on; nothing new is.
+    mode(&folder, 0o775);
+    agent.until("it is seen", |agent| (refused(agent) == Some(1.0)).then_some(()));
+    agent.home.put("steady-1", &guest("steady-1"));
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(agent.instance("steady-2").is_some() && agent.instance("steady-1").is_none());
+    mode(&folder, 0o755);
+    agent.until("the other is loaded", |agent| agent.instance("steady-1"));
+    let told = agent.stop();
+    assert!(!told.contains("panicked"), "{told}");
+}
+
+#[test]
+fn a_file_that_others_can_write_to_is_refused_until_that_is_mended() {
+    let home = Home::new(&[]);
+    home.put("steady-2", &guest("steady-2"));
+    mode(&home.plugin_path("steady-2"), 0o666);
+    let agent = home.start();
+    let error = |agent: &Agent| {
+        let plugins = agent.json("/api/v1/plugins");
+        plugins["files"][0]["error"].as_str().map(str::to_owned)
+    };
+    let found = agent.until("it is refused", |agent| error(agent));
+    assert!(found.contains("chmod go-w") && found.contains("steady-2.wasm"), "{found}");
+    mode(&agent.home.plugin_path("steady-2"), 0o644);
+    agent.until("it is loaded", |agent| agent.instance("steady-2"));
 }

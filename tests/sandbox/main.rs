@@ -21,12 +21,14 @@ mod single_files;
 mod state;
 mod stuck;
 mod support;
+mod texts;
 mod tls;
 mod values;
 
 /// Every guest, and the module that tests it.
 const GUESTS: &[(&str, &str)] = &[
     ("abort", "faults"),
+    ("burn", "../agent/hostile"),
     ("chatter", "output"),
     ("counter", "state"),
     ("describe-changing", "files"),
@@ -41,6 +43,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("fickle", "../kit/main"),
     ("figures", "state"),
     ("flood", "limits"),
+    ("hasty", "texts"),
     ("hoard", "limits"),
     ("huge-text", "limits"),
     ("judge", "processors"),
@@ -53,13 +56,18 @@ const GUESTS: &[(&str, &str)] = &[
     ("miscount", "processors"),
     ("misnamed", "files"),
     ("misschemed", "../kit/main"),
+    ("mouthy", "texts"),
+    ("mouthy-backend", "texts"),
+    ("mouthy-processor", "texts"),
     ("nosy", "denied_by_default"),
     ("overclaim", "backends"),
+    ("ponder", "../agent/hostile"),
     ("pry", "../agent/hostile"),
     ("punctual", "../agent/hostile"),
     ("random-bomb", "limits"),
     ("read", "denied_by_default"),
     ("recurse", "limits"),
+    ("reflect", "secrets"),
     ("reject-bomb", "backends"),
     ("relabel", "processors"),
     ("relapse", "../agent/hostile"),
@@ -79,6 +87,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("threads", "faults"),
     ("trap", "faults"),
     ("usage", "denied_by_default"),
+    ("wants-bomb", "texts"),
     ("write", "folders"),
     ("wrong-backend", "../kit/main"),
     ("wrong-collector", "../kit/main"),
@@ -86,7 +95,7 @@ const GUESTS: &[(&str, &str)] = &[
 ];
 
 /// Guests that are refused when they are loaded.
-const REFUSED: &[&str] = &["describe-spin", "describe-trap", "misnamed", "schema-bomb", "schema-flood"];
+const REFUSED: &[&str] = &["describe-spin", "describe-trap", "misnamed", "schema-bomb", "schema-flood", "wants-bomb"];
 
 #[test]
 fn every_guest_has_a_test_that_names_it() {

@@ -56,12 +56,13 @@ impl Handle {
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         let source: SourceName = format!("collector:{}", status.name).into();
         status.runs(&version.file, &version.plugin, &version.spec, Some(version.schedule.interval_ms()));
+        let share = Share::since(status.meters.cpu());
         let collecting = Collecting {
             shared,
             status,
             source,
             health: Health::new(HealthConfig::default()),
-            share: Share::default(),
+            share,
             instance: None,
             trial: None,
             version,
@@ -174,14 +175,11 @@ impl Collecting {
             self.status.count(|counts| counts.no_room += 1);
             return;
         }
-        let before = self.status.meters.cpu();
         match self.collect(timestamp_ms).await {
-            Ok(values) => {
-                self.took(values).await;
-                self.hold_to_share(self.status.meters.cpu().saturating_sub(before));
-            }
+            Ok(values) => self.took(values).await,
             Err(error) => self.failed(&error).await,
         }
+        self.hold_to_share();
         self.status.set_health(self.health.state());
     }
 
@@ -218,10 +216,10 @@ impl Collecting {
         }
     }
 
-    /// One whose calls succeed, but use more of a processor than they may, is left alone for a while.
-    fn hold_to_share(&mut self, used: Duration) {
-        let now = Instant::now();
-        if let Err(kill) = self.share.used(used, self.version.spec.limits.cpu_percent, now) {
+    /// One whose calls use more of a processor than they may is left alone for a while, whatever they end as.
+    fn hold_to_share(&mut self) {
+        let (now, meter) = (Instant::now(), self.status.meters.cpu());
+        if let Err(kill) = self.share.read(meter, Duration::ZERO, self.version.spec.limits.cpu_percent, now) {
             self.status.note(&kill.into());
             self.health.throttled(SHARE_WINDOW, now);
         }
@@ -248,7 +246,7 @@ impl Collecting {
         self.close().await;
         let message = format!("the new version failed its first calls and was taken back: {error}");
         self.version = before;
-        self.health = Health::new(HealthConfig::default());
+        self.begin_anew();
         let Version { file, plugin, spec, schedule } = &self.version;
         self.status.runs(file, plugin, spec, Some(schedule.interval_ms()));
         self.status.count(|counts| counts.rollbacks += 1);
@@ -261,7 +259,7 @@ impl Collecting {
         let before = std::mem::replace(&mut self.version, version);
         let other_code = before.plugin.hash() != self.version.plugin.hash();
         self.trial = other_code.then_some((before, TRIAL_CALLS));
-        self.health = Health::new(HealthConfig::default());
+        self.begin_anew();
         let Version { file, plugin, spec, schedule } = &self.version;
         self.status.runs(file, plugin, spec, Some(schedule.interval_ms()));
         self.status.count(|counts| counts.swaps += 1);
@@ -271,6 +269,12 @@ impl Collecting {
             hash = plugin.hash().short(),
             "swapped in"
         );
+    }
+
+    /// What the version before has done is not held against this one.
+    fn begin_anew(&mut self) {
+        self.health = Health::new(HealthConfig::default());
+        self.share = Share::since(self.status.meters.cpu());
     }
 
     async fn close(&mut self) {

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::CommandFactory;
 use clap_complete::Shell;
+use saker_model::text::{MESSAGE_BYTES_MAX, clean};
 use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, CompileArgs};
@@ -64,7 +65,7 @@ pub(crate) fn compile(args: &CompileArgs) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err((status, reason)) => {
             // The agent's log shows it, so it goes without this program's name.
-            print_error(format_args!("{reason}\n"));
+            print_error(format_args!("{}\n", clean(&reason, MESSAGE_BYTES_MAX)));
             ExitCode::from(u8::try_from(status).unwrap_or(1))
         }
     }

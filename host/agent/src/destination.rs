@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use saker_forward::{Backend, SendError, Session};
 use saker_model::{Point, Series, SeriesId};
-use saker_sandbox::{CallError, InstanceSpec, Plugin, Sandbox, WriteError};
+use saker_sandbox::{CallError, InstanceSpec, Plugin, SHARE_WINDOW, Sandbox, Share, WriteError};
 
 use crate::status::Status;
+
+/// Processor time that each point may take which a destination has taken: several times what Rust's encoders need, and
+/// enough for Python's. Delivering is what the agent asks for, and as much as there is to deliver; what goes beyond, or
+/// brings nothing, counts for the share of a processor.
+const POINT_CPU: Duration = Duration::from_micros(20);
 
 /// The place of a node's backend: the version that new sessions are opened from.
 pub(crate) struct Slot {
@@ -17,6 +23,14 @@ pub(crate) struct Slot {
     status: Arc<Status>,
     current: Mutex<Current>,
     generation: AtomicU64,
+    pace: Mutex<Pace>,
+}
+
+/// What a node's backend uses of a processor, through all its sessions.
+struct Pace {
+    share: Share,
+    /// It used too much, and is left alone until then.
+    until: Option<Instant>,
 }
 
 enum Current {
@@ -27,13 +41,39 @@ enum Current {
 
 impl Slot {
     pub(crate) fn new(sandbox: Sandbox, status: Arc<Status>, missing: String) -> Self {
-        Self { sandbox, status, current: Mutex::new(Current::Missing(missing)), generation: AtomicU64::new(0) }
+        let pace = Mutex::new(Pace { share: Share::since(status.meters.cpu()), until: None });
+        Self { sandbox, status, current: Mutex::new(Current::Missing(missing)), generation: AtomicU64::new(0), pace }
+    }
+
+    /// Whether it may be called now.
+    fn in_pace(&self) -> Result<(), SendError> {
+        let now = Instant::now();
+        match self.pace.lock().until.filter(|&until| now < until) {
+            None => Ok(()),
+            Some(until) => {
+                let message = "its backend uses more of a processor than limits.cpu_percent allows".into();
+                Err(SendError::Retry { after: Some(until.duration_since(now)), message })
+            }
+        }
+    }
+
+    /// A call is over, which has delivered so many points.
+    fn called(&self, percent: u32, delivered: u32) {
+        let (now, meter) = (Instant::now(), self.status.meters.cpu());
+        let mut pace = self.pace.lock();
+        if let Err(kill) = pace.share.read(meter, POINT_CPU.saturating_mul(delivered), percent, now) {
+            pace.until = Some(now + SHARE_WINDOW);
+            drop(pace);
+            self.status.note(&kill.into());
+        }
     }
 
     /// Puts a version in place; the next batch goes to a new session of it.
     pub(crate) fn set(&self, file: &str, plugin: Plugin, spec: InstanceSpec) {
         self.status.runs(file, &plugin, &spec, None);
         *self.current.lock() = Current::Ready(Box::new((plugin, spec)));
+        // Another version, or other limits, are not to blame for the one before.
+        *self.pace.lock() = Pace { share: Share::since(self.status.meters.cpu()), until: None };
         if self.generation.fetch_add(1, Ordering::AcqRel) > 0 {
             self.status.count(|counts| counts.swaps += 1);
         }
@@ -65,14 +105,16 @@ impl Backend for Destination {
     fn open(&self) -> BoxFuture<'_, Result<Box<dyn Session>, SendError>> {
         Box::pin(async move {
             let slot = &self.0;
+            slot.in_pace()?;
             let (plugin, spec) = match &*slot.current.lock() {
                 Current::Missing(why) => return Err(SendError::Retry { after: None, message: why.clone() }),
                 Current::Ready(version) => (**version).clone(),
             };
             let opened = saker_sandbox::Backend::open(&slot.sandbox, &plugin, &spec).await;
+            slot.called(spec.limits.cpu_percent, 0);
             match opened {
                 Ok(instance) => {
-                    let session = Writing { instance, status: slot.status.clone() };
+                    let session = Writing { instance, slot: slot.clone(), cpu_percent: spec.limits.cpu_percent };
                     Ok(Box::new(session) as Box<dyn Session>)
                 }
                 // No batch is to blame for that, whatever it was.
@@ -92,7 +134,8 @@ impl Backend for Destination {
 /// A session: one instance.
 struct Writing {
     instance: saker_sandbox::Backend,
-    status: Arc<Status>,
+    slot: Arc<Slot>,
+    cpu_percent: u32,
 }
 
 impl Session for Writing {
@@ -103,16 +146,19 @@ impl Session for Writing {
         points: &'a [Point],
     ) -> BoxFuture<'a, Result<u32, SendError>> {
         Box::pin(async move {
-            match self.instance.write(forget, define, points).await {
+            self.slot.in_pace()?;
+            let written = self.instance.write(forget, define, points).await;
+            self.slot.called(self.cpu_percent, *written.as_ref().unwrap_or(&0));
+            match written {
                 Ok(taken) => {
-                    self.status.succeeded(taken as usize);
+                    self.slot.status.succeeded(taken as usize);
                     Ok(taken)
                 }
                 Err(WriteError::Retry { after, message }) => Err(SendError::Retry { after, message }),
                 Err(WriteError::Reject { points, message }) => Err(SendError::Reject { points, message }),
                 Err(WriteError::Broken(message)) => Err(SendError::Broken(message)),
                 Err(WriteError::Call(error)) => {
-                    self.status.failed(&error);
+                    self.slot.status.failed(&error);
                     Err(match error {
                         // The operator can grant it, and then the same points can be written.
                         CallError::Denied(_) if self.instance.is_alive() => {
@@ -130,7 +176,7 @@ impl Session for Writing {
             if self.instance.is_alive()
                 && let Err(error) = self.instance.close().await
             {
-                tracing::warn!(plugin = self.status.name, "failed to close: {error}");
+                tracing::warn!(plugin = self.slot.status.name, "failed to close: {error}");
             }
         })
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,7 +11,8 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use notify::{RecursiveMode, Watcher};
 use parking_lot::Mutex;
-use saker_install::{Keys, Signature};
+use saker_install::{Exposed, Keys, Signature};
+use saker_model::text::is_clean;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -31,20 +33,28 @@ pub(crate) struct Fingerprint {
     pub(crate) bytes: u64,
     modified: Option<SystemTime>,
     inode: u64,
+    /// Who may write to it: one that was refused for that is looked at again when it is mended.
+    owner: u32,
+    mode: u32,
     /// When the signature beside it was written.
     signed: Option<SystemTime>,
 }
 
 /// The plugin files in a folder, by name. A folder that is not there has none.
-pub(crate) fn scan(dir: &Path) -> io::Result<BTreeMap<String, Fingerprint>> {
-    let dir = match Dir::open_ambient_dir(dir, ambient_authority()) {
+///
+/// # Errors
+/// Those of the system, and [`Exposed`]: where others can write, nothing is a plugin.
+pub(crate) fn scan(path: &Path) -> io::Result<BTreeMap<String, Fingerprint>> {
+    let dir = match Dir::open_ambient_dir(path, ambient_authority()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
         other => other?,
     };
+    Exposed::check(path, &std::fs::metadata(format!("/proc/self/fd/{}", fd(&dir)))?).map_err(io::Error::other)?;
     let mut files = BTreeMap::new();
     for entry in dir.entries()? {
         let Ok(name) = entry?.file_name().into_string() else { continue };
-        if !name.ends_with(".wasm") || name.starts_with('.') {
+        // A name that cannot be shown as it is is no plugin's.
+        if !name.ends_with(".wasm") || name.starts_with('.') || !is_clean(&name) {
             continue;
         }
         // Through links, as deploy tools use them; what has gone since is not there.
@@ -70,7 +80,9 @@ fn fingerprint(metadata: &std::fs::Metadata) -> Fingerprint {
     Fingerprint {
         bytes: metadata.len(),
         modified: metadata.modified().ok(),
-        inode: std::os::unix::fs::MetadataExt::ino(metadata),
+        inode: metadata.ino(),
+        owner: metadata.uid(),
+        mode: metadata.mode(),
         signed: None,
     }
 }
@@ -78,11 +90,12 @@ fn fingerprint(metadata: &std::fs::Metadata) -> Fingerprint {
 /// Reads a plugin file, if it did not change meanwhile.
 ///
 /// # Errors
-/// In words: it is too large, it changes, it cannot be read.
+/// In words: it is too large, it changes, it cannot be read, others can write to it.
 pub(crate) fn read(dir: &Path, name: &str, most: usize) -> Result<Vec<u8>, String> {
     let failed = |error: io::Error| format!("cannot read it: {error}");
     let mut file = std::fs::File::open(dir.join(name)).map_err(failed)?;
     let before = file.metadata().map_err(failed)?;
+    Exposed::check(&dir.join(name), &before).map_err(|error| error.to_string())?;
     if before.len() > most as u64 {
         return Err(format!("it has {} bytes, and [plugins] file_bytes allows {most}", before.len()));
     }
@@ -216,6 +229,38 @@ mod tests {
         assert_eq!(scan(&dir).unwrap().into_keys().collect::<Vec<_>>(), ["a.wasm", "e.wasm"]);
         assert!(scan(&dir.join("missing")).unwrap().is_empty());
         std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn what_others_can_write_to_is_no_plugin() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = scratch("exposed");
+        let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        std::fs::write(dir.join("a.wasm"), b"1").unwrap();
+        mode(&dir.join("a.wasm"), 0o664);
+        let before = scan(&dir).unwrap();
+        let error = read(&dir, "a.wasm", 5).unwrap_err();
+        assert!(error.contains(&format!("chmod go-w {}", dir.join("a.wasm").display())), "{error}");
+        mode(&dir.join("a.wasm"), 0o644);
+        assert_eq!(read(&dir, "a.wasm", 5).unwrap(), b"1");
+        assert_ne!(scan(&dir).unwrap(), before, "it is looked at again");
+        // Through a link it is what the link leads to that counts.
+        let outside = scratch("outside");
+        std::fs::write(outside.join("b.wasm"), b"1").unwrap();
+        mode(&outside.join("b.wasm"), 0o666);
+        std::os::unix::fs::symlink(outside.join("b.wasm"), dir.join("b.wasm")).unwrap();
+        assert!(read(&dir, "b.wasm", 5).unwrap_err().contains("others can write to"));
+        for exposed in [0o775, 0o757, 0o1777] {
+            mode(&dir, exposed);
+            let error = scan(&dir).unwrap_err().to_string();
+            assert!(error.contains(&format!("chmod go-w {}", dir.display())), "{exposed:o}: {error}");
+        }
+        mode(&dir, 0o755);
+        assert_eq!(scan(&dir).unwrap().len(), 2);
+        std::fs::write(dir.join("c\x1b[2J.wasm"), b"1").unwrap();
+        assert_eq!(scan(&dir).unwrap().len(), 2, "a name that would be acted on is none");
+        std::fs::remove_dir_all(dir).unwrap();
+        std::fs::remove_dir_all(outside).unwrap();
     }
 
     #[test]

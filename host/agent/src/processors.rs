@@ -1,11 +1,15 @@
 //! The processors, in a row: what they say of new series, and what the table remembers of it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use saker_model::text::{MESSAGE_BYTES_MAX, clean};
 use saker_model::{Mapped, MetricValue, Reason, Series, SeriesId, SeriesTable};
-use saker_sandbox::{CallError, Health, HealthConfig, InstanceSpec, Plugin, PluginFault, Processor, Sandbox, Verdict};
+use saker_sandbox::{
+    CallError, Health, HealthConfig, InstanceSpec, Plugin, PluginFault, Processor, SHARE_WINDOW, Sandbox, Share,
+    Verdict,
+};
 
 use crate::pipeline::now_ms;
 use crate::status::Status;
@@ -35,6 +39,7 @@ pub(crate) struct Link {
 struct Running {
     instance: Option<Processor>,
     health: Health,
+    share: Share,
 }
 
 /// All processors in their order.
@@ -104,7 +109,8 @@ impl Link {
     }
 
     fn with(sandbox: Sandbox, version: Option<(Plugin, InstanceSpec)>, status: Arc<Status>) -> Self {
-        let running = Running { instance: None, health: Health::new(HealthConfig::default()) };
+        let share = Share::since(status.meters.cpu());
+        let running = Running { instance: None, health: Health::new(HealthConfig::default()), share };
         Self { sandbox, version, status, running: tokio::sync::Mutex::new(running) }
     }
 
@@ -128,6 +134,7 @@ impl Link {
             }
         };
         self.status.succeeded(asked.len());
+        let mut failed: Option<(CallError, u64)> = None;
         for (place, verdict) in places.into_iter().zip(verdicts) {
             match verdict {
                 Verdict::Keep => {}
@@ -135,7 +142,8 @@ impl Link {
                 Verdict::Fail(message) => {
                     let series = current[place].take().map(|series| series.to_string()).unwrap_or_default();
                     let message = format!("failed to map the series {series}: {message}");
-                    self.status.failed(&CallError::Plugin(PluginFault::Other(message)));
+                    let error = || PluginFault::Other(clean(&message, MESSAGE_BYTES_MAX)).into();
+                    failed.get_or_insert_with(|| (error(), 0)).1 += 1;
                     judged[place] = Judged::Failed;
                 }
                 Verdict::Change(value) => match to_series(value) {
@@ -143,6 +151,10 @@ impl Link {
                     Err(reason) => judged[place] = Judged::Refused(reason),
                 },
             }
+        }
+        // Told by its first, however many there are: thousands of reports would cost more than the call.
+        if let Some((error, times)) = failed {
+            self.status.failed_often(&error, times);
         }
     }
 
@@ -164,6 +176,11 @@ impl Link {
         match &answer {
             Ok(_) => running.health.succeeded(),
             Err(error) => running.health.failed(error, Instant::now()),
+        }
+        let (now, meter) = (Instant::now(), self.status.meters.cpu());
+        if let Err(kill) = running.share.read(meter, Duration::ZERO, spec.limits.cpu_percent, now) {
+            self.status.note(&kill.into());
+            running.health.throttled(SHARE_WINDOW, now);
         }
         self.status.set_health(running.health.state());
         answer.map_err(Some)

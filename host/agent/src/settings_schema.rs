@@ -3,10 +3,13 @@
 //! Only the part of JSON Schema that settings need: `type`, `properties`, `required`, `additionalProperties`, `items`,
 //! `enum`, `minimum`, `maximum`. Other keywords are left to the plugin itself, which has the last word in `open`.
 
+use saker_model::text::{MESSAGE_BYTES_MAX, clean};
 use serde_json::{Map, Value};
 
 use crate::config::suggestion;
 
+/// Misfits that are told: whoever has mended these sees the next.
+const MISFITS_MAX: usize = 20;
 /// Schemas nest no deeper, whatever a plugin says.
 const DEPTH_MAX: usize = 16;
 
@@ -21,6 +24,9 @@ pub(crate) struct Misfit {
 pub(crate) fn check(schema: &Value, settings: &Map<String, Value>) -> Vec<Misfit> {
     let mut misfits = Vec::new();
     check_object(schema, settings, "", 0, &mut misfits);
+    misfits.truncate(MISFITS_MAX);
+    // A plugin has chosen what may stand here, and how much of it.
+    misfits.iter_mut().for_each(|misfit| misfit.what = clean(&misfit.what, MESSAGE_BYTES_MAX));
     misfits
 }
 
@@ -129,6 +135,17 @@ mod tests {
         });
         let Value::Object(settings) = settings else { panic!("not an object") };
         check(&schema, &settings).into_iter().map(|misfit| format!("{}: {}", misfit.path, misfit.what)).collect()
+    }
+
+    #[test]
+    fn what_a_schema_makes_of_settings_is_short_and_plain() {
+        let names: Vec<_> = (0..1000).map(|number| format!("k{number}")).collect();
+        let many = check(&json!({"required": names}), &Map::new());
+        assert_eq!(many.len(), MISFITS_MAX);
+        let schema = json!({"properties": {"a": {"enum": vec!["\u{202e}\u{9b}2J"; 10_000]}}});
+        let Value::Object(settings) = json!({"a": "b"}) else { panic!("not an object") };
+        let what = &check(&schema, &settings)[0].what;
+        assert!(what.len() < 2 * MESSAGE_BYTES_MAX && saker_model::text::is_clean(what), "{what}");
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
+use saker_model::Rate;
+use saker_model::text::{MESSAGE_BYTES_MAX, clean};
 use saker_sandbox::{Blame, CallError, Figures, HealthState, InstanceSpec, Kind, LogTail, Meters, Plugin};
 use serde::Serialize;
 
@@ -12,6 +14,11 @@ use crate::pipeline::now_ms;
 
 /// What went wrong once, was over, and goes wrong after so long again, is news.
 const NEWS_AFTER_MS: i64 = 600_000;
+/// Lines about the failures of one instance: so many at once, then one in each of this time. One that fails in another
+/// way each time is not heard more often than that; every failure is counted.
+const FAULT_LINES: (u32, Duration) = (5, Duration::from_secs(10));
+/// Bytes of why a version is not put in place: it may name several settings.
+const REFUSAL_BYTES_MAX: usize = 4 * MESSAGE_BYTES_MAX;
 
 /// What went wrong, and when.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -99,6 +106,7 @@ struct Inner {
     counts: Counts,
     fault: Option<Fault>,
     refused: Option<Fault>,
+    lines: Rate,
 }
 
 /// A picture of an instance, for the API.
@@ -147,6 +155,7 @@ impl Status {
             counts: Counts::default(),
             fault: None,
             refused: None,
+            lines: Rate::new(FAULT_LINES.0, FAULT_LINES.1),
         };
         Self { name: name.into(), meters, figures, log_tail, inner: Mutex::new(inner) }
     }
@@ -205,32 +214,44 @@ impl Status {
 
     /// A call failed.
     pub(crate) fn failed(&self, error: &CallError) {
-        self.count(|counts| counts.failed += 1);
-        self.note(error);
+        self.failed_often(error, 1);
     }
 
-    /// Keeps what went wrong and counts it by kind. Says so in the log, unless it went wrong in the same way before.
+    /// So much of a call failed, first in this way.
+    pub(crate) fn failed_often(&self, error: &CallError, times: u64) {
+        self.count(|counts| counts.failed += times);
+        self.note_often(error, times);
+    }
+
+    /// Keeps what went wrong and counts it by kind. Says so in the log, unless it went wrong in the same way before or
+    /// too much is said of it already.
     pub(crate) fn note(&self, error: &CallError) {
+        self.note_often(error, 1);
+    }
+
+    fn note_often(&self, error: &CallError, times: u64) {
         let mut fault = self.fault(error.to_string(), error.kind(), error.blame());
         fault.limit = error.limit().map(|(key, value)| FaultLimit { key, value });
         fault.frames = error.frames().to_vec();
         let mut inner = self.inner.lock();
-        *inner.counts.faults.entry(error.kind()).or_default() += 1;
+        *inner.counts.faults.entry(error.kind()).or_default() += times;
         let news = inner.fault.as_ref().is_none_or(|last| {
             let over_long_ago = last.over_at_ms.is_some_and(|at_ms| fault.at_ms - at_ms > NEWS_AFTER_MS);
             last.message != fault.message || over_long_ago
         });
         let plugin = self.name.as_str();
-        if news {
+        if news && let Some(unsaid) = inner.lines.take(Instant::now()) {
+            if unsaid > 0 {
+                tracing::warn!(plugin, unsaid, "other failures came too fast to be told");
+            }
             tracing::warn!(plugin, kind = fault.kind, blame = fault.blame, "{}", fault.message);
-        } else {
-            tracing::debug!(plugin, "again: {}", fault.message);
         }
         inner.fault = Some(fault);
     }
 
     /// A newer version, or other settings, were not taken.
     pub(crate) fn refused(&self, message: &str, kind: &'static str, blame: Blame) {
+        let message = &clean(message, REFUSAL_BYTES_MAX);
         if self.is_refused(message) {
             return;
         }
@@ -246,6 +267,7 @@ impl Status {
 
     /// Whether this is why nothing newer runs, as was said before.
     pub(crate) fn is_refused(&self, message: &str) -> bool {
+        let message = clean(message, REFUSAL_BYTES_MAX);
         self.inner.lock().refused.as_ref().is_some_and(|refused| refused.message == message)
     }
 
@@ -325,9 +347,22 @@ pub(crate) struct FileView {
 pub(crate) struct Statuses {
     instances: RwLock<BTreeMap<String, Arc<Status>>>,
     files: RwLock<Vec<FileView>>,
+    folder_error: RwLock<Option<String>>,
 }
 
 impl Statuses {
+    /// Why the plugin folder cannot be used, if it cannot. Answers whether that is news.
+    pub(crate) fn set_folder_error(&self, error: Option<String>) -> bool {
+        let mut now = self.folder_error.write();
+        let news = *now != error;
+        *now = error;
+        news
+    }
+
+    pub(crate) fn folder_error(&self) -> Option<String> {
+        self.folder_error.read().clone()
+    }
+
     pub(crate) fn insert(&self, status: Arc<Status>) {
         self.instances.write().insert(status.name.clone(), status);
     }

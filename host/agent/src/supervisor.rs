@@ -234,10 +234,16 @@ impl Supervisor {
         let found = match folder::scan(&dir) {
             Ok(found) => found,
             Err(error) => {
-                tracing::warn!(dir = %dir.display(), "cannot look through the plugin folder: {error}");
+                // What was loaded before runs on; nothing else is.
+                if self.statuses.set_folder_error(Some(error.to_string())) {
+                    tracing::error!(dir = %dir.display(), "no plugin is loaded from the plugin folder: {error}");
+                }
                 return;
             }
         };
+        if self.statuses.set_folder_error(None) {
+            tracing::info!(dir = %dir.display(), "the plugin folder can be used again");
+        }
         self.files.retain(|name, _| {
             let kept = found.contains_key(name);
             if !kept {

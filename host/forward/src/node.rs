@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use saker_model::SeriesTable;
+use saker_model::{Rate, SeriesTable};
 use tokio::sync::Notify;
 
 use crate::backend::Backend;
@@ -191,7 +192,13 @@ pub struct Node {
     pub(crate) health: Health,
     /// Tells the sender that the backend has changed, so that it need not wait out a pause.
     pub(crate) changed: Notify,
+    /// What may be said of it in the log.
+    lines: Mutex<Rate>,
 }
+
+/// Lines about the failures of one node: so many at once, then one in each of this time. A backend that fails in another
+/// way each time, or refuses points one by one, is not heard more often than that; every point is counted.
+const LINES: (u32, Duration) = (5, Duration::from_secs(10));
 
 impl Node {
     pub(crate) fn new(
@@ -212,7 +219,17 @@ impl Node {
             counters,
             health: Health::default(),
             changed: Notify::new(),
+            lines: Mutex::new(Rate::new(LINES.0, LINES.1)),
         }
+    }
+
+    /// Whether another line about its failures may be written now. What was not told before is.
+    pub(crate) fn may_tell(&self) -> bool {
+        let unsaid = self.lines.lock().take(Instant::now());
+        if let Some(unsaid) = unsaid.filter(|&unsaid| unsaid > 0) {
+            tracing::warn!(node = self.name, unsaid, "other failures came too fast to be told");
+        }
+        unsaid.is_some()
     }
 
     /// Its name.

@@ -254,7 +254,7 @@ impl Sender {
 
     /// One line per change of what is wrong, however often it is tried.
     fn report(&self, message: &str, pause: Duration) {
-        if self.node.counters.fail(message) {
+        if self.node.counters.fail(message) && self.node.may_tell() {
             tracing::warn!(node = self.node.name(), ?pause, "cannot send, will try again: {message}");
         }
     }
@@ -312,12 +312,16 @@ async fn half_open(node: &Node) {
 async fn give_up(node: &Node, reason: DropReason, points: Vec<Point>, message: &str) {
     let name = node.name();
     let count = points.len();
-    if let Some(spool) = node.queue.spool()
-        && let Err(error) = spool.keep_dead(points, message).await
-    {
-        tracing::error!(node = name, points = count, "cannot keep what was rejected: {error}");
+    let kept = match node.queue.spool() {
+        Some(spool) => spool.keep_dead(points, message).await,
+        None => Ok(()),
+    };
+    if node.may_tell() {
+        if let Err(error) = kept {
+            tracing::error!(node = name, points = count, "cannot keep what was rejected: {error}");
+        }
+        tracing::warn!(node = name, points = count, "given up ({}): {message}", reason.as_str());
     }
-    tracing::warn!(node = name, points = count, "given up ({}): {message}", reason.as_str());
     node.counters.lose(reason, count as u64);
 }
 

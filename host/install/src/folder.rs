@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::exposed::Exposed;
 use crate::keys::{Keys, SignatureError};
 use crate::source::{Fetched, is_name};
+use crate::version;
 
 /// The file in the plugin folder that pins what was installed.
 const LOCK: &str = "plugins.lock";
@@ -39,6 +42,30 @@ pub struct Pin {
     /// The key that had signed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_by: Option<String>,
+    /// What the plugin called itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<String>,
+    /// The version that it called itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// What a plugin calls itself. Both stand in its file, so a signature covers them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its name.
+    pub plugin: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// What the operator has said yes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Consent {
+    /// An older version in the place of a newer one.
+    pub downgrade: bool,
+    /// A name in the folder that is not the plugin's own.
+    pub other_name: bool,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -80,6 +107,34 @@ pub enum FolderError {
     /// No plugin can be called so.
     #[error("{0:?} is no name: expected letters, digits, hyphens and underscores")]
     Name(String),
+    /// What was installed was signed, and this is not.
+    #[error("{0} was signed when it was installed, and what takes its place is not; remove it first if that is meant")]
+    Unsigned(String),
+    /// Another plugin than the one that it takes the place of, or than its name in the folder says.
+    #[error("{file} is to be {expected}, and what is signed calls itself {found}; {cure}")]
+    OtherPlugin {
+        /// Its name in the folder.
+        file: String,
+        /// What it should call itself.
+        expected: String,
+        /// What it calls itself.
+        found: String,
+        /// What to do if that is meant.
+        cure: String,
+    },
+    /// An older version.
+    #[error("{name} {found} is older than {installed}, which is installed; if that is meant: --downgrade")]
+    Older {
+        /// Its name in the folder.
+        name: String,
+        /// The version that was to be put in place.
+        found: String,
+        /// The one that is.
+        installed: String,
+    },
+    /// Others can write to the folder.
+    #[error(transparent)]
+    Exposed(#[from] Exposed),
     /// The signature does not hold.
     #[error("{0}: {1}")]
     Signature(String, SignatureError),
@@ -91,7 +146,10 @@ impl Folder {
     /// # Errors
     /// [`FolderError`]
     pub fn open(dir: &Path) -> Result<Self, FolderError> {
-        std::fs::create_dir_all(dir).map_err(|error| FolderError::Io("make", dir.into(), error))?;
+        let make = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(dir);
+        make.map_err(|error| FolderError::Io("make", dir.into(), error))?;
+        let metadata = std::fs::metadata(dir).map_err(|error| FolderError::Io("look at", dir.into(), error))?;
+        Exposed::check_mode(dir, &metadata)?;
         let path = dir.join(GUARD);
         let guard = File::create(&path).map_err(|error| FolderError::Io("make", path.clone(), error))?;
         guard.lock().map_err(|error| FolderError::Io("lock", path, error))?;
@@ -152,12 +210,19 @@ impl Folder {
         }
     }
 
-    /// Checks the signature, puts the file in place, and pins it. The signature goes first and the file last, each whole
+    /// Checks the signature and what it covers, puts the file in place, and pins it. The signature goes first and the file last, each whole
     /// or not at all: an agent may be watching.
     ///
     /// # Errors
     /// [`FolderError`]; then the file is as it was.
-    pub fn install(&mut self, fetched: &Fetched, keys: &Keys, required: bool) -> Result<&Pin, FolderError> {
+    pub fn install(
+        &mut self,
+        fetched: &Fetched,
+        named: &Named,
+        keys: &Keys,
+        required: bool,
+        consent: Consent,
+    ) -> Result<&Pin, FolderError> {
         let name = &fetched.name;
         if !is_name(name) {
             return Err(FolderError::Name(name.clone()));
@@ -173,6 +238,7 @@ impl Folder {
             .check(&fetched.bytes, fetched.signature.as_ref(), required, &format!("{file}.sig"))
             .map_err(|error| FolderError::Signature(name.clone(), error))?
             .map(|key| key.display().to_string());
+        self.check_place(name, named, signed_by.is_some(), consent)?;
         let signature = format!("{file}.sig");
         match &fetched.signature {
             Some(found) => self.put(&signature, found.to_text().as_bytes())?,
@@ -184,10 +250,46 @@ impl Folder {
             hash: blake3::hash(&fetched.bytes).to_string(),
             digest: fetched.digest.clone(),
             signed_by,
+            plugin: Some(named.plugin.clone()),
+            version: Some(named.version.clone()),
         };
         self.pins.insert(name.clone(), pin);
         self.write_lock()?;
         self.pin(name)
+    }
+
+    /// Whether a plugin may take this place. Whoever hands plugins out can hand out any that was ever signed: another one
+    /// under this name, or an old one with a mistake that is mended since.
+    fn check_place(&self, name: &str, named: &Named, signed: bool, consent: Consent) -> Result<(), FolderError> {
+        let other = |expected: &str, cure: String| FolderError::OtherPlugin {
+            file: name.to_owned(),
+            expected: expected.to_owned(),
+            found: named.plugin.clone(),
+            cure,
+        };
+        let Some(pin) = self.pins.get(name) else {
+            return if !signed || consent.other_name || named.plugin == name {
+                Ok(())
+            } else {
+                Err(other(name, format!("if that is meant: --name {name}")))
+            };
+        };
+        if pin.signed_by.is_some() && !signed {
+            return Err(FolderError::Unsigned(name.to_owned()));
+        }
+        if let Some(plugin) = pin.plugin.as_ref().filter(|&plugin| signed && *plugin != named.plugin) {
+            return Err(other(plugin, "remove it first if that is meant".into()));
+        }
+        match &pin.version {
+            Some(installed) if !consent.downgrade && version::compare(&named.version, installed).is_lt() => {
+                Err(FolderError::Older {
+                    name: name.to_owned(),
+                    found: named.version.clone(),
+                    installed: installed.clone(),
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes a plugin away, with its signature and its pin.
@@ -211,7 +313,13 @@ impl Folder {
     fn put(&self, file: &str, bytes: &[u8]) -> Result<(), FolderError> {
         let (unfinished, path) = (self.dir.join(format!(".{file}.new")), self.dir.join(file));
         let write = || {
-            let mut file = File::create(&unfinished)?;
+            // What an earlier attempt has left goes first, so that nothing is written through a link.
+            match std::fs::remove_file(&unfinished) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            // The agent loads nothing that others can write to, whatever this process may hand on by its umask.
+            let mut file = File::options().write(true).create_new(true).mode(0o644).open(&unfinished)?;
             file.write_all(bytes)?;
             file.sync_all()?;
             std::fs::rename(&unfinished, &path)
@@ -240,21 +348,84 @@ mod tests {
         Fetched { name: name.into(), bytes: bytes.into(), source, digest: None, signature: None }
     }
 
+    fn put(folder: &mut Folder, fetched: &Fetched, required: bool) -> Result<Pin, FolderError> {
+        put_version(folder, fetched, &Keys::default(), required, (&fetched.name, "1.0.0"), Consent::default())
+    }
+
+    fn put_version(
+        folder: &mut Folder,
+        fetched: &Fetched,
+        keys: &Keys,
+        required: bool,
+        (plugin, version): (&str, &str),
+        consent: Consent,
+    ) -> Result<Pin, FolderError> {
+        let named = Named { plugin: plugin.into(), version: version.into() };
+        folder.install(fetched, &named, keys, required, consent).cloned()
+    }
+
+    #[test]
+    fn what_was_signed_keeps_its_name_and_goes_back_only_if_that_is_meant() {
+        let dir = TempDir::new().unwrap();
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+        let public = dir.path().join("key.pub");
+        std::fs::write(&public, pair.public_key_pem()).unwrap();
+        let keys = Keys::read(&[public]).unwrap();
+        let signed = |name: &str, bytes: &[u8]| {
+            let signature = crate::sign(&pair.serialize_pem(), bytes).unwrap();
+            Fetched { signature: Some(crate::Signature::Plain(signature)), ..fetched(name, bytes) }
+        };
+        let mut folder = Folder::open(&dir.path().join("plugins")).unwrap();
+        let mut put = |fetched: &Fetched, plugin: &str, version: &str, consent: Consent| {
+            put_version(&mut folder, fetched, &keys, false, (plugin, version), consent)
+                .map_err(|error| error.to_string())
+        };
+        let (no, meant) = (Consent::default(), Consent { downgrade: true, other_name: true });
+        let error = put(&signed("cpu", b"kafka"), "kafka", "1.0.0", no).unwrap_err();
+        assert_eq!(error, "cpu is to be cpu, and what is signed calls itself kafka; if that is meant: --name cpu");
+        put(&signed("cpu", b"one"), "cpu", "1.9.0", no).unwrap();
+        put(&signed("cpu", b"two"), "cpu", "1.10.0", no).unwrap();
+        let error = put(&signed("cpu", b"one"), "cpu", "1.9.0", no).unwrap_err();
+        assert_eq!(error, "cpu 1.9.0 is older than 1.10.0, which is installed; if that is meant: --downgrade");
+        let error = put(&signed("cpu", b"three"), "load", "2.0.0", meant).unwrap_err();
+        assert!(error.contains("is to be cpu, and what is signed calls itself load; remove it first"), "{error}");
+        let error = put(&fetched("cpu", b"three"), "cpu", "2.0.0", meant).unwrap_err();
+        assert!(error.contains("was signed when it was installed"), "{error}");
+        put(&signed("cpu", b"one"), "cpu", "1.9.0", meant).unwrap();
+        put(&signed("other", b"one"), "cpu", "1.9.0", meant).unwrap();
+        drop(put);
+        assert_eq!(std::fs::read(folder.path("cpu")).unwrap(), b"one");
+        assert_eq!(folder.pin("other").unwrap().plugin.as_deref(), Some("cpu"));
+    }
+
+    #[test]
+    fn a_folder_that_others_can_write_to_is_not_installed_into() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = TempDir::new().unwrap();
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(Folder::open(dir.path()), Err(FolderError::Exposed(_))));
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut folder = Folder::open(dir.path()).unwrap();
+        put(&mut folder, &fetched("a", b"one"), false).unwrap();
+        let mode = std::fs::metadata(folder.path("a")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o022, 0, "{mode:o}");
+    }
+
     #[test]
     fn what_is_installed_is_pinned_and_drift_is_seen() {
         let dir = TempDir::new().unwrap();
         let mut folder = Folder::open(dir.path()).unwrap();
-        folder.install(&fetched("a", b"one"), &Keys::default(), false).unwrap();
+        put(&mut folder, &fetched("a", b"one"), false).unwrap();
         drop(folder);
         let mut folder = Folder::open(dir.path()).unwrap();
         assert_eq!(folder.pin("a").unwrap().source, "/from/here.wasm");
         assert_eq!(folder.drift("a").unwrap(), Drift::None);
         std::fs::write(folder.path("a"), b"other").unwrap();
         assert_eq!(folder.drift("a").unwrap(), Drift::Changed);
-        let refused = folder.install(&fetched("a", b"another"), &Keys::default(), false).unwrap_err();
+        let refused = put(&mut folder, &fetched("a", b"another"), false).unwrap_err();
         assert!(matches!(refused, FolderError::Changed(_)), "somebody's change is not overwritten");
         std::fs::remove_file(folder.path("a")).unwrap();
-        folder.install(&fetched("a", b"two"), &Keys::default(), false).unwrap();
+        put(&mut folder, &fetched("a", b"two"), false).unwrap();
         assert_eq!(std::fs::read(folder.path("a")).unwrap(), b"two");
         folder.remove("a").unwrap();
         assert!(!folder.path("a").exists() && folder.pins().is_empty());
@@ -266,12 +437,12 @@ mod tests {
         let dir = TempDir::new().unwrap();
         std::fs::write(dir.path().join("mine.wasm"), b"mine").unwrap();
         let mut folder = Folder::open(dir.path()).unwrap();
-        let refused = folder.install(&fetched("mine", b"theirs"), &Keys::default(), false).unwrap_err();
+        let refused = put(&mut folder, &fetched("mine", b"theirs"), false).unwrap_err();
         assert!(matches!(refused, FolderError::Foreign(_)));
         assert_eq!(std::fs::read(dir.path().join("mine.wasm")).unwrap(), b"mine");
-        let refused = folder.install(&fetched("../out", b"x"), &Keys::default(), false).unwrap_err();
+        let refused = put(&mut folder, &fetched("../out", b"x"), false).unwrap_err();
         assert!(matches!(refused, FolderError::Name(_)));
-        let refused = folder.install(&fetched("b", b"x"), &Keys::default(), true).unwrap_err();
+        let refused = put(&mut folder, &fetched("b", b"x"), true).unwrap_err();
         assert_eq!(refused.to_string(), "b: it is not signed: there is no b.wasm.sig beside it");
         assert!(!folder.path("b").exists());
     }

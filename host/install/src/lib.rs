@@ -6,14 +6,18 @@
 #![warn(missing_docs)]
 
 mod client;
+mod exposed;
 mod folder;
 mod keys;
+mod origin;
 mod reference;
 mod registry;
 mod signature;
 mod source;
+mod version;
 
-pub use folder::{Drift, Folder, FolderError, Pin};
+pub use exposed::Exposed;
+pub use folder::{Consent, Drift, Folder, FolderError, Named, Pin};
 pub use keys::{Keys, KeysError, SignatureError};
 pub use registry::{Registry, RegistryError, push};
 pub use signature::{Signature, sign};

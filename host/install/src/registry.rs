@@ -2,15 +2,21 @@
 //! its signature another image under cosign's tag for it.
 //!
 //! Only the five requests that this takes: a manifest and a blob, each to be had and to be put, and a token.
+//!
+//! A registry says where to go on: who gives tokens, where to upload, where a blob is. The password goes to the registry
+//! itself and to token services that the operator has named, tokens go to the registry alone, and neither goes over a
+//! line that can be overheard. What is not told a secret may be anywhere.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{Method, StatusCode, Uri, header};
+use saker_model::text::{MESSAGE_BYTES_MAX, clean};
 use serde_json::{Value, json};
 
 use crate::FILE_BYTES_MAX;
 use crate::client::{Answer, send};
+use crate::origin::Origin;
 use crate::reference::Reference;
 use crate::signature::{Signature, payload, sha256, sign};
 
@@ -30,16 +36,31 @@ const SIGNATURE_ANNOTATION: &str = "dev.cosignproject.cosign/signature";
 const MANIFEST_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a payload of cosign's, which has some hundred, and of every answer that is only read for its words.
 const SMALL_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a registry's own words in an error.
+const WORDS_BYTES_MAX: usize = 300;
 /// Redirections of a blob: registries send to a store, and no further.
 const REDIRECTIONS_MAX: usize = 3;
 
 /// How registries are talked to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Registry {
     /// Registries that are spoken to without TLS: `host:port`.
     pub plain_http: Vec<String>,
     /// A user's name and password.
     pub login: Option<(String, String)>,
+    /// Who beside a registry itself may be told the password, `host` or `host:port`: `auth.docker.io` gives Docker Hub's
+    /// tokens.
+    pub token_services: Vec<String>,
+}
+
+/// Without the password.
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let user = self.login.as_ref().map(|(user, _)| user);
+        let mut shown = f.debug_struct("Registry");
+        shown.field("plain_http", &self.plain_http).field("user", &user);
+        shown.field("token_services", &self.token_services).finish()
+    }
 }
 
 /// Why a registry has not served.
@@ -72,25 +93,29 @@ pub(crate) struct Pulled {
 
 /// A conversation about one repository.
 struct Talk<'a> {
+    registry: &'a Registry,
     image: &'a Reference,
     base: String,
-    login: Option<&'a (String, String)>,
+    /// The registry itself.
+    origin: Origin,
     /// What the registry wants to hear with every request, once it has said so.
     authorization: Option<String>,
 }
 
 impl Registry {
-    fn talk<'a>(&'a self, image: &'a Reference) -> Talk<'a> {
+    fn talk<'a>(&'a self, image: &'a Reference) -> Result<Talk<'a>, RegistryError> {
         let scheme = if self.plain_http.contains(&image.registry) { "http" } else { "https" };
         let base = format!("{scheme}://{}/v2/{}", image.registry, image.repository);
-        Talk { image, base, login: self.login.as_ref(), authorization: None }
+        let origin = base.parse().ok().and_then(|uri| Origin::of(&uri));
+        let origin = origin.ok_or_else(|| RegistryError::Reference(image.to_string(), "it has no host"))?;
+        Ok(Talk { registry: self, image, base, origin, authorization: None })
     }
 
     /// Pulls a plugin, and its signature if it has one.
     pub(crate) async fn pull(&self, name: &str) -> Result<Pulled, RegistryError> {
         let image = Reference::parse(name)?;
-        let mut talk = self.talk(&image);
-        let no_plugin = |why: String| RegistryError::NoPlugin(name.to_owned(), why);
+        let mut talk = self.talk(&image)?;
+        let no_plugin = |why: String| RegistryError::NoPlugin(name.to_owned(), clean(&why, MESSAGE_BYTES_MAX));
         let manifest = talk.manifest(&image.version).await?;
         let digest = sha256(&manifest);
         if image.version.starts_with("sha256:") && image.version != digest {
@@ -118,7 +143,7 @@ impl Registry {
 /// [`RegistryError`]
 pub async fn push(registry: &Registry, name: &str, bytes: &[u8], key: Option<&str>) -> Result<String, RegistryError> {
     let image = Reference::parse(name)?;
-    let mut talk = registry.talk(&image);
+    let mut talk = registry.talk(&image)?;
     let manifest = talk.push_image(&image.version, WASM, bytes, WASM_CONFIG, json!({})).await?;
     let digest = sha256(&manifest);
     if let Some(key) = key {
@@ -136,8 +161,9 @@ fn signature_tag(digest: &str) -> String {
 }
 
 impl Talk<'_> {
-    fn refused(&self, why: impl Into<String>) -> RegistryError {
-        RegistryError::Refused(self.image.to_string(), why.into())
+    /// A refusal, in words that may be the registry's.
+    fn refused(&self, why: impl AsRef<str>) -> RegistryError {
+        RegistryError::Refused(self.image.to_string(), clean(why.as_ref(), MESSAGE_BYTES_MAX))
     }
 
     async fn manifest(&mut self, version: &str) -> Result<Bytes, RegistryError> {
@@ -157,6 +183,9 @@ impl Talk<'_> {
                 break;
             }
             let place = self.place(&answer)?;
+            if !Origin::of(&place).is_some_and(|store| self.may_be_asked(&store)) {
+                return Err(self.refused(format!("it sends to {place}, which is no https:// address")));
+            }
             // The store is another's: it is not told who asks.
             let sent = send(Method::GET, &place, &[], Bytes::new(), most).await;
             answer = sent.map_err(|why| self.refused(why))?;
@@ -216,7 +245,11 @@ impl Talk<'_> {
     async fn push_blob(&mut self, bytes: &[u8]) -> Result<(), RegistryError> {
         let path = format!("{}/blobs/uploads/", self.base);
         let answer = self.ask(Method::POST, &path, &[], Bytes::new(), SMALL_BYTES_MAX).await?;
-        let place = self.place(&self.good(answer)?)?.to_string();
+        let place = self.place(&self.good(answer)?)?;
+        if Origin::of(&place).as_ref() != Some(&self.origin) {
+            return Err(self.refused(format!("it wants the plugin to be sent to {place}, which is another server")));
+        }
+        let place = place.to_string();
         let digest = sha256(bytes);
         let place = format!("{place}{}digest={digest}", if place.contains('?') { '&' } else { '?' });
         let kind = [(header::CONTENT_TYPE, "application/octet-stream".to_owned())];
@@ -239,7 +272,7 @@ impl Talk<'_> {
             StatusCode::NOT_FOUND => Err(RegistryError::Missing(self.image.to_string())),
             status => {
                 let words = String::from_utf8_lossy(&answer.body);
-                Err(self.refused(format!("{status}: {}", words.trim().chars().take(300).collect::<String>())))
+                Err(self.refused(format!("{status}: {}", clean(&words, WORDS_BYTES_MAX))))
             }
         }
     }
@@ -254,6 +287,9 @@ impl Talk<'_> {
         most: usize,
     ) -> Result<Answer, RegistryError> {
         let uri: Uri = uri.parse().map_err(|_| self.refused(format!("{uri:?} is no address")))?;
+        if Origin::of(&uri).as_ref() != Some(&self.origin) {
+            return Err(self.refused(format!("{uri} is another server")));
+        }
         for again in [false, true] {
             let mut headers = headers.to_vec();
             headers.extend(self.authorization.clone().map(|words| (header::AUTHORIZATION, words)));
@@ -269,25 +305,72 @@ impl Talk<'_> {
 
     /// What to say to a registry that has answered 401.
     async fn authorize(&self, answer: &Answer, to_push: bool) -> Result<String, RegistryError> {
-        let basic =
-            self.login.map(|(user, password)| format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))));
         let challenge = answer.header(header::WWW_AUTHENTICATE).unwrap_or_default();
         let Some(fields) = challenge.strip_prefix("Bearer ") else {
+            let basic = self.password_for(&self.origin)?;
             return basic.ok_or_else(|| self.refused("it wants a user: --user and --password-file"));
         };
         let realm = field(fields, "realm").ok_or_else(|| self.refused("it names nobody who gives tokens"))?;
         let rights = if to_push { "pull,push" } else { "pull" };
         let scope = format!("repository:{}:{rights}", self.image.repository);
-        let service = field(fields, "service").unwrap_or_default().replace(' ', "%20");
-        let uri = format!("{realm}?service={service}&scope={scope}");
+        let service = encoded(field(fields, "service").unwrap_or_default());
+        let sign = if realm.contains('?') { '&' } else { '?' };
+        let uri = format!("{realm}{sign}service={service}&scope={scope}");
         let uri: Uri = uri.parse().map_err(|_| self.refused(format!("{uri:?} is no address")))?;
-        let headers: Vec<_> = basic.map(|words| (header::AUTHORIZATION, words)).into_iter().collect();
+        let service =
+            Origin::of(&uri).ok_or_else(|| self.refused(format!("{uri} gives no tokens: it is no address")))?;
+        if !self.may_be_asked(&service) {
+            return Err(self.refused(format!(
+                "{uri} gives its tokens, over plain HTTP; if that is meant: --plain-http {service}"
+            )));
+        }
+        let password = self.password_for(&service)?;
+        let headers: Vec<_> = password.map(|words| (header::AUTHORIZATION, words)).into_iter().collect();
         let sent = send(Method::GET, &uri, &headers, Bytes::new(), SMALL_BYTES_MAX).await;
         let answer = self.good(sent.map_err(|why| self.refused(why))?)?;
         let given: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let token = given["token"].as_str().or_else(|| given["access_token"].as_str());
-        token.map(|token| format!("Bearer {token}")).ok_or_else(|| self.refused("it gives no token"))
+        let token = token.ok_or_else(|| self.refused("it gives no token"))?;
+        // Where nobody has logged in, anybody gets such a token.
+        if self.registry.login.is_some() {
+            self.unheard(&self.origin)?;
+        }
+        Ok(format!("Bearer {token}"))
     }
+
+    /// Whether another server may be asked anything, without a secret: one that speaks TLS, or that the operator has
+    /// named. So nobody has the agent's host ask around in its own network.
+    fn may_be_asked(&self, server: &Origin) -> bool {
+        !server.is_plain() || self.registry.plain_http.iter().any(|name| server.is_named(name))
+    }
+
+    /// The password, in the words of a header, if there is one and this server may be told it.
+    fn password_for(&self, server: &Origin) -> Result<Option<String>, RegistryError> {
+        let Some((user, password)) = &self.registry.login else { return Ok(None) };
+        let named = self.registry.token_services.iter().any(|name| server.is_named(name));
+        if *server != self.origin && !named {
+            return Err(self.refused(format!(
+                "it sends to {server} for a token, which is another server and is not told the password; if it may be, \
+                 say so: --token-service {server}"
+            )));
+        }
+        self.unheard(server)?;
+        Ok(Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))))
+    }
+
+    /// Refuses to tell a secret where others can listen.
+    fn unheard(&self, server: &Origin) -> Result<(), RegistryError> {
+        if server.is_overheard() {
+            return Err(self.refused(format!("neither password nor token go to {server} over plain HTTP")));
+        }
+        Ok(())
+    }
+}
+
+/// A text as a part of a query.
+fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).into() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// The value of `name="…"` in a challenge.
@@ -297,19 +380,4 @@ fn field<'a>(fields: &'a str, name: &str) -> Option<&'a str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_challenge_is_taken_apart() {
-        let fields = r#"realm="https://auth.example/token",service="registry.example",scope="repository:a/b:pull""#;
-        assert_eq!(field(fields, "realm"), Some("https://auth.example/token"));
-        assert_eq!(field(fields, "service"), Some("registry.example"));
-        assert_eq!(field(fields, "error"), None);
-    }
-
-    #[test]
-    fn a_signature_stands_under_cosigns_tag() {
-        assert_eq!(signature_tag("sha256:ab"), "sha256-ab.sig");
-    }
-}
+mod tests;

@@ -1,6 +1,10 @@
 //! How the cases ended.
 
+use saker_model::text::{MESSAGE_BYTES_MAX, clean};
 use serde_json::{Value, json};
+
+/// Bytes of one line of a report.
+const LINE_BYTES_MAX: usize = 8 * MESSAGE_BYTES_MAX;
 
 /// Everything that was tried.
 #[derive(Clone, Debug, Default)]
@@ -103,9 +107,9 @@ impl Report {
             return;
         }
         let outcome = match verdict {
-            Ok(detail) => Outcome::Ok(detail),
-            Err(Miss::Failed { why, cure }) => Outcome::Failed { why, cure },
-            Err(Miss::Skipped(why)) => Outcome::Skipped(why),
+            Ok(detail) => Outcome::Ok(plain(&detail)),
+            Err(Miss::Failed { why, cure }) => Outcome::Failed { why: plain(&why), cure },
+            Err(Miss::Skipped(why)) => Outcome::Skipped(plain(&why)),
         };
         self.cases.push(Case { name, outcome });
     }
@@ -116,6 +120,11 @@ impl Report {
             self.add(name, Err(skipped(why)));
         }
     }
+}
+
+/// What may repeat a plugin's words, as lines that no terminal acts on.
+fn plain(text: &str) -> String {
+    text.lines().map(|line| clean(line, LINE_BYTES_MAX)).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

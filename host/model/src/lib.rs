@@ -8,12 +8,14 @@
 #![warn(missing_docs)]
 
 mod glob;
+mod rate;
 mod series;
 mod table;
 pub mod text;
 mod value;
 
 pub use glob::Glob;
+pub use rate::Rate;
 pub use series::{MetricType, Point, Series, SeriesId, Tags};
 pub use table::{Mapped, Named, SeriesTable, TableFull};
 pub use value::{LIMITS, MetricValue, Reason, Refused, ValueLimits, is_text};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::series::MetricType;
+use crate::text::is_clean;
 
 /// One measurement as a source hands it in: Open-Falcon's MetricValue with its tags taken apart.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,13 +27,14 @@ pub struct MetricValue {
 /// Why a value was not taken. Every refusal is counted under its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Reason {
-    /// No endpoint, or one that is too long or holds control characters.
+    /// No endpoint, or one that is too long or holds what [`clean`](crate::text::clean) takes out.
     #[error("endpoint must have 1 to 255 bytes and no control character")]
     BadEndpoint,
-    /// No name, or one that is too long or holds control characters.
+    /// No name, or one that is too long or holds what [`clean`](crate::text::clean) takes out.
     #[error("metric must have 1 to 255 bytes and no control character")]
     BadMetric,
-    /// A tag without a key, with a part that is too long, or with `,`, `=` or a control character in it.
+    /// A tag without a key, with a part that is too long, or with `,`, `=` or what [`clean`](crate::text::clean) takes
+    /// out.
     #[error("a tag's key and value must have 1 to 255 bytes and no comma, equals sign or control character")]
     BadTag,
     /// A key that stands twice.
@@ -225,7 +227,7 @@ impl MetricValue {
 /// Whether a text can be an endpoint or a metric's name.
 #[must_use]
 pub fn is_text(text: &str) -> bool {
-    !text.is_empty() && text.len() <= LIMITS.text_bytes && !text.chars().any(char::is_control)
+    !text.is_empty() && text.len() <= LIMITS.text_bytes && is_clean(text)
 }
 
 fn is_tag_text(text: &str) -> bool {
@@ -273,6 +275,10 @@ mod tests {
         check(|value| value.endpoint = "".into(), Err(Reason::BadEndpoint));
         check(|value| value.metric = String::new(), Err(Reason::BadMetric));
         check(|value| value.metric = "a\nb".into(), Err(Reason::BadMetric));
+        check(|value| value.metric = "cpu\u{202e}elbi".into(), Err(Reason::BadMetric));
+        check(|value| value.endpoint = "host\u{2028}2026 ERROR".into(), Err(Reason::BadEndpoint));
+        check(|value| value.tags = tags(&[("a", "\u{200b}")]), Err(Reason::BadTag));
+        check(|value| value.metric = "Temperatur.Außen".into(), Ok(()));
         check(|value| value.metric = "m".repeat(256), Err(Reason::BadMetric));
         check(|value| value.tags = tags(&[("a", "1"), ("a", "2")]), Err(Reason::DuplicateTag));
         check(|value| value.tags = tags(&[("a,b", "1")]), Err(Reason::BadTag));

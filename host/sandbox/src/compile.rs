@@ -94,20 +94,20 @@ async fn compile_in_child(program: &PathBuf, arguments: &[String], bytes: &[u8])
     let (Some(mut stdin), Some(mut stdout), Some(stderr)) = pipes else {
         return Err(std::io::Error::other("the compiler has no pipes").into());
     };
-    let (mut code, mut words) = (Vec::new(), String::new());
+    let (mut code, mut words) = (Vec::new(), Vec::new());
     let give = async {
         // A compiler that has seen enough closes its input early: its status tells, not this error.
         let _ = stdin.write_all(bytes).await;
         drop(stdin);
     };
     let mut stderr = stderr.take(WORDS_MAX);
-    let (_, read, said) = tokio::join!(give, stdout.read_to_end(&mut code), stderr.read_to_string(&mut words));
+    let (_, read, said) = tokio::join!(give, stdout.read_to_end(&mut code), stderr.read_to_end(&mut words));
     read?;
     said?;
     let status = child.wait().await?;
     // Its number may soon be another's.
     group.ended();
-    let words = words.trim().to_owned();
+    let words = String::from_utf8_lossy(&words).trim().to_owned();
     match status.code() {
         Some(0) => Ok(code),
         Some(STATUS_UNUSABLE) => Err(CompileError::Unusable(words)),
@@ -190,8 +190,10 @@ fn encoding(bytes: &[u8]) -> Result<Encoding, CompileError> {
     let mut found = None;
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(|error| CompileError::Unusable(format!("broken WebAssembly: {error}")))?;
-        if let Payload::Version { encoding, .. } = payload {
-            found.get_or_insert(encoding);
+        match payload {
+            Payload::Version { encoding, .. } => _ = found.get_or_insert(encoding),
+            Payload::CustomSection(section) => crate::names::check(&section).map_err(CompileError::Unusable)?,
+            _ => {}
         }
     }
     found.ok_or_else(|| CompileError::Unusable("broken WebAssembly: it has no header".into()))

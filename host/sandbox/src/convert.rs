@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use saker_model::text::{MESSAGE_BYTES_MAX, clean};
 use saker_model::{MetricType, MetricValue, Point, Series, SeriesId};
 
 use crate::bindings::types;
@@ -9,9 +10,15 @@ use crate::failure::{CallError, Denied, PluginFault};
 use crate::grants::Permission;
 use crate::instance::Tick;
 
+/// A guest's words: an error, a reason. All of them come in here.
+pub(crate) fn words(text: &str) -> String {
+    clean(text, MESSAGE_BYTES_MAX)
+}
+
+/// As a guest names it; its texts are [`words`] from here on.
 impl From<types::Permission> for Permission {
     fn from(permission: types::Permission) -> Self {
-        match permission {
+        let permission = match permission {
             types::Permission::Read(path) => Self::Read(path),
             types::Permission::Write(path) => Self::Write(path),
             types::Permission::Folder => Self::Folder,
@@ -20,6 +27,23 @@ impl From<types::Permission> for Permission {
             types::Permission::Secret(to) => Self::Secret(to),
             types::Permission::Env(name) => Self::Env(name),
             types::Permission::Stdout => Self::Stdout,
+        };
+        permission.in_words()
+    }
+}
+
+impl Permission {
+    /// The same with texts that can be shown and kept: guests choose what they ask for.
+    pub(crate) fn in_words(self) -> Self {
+        match self {
+            Self::Read(path) => Self::Read(words(&path)),
+            Self::Write(path) => Self::Write(words(&path)),
+            Self::Usage(path) => Self::Usage(words(&path)),
+            Self::Connect(address) => Self::Connect(words(&address)),
+            Self::ConnectBehind { name, address } => Self::ConnectBehind { name: words(&name), address },
+            Self::Secret(to) => Self::Secret(words(&to)),
+            Self::Env(name) => Self::Env(words(&name)),
+            plain @ (Self::Folder | Self::Stdout) => plain,
         }
     }
 }
@@ -30,9 +54,9 @@ pub(crate) fn denied(permission: types::Permission, section: &str) -> CallError 
 
 pub(crate) fn open_error(error: types::OpenError, section: &str) -> CallError {
     match error {
-        types::OpenError::Settings(message) => PluginFault::Settings(message).into(),
+        types::OpenError::Settings(message) => PluginFault::Settings(words(&message)).into(),
         types::OpenError::Denied(permission) => denied(permission, section),
-        types::OpenError::Other(message) => PluginFault::Other(message).into(),
+        types::OpenError::Other(message) => PluginFault::Other(words(&message)).into(),
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct Denials(Arc<Mutex<Option<Permission>>>);
 
 impl Denials {
     pub(crate) fn note(&self, permission: Permission) {
-        self.0.lock().get_or_insert(permission);
+        self.0.lock().get_or_insert_with(|| permission.in_words());
     }
 
     pub(crate) fn take(&self) -> Option<Permission> {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use saker_model::text::{MESSAGE_BYTES_MAX, NAME_BYTES_MAX, clean};
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 
@@ -247,18 +248,16 @@ impl CallError {
             return Kill::Handles { limit: HANDLES_MAX }.into();
         }
         // wasmtime keeps the types of these errors to itself; tests hold their words.
-        let words = format!("{error:#}");
-        if words.contains("fuel allocated for hostcalls has been exhausted") {
-            return Kill::AnswerBytes { limit: limits.answer_bytes }.into();
-        }
-        if words.contains("resource limit exceeded: ") {
-            return Kill::Instances { limit: limits.core_instances }.into();
+        match says(error, &["fuel allocated for hostcalls has been exhausted", "resource limit exceeded: "]) {
+            Some(0) => return Kill::AnswerBytes { limit: limits.answer_bytes }.into(),
+            Some(_) => return Kill::Instances { limit: limits.core_instances }.into(),
+            None => {}
         }
         let frames = frames(error);
         match error.downcast_ref::<Trap>() {
             Some(Trap::StackOverflow) => Kill::Stack { frames }.into(),
             Some(trap) => Kill::Trap { reason: trap.to_string().replace("wasm trap: ", ""), frames }.into(),
-            None => Kill::Trap { reason: error.root_cause().to_string(), frames }.into(),
+            None => Kill::Trap { reason: clean(&error.root_cause().to_string(), MESSAGE_BYTES_MAX), frames }.into(),
         }
     }
 }
@@ -276,10 +275,27 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
         .iter()
         .take(FRAMES_MAX)
         .map(|frame| match frame.func_name() {
-            Some(name) => name.to_owned(),
+            Some(name) => clean(name, NAME_BYTES_MAX),
             None => format!("function {}", frame.func_index()),
         })
         .collect()
+}
+
+/// Which of these words an error says, without putting together all that it says: it may name functions of megabytes.
+fn says(error: &wasmtime::Error, words: &[&str]) -> Option<usize> {
+    struct Listener<'a>(&'a [&'a str], Option<usize>);
+
+    impl fmt::Write for Listener<'_> {
+        fn write_str(&mut self, piece: &str) -> fmt::Result {
+            self.1 = self.1.or_else(|| self.0.iter().position(|word| piece.contains(word)));
+            Ok(())
+        }
+    }
+
+    let mut listener = Listener(words, None);
+    // The listener refuses nothing.
+    let _ = fmt::write(&mut listener, format_args!("{error:#}"));
+    listener.1
 }
 
 impl std::error::Error for Denied {}
@@ -325,6 +341,14 @@ mod tests {
         assert_eq!(late.limit(), Some(("deadline.map".into(), "5s".into())));
         assert_eq!(CallError::from(Kill::Memory { limit: 9 }).limit(), Some(("memory_bytes".into(), "9".into())));
         assert_eq!(CallError::Host("x".into()).limit(), None);
+    }
+
+    #[test]
+    fn what_a_trap_says_is_one_line_of_bounded_length() {
+        let text = format!("\x1b[2J\n2026 ERROR {}", "x".repeat(7 << 20));
+        let error = CallError::from_wasmtime(&wasmtime::Error::msg(text), &Limits::default());
+        let said = error.to_string();
+        assert!(said.starts_with("trapped: [2J 2026 ERROR xx") && said.len() < 2 * MESSAGE_BYTES_MAX, "{}", said.len());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use saker_model::text::is_clean;
 
 /// What the instances of one name have used. Shared by those that follow each other.
 #[derive(Debug, Default)]
@@ -115,7 +116,7 @@ impl Figures {
         self.0.lock().by_name.clone()
     }
 
-    /// How often a new name found no room.
+    /// How often a new name found no room, or was none that can be shown.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.0.lock().refused
@@ -124,25 +125,33 @@ impl Figures {
     pub(crate) fn add(&self, name: String, amount: f64, limit: usize) {
         if amount.is_finite() && amount >= 0.0 {
             self.change(name, limit, Figure::Counter(0.0), |figure| match figure {
-                Figure::Counter(total) => *total += amount,
+                // Two large amounts would add up to infinity, which is no total.
+                Figure::Counter(total) => *total = (*total + amount).min(f64::MAX),
                 Figure::Gauge(_) => *figure = Figure::Counter(amount),
             });
         }
     }
 
     pub(crate) fn set(&self, name: String, value: f64, limit: usize) {
-        self.change(name, limit, Figure::Gauge(value), |figure| *figure = Figure::Gauge(value));
+        if value.is_finite() {
+            self.change(name, limit, Figure::Gauge(value), |figure| *figure = Figure::Gauge(value));
+        }
     }
 
     fn change(&self, name: String, limit: usize, first: Figure, change: impl FnOnce(&mut Figure)) {
         let mut named = self.0.lock();
-        let room = named.by_name.len() < limit && name.len() <= NAME_BYTES_MAX && !name.is_empty();
+        let room = named.by_name.len() < limit;
         match named.by_name.get_mut(&name) {
             Some(figure) => change(figure),
-            None if room => change(named.by_name.entry(name).or_insert(first)),
+            None if room && is_name(&name) => change(named.by_name.entry(name).or_insert(first)),
             None => named.refused += 1,
         }
     }
+}
+
+/// Whether a name can be shown.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= NAME_BYTES_MAX && is_clean(name)
 }
 
 #[cfg(test)]
@@ -159,9 +168,13 @@ mod tests {
         figures.set("b".into(), 7.0, 2);
         figures.set("c".into(), 7.0, 2);
         figures.set("n".repeat(101), 7.0, 9);
+        figures.set("forged\nsaker_up 0".into(), 7.0, 9);
+        figures.set("b".into(), f64::INFINITY, 2);
+        figures.add("a".into(), f64::MAX, 2);
+        figures.add("a".into(), f64::MAX, 2);
         let all = figures.all();
-        assert_eq!(all.get("a"), Some(&Figure::Counter(3.0)));
+        assert_eq!(all.get("a"), Some(&Figure::Counter(f64::MAX)));
         assert_eq!(all.get("b"), Some(&Figure::Gauge(7.0)));
-        assert_eq!((all.len(), figures.refused()), (2, 2));
+        assert_eq!((all.len(), figures.refused()), (2, 3));
     }
 }

@@ -89,10 +89,17 @@ impl Health {
 
     /// It used more than its share of a processor, and is left alone for so long; again and again leads to quarantine.
     pub fn throttled(&mut self, pause: Duration, now: Instant) {
+        let until = match self.state {
+            HealthState::Running => now,
+            HealthState::BackingOff(until) | HealthState::Quarantined(until) => until,
+        };
+        let quarantined = matches!(self.state, HealthState::Quarantined(_));
         self.state = if self.killed(now) {
-            HealthState::Quarantined(now + self.config.quarantine_retry)
+            HealthState::Quarantined(until.max(now + self.config.quarantine_retry))
+        } else if quarantined {
+            HealthState::Quarantined(until.max(now + pause))
         } else {
-            HealthState::BackingOff(now + pause)
+            HealthState::BackingOff(until.max(now + pause))
         };
     }
 
@@ -218,6 +225,18 @@ mod tests {
         }
         health.throttled(minute, now);
         assert!(matches!(health.state(), HealthState::Quarantined(_)));
+    }
+
+    #[test]
+    fn a_call_that_fails_and_uses_too_much_is_left_alone_for_the_longer_of_both() {
+        let (now, minute) = (Instant::now(), Duration::from_secs(60));
+        let mut health = Health::new(HealthConfig::default());
+        health.failed(&PluginFault::Other("x".into()).into(), now);
+        health.throttled(minute, now);
+        assert_eq!(health.state(), HealthState::BackingOff(now + minute));
+        (0..5).for_each(|_| health.failed(&killed(), now));
+        health.throttled(minute, now);
+        assert_eq!(health.state(), HealthState::Quarantined(now + Duration::from_secs(3600)));
     }
 
     #[test]

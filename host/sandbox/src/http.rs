@@ -29,6 +29,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 use crate::ctx::Denials;
 use crate::grants::{Grants, Permission};
 use crate::limits::Limits;
+use crate::request;
 use crate::secrets::Secrets;
 
 /// How long a connection may take to come about; the call's deadline may be shorter.
@@ -118,7 +119,7 @@ type Sent = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(),
 impl WasiHttpHooks for Outgoing {
     fn send_request(
         &mut self,
-        request: http::Request<WasiBody>,
+        mut request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
@@ -127,15 +128,18 @@ impl WasiHttpHooks for Outgoing {
         let left = left.saturating_sub(left / TIME_TO_SAY_SO);
         let wanted = options.and_then(|options| options.first_byte_timeout);
         let timeout = wanted.map_or(left, |wanted| wanted.min(left));
-        let request = match self.secrets.put_into(request) {
-            Ok(request) => request,
+        let mask = match request::check(&mut request).and_then(|()| self.secrets.put_into(&mut request)) {
+            Ok(mask) => mask,
             Err(error) => return Box::new(std::future::ready(Err(error))),
         };
         let (client, slots, most) = (self.client.clone(), self.slots.clone(), self.response_bytes);
         Box::new(async move {
             let answer = async {
                 let _slot = slots.acquire().await.map_err(|_| Error::ConnectionLimitReached)?;
-                client.request(request).await.map_err(|error| classify(&error))
+                client.request(request).await.map_err(|error| match classify(&error) {
+                    Error::InternalError(Some(words)) => Error::InternalError(Some(mask.text(&words))),
+                    other => other,
+                })
             };
             let response = tokio::time::timeout(timeout, answer).await.map_err(|_| Error::HttpResponseTimeout)??;
             let response = response.map(|body| {
@@ -147,6 +151,7 @@ impl WasiHttpHooks for Outgoing {
                     .boxed_unsync()
             });
             let nothing_more: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
+            let response = if mask.is_empty() { response } else { mask.response(response)? };
             Ok((response, nothing_more))
         })
     }

@@ -39,7 +39,7 @@ pub struct Limits {
     pub new_series: usize,
     /// Series that a collector may have in all.
     pub series: usize,
-    /// Processor time of a collector over a minute, in percent of one core.
+    /// Processor time of all calls over a minute, in percent of one core. What a backend needs to deliver points is free.
     pub cpu_percent: u32,
     /// How long each call may take.
     pub deadlines: Deadlines,

@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use saker_model::{Rate, text};
 use tokio::io::AsyncWrite;
 use tracing::Level;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
@@ -48,37 +49,25 @@ pub(crate) struct LogSink(Arc<Sink>);
 struct Sink {
     name: String,
     line_bytes: usize,
-    bucket: Mutex<Bucket>,
+    rate: Mutex<Rate>,
     tail: LogTail,
     meters: Arc<Meters>,
 }
 
-/// A token bucket: a line takes one, time brings new ones.
-struct Bucket {
-    per_s: f64,
-    tokens: f64,
-    filled: Instant,
-    dropped: u64,
-}
-
 impl LogSink {
     pub(crate) fn new(name: &str, lines_per_s: u32, line_bytes: usize, tail: LogTail, meters: Arc<Meters>) -> Self {
-        let bucket = Bucket {
-            per_s: f64::from(lines_per_s),
-            tokens: f64::from(lines_per_s) * f64::from(BURST),
-            filled: Instant::now(),
-            dropped: 0,
-        };
-        Self(Arc::new(Sink { name: name.into(), line_bytes, bucket: Mutex::new(bucket), tail, meters }))
+        let every = Duration::from_secs_f64(f64::from(lines_per_s.max(1)).recip());
+        let rate = Mutex::new(Rate::new(lines_per_s.saturating_mul(BURST), every));
+        Self(Arc::new(Sink { name: name.into(), line_bytes, rate, tail, meters }))
     }
 
     /// Logs one line, if the rate allows it.
     pub(crate) fn log(&self, level: Level, message: &str) {
-        let Some(dropped) = self.0.bucket.lock().take(Instant::now()) else {
+        let Some(dropped) = self.0.rate.lock().take(Instant::now()) else {
             self.0.meters.drop_log_line();
             return;
         };
-        let line = clean(message, self.0.line_bytes);
+        let line = text::clean(message, self.0.line_bytes);
         let plugin = self.0.name.as_str();
         if dropped > 0 {
             tracing::warn!(target: "plugin", plugin, dropped, "log lines dropped, they came too fast");
@@ -91,32 +80,6 @@ impl LogSink {
         }
         self.0.tail.push(line);
     }
-}
-
-impl Bucket {
-    /// Takes a token, if there is one; returns how many lines were dropped since the last time.
-    fn take(&mut self, now: Instant) -> Option<u64> {
-        let passed = now.duration_since(self.filled).as_secs_f64();
-        self.tokens = (self.tokens + passed * self.per_s).min(self.per_s * f64::from(BURST));
-        self.filled = now;
-        if self.tokens < 1.0 {
-            self.dropped += 1;
-            return None;
-        }
-        self.tokens -= 1.0;
-        Some(std::mem::take(&mut self.dropped))
-    }
-}
-
-/// One line without control characters, so that a plugin cannot write to a terminal what it likes.
-fn clean(message: &str, most: usize) -> String {
-    let message = message.trim_end();
-    let cut = message.floor_char_boundary(most);
-    let mut line: String = message[..cut].chars().map(|c| if c.is_control() && c != '\t' { ' ' } else { c }).collect();
-    if cut < message.len() {
-        line.push('…');
-    }
-    line
 }
 
 /// A guest's standard output or standard error as log lines.

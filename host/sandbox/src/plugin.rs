@@ -2,14 +2,15 @@
 
 use std::fmt;
 
+use saker_model::text::{MESSAGE_BYTES_MAX, NAME_BYTES_MAX, clean};
 use serde_json::Value;
 use wasmtime::component::Component;
 
-use crate::bindings::types;
 use crate::bindings::{backend, collector, processor};
 use crate::compile::CompileError;
 use crate::compile_cache::Origin;
 use crate::ctx::Ctx;
+use crate::description;
 use crate::engine::Sandbox;
 use crate::failure::CallError;
 use crate::grants::Permission;
@@ -77,7 +78,7 @@ pub struct Want {
     pub reason: String,
 }
 
-/// What a plugin says about itself.
+/// What a plugin says about itself. Its texts are clean and bounded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
     /// A short name.
@@ -90,7 +91,7 @@ pub struct Description {
     pub wants: Vec<Want>,
     /// The JSON Schema of its settings: an object.
     pub settings_schema: Value,
-    /// How often a collector would like to be called, in milliseconds.
+    /// How often a collector would like to be called, in milliseconds: [`INTERVAL_MIN`](crate::INTERVAL_MIN) at least.
     pub default_interval_ms: Option<u32>,
 }
 
@@ -99,7 +100,7 @@ pub struct Description {
 pub enum LoadError {
     /// It does not compile.
     #[error(transparent)]
-    Compile(#[from] CompileError),
+    Compile(CompileError),
     /// Its machine code does not load.
     #[error("cannot load its machine code: {0}")]
     Code(String),
@@ -123,16 +124,22 @@ pub enum LoadError {
     Description(String),
 }
 
+/// The compiler speaks of what it reads, in the words of what it reads.
+impl From<CompileError> for LoadError {
+    fn from(error: CompileError) -> Self {
+        let short = |words: &str| clean(words, MESSAGE_BYTES_MAX);
+        Self::Compile(match error {
+            CompileError::Unusable(words) => CompileError::Unusable(short(&words)),
+            CompileError::Ended { status, words } => CompileError::Ended { status, words: short(&words) },
+            other => other,
+        })
+    }
+}
+
 const CONTRACT: &str = "saker:plugin";
 const VERSION: &str = "0.1.0";
-/// Bytes of a plugin's name.
-const NAME_BYTES_MAX: usize = 64;
-/// Bytes of its version, its summary and of each reason: lines for people.
-const TEXT_BYTES_MAX: usize = 1000;
-/// Bytes of the schema: the largest that ships has 3 KiB.
-const SCHEMA_BYTES_MAX: usize = 256 << 10;
-/// Permissions that it may want.
-const WANTS_MAX: usize = 100;
+/// Exports that are named in an error.
+const EXPORTS_SHOWN: usize = 4;
 
 /// A plugin that can be opened.
 #[derive(Clone)]
@@ -234,7 +241,7 @@ impl Plugin {
 
 async fn describe(sandbox: &Sandbox, code: &Code, times: usize) -> Result<Vec<Description>, LoadError> {
     let raw = instance::describe(sandbox, code, times).await?;
-    raw.into_iter().map(|raw| read_description(raw).map_err(LoadError::Description)).collect()
+    raw.into_iter().map(|raw| description::read(raw).map_err(LoadError::Description)).collect()
 }
 
 fn link(sandbox: &Sandbox, component: &Component, exports: &[String]) -> Result<(Code, String), LoadError> {
@@ -249,61 +256,30 @@ fn link(sandbox: &Sandbox, component: &Component, exports: &[String]) -> Result<
         Some((kind, version))
     });
     let Some((kind, version)) = kind else {
-        let exports = if exports.is_empty() { "nothing".into() } else { exports.join(", ") };
-        return Err(LoadError::NoKind { exports });
+        return Err(LoadError::NoKind { exports: named(exports) });
     };
     if !version.starts_with("0.1.") {
         return Err(LoadError::Link(format!(
-            "it was built for version {version} of the contract, and this agent knows {VERSION}"
+            "it was built for version {} of the contract, and this agent knows {VERSION}",
+            clean(version, NAME_BYTES_MAX)
         )));
     }
-    let wrong = |error: wasmtime::Error| LoadError::Link(format!("{error:#}"));
+    let wrong = |error: wasmtime::Error| LoadError::Link(clean(&format!("{error:#}"), MESSAGE_BYTES_MAX));
     let pre = sandbox.linker().instantiate_pre(component).map_err(wrong)?;
     let code = match kind {
         Kind::Collector => Code::Collector(collector::CollectorPluginPre::new(pre).map_err(wrong)?),
         Kind::Processor => Code::Processor(processor::ProcessorPluginPre::new(pre).map_err(wrong)?),
         Kind::Backend => Code::Backend(backend::BackendPluginPre::new(pre).map_err(wrong)?),
     };
-    Ok((code, version.to_owned()))
+    Ok((code, clean(version, NAME_BYTES_MAX)))
 }
 
-fn read_description(raw: types::Description) -> Result<Description, String> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if raw.name.is_empty() || raw.name.len() > NAME_BYTES_MAX || !raw.name.chars().all(plain) {
-        return Err(format!(
-            "its name {:?} must be 1 to {NAME_BYTES_MAX} lower-case letters, digits and hyphens",
-            raw.name.chars().take(NAME_BYTES_MAX).collect::<String>()
-        ));
+/// What a file exports that is no plugin, as far as there is room for it.
+fn named(exports: &[String]) -> String {
+    let names: Vec<_> = exports.iter().take(EXPORTS_SHOWN).map(|name| clean(name, NAME_BYTES_MAX)).collect();
+    match names.len() {
+        0 => "nothing".into(),
+        shown if shown < exports.len() => format!("{} and {} more", names.join(", "), exports.len() - shown),
+        _ => names.join(", "),
     }
-    for (what, bytes, most) in [
-        ("version", raw.version.len(), TEXT_BYTES_MAX),
-        ("summary", raw.summary.len(), TEXT_BYTES_MAX),
-        ("settings schema", raw.settings_schema.len(), SCHEMA_BYTES_MAX),
-        ("longest reason", raw.permissions.iter().map(|wanted| wanted.reason.len()).max().unwrap_or(0), TEXT_BYTES_MAX),
-    ] {
-        if bytes > most {
-            return Err(format!("its {what} has {bytes} bytes, and {most} is the most"));
-        }
-    }
-    if raw.permissions.len() > WANTS_MAX {
-        return Err(format!("it wants {} permissions, and {WANTS_MAX} is the most", raw.permissions.len()));
-    }
-    let schema: Value = serde_json::from_str(&raw.settings_schema)
-        .map_err(|error| format!("its settings schema is not JSON: {error}"))?;
-    if !schema.is_object() {
-        return Err("its settings schema is not a JSON object".into());
-    }
-    let line = |text: String| text.split(char::is_control).collect::<Vec<_>>().join(" ");
-    Ok(Description {
-        name: raw.name,
-        version: line(raw.version),
-        summary: line(raw.summary),
-        wants: raw
-            .permissions
-            .into_iter()
-            .map(|wanted| Want { permission: wanted.permission.into(), reason: line(wanted.reason) })
-            .collect(),
-        settings_schema: schema,
-        default_interval_ms: raw.default_interval_ms.filter(|&ms| ms > 0),
-    })
 }

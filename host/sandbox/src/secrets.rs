@@ -1,7 +1,8 @@
 //! Secrets that the agent puts into a guest's requests: the guest never holds them, and they go nowhere else.
 //!
 //! A secret is read from its file for each request, so that one that was renewed is used at once. It is put into requests
-//! to exactly the destination that it is granted for, in the place of whatever the guest has set there.
+//! to exactly the destination that it is granted for, in the place of whatever the guest has set there; such a request is
+//! plain (`request.rs`), and what comes back is looked through (`mask.rs`).
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,8 +10,11 @@ use std::str::FromStr;
 
 use http::header::{HeaderName, HeaderValue};
 use http::uri::Scheme;
-use http::{Method, Request, Uri};
+use http::{Request, Uri};
 use wasmtime_wasi_http::Error;
+
+use crate::mask::{Mask, SECRET_BYTES_MIN};
+use crate::request;
 
 /// Bytes of a secret.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
@@ -83,23 +87,23 @@ impl Secrets {
         Self(granted)
     }
 
-    /// Puts into a request what is granted for where it goes.
-    pub(crate) fn put_into<B>(&self, mut request: Request<B>) -> Result<Request<B>, Error> {
-        let Some(destination) = Destination::of(request.uri()) else { return Ok(request) };
+    /// Puts into a request what is granted for where it goes. Answers what is to be blotted out of the answer.
+    pub(crate) fn put_into<B>(&self, request: &mut Request<B>) -> Result<Mask, Error> {
+        let mut mask = Mask::default();
+        let Some(destination) = Destination::of(request.uri()) else { return Ok(mask) };
         for secret in self.0.iter().filter(|secret| secret.to == destination) {
-            // Its answer is the request itself, secret and all.
-            if request.method() == Method::TRACE {
-                return Err(Error::HttpRequestMethodInvalid);
+            if mask.is_empty() {
+                request::make_plain(request)?;
             }
-            let value = read(secret).map_err(|error| Error::InternalError(Some(error)))?;
+            let value = read(secret, &mut mask).map_err(|error| Error::InternalError(Some(error)))?;
             request.headers_mut().insert(secret.header.clone(), value);
         }
-        Ok(request)
+        Ok(mask)
     }
 }
 
-/// The header's value. An error names the secret and its file, and nothing of what is in it.
-fn read(secret: &SecretGrant) -> Result<HeaderValue, String> {
+/// The header's value; the mask learns it. An error names the secret and its file, and nothing of what is in it.
+fn read(secret: &SecretGrant, mask: &mut Mask) -> Result<HeaderValue, String> {
     let SecretGrant { name, file, prefix, .. } = secret;
     let failed = |what: &dyn fmt::Display| format!("the secret {name} cannot be used: {}: {what}", file.display());
     let size = std::fs::metadata(file).map_err(|error| failed(&error))?.len();
@@ -110,6 +114,12 @@ fn read(secret: &SecretGrant) -> Result<HeaderValue, String> {
     if text.trim().is_empty() {
         return Err(failed(&"it is empty"));
     }
+    if text.trim().len() < SECRET_BYTES_MIN {
+        return Err(failed(&format_args!(
+            "it has fewer than {SECRET_BYTES_MIN} bytes, and cannot be told from other text"
+        )));
+    }
+    mask.add(text.trim().as_bytes());
     let value = HeaderValue::from_str(&format!("{prefix}{}", text.trim()));
     let mut value = value.map_err(|_| failed(&"it holds what no header may hold, such as a line break"))?;
     // Whatever shows headers while looking for a mistake leaves this one out.
@@ -146,18 +156,28 @@ mod tests {
         let grant = SecretGrant { name: "t".into(), file: file.clone(), to, header, prefix: "Token ".into() };
         let secrets = Secrets::new(vec![grant]);
         let put = |method: &str, uri: &str| {
-            let request = Request::builder().method(method).uri(uri).header("authorization", "guess").body(()).unwrap();
-            secrets.put_into(request)
+            let mut request =
+                Request::builder().method(method).uri(uri).header("authorization", "guess").body(()).unwrap();
+            request.headers_mut().append("authorization", HeaderValue::from_static("another"));
+            secrets.put_into(&mut request).map(|mask| (request, mask))
         };
-        let request = put("GET", "https://db.example:8086/write?x=y").unwrap();
+        let (request, mask) = put("GET", "https://db.example:8086/write?x=y").unwrap();
+        assert_eq!(mask.text("you said sesame"), "you said ******");
         assert_eq!(request.headers().get_all("authorization").iter().collect::<Vec<_>>(), ["Token sesame"]);
         assert!(!format!("{request:?}").contains("sesame"));
         for elsewhere in ["http://db.example:8086/", "https://db.example/", "https://a.db.example:8086/"] {
-            assert_eq!(put("GET", elsewhere).unwrap().headers()["authorization"], "guess", "{elsewhere}");
+            let (request, mask) = put("GET", elsewhere).unwrap();
+            assert!(request.headers()["authorization"] == "guess" && mask.is_empty(), "{elsewhere}");
         }
-        assert!(put("TRACE", "https://db.example:8086/").is_err());
+        for method in ["TRACE", "trace", "PROPFIND", "OTHER"] {
+            assert!(put(method, "https://db.example:8086/").is_err(), "{method}");
+        }
+        assert!(put("GET", "https://DB.example.:8086/").unwrap().0.headers()["authorization"] == "Token sesame");
         std::fs::write(&file, "ses\name").unwrap();
-        let error = format!("{:?}", put("GET", "https://db.example:8086/").unwrap_err());
+        let error = format!("{:?}", put("GET", "https://db.example:8086/").err().unwrap());
         assert!(error.contains("the secret t cannot be used") && !error.contains("ses\\name"), "{error}");
+        std::fs::write(&file, "abc").unwrap();
+        let error = format!("{:?}", put("GET", "https://db.example:8086/").err().unwrap());
+        assert!(error.contains("fewer than 4 bytes") && !error.contains("abc"), "{error}");
     }
 }

@@ -1,30 +1,42 @@
-//! What a collector uses of a processor, over a minute.
+//! What an instance uses of a processor, over a minute.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::failure::Kill;
 
-/// The time that is looked back on.
+/// The time that is looked back on, and the pause of one that has used too much.
 pub const SHARE_WINDOW: Duration = Duration::from_secs(60);
 /// Readings that are kept; beyond, two that follow each other become one. A call a second makes sixty.
 const READINGS_MAX: usize = 128;
 
-/// The processor time of the calls of the last minute.
-#[derive(Clone, Debug, Default)]
+/// The processor time of the last minute: of all calls, whatever they ended as. It is read off a meter that only grows,
+/// so what a call uses after it was given up counts as well, with the next reading.
+#[derive(Clone, Debug)]
 pub struct Share {
     readings: VecDeque<(Instant, Duration)>,
+    read: Duration,
 }
 
 impl Share {
-    /// A call has used so much. An error, if that makes more than `percent` of one core over a minute; then the minute
-    /// begins anew.
+    /// What the meter shows now does not count; what it shows from now on does.
+    #[must_use]
+    pub fn since(meter: Duration) -> Self {
+        Self { readings: VecDeque::new(), read: meter }
+    }
+
+    /// The meter shows so much, of which `free` since the last time was work that was asked for. An error, if the rest
+    /// makes more than `percent` of one core over a minute; then the minute begins anew.
     ///
     /// # Errors
     /// [`Kill::Cpu`]
-    pub fn used(&mut self, cpu: Duration, percent: u32, now: Instant) -> Result<(), Kill> {
+    pub fn read(&mut self, meter: Duration, free: Duration, percent: u32, now: Instant) -> Result<(), Kill> {
+        let cpu = meter.saturating_sub(std::mem::replace(&mut self.read, meter)).saturating_sub(free);
         while self.readings.front().is_some_and(|(then, _)| now.duration_since(*then) > SHARE_WINDOW) {
             self.readings.pop_front();
+        }
+        if cpu.is_zero() {
+            return Ok(());
         }
         let full = self.readings.len() >= READINGS_MAX;
         match self.readings.back_mut() {
@@ -45,16 +57,32 @@ impl Share {
 mod tests {
     use super::*;
 
+    /// A share, and its meter.
+    struct Metered(Share, Duration);
+
+    impl Metered {
+        fn new() -> Self {
+            Self(Share::since(Duration::from_secs(7)), Duration::from_secs(7))
+        }
+
+        fn used(&mut self, cpu: Duration, free: Duration, now: Instant) -> Result<(), Kill> {
+            self.1 += cpu;
+            self.0.read(self.1, free, 50, now)
+        }
+    }
+
     #[test]
     fn a_minute_of_calls_counts_together_and_what_is_older_does_not() {
-        let (start, mut share) = (Instant::now(), Share::default());
+        let (start, mut share) = (Instant::now(), Metered::new());
         let second = Duration::from_secs(1);
         for n in 0..600 {
-            assert_eq!(share.used(second / 3, 50, start + second * n), Ok(()), "a third of a core, second {n}");
+            let used = share.used(second / 3, Duration::ZERO, start + second * n);
+            assert_eq!(used, Ok(()), "a third of a core, second {n}");
         }
         let mut over = None;
         for n in 600..660 {
-            over = over.or(share.used(second, 50, start + second * n).err().map(|kill| (n, kill)));
+            let used = share.used(second, Duration::ZERO, start + second * n);
+            over = over.or(used.err().map(|kill| (n, kill)));
         }
         let (n, kill) = over.unwrap();
         assert_eq!(kill, Kill::Cpu { percent: 51, limit: 50 });
@@ -63,10 +91,19 @@ mod tests {
 
     #[test]
     fn many_short_calls_take_no_more_room_and_lose_nothing() {
-        let (start, mut share) = (Instant::now(), Share::default());
+        let (start, mut share) = (Instant::now(), Metered::new());
         let ms = Duration::from_millis(1);
-        let over = (0..60_000).find(|&n| share.used(ms, 50, start + ms * n).is_err());
-        assert!(share.readings.len() <= READINGS_MAX);
+        let over = (0..60_000).find(|&n| share.used(ms, Duration::ZERO, start + ms * n).is_err());
+        assert!(share.0.readings.len() <= READINGS_MAX);
         assert!(over.is_some_and(|n| n < 31_000), "{over:?}");
+    }
+
+    #[test]
+    fn work_that_was_asked_for_is_free_and_what_it_takes_beyond_counts() {
+        let (start, mut share) = (Instant::now(), Metered::new());
+        let second = Duration::from_secs(1);
+        assert!((0..600).all(|n| share.used(second, second * 2, start + second * n).is_ok()));
+        let over = (600..700).find(|&n| share.used(second * 10, second, start + second * n).is_err());
+        assert_eq!(over, Some(603), "nine seconds of each ten");
     }
 }

@@ -164,6 +164,12 @@ impl SelfMetrics {
         let of = |read: &dyn Fn(&crate::status::InstanceView) -> f64| {
             views.iter().map(|(_, view)| (vec![("plugin", view.name.clone())], read(view))).collect::<Vec<_>>()
         };
+        let refused = self.0.statuses.folder_error().is_some();
+        out.gauge(
+            "saker_plugin_folder_refused",
+            "Whether nothing is loaded from the plugin folder, for it cannot be read or others can write to it",
+            one(f64::from(u8::from(refused))),
+        )?;
         let running = views.iter().map(|(_, view)| {
             let labels = vec![
                 ("plugin", view.name.clone()),

@@ -18,11 +18,14 @@ use crate::status::{FileView, InstanceView};
 pub(super) struct Plugins {
     instances: Vec<InstanceView>,
     files: Vec<FileView>,
+    /// Why nothing is loaded from the plugin folder, if nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folder_error: Option<String>,
 }
 
 pub(super) async fn plugins(State(agent): State<Arc<Agent>>) -> Json<Plugins> {
     let instances = agent.statuses.instances().iter().map(|status| status.view()).collect();
-    Json(Plugins { instances, files: agent.statuses.files() })
+    Json(Plugins { instances, files: agent.statuses.files(), folder_error: agent.statuses.folder_error() })
 }
 
 pub(super) async fn plugin(

@@ -26,7 +26,11 @@ pub(crate) struct RegistryArgs {
     /// Speak to this registry without TLS.
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) plain_http: Vec<String>,
-    /// The user to log in as.
+    /// A server beside the registry itself that may be told the password when the registry sends there for a token:
+    /// auth.docker.io for Docker Hub.
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) token_service: Vec<String>,
+    /// The user to log in as. Name and password go to the registry, never over plain HTTP except on this machine.
     #[arg(long, value_name = "NAME", requires = "password_file")]
     pub(crate) user: Option<String>,
     /// A file that holds the user's password.
@@ -41,6 +45,9 @@ pub(crate) struct InstallArgs {
     /// The name in the plugin folder, if not the source's own.
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// Put an older version in the place of a newer one.
+    #[arg(long)]
+    pub(crate) downgrade: bool,
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
     #[command(flatten)]
@@ -54,6 +61,9 @@ pub(crate) struct UpdateArgs {
     /// Put versions in place that ask for more than those before.
     #[arg(long)]
     pub(crate) accept: bool,
+    /// Put older versions in the place of newer ones.
+    #[arg(long)]
+    pub(crate) downgrade: bool,
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
     #[command(flatten)]

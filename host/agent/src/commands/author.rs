@@ -44,7 +44,7 @@ fn test(args: &TestArgs) -> anyhow::Result<()> {
             "passed": report.passed(),
             "cases": report.to_json(),
         });
-        say!("{about:#}")?;
+        say!("{}", table::json(&about))?;
     } else {
         say!(
             "{} {}, a {} for contract {}",
@@ -113,7 +113,7 @@ fn diff(args: &DiffArgs) -> anyhow::Result<()> {
     let more = changes.iter().filter(|change| change.weight == Weight::More).count();
     if args.json {
         let changes: Vec<_> = changes.iter().map(saker_kit::Change::to_json).collect();
-        say!("{:#}", json!({"asks_more": more > 0, "changes": changes}))?;
+        say!("{}", table::json(&json!({"asks_more": more > 0, "changes": changes})))?;
     } else {
         let rows: Vec<_> = changes
             .iter()

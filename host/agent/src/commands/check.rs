@@ -129,6 +129,10 @@ impl Checker<'_> {
             // Every plugin would be refused for the same reason.
             return self.wrong("plugins.signature_keys", error.to_string());
         }
+        if let Err(error) = folder::scan(&config.plugins.dir) {
+            // Nothing in it would be loaded, whatever it is.
+            return self.wrong("plugins.dir", error.to_string());
+        }
         let sandbox = match agent::sandbox(config) {
             Ok(sandbox) => sandbox,
             Err(error) => return self.wrong("data_dir", format!("{error:#}")),

@@ -1,14 +1,20 @@
 //! Asks a running agent.
 
 use anyhow::{Context, bail};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use saker_model::text::{MESSAGE_BYTES_MAX, clean, is_clean};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
 use crate::cli::ClientArgs;
+
+/// Bytes of an answer: some thousand instances, each with its last failure and log lines, have a tenth.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// Bytes of one text in it.
+const TEXT_BYTES_MAX: usize = 8 * MESSAGE_BYTES_MAX;
 
 /// The JSON behind a path of the API.
 pub(super) async fn get(args: &ClientArgs, path: &str) -> anyhow::Result<Value> {
@@ -39,12 +45,34 @@ async fn ask(args: &ClientArgs, method: Method, path: &str) -> anyhow::Result<Va
     }
     let response = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
     let status = response.status();
-    let body = response.into_body().collect().await?.to_bytes();
-    let value: Value =
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let body =
+        body.map_err(|error| anyhow::anyhow!("{address}: its answer breaks off or is too long: {error}"))?.to_bytes();
+    let mut value: Value =
         serde_json::from_slice(&body).with_context(|| format!("{address} does not answer like an agent"))?;
+    // JSON is printed as it is, with escapes.
+    if !(args.json && status == StatusCode::OK) {
+        clean_all(&mut value);
+    }
     match status {
         StatusCode::OK => Ok(value),
         StatusCode::UNAUTHORIZED => bail!("the agent at {address} wants a token: --token-file FILE"),
         _ => bail!("{}", value["error"].as_str().unwrap_or(status.as_str())),
+    }
+}
+
+/// Takes out of every text what a terminal would act on: whoever answers may be no agent, or one that was told things.
+fn clean_all(value: &mut Value) {
+    match value {
+        Value::String(text) if text.len() > TEXT_BYTES_MAX || !is_clean(text) => *text = clean(text, TEXT_BYTES_MAX),
+        Value::Array(items) => items.iter_mut().for_each(clean_all),
+        Value::Object(fields) => {
+            let all = std::mem::take(fields);
+            fields.extend(all.into_iter().map(|(name, mut value)| {
+                clean_all(&mut value);
+                (clean(&name, TEXT_BYTES_MAX), value)
+            }));
+        }
+        _ => {}
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
             "imports": plugin.imports(),
             "settings_schema": description.settings_schema,
         });
-        say!("{about:#}")?;
+        say!("{}", table::json(&about))?;
         return Ok(());
     }
     let mut rows = vec![

@@ -4,7 +4,7 @@
 //! then compiled and described, then put in place and pinned.
 
 use anyhow::{Context, bail};
-use saker_install::{Drift, Fetched, Folder, Keys, Registry, Source};
+use saker_install::{Consent, Drift, Fetched, Folder, Keys, Named, Registry, Source};
 use saker_kit::Weight;
 use saker_sandbox::Plugin;
 
@@ -52,9 +52,10 @@ impl Place {
         Ok(plugin)
     }
 
-    fn put(&mut self, fetched: &Fetched, plugin: &Plugin) -> anyhow::Result<()> {
-        let pin = self.folder.install(fetched, &self.keys, self.signatures.required)?;
+    fn put(&mut self, fetched: &Fetched, plugin: &Plugin, consent: Consent) -> anyhow::Result<()> {
         let about = plugin.description();
+        let named = Named { plugin: about.name.clone(), version: about.version.clone() };
+        let pin = self.folder.install(fetched, &named, &self.keys, self.signatures.required, consent)?;
         let signed =
             pin.signed_by.as_ref().map_or("not checked for a signature".into(), |key| format!("signed by {key}"));
         say!("{}: {} {}, a {}, {signed}", fetched.name, about.name, about.version, plugin.kind().as_str())?;
@@ -71,7 +72,7 @@ async fn install(args: &InstallArgs) -> anyhow::Result<()> {
     }
     for fetched in &found {
         let plugin = place.look_at(fetched).await?;
-        place.put(fetched, &plugin)?;
+        place.put(fetched, &plugin, Consent { downgrade: args.downgrade, other_name: args.name.is_some() })?;
         for want in &plugin.description().wants {
             say!("  wants {}  # {}", want.permission.grant_line(), want.reason)?;
         }
@@ -108,7 +109,7 @@ async fn update(args: &UpdateArgs) -> anyhow::Result<()> {
             refused.push(name);
             continue;
         }
-        place.put(&fetched, &new)?;
+        place.put(&fetched, &new, Consent { downgrade: args.downgrade, other_name: true })?;
     }
     if !refused.is_empty() {
         bail!(
@@ -122,7 +123,8 @@ async fn update(args: &UpdateArgs) -> anyhow::Result<()> {
 fn installed(args: &ConfigArgs) -> anyhow::Result<()> {
     let config = super::run::read(args)?;
     let folder = Folder::look(&config.plugins.dir)?;
-    let mut rows = vec![["plugin", "hash", "file", "source", "digest", "signed by"].map(String::from).to_vec()];
+    let mut rows =
+        vec![["plugin", "version", "hash", "file", "source", "digest", "signed by"].map(String::from).to_vec()];
     let mut drifted = 0;
     for (name, pin) in folder.pins() {
         let drift = match folder.drift(name)? {
@@ -133,6 +135,7 @@ fn installed(args: &ConfigArgs) -> anyhow::Result<()> {
         drifted += usize::from(drift != "as installed");
         rows.push(vec![
             name.clone(),
+            pin.version.clone().unwrap_or_default(),
             pin.hash.chars().take(12).collect(),
             drift.to_owned(),
             pin.source.clone(),
@@ -176,5 +179,5 @@ fn registry(args: &RegistryArgs) -> anyhow::Result<Registry> {
         }
         _ => None,
     };
-    Ok(Registry { plain_http: args.plain_http.clone(), login })
+    Ok(Registry { plain_http: args.plain_http.clone(), login, token_services: args.token_service.clone() })
 }

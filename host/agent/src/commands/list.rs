@@ -9,7 +9,7 @@ use crate::printing::say;
 pub(crate) fn list(args: &ClientArgs) -> anyhow::Result<()> {
     let plugins = super::runtime()?.block_on(client::get(args, "/api/v1/plugins"))?;
     if args.json {
-        say!("{plugins:#}")?;
+        say!("{}", table::json(&plugins))?;
         return Ok(());
     }
     let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
@@ -35,6 +35,9 @@ pub(crate) fn list(args: &ClientArgs) -> anyhow::Result<()> {
         }
     }
     say!("{}", table::render(&rows).trim_end())?;
+    if let Some(error) = plugins["folder_error"].as_str() {
+        say!("NO PLUGIN IS LOADED from the plugin folder: {error}")?;
+    }
     for file in plugins["files"].as_array().into_iter().flatten() {
         let name = text(file, "file");
         let unused = file["used_by"].as_array().is_some_and(Vec::is_empty);
@@ -62,7 +65,7 @@ pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<()> {
     let path = format!("/api/v1/plugins/{}", client::encoded(&args.name));
     let instance = super::runtime()?.block_on(client::get(&args.client, &path))?;
     if args.client.json {
-        say!("{instance:#}")?;
+        say!("{}", table::json(&instance))?;
         return Ok(());
     }
     let mut rows = Vec::new();

@@ -19,7 +19,7 @@ pub(crate) fn queue(command: &QueueCommand) -> anyhow::Result<()> {
 async fn list(args: &ClientArgs) -> anyhow::Result<()> {
     let answer = client::get(args, "/api/v1/queues").await?;
     if args.json {
-        say!("{answer:#}")?;
+        say!("{}", table::json(&answer))?;
         return Ok(());
     }
     let headings = ["node", "state", "points", "in memory", "on disk", "segments", "rejected", "error"];
@@ -51,7 +51,7 @@ async fn inspect(args: &QueueInspectArgs) -> anyhow::Result<()> {
     let path = format!("/api/v1/queues/{}?what={what}&limit={}", client::encoded(&args.node), args.limit);
     let answer = client::get(&args.client, &path).await?;
     if args.client.json {
-        say!("{answer:#}")?;
+        say!("{}", table::json(&answer))?;
         return Ok(());
     }
     let mut rows = vec![
@@ -90,7 +90,7 @@ async fn discard(args: &QueueDropArgs) -> anyhow::Result<()> {
 
 fn said(args: &ClientArgs, answer: &Value, what: &str) -> anyhow::Result<()> {
     if args.json {
-        say!("{answer:#}")?;
+        say!("{}", table::json(answer))?;
     } else {
         say!("{} points {what}", answer["points"])?;
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use saker_model::MetricValue;
+use saker_model::text::{MESSAGE_BYTES_MAX, clean};
 use saker_sandbox::{Collector, InstanceSpec, PluginHash, StateCell};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -159,7 +160,9 @@ async fn tick(running: &mut Running, args: &RunArgs, shown: &mut BTreeMap<String
 fn series(value: &MetricValue) -> String {
     let mut tags: Vec<_> = value.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
     tags.sort_unstable();
-    if tags.is_empty() { value.metric.clone() } else { format!("{}{{{}}}", value.metric, tags.join(",")) }
+    let name = if tags.is_empty() { value.metric.clone() } else { format!("{}{{{}}}", value.metric, tags.join(",")) };
+    // The agent would refuse one that a terminal acts on; here it is only shown.
+    clean(&name, MESSAGE_BYTES_MAX)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the author's own build command, which the author has given")]

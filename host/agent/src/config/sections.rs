@@ -10,7 +10,7 @@ use saker_forward::{BackoffConfig, Durability, FRESH_AGE, HashKind, NodeConfig, 
 use saker_intake::influx::Mapping;
 use saker_model::text::clean;
 use saker_model::{LIMITS, Reason, is_text};
-use saker_sandbox::{Deadlines, Destination, Grants, Limits, SecretGrant};
+use saker_sandbox::{Deadlines, Destination, Grants, INTERVAL_MIN, Limits, SecretGrant};
 
 use super::SignatureConfig;
 use super::reader::{Table, suggestion};
@@ -21,8 +21,6 @@ use super::{
     TlsConfig, Warnings,
 };
 
-/// No collector is called more often.
-const INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// A series lives longer than points of it are in memory.
 const SERIES_IDLE_MIN: Duration = Duration::from_secs(2 * FRESH_AGE.as_secs());
 const _: () = assert!(SERIES_IDLE_MIN.as_secs() >= saker_intake::influx::SERIES_IDLE_MIN_S);

@@ -3,6 +3,10 @@
 //! The syntax is InfluxDB's (`models/points.go`), read forgivingly where that does no harm: more than one space, spaces
 //! before and after a line, `\r` at its end. Nothing is copied or unescaped here.
 
+use std::borrow::Cow;
+
+use saker_model::text::{clean, is_clean};
+
 use super::number::{self, Value};
 
 /// What bounds a line, so that one cannot hold up the rest. Bytes: VictoriaMetrics' limit.
@@ -46,9 +50,17 @@ impl Wrong<'_> {
     /// In words, with the place where it was found.
     pub(super) fn message(&self) -> String {
         let line = self.near.split(|&byte| byte == b'\n').next().unwrap_or_default();
-        let near = String::from_utf8_lossy(&line[..line.len().min(SHOWN_BYTES)]);
+        let near = shown(&line[..line.len().min(SHOWN_BYTES)]);
         let more = if line.len() > SHOWN_BYTES { "…" } else { "" };
         format!("unable to parse '{near}{more}': {}", self.what)
+    }
+}
+
+/// What a client has written, as it may stand in an answer or a log.
+pub(super) fn shown(raw: &[u8]) -> Cow<'_, str> {
+    match String::from_utf8_lossy(raw) {
+        text if is_clean(&text) => text,
+        text => clean(&text, text.len()).into(),
     }
 }
 

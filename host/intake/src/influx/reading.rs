@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::key::{Key, unescaped};
 use super::known::{Entry, KnownKeys, Wanted};
-use super::line::{FIELDS_MAX, LINE_BYTES_MAX, Scanner, What, Wrong};
+use super::line::{FIELDS_MAX, LINE_BYTES_MAX, Scanner, What, Wrong, shown};
 use super::number::Value;
 use super::{Mapping, Precision};
 
@@ -344,7 +344,9 @@ impl<'a> Step<'a> {
             _ => true,
         };
         if fault {
-            self.fault(line, room, || format!("field '{}': {reason}", String::from_utf8_lossy(name)));
+            self.fault(line, room, || {
+                format!("field '{}': {reason}", shown(&name[..name.len().min(LIMITS.text_bytes)]))
+            });
         }
     }
 

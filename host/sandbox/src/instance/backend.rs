@@ -19,6 +19,9 @@ use crate::plugin::{Code, Plugin};
 /// So many series are defined in one call: what a call hands over is there three times, here, on its way and in the
 /// guest.
 const DEFINITIONS_MOST: usize = 1000;
+/// The longest pause that a destination may ask for: one that names a day is wrong, not busy. The sender holds it to
+/// its own longest pause as well.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 /// A backend that is open.
 pub struct Backend(Instance<backend::BackendPlugin>);
@@ -86,19 +89,23 @@ impl Backend {
             // What the host has refused is what the operator needs to know, whatever the guest makes of it.
             Err(_) if denied.is_some() => Err(WriteError::Call(self.0.denied(denied))),
             Err(wit_backend::WriteError::Retry(retry)) => Err(WriteError::Retry {
-                after: retry.after_ms.map(|ms| Duration::from_millis(ms.into())),
-                message: retry.message,
+                after: retry.after_ms.map(|ms| Duration::from_millis(ms.into()).min(RETRY_AFTER_MAX)),
+                message: convert::words(&retry.message),
             }),
             Err(wit_backend::WriteError::Reject(reject)) => {
                 let named = !reject.points.is_empty();
-                let known: Vec<_> = reject.points.into_iter().filter(|&place| (place as usize) < offered).collect();
+                let mut known: Vec<_> = reject.points.into_iter().filter(|&place| (place as usize) < offered).collect();
+                // A guest may name one point a million times.
+                known.sort_unstable();
+                known.dedup();
+                known.shrink_to_fit();
+                let message = convert::words(&reject.message);
                 if known.is_empty() && named {
-                    let message = format!("it refuses points that it was not given: {}", reject.message);
-                    return Err(WriteError::Broken(message));
+                    return Err(WriteError::Broken(format!("it refuses points that it was not given: {message}")));
                 }
-                Err(WriteError::Reject { points: known, message: reject.message })
+                Err(WriteError::Reject { points: known, message })
             }
-            Err(wit_backend::WriteError::Broken(message)) => Err(WriteError::Broken(message)),
+            Err(wit_backend::WriteError::Broken(message)) => Err(WriteError::Broken(convert::words(&message))),
         }
     }
 

@@ -55,9 +55,11 @@ impl Collector {
         let section = &self.0.spec.section;
         let values = answer.map_err(|error| match error {
             wit_collector::CollectError::Denied(permission) => convert::denied(permission, section),
-            wit_collector::CollectError::Unavailable(message) => PluginFault::Unavailable(message).into(),
-            wit_collector::CollectError::Malformed(message) => PluginFault::Malformed(message).into(),
-            wit_collector::CollectError::Other(message) => PluginFault::Other(message).into(),
+            wit_collector::CollectError::Unavailable(message) => {
+                PluginFault::Unavailable(convert::words(&message)).into()
+            }
+            wit_collector::CollectError::Malformed(message) => PluginFault::Malformed(convert::words(&message)).into(),
+            wit_collector::CollectError::Other(message) => PluginFault::Other(convert::words(&message)).into(),
         });
         let values = self.0.explain(values)?;
         Ok(values.into_iter().map(|value| convert::metric_value(value, endpoint, &tick)).collect())

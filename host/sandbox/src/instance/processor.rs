@@ -58,7 +58,9 @@ impl Processor {
                 wit_processor::Verdict::Keep => Verdict::Keep,
                 wit_processor::Verdict::Drop => Verdict::Drop,
                 wit_processor::Verdict::Change(series) => Verdict::Change(convert::series_in(series)),
-                wit_processor::Verdict::Fail(wit_processor::ProcessError::Other(message)) => Verdict::Fail(message),
+                wit_processor::Verdict::Fail(wit_processor::ProcessError::Other(message)) => {
+                    Verdict::Fail(convert::words(&message))
+                }
             })
             .collect())
     }

@@ -256,7 +256,9 @@ impl Runner {
         match ended {
             Ok(Ok(Some(done))) => done.map(|(value, _)| value),
             Ok(Ok(None)) => Err(killed()),
-            Ok(Err(error)) => Err(CallError::Host(format!("a call ended the thread it ran on: {error}"))),
+            Ok(Err(error)) => {
+                Err(CallError::Host(convert::words(&format!("a call ended the thread it ran on: {error}"))))
+            }
             Err(_) => {
                 stuck.stick();
                 Err(killed())

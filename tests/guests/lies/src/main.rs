@@ -1,5 +1,6 @@
 //! Makes a core module with the contract in it of each `.wat` file beside this crate, as a toolchain would: the agent
-//! wraps it like any other. `plugins/build.sh OUT --guests` runs this; a file NAME.wat becomes OUT/lie-NAME.wasm.
+//! wraps it like any other. `plugins/build.sh OUT --guests` runs this; a file NAME.wat becomes OUT/lie-NAME.wasm. Beside
+//! them it makes OUT/long-NAME.wasm: files whose names are as long as the format has them, or longer than anybody needs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,5 +30,34 @@ fn main() -> anyhow::Result<()> {
         wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
         fs::write(out.join(format!("lie-{name}.wasm")), module)?;
     }
+    for (name, text) in long() {
+        let bytes = wat::parse_str(&text).with_context(|| format!("long-{name}"))?;
+        fs::write(out.join(format!("long-{name}.wasm")), bytes)?;
+    }
     Ok(())
+}
+
+/// Bytes of an export's name: a tenth below the limit of the format.
+const NAME_BYTES: usize = 90_000;
+
+/// Files with long names, as text.
+fn long() -> [(&'static str, String); 5] {
+    let name = "a".repeat(NAME_BYTES);
+    let exports: String =
+        (0..900).map(|n| format!("(export \"e{n}-{}\" (component $c))", &name[..NAME_BYTES / 10])).collect();
+    [
+        ("export", format!("(component (component $c) (export \"{name}\" (component $c)))")),
+        ("exports", format!("(component (component $c) {exports})")),
+        (
+            "import",
+            format!(
+                "(component (import \"{name}\" (instance $i)) (export \"saker:plugin/collector@0.1.0\" (instance $i)))"
+            ),
+        ),
+        (
+            "version",
+            format!("(component (instance $i) (export \"saker:plugin/collector@0.2.0-{name}\" (instance $i)))"),
+        ),
+        ("function", format!("(module (func ${} unreachable))", "f".repeat(3 << 20))),
+    ]
 }

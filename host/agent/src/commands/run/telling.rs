@@ -93,7 +93,9 @@ fn greeting(agent: &Agent, from: &str) -> String {
     for (kind, names) in unnamed {
         text += &format!("{kind}s that nothing names: {}\n", names.join(", "));
     }
-    if agent.statuses.files().is_empty() {
+    if let Some(error) = agent.statuses.folder_error() {
+        text += &format!("NO PLUGIN IS LOADED from {}: {error}\n", config.plugins.dir.display());
+    } else if agent.statuses.files().is_empty() {
         text += &format!("no plugins in {}: put .wasm files there\n", config.plugins.dir.display());
     }
     if config.route.is_empty() {

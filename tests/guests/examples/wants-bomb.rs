@@ -1,0 +1,26 @@
+//! Would like to have seven permissions of a megabyte each.
+
+use saker_sdk::prelude::*;
+use saker_test_guests::speech;
+
+/// The guest.
+pub struct WantsBomb;
+
+impl Collector for WantsBomb {
+    type Settings = ();
+
+    fn describe() -> Description {
+        let description = Description::new("wants-bomb", "1.0.0", "Wants too much");
+        (0..7).fold(description, |description, number| description.wants(read(&speech(number, 1 << 20)), "I want it"))
+    }
+
+    fn open(_settings: ()) -> Result<Self, OpenError> {
+        Ok(Self)
+    }
+
+    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+        Ok(Vec::new())
+    }
+}
+
+saker_sdk::export_collector!(WantsBomb);
