@@ -86,6 +86,8 @@ impl Home {
             std::fs::set_permissions(&compiled, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
         }
         copy_folder(&compiled, &data.join("compiled"));
+        // What one agent has compiled is another's only under the same key.
+        copy_key(&data.join("compiled.key"));
         let home = Self { dir, config: String::new() };
         plugins.iter().for_each(|name| home.put(name, &shipped(name)));
         home.config("[listen]\nhttp = \"127.0.0.1:0\"\n")
@@ -106,6 +108,15 @@ impl Home {
             .unwrap();
         }
         self.config(&config)
+    }
+
+    /// As at a first start: nothing was compiled before.
+    pub(crate) fn without_cache(self) -> Self {
+        let compiled = self.dir.path().join("data/compiled");
+        for entry in std::fs::read_dir(compiled).unwrap() {
+            std::fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        self
     }
 
     /// Adds tables to the configuration, which ends with those of `[listen]`.
@@ -193,6 +204,12 @@ fn launch(dir: &Path, log: &Arc<Mutex<String>>) -> (Child, BufReader<ChildStdout
 fn address_in(banner: &[String]) -> String {
     let (_, rest) = banner.last().and_then(|line| line.split_once("http://")).unwrap();
     rest.split('/').next().unwrap().to_owned()
+}
+
+/// The key of all tests.
+fn copy_key(to: &Path) {
+    std::fs::write(to, [7; 32]).unwrap();
+    std::fs::set_permissions(to, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
 }
 
 fn copy_folder(from: &Path, to: &Path) {
@@ -296,6 +313,10 @@ impl Drop for Agent {
         }
         let compiled = self.home.dir.path().join("data/compiled");
         for entry in std::fs::read_dir(compiled).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !name.contains(".cwasm") || name.ends_with(".new") {
+                continue;
+            }
             let shared = repository().join("target/test-data/compiled").join(entry.file_name());
             if !shared.exists() {
                 let unfinished = shared.with_extension(format!("{}.new", std::process::id()));

@@ -16,6 +16,7 @@ mod http;
 mod influx;
 mod installing;
 mod kit;
+mod loading;
 mod plugin_folder;
 mod processors;
 mod push;

@@ -14,6 +14,9 @@ mod pipeline;
 #[path = "../src/processors.rs"]
 mod processors;
 #[allow(dead_code, reason = "a part of the agent is enough here")]
+#[path = "../src/quota.rs"]
+mod quota;
+
 #[path = "../src/status.rs"]
 mod status;
 
@@ -41,6 +44,8 @@ const POINTS: usize = SERIES * ROUNDS;
 /// What the server answers to every request that brings lines.
 const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 
+/// One listener may fill the table.
+const SHARES: quota::SeriesShares = quota::SeriesShares { collectors: 0.0, listener: 1.0 };
 const SENDING: NodeConfig = NodeConfig {
     queue: QueueConfig {
         durability: Durability::Memory,
@@ -127,12 +132,12 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
     };
     forwarder.set_topology(Topology::new(vec![node.clone()], vec![route]));
     let cache = Cache::new(CacheLimits { age_ms: 120_000, items: 1000, bytes: 64 << 20 });
-    let pipeline = pipeline::Pipeline::new(table.clone(), Arc::new(cache), forwarder.clone());
+    let pipeline = pipeline::Pipeline::new(table.clone(), Arc::new(cache), forwarder.clone(), SHARES);
 
     // Series are named, defined and sent once before the clock starts: what is measured is the steady state.
     let first: Vec<_> = (0..SERIES).map(|series| value(series, 0)).collect();
     let ids: Vec<SeriesId> = first.iter().map(|value| table.intern(value, 0)).collect::<Result<_, _>>()?;
-    pipeline.accept(&"bench".into(), first, pipeline::Budget::NONE).await?;
+    pipeline.accept(&"bench".into(), first, quota::Budget::Listener).await?;
     delivered(&node, SERIES).await;
     let rounds: Vec<Vec<MetricValue>> = match from_values {
         true => (1..=ROUNDS).map(|round| (0..SERIES).map(|series| value(series, round)).collect()).collect(),
@@ -142,7 +147,7 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
     let wall = Instant::now();
     if from_values {
         for values in rounds {
-            pipeline.accept(&"bench".into(), values, pipeline::Budget::NONE).await?;
+            pipeline.accept(&"bench".into(), values, quota::Budget::Listener).await?;
         }
     } else {
         for round in 1..=ROUNDS {

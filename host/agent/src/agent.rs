@@ -54,7 +54,8 @@ impl Agent {
         let budget = Arc::new(Budget::new(config.pipeline.memory_bytes));
         let seed = u64::from_str_radix(&seed[..16], 16).unwrap_or(0);
         let forwarder = Forwarder::new(table.clone(), budget, Some(spools), seed);
-        let pipeline = Arc::new(Pipeline::new(table, Arc::new(Cache::new(config.cache)), Arc::new(forwarder)));
+        let cache = Arc::new(Cache::new(config.cache));
+        let pipeline = Arc::new(Pipeline::new(table, cache, Arc::new(forwarder), config.pipeline.shares));
         let endpoint = Arc::new(ArcSwap::from_pointee(endpoint));
         let shared = Shared { sandbox: sandbox.clone(), pipeline: pipeline.clone(), endpoint: endpoint.clone() };
         let influx = Influx::new(&config.influx, &endpoint.load());
@@ -102,6 +103,7 @@ impl Agent {
         self.endpoint.store(Arc::new(config.endpoint().into()));
         self.influx.set(&config.influx, &self.endpoint.load());
         self.pipeline.cache.set_limits(config.cache);
+        self.pipeline.set_shares(config.pipeline.shares);
         self.pipeline.forwarder.budget().set_limit(config.pipeline.memory_bytes);
         if before.plugins.dir != config.plugins.dir || before.plugins.poll != config.plugins.poll {
             self.watch(&config);
@@ -174,7 +176,9 @@ impl Agent {
 
 /// A sandbox as the configuration wants it, which compiles in a child process.
 pub(crate) fn sandbox(config: &Config) -> anyhow::Result<Sandbox> {
-    let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));
+    // This very program: under its path there may be another by now, which an update has put there.
+    let itself = PathBuf::from("/proc/self/exe");
+    let program = if itself.exists() { itself } else { std::env::current_exe()? };
     let sandbox = SandboxConfig {
         cache_dir: Some(config.data_dir.join("compiled")),
         compiler: Compiler::Child { program, arguments: vec!["compile".into()] },

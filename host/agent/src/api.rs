@@ -171,7 +171,7 @@ async fn authorize(State(token): State<Option<Arc<str>>>, request: Request, next
 
 /// The answer to values that come before their processors: it is too early to judge them.
 fn too_early(agent: &Agent) -> Option<Response> {
-    let early = !agent.config.load().pipeline.processors.is_empty() && !agent.supervision.is_settled();
+    let early = !agent.config.load().pipeline.processors.is_empty() && !agent.supervision.is_judging();
     early.then(|| try_again("the processors are being loaded; try again"))
 }
 

@@ -10,7 +10,8 @@ use saker_sandbox::{
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::pipeline::{Budget, Pipeline, SourceName, now_ms};
+use crate::pipeline::{Pipeline, SourceName, now_ms};
+use crate::quota::Budget;
 use crate::schedule::Schedule;
 use crate::status::Status;
 
@@ -204,7 +205,7 @@ impl Collecting {
             _ => None,
         };
         let limits = &self.version.spec.limits;
-        let budget = Budget { new_series: limits.new_series, series: limits.series };
+        let budget = Budget::Collector { new_series: limits.new_series, series: limits.series };
         let receipt = match self.shared.pipeline.accept(&self.source, values, budget).await {
             Ok(receipt) => receipt,
             // Counted as refused; the next tick is left out until there is room.

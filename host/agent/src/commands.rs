@@ -14,7 +14,7 @@ mod table;
 mod top;
 mod watching;
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -55,13 +55,7 @@ pub(crate) fn completions(shell: Shell) -> anyhow::Result<()> {
 
 /// The child process that compiles: bytes in, machine code out, and nothing of the agent around it.
 pub(crate) fn compile(args: &CompileArgs) -> ExitCode {
-    let mut bytes = Vec::new();
-    let compiled = saker_sandbox::restrict_this_process()
-        .and_then(|()| std::io::stdin().lock().read_to_end(&mut bytes))
-        .map_err(|error| (1, error.to_string()))
-        .and_then(|_| saker_sandbox::compile_bytes(&bytes, args.counting))
-        .and_then(|code| std::io::stdout().lock().write_all(&code).map_err(|error| (1, error.to_string())));
-    match compiled {
+    match saker_sandbox::compile_child(args.counting) {
         Ok(()) => ExitCode::SUCCESS,
         Err((status, reason)) => {
             // The agent's log shows it, so it goes without this program's name.

@@ -27,6 +27,8 @@ pub(crate) use problem::{Place, Problem, Problems, Warnings};
 pub(crate) use reader::{Source, suggestion};
 pub(crate) use values::{Listen, parse_duration};
 
+use crate::quota::SeriesShares;
+
 /// Everything.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Config {
@@ -136,6 +138,8 @@ pub(crate) struct PipelineConfig {
     /// Whether values pass as they are when a processor fails; otherwise they are dropped.
     pub(crate) pass_on_failure: bool,
     pub(crate) max_series: usize,
+    /// How these are shared out.
+    pub(crate) shares: SeriesShares,
     /// After this time without a value a series is forgotten.
     pub(crate) series_idle: Duration,
     /// Bytes of memory for points on their way.
@@ -258,6 +262,7 @@ impl Default for Config {
                 processors: Vec::new(),
                 pass_on_failure: true,
                 max_series: 1_000_000,
+                shares: SeriesShares { collectors: 0.1, listener: 0.5 },
                 series_idle: Duration::from_secs(3600),
                 memory_bytes: 128 << 20,
             },

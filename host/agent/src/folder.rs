@@ -13,6 +13,7 @@ use notify::{RecursiveMode, Watcher};
 use parking_lot::Mutex;
 use saker_install::{Exposed, Keys, Signature};
 use saker_model::text::is_clean;
+use saker_sandbox::{Kind, PluginHash};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -38,6 +39,21 @@ pub(crate) struct Fingerprint {
     mode: u32,
     /// When the signature beside it was written.
     signed: Option<SystemTime>,
+}
+
+impl Fingerprint {
+    /// When the file was written last, or touched.
+    pub(crate) fn changed(&self) -> Option<SystemTime> {
+        self.modified
+    }
+}
+
+/// What a look at a file tells, without running or compiling it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) hash: PluginHash,
+    /// None, if its exports do not tell.
+    pub(crate) kind: Option<Kind>,
 }
 
 /// The plugin files in a folder, by name. A folder that is not there has none.
@@ -131,6 +147,15 @@ pub(crate) fn read_checked(
     };
     keys.check(&bytes, signature.as_ref(), signatures.required, &beside).map_err(|error| error.to_string())?;
     Ok(bytes)
+}
+
+/// Looks at a plugin file.
+///
+/// # Errors
+/// As [`read_checked`].
+pub(crate) fn look(dir: &Path, name: &str, most: usize, signatures: &SignatureConfig) -> Result<Seen, String> {
+    let bytes = read_checked(dir, name, most, signatures)?;
+    Ok(Seen { hash: PluginHash::of(&bytes), kind: saker_sandbox::kind_of(&bytes) })
 }
 
 /// Tells of changes in folders.

@@ -16,6 +16,7 @@ mod log;
 mod pipeline;
 mod printing;
 mod processors;
+mod quota;
 mod schedule;
 mod settings_schema;
 mod state_dir;

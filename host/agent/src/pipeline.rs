@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::{Mutex, RwLock};
@@ -11,6 +11,7 @@ use saker_forward::{Forwarder, Overload};
 use saker_model::{Mapped, MetricValue, Named, Point, Reason, Refused, SeriesId, SeriesTable};
 
 use crate::processors::{Chain, Judged};
+use crate::quota::{Budget, SeriesQuota, SeriesShares};
 
 /// Where values come from, as it is counted.
 pub(crate) type SourceName = Arc<str>;
@@ -34,25 +35,8 @@ pub(crate) struct SourceCounters {
     refused: [AtomicU64; Reason::ALL.len()],
     /// The series that this source was the first to bring, for as long as they are known.
     series: Mutex<HashSet<SeriesId>>,
-}
-
-/// How many series a source may bring. A plugin that puts a timestamp into a tag is stopped here, and not the storage
-/// behind it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Budget {
-    /// That nobody has brought before, in one call.
-    pub(crate) new_series: usize,
-    /// In all.
-    pub(crate) series: usize,
-}
-
-impl Budget {
-    /// Only the table's own limit.
-    pub(crate) const NONE: Self = Self { new_series: usize::MAX, series: usize::MAX };
-
-    fn counts(self) -> bool {
-        self.series < usize::MAX || self.new_series < usize::MAX
-    }
+    /// Whether it is a collector that has brought them.
+    collects: AtomicBool,
 }
 
 impl SourceCounters {
@@ -76,13 +60,22 @@ pub(crate) struct Pipeline {
     /// One at a time asks about new series, so that each is asked about once.
     asking: tokio::sync::Mutex<()>,
     sources: RwLock<BTreeMap<SourceName, Arc<SourceCounters>>>,
+    quota: RwLock<SeriesQuota>,
+    /// Series that collectors were the first to bring.
+    of_collectors: AtomicUsize,
     started: Instant,
 }
 
 impl Pipeline {
-    pub(crate) fn new(table: Arc<SeriesTable>, cache: Arc<Cache>, forwarder: Arc<Forwarder>) -> Self {
+    pub(crate) fn new(
+        table: Arc<SeriesTable>,
+        cache: Arc<Cache>,
+        forwarder: Arc<Forwarder>,
+        shares: SeriesShares,
+    ) -> Self {
         let started = Instant::now();
         table.set_time(seconds_since(started));
+        let quota = shares.of(table.limit());
         Self {
             table,
             cache,
@@ -91,6 +84,8 @@ impl Pipeline {
             pass_on_failure: AtomicBool::new(true),
             asking: tokio::sync::Mutex::default(),
             sources: RwLock::default(),
+            quota: RwLock::new(quota),
+            of_collectors: AtomicUsize::new(0),
             started,
         }
     }
@@ -103,6 +98,16 @@ impl Pipeline {
     /// Whether values pass as they are when a processor fails.
     pub(crate) fn set_pass_on_failure(&self, pass: bool) {
         self.pass_on_failure.store(pass, Ordering::Relaxed);
+    }
+
+    /// Shares the table out in another way; what is in it stays.
+    pub(crate) fn set_shares(&self, shares: SeriesShares) {
+        *self.quota.write() = shares.of(self.table.limit());
+    }
+
+    /// How the table is shared out.
+    pub(crate) fn quota(&self) -> SeriesQuota {
+        *self.quota.read()
     }
 
     /// Asks the processors anew about every series, because they have changed.
@@ -136,7 +141,7 @@ impl Pipeline {
         values: Vec<MetricValue>,
         malformed: usize,
     ) -> Result<Receipt, Overload> {
-        self.take(source, values, malformed, Budget::NONE).await
+        self.take(source, values, malformed, Budget::Listener).await
     }
 
     async fn take(
@@ -191,7 +196,7 @@ impl Pipeline {
         let (values, places) = validate(values, &mut receipt);
         let mut named = vec![Named { source: None, target: Err(Reason::BadMetric), lasting: false }; receipt.received];
         for (place, answer) in
-            places.into_iter().zip(self.name_valid(&values, &self.counters(source), Budget::NONE).await)
+            places.into_iter().zip(self.name_valid(&values, &self.counters(source), Budget::Listener).await)
         {
             named[place] = answer;
         }
@@ -211,7 +216,12 @@ impl Pipeline {
             self.forwarder.forget(&gone);
             let gone_set: HashSet<_> = gone.iter().copied().collect();
             for (_, counters) in self.sources() {
-                counters.series.lock().retain(|id| !gone_set.contains(id));
+                let mut series = counters.series.lock();
+                let before = series.len();
+                series.retain(|id| !gone_set.contains(id));
+                if counters.collects.load(Ordering::Relaxed) {
+                    self.of_collectors.fetch_sub(before - series.len(), Ordering::Relaxed);
+                }
             }
             // Only now does nobody point at them any more.
             self.table.release(&gone);
@@ -245,33 +255,32 @@ impl Pipeline {
         budget: Budget,
     ) {
         let _asking = self.asking.lock().await;
-        let now_s = self.now_s();
+        let (now_s, quota) = (self.now_s(), self.quota());
+        let mut room = quota.room(budget, self.of_collectors.load(Ordering::Relaxed));
         let mut unasked = Vec::new();
         let mut brought = 0;
         for &(index, known) in new {
-            let over = match () {
-                () if known => None,
-                () if brought >= budget.new_series => Some(Reason::NewSeries),
-                () if source.series() >= budget.series => Some(Reason::SourceSeries),
-                () => None,
-            };
+            let over = if known { None } else { quota.over(budget, brought, source.series()) };
             if let Some(reason) = over.filter(|_| !self.is_known(&values[index])) {
                 all[index].target = Err(reason);
                 continue;
             }
             // Somebody else may have asked since, or an earlier value of this very call.
-            match self.table.intern(&values[index], now_s) {
+            match self.table.intern_within(&values[index], now_s, room.limit) {
                 Ok(id) => {
-                    brought += usize::from(!known && budget.counts() && source.series.lock().insert(id));
+                    if !known && source.series.lock().insert(id) {
+                        brought += 1;
+                        room = quota.room(budget, self.brought_by(budget, source));
+                    }
                     unasked.push((index, id));
                 }
-                Err(_) => all[index].target = Err(Reason::SeriesLimit),
+                Err(_) => all[index].target = Err(room.refusal),
             }
         }
         let mut ids: Vec<_> = unasked.iter().map(|&(_, id)| id).collect();
         ids.sort_unstable();
         ids.dedup();
-        let judged = self.chain.judge(&self.table, &ids, now_s).await;
+        let judged = self.chain.judge(&self.table, &ids, now_s, room).await;
         for (index, id) in unasked {
             let place = ids.binary_search(&id).expect("every id was asked about");
             let (target, lasting) = match &judged[place] {
@@ -283,6 +292,15 @@ impl Pipeline {
             };
             all[index] = Named { source: Some(id), target, lasting };
         }
+    }
+
+    /// Counts a series that a source was the first to bring; answers how many collectors have brought.
+    fn brought_by(&self, budget: Budget, source: &SourceCounters) -> usize {
+        if let Budget::Listener = budget {
+            return self.of_collectors.load(Ordering::Relaxed);
+        }
+        source.collects.store(true, Ordering::Relaxed);
+        self.of_collectors.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Whether a value's series is known by now.
@@ -352,7 +370,8 @@ mod tests {
         let table = Arc::new(SeriesTable::new(max_series));
         let cache = Arc::new(Cache::new(CacheLimits { age_ms: 60_000, items: 10, bytes: 1 << 20 }));
         let budget = Arc::new(saker_forward::Budget::new(1 << 20));
-        Pipeline::new(table.clone(), cache, Arc::new(Forwarder::new(table, budget, None, 0)))
+        let forwarder = Arc::new(Forwarder::new(table.clone(), budget, None, 0));
+        Pipeline::new(table, cache, forwarder, SeriesShares { collectors: 0.1, listener: 0.5 })
     }
 
     fn value(metric: &str, number: f64) -> MetricValue {
@@ -371,7 +390,7 @@ mod tests {
     async fn what_is_valid_is_kept_and_the_rest_refused_by_place_and_reason() {
         let pipeline = pipeline(10);
         let values = vec![value("a", 1.0), value("", 1.0), value("b", f64::NAN), value("a", 2.0)];
-        let receipt = pipeline.accept(&"test".into(), values, Budget::NONE).await.unwrap();
+        let receipt = pipeline.accept(&"test".into(), values, Budget::Listener).await.unwrap();
         assert_eq!((receipt.received, receipt.accepted), (4, 2));
         assert_eq!(receipt.refused, [(1, Reason::BadMetric), (2, Reason::NotFinite)]);
         assert_eq!(pipeline.table.len(), 1);
@@ -403,7 +422,7 @@ mod tests {
     async fn beyond_the_limit_of_series_only_known_ones_pass() {
         let pipeline = pipeline(1);
         let receipt = pipeline
-            .accept(&"test".into(), vec![value("a", 1.0), value("b", 1.0), value("a", 2.0)], Budget::NONE)
+            .accept(&"test".into(), vec![value("a", 1.0), value("b", 1.0), value("a", 2.0)], Budget::Listener)
             .await
             .unwrap();
         assert_eq!(receipt.accepted, 2);
@@ -413,7 +432,7 @@ mod tests {
     #[tokio::test]
     async fn a_source_brings_only_so_many_series_at_once_and_in_all() {
         let pipeline = pipeline(100);
-        let (source, budget) = ("test".into(), Budget { new_series: 2, series: 3 });
+        let (source, budget) = ("test".into(), Budget::Collector { new_series: 2, series: 3 });
         let bring = async |names: &[&str]| {
             let values = names.iter().map(|name| value(name, 1.0)).collect();
             pipeline.accept(&source, values, budget).await.unwrap().refused
@@ -421,7 +440,7 @@ mod tests {
         assert_eq!(bring(&["a", "b", "c", "a"]).await, [(2, Reason::NewSeries)], "what is known is not new");
         assert_eq!(bring(&["a", "b", "c", "d"]).await, [(3, Reason::SourceSeries)]);
         // What another source has brought counts for that one.
-        pipeline.accept(&"other".into(), vec![value("e", 1.0)], Budget::NONE).await.unwrap();
+        pipeline.accept(&"other".into(), vec![value("e", 1.0)], Budget::Listener).await.unwrap();
         assert_eq!(bring(&["e", "a", "b", "c"]).await, []);
         assert_eq!(bring(&["f"]).await, [(0, Reason::SourceSeries)]);
         let (_, counters) = pipeline.sources().into_iter().find(|(name, _)| **name == *"test").unwrap();
@@ -432,10 +451,55 @@ mod tests {
         assert_eq!(bring(&["f"]).await, [], "a series that is forgotten makes room");
     }
 
+    const COLLECTOR: Budget = Budget::Collector { new_series: 5000, series: 50_000 };
+
+    async fn bring(pipeline: &Pipeline, source: &str, names: std::ops::Range<usize>, budget: Budget) -> Receipt {
+        let values = names.map(|number| value(&format!("{source}.{number}"), 1.0)).collect();
+        pipeline.accept(&source.into(), values, budget).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_client_that_floods_series_leaves_room_for_other_listeners_and_for_every_collector() {
+        let pipeline = pipeline(10_000);
+        let flood = bring(&pipeline, "push", 0..20_000, Budget::Listener).await;
+        assert_eq!(flood.accepted, 5000);
+        assert_eq!(flood.refused[0], (5000, Reason::ListenerSeries));
+        let other = bring(&pipeline, "influx", 0..20_000, Budget::Listener).await;
+        assert_eq!(other.accepted, 4000);
+        assert_eq!(other.refused[0], (4000, Reason::ReservedSeries));
+        let collector = bring(&pipeline, "collector:cpu", 0..1000, COLLECTOR).await;
+        assert_eq!((collector.accepted, collector.refused), (1000, vec![]));
+        // What is known goes on, and the table is full for everybody else.
+        assert_eq!(bring(&pipeline, "push", 0..5000, Budget::Listener).await.accepted, 5000);
+        let late = bring(&pipeline, "collector:late", 0..1, COLLECTOR).await;
+        assert_eq!(late.refused, [(0, Reason::SeriesLimit)]);
+        let counted = |name: &str| {
+            let (_, counters) = pipeline.sources().into_iter().find(|(source, _)| **source == *name).unwrap();
+            (counters.refused(Reason::ListenerSeries), counters.refused(Reason::ReservedSeries))
+        };
+        assert_eq!((counted("push"), counted("influx")), ((15_000, 0), (0, 16_000)));
+    }
+
+    #[tokio::test]
+    async fn series_from_disk_do_not_take_the_reserve() {
+        let pipeline = pipeline(100);
+        for number in 0..200 {
+            let id = pipeline.table.intern_within(&value(&format!("old.{number}"), 1.0), 0, usize::MAX).unwrap();
+            assert_eq!(id.index(), number);
+        }
+        let collector = bring(&pipeline, "collector:cpu", 0..20, COLLECTOR).await;
+        assert_eq!(collector.accepted, 10, "a tenth of the hundred");
+        assert_eq!(bring(&pipeline, "push", 0..1, Budget::Listener).await.accepted, 0);
+        // The reserve is free again when its series are forgotten.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        pipeline.sweep(Duration::ZERO);
+        assert_eq!(bring(&pipeline, "collector:cpu", 0..20, COLLECTOR).await.accepted, 20);
+    }
+
     #[tokio::test]
     async fn an_idle_series_is_forgotten_everywhere() {
         let pipeline = pipeline(10);
-        pipeline.accept(&"test".into(), vec![value("a", 1.0)], Budget::NONE).await.unwrap();
+        pipeline.accept(&"test".into(), vec![value("a", 1.0)], Budget::Listener).await.unwrap();
         pipeline.sweep(Duration::from_secs(3600));
         assert_eq!(pipeline.table.len(), 1);
         tokio::time::sleep(Duration::from_millis(1100)).await;

@@ -12,6 +12,7 @@ use saker_sandbox::{
 };
 
 use crate::pipeline::now_ms;
+use crate::quota::Room;
 use crate::status::Status;
 
 /// What became of a series.
@@ -62,7 +63,8 @@ impl Chain {
     }
 
     /// Asks about series that are in the table, and notes the answers there.
-    pub(crate) async fn judge(&self, table: &SeriesTable, ids: &[SeriesId], now_s: u32) -> Vec<Judged> {
+    /// What they are called instead has its place in the same room.
+    pub(crate) async fn judge(&self, table: &SeriesTable, ids: &[SeriesId], now_s: u32, room: Room) -> Vec<Judged> {
         let links = self.links.load_full();
         let mut judged: Vec<_> = ids.iter().map(|&id| Judged::To(id)).collect();
         let mut current: Vec<Option<Series>> =
@@ -74,9 +76,9 @@ impl Chain {
             if let (Judged::To(target), Some(series)) = (&mut *judged, series)
                 && table.get(id).is_some_and(|original| *original != series)
             {
-                match table.intern_series(series, now_s) {
+                match table.intern_series_within(series, now_s, room.limit) {
                     Ok(changed) => *target = changed,
-                    Err(_) => *judged = Judged::Refused(Reason::SeriesLimit),
+                    Err(_) => *judged = Judged::Refused(room.refusal),
                 }
             }
             match judged {

@@ -1,34 +1,33 @@
 //! The task that decides what runs: it compares the plugin folder and the configuration with what there is, and changes
 //! only what differs.
 //!
-//! Whatever takes time happens elsewhere and comes back as an [`Event`]: reading and compiling a file, trying a new
+//! Whatever takes time happens elsewhere and comes back as an [`Event`]: looking at a file, compiling it, trying a new
 //! version. So a large plugin delays no small one.
 
+mod files;
 mod reconcile;
 mod seat;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use saker_forward::Node;
 use saker_sandbox::{Kind, Plugin, Sandbox};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::collecting::{self, Shared, Version};
 use crate::config::Config;
 use crate::destination::Slot;
-use crate::folder::{self, Fingerprint};
+use crate::folder::Seen;
 use crate::processors::Link;
 use crate::state_dir::StateDir;
 use crate::status::{FileView, Statuses};
+use files::{File, Files, Slots, Uses};
 use seat::{Key, Seat};
 
 /// Events that can wait.
 const EVENTS_MAX: usize = 256;
-/// Files that are compiled at the same time: each takes a core for a while.
-const COMPILING_MAX: usize = 2;
 /// How often changed state is written to disk.
 const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -38,8 +37,12 @@ enum Event {
     Folder,
     /// The configuration is another.
     Config(Box<Config>),
-    /// A file was read and compiled, or not.
-    Loaded { file: String, fingerprint: Fingerprint, plugin: Result<Box<Plugin>, String> },
+    /// A file was looked at.
+    Seen { file: String, visit: u64, seen: Result<Seen, String> },
+    /// A file was compiled and described, or not.
+    Loaded { file: String, visit: u64, plugin: Result<Box<Plugin>, String> },
+    /// Something has ended that others were waiting for, or took too long.
+    Wake,
     /// A new version was tried.
     Tried { target: Target, key: Box<Key>, result: Result<(), (String, &'static str, saker_sandbox::Blame)> },
     /// Somebody wants an instance to be called again. Answers why not.
@@ -61,6 +64,7 @@ enum Target {
 pub(crate) struct Supervision {
     events: mpsc::Sender<Event>,
     settled: watch::Receiver<bool>,
+    judging: watch::Receiver<bool>,
 }
 
 impl Supervision {
@@ -74,7 +78,7 @@ impl Supervision {
         self.tell(Event::Config(Box::new(config))).await;
     }
 
-    /// Has an instance called again that backs off or is in quarantine.
+    /// Has an instance called again that backs off or is in quarantine, or a file compiled again that cannot be used.
     ///
     /// # Errors
     /// Why not: there is none of this name, or it is a node, which tries by itself.
@@ -92,12 +96,18 @@ impl Supervision {
         let _ = ended.await;
     }
 
-    /// Whether every file that was there at the start has been looked at.
+    /// Whether what the configuration names has been loaded since the start, or cannot be; and all other files that were
+    /// there, unless they took too long.
     pub(crate) fn is_settled(&self) -> bool {
         *self.settled.borrow()
     }
 
-    /// Waits until every file that was there at the start has been looked at.
+    /// Whether the processors have been loaded since the start, or cannot be.
+    pub(crate) fn is_judging(&self) -> bool {
+        *self.judging.borrow()
+    }
+
+    /// Waits until it [`is_settled`](Self::is_settled).
     pub(crate) async fn settled(&self) {
         let mut settled = self.settled.clone();
         // A supervisor that is gone will not settle any more.
@@ -109,16 +119,6 @@ impl Supervision {
             tracing::error!("the supervisor has ended");
         }
     }
-}
-
-/// A file of the plugin folder.
-struct File {
-    fingerprint: Fingerprint,
-    busy: bool,
-    /// The last version that could be loaded.
-    plugin: Option<Plugin>,
-    /// Why the file as it is now could not be.
-    error: Option<String>,
 }
 
 /// A collector that runs.
@@ -146,13 +146,15 @@ pub(crate) struct Supervisor {
     shared: Shared,
     statuses: Arc<Statuses>,
     states: StateDir,
-    files: BTreeMap<String, File>,
+    files: Files,
+    uses: Uses,
     collectors: BTreeMap<String, Running>,
     processors: BTreeMap<String, Linked>,
     nodes: BTreeMap<String, Destined>,
     events: mpsc::Sender<Event>,
-    compiling: Arc<Semaphore>,
+    slots: Slots,
     settled: watch::Sender<bool>,
+    judging: watch::Sender<bool>,
 }
 
 impl Supervisor {
@@ -165,27 +167,32 @@ impl Supervisor {
         states: StateDir,
     ) -> (Supervision, impl Future<Output = ()> + Send + 'static) {
         let (events, inbox) = mpsc::channel(EVENTS_MAX);
-        let (settled, seen) = watch::channel(false);
+        let (settled, has_settled) = watch::channel(false);
+        let (judging, has_judged) = watch::channel(false);
         let supervisor = Self {
+            uses: Uses::of(&config),
             config,
             sandbox,
             shared,
             statuses,
             states,
-            files: BTreeMap::new(),
+            files: Files::new(),
             collectors: BTreeMap::new(),
             processors: BTreeMap::new(),
             nodes: BTreeMap::new(),
             events: events.clone(),
-            compiling: Arc::new(Semaphore::new(COMPILING_MAX)),
+            slots: Slots::new(),
             settled,
+            judging,
         };
-        (Supervision { events, settled: seen }, supervisor.run(inbox))
+        let supervision = Supervision { events, settled: has_settled, judging: has_judged };
+        (supervision, supervisor.run(inbox))
     }
 
     /// It looks at the folder and the configuration at once.
     async fn run(mut self, mut inbox: mpsc::Receiver<Event>) {
         self.look();
+        self.wake_at_end_of_patience();
         self.reconcile();
         let mut save = tokio::time::interval(SAVE_INTERVAL);
         loop {
@@ -212,12 +219,15 @@ impl Supervisor {
                 let (old, new) = (&self.config.plugins, &config.plugins);
                 let other_files = old.dir != new.dir || old.signatures != new.signatures;
                 self.config = *config;
+                self.uses = Uses::of(&self.config);
                 if other_files {
                     self.files.clear();
                 }
                 self.look();
             }
-            Event::Loaded { file, fingerprint, plugin } => self.loaded(&file, fingerprint, plugin),
+            Event::Seen { file, visit, seen } => self.seen(&file, visit, seen),
+            Event::Loaded { file, visit, plugin } => self.loaded(&file, visit, plugin),
+            Event::Wake => {}
             Event::Tried { target, key, result } => self.tried(&target, *key, result),
             Event::Revive(name, answer) => {
                 // Whoever asked may have gone.
@@ -225,87 +235,8 @@ impl Supervisor {
             }
             Event::Stop(_) => {}
         }
+        self.load_wanted();
         self.reconcile();
-    }
-
-    /// Looks through the folder, and has what is new there read and compiled.
-    fn look(&mut self) {
-        let dir = self.config.plugins.dir.clone();
-        let found = match folder::scan(&dir) {
-            Ok(found) => found,
-            Err(error) => {
-                // What was loaded before runs on; nothing else is.
-                if self.statuses.set_folder_error(Some(error.to_string())) {
-                    tracing::error!(dir = %dir.display(), "no plugin is loaded from the plugin folder: {error}");
-                }
-                return;
-            }
-        };
-        if self.statuses.set_folder_error(None) {
-            tracing::info!(dir = %dir.display(), "the plugin folder can be used again");
-        }
-        self.files.retain(|name, _| {
-            let kept = found.contains_key(name);
-            if !kept {
-                tracing::info!(file = name, "removed from the plugin folder");
-            }
-            kept
-        });
-        for (name, fingerprint) in found {
-            match self.files.get_mut(&name) {
-                Some(file) if file.fingerprint == fingerprint => continue,
-                Some(file) => (file.fingerprint, file.busy) = (fingerprint, true),
-                None => {
-                    self.files.insert(name.clone(), File { fingerprint, busy: true, plugin: None, error: None });
-                }
-            }
-            self.load(dir.clone(), name, fingerprint);
-        }
-    }
-
-    fn load(&self, dir: PathBuf, file: String, fingerprint: Fingerprint) {
-        let (sandbox, events, compiling) = (self.sandbox.clone(), self.events.clone(), self.compiling.clone());
-        let (most, signatures) = (self.config.plugins.file_bytes, self.config.plugins.signatures.clone());
-        tokio::spawn(async move {
-            let _slot = compiling.acquire().await;
-            let name = file.clone();
-            let read = tokio::task::spawn_blocking(move || folder::read_checked(&dir, &name, most, &signatures)).await;
-            let plugin = match read {
-                Ok(Ok(bytes)) => sandbox.load(&bytes).await.map(Box::new).map_err(|error| error.to_string()),
-                Ok(Err(error)) => Err(error),
-                // The agent ends, and nobody needs to know of each file that it does not load any more.
-                Err(error) if error.is_cancelled() => return,
-                Err(error) => Err(error.to_string()),
-            };
-            // A supervisor that has ended wants no plugins.
-            let _ = events.send(Event::Loaded { file, fingerprint, plugin }).await;
-        });
-    }
-
-    fn loaded(&mut self, name: &str, fingerprint: Fingerprint, plugin: Result<Box<Plugin>, String>) {
-        let Some(file) = self.files.get_mut(name).filter(|file| file.fingerprint == fingerprint) else {
-            return;
-        };
-        file.busy = false;
-        match plugin {
-            Ok(plugin) => {
-                let description = plugin.description();
-                tracing::info!(
-                    file = name,
-                    kind = plugin.kind().as_str(),
-                    version = description.version,
-                    hash = plugin.hash().short(),
-                    from = ?plugin.origin(),
-                    "loaded"
-                );
-                (file.plugin, file.error) = (Some(*plugin), None);
-            }
-            Err(error) => {
-                let runs_on = if file.plugin.is_some() { ", the version before runs on" } else { "" };
-                tracing::warn!(file = name, "cannot be used{runs_on}: {error}");
-                file.error = Some(error);
-            }
-        }
     }
 
     /// Tries a version aside from what runs.
@@ -325,7 +256,8 @@ impl Supervisor {
         });
     }
 
-    fn revive(&self, name: &str) -> Result<(), String> {
+    fn revive(&mut self, name: &str) -> Result<(), String> {
+        let retried = self.retry_file(name);
         if let Some(Running { handle: Some(handle), .. }) = self.collectors.get(name) {
             return if handle.revive() {
                 Ok(())
@@ -340,7 +272,7 @@ impl Supervisor {
         if name.strip_prefix("node ").is_some_and(|node| self.nodes.contains_key(node)) {
             return Err("a node tries again by itself".into());
         }
-        Err(format!("there is no instance {name:?}"))
+        if retried { Ok(()) } else { Err(format!("there is no instance {name:?}")) }
     }
 
     /// Writes down what there is, for those who ask.
@@ -348,15 +280,18 @@ impl Supervisor {
         let views = self.files.iter().map(|(name, file)| FileView {
             file: name.clone(),
             bytes: file.fingerprint.bytes,
-            kind: file.plugin.as_ref().map(|plugin| plugin.kind().as_str()),
-            hash: file.plugin.as_ref().map(|plugin| plugin.hash().to_string()),
+            kind: file.kind().map(Kind::as_str),
+            hash: file.hash.map(|hash| hash.to_string()),
             used_by: self.users_of(name),
             error: file.error.clone(),
-            busy: file.busy,
+            busy: self.is_busy(name, file),
         });
         self.statuses.set_files(views.collect());
-        if !self.files.values().any(|file| file.busy) {
+        if self.is_settled() {
             self.settled.send_replace(true);
+        }
+        if !self.awaits_processors() {
+            self.judging.send_replace(true);
         }
     }
 
@@ -370,22 +305,17 @@ impl Supervisor {
         users
     }
 
-    /// Whether a file is being loaded for the first time.
-    fn is_on_its_way(&self, file: &str) -> bool {
-        self.files.get(file).is_some_and(|file| file.busy && file.plugin.is_none())
-    }
-
     /// The plugin of a file, if it is of that kind; else why not.
     fn plugin(&self, file: &str, kind: Kind) -> Result<&Plugin, String> {
         let dir = self.config.plugins.dir.display();
         match self.files.get(file) {
             None => Err(format!("there is no {file} in {dir}")),
             Some(File { plugin: Some(plugin), .. }) if plugin.kind() == kind => Ok(plugin),
-            Some(File { plugin: Some(plugin), .. }) => {
-                Err(format!("{file} is a {}, and a {} is wanted here", plugin.kind().as_str(), kind.as_str()))
-            }
-            Some(File { error: Some(error), .. }) => Err(format!("{file} cannot be used: {error}")),
-            Some(_) => Err(format!("{file} is not loaded yet")),
+            Some(File { error: Some(error), plugin: None, .. }) => Err(format!("{file} cannot be used: {error}")),
+            Some(other) => match other.kind().filter(|&other| other != kind) {
+                Some(other) => Err(format!("{file} is a {}, and a {} is wanted here", other.as_str(), kind.as_str())),
+                None => Err(format!("{file} is not loaded yet")),
+            },
         }
     }
 

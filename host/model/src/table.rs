@@ -84,6 +84,12 @@ impl SeriesTable {
         }
     }
 
+    /// How many series it may hold.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// How many series it holds.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -141,6 +147,14 @@ impl SeriesTable {
     /// # Errors
     /// [`TableFull`], if it is new and there is no room.
     pub fn intern(&self, value: &MetricValue, now_s: u32) -> Result<SeriesId, TableFull> {
+        self.intern_within(value, now_s, self.limit)
+    }
+
+    /// The same with another limit, for sources that may fill less of the table, or for whom there is always room.
+    ///
+    /// # Errors
+    /// [`TableFull`], if it is new and the table holds so many already.
+    pub fn intern_within(&self, value: &MetricValue, now_s: u32, limit: usize) -> Result<SeriesId, TableFull> {
         let tags = || value.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let make = |inner: &mut Inner| Series {
             endpoint: value.endpoint.clone(),
@@ -153,7 +167,7 @@ impl SeriesTable {
             metric_type: value.metric_type,
             step_s: value.step_s,
         };
-        self.insert(hash_of(value), now_s, self.limit, |series| is_of(series, value), make)
+        self.insert(hash_of(value), now_s, limit, |series| is_of(series, value), make)
     }
 
     /// The id of a series, which is added if it is new. Its tags must be sorted and valid.
@@ -162,6 +176,14 @@ impl SeriesTable {
     /// [`TableFull`], if it is new and there is no room.
     pub fn intern_series(&self, series: Series, now_s: u32) -> Result<SeriesId, TableFull> {
         self.insert_series(series, now_s, self.limit)
+    }
+
+    /// The same with another limit, as [`intern_within`](Self::intern_within).
+    ///
+    /// # Errors
+    /// [`TableFull`], if it is new and the table holds so many already.
+    pub fn intern_series_within(&self, series: Series, now_s: u32, limit: usize) -> Result<SeriesId, TableFull> {
+        self.insert_series(series, now_s, limit)
     }
 
     /// The id of a series that comes from disk. It is added beyond the limit too, for it was let in before, and counts
@@ -192,6 +214,7 @@ impl SeriesTable {
         is_it: impl Fn(&Series) -> bool,
         make: impl FnOnce(&mut Inner) -> Series,
     ) -> Result<SeriesId, TableFull> {
+        let limit = limit.min(LIMIT_MAX);
         let mut inner = self.inner.write();
         if let Some(id) = inner.lookup(hash, is_it) {
             inner.slot(id).seen_s.store(now_s, Ordering::Relaxed);

@@ -61,6 +61,12 @@ pub enum Reason {
     /// The source has as many series as it may have.
     #[error("the source has as many series as limits.series allows")]
     SourceSeries,
+    /// The listener has as many series as one may have.
+    #[error("the listener has as many series as [pipeline] listener_share allows")]
+    ListenerSeries,
+    /// Only collectors may bring more.
+    #[error("the rest of the series is kept for collectors, as [pipeline] collector_share says")]
+    ReservedSeries,
     /// A processor dropped the series.
     #[error("dropped by a processor")]
     Processor,
@@ -77,7 +83,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::BadEndpoint,
         Self::BadMetric,
         Self::BadTag,
@@ -89,6 +95,8 @@ impl Reason {
         Self::SeriesLimit,
         Self::NewSeries,
         Self::SourceSeries,
+        Self::ListenerSeries,
+        Self::ReservedSeries,
         Self::Processor,
         Self::ProcessorFailed,
         Self::TextValue,
@@ -110,6 +118,8 @@ impl Reason {
             Self::SeriesLimit => "series_limit",
             Self::NewSeries => "new_series",
             Self::SourceSeries => "source_series",
+            Self::ListenerSeries => "listener_series",
+            Self::ReservedSeries => "reserved_series",
             Self::Processor => "processor",
             Self::ProcessorFailed => "processor_failed",
             Self::TextValue => "text_value",

@@ -1,33 +1,31 @@
 //! From a file's bytes to machine code, in a process of its own.
 //!
 //! Compiling untrusted bytes is not covered by what wasmtime promises about safety, and a large module takes hundreds
-//! of megabytes. So the agent starts itself once more (`saker compile`), with limits on memory and time; what goes
-//! wrong there costs one refusal.
+//! of megabytes. So the agent starts itself once more (`saker compile`), within a budget that follows from the file's
+//! size and without any privilege; what goes wrong there costs one refusal.
+
+mod budget;
+mod child;
+mod filter;
+mod process;
 
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, setrlimit};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
+use bytes::Bytes;
 use wasmparser::{Encoding, Parser, Payload};
 use wasmtime::Engine;
 
-/// Real time that a compilation may take. The largest guests known, Python interpreters, take 23 s.
-const TIME_MAX: Duration = Duration::from_secs(120);
-/// Address space that the compiling process may use, in bytes.
-const MEMORY_MAX: u64 = 4 << 30;
-/// How much of the compiling process's words is kept.
-const WORDS_MAX: u64 = 4096;
-/// How much lower than the agent's the compiling process's priority is.
-const NICENESS: i32 = 10;
+use crate::compile_cache::{CodeWriter, WriteError};
+pub(crate) use budget::Budget;
+use budget::WALL_MAX;
+pub use child::compile_child;
 
 /// Who compiles.
 #[derive(Clone, Debug)]
 pub enum Compiler {
     /// A child process: this program, with these arguments. It gets the component on its standard input, must call
-    /// [`restrict_this_process`] and [`compile_bytes`], and answers on its standard output.
+    /// [`compile_child`], and answers on its standard output.
     Child {
         /// The program.
         program: PathBuf,
@@ -44,13 +42,31 @@ pub enum CompileError {
     /// The bytes are not a component, or one that cannot be compiled.
     #[error("{0}")]
     Unusable(String),
-    /// It took too long.
-    #[error("compiling took longer than {TIME_MAX:?}")]
+    /// It took more than its share of the processors.
+    #[error("compiling took more than the {seconds} s of processor time that a file of its size may take")]
+    CpuTime {
+        /// What it may take.
+        seconds: u64,
+    },
+    /// It wanted too much memory.
+    #[error("compiling needs more than the {most} bytes of memory that a file of its size may take")]
+    Memory {
+        /// What it may take.
+        most: u64,
+    },
+    /// It becomes too much machine code.
+    #[error("it compiles to more than the {most} bytes of machine code that a file of its size may have")]
+    CodeTooLarge {
+        /// What it may become.
+        most: u64,
+    },
+    /// It took too long by the clock.
+    #[error("compiling took longer than {WALL_MAX:?}")]
     TimedOut,
     /// The compiling process could not be run.
     #[error("cannot run the compiler")]
     Run(#[from] std::io::Error),
-    /// The compiling process ended in another way: out of memory, usually.
+    /// The compiling process ended in another way: killed when the machine was out of memory, usually.
     #[error("the compiler ended with {status}: {words}")]
     Ended {
         /// How it ended.
@@ -58,94 +74,78 @@ pub enum CompileError {
         /// What it said.
         words: String,
     },
+    /// It was tried before, and is not tried again as it is.
+    #[error(
+        "compiling it failed before, and is not tried again{until}: {reason} (to try again, replace or touch the file, or \
+         run: saker plugin revive FILE)"
+    )]
+    Before {
+        /// Until when, if not for good.
+        until: &'static str,
+        /// Why it failed.
+        reason: String,
+    },
+}
+
+/// Whether a failure comes again whenever these bytes are compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lasting {
+    /// It lies in the bytes.
+    Yes,
+    /// It may lie in what else the machine had to do.
+    No,
 }
 
 /// Exit status of the compiling process for bytes that are unusable, with the reason on its standard error.
 const STATUS_UNUSABLE: i32 = 65;
+/// For bytes that become more machine code than they may.
+const STATUS_TOO_LARGE: i32 = 66;
+/// For anything else.
+const STATUS_FAILED: i32 = 1;
+/// What fails sooner is not remembered: looking at it again costs no more than remembering it.
+const REMEMBERED_FROM: Duration = Duration::from_secs(1);
 
 impl Compiler {
-    pub(crate) async fn compile(&self, engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, CompileError> {
+    pub(crate) async fn compile(
+        &self,
+        engine: &Engine,
+        bytes: Bytes,
+        mut code: CodeWriter,
+    ) -> Result<CodeWriter, CompileError> {
         match self {
             Self::InProcess => {
-                let (engine, bytes) = (engine.clone(), bytes.to_vec());
-                let job = tokio::task::spawn_blocking(move || compile_on(&engine, &bytes));
-                job.await.map_err(|error| CompileError::Run(error.into()))?
+                let engine = engine.clone();
+                let job = move || -> Result<_, CompileError> {
+                    code.write(&compile_on(&engine, &bytes)?)?;
+                    Ok(code)
+                };
+                tokio::task::spawn_blocking(job).await.map_err(|error| CompileError::Run(error.into()))?
             }
-            Self::Child { program, arguments } => {
-                let work = compile_in_child(program, arguments, bytes);
-                tokio::time::timeout(TIME_MAX, work).await.map_err(|_| CompileError::TimedOut)?
-            }
+            Self::Child { program, arguments } => process::compile(program, arguments, bytes, code).await,
         }
     }
 }
 
-async fn compile_in_child(program: &PathBuf, arguments: &[String], bytes: &[u8]) -> Result<Vec<u8>, CompileError> {
-    let mut child = Command::new(program)
-        .args(arguments)
-        .env_clear()
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()?;
-    let group = Group::of(&child);
-    let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let (Some(mut stdin), Some(mut stdout), Some(stderr)) = pipes else {
-        return Err(std::io::Error::other("the compiler has no pipes").into());
-    };
-    let (mut code, mut words) = (Vec::new(), Vec::new());
-    let give = async {
-        // A compiler that has seen enough closes its input early: its status tells, not this error.
-        let _ = stdin.write_all(bytes).await;
-        drop(stdin);
-    };
-    let mut stderr = stderr.take(WORDS_MAX);
-    let (_, read, said) = tokio::join!(give, stdout.read_to_end(&mut code), stderr.read_to_end(&mut words));
-    read?;
-    said?;
-    let status = child.wait().await?;
-    // Its number may soon be another's.
-    group.ended();
-    let words = String::from_utf8_lossy(&words).trim().to_owned();
-    match status.code() {
-        Some(0) => Ok(code),
-        Some(STATUS_UNUSABLE) => Err(CompileError::Unusable(words)),
-        _ => Err(CompileError::Ended { status: status.to_string(), words }),
+impl CompileError {
+    /// Whether it is worth remembering after it has taken so long, and for how long.
+    pub(crate) fn lasting(&self, took: Duration) -> Option<Lasting> {
+        match self {
+            Self::Run(_) | Self::Before { .. } => None,
+            _ if took < REMEMBERED_FROM => None,
+            Self::Unusable(_) | Self::CpuTime { .. } | Self::CodeTooLarge { .. } => Some(Lasting::Yes),
+            // A machine that is short of memory or of time can do it another day.
+            Self::Memory { .. } | Self::TimedOut | Self::Ended { .. } => Some(Lasting::No),
+        }
     }
 }
 
-/// The compiling process and whatever it has started, killed together if nobody waits for them any more.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)))
+impl From<WriteError> for CompileError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::TooLarge { most } => Self::CodeTooLarge { most },
+            WriteError::Io(error) => Self::Run(error),
+        }
     }
-
-    fn ended(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // One that has ended by itself is not there to be killed.
-        let _ = self.0.map(|group| kill_process_group(group, Signal::KILL));
-    }
-}
-
-/// Takes from this process what compiling does not need. For the child that a [`Compiler::Child`] starts.
-///
-/// # Errors
-/// If the system refuses the limits.
-pub fn restrict_this_process() -> std::io::Result<()> {
-    let seconds = TIME_MAX.as_secs();
-    setrlimit(Resource::As, Rlimit { current: Some(MEMORY_MAX), maximum: Some(MEMORY_MAX) })?;
-    setrlimit(Resource::Cpu, Rlimit { current: Some(seconds), maximum: Some(seconds) })?;
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    rustix::process::setpriority_process(None, NICENESS)?;
-    Ok(())
 }
 
 /// Compiles a component, or a core module for `wasm32-wasip1` that embeds the contract, to machine code that a
@@ -156,7 +156,7 @@ pub fn restrict_this_process() -> std::io::Result<()> {
 /// A status for [`std::process::exit`] and the reason, for people.
 pub fn compile_bytes(bytes: &[u8], counting: bool) -> Result<Vec<u8>, (i32, String)> {
     let engine = if counting { crate::engine::counting_engine() } else { crate::engine::new_engine() };
-    let engine = engine.map_err(|error| (1, format!("{error:#}")))?;
+    let engine = engine.map_err(|error| (STATUS_FAILED, format!("{error:#}")))?;
     compile_on(&engine, bytes).map_err(|error| (STATUS_UNUSABLE, error.to_string()))
 }
 

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use tokio::runtime::{Builder, Handle, Runtime};
 use wasmtime::component::{Component, HasSelf, Linker};
@@ -12,8 +13,8 @@ use wasmtime::{Config, Engine, EngineWeak};
 use wasmtime_wasi::p2::bindings::filesystem as files;
 
 use crate::bindings::host;
-use crate::compile::Compiler;
-use crate::compile_cache::{CacheError, CacheStats, CompileCache, Origin};
+use crate::compile::{Budget, CompileError, Compiler};
+use crate::compile_cache::{CacheError, CacheStats, CodeWriter, CompileCache, Origin, Written};
 use crate::ctx::{self, Ctx};
 use crate::http::Tls;
 use crate::plugin::{LoadError, Plugin, PluginHash};
@@ -70,11 +71,26 @@ struct Inner {
     engine: Engine,
     counts_fuel: bool,
     linker: Linker<Ctx>,
-    cache: Option<CompileCache>,
+    cache: Option<Arc<CompileCache>>,
     compiler: Compiler,
     ticker: Ticker,
     tls: Arc<Tls>,
     runtime: Option<Runtime>,
+}
+
+/// Machine code that is not described yet.
+pub struct Compiled {
+    hash: PluginHash,
+    size: usize,
+    component: Component,
+    origin: Origin,
+}
+
+/// What the cache knows of a file.
+enum Found {
+    Component(Box<Component>),
+    Failure(CompileError),
+    Nothing,
 }
 
 /// The version of wasmtime that runs the plugins.
@@ -143,7 +159,7 @@ impl Sandbox {
             reason,
         })?;
         // All that can fail comes before the runtime, which an asynchronous caller may not drop as it is.
-        let cache = config.cache_dir.map(|path| CompileCache::open(&path, &engine)).transpose()?;
+        let cache = config.cache_dir.map(|path| CompileCache::open(&path, &engine).map(Arc::new)).transpose()?;
         let ticker = Ticker::start(engine.weak())?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
@@ -170,35 +186,77 @@ impl Sandbox {
     /// # Errors
     /// [`LoadError`] says what is wrong with it.
     pub async fn load(&self, bytes: &[u8]) -> Result<Plugin, LoadError> {
-        let hash = PluginHash::of(bytes);
-        let (component, origin) = self.component(hash, bytes).await?;
-        Plugin::new(self, hash, bytes.len(), component, origin).await
+        let compiled = self.compile(Bytes::copy_from_slice(bytes), None).await?;
+        self.describe(compiled).await
     }
 
-    async fn component(&self, hash: PluginHash, bytes: &[u8]) -> Result<(Component, Origin), LoadError> {
+    /// The first half of [`load`](Self::load), which takes a processor for a while: machine code, from the cache if it is
+    /// there. Bytes that failed to compile before are refused at once, unless their file was `changed` since. The bytes
+    /// are let go of as soon as the compiler has them.
+    ///
+    /// # Errors
+    /// [`LoadError`] says what is wrong with it.
+    pub async fn compile(&self, bytes: Bytes, changed: Option<SystemTime>) -> Result<Compiled, LoadError> {
+        let (hash, size) = (PluginHash::of(&bytes), bytes.len());
+        let compiled = |component, origin| Compiled { hash, size, component, origin };
+        match self.look_up(hash, changed).await? {
+            Found::Component(component) => return Ok(compiled(*component, Origin::Cache)),
+            Found::Failure(error) => return Err(error.into()),
+            Found::Nothing => {}
+        }
         let inner = &self.0;
-        if let Some(component) = inner.cache.as_ref().and_then(|cache| cache.load(&inner.engine, hash)) {
-            return Ok((component, Origin::Cache));
-        }
-        let code = inner.compiler.compile(&inner.engine, bytes).await?;
-        if let Some(cache) = &inner.cache {
-            match cache.store(hash, &code) {
-                // From the file, so that its pages are shared and need not be kept.
-                Ok(()) => {
-                    if let Some(component) = cache.load(&inner.engine, hash) {
-                        return Ok((component, Origin::Compiled));
-                    }
-                }
-                Err(error) => tracing::warn!(%hash, %error, "cannot keep machine code"),
+        let budget = Budget::of(size as u64);
+        let (engine, cache) = (inner.engine.clone(), inner.cache.clone());
+        let writer = blocking(move || CodeWriter::new(cache.as_ref(), hash, budget.code_bytes)).await?;
+        let start = Instant::now();
+        let code = match inner.compiler.compile(&inner.engine, bytes, writer).await {
+            Ok(code) => code,
+            Err(error) => {
+                self.note_failure(hash, &error, start.elapsed());
+                return Err(error.into());
             }
+        };
+        let cache = inner.cache.clone();
+        let component = blocking(move || load_written(&engine, cache.as_deref(), hash, code)).await??;
+        Ok(compiled(component, Origin::Compiled))
+    }
+
+    /// The second half of [`load`](Self::load): links the code, and asks it what it is.
+    ///
+    /// # Errors
+    /// [`LoadError`] says what is wrong with it.
+    pub async fn describe(&self, compiled: Compiled) -> Result<Plugin, LoadError> {
+        let Compiled { hash, size, component, origin } = compiled;
+        Plugin::new(self, hash, size, component, origin).await
+    }
+
+    /// Has bytes compiled again that failed before. Answers whether they had.
+    #[must_use]
+    pub fn forget_failure(&self, hash: PluginHash) -> bool {
+        self.0.cache.as_ref().is_some_and(|cache| cache.forget_failure(hash))
+    }
+
+    /// What the cache knows of these bytes.
+    async fn look_up(&self, hash: PluginHash, changed: Option<SystemTime>) -> Result<Found, LoadError> {
+        let (engine, Some(cache)) = (self.0.engine.clone(), self.0.cache.clone()) else { return Ok(Found::Nothing) };
+        blocking(move || match cache.load(&engine, hash) {
+            Some(component) => Found::Component(Box::new(component)),
+            None => cache.failure(hash, changed).map_or(Found::Nothing, Found::Failure),
+        })
+        .await
+    }
+
+    fn note_failure(&self, hash: PluginHash, error: &CompileError, took: Duration) {
+        let (Some(cache), Some(lasting)) = (&self.0.cache, error.lasting(took)) else { return };
+        if let Err(error) = cache.note_failure(hash, error, lasting) {
+            tracing::warn!(%hash, %error, "cannot remember that it does not compile");
         }
-        Ok((load_fresh(&inner.engine, &code)?, Origin::Compiled))
     }
 
     /// How often machine code was found on disk since the start.
     #[must_use]
     pub fn cache_stats(&self) -> CacheStats {
-        self.0.cache.as_ref().map(CompileCache::stats).unwrap_or_default()
+        self.0.cache.as_ref().map(|cache| cache.stats()).unwrap_or_default()
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -223,6 +281,26 @@ impl Sandbox {
 
     pub(crate) fn handle(&self) -> Handle {
         self.0.runtime.as_ref().expect("the runtime is there until the sandbox is dropped").handle().clone()
+    }
+}
+
+/// Work that may wait for a disk.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, LoadError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| LoadError::Code(error.to_string()))
+}
+
+fn load_written(
+    engine: &Engine,
+    cache: Option<&CompileCache>,
+    hash: PluginHash,
+    code: CodeWriter,
+) -> Result<Component, LoadError> {
+    match code.finish().map_err(|error| LoadError::Code(error.to_string()))? {
+        Written::Memory(code) => load_fresh(engine, &code),
+        // From the file, so that its pages are shared and need not be kept.
+        Written::Kept => cache
+            .and_then(|cache| cache.load(engine, hash))
+            .ok_or_else(|| LoadError::Code("what was written a moment ago cannot be read back".into())),
     }
 }
 

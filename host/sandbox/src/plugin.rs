@@ -58,6 +58,22 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The kind whose interface this is, of any version of the contract.
+    pub(crate) fn of_export(name: &str) -> Option<Self> {
+        Self::and_version(name).map(|(kind, _)| kind)
+    }
+
+    fn and_version(name: &str) -> Option<(Self, &str)> {
+        let (interface, version) = name.strip_prefix(CONTRACT)?.strip_prefix('/')?.split_once('@')?;
+        let kind = match interface {
+            "collector" => Self::Collector,
+            "processor" => Self::Processor,
+            "backend" => Self::Backend,
+            _ => return None,
+        };
+        Some((kind, version))
+    }
+
     /// The word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -245,16 +261,7 @@ async fn describe(sandbox: &Sandbox, code: &Code, times: usize) -> Result<Vec<De
 }
 
 fn link(sandbox: &Sandbox, component: &Component, exports: &[String]) -> Result<(Code, String), LoadError> {
-    let kind = exports.iter().find_map(|name| {
-        let (interface, version) = name.strip_prefix(CONTRACT)?.strip_prefix('/')?.split_once('@')?;
-        let kind = match interface {
-            "collector" => Kind::Collector,
-            "processor" => Kind::Processor,
-            "backend" => Kind::Backend,
-            _ => return None,
-        };
-        Some((kind, version))
-    });
+    let kind = exports.iter().find_map(|name| Kind::and_version(name));
     let Some((kind, version)) = kind else {
         return Err(LoadError::NoKind { exports: named(exports) });
     };

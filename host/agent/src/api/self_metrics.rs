@@ -143,6 +143,10 @@ impl SelfMetrics {
         out.counter("saker_refused_points", "Values that were not taken, by reason", refused)?;
         out.gauge("saker_source_series", "Series that a source was the first to bring", of(&|c| c.series() as u64))?;
         out.gauge("saker_series", "Series that are known", one(pipeline.table.len() as f64))?;
+        let quota = pipeline.quota();
+        let limits = [("all", quota.limit), ("all_listeners", quota.listeners()), ("one_listener", quota.listener)];
+        let limits = limits.map(|(of, series)| (vec![("of", of.to_owned())], series as f64));
+        out.gauge("saker_series_limit", "Series that may be known, of all and of listeners", limits.into())?;
         let cache = pipeline.cache.stats();
         out.gauge("saker_cache_series", "Series in the cache", one(cache.series as f64))?;
         out.gauge("saker_cache_points", "Points in the cache", one(cache.points as f64))?;

@@ -20,6 +20,7 @@ use super::{
     ListenConfig, LogConfig, LogFormat, PipelineConfig, Places, PluginConfig, RouteConfig, SHIPPED, Settings,
     TlsConfig, Warnings,
 };
+use crate::quota::SeriesShares;
 
 /// A series lives longer than points of it are in memory.
 const SERIES_IDLE_MIN: Duration = Duration::from_secs(2 * FRESH_AGE.as_secs());
@@ -246,6 +247,10 @@ fn pipeline(mut table: Table<'_>, default: PipelineConfig) -> PipelineConfig {
         processors: table.get("processors", default.processors),
         pass_on_failure,
         max_series: table.get("max_series", default.max_series),
+        shares: SeriesShares {
+            collectors: share(&mut table, "collector_share", default.shares.collectors),
+            listener: share(&mut table, "listener_share", default.shares.listener),
+        },
         series_idle: table.get("series_idle", default.series_idle),
         memory_bytes: table.get("memory_bytes", Bytes(default.memory_bytes)).0,
     };
@@ -257,6 +262,15 @@ fn pipeline(mut table: Table<'_>, default: PipelineConfig) -> PipelineConfig {
     }
     table.finish();
     config
+}
+
+/// A part of a whole.
+fn share(table: &mut Table<'_>, key: &'static str, default: f64) -> f64 {
+    let share = table.get(key, default);
+    if !(0.0..=1.0).contains(&share) {
+        table.wrong(key, "must be 0 to 1: a share of max_series");
+    }
+    share
 }
 
 fn cache(mut table: Table<'_>, default: CacheLimits) -> CacheLimits {

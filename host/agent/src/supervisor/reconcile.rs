@@ -27,7 +27,7 @@ impl Supervisor {
     }
 
     /// Whether a processor's file is on its way for the first time.
-    fn awaits_processors(&self) -> bool {
+    pub(super) fn awaits_processors(&self) -> bool {
         let mut names = self.config.pipeline.processors.iter();
         names.any(|name| {
             let config = self.config.plugin.get(name);

@@ -1,0 +1,92 @@
+//! How many series each source may bring, and each kind of source. Only series that are new are asked about.
+//!
+//! Whoever pushes decides by itself how many names it makes up. So what comes in through the doors has at most a part of
+//! the table, each door a part of that, and the host's own collectors always find room.
+
+use saker_model::Reason;
+
+/// Even of a small table a door may have so much: it is not split where there is nothing to flood.
+const LISTENER_SERIES_MIN: usize = 1000;
+
+/// How many series a source may bring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Budget {
+    /// A collector. One that puts a timestamp into a tag is stopped here, and not the storage behind it.
+    Collector {
+        /// That nobody has brought before, in one call.
+        new_series: usize,
+        /// In all.
+        series: usize,
+    },
+    /// A door through which others push.
+    Listener,
+}
+
+/// How the table is shared out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct SeriesShares {
+    /// The part of the table that only collectors fill.
+    pub(crate) collectors: f64,
+    /// The part of the table that one listener may fill.
+    pub(crate) listener: f64,
+}
+
+/// The same in series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SeriesQuota {
+    /// All.
+    pub(crate) limit: usize,
+    /// Of these, kept for collectors.
+    pub(crate) reserve: usize,
+    /// What one listener may bring.
+    pub(crate) listener: usize,
+}
+
+/// Where a source's new series have their place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// The table may become so large by it.
+    pub(crate) limit: usize,
+    /// Why it may not become larger.
+    pub(crate) refusal: Reason,
+}
+
+impl SeriesShares {
+    pub(crate) fn of(self, limit: usize) -> SeriesQuota {
+        let part = |share: f64| (limit as f64 * share.clamp(0.0, 1.0)) as usize;
+        SeriesQuota {
+            limit,
+            reserve: part(self.collectors),
+            listener: part(self.listener).max(LISTENER_SERIES_MIN).min(limit),
+        }
+    }
+}
+
+impl SeriesQuota {
+    /// What all listeners together may fill.
+    pub(crate) fn listeners(&self) -> usize {
+        self.limit - self.reserve
+    }
+
+    /// The room for a source of this kind, while collectors have brought so many series.
+    pub(crate) fn room(&self, budget: Budget, of_collectors: usize) -> Room {
+        match budget {
+            Budget::Listener if self.reserve > 0 => Room { limit: self.listeners(), refusal: Reason::ReservedSeries },
+            // What comes back from queues on disk is let in beyond the limit. It does not take the reserve.
+            Budget::Collector { .. } if of_collectors < self.reserve => {
+                Room { limit: usize::MAX, refusal: Reason::SeriesLimit }
+            }
+            _ => Room { limit: self.limit, refusal: Reason::SeriesLimit },
+        }
+    }
+
+    /// Why a source may bring no more series, after it has brought so many in this call and in all.
+    pub(crate) fn over(&self, budget: Budget, in_this_call: usize, in_all: usize) -> Option<Reason> {
+        match budget {
+            Budget::Collector { new_series, .. } if in_this_call >= new_series => Some(Reason::NewSeries),
+            Budget::Collector { series, .. } if in_all >= series => Some(Reason::SourceSeries),
+            Budget::Listener if in_all >= self.listener => Some(Reason::ListenerSeries),
+            _ => None,
+        }
+    }
+}

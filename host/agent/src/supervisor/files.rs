@@ -1,0 +1,423 @@
+//! The plugin folder as the supervisor knows it: which files there are, which of them are wanted, and in which order they
+//! are compiled.
+//!
+//! Every file is looked at: read, its signature checked, its kind seen from what it exports. Compiled and described is
+//! only what runs, or is to run: collectors that are not disabled, the processors and the backends that the configuration
+//! names. What is wanted first comes first, so that the first start brings values soon.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use saker_sandbox::{Kind, Plugin, PluginHash};
+use tokio::sync::Semaphore;
+
+use super::{Event, Supervisor};
+use crate::config::{Config, PluginConfig};
+use crate::folder::{self, Fingerprint, Seen};
+
+/// Files that are compiled at the same time: each takes a core for a while.
+const COMPILING_MAX: usize = 2;
+/// Files that are looked at, and plugins that are described, at the same time. Each may hold a whole file in memory.
+const LOOKING_MAX: usize = 4;
+/// Compiling begins with what is most wanted of all that is there, so it waits until all files were looked at; for one
+/// that hangs it does not wait longer.
+const LOOK_PATIENCE: Duration = Duration::from_millis(500);
+/// So long does a start wait for files that the configuration does not name. Those that it names it waits for.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+/// A file up to this size is small: it compiles within a second or two. What ships has at most 1 MiB, Python's have 18.
+const SMALL_BYTES: u64 = 4 << 20;
+
+/// A file of the plugin folder.
+pub(super) struct File {
+    pub(super) fingerprint: Fingerprint,
+    /// Which look at it this is: what comes back from an earlier one does not count.
+    visit: u64,
+    stage: Stage,
+    /// What it is, as far as its exports tell.
+    kind: Option<Kind>,
+    pub(super) hash: Option<PluginHash>,
+    /// The last version that could be loaded.
+    pub(super) plugin: Option<Plugin>,
+    /// Why the file as it is now could not be.
+    pub(super) error: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It is being read.
+    Looking,
+    /// Its kind is known. It waits to be compiled, if it is wanted.
+    Seen,
+    /// It is being compiled or described.
+    Loading,
+    /// It is loaded, or cannot be.
+    Done,
+}
+
+impl File {
+    /// What it is, as far as is known.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        self.plugin.as_ref().map(Plugin::kind).or(self.kind)
+    }
+}
+
+/// How soon a file is wanted; the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    large: bool,
+    class: Class,
+    bytes: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    /// Collectors and pushes wait for it.
+    Processor,
+    Collector,
+    /// What it will be given waits in a queue.
+    Backend,
+    /// Its exports do not tell; loading it will.
+    Unknown,
+}
+
+/// The files that the configuration speaks of.
+#[derive(Default)]
+pub(super) struct Uses {
+    processors: BTreeSet<String>,
+    backends: BTreeSet<String>,
+    /// Of a collector or processor that is not disabled.
+    enabled: BTreeSet<String>,
+    /// Whose own name has a table, so that only tables decide.
+    ruled: BTreeSet<String>,
+    /// Of a table that the operator has written.
+    written: BTreeSet<String>,
+}
+
+impl Uses {
+    pub(super) fn of(config: &Config) -> Self {
+        let mut uses = Self::default();
+        for name in &config.pipeline.processors {
+            let plugin = config.plugin.get(name);
+            uses.processors.insert(plugin.map_or_else(|| format!("{name}.wasm"), |plugin| plugin.file_of(name)));
+        }
+        uses.backends.extend(config.node.values().map(|node| format!("{}.wasm", node.backend)));
+        for (name, plugin) in &config.plugin {
+            uses.ruled.insert(format!("{name}.wasm"));
+            if plugin.enabled {
+                uses.enabled.insert(plugin.file_of(name));
+                if *plugin != PluginConfig::default_of(name) {
+                    uses.written.insert(plugin.file_of(name));
+                }
+            }
+        }
+        uses
+    }
+
+    /// Whether the configuration names it, so that a start waits for it.
+    fn name(&self, file: &str) -> bool {
+        [&self.processors, &self.backends, &self.written].iter().any(|files| files.contains(file))
+    }
+
+    /// How soon a file is wanted, if it is.
+    fn rank(&self, name: &str, kind: Option<Kind>, bytes: u64) -> Option<Rank> {
+        let class = match kind {
+            Some(Kind::Processor) => self.processors.contains(name).then_some(Class::Processor),
+            Some(Kind::Backend) => self.backends.contains(name).then_some(Class::Backend),
+            Some(Kind::Collector) => {
+                (self.enabled.contains(name) || !self.ruled.contains(name)).then_some(Class::Collector)
+            }
+            None => Some(Class::Unknown),
+        };
+        class.map(|class| Rank { large: bytes > SMALL_BYTES, class, bytes })
+    }
+}
+
+/// What bounds the work on files.
+pub(super) struct Slots {
+    looking: Arc<Semaphore>,
+    compiling: Arc<Semaphore>,
+    describing: Arc<Semaphore>,
+    visits: u64,
+    /// When files that were not known before were last looked at.
+    looked: Instant,
+    started: Instant,
+}
+
+impl Slots {
+    pub(super) fn new() -> Self {
+        Self {
+            looking: Arc::new(Semaphore::new(LOOKING_MAX)),
+            compiling: Arc::new(Semaphore::new(COMPILING_MAX)),
+            describing: Arc::new(Semaphore::new(LOOKING_MAX)),
+            visits: 0,
+            looked: Instant::now(),
+            started: Instant::now(),
+        }
+    }
+}
+
+impl Supervisor {
+    /// Looks through the folder, and has what is new there looked at.
+    pub(super) fn look(&mut self) {
+        let dir = self.config.plugins.dir.clone();
+        let found = match folder::scan(&dir) {
+            Ok(found) => found,
+            Err(error) => {
+                // What was loaded before runs on; nothing else is.
+                if self.statuses.set_folder_error(Some(error.to_string())) {
+                    tracing::error!(dir = %dir.display(), "no plugin is loaded from the plugin folder: {error}");
+                }
+                return;
+            }
+        };
+        if self.statuses.set_folder_error(None) {
+            tracing::info!(dir = %dir.display(), "the plugin folder can be used again");
+        }
+        self.files.retain(|name, _| {
+            let kept = found.contains_key(name);
+            if !kept {
+                tracing::info!(file = name, "removed from the plugin folder");
+            }
+            kept
+        });
+        let known = self.slots.visits;
+        for (name, fingerprint) in found {
+            if self.files.get(&name).is_none_or(|file| file.fingerprint != fingerprint) {
+                self.visit(name, fingerprint);
+            }
+        }
+        if self.slots.visits > known {
+            self.slots.looked = Instant::now();
+            self.wake_after(LOOK_PATIENCE);
+        }
+    }
+
+    fn visit(&mut self, name: String, fingerprint: Fingerprint) {
+        self.slots.visits += 1;
+        let visit = self.slots.visits;
+        let file = self.files.entry(name.clone()).or_insert(File {
+            fingerprint,
+            visit,
+            stage: Stage::Looking,
+            kind: None,
+            hash: None,
+            plugin: None,
+            error: None,
+        });
+        (file.fingerprint, file.visit, file.stage) = (fingerprint, visit, Stage::Looking);
+        let (events, looking, dir) = (self.events.clone(), self.slots.looking.clone(), self.config.plugins.dir.clone());
+        let (most, signatures) = (self.config.plugins.file_bytes, self.config.plugins.signatures.clone());
+        tokio::spawn(async move {
+            let _slot = looking.acquire().await;
+            let path = name.clone();
+            let seen = tokio::task::spawn_blocking(move || folder::look(&dir, &path, most, &signatures)).await;
+            let seen = match seen {
+                Ok(seen) => seen,
+                // The agent ends, and nobody needs to know of each file that it does not look at any more.
+                Err(error) if error.is_cancelled() => return,
+                Err(error) => Err(error.to_string()),
+            };
+            // A supervisor that has ended wants no files.
+            let _ = events.send(Event::Seen { file: name, visit, seen }).await;
+        });
+    }
+
+    /// A file was looked at.
+    pub(super) fn seen(&mut self, name: &str, visit: u64, seen: Result<Seen, String>) {
+        let Some(file) = self.files.get_mut(name).filter(|file| file.visit == visit) else { return };
+        match seen {
+            Ok(Seen { hash, kind }) => {
+                let same = file.plugin.as_ref().is_some_and(|plugin| plugin.hash() == hash);
+                (file.hash, file.kind, file.error) = (Some(hash), kind, None);
+                file.stage = if same { Stage::Done } else { Stage::Seen };
+            }
+            Err(error) => self.failed(name, error),
+        }
+    }
+
+    /// Begins to load what is wanted most, and lets go of what is not wanted any more.
+    pub(super) fn load_wanted(&mut self) {
+        for (name, file) in &mut self.files {
+            let unwanted = self.uses.rank(name, file.kind(), 0).is_none();
+            if unwanted && file.stage == Stage::Done {
+                file.plugin = None;
+                file.stage = if file.error.is_some() { Stage::Done } else { Stage::Seen };
+            }
+        }
+        let looking = self.files.values().any(|file| file.stage == Stage::Looking);
+        if looking && self.slots.looked.elapsed() < LOOK_PATIENCE {
+            return;
+        }
+        let mut wanted: Vec<_> = self
+            .files
+            .iter()
+            .filter(|(_, file)| file.stage == Stage::Seen)
+            .filter_map(|(name, file)| Some((self.uses.rank(name, file.kind, file.fingerprint.bytes)?, name.clone())))
+            .collect();
+        wanted.sort();
+        for (_, name) in wanted {
+            let Ok(slot) = self.slots.compiling.clone().try_acquire_owned() else { return };
+            self.load(name, slot);
+        }
+    }
+
+    fn load(&mut self, name: String, slot: tokio::sync::OwnedSemaphorePermit) {
+        let Some(file) = self.files.get_mut(&name) else { return };
+        file.stage = Stage::Loading;
+        let (visit, changed) = (file.visit, file.fingerprint.changed());
+        let (sandbox, events, describing) = (self.sandbox.clone(), self.events.clone(), self.slots.describing.clone());
+        let (dir, most) = (self.config.plugins.dir.clone(), self.config.plugins.file_bytes);
+        let signatures = self.config.plugins.signatures.clone();
+        tokio::spawn(async move {
+            let path = name.clone();
+            let read = tokio::task::spawn_blocking(move || folder::read_checked(&dir, &path, most, &signatures)).await;
+            let compiled = match read {
+                Ok(Ok(bytes)) => sandbox.compile(bytes.into(), changed).await.map_err(|error| error.to_string()),
+                Ok(Err(error)) => Err(error),
+                // The agent ends, and nobody needs to know of each file that it does not load any more.
+                Err(error) if error.is_cancelled() => return,
+                Err(error) => Err(error.to_string()),
+            };
+            // Describing takes as long as the plugin likes, and no other waits for it.
+            drop(slot);
+            let _ = events.send(Event::Wake).await;
+            let plugin = match compiled {
+                Ok(compiled) => {
+                    let _slot = describing.acquire().await;
+                    sandbox.describe(compiled).await.map(Box::new).map_err(|error| error.to_string())
+                }
+                Err(error) => Err(error),
+            };
+            // A supervisor that has ended wants no plugins.
+            let _ = events.send(Event::Loaded { file: name, visit, plugin }).await;
+        });
+    }
+
+    /// A file was compiled and described, or not.
+    pub(super) fn loaded(&mut self, name: &str, visit: u64, plugin: Result<Box<Plugin>, String>) {
+        let Some(file) = self.files.get_mut(name).filter(|file| file.visit == visit) else { return };
+        match plugin {
+            Ok(plugin) => {
+                let description = plugin.description();
+                tracing::info!(
+                    file = name,
+                    kind = plugin.kind().as_str(),
+                    version = description.version,
+                    hash = plugin.hash().short(),
+                    from = ?plugin.origin(),
+                    "loaded"
+                );
+                (file.plugin, file.error, file.stage) = (Some(*plugin), None, Stage::Done);
+            }
+            Err(error) => self.failed(name, error),
+        }
+    }
+
+    fn failed(&mut self, name: &str, error: String) {
+        let Some(file) = self.files.get_mut(name) else { return };
+        let runs_on = if file.plugin.is_some() { ", the version before runs on" } else { "" };
+        tracing::warn!(file = name, "cannot be used{runs_on}: {error}");
+        (file.error, file.stage) = (Some(error), Stage::Done);
+    }
+
+    /// Has a file looked at and compiled again that cannot be used. Answers whether there is one.
+    pub(super) fn retry_file(&mut self, name: &str) -> bool {
+        let name = if name.ends_with(".wasm") { name.to_owned() } else { format!("{name}.wasm") };
+        let Some(file) = self.files.get(&name).filter(|file| file.error.is_some()) else { return false };
+        let (hash, fingerprint) = (file.hash, file.fingerprint);
+        let forgotten = hash.is_some_and(|hash| self.sandbox.forget_failure(hash));
+        tracing::info!(file = name, forgotten, "tried again");
+        self.visit(name, fingerprint);
+        true
+    }
+
+    /// Whether a file is wanted and on its way for the first time.
+    pub(super) fn is_on_its_way(&self, name: &str) -> bool {
+        self.files.get(name).is_some_and(|file| file.plugin.is_none() && self.is_busy(name, file))
+    }
+
+    pub(super) fn is_busy(&self, name: &str, file: &File) -> bool {
+        match file.stage {
+            Stage::Looking | Stage::Loading => true,
+            Stage::Seen => self.uses.rank(name, file.kind, 0).is_some(),
+            Stage::Done => false,
+        }
+    }
+
+    /// Whether the agent has what it was started for. A file that nothing names holds nobody up for long.
+    pub(super) fn is_settled(&self) -> bool {
+        let patient = self.slots.started.elapsed() < START_PATIENCE;
+        !self.files.iter().any(|(name, file)| self.is_busy(name, file) && (patient || self.uses.name(name)))
+    }
+
+    /// Waits for what takes longer than it should, and then goes on without it.
+    pub(super) fn wake_at_end_of_patience(&self) {
+        self.wake_after(START_PATIENCE);
+    }
+
+    fn wake_after(&self, time: Duration) {
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            // A supervisor that has ended sleeps for good.
+            let _ = events.send(Event::Wake).await;
+        });
+    }
+}
+
+/// The files of the folder by name.
+pub(super) type Files = BTreeMap<String, File>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(uses: &Uses, files: &[(&'static str, Option<Kind>, u64)]) -> Vec<&'static str> {
+        let ranked = files.iter().filter_map(|&(name, kind, bytes)| Some((uses.rank(name, kind, bytes)?, name)));
+        let mut ranked: Vec<_> = ranked.collect();
+        ranked.sort();
+        ranked.into_iter().map(|(_, name)| name).collect()
+    }
+
+    fn uses(change: impl FnOnce(&mut Config)) -> Uses {
+        let mut config = Config::default();
+        change(&mut config);
+        Uses::of(&config)
+    }
+
+    const FILES: [(&str, Option<Kind>, u64); 8] = [
+        ("cpu.wasm", Some(Kind::Collector), 300_000),
+        ("influx.wasm", Some(Kind::Backend), 200_000),
+        ("junk.wasm", None, 100),
+        ("kafka.wasm", Some(Kind::Backend), 200_000),
+        ("mine.wasm", Some(Kind::Collector), 100_000),
+        ("python.wasm", Some(Kind::Collector), 18 << 20),
+        ("tag.wasm", Some(Kind::Processor), 400_000),
+        ("unnamed.wasm", Some(Kind::Processor), 400_000),
+    ];
+
+    #[test]
+    fn what_nothing_names_is_not_wanted_and_small_collectors_come_first() {
+        let nothing = uses(|_| {});
+        assert_eq!(order(&nothing, &FILES), ["mine.wasm", "cpu.wasm", "junk.wasm", "python.wasm"]);
+        let tagged = uses(|config| config.pipeline.processors = vec!["tag".into()]);
+        assert_eq!(order(&tagged, &FILES)[..2], ["tag.wasm", "mine.wasm"]);
+    }
+
+    #[test]
+    fn a_collector_that_is_disabled_is_wanted_only_under_another_name() {
+        let disabled = |config: &mut Config| {
+            let cpu = PluginConfig { enabled: false, ..PluginConfig::default_of("cpu") };
+            config.plugin.insert("cpu".into(), cpu);
+        };
+        assert!(!order(&uses(disabled), &FILES).contains(&"cpu.wasm"));
+        let other = uses(|config| {
+            disabled(config);
+            let other = PluginConfig { file: Some("cpu.wasm".into()), ..PluginConfig::default_of("other") };
+            config.plugin.insert("other".into(), other);
+        });
+        assert!(order(&other, &FILES).contains(&"cpu.wasm"));
+        assert!(other.name("cpu.wasm") && !other.name("load.wasm"));
+    }
+}
