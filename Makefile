@@ -18,7 +18,8 @@ test: guests plugins ## Run all tests; some want Debian's victoria-metrics and p
 authors: build ## Write plugins as a newcomer does, of each kind and in each language; wants python3-venv, Node.js 20 with npm, clang
 	set -e; for script in tests/authors/*.sh; do echo "== $$script"; sh $$script $(TARGET)/authors $(TARGET)/release/saker; done
 
-build: ## Build the agent: target/release/saker
+# The plugins come first: the agent knows those that it ships with by their hashes.
+build: plugins ## Build the agent, target/release/saker, and the plugins that it ships with
 	cargo build --release --locked -p saker
 
 plugins: ## Build the plugins into target/plugins

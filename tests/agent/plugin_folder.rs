@@ -41,6 +41,28 @@ fn a_plugin_without_its_grant_is_denied_and_tells_the_line_that_would_allow_it()
 }
 
 #[test]
+fn a_name_brings_its_grants_to_the_file_that_shipped_and_to_no_other() {
+    let agent = Home::new(&["cpu"]).start();
+    agent.home.put("load", &variant(&shipped("load"), 1));
+    agent.until("what shipped collects", |agent| {
+        (agent.instance("cpu")?["counts"]["succeeded"].as_u64()? > 0).then_some(())
+    });
+    assert_eq!(agent.instance("cpu").unwrap()["grants"], serde_json::json!(["read /proc/stat"]));
+    let fault = agent.until("the other is denied", |agent| agent.instance("load")?["last_fault"].as_object().cloned());
+    assert_eq!(fault["kind"], "denied", "{fault:?}");
+    assert_eq!(agent.instance("load").unwrap()["grants"], serde_json::json!([]));
+    let log = agent.log();
+    assert!(
+        log.contains("not the file that ships with this agent, so its name grants it nothing")
+            && log.contains("to grant it read /proc/loadavg, write [plugin.load] into the configuration"),
+        "{log}"
+    );
+    agent.home.write_config(&format!("{}[plugin.load]\n", agent.home.config_text()));
+    agent.until("it collects", |agent| (agent.instance("load")?["counts"]["succeeded"].as_u64()? > 0).then_some(()));
+    assert_eq!(agent.instance("load").unwrap()["grants"], serde_json::json!(["read /proc/loadavg"]));
+}
+
+#[test]
 fn a_new_version_takes_the_place_of_the_old_and_a_broken_one_does_not() {
     let agent = Home::new(&["load"]).on_fixtures(&["load"]).keys("interval = \"200ms\"").start();
     let hash = |agent: &crate::agent::Agent| agent.instance("load").map(|load| load["hash"].clone());

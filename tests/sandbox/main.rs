@@ -10,6 +10,8 @@ mod denied_by_default;
 mod faults;
 mod files;
 mod folders;
+mod held_grants;
+mod kernel_files;
 mod lies;
 mod limits;
 mod neighbours;
@@ -29,6 +31,7 @@ mod values;
 const GUESTS: &[(&str, &str)] = &[
     ("abort", "faults"),
     ("burn", "../agent/hostile"),
+    ("burrow", "kernel_files"),
     ("chatter", "output"),
     ("counter", "state"),
     ("describe-changing", "files"),
@@ -83,6 +86,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("state-bomb", "state"),
     ("steady-1", "neighbours"),
     ("steady-2", "files"),
+    ("swap", "held_grants"),
     ("tag-bomb", "values"),
     ("threads", "faults"),
     ("trap", "faults"),

@@ -4,8 +4,10 @@
 
 mod expansion;
 mod problem;
+mod reach;
 mod reader;
 mod sections;
+mod shipped;
 mod values;
 
 use std::collections::BTreeMap;
@@ -19,12 +21,13 @@ use saker_forward::{
 use saker_intake::influx::Mapping;
 use saker_model::text::clean;
 use saker_model::{Glob, LIMITS};
-use saker_sandbox::{Grants, Limits};
+use saker_sandbox::{Grants, Limits, PluginHash};
 use serde_json::{Map, Value};
 use toml::de::DeTable;
 
 pub(crate) use problem::{Place, Problem, Problems, Warnings};
 pub(crate) use reader::{Source, suggestion};
+use shipped::SHIPPED;
 pub(crate) use values::{Listen, parse_duration};
 
 use crate::quota::SeriesShares;
@@ -155,6 +158,7 @@ pub(crate) fn plugin_section(name: &str) -> String {
 /// A collector or a processor.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PluginConfig {
+    pub(crate) written: Written,
     /// The file in the folder; none means the name and `.wasm`.
     pub(crate) file: Option<String>,
     pub(crate) enabled: bool,
@@ -162,6 +166,16 @@ pub(crate) struct PluginConfig {
     pub(crate) settings: Settings,
     pub(crate) grants: Grants,
     pub(crate) limits: Limits,
+}
+
+/// Whether the operator has written anything of a plugin. That is no part of what is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Written(pub(crate) bool);
+
+impl PartialEq for Written {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// A plugin's settings, and where each of them is written.
@@ -212,21 +226,6 @@ impl RouteConfig {
     }
 }
 
-/// The collectors that come with the agent, and what they are granted unless the operator says otherwise: to read
-/// directories, and to ask for the fill of file systems below others.
-const SHIPPED: [(&str, &[&str], &[&str]); 10] = [
-    ("cpu", &["/proc"], &[]),
-    ("memory", &["/proc"], &[]),
-    ("load", &["/proc"], &[]),
-    ("disk-usage", &["/proc"], &["/"]),
-    ("disk-io", &["/proc"], &[]),
-    ("network", &["/proc", "/sys"], &[]),
-    ("tcp", &["/proc"], &[]),
-    ("kernel", &["/proc"], &[]),
-    ("pressure", &["/proc"], &[]),
-    ("process", &["/proc"], &[]),
-];
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -267,7 +266,10 @@ impl Default for Config {
                 memory_bytes: 128 << 20,
             },
             cache: CacheLimits { age_ms: 120_000, items: 1000, bytes: 64 << 20 },
-            plugin: SHIPPED.iter().map(|(name, ..)| ((*name).to_owned(), PluginConfig::default_of(name))).collect(),
+            plugin: SHIPPED
+                .iter()
+                .map(|shipped| (shipped.name.into(), PluginConfig::default_of(shipped.name)))
+                .collect(),
             node: BTreeMap::new(),
             route: Vec::new(),
             secret: BTreeMap::new(),
@@ -280,10 +282,11 @@ impl Default for Config {
 impl PluginConfig {
     /// What an instance of this name is without a word from the operator.
     pub(crate) fn default_of(name: &str) -> Self {
-        let shipped = SHIPPED.iter().find(|(shipped, ..)| *shipped == name);
-        let (read, usage) = shipped.map_or((&[][..], &[][..]), |(_, read, usage)| (*read, *usage));
+        let shipped = SHIPPED.iter().find(|shipped| shipped.name == name);
+        let (read, usage) = shipped.map_or((&[][..], &[][..]), |shipped| (shipped.read, shipped.usage));
         let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect();
         Self {
+            written: Written(false),
             file: None,
             enabled: true,
             interval: None,
@@ -291,6 +294,17 @@ impl PluginConfig {
             grants: Grants { read: paths(read), usage: paths(usage), ..Grants::default() },
             limits: Limits::default(),
         }
+    }
+
+    /// What an instance of this name is granted if its file has this hash. What a name brings without a word from the
+    /// operator, it brings to the file that shipped under it, and to no other.
+    pub(crate) fn grants_for(&self, name: &str, hash: PluginHash) -> Grants {
+        if self.is_foreign(name, hash) { Grants::default() } else { self.grants.clone() }
+    }
+
+    /// Whether a file has a name that would bring grants, and is not the file that shipped.
+    pub(crate) fn is_foreign(&self, name: &str, hash: PluginHash) -> bool {
+        !self.written.0 && !self.grants.is_empty() && !shipped::is_shipped(name, hash)
     }
 
     /// The name of its file, for an instance of this name.

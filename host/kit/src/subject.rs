@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use saker_sandbox::{
-    CallError, Description, Figures, Grants, InstanceSpec, Kill, Limits, LogTail, Meters, Plugin, PluginFault, Sandbox,
-    StateCell,
+    CallError, Description, Figures, Grants, HeldGrants, InstanceSpec, Kill, Limits, LogTail, Meters, Plugin,
+    PluginFault, Sandbox, StateCell,
 };
 use serde_json::{Map, Value};
 
@@ -78,6 +78,7 @@ impl<'a> Subject<'a> {
             name,
             settings: Value::Object(settings.clone()).to_string(),
             grants: self.options.grants.clone(),
+            held: HeldGrants::default(),
             limits: Limits::default(),
             state: StateCell::default(),
             figures: self.figures.clone(),
@@ -95,6 +96,9 @@ impl<'a> Subject<'a> {
         let log: String = last.iter().map(|line| format!("; it logged: {line}")).collect();
         match error {
             CallError::Denied(denied) => skipped(format!("{denied}; here: --grant wanted, or one by one as in --help")),
+            CallError::Grant(why) => {
+                failed(format!("its grants cannot be used: {why}"), "grant it what it wants, as it says")
+            }
             CallError::Plugin(PluginFault::Unavailable(what)) => skipped(format!(
                 "what it needs is not here: {what}; other --settings may lead it to a place that has it"
             )),

@@ -165,11 +165,11 @@ fn wasi(
         wasi.stdout(Immediate(stdout.clone()));
     }
     if let Some(tape) = &spec.tape {
-        files::open_staged(&mut wasi, grants, files, tape)?;
+        files::open_staged(spec, files, tape)?;
         tape.env().for_each(|(name, value)| _ = wasi.env(name, value));
         wasi.wall_clock(Clock::new(tape.clone())).monotonic_clock(Clock::new(tape.clone()));
     } else {
-        files::open_granted(&mut wasi, grants, files)?;
+        files::open_granted(spec, files)?;
         for name in &grants.env {
             if let Ok(value) = std::env::var(name) {
                 wasi.env(name, value);

@@ -36,6 +36,9 @@ pub enum CallError {
     /// The call was ended from outside, and the instance with it.
     #[error(transparent)]
     Killed(#[from] Kill),
+    /// A grant cannot be used as it is written.
+    #[error("cannot use its grants: {0}")]
+    Grant(String),
     /// The agent failed.
     #[error("the agent failed: {0}")]
     Host(String),
@@ -176,7 +179,9 @@ impl CallError {
     #[must_use]
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Plugin(PluginFault::Settings(_) | PluginFault::Unavailable(_)) | Self::Denied(_) => Blame::Operator,
+            Self::Plugin(PluginFault::Settings(_) | PluginFault::Unavailable(_)) | Self::Denied(_) | Self::Grant(_) => {
+                Blame::Operator
+            }
             Self::Plugin(PluginFault::Malformed(_) | PluginFault::Other(_)) | Self::Killed(_) => Blame::Plugin,
             Self::Host(_) => Blame::Host,
         }
@@ -190,6 +195,7 @@ impl CallError {
             Self::Plugin(PluginFault::Unavailable(_)) => "unavailable",
             Self::Plugin(_) => "error",
             Self::Denied(_) => "denied",
+            Self::Grant(_) => "grant",
             Self::Killed(Kill::Deadline { .. }) => "deadline",
             Self::Killed(Kill::Memory { .. }) => "memory",
             Self::Killed(Kill::Table { .. }) => "table",
@@ -306,6 +312,13 @@ impl fmt::Display for Denied {
             && !path.starts_with('/')
         {
             return write!(f, "denied: {}: a plugin has no current folder; write the whole path", self.permission);
+        }
+        if let Permission::Never(_) = &self.permission {
+            return write!(
+                f,
+                "denied: {}: no grant opens the agent itself, what other processes hold, or the kernel's memory and keys",
+                self.permission
+            );
         }
         write!(
             f,

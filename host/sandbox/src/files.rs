@@ -1,10 +1,17 @@
 //! What a guest's file calls go through before they reach WASI: grants of single files, the number of open files, and
 //! the name of what was refused.
 //!
-//! WASI grants directories. A single file is granted as its directory with all names but its own refused here, so every
-//! function that takes a path or a descriptor is passed on by hand.
+//! WASI grants directories, and opens what lies below them. Single files, and what lies in or above the kernel's own file
+//! systems, are opened here instead (`guarded.rs`), so every function that takes a path or a descriptor is passed on by
+//! hand.
 
+mod filesystems;
+mod guarded;
+mod held;
+mod procfs;
 mod roots;
+mod sysfs;
+mod tree;
 
 use std::path::Path;
 
@@ -23,8 +30,9 @@ use crate::ctx::Ctx;
 use crate::failure::Kill;
 use crate::grants::Permission;
 use crate::tape::Sought;
-use roots::Root;
-pub(crate) use roots::{Files, open_granted, open_staged};
+pub use held::{GrantPathError, HeldGrants, check_grant_path, check_usage_path};
+pub(crate) use roots::{Files, Root, open_granted, open_staged};
+pub(crate) use tree::{Aim, Refusal};
 
 impl Ctx {
     /// With a tape, puts what a path below a descriptor leads to in place, before WASI looks there.
@@ -40,20 +48,10 @@ impl Ctx {
     /// With a tape, remembers what a descriptor stands for.
     fn follow(&mut self, fd: &Fd, path: &str, opened: &Fd) {
         if self.tape.is_some()
-            && let Some(place) = self.files.place(fd, path)
+            && let Some((root, path)) = self.files.place(fd, path)
         {
-            self.files.below.insert(opened.rep(), place);
-        }
-    }
-
-    /// The name to ask WASI for; refused if only other files of this directory are granted.
-    fn path_in(&self, fd: &Resource<Descriptor>, path: String) -> FsResult<String> {
-        let Some(Root { host, only: Some(only), .. }) = self.files.opened.get(&fd.rep()).map(|root| &**root) else {
-            return Ok(path);
-        };
-        match only.get(path.trim_start_matches("./")) {
-            Some(name) => Ok(name.clone()),
-            None => Err(self.refuse_reading(&host.join(path))),
+            let root = root.clone();
+            self.files.below.insert(opened.rep(), (root, path));
         }
     }
 
@@ -81,6 +79,27 @@ impl Ctx {
         }
     }
 
+    async fn open_by_wasi(
+        &mut self,
+        fd: &Fd,
+        path_flags: PathFlags,
+        path: String,
+        open_flags: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> FsResult<Fd> {
+        self.admit(fd, &path)?;
+        self.fetch(fd, &path, Sought::Content);
+        let again = Resource::new_borrow(fd.rep());
+        let opened = self.filesystem().open_at(again, path_flags, path.clone(), open_flags, flags).await;
+        if let Err(error) = &opened {
+            let writing = flags.contains(DescriptorFlags::WRITE) || open_flags.contains(OpenFlags::CREATE);
+            self.explain_refusal(fd, &path, writing, error);
+        }
+        let opened = self.keep_out_of_kernel(fd, &path, opened?)?;
+        self.follow(fd, &path, &opened);
+        Ok(opened)
+    }
+
     /// One descriptor more, if there may be.
     fn count_open(&mut self, more: usize) -> Result<(), Kill> {
         self.files.open += more;
@@ -91,12 +110,12 @@ impl Ctx {
 
 impl preopens::Host for Ctx {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
-        let found = self.filesystem().get_directories()?;
-        self.count_open(found.len())?;
-        for (fd, guest) in &found {
-            if let Some(root) = self.files.roots.get(guest) {
-                self.files.opened.insert(fd.rep(), root.clone());
-            }
+        self.count_open(self.files.roots.len())?;
+        let mut found = Vec::with_capacity(self.files.roots.len());
+        for (guest, root) in self.files.roots.clone() {
+            let fd = self.filesystem().table.push(Descriptor::Dir(root.dir.clone()))?;
+            self.files.opened.insert(fd.rep(), root);
+            found.push((fd, guest));
         }
         Ok(found)
     }
@@ -123,12 +142,14 @@ impl HostDirectoryEntryStream for Ctx {
             // What has gone since the folder was opened, as processes in /proc do, is none of its entries any more.
             match entry.as_ref().map_err(FsError::downcast_ref) {
                 Err(Some(ErrorCode::NoEntry)) => {}
+                Ok(Some(found)) if self.files.leaves_out(&stream, &found.name) => {}
                 _ => return entry,
             }
         }
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
+        self.files.lists.remove(&stream.rep());
         HostDirectoryEntryStream::drop(&mut self.filesystem(), stream)
     }
 }
@@ -144,18 +165,19 @@ impl HostDescriptor for Ctx {
         open_flags: OpenFlags,
         flags: DescriptorFlags,
     ) -> FsResult<Fd> {
-        let path = self.path_in(&fd, path)?;
-        self.count_open(1).map_err(FsError::trap)?;
-        self.fetch(&fd, &path, Sought::Content);
-        let again = Resource::new_borrow(fd.rep());
-        let opened = self.filesystem().open_at(again, path_flags, path.clone(), open_flags, flags).await;
-        if let Err(error) = &opened {
-            self.files.open -= 1;
-            let writing = flags.contains(DescriptorFlags::WRITE) || open_flags.contains(OpenFlags::CREATE);
-            self.explain_refusal(&fd, &path, writing, error);
+        let writing = flags.contains(DescriptorFlags::WRITE)
+            || open_flags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE | OpenFlags::EXCLUSIVE);
+        let below = self.guarded(&fd, &path);
+        if let (Some(below), true) = (&below, writing) {
+            self.refuse_writing(below)?;
         }
-        if let Ok(opened) = &opened {
-            self.follow(&fd, &path, opened);
+        self.count_open(1).map_err(FsError::trap)?;
+        let opened = match below {
+            Some(below) if !writing => self.open_guarded(below, path_flags, open_flags),
+            _ => self.open_by_wasi(&fd, path_flags, path, open_flags, flags).await,
+        };
+        if opened.is_err() {
+            self.files.open -= 1;
         }
         opened
     }
@@ -168,19 +190,27 @@ impl HostDescriptor for Ctx {
     }
 
     async fn stat_at(&mut self, fd: Fd, flags: PathFlags, path: String) -> FsResult<DescriptorStat> {
-        let path = self.path_in(&fd, path)?;
+        if let Some(below) = self.guarded(&fd, &path) {
+            return self.stat_guarded(below, flags).await;
+        }
+        self.admit(&fd, &path)?;
         self.fetch(&fd, &path, Sought::Kind);
         self.filesystem().stat_at(fd, flags, path).await
     }
 
     async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
-        let path = self.path_in(&fd, path)?;
+        if let Some(below) = self.guarded(&fd, &path) {
+            return self.readlink_guarded(&below);
+        }
+        self.admit(&fd, &path)?;
         self.fetch(&fd, &path, Sought::Link);
         self.filesystem().readlink_at(fd, path).await
     }
 
     async fn metadata_hash_at(&mut self, fd: Fd, flags: PathFlags, path: String) -> FsResult<MetadataHashValue> {
-        let path = self.path_in(&fd, path)?;
+        if let Some(identity) = self.guarded(&fd, &path).and_then(|below| below.identity()) {
+            return Ok(identity);
+        }
         self.fetch(&fd, &path, Sought::Kind);
         let hash = self.filesystem().metadata_hash_at(fd, flags, path).await;
         // The C library asks for the number of each name that it lists. One that has gone since, as processes in /proc do,
@@ -194,7 +224,12 @@ impl HostDescriptor for Ctx {
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
         self.whole(&fd)?;
         self.fetch(&fd, "", Sought::Entries);
-        self.filesystem().read_directory(fd).await
+        let listed = self.files.place(&fd, "").map(|(root, below)| (root.clone(), below));
+        let stream = self.filesystem().read_directory(fd).await?;
+        if let Some(listed) = listed.filter(|(root, _)| root.is_guarded()) {
+            self.files.lists.insert(stream.rep(), listed);
+        }
+        Ok(stream)
     }
 
     async fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {

@@ -16,6 +16,10 @@ pub enum Permission {
     Write(String),
     /// Keep files in a folder of its own.
     Folder,
+    /// Read the command lines of processes.
+    ProcessArguments,
+    /// Read what no grant opens: the agent itself, what processes hold, the kernel's memory and keys.
+    Never(String),
     /// Ask for size and fill of file systems at or below a directory.
     Usage(String),
     /// Connect to `host:port`.
@@ -43,6 +47,8 @@ impl Permission {
             Self::Read(path) => format!("grant.read = [{:?}]", directory_of(path)),
             Self::Write(path) => format!("grant.write = [{:?}]", directory_of(path)),
             Self::Folder => "grant.folder = true".into(),
+            Self::ProcessArguments => "grant.process_arguments = true".into(),
+            Self::Never(_) => "nothing".into(),
             Self::Usage(path) => format!("grant.usage = [{path:?}]"),
             Self::Connect(address) => format!("grant.connect = [{address:?}]"),
             Self::ConnectBehind { name, address } => {
@@ -70,6 +76,8 @@ impl fmt::Display for Permission {
             Self::Read(path) => write!(f, "reading {path}"),
             Self::Write(path) => write!(f, "writing to {path}"),
             Self::Folder => write!(f, "keeping files in a folder of its own"),
+            Self::ProcessArguments => write!(f, "reading the command lines of processes"),
+            Self::Never(path) => write!(f, "reading {path}"),
             Self::Usage(path) => write!(f, "asking for the fill of {path}"),
             Self::Connect(address) => write!(f, "connecting to {address}"),
             Self::ConnectBehind { name, address } => {
@@ -91,6 +99,8 @@ pub struct Grants {
     pub write: Vec<PathBuf>,
     /// The folder of its own that it may keep files in, which it sees as `/folder`.
     pub folder: Option<PathBuf>,
+    /// Whether what it may read of processes includes their command lines, which may hold secrets.
+    pub process_arguments: bool,
     /// Directories at or below which it may ask for the fill of file systems.
     pub usage: Vec<PathBuf>,
     /// Addresses that it may connect to.
@@ -156,6 +166,7 @@ impl Grants {
         words.extend(self.read.iter().map(|path| format!("read {}", path.display())));
         words.extend(self.write.iter().map(|path| format!("write {}", path.display())));
         words.extend(self.folder.as_ref().map(|path| format!("folder {}", path.display())));
+        words.extend(self.process_arguments.then(|| "process arguments".to_owned()));
         words.extend(self.usage.iter().map(|path| format!("usage {}", path.display())));
         words.extend(self.connect.iter().map(|address| format!("connect {address}")));
         words.extend(self.secret.iter().map(|secret| format!("secret {} to {}", secret.name, secret.to)));

@@ -42,24 +42,12 @@ impl filesystem_usage::Host for Ctx {
             self.denials.note(Permission::Usage(path.clone()));
             return Err(filesystem_usage::UsageError::Denied(types::Permission::Usage(path)));
         }
+        let roots = self.files.usage.clone();
         match &self.tape {
-            Some(tape) => tape.usage(&path, || usage(&path)),
-            None => usage(&path),
+            Some(tape) => tape.usage(&path, || roots.stat(&path)),
+            None => roots.stat(&path),
         }
     }
-}
-
-fn usage(path: &str) -> Result<filesystem_usage::Usage, filesystem_usage::UsageError> {
-    let stat = rustix::fs::statvfs(path)
-        .map_err(|error| filesystem_usage::UsageError::Unavailable(format!("{path}: {error}")))?;
-    // Blocks are counted in fragments, not in the preferred block size.
-    Ok(filesystem_usage::Usage {
-        total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
-        free_bytes: stat.f_bfree.saturating_mul(stat.f_frsize),
-        available_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
-        total_inodes: stat.f_files,
-        free_inodes: stat.f_ffree,
-    })
 }
 
 impl metrics::Host for Ctx {

@@ -14,6 +14,7 @@ use crate::ctx::Ctx;
 use crate::engine::Sandbox;
 use crate::failure::{CallError, PluginFault};
 use crate::figures::{Figures, Meters};
+use crate::files::HeldGrants;
 use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::output::LogTail;
@@ -41,6 +42,8 @@ pub struct InstanceSpec {
     pub settings: String,
     /// What it may touch.
     pub grants: Grants,
+    /// What it may touch of the host's files, once that is found.
+    pub held: HeldGrants,
     /// What it may use.
     pub limits: Limits,
     /// Its saved state.
@@ -66,7 +69,7 @@ impl InstanceSpec {
     /// The same for a trial, aside from what runs under this name.
     #[must_use]
     pub fn trial(&self) -> Trial {
-        let mut spec = Self { state: self.state.fork(), ..self.clone() };
+        let mut spec = Self { state: self.state.fork(), held: self.held.fork(), ..self.clone() };
         spec.grants.folder = spec.grants.folder.map(|path| path.with_added_extension("trial"));
         let trial = Trial(spec);
         trial.remove_folder();

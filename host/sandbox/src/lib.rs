@@ -44,6 +44,7 @@ pub use description::INTERVAL_MIN;
 pub use engine::{Compiled, Sandbox, SandboxConfig, SandboxError, wasmtime_version};
 pub use failure::{Blame, CallError, Denied, Kill, PluginFault};
 pub use figures::{Figure, Figures, Meters};
+pub use files::{GrantPathError, HeldGrants, check_grant_path, check_usage_path};
 pub use grants::{Address, GrantError, Grants, Permission};
 pub use health::{Health, HealthConfig, HealthState};
 pub use instance::{Backend, Collector, InstanceSpec, Processor, Tick, Trial, Verdict, WriteError};

@@ -16,13 +16,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock};
 
 use crate::bindings::host::filesystem_usage::{Usage, UsageError};
+use crate::files::Root;
 use crate::grants::Grants;
 use crate::instance::Tick;
 use stage::{Place, Stage};
@@ -37,14 +36,14 @@ pub struct Tape(Arc<Shared>);
 /// What stands for a granted folder.
 pub(crate) struct StagedRoot {
     guest: String,
-    /// The folder itself, which only a recording looks into.
-    real: Option<Dir>,
+    /// What is granted itself, which only a recording looks into.
+    pub(crate) real: Option<Arc<Root>>,
     /// Where the copies are.
     pub(crate) copies: PathBuf,
 }
 
 /// Asks the host about a path below a granted folder.
-type Look = fn(&Dir, &Path) -> Result<Value, String>;
+type Look = fn(&Root, &str) -> Result<Value, String>;
 
 /// What a guest wants to know of a path.
 #[derive(Clone, Copy)]
@@ -181,11 +180,13 @@ impl Tape {
         self.0.env.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Opens what stands for a granted folder, and in a recording the folder itself.
-    pub(crate) fn root(&self, guest: &str) -> Result<StagedRoot, String> {
-        let recording = matches!(*self.0.side.lock(), Side::Recording(_));
-        let real = recording.then(|| Dir::open_ambient_dir(guest, ambient_authority()));
-        let real = real.transpose().map_err(|error| format!("cannot open granted directory {guest}: {error}"))?;
+    /// Whether it is made, and not replayed.
+    pub(crate) fn is_recording(&self) -> bool {
+        matches!(*self.0.side.lock(), Side::Recording(_))
+    }
+
+    /// Opens what stands for a granted folder; `real` is the folder itself in a recording.
+    pub(crate) fn root(&self, guest: &str, real: Option<Arc<Root>>) -> Result<StagedRoot, String> {
         let copies = self.0.stage.root(guest).map_err(|error| format!("cannot make a folder for copies: {error}"))?;
         Ok(StagedRoot { guest: guest.into(), real, copies })
     }
@@ -202,7 +203,10 @@ impl Tape {
             Sought::Entries => ("entries", stage::list),
             Sought::Link => ("link", stage::link),
         };
-        let real = || look(root.real.as_ref().ok_or("a replay has no host")?, place.below());
+        let real = || {
+            let below = place.below().to_str().ok_or("its path is not UTF-8")?;
+            look(root.real.as_ref().ok_or("a replay has no host")?, below)
+        };
         let put = self.answer(verb, guest, real).and_then(|answer| match sought {
             Sought::Content => self.0.stage.put(&place, &answer),
             Sought::Kind => self.0.stage.put_kind(&place, &answer),

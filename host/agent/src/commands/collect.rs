@@ -10,7 +10,7 @@ use anyhow::{Context, anyhow, bail};
 use saker_model::{MetricValue, Reason};
 use saker_sandbox::{
     Collector, Compiler, Grants, InstanceSpec, Kind, Permission, Plugin, Sandbox, SandboxConfig, SandboxError, Tape,
-    Tick,
+    Tick, check_grant_path,
 };
 use serde_json::{Value, json};
 
@@ -207,6 +207,7 @@ fn as_words(grants: &Grants) -> Vec<String> {
     };
     let mut words = [paths("read", &grants.read), paths("usage", &grants.usage)].concat();
     words.extend(grants.env.iter().map(|name| format!("env={name}")));
+    words.extend(grants.process_arguments.then(|| "process_arguments".to_owned()));
     words.extend(grants.stdout.then(|| "stdout".to_owned()));
     words
 }
@@ -274,6 +275,12 @@ pub(super) fn grants(words: &[String], plugin: &Plugin) -> anyhow::Result<Grants
             bail!("--grant: {}: there is no such file or directory", path.display());
         }
     }
+    for path in &grants.read {
+        check_grant_path(path, false).context("--grant")?;
+    }
+    for path in &grants.write {
+        check_grant_path(path, true).context("--grant")?;
+    }
     if wanted.is_empty() {
         return Ok(grants);
     }
@@ -286,8 +293,9 @@ pub(super) fn grants(words: &[String], plugin: &Plugin) -> anyhow::Result<Grants
             Permission::Connect(address) => grants.connect.extend(address.parse().ok()),
             Permission::Env(name) => grants.env.push(name.clone()),
             Permission::Stdout => grants.stdout = true,
+            Permission::ProcessArguments => grants.process_arguments = true,
             // They need a place of the operator's choice.
-            Permission::Folder | Permission::ConnectBehind { .. } | Permission::Secret(_) => {}
+            Permission::Folder | Permission::ConnectBehind { .. } | Permission::Secret(_) | Permission::Never(_) => {}
         }
     }
     Ok(grants)
@@ -304,8 +312,9 @@ fn parse_grants(words: &[String]) -> anyhow::Result<Grants> {
             Some(("connect", address)) => grants.connect.push(address.parse()?),
             Some(("env", name)) => grants.env.push(name.into()),
             None if word == "stdout" => grants.stdout = true,
+            None if word == "process_arguments" => grants.process_arguments = true,
             _ => bail!(
-                "--grant {word}: expected read=DIR, write=DIR, folder=DIR, usage=DIR, connect=HOST:PORT, env=NAME, stdout or wanted"
+                "--grant {word}: expected read=DIR, write=DIR, folder=DIR, usage=DIR, connect=HOST:PORT, env=NAME, process_arguments, stdout or wanted"
             ),
         }
     }

@@ -179,6 +179,24 @@ impl<'a> Table<'a> {
         self.reading.note(place, &table.key(name), what);
     }
 
+    /// Notes a mistake of a key that is some tables further in.
+    pub(crate) fn wrong_below(&self, tables: &[&str], key: &str, what: &str) {
+        match tables {
+            [] => self.wrong(key, what),
+            [first, rest @ ..] => self.inner(first).wrong_below(rest, key, what),
+        }
+    }
+
+    /// The file that the configuration is read from.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.reading.source.file.as_ref().map(|(path, _)| path.as_path())
+    }
+
+    /// Whether this table is written in the file.
+    pub(crate) fn is_there(&self) -> bool {
+        self.entries.is_some()
+    }
+
     /// The path of a key in this table.
     pub(crate) fn key(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }

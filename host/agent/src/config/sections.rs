@@ -18,7 +18,7 @@ use super::values::{Bytes, Listen, SettingsTable};
 use super::{
     Config, DEFAULT_MEMORY_AGE, DEFAULT_REROUTE_AFTER, DEFAULT_SENDING, DestinationConfig, FolderConfig, InfluxConfig,
     ListenConfig, LogConfig, LogFormat, PipelineConfig, Places, PluginConfig, RouteConfig, SHIPPED, Settings,
-    TlsConfig, Warnings,
+    TlsConfig, Warnings, Written,
 };
 use crate::quota::SeriesShares;
 
@@ -56,7 +56,7 @@ pub(super) fn read(mut root: Table<'_>) -> Config {
         pipeline: pipeline(root.table("pipeline"), default.pipeline),
         cache: cache(root.table("cache"), default.cache),
         plugin: {
-            let shipped: Vec<_> = SHIPPED.iter().map(|(name, ..)| *name).collect();
+            let shipped: Vec<_> = SHIPPED.iter().map(|shipped| shipped.name).collect();
             let named = root.named("plugin", &shipped);
             let own = |name: &str| Owned { folder: folders.join(name), secrets: &secrets };
             named.into_iter().map(|(name, table)| (name.clone(), plugin(&name, table, &own(&name)))).collect()
@@ -75,6 +75,7 @@ pub(super) fn read(mut root: Table<'_>) -> Config {
     let routes = root.list("route").into_iter().filter_map(|table| route(table, &names)).collect();
     let config = Config { route: routes, secret: secrets, ..config };
     check_together(&root, &config, &names);
+    super::reach::check(&root, &config);
     root.finish();
     config
 }
@@ -292,16 +293,19 @@ fn plugin(name: &str, mut table: Table<'_>, owned: &Owned<'_>) -> PluginConfig {
     {
         table.wrong("file", format!("expected the name of a .wasm file in the plugin folder, found {file:?}"));
     }
+    let in_file = table.is_there();
     let config = PluginConfig {
+        written: Written(in_file),
         file,
         enabled: table.get("enabled", default.enabled),
         interval: interval(&mut table),
         settings: settings(&mut table),
-        grants: grants(&mut table, default.grants, owned),
+        grants: grants(&mut table, default.grants.clone(), owned),
         limits: limits(table.table("limits")),
     };
     table.finish();
-    config
+    // What came from the environment or the command line shows in what it has changed.
+    PluginConfig { written: Written(in_file || config != default), ..config }
 }
 
 fn settings(table: &mut Table<'_>) -> Settings {
@@ -314,6 +318,7 @@ fn grants(table: &mut Table<'_>, default: Grants, owned: &Owned<'_>) -> Grants {
     let grants = Grants {
         read: directories(&mut grant, "read", default.read),
         write: directories(&mut grant, "write", default.write),
+        process_arguments: grant.get("process_arguments", default.process_arguments),
         folder: grant.get("folder", false).then(|| owned.folder.clone()),
         usage: directories(&mut grant, "usage", default.usage),
         connect: grant.get("connect", default.connect),

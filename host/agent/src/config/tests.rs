@@ -437,3 +437,146 @@ fn without_a_file_places_are_named_all_the_same() {
         "command line: interval: expected a duration such as \"500ms\", \"10s\", \"2m\" or \"1h\", found \"soon\"";
     assert_eq!(mistakes(&source), [expected]);
 }
+
+/// A folder with what an agent has, and its configuration.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["data/folders", "plugins", "out/inner", "other", "secret"] {
+            std::fs::create_dir_all(root.path().join(folder)).unwrap();
+        }
+        for file in ["token", "secret/password", "key.pub", "agent.toml", "out/file"] {
+            std::fs::write(root.path().join(file), "0123456789abcdef").unwrap();
+        }
+        Self(root)
+    }
+
+    /// The mistakes of a configuration with these tables; ROOT in it stands for the folder.
+    fn mistakes(&self, text: &str) -> Vec<String> {
+        let root = self.0.path().to_str().unwrap();
+        let head = "data_dir = \"data\"\n[listen]\ntoken_file = \"token\"\n[plugins]\ndir = \"plugins\"\n\
+             signature_keys = [\"key.pub\"]\n[secret.password]\nfile = \"secret/password\"\n";
+        let text = format!("{head}{text}").replace("ROOT", root);
+        let source = Source { file: Some((self.0.path().join("agent.toml"), text)), ..Source::default() };
+        Config::read(&source).err().map_or_else(Vec::new, |problems| {
+            problems.0.iter().map(|problem| problem.to_string().replace(root, "ROOT")).collect()
+        })
+    }
+
+    fn is_right(&self, text: &str) {
+        assert_eq!(self.mistakes(text), Vec::<String>::new(), "{text}");
+    }
+
+    /// One mistake, with these words in it.
+    fn check(&self, text: &str, words: &str) {
+        let mistakes = self.mistakes(text);
+        assert!(mistakes.len() == 1 && mistakes[0].contains(words), "{text}: {words:?} in {mistakes:#?}");
+    }
+}
+
+#[test]
+fn no_grant_reaches_the_agents_own_places() {
+    let place = Place::new();
+    for (path, own) in [
+        ("/", "ROOT/data, data_dir"),
+        ("ROOT", "ROOT/data, data_dir"),
+        ("ROOT/data", "ROOT/data, data_dir"),
+        ("ROOT/data/folders", "ROOT/data, data_dir"),
+        ("ROOT/token", "ROOT/token, the token of the API"),
+        ("ROOT/agent.toml", "ROOT/agent.toml, this configuration"),
+        ("ROOT/secret", "ROOT/secret/password, a secret"),
+        ("ROOT/other/../secret", "ROOT/secret/password, a secret"),
+    ] {
+        let text = format!("[plugin.x]\ngrant.read = [\"{path}\"]");
+        place.check(&text, &format!("plugin.x.grant.read: \"{path}\" would open {own}"));
+        let text = format!("[node.x]\nbackend = \"stdout\"\ngrant.read = [\"{path}\"]\n[[route]]\nnodes = \"x\"");
+        place.check(&text, &format!("node.x.grant.read: \"{path}\" would open {own}"));
+    }
+    for (path, own) in [
+        ("ROOT/data", "ROOT/data, data_dir"),
+        ("ROOT/data/compiled", "ROOT/data, data_dir"),
+        ("ROOT/plugins", "ROOT/plugins, the plugin folder"),
+        ("ROOT/plugins/below", "ROOT/plugins, the plugin folder"),
+        ("ROOT/secret", "ROOT/secret/password, a secret"),
+    ] {
+        place.check(&format!("[plugin.x]\ngrant.write = [\"{path}\"]"), &format!("would open {own}"));
+    }
+    place.is_right(
+        "[plugin.x]\ngrant = { read = [\"ROOT/plugins\", \"ROOT/key.pub\", \"/proc\"], write = [\"ROOT/out\"] }",
+    );
+    place.is_right("[plugin.x]\ngrant.usage = [\"/\"]\n[plugin.y]\nenabled = false\ngrant.read = [\"ROOT\"]");
+}
+
+#[test]
+fn a_folder_that_may_be_written_to_holds_no_other_grant() {
+    let place = Place::new();
+    let write = "[plugin.x]\ngrant.write = [\"ROOT/out\"]\n";
+    let inner = "\"ROOT/out\" may be written to and holds \"ROOT/out/inner\", which plugin.y is granted as well";
+    for key in ["read", "write", "usage"] {
+        let words = format!("plugin.x.grant.write: {inner} ({key}): what is there could be swapped");
+        place.check(&format!("{write}[plugin.y]\ngrant.{key} = [\"ROOT/out/inner\"]"), &words);
+    }
+    place.check(
+        &format!("{write}[plugin.y]\ngrant.read = [\"ROOT/out/file\"]"),
+        "which plugin.y is granted as well (read)",
+    );
+    place.check(
+        "[plugin.x]\ngrant = { write = [\"ROOT/out\"], read = [\"ROOT/out/inner\"] }",
+        "which plugin.x is granted",
+    );
+    let twice = place.mistakes(&format!("{write}[plugin.y]\ngrant.write = [\"ROOT/out\"]"));
+    assert!(twice.len() == 2 && twice.iter().all(|mistake| mistake.contains("(write)")), "{twice:?}");
+    place.is_right(&format!(
+        "{write}[plugin.y]\ngrant.read = [\"ROOT/out\"]\n[plugin.z]\ngrant.write = [\"ROOT/other\"]"
+    ));
+    place.is_right("[plugin.x]\ngrant = { write = [\"ROOT/out\"], read = [\"ROOT/out\"], usage = [\"/\"] }");
+}
+
+#[test]
+fn folders_of_two_instances_are_two_folders() {
+    let place = Place::new();
+    let node = "[node.a]\nbackend = \"stdout\"\ngrant.folder = true\n[[route]]\nnodes = \"a\"\n";
+    let clash = place.mistakes(&format!("{node}[plugin.\"node.a\"]\ngrant.folder = true"));
+    assert!(clash.len() == 2 && clash.iter().all(|mistake| mistake.contains("data/folders/node.a")), "{clash:?}");
+    let trial = "[plugin.x]\ngrant.folder = true\n[plugin.\"x.trial\"]\ngrant.folder = true";
+    place.check(trial, "plugin.x.grant.folder: \"ROOT/data/folders/x\" may be written to and holds");
+    place.is_right(&format!("{node}[plugin.x]\ngrant.folder = true"));
+}
+
+#[test]
+fn a_granted_path_has_no_link_in_it_and_the_mistake_says_where_it_leads() {
+    let place = Place::new();
+    std::os::unix::fs::symlink("other", place.0.path().join("link")).unwrap();
+    let words = "grant.KEY: ROOT/link/x has a link in it, ROOT/link, and leads to ROOT/other/x; grant that path";
+    std::fs::create_dir(place.0.path().join("other/x")).unwrap();
+    for key in ["read", "write", "usage"] {
+        place.check(&format!("[plugin.x]\ngrant.{key} = [\"ROOT/link/x\"]"), &words.replace("KEY", key));
+    }
+    place.is_right(
+        "[plugin.x]\ngrant.read = [\"/proc/net/dev\", \"/proc/net\", \"/proc/mounts\", \"/sys/class/net/lo/mtu\"]",
+    );
+    place.is_right("[plugin.x]\ngrant.read = [\"ROOT/other/not-there-yet\"]");
+    place.check("[plugin.x]\ngrant.read = [\"/proc/self/environ\"]", "/proc/self/environ is never granted");
+    place.check("[plugin.x]\ngrant.write = [\"/proc/sys\"]", "cannot be granted for writing");
+}
+
+#[test]
+fn a_name_brings_its_grants_to_the_file_that_shipped_or_once_its_table_is_written() {
+    let foreign = PluginHash::of(b"some other file");
+    let config = read("");
+    for (name, plugin) in &config.plugin {
+        assert!(!plugin.grants.is_empty(), "{name}");
+        assert!(plugin.is_foreign(name, foreign) && plugin.grants_for(name, foreign).is_empty(), "{name}");
+    }
+    for text in ["[plugin.cpu]", "[plugin.cpu]\ninterval = \"5s\"", "[plugin.cpu.limits]\nseries = 9"] {
+        let cpu = read(text).plugin["cpu"].clone();
+        assert_eq!(cpu.grants_for("cpu", foreign).read, [Path::new("/proc/stat")], "{text}");
+    }
+    let set = with(Source::default(), &[("SAKER_PLUGIN_CPU_INTERVAL", "3s")], &[("plugin.load.interval", "3s")]);
+    let config = Config::read(&set).unwrap();
+    assert!(!config.plugin["cpu"].is_foreign("cpu", foreign) && !config.plugin["load"].is_foreign("load", foreign));
+    assert!(config.plugin["memory"].is_foreign("memory", foreign));
+    assert!(!PluginConfig::default_of("mine").is_foreign("mine", foreign), "it has no grants to lose");
+}

@@ -75,10 +75,11 @@ impl Supervisor {
         let Ok(plugin) = self.plugin(file, Kind::Collector).cloned() else { return };
         let own = plugin.description().default_interval_ms.map(|ms| std::time::Duration::from_millis(ms.into()));
         let interval = config.interval.or(own).unwrap_or(self.config.interval);
+        let grants = config.grants_for(name, plugin.hash());
         let wanted = Wanted {
             file,
             settings: &config.settings,
-            grants: &config.grants,
+            grants: &grants,
             limits: &config.limits,
             schedule: Some(Schedule::new(name, interval)),
         };
@@ -87,7 +88,16 @@ impl Supervisor {
             Ok(version) => version,
             Err(misfits) => return running.seat.refuse(&misfits, "settings", Blame::Operator),
         };
-        match running.seat.decide(&key) {
+        let decided = running.seat.decide(&key);
+        if decided != Move::Nothing && config.is_foreign(name, plugin.hash()) {
+            let (section, grants) = (plugin_section(name), config.grants.to_words().join(", "));
+            tracing::warn!(
+                plugin = name,
+                file,
+                "not the file that ships with this agent, so its name grants it nothing; to grant it {grants}, write [{section}] into the configuration"
+            );
+        }
+        match decided {
             Move::Nothing => {}
             Move::Try => self.try_out(Target::Collector(name.to_owned()), version, key),
             Move::Start | Move::Replace => match &running.handle {
@@ -160,13 +170,9 @@ impl Supervisor {
                 return false;
             }
         };
-        let wanted = Wanted {
-            file: &file,
-            settings: &config.settings,
-            grants: &config.grants,
-            limits: &config.limits,
-            schedule: None,
-        };
+        let grants = config.grants_for(name, plugin.hash());
+        let wanted =
+            Wanted { file: &file, settings: &config.settings, grants: &grants, limits: &config.limits, schedule: None };
         let (version, key) = match linked.seat.version(&plugin, &wanted) {
             Ok(version) => version,
             Err(misfits) => {

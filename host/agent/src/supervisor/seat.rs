@@ -174,5 +174,6 @@ fn takes_away(before: &Grants, after: &Grants) -> bool {
         || lacks(&before.env, &after.env)
         || lacks(&before.write, &after.write)
         || (before.folder.is_some() && before.folder != after.folder)
+        || (before.process_arguments && !after.process_arguments)
         || (before.stdout && !after.stdout)
 }

@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::{env, fs, process};
 
 use cap_std::fs::Dir;
+use rustix::fs::readlinkat;
 use serde_json::{Map, Value, json};
+
+use crate::files::{Aim, Refusal, Root};
 
 /// The largest file that is recorded, in bytes.
 const FILE_MAX: u64 = 16 << 20;
@@ -163,14 +166,9 @@ fn in_words(error: io::Error) -> String {
     format!("cannot make its copy: {error}")
 }
 
-/// The path itself where it is the root of what is granted.
-fn or_itself(below: &Path) -> &Path {
-    if below.as_os_str().is_empty() { Path::new(".") } else { below }
-}
-
 /// Whether a path leads to a file or a folder, without leaving the granted one.
-pub(super) fn kind(real: &Dir, below: &Path) -> Result<Value, String> {
-    Ok(match real.metadata(or_itself(below)) {
+pub(super) fn kind(real: &Root, below: &str) -> Result<Value, String> {
+    Ok(match metadata(real, below) {
         Ok(metadata) if metadata.is_dir() => json!({"folder": true}),
         Ok(metadata) => json!({"size": metadata.len()}),
         Err(error) => json!({"nothing": error.to_string()}),
@@ -178,17 +176,16 @@ pub(super) fn kind(real: &Dir, below: &Path) -> Result<Value, String> {
 }
 
 /// What a path leads to, without leaving the granted folder.
-pub(super) fn look(real: &Dir, below: &Path) -> Result<Value, String> {
-    let below = or_itself(below);
+pub(super) fn look(real: &Root, below: &str) -> Result<Value, String> {
     let found = kind(real, below)?;
     if found.get("size").is_none() {
         return Ok(found);
     }
-    if !real.metadata(below).is_ok_and(|metadata| metadata.is_file()) {
+    if !metadata(real, below).is_ok_and(|metadata| metadata.is_file()) {
         return Err("neither a file nor a folder: it cannot be recorded".into());
     }
     let mut bytes = Vec::new();
-    let read = real.open(below).and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes));
+    let read = open(real, below, Aim::Read).and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes));
     match read {
         Err(error) => Ok(json!({"nothing": error.to_string()})),
         Ok(_) if bytes.len() as u64 > FILE_MAX => Err(format!("longer than {FILE_MAX} bytes: it cannot be recorded")),
@@ -200,21 +197,36 @@ pub(super) fn look(real: &Dir, below: &Path) -> Result<Value, String> {
 }
 
 /// The names in a folder. Links count as what they lead to.
-pub(super) fn list(real: &Dir, below: &Path) -> Result<Value, String> {
-    let below = or_itself(below);
+pub(super) fn list(real: &Root, below: &str) -> Result<Value, String> {
     let mut names = Map::new();
-    let entries = real.read_dir(below).map_err(|error| error.to_string())?;
+    let folder = open(real, below, Aim::Read).map_err(|error| error.to_string())?;
+    let entries = Dir::from_std_file(folder).entries().map_err(|error| error.to_string())?;
     for name in entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
-        let is_folder = real.metadata(below.join(&name)).is_ok_and(|metadata| metadata.is_dir());
-        names.insert(name, if is_folder { "folder" } else { "file" }.into());
+        if !real.is_hidden(below, &name) {
+            let is_folder = metadata(real, &format!("{below}/{name}")).is_ok_and(|metadata| metadata.is_dir());
+            names.insert(name, if is_folder { "folder" } else { "file" }.into());
+        }
     }
     Ok(json!({"names": names}))
 }
 
 /// Where a link leads.
-pub(super) fn link(real: &Dir, below: &Path) -> Result<Value, String> {
-    Ok(match real.read_link_contents(or_itself(below)) {
+pub(super) fn link(real: &Root, below: &str) -> Result<Value, String> {
+    let to = open(real, below, Aim::LookAtLink).and_then(|link| Ok(readlinkat(link, "", Vec::new())?));
+    Ok(match to {
         Ok(to) => json!({"to": to.to_string_lossy()}),
         Err(error) => json!({"nothing": error.to_string()}),
+    })
+}
+
+fn metadata(real: &Root, below: &str) -> io::Result<fs::Metadata> {
+    open(real, below, Aim::Look)?.metadata()
+}
+
+/// What is not granted is nothing in a recording.
+fn open(real: &Root, below: &str, aim: Aim) -> io::Result<fs::File> {
+    real.open(below.trim_start_matches('/'), aim).map(fs::File::from).map_err(|refusal| match refusal {
+        Refusal::Os(error) => error,
+        Refusal::Denied(permission) => io::Error::new(io::ErrorKind::PermissionDenied, permission.to_string()),
     })
 }

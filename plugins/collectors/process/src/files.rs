@@ -2,7 +2,7 @@
 //! the sandbox.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 
 /// A buffer for the files of one kind, whose length is the most that is read of one.
 pub(crate) struct Buffer(Vec<u8>);
@@ -17,13 +17,18 @@ impl Buffer {
     ///
     /// A read that stops at `last` is taken for the whole, which spares asking for the end of the file.
     pub(crate) fn read(&mut self, path: &str, last: u8) -> Option<&mut [u8]> {
-        let mut file = File::open(path).ok()?;
+        self.try_read(path, last).ok()
+    }
+
+    /// The same, with the reason if it cannot be read.
+    pub(crate) fn try_read(&mut self, path: &str, last: u8) -> io::Result<&mut [u8]> {
+        let mut file = File::open(path)?;
         let mut filled = 0;
         loop {
-            let got = file.read(&mut self.0[filled..]).ok()?;
+            let got = file.read(&mut self.0[filled..])?;
             filled += got;
             if got == 0 || self.0[filled - 1] == last {
-                return Some(&mut self.0[..filled]);
+                return Ok(&mut self.0[..filled]);
             }
         }
     }

@@ -9,6 +9,7 @@ mod totals;
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::io::ErrorKind;
 
 use saker_sdk::gaps::Gaps;
 use saker_sdk::prelude::*;
@@ -168,7 +169,7 @@ impl Processes {
         let asked = !process.kernel && self.groups.iter().any(|group| group.wants_command(process.name));
         let command = if asked {
             set_path(path, &self.proc, pid, "cmdline");
-            command_line(&mut self.command, path)
+            command_line(&mut self.command, path)?
         } else {
             Cow::Borrowed("")
         };
@@ -197,13 +198,19 @@ fn set_path(path: &mut String, proc: &str, pid: u32, file: &str) {
     let _ = write!(path, "{proc}/{pid}/{file}");
 }
 
-/// The words of a command line with spaces between them; empty if it cannot be read.
-fn command_line<'a>(buffer: &'a mut Buffer, path: &str) -> Cow<'a, str> {
-    let bytes = buffer.read(path, 0).unwrap_or_default();
-    for byte in bytes.iter_mut().filter(|byte| **byte == 0) {
-        *byte = b' ';
+/// The words of a command line with spaces between them; empty if its process has ended.
+fn command_line<'a>(buffer: &'a mut Buffer, path: &str) -> Result<Cow<'a, str>, CollectError> {
+    match buffer.try_read(path, 0) {
+        Ok(bytes) => {
+            for byte in bytes.iter_mut().filter(|byte| **byte == 0) {
+                *byte = b' ';
+            }
+            Ok(String::from_utf8_lossy(bytes))
+        }
+        // Its other files could be read: what is missing is the grant, and a group would be empty for want of it.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(CollectError::from_io(path, &error)),
+        Err(_) => Ok(Cow::Borrowed("")),
     }
-    String::from_utf8_lossy(bytes)
 }
 
 #[cfg(test)]

@@ -1,0 +1,158 @@
+//! Where grants reach that they must not: the agent's own places, each other, and whatever a link leads to tomorrow.
+//!
+//! Called when everything is read, so that `check`, a start and a reload refuse the same. Files are looked at, for two
+//! paths may name one place.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use saker_sandbox::{GrantPathError, Grants, check_grant_path, check_usage_path};
+
+use super::Config;
+use super::reader::Table;
+
+/// A grant of a path.
+struct Reach<'a> {
+    /// `plugin` or `node`, and the name.
+    owner: (&'static str, &'a str),
+    key: &'static str,
+    path: PathBuf,
+}
+
+/// A place of the agent's own.
+struct Own {
+    path: PathBuf,
+    what: &'static str,
+    /// Whether reading it gives away what nobody is to know.
+    secret: bool,
+}
+
+/// Notes every grant that reaches too far.
+pub(super) fn check(root: &Table<'_>, config: &Config) {
+    let reaches = reaches(config);
+    let own = own_places(root, config);
+    for reach in &reaches {
+        let what = as_written(reach).or_else(|| own.iter().find_map(|own| into_own_place(reach, own)));
+        let what = what.or_else(|| reaches.iter().find_map(|other| around_another(reach, other)));
+        if let Some(what) = what {
+            reach.note(root, &what);
+        }
+    }
+}
+
+/// All grants of paths, of what runs.
+fn reaches(config: &Config) -> Vec<Reach<'_>> {
+    let mut all = Vec::new();
+    let plugins = config.plugin.iter().filter(|(_, plugin)| plugin.enabled);
+    for (name, plugin) in plugins {
+        add(&mut all, ("plugin", name), &plugin.grants);
+    }
+    for (name, node) in &config.node {
+        add(&mut all, ("node", name), &node.grants);
+    }
+    all
+}
+
+fn add<'a>(all: &mut Vec<Reach<'a>>, owner: (&'static str, &'a str), grants: &Grants) {
+    for (key, paths) in [("read", &grants.read), ("write", &grants.write), ("usage", &grants.usage)] {
+        // What is no absolute path was found before.
+        let absolute = paths.iter().filter(|path| path.is_absolute());
+        all.extend(absolute.map(|path| Reach { owner, key, path: path.clone() }));
+    }
+    all.extend(grants.folder.iter().map(|path| Reach { owner, key: "folder", path: path.clone() }));
+}
+
+fn own_places(root: &Table<'_>, config: &Config) -> Vec<Own> {
+    let mut own = vec![
+        Own { path: config.data_dir.clone(), what: "data_dir", secret: true },
+        Own { path: config.plugins.dir.clone(), what: "the plugin folder", secret: false },
+    ];
+    let mut add =
+        |path: Option<&Path>, what, secret| own.extend(path.map(|path| Own { path: path.into(), what, secret }));
+    add(root.file(), "this configuration", true);
+    add(config.listen.token_file.as_deref(), "the token of the API", true);
+    add(config.tls.ca_file.as_deref(), "the certificates that are trusted", false);
+    add(std::env::current_exe().ok().as_deref(), "the agent's program", false);
+    config.plugins.signatures.keys.iter().for_each(|key| add(Some(key), "a key of signatures", false));
+    config.secret.values().for_each(|file| add(Some(file), "a secret", true));
+    own
+}
+
+/// What is wrong with a path by itself: a link in it, or that it leads where no grant does.
+fn as_written(reach: &Reach<'_>) -> Option<String> {
+    let checked = match reach.key {
+        "usage" => check_usage_path(&reach.path),
+        "folder" => Ok(()),
+        key => check_grant_path(&reach.path, key == "write"),
+    };
+    match checked {
+        // What cannot be opened now may be there when it is used.
+        Ok(()) | Err(GrantPathError::Os { .. }) => None,
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+fn into_own_place(reach: &Reach<'_>, own: &Own) -> Option<String> {
+    let reads = reach.key == "read" && own.secret;
+    if !(reads || reach.key == "write") || !(lies_in(&own.path, &reach.path) || lies_in(&reach.path, &own.path)) {
+        return None;
+    }
+    let (path, place) = (reach.path.display(), own.path.display());
+    Some(format!("{path:?} would open {place}, {}; grant only what it needs beside that", own.what))
+}
+
+/// What could be swapped from within a folder that is granted for writing.
+fn around_another(reach: &Reach<'_>, other: &Reach<'_>) -> Option<String> {
+    if !(reach.key == "write" || reach.key == "folder") || std::ptr::eq(reach, other) {
+        return None;
+    }
+    let same = lies_in(&reach.path, &other.path);
+    let clash = match other.key {
+        // The folder of a trial stands beside its own for a while.
+        "folder" if reach.key == "folder" => {
+            other.path == reach.path || other.path == reach.path.with_added_extension("trial")
+        }
+        "write" | "folder" if reach.owner != other.owner => lies_in(&other.path, &reach.path),
+        _ => lies_in(&other.path, &reach.path) && !same,
+    };
+    let (path, inner) = (reach.path.display(), other.path.display());
+    let (group, name) = other.owner;
+    clash.then(|| {
+        format!(
+            "{path:?} may be written to and holds {inner:?}, which {group}.{name} is granted as well ({}): what is there \
+             could be swapped for something else; grant folders that lie beside each other",
+            other.key
+        )
+    })
+}
+
+impl Reach<'_> {
+    fn note(&self, root: &Table<'_>, what: &str) {
+        let (group, name) = self.owner;
+        root.wrong_below(&[group, name, "grant"], self.key, what);
+    }
+}
+
+/// Whether a path is another or lies below it, whatever links and mounts lead there.
+fn lies_in(inner: &Path, outer: &Path) -> bool {
+    let (inner, outer) = (real(inner), real(outer));
+    if inner.starts_with(&outer) {
+        return true;
+    }
+    let id = |path: &Path| std::fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
+    let Some(outer) = id(&outer) else { return false };
+    inner.ancestors().any(|ancestor| id(ancestor) == Some(outer))
+}
+
+/// Where a path leads, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let there = absolute.ancestors().find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)));
+    match there {
+        Some((ancestor, real)) => match absolute.strip_prefix(ancestor) {
+            Ok(rest) if !rest.as_os_str().is_empty() => real.join(rest),
+            _ => real,
+        },
+        None => absolute,
+    }
+}

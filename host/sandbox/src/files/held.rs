@@ -1,0 +1,311 @@
+//! What is granted of the host's files, found once and held: from then on a grant is a descriptor, and what becomes of
+//! its path changes nothing. The holder lives as long as the name that instances run under, and goes from one instance to
+//! the next.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, fstatvfs, major, minor, openat, openat2};
+use rustix::io::Errno;
+
+use super::filesystems::{self, FileSystem};
+use super::tree::{Aim, LOOK, Refusal, Tree, Walk, walk};
+use crate::bindings::host::filesystem_usage::{Usage, UsageError};
+use crate::grants::Grants;
+
+/// The grants of one instance name that are files, as they were found. Clones are the same holder.
+#[derive(Clone, Debug, Default)]
+pub struct HeldGrants(Arc<Mutex<Held>>);
+
+#[derive(Clone, Debug, Default)]
+struct Held {
+    found: BTreeMap<PathBuf, Found>,
+    usage: BTreeMap<PathBuf, Arc<OwnedFd>>,
+}
+
+/// What was found at a granted path.
+#[derive(Clone, Debug)]
+pub(super) enum Found {
+    Tree(Arc<Tree>),
+    Single(Arc<Single>),
+}
+
+/// A granted file. It is opened anew each time, by its name in the directory that is held: most of them are written anew
+/// under their name, and a file of procfs says what is when it is opened.
+#[derive(Debug)]
+pub(super) struct Single {
+    pub(super) folder: OwnedFd,
+    pub(super) name: String,
+}
+
+impl Single {
+    /// Opens it; a link in its place is not followed.
+    pub(super) fn open(&self, flags: OFlags) -> io::Result<OwnedFd> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
+        Ok(openat(&self.folder, &*self.name, flags, Mode::empty())?)
+    }
+}
+
+/// Why a granted path cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum GrantPathError {
+    /// A link in it could lead elsewhere tomorrow.
+    #[error("{} has a link in it, {}, and leads to {}; grant that path", .path.display(), .link.display(), .leads.display())]
+    Link {
+        /// The path.
+        path: PathBuf,
+        /// Where the link is.
+        link: PathBuf,
+        /// Where it all leads today.
+        leads: PathBuf,
+    },
+    /// Nothing grants it.
+    #[error("{} is never granted: it leads to the agent itself, to what other processes hold, or to the kernel's memory and keys", .0.display())]
+    Never(PathBuf),
+    /// It cannot be written to.
+    #[error("{} cannot be granted for writing: {why}", .path.display())]
+    Unwritable {
+        /// The path.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// The system does not open it.
+    #[error("cannot open {}: {source}", .path.display())]
+    Os {
+        /// The path.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Whether a path can be granted as it stands, for reading or for writing too. One that is not there yet can.
+///
+/// # Errors
+/// [`GrantPathError`], but [`Os`](GrantPathError::Os) only where there is something.
+pub fn check_grant_path(path: &Path, writing: bool) -> Result<(), GrantPathError> {
+    match find(path).and_then(|found| if writing { found.check_writable(path) } else { Ok(()) }) {
+        Err(GrantPathError::Os { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Devices that are the machine's memory or the kernel's log: numbers of the kernel's `devices.txt`.
+const MEMORY_DEVICES: [(u32, u32); 4] = [(1, 1), (1, 2), (1, 4), (1, 11)];
+
+/// Looks for a granted path without following links.
+fn find(path: &Path) -> Result<Found, GrantPathError> {
+    let os = |source: io::Error| GrantPathError::Os { path: path.into(), source };
+    let refused = |refusal| match refusal {
+        Refusal::Os(source) => GrantPathError::Os { path: path.into(), source },
+        Refusal::Denied(_) => GrantPathError::Never(path.into()),
+    };
+    match walk(path) {
+        Ok(Walk::Found(found)) => {
+            let stat = fstat(&found).map_err(|errno| os(errno.into()))?;
+            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+                let tree = Tree::new(path, &found).map_err(os)?;
+                tree.open("", Aim::Look, false).map_err(refused)?;
+                return Ok(Found::Tree(Arc::new(tree)));
+            }
+            if MEMORY_DEVICES.contains(&(major(stat.st_rdev), minor(stat.st_rdev)))
+                && FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+            {
+                return Err(GrantPathError::Never(path.into()));
+            }
+            let (folder, name) = parent(path).map_err(os)?;
+            match filesystems::of(&found).map_err(os)? {
+                FileSystem::Proc | FileSystem::Sys => {
+                    let tree = Tree::new(path.parent().unwrap_or(path), &folder).map_err(os)?;
+                    single(&tree, &name).map_err(refused)
+                }
+                _ => Ok(Found::Single(Arc::new(Single { folder, name }))),
+            }
+        }
+        Ok(Walk::Link(at, folder, rest)) => {
+            let in_kernel = matches!(filesystems::of(&at).map_err(os)?, FileSystem::Proc | FileSystem::Sys);
+            if !in_kernel {
+                let link =
+                    folder.join(rest.components().next().map_or(Path::new(""), |part| Path::new(part.as_os_str())));
+                let leads = path.canonicalize().map_err(os)?;
+                return Err(GrantPathError::Link { path: path.into(), link, leads });
+            }
+            let tree = Tree::new(&folder, &at).map_err(os)?;
+            let rest = filesystems::as_text(&rest).map_err(os)?;
+            match tree.open(rest, Aim::Look, false) {
+                Ok(found) if is_folder(&found) => {
+                    Ok(Found::Tree(Arc::new(tree.inner(path, rest, &found).map_err(refused)?)))
+                }
+                Ok(_) => single(&tree, rest).map_err(refused),
+                Err(Refusal::Os(error)) if error.kind() == io::ErrorKind::NotFound => {
+                    single(&tree, rest).map_err(refused)
+                }
+                Err(refusal) => Err(refused(refusal)),
+            }
+        }
+        // What this kernel does not have is a file that is not there, and no reason for not running.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let name = path.file_name().and_then(|name| name.to_str());
+            match (path.parent().map(find), name) {
+                (Some(Ok(Found::Tree(tree))), Some(name)) if tree.is_kernel() => single(&tree, name).map_err(refused),
+                _ => Err(os(error)),
+            }
+        }
+        Err(error) => Err(os(error)),
+    }
+}
+
+fn single(tree: &Tree, below: &str) -> Result<Found, Refusal> {
+    let (folder, name) = tree.single(below)?;
+    Ok(Found::Single(Arc::new(Single { folder, name })))
+}
+
+/// The directory of a file that was found without links, and its name there.
+fn parent(path: &Path) -> io::Result<(OwnedFd, String)> {
+    let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
+    let name = filesystems::as_text(Path::new(name))?.to_owned();
+    match walk(path.parent().unwrap_or(path))? {
+        Walk::Found(folder) => Ok((folder, name)),
+        Walk::Link(..) => Err(Errno::LOOP.into()),
+    }
+}
+
+fn is_folder(fd: &OwnedFd) -> bool {
+    fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+}
+
+impl Found {
+    pub(super) fn check_writable(&self, path: &Path) -> Result<(), GrantPathError> {
+        let unwritable = |why| GrantPathError::Unwritable { path: path.into(), why };
+        match self {
+            Self::Single(_) => Err(unwritable("it is a file, and only folders are granted for writing".into())),
+            Self::Tree(tree) => match tree.unwritable() {
+                Ok(None) => Ok(()),
+                Ok(Some(why)) => Err(unwritable(why)),
+                Err(source) => Err(GrantPathError::Os { path: path.into(), source }),
+            },
+        }
+    }
+}
+
+impl HeldGrants {
+    /// A holder of its own of the same grants: for a trial, whose other grants must not make this one forget its own.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.0.lock().clone())))
+    }
+
+    /// Forgets what is granted no more.
+    pub(super) fn retain(&self, grants: &Grants) {
+        let mut held = self.0.lock();
+        held.found.retain(|path, _| {
+            grants.read.contains(path) || grants.write.contains(path) || grants.folder.as_ref() == Some(path)
+        });
+        held.usage.retain(|path, _| grants.usage.contains(path));
+    }
+
+    /// What a granted path stands for.
+    pub(super) fn get(&self, path: &Path) -> Result<Found, GrantPathError> {
+        if let Some(found) = self.0.lock().found.get(path) {
+            return Ok(found.clone());
+        }
+        // Not under the lock: a path may lead to a file system that does not answer.
+        let found = find(path)?;
+        Ok(self.0.lock().found.entry(path.to_owned()).or_insert(found).clone())
+    }
+
+    /// The folder of the instance's own. The way to it is the agent's, and may have links in it; its name has none.
+    pub(super) fn folder(&self, path: &Path) -> Result<Arc<Tree>, GrantPathError> {
+        if let Some(Found::Tree(tree)) = self.0.lock().found.get(path) {
+            return Ok(tree.clone());
+        }
+        let os = |source: io::Error| GrantPathError::Os { path: path.into(), source };
+        let real = path.parent().unwrap_or(path).canonicalize().map_err(os)?;
+        let name = path.file_name().unwrap_or_default();
+        let Found::Tree(tree) = find(&real.join(name))? else { return Err(os(Errno::NOTDIR.into())) };
+        self.0.lock().found.insert(path.to_owned(), Found::Tree(tree.clone()));
+        Ok(tree)
+    }
+
+    /// The places at or below which the fill of file systems may be asked for. One that is not there is looked for again
+    /// when it is asked for.
+    pub(super) fn usage(&self, paths: &[PathBuf]) -> Result<UsageRoots, GrantPathError> {
+        for path in paths {
+            match self.usage_root(path) {
+                Err(GrantPathError::Os { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+                found => drop(found?),
+            }
+        }
+        let mut paths = paths.to_vec();
+        // The nearest first.
+        paths.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
+        Ok(UsageRoots { paths: paths.into(), held: self.clone() })
+    }
+
+    fn usage_root(&self, path: &Path) -> Result<Arc<OwnedFd>, GrantPathError> {
+        if let Some(root) = self.0.lock().usage.get(path) {
+            return Ok(root.clone());
+        }
+        let root = Arc::new(find_usage(path)?);
+        Ok(self.0.lock().usage.entry(path.to_owned()).or_insert(root).clone())
+    }
+}
+
+fn find_usage(path: &Path) -> Result<OwnedFd, GrantPathError> {
+    let os = |source: io::Error| GrantPathError::Os { path: path.into(), source };
+    match walk(path).map_err(os)? {
+        Walk::Found(found) => Ok(found),
+        Walk::Link(_, folder, rest) => {
+            let link = folder.join(rest.components().next().map_or(Path::new(""), |part| Path::new(part.as_os_str())));
+            Err(GrantPathError::Link { path: path.into(), link, leads: path.canonicalize().map_err(os)? })
+        }
+    }
+}
+
+/// Whether a place for the fill of file systems can be granted as it stands.
+///
+/// # Errors
+/// As [`check_grant_path`].
+pub fn check_usage_path(path: &Path) -> Result<(), GrantPathError> {
+    match find_usage(path) {
+        Err(error @ GrantPathError::Link { .. }) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The granted places whose file systems' fill may be asked for, by descriptor.
+#[derive(Clone, Default)]
+pub(crate) struct UsageRoots {
+    paths: Arc<[PathBuf]>,
+    held: HeldGrants,
+}
+
+impl UsageRoots {
+    /// The fill of the file system at a path that is granted. No link below the granted place is followed.
+    pub(crate) fn stat(&self, path: &str) -> Result<Usage, UsageError> {
+        let unavailable = |errno: Errno| UsageError::Unavailable(format!("{path}: {errno}"));
+        let found = self.paths.iter().find_map(|granted| Some((granted, Path::new(path).strip_prefix(granted).ok()?)));
+        let (granted, below) = found.ok_or_else(|| unavailable(Errno::NOENT))?;
+        let root = self.held.usage_root(granted).map_err(|error| UsageError::Unavailable(error.to_string()))?;
+        let below = if below.as_os_str().is_empty() { Path::new(".") } else { below };
+        let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let place = openat2(root, below, LOOK, Mode::empty(), how).map_err(|errno| match errno {
+            Errno::LOOP => UsageError::Unavailable(format!("{path}: there is a link in it; ask for where it leads")),
+            errno => unavailable(errno),
+        })?;
+        let stat = fstatvfs(&place).map_err(unavailable)?;
+        // Blocks are counted in fragments, not in the preferred block size.
+        Ok(Usage {
+            total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
+            free_bytes: stat.f_bfree.saturating_mul(stat.f_frsize),
+            available_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+            total_inodes: stat.f_files,
+            free_inodes: stat.f_ffree,
+        })
+    }
+}

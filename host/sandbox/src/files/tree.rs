@@ -1,0 +1,452 @@
+//! A granted directory, opened once and held: what lies below it is reached from its descriptor, whatever becomes of the
+//! path that it was found by.
+//!
+//! Where a tree lies in the kernel's own file systems, or above one, paths below it are opened here and not by WASI, and
+//! the rules of `procfs.rs` and `sysfs.rs` hold.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, fstat, open, openat, openat2, readlinkat, statat};
+use rustix::io::Errno;
+
+use super::filesystems::{self, FileSystem, as_text, path_of};
+use super::procfs::{self, Verdict};
+use super::sysfs;
+use crate::grants::Permission;
+
+/// Why something is not opened.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The system says so. What is hidden looks as if it were not there.
+    Os(io::Error),
+    /// It is not granted.
+    Denied(Permission),
+}
+
+impl From<Errno> for Refusal {
+    fn from(errno: Errno) -> Self {
+        Self::Os(errno.into())
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Self::Os(error)
+    }
+}
+
+/// A granted directory.
+#[derive(Debug)]
+pub(super) struct Tree {
+    /// Where it was found.
+    pub(super) host: PathBuf,
+    /// Open for reading.
+    pub(super) dir: OwnedFd,
+    place: Place,
+}
+
+/// Which rules hold below.
+#[derive(Debug)]
+enum Place {
+    /// Storage, with nothing else mounted below when it was opened.
+    Plain,
+    /// Storage, or one of the kernel's file systems that was named itself, with other file systems below or devices
+    /// beside: each path is looked at before it is opened.
+    Mixed(FileSystem),
+    Proc(Kernel),
+    Sys(Kernel),
+}
+
+/// A place in procfs or sysfs.
+#[derive(Debug)]
+struct Kernel {
+    /// The topmost directory of this mount, and where it is in the file system: the top, unless only a part is mounted.
+    top: OwnedFd,
+    base: Vec<String>,
+    /// Where the granted directory is in the file system.
+    at: Vec<String>,
+    own: Own,
+}
+
+/// How the agent itself is found in a procfs.
+#[derive(Debug)]
+enum Own {
+    /// The list of its threads, and its number there.
+    Tasks(OwnedFd, String),
+    /// It is not there: the processes are those of a namespace that it is not in.
+    Absent,
+    /// It cannot be told, so that no process may be looked at.
+    Unknown,
+}
+
+/// Opened for reading, as WASI does it.
+const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
+/// Opened to look at.
+pub(super) const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+/// How often a path is resolved again that something was renamed beside.
+const TRIES: usize = 16;
+
+/// What a path below a tree is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// To read it.
+    Read,
+    /// To see what it is.
+    Look,
+    /// To see what it is; a link at its end is meant itself.
+    LookAtLink,
+}
+
+impl Aim {
+    fn flags(self) -> OFlags {
+        match self {
+            Self::Read => READ,
+            Self::Look => LOOK,
+            Self::LookAtLink => LOOK | OFlags::NOFOLLOW,
+        }
+    }
+}
+
+impl Tree {
+    /// The tree of a directory that was found without following links.
+    pub(super) fn new(host: &Path, found: &OwnedFd) -> io::Result<Self> {
+        let dir = openat(found, ".", READ | OFlags::DIRECTORY, Mode::empty())?;
+        let place = match filesystems::of(&dir)? {
+            FileSystem::Proc => Place::Proc(Kernel::new(&dir, true)?),
+            FileSystem::Sys => Place::Sys(Kernel::new(&dir, false)?),
+            other @ FileSystem::Kernel(_) => Place::Mixed(other),
+            FileSystem::Ordinary => {
+                let path = path_of(&dir)?;
+                // Devices are in memory file systems, and no number tells those from others.
+                if filesystems::mounted_below(&path)?.any || path.starts_with("/dev") {
+                    Place::Mixed(FileSystem::Ordinary)
+                } else {
+                    Place::Plain
+                }
+            }
+        };
+        Ok(Self { host: host.to_owned(), dir, place })
+    }
+
+    /// The tree of a directory below this one, which may lie behind a link that the host follows. In procfs it keeps the
+    /// place that it is asked for by: `net`, and not that of a process.
+    pub(super) fn inner(&self, host: &Path, below: &str, found: &OwnedFd) -> Result<Self, Refusal> {
+        let mut inner = Self::new(host, found)?;
+        if let (Place::Proc(outer), Place::Proc(kernel)) = (&self.place, &mut inner.place) {
+            kernel.at = outer.join(below)?.into_iter().map(str::to_owned).collect();
+        }
+        inner.open("", Aim::Look, false)?;
+        Ok(inner)
+    }
+
+    /// Whether paths below are opened here. Where they are not, WASI opens them.
+    pub(super) fn is_guarded(&self) -> bool {
+        !matches!(self.place, Place::Plain)
+    }
+
+    /// Whether it lies in procfs or sysfs.
+    pub(super) fn is_kernel(&self) -> bool {
+        matches!(self.place, Place::Proc(_) | Place::Sys(_))
+    }
+
+    /// Why it cannot be granted for writing, if it cannot.
+    pub(super) fn unwritable(&self) -> io::Result<Option<String>> {
+        if filesystems::of(&self.dir)? != FileSystem::Ordinary {
+            return Ok(Some("it is a file system of the kernel's, which is only read".into()));
+        }
+        let below = filesystems::mounted_below(&path_of(&self.dir)?)?;
+        Ok(below.kernel.map(|point| format!("{} stands below it, which is only read", point.display())))
+    }
+
+    /// Opens a path below, if it may be. `arguments` says whether command lines of processes are granted.
+    pub(super) fn open(&self, below: &str, aim: Aim, arguments: bool) -> Result<OwnedFd, Refusal> {
+        match &self.place {
+            Place::Plain => self.open_beneath(below, aim, FileSystem::Ordinary, false),
+            Place::Mixed(own) => self.open_beneath(below, aim, *own, true),
+            Place::Proc(kernel) => {
+                let path = self.judge(kernel, below, arguments)?;
+                Ok(resolve(&kernel.top, &path, aim.flags(), ResolveFlags::NO_SYMLINKS)?)
+            }
+            Place::Sys(kernel) => self.open_device(kernel, below, aim),
+        }
+    }
+
+    /// Whether a path may be opened as far as that can be told without looking: the command line of a process, say.
+    pub(super) fn admits(&self, below: &str, arguments: bool) -> Result<(), Refusal> {
+        match &self.place {
+            Place::Proc(kernel) => self.judge(kernel, below, arguments).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Names that a list of this directory leaves out: the agent itself.
+    pub(super) fn is_hidden(&self, below: &str, name: &str) -> bool {
+        let Place::Proc(kernel) = &self.place else { return false };
+        let Ok(parts) = kernel.join(below) else { return true };
+        let own = matches!(&kernel.own, Own::Tasks(_, own) if own == name);
+        parts.is_empty() && (own || name == "self" || name == "thread-self")
+    }
+
+    fn denied(&self, below: &str) -> Refusal {
+        Refusal::Denied(Permission::Never(self.host.join(below).display().to_string()))
+    }
+
+    /// Below storage: links lead to what lies below as well, and nothing leads into the kernel or to a device.
+    fn open_beneath(&self, below: &str, aim: Aim, own: FileSystem, first_look: bool) -> Result<OwnedFd, Refusal> {
+        let resolve_flags = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let check = |fd: &OwnedFd| match filesystems::of(fd)? {
+            FileSystem::Ordinary => Ok(()),
+            found if found == own => Ok(()),
+            _ => Err(self.denied(below)),
+        };
+        let begin = |flags| resolve(&self.dir, below, flags, resolve_flags);
+        if aim == Aim::Read && first_look {
+            // Opening a device may already do something, and so may opening a file of the kernel's.
+            let seen = begin(LOOK)?;
+            check(&seen)?;
+            if filesystems::is_device(&seen)? {
+                return Err(self.denied(below));
+            }
+        }
+        let opened = begin(aim.flags())?;
+        check(&opened)?;
+        Ok(opened)
+    }
+
+    /// The path from the top of this mount of procfs that may be opened for one below this directory.
+    fn judge(&self, kernel: &Kernel, below: &str, arguments: bool) -> Result<String, Refusal> {
+        let parts = kernel.join(below)?;
+        match procfs::judge(&parts) {
+            Verdict::Open => kernel.below_top(&parts).ok_or_else(|| self.denied(below)),
+            Verdict::OpenOwn => match &kernel.own {
+                Own::Tasks(_, own) if kernel.base.is_empty() => Ok(format!("{own}/{}", parts.join("/"))),
+                _ => Err(Errno::NOENT.into()),
+            },
+            Verdict::Arguments if !arguments => {
+                // The agent's own is not there for anybody, granted or not.
+                kernel.check_other(parts[0]).map_err(|refusal| refusal.unwrap_or_else(|| self.denied(below)))?;
+                Err(Refusal::Denied(Permission::ProcessArguments))
+            }
+            Verdict::OpenUnlessOwn | Verdict::Arguments => {
+                kernel.check_other(parts[0]).map_err(|refusal| refusal.unwrap_or_else(|| self.denied(below)))?;
+                if let ["task", thread, ..] = parts[1..] {
+                    kernel.check_other(thread).map_err(|refusal| refusal.unwrap_or_else(|| self.denied(below)))?;
+                }
+                kernel.below_top(&parts).ok_or_else(|| self.denied(below))
+            }
+            Verdict::Never => Err(self.denied(below)),
+        }
+    }
+
+    /// Below sysfs: links lead to what lies below as well, and those of devices to their device.
+    fn open_device(&self, kernel: &Kernel, below: &str, aim: Aim) -> Result<OwnedFd, Refusal> {
+        let parts = kernel.join(below)?;
+        let canonical = self.without_links(kernel, &parts, aim, below)?;
+        let parts: Vec<_> = canonical.split('/').filter(|part| !part.is_empty()).collect();
+        if !sysfs::is_open(&parts) {
+            return Err(self.denied(below));
+        }
+        let path = kernel.below_top(&parts).ok_or_else(|| self.denied(below))?;
+        let flags = ResolveFlags::NO_SYMLINKS;
+        let opened = match aim {
+            // A link at the end is what is asked for.
+            Aim::LookAtLink => {
+                let (folder, name) = path.rsplit_once('/').unwrap_or((".", &path));
+                let folder = resolve(&kernel.top, folder, LOOK, flags)?;
+                openat(&folder, name, aim.flags(), Mode::empty())?
+            }
+            _ => resolve(&kernel.top, &path, aim.flags(), flags)?,
+        };
+        match filesystems::of(&opened)? {
+            FileSystem::Sys | FileSystem::Ordinary => Ok(opened),
+            _ => Err(self.denied(below)),
+        }
+    }
+
+    /// Where a path of sysfs leads, from its top.
+    fn without_links(&self, kernel: &Kernel, parts: &[&str], aim: Aim, below: &str) -> Result<String, Refusal> {
+        let joined = parts.join("/");
+        let path = kernel.below_top(parts).ok_or_else(|| self.denied(below))?;
+        let (asked, name) = match (aim, path.rsplit_once('/')) {
+            (Aim::LookAtLink, Some((folder, _))) => (folder.to_owned(), parts.last().copied()),
+            (Aim::LookAtLink, None) => return Ok(joined),
+            _ => (path, None),
+        };
+        match resolve(&kernel.top, &asked, LOOK, ResolveFlags::NO_SYMLINKS) {
+            Ok(_) => return Ok(joined),
+            Err(Errno::LOOP) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let follow = |path: &str| -> Result<Vec<String>, Refusal> {
+            let flags = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+            let found = resolve(&kernel.top, path, LOOK, flags)?;
+            kernel.position(&found).map_err(Refusal::Os)
+        };
+        let asked_parts = &parts[..parts.len() - usize::from(name.is_some())];
+        let within = |found: &[String]| found.starts_with(&kernel.at);
+        let found = follow(&asked)?;
+        if within(&found) {
+            return Ok(found.iter().map(String::as_str).chain(name).collect::<Vec<_>>().join("/"));
+        }
+        // A class lists its devices by links that lead out of it: what such a link stands for is meant, and no link beyond.
+        let count = sysfs::device_link(asked_parts).ok_or_else(|| self.denied(below))?;
+        let (link, rest) = asked_parts.split_at(count);
+        let device = follow(&kernel.below_top(link).ok_or_else(|| self.denied(below))?)?;
+        let direct: Vec<_> = device.iter().map(String::as_str).chain(rest.iter().copied()).collect();
+        if found.iter().map(String::as_str).ne(direct.iter().copied()) {
+            return Err(self.denied(below));
+        }
+        Ok(direct.into_iter().chain(name).collect::<Vec<_>>().join("/"))
+    }
+
+    /// The directory and the name of a single file that is granted by a path below, with links that the host follows.
+    pub(super) fn single(&self, below: &str) -> Result<(OwnedFd, String), Refusal> {
+        let kernel = match &self.place {
+            Place::Proc(kernel) | Place::Sys(kernel) => kernel,
+            _ => return Err(self.denied(below)),
+        };
+        // The command line of one process, by its number, would be that of whoever has the number next.
+        let path = match &self.place {
+            Place::Proc(_) => self.judge(kernel, below, false)?,
+            _ => {
+                let parts = kernel.join(below)?;
+                let canonical = self.without_links(kernel, &parts, Aim::Look, below)?;
+                let parts: Vec<_> = canonical.split('/').collect();
+                let path = kernel.below_top(&parts).filter(|_| sysfs::is_open(&parts));
+                path.ok_or_else(|| self.denied(below))?
+            }
+        };
+        let (folder, name) = path.rsplit_once('/').unwrap_or((".", &path));
+        Ok((resolve(&kernel.top, folder, LOOK | OFlags::DIRECTORY, ResolveFlags::NO_SYMLINKS)?, name.to_owned()))
+    }
+}
+
+impl Kernel {
+    fn new(dir: &OwnedFd, is_proc: bool) -> io::Result<Self> {
+        let mount = filesystems::mount_of(dir)?;
+        let path = path_of(dir)?;
+        let below = path.strip_prefix(&mount.point).map_err(io::Error::other)?;
+        let base = split(as_text(&mount.root)?);
+        let inside = split(as_text(below)?);
+        let up = vec![".."; inside.len()].join("/");
+        let top = openat(dir, if up.is_empty() { "." } else { &up }, LOOK | OFlags::DIRECTORY, Mode::empty())?;
+        let own = if is_proc { Own::find(&top, base.is_empty()) } else { Own::Absent };
+        let at = [base.clone(), inside].concat();
+        Ok(Self { top, base, at, own })
+    }
+
+    /// A path below the granted directory, from the top of the file system.
+    fn join<'a>(&'a self, below: &'a str) -> Result<Vec<&'a str>, Refusal> {
+        let mut parts: Vec<_> = self.at.iter().map(String::as_str).collect();
+        if below.starts_with('/') {
+            return Err(Errno::PERM.into());
+        }
+        for part in below.split('/').filter(|part| !part.is_empty() && *part != ".") {
+            if part != ".." {
+                parts.push(part);
+            } else if parts.len() > self.at.len() {
+                parts.pop();
+            } else {
+                // As WASI answers a path that leads out of its directory.
+                return Err(Errno::PERM.into());
+            }
+        }
+        Ok(parts)
+    }
+
+    /// A path from the top of the file system, as one from the top of this mount.
+    fn below_top(&self, parts: &[&str]) -> Option<String> {
+        let inside = parts.get(self.base.len()..)?;
+        let same = self.base.iter().zip(parts).all(|(base, part)| base == part);
+        same.then(|| if inside.is_empty() { ".".to_owned() } else { inside.join("/") })
+    }
+
+    /// Where something is, from the top of the file system.
+    fn position(&self, fd: &OwnedFd) -> io::Result<Vec<String>> {
+        let (top, path) = (path_of(&self.top)?, path_of(fd)?);
+        let inside = path.strip_prefix(&top).map_err(io::Error::other)?;
+        Ok([self.base.clone(), split(as_text(inside)?)].concat())
+    }
+
+    /// Whether a number is that of another process or thread than the agent's. None says that it cannot be told.
+    fn check_other(&self, number: &str) -> Result<(), Option<Refusal>> {
+        match &self.own {
+            // Threads are there by their number, though they are not listed.
+            Own::Tasks(tasks, own) => match statat(tasks, number, AtFlags::SYMLINK_NOFOLLOW) {
+                Err(_) if own != number => Ok(()),
+                _ => Err(Some(Errno::NOENT.into())),
+            },
+            Own::Absent => Ok(()),
+            Own::Unknown => Err(None),
+        }
+    }
+}
+
+impl Own {
+    fn find(top: &OwnedFd, is_whole: bool) -> Self {
+        let tasks = |folder: &OwnedFd, own: String| {
+            let tasks = openat(folder, format!("{own}/task"), LOOK | OFlags::DIRECTORY, Mode::empty());
+            tasks.map_or(Self::Unknown, |tasks| Self::Tasks(tasks, own))
+        };
+        let own_in = |folder: &OwnedFd| {
+            let own = readlinkat(folder, "self", Vec::new()).ok()?.into_string().ok()?;
+            procfs::is_number(&own).then_some(own)
+        };
+        if is_whole {
+            // A namespace that the agent is not in has no link to it.
+            return own_in(top).map_or(Self::Absent, |own| tasks(top, own));
+        }
+        let usual = open("/proc", LOOK | OFlags::DIRECTORY, Mode::empty());
+        let same = |usual: &OwnedFd| Some(fstat(usual).ok()?.st_dev == fstat(top).ok()?.st_dev);
+        match usual.ok().filter(|usual| same(usual) == Some(true)).and_then(|usual| Some((own_in(&usual)?, usual))) {
+            Some((own, usual)) => tasks(&usual, own),
+            None => Self::Unknown,
+        }
+    }
+}
+
+fn split(path: &str) -> Vec<String> {
+    path.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect()
+}
+
+/// Opens a path from a descriptor.
+fn resolve(from: impl AsFd, path: &str, flags: OFlags, how: ResolveFlags) -> Result<OwnedFd, Errno> {
+    let path = if path.is_empty() { "." } else { path };
+    let mut tries = 0;
+    loop {
+        match openat2(&from, path, flags, Mode::empty(), how) {
+            Err(Errno::AGAIN) if tries < TRIES => tries += 1,
+            // WASI's word for what leads out of its directory.
+            Err(Errno::XDEV) => return Err(Errno::PERM),
+            other => return other,
+        }
+    }
+}
+
+/// What is found at an absolute path.
+pub(super) enum Walk {
+    /// It, and no link on the way.
+    Found(OwnedFd),
+    /// A link: the directory that it lies in, the path of that, and what is left of the path from the link on.
+    Link(OwnedFd, PathBuf, PathBuf),
+}
+
+/// Goes along a path without following links: part by part, so that it is known where one lies.
+pub(super) fn walk(path: &Path) -> io::Result<Walk> {
+    let mut at = openat(CWD, "/", LOOK | OFlags::DIRECTORY, Mode::empty())?;
+    let mut so_far = PathBuf::from("/");
+    let mut parts = path.components();
+    parts.next();
+    while let Some(part) = parts.next() {
+        let next = openat(&at, part.as_os_str(), LOOK | OFlags::NOFOLLOW, Mode::empty())?;
+        if rustix::fs::FileType::from_raw_mode(fstat(&next)?.st_mode) == rustix::fs::FileType::Symlink {
+            let rest = Path::new(part.as_os_str()).join(parts.as_path());
+            return Ok(Walk::Link(at, so_far, rest));
+        }
+        so_far.push(part);
+        at = next;
+    }
+    Ok(Walk::Found(at))
+}
