@@ -11,6 +11,7 @@ mod config_reload;
 mod durability;
 mod figures;
 mod forwarding;
+mod hanging;
 mod hostile;
 mod http;
 mod influx;

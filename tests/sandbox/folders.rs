@@ -3,11 +3,11 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use saker_sandbox::{CallError, InstanceSpec, Kill};
+use saker_sandbox::InstanceSpec;
 use serde_json::json;
 
 use crate::denied_by_default::check_denied;
-use crate::support::{once, open, spec, tick, value};
+use crate::support::{once, spec, value};
 
 fn writing(path: &Path, bytes: u32) -> InstanceSpec {
     spec(json!({ "path": path, "create": true, "bytes": bytes }))
@@ -74,26 +74,6 @@ async fn a_folder_of_its_own_is_made_private_and_stays() {
     }
     assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
     assert_eq!(std::fs::read(folder.join("file")).unwrap().len(), 20);
-}
-
-#[tokio::test]
-async fn a_folder_that_grows_beyond_its_limit_ends_the_instance_until_someone_clears_it() {
-    let root = tempfile::tempdir().unwrap();
-    let (mut spec, path) = own(600, root.path());
-    spec.limits.folder_bytes = 1000;
-    let mut collector = open("write", &spec).await.unwrap();
-    tick(&mut collector).await.unwrap();
-    let killed = CallError::Killed(Kill::Folder { path: path.clone(), limit: 1000 });
-    assert_eq!(tick(&mut collector).await, Err(killed.clone()));
-    assert_eq!(killed.kind(), "folder");
-    let words = format!(
-        "killed: its folder {} holds more than its limit of 1000 bytes; remove files from it or raise limits.folder_bytes",
-        path.display()
-    );
-    assert_eq!(killed.to_string(), words);
-    assert_eq!(open("write", &spec).await.err(), Some(killed));
-    std::fs::remove_file(path.join("file")).unwrap();
-    once("write", &spec).await.unwrap();
 }
 
 #[tokio::test]

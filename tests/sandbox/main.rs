@@ -7,13 +7,16 @@ mod caching;
 mod compression;
 mod deadlines;
 mod denied_by_default;
+mod disk;
 mod faults;
 mod files;
+mod fills;
 mod folders;
 mod held_grants;
 mod kernel_files;
 mod lies;
 mod limits;
+mod lookups;
 mod neighbours;
 mod network;
 mod output;
@@ -37,6 +40,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("describe-changing", "files"),
     ("describe-spin", "files"),
     ("describe-trap", "files"),
+    ("df", "fills"),
     ("dial", "network"),
     ("drop-spin", "deadlines"),
     ("environment", "denied_by_default"),
@@ -45,6 +49,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("fetch", "network"),
     ("fickle", "../kit/main"),
     ("figures", "state"),
+    ("fill", "disk"),
     ("flood", "limits"),
     ("hasty", "texts"),
     ("hoard", "limits"),
@@ -56,6 +61,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("leak-sockets", "network"),
     ("link", "folders"),
     ("lookup", "network"),
+    ("lookup-flood", "lookups"),
     ("miscount", "processors"),
     ("misnamed", "files"),
     ("misschemed", "../kit/main"),
@@ -83,6 +89,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("spin", "deadlines"),
     ("spin-write", "backends"),
     ("squeeze", "compression"),
+    ("stall", "stuck"),
     ("state-bomb", "state"),
     ("steady-1", "neighbours"),
     ("steady-2", "files"),

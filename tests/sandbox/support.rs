@@ -1,6 +1,7 @@
 //! What these tests share: one sandbox, all guests loaded in it, and a call that is held to its deadline.
 
 pub(crate) mod http;
+pub(crate) mod neighbour;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use saker_model::MetricValue;
 use saker_sandbox::{
-    CallError, Collector, Compiler, Deadlines, InstanceSpec, Limits, Plugin, Sandbox, SandboxConfig, Tick,
+    CallError, Collector, Compiler, Deadlines, InstanceSpec, Limits, Plugin, Sandbox, SandboxConfig, System, Tick,
 };
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
@@ -58,6 +59,15 @@ pub(crate) async fn plugin(guest: &str) -> &'static Plugin {
         })
         .await;
     &plugins[guest]
+}
+
+/// A sandbox that asks `system` where others ask the real one, and this guest in it.
+pub(crate) async fn elsewhere(system: System, guest: &str) -> (Sandbox, Plugin) {
+    // So that it is compiled by now.
+    plugin(guest).await;
+    let sandbox = Sandbox::with_system(config(Some(target().join("sandbox-tests"))), system).unwrap();
+    let plugin = sandbox.load(&bytes(guest)).await.unwrap();
+    (sandbox, plugin)
 }
 
 /// An instance that is granted nothing, with small deadlines.

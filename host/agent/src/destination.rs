@@ -1,5 +1,7 @@
 //! A backend plugin as the destination of a node.
 
+mod pausing;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -8,9 +10,10 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use saker_forward::{Backend, SendError, Session};
 use saker_model::{Point, Series, SeriesId};
-use saker_sandbox::{CallError, InstanceSpec, Plugin, SHARE_WINDOW, Sandbox, Share, WriteError};
+use saker_sandbox::{CallError, HealthState, InstanceSpec, Plugin, SHARE_WINDOW, Sandbox, Share, WriteError};
 
 use crate::status::Status;
+use pausing::Pausing;
 
 /// Processor time that each point may take which a destination has taken: several times what Rust's encoders need, and
 /// enough for Python's. Delivering is what the agent asks for, and as much as there is to deliver; what goes beyond, or
@@ -24,6 +27,7 @@ pub(crate) struct Slot {
     current: Mutex<Current>,
     generation: AtomicU64,
     pace: Mutex<Pace>,
+    pausing: Mutex<Pausing>,
 }
 
 /// What a node's backend uses of a processor, through all its sessions.
@@ -42,7 +46,8 @@ enum Current {
 impl Slot {
     pub(crate) fn new(sandbox: Sandbox, status: Arc<Status>, missing: String) -> Self {
         let pace = Mutex::new(Pace { share: Share::since(status.meters.cpu()), until: None });
-        Self { sandbox, status, current: Mutex::new(Current::Missing(missing)), generation: AtomicU64::new(0), pace }
+        let current = Mutex::new(Current::Missing(missing));
+        Self { sandbox, status, current, generation: AtomicU64::new(0), pace, pausing: Mutex::default() }
     }
 
     /// Whether it may be called now.
@@ -74,8 +79,49 @@ impl Slot {
         *self.current.lock() = Current::Ready(Box::new((plugin, spec)));
         // Another version, or other limits, are not to blame for the one before.
         *self.pace.lock() = Pace { share: Share::since(self.status.meters.cpu()), until: None };
+        self.pausing.lock().revive();
         if self.generation.fetch_add(1, Ordering::AcqRel) > 0 {
             self.status.count(|counts| counts.swaps += 1);
+        }
+    }
+
+    /// Has it tried at once, also from quarantine.
+    pub(crate) fn revive(&self) {
+        tracing::info!(plugin = self.status.name, "revived");
+        self.note(Pausing::revive);
+    }
+
+    /// Why no session is opened now, if it is left alone.
+    fn paused(&self) -> Option<SendError> {
+        let pausing = self.pausing.lock();
+        let left = pausing.left(Instant::now())?;
+        // The same words as long as it lasts, so that they are logged once.
+        let message = match pausing.state() {
+            HealthState::Quarantined(_) => "its backend was killed too often, and is left alone for some minutes",
+            _ => "its backend was killed, and is left alone for a moment",
+        };
+        Some(SendError::Retry { after: Some(left), message: message.into() })
+    }
+
+    fn failed(&self, error: &CallError) {
+        self.status.failed(error);
+        self.note(|pausing| pausing.failed(error, Instant::now()));
+    }
+
+    /// Changes how it fares, and shows it.
+    fn note(&self, change: impl FnOnce(&mut Pausing)) {
+        let mut pausing = self.pausing.lock();
+        let before = pausing.state();
+        change(&mut pausing);
+        let after = pausing.state();
+        if after != before {
+            self.status.set_health(after);
+        }
+        if matches!(after, HealthState::Quarantined(_)) && !matches!(before, HealthState::Quarantined(_)) {
+            tracing::warn!(
+                plugin = self.status.name,
+                "killed too often: left alone for some minutes, its queue is kept"
+            );
         }
     }
 
@@ -105,6 +151,9 @@ impl Backend for Destination {
     fn open(&self) -> BoxFuture<'_, Result<Box<dyn Session>, SendError>> {
         Box::pin(async move {
             let slot = &self.0;
+            if let Some(paused) = slot.paused() {
+                return Err(paused);
+            }
             slot.in_pace()?;
             let (plugin, spec) = match &*slot.current.lock() {
                 Current::Missing(why) => return Err(SendError::Retry { after: None, message: why.clone() }),
@@ -119,7 +168,7 @@ impl Backend for Destination {
                 }
                 // No batch is to blame for that, whatever it was.
                 Err(error) => {
-                    slot.status.failed(&error);
+                    slot.failed(&error);
                     Err(SendError::Retry { after: None, message: error.to_string() })
                 }
             }
@@ -149,6 +198,9 @@ impl Session for Writing {
             self.slot.in_pace()?;
             let written = self.instance.write(forget, define, points).await;
             self.slot.called(self.cpu_percent, *written.as_ref().unwrap_or(&0));
+            if !matches!(written, Err(WriteError::Call(_))) {
+                self.slot.note(Pausing::succeeded);
+            }
             match written {
                 Ok(taken) => {
                     self.slot.status.succeeded(taken as usize);
@@ -158,8 +210,14 @@ impl Session for Writing {
                 Err(WriteError::Reject { points, message }) => Err(SendError::Reject { points, message }),
                 Err(WriteError::Broken(message)) => Err(SendError::Broken(message)),
                 Err(WriteError::Call(error)) => {
-                    self.slot.status.failed(&error);
+                    self.slot.failed(&error);
                     Err(match error {
+                        // The points are not to blame for what hangs. The instance is gone, so the next attempt is to
+                        // open another.
+                        CallError::Hung(_) => {
+                            self.slot.generation.fetch_add(1, Ordering::AcqRel);
+                            SendError::Retry { after: None, message: error.to_string() }
+                        }
                         // The operator can grant it, and then the same points can be written.
                         CallError::Denied(_) if self.instance.is_alive() => {
                             SendError::Retry { after: None, message: error.to_string() }

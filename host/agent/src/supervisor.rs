@@ -30,6 +30,9 @@ use seat::{Key, Seat};
 const EVENTS_MAX: usize = 256;
 /// How often changed state is written to disk.
 const SAVE_INTERVAL: Duration = Duration::from_secs(60);
+/// How long the end of all collectors and processors is waited for: half of the agent's own default, so that the queues
+/// have the other.
+const STOP_TIME: Duration = Duration::from_secs(5);
 
 /// What the supervisor is told.
 enum Event {
@@ -81,7 +84,7 @@ impl Supervision {
     /// Has an instance called again that backs off or is in quarantine, or a file compiled again that cannot be used.
     ///
     /// # Errors
-    /// Why not: there is none of this name, or it is a node, which tries by itself.
+    /// Why not: there is none of this name, or it has no time for it now.
     pub(crate) async fn revive(&self, name: &str) -> Result<(), String> {
         let (answer, answered) = oneshot::channel();
         self.tell(Event::Revive(name.to_owned(), answer)).await;
@@ -269,8 +272,10 @@ impl Supervisor {
             tokio::spawn(async move { link.revive().await });
             return Ok(());
         }
-        if name.strip_prefix("node ").is_some_and(|node| self.nodes.contains_key(node)) {
-            return Err("a node tries again by itself".into());
+        if let Some(destined) = name.strip_prefix("node ").and_then(|node| self.nodes.get(node)) {
+            destined.slot.revive();
+            destined.node.backend_changed();
+            return Ok(());
         }
         if retried { Ok(()) } else { Err(format!("there is no instance {name:?}")) }
     }
@@ -319,14 +324,24 @@ impl Supervisor {
         }
     }
 
+    /// Ends all of them side by side. Those whose calls take longer than there is time for are left behind: what the
+    /// others have saved is to be written whatever they do.
     async fn stop(&mut self) {
-        let handles: Vec<_> =
-            std::mem::take(&mut self.collectors).into_values().filter_map(|running| running.handle).collect();
-        futures_util::future::join_all(handles.into_iter().map(collecting::Handle::stop)).await;
-        for linked in std::mem::take(&mut self.processors).into_values() {
-            if let Some(link) = linked.link {
-                link.close().await;
-            }
+        let collectors = std::mem::take(&mut self.collectors).into_values().filter_map(|running| running.handle);
+        let processors = std::mem::take(&mut self.processors).into_values().filter_map(|linked| linked.link);
+        let collectors: Vec<_> = collectors.map(collecting::Handle::stop).collect();
+        let processors: Vec<_> = processors.map(|link| async move { link.close().await }).collect();
+        let all = async {
+            futures_util::future::join(
+                futures_util::future::join_all(collectors),
+                futures_util::future::join_all(processors),
+            )
+            .await
+        };
+        if tokio::time::timeout(STOP_TIME, all).await.is_err() {
+            tracing::warn!(
+                "some collectors or processors were in a call for more than {STOP_TIME:?}, and are left behind"
+            );
         }
         self.states.save();
     }

@@ -1,13 +1,9 @@
 //! The plugin under test, and how its instances are made.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use saker_sandbox::{
-    CallError, Description, Figures, Grants, HeldGrants, InstanceSpec, Kill, Limits, LogTail, Meters, Plugin,
-    PluginFault, Sandbox, StateCell,
-};
+use saker_sandbox::{CallError, Description, Figures, Grants, InstanceSpec, Kill, Plugin, PluginFault, Sandbox};
 use serde_json::{Map, Value};
 
 use crate::report::{Miss, failed, skipped};
@@ -78,14 +74,8 @@ impl<'a> Subject<'a> {
             name,
             settings: Value::Object(settings.clone()).to_string(),
             grants: self.options.grants.clone(),
-            held: HeldGrants::default(),
-            limits: Limits::default(),
-            state: StateCell::default(),
             figures: self.figures.clone(),
-            meters: Arc::new(Meters::default()),
-            log_tail: LogTail::default(),
-            tape: None,
-            fixed_random: false,
+            ..InstanceSpec::default()
         }
     }
 
@@ -118,6 +108,9 @@ impl<'a> Subject<'a> {
                 failed(format!("{kill}{log}"), "return an error instead of a trap")
             }
             CallError::Killed(kill) => failed(format!("{kill}{log}"), "stay within the limit"),
+            CallError::Hung(hang) => {
+                failed(format!("{hang}{log}"), "run it where what it reads and writes answers, or take other settings")
+            }
             CallError::Host(what) => {
                 failed(format!("the agent failed: {what}"), "report it: this is not the plugin's fault")
             }

@@ -43,7 +43,8 @@ impl Permission {
             Self::ConnectBehind { name, address } => Self::ConnectBehind { name: words(&name), address },
             Self::Secret(to) => Self::Secret(words(&to)),
             Self::Env(name) => Self::Env(words(&name)),
-            plain @ (Self::Folder | Self::Stdout) => plain,
+            Self::Never(path) => Self::Never(words(&path)),
+            plain @ (Self::Folder | Self::ProcessArguments | Self::Stdout) => plain,
         }
     }
 }

@@ -14,14 +14,17 @@ use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::engine::Asking;
 use crate::failure::{CallError, Kill};
 use crate::figures::Figures;
-use crate::files::{self, Files};
-use crate::folder;
+use crate::figures::Meters;
+use crate::files::{self, Files, Rooms};
 use crate::grants::{Grants, Permission};
+use crate::hang::Hangs;
 use crate::http::Outgoing;
 use crate::instance::InstanceSpec;
 use crate::limits::{Limits, Meter};
+use crate::lookups::Resolver;
 use crate::output::{Immediate, LogLines, LogSink, RealStdout};
 use crate::sockets::{self, Names};
 use crate::state::StateCell;
@@ -60,6 +63,11 @@ pub(crate) struct Ctx {
     pub(crate) grants: Arc<Grants>,
     pub(crate) denials: Denials,
     pub(crate) files: Files,
+    pub(crate) rooms: Rooms,
+    pub(crate) hangs: Hangs,
+    pub(crate) meters: Arc<Meters>,
+    pub(crate) asking: Arc<Asking>,
+    pub(crate) resolver: Resolver,
     pub(crate) tape: Option<Tape>,
     pub(crate) names: Names,
     pub(crate) figures: Figures,
@@ -77,7 +85,12 @@ struct Running {
 
 impl Ctx {
     /// A context that allows what `spec` grants and nothing else.
-    pub(crate) fn new(spec: &InstanceSpec, outgoing: Outgoing, denials: Denials) -> Result<Self, CallError> {
+    pub(crate) fn new(
+        spec: &InstanceSpec,
+        outgoing: Outgoing,
+        denials: Denials,
+        asking: Arc<Asking>,
+    ) -> Result<Self, CallError> {
         let log = LogSink::new(
             &spec.name,
             spec.limits.log_lines_per_s,
@@ -103,6 +116,11 @@ impl Ctx {
             grants,
             denials,
             files,
+            rooms: Rooms::new(&spec.grants, &spec.limits, &asking.ledgers),
+            hangs: spec.hangs.clone(),
+            meters: spec.meters.clone(),
+            resolver: asking.lookups.charged_to(&spec.meters),
+            asking,
             tape: spec.tape.clone(),
             names,
             figures: spec.figures.clone(),
@@ -122,10 +140,9 @@ impl Ctx {
         if Instant::now() < ends { Ok(()) } else { Err(Kill::Deadline { export, limit: deadline }) }
     }
 
-    /// Whether the folder of the instance's own is within its limit.
-    pub(crate) fn check_folder(&self) -> Result<(), CallError> {
-        let limit = u64::try_from(self.limits.folder_bytes).unwrap_or(u64::MAX);
-        self.grants.folder.as_ref().map_or(Ok(()), |path| folder::check(path, limit))
+    /// What the running call has left of its time.
+    pub(crate) fn time_left(&self) -> Duration {
+        self.running.ends.saturating_duration_since(Instant::now())
     }
 
     /// Ends a call: what it printed without an end of line is logged, and what it saved is kept if it succeeded.

@@ -16,15 +16,17 @@ use crate::bindings::host;
 use crate::compile::{Budget, CompileError, Compiler};
 use crate::compile_cache::{CacheError, CacheStats, CodeWriter, CompileCache, Origin, Written};
 use crate::ctx::{self, Ctx};
+use crate::folder::Ledgers;
 use crate::http::Tls;
+use crate::lookups::Lookups;
 use crate::plugin::{LoadError, Plugin, PluginHash};
 use crate::sockets;
+use crate::system::System;
+use crate::threads::{THREADS_MAX, Threads};
+use crate::usages::Usages;
 
 /// How often a guest that computes is made to yield.
 const EPOCH: Duration = Duration::from_millis(10);
-/// Threads that guests run on, one per call that is running. A call that hangs in the operating system beyond its
-/// deadline keeps its thread; this many can be lost before no plugin runs any more.
-const THREADS_MAX: usize = 256;
 /// How long a thread waits for another call before it ends.
 const THREAD_IDLE: Duration = Duration::from_secs(30);
 /// Stack of a guest; the host's own functions have 1.5 MiB beyond it.
@@ -75,6 +77,8 @@ struct Inner {
     compiler: Compiler,
     ticker: Ticker,
     tls: Arc<Tls>,
+    threads: Arc<Threads>,
+    asking: Arc<Asking>,
     runtime: Option<Runtime>,
 }
 
@@ -91,6 +95,13 @@ enum Found {
     Component(Box<Component>),
     Failure(CompileError),
     Nothing,
+}
+
+/// What the host does for guests that may hang, or that several instances share.
+pub(crate) struct Asking {
+    pub(crate) usages: Usages,
+    pub(crate) lookups: Lookups,
+    pub(crate) ledgers: Ledgers,
 }
 
 /// The version of wasmtime that runs the plugins.
@@ -123,7 +134,15 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError`]
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
-        Self::on(new_engine(), false, config)
+        Self::on(new_engine(), false, config, System::default())
+    }
+
+    /// Starts a sandbox that asks something else where others ask the system.
+    ///
+    /// # Errors
+    /// [`SandboxError`]
+    pub fn with_system(config: SandboxConfig, system: System) -> Result<Self, SandboxError> {
+        Self::on(new_engine(), false, config, system)
     }
 
     /// Starts a sandbox whose instances count the instructions that they run, in [`Meters::fuel`](crate::Meters::fuel).
@@ -132,10 +151,15 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError`]
     pub fn counting(config: SandboxConfig) -> Result<Self, SandboxError> {
-        Self::on(counting_engine(), true, config)
+        Self::on(counting_engine(), true, config, System::default())
     }
 
-    fn on(engine: wasmtime::Result<Engine>, counts_fuel: bool, config: SandboxConfig) -> Result<Self, SandboxError> {
+    fn on(
+        engine: wasmtime::Result<Engine>,
+        counts_fuel: bool,
+        config: SandboxConfig,
+        system: System,
+    ) -> Result<Self, SandboxError> {
         let wrong = |error: wasmtime::Error| SandboxError::Engine(format!("{error:#}"));
         let engine = engine.map_err(wrong)?;
         let mut linker = Linker::new(&engine);
@@ -168,7 +192,15 @@ impl Sandbox {
             .thread_name("sandbox")
             .enable_all()
             .build()?;
+        let (threads, handle) = (Threads::new(), runtime.handle().clone());
+        let asking = Asking {
+            usages: Usages { measure: system.measure, threads: threads.clone(), handle: handle.clone() },
+            lookups: Lookups::new(system.resolve, threads.clone(), handle),
+            ledgers: Ledgers::default(),
+        };
         Ok(Self(Arc::new(Inner {
+            threads,
+            asking: Arc::new(asking),
             cache,
             ticker,
             engine,
@@ -273,6 +305,14 @@ impl Sandbox {
 
     pub(crate) fn ticker(&self) -> &Ticker {
         &self.0.ticker
+    }
+
+    pub(crate) fn threads(&self) -> &Arc<Threads> {
+        &self.0.threads
+    }
+
+    pub(crate) fn asking(&self) -> Arc<Asking> {
+        self.0.asking.clone()
     }
 
     pub(crate) fn tls(&self) -> Arc<Tls> {

@@ -1,7 +1,6 @@
 //! How a call ends when it does not end well, and whose fault that is.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use saker_model::text::{MESSAGE_BYTES_MAX, NAME_BYTES_MAX, clean};
@@ -11,6 +10,7 @@ use wasmtime::{Trap, WasmBacktrace};
 use crate::ctx::HANDLES_MAX;
 use crate::engine::GUEST_STACK_BYTES;
 use crate::grants::Permission;
+use crate::hang::Hang;
 use crate::limits::{Exceeded, Limits};
 
 /// Who has to do something about a failure.
@@ -39,6 +39,9 @@ pub enum CallError {
     /// A grant cannot be used as it is written.
     #[error("cannot use its grants: {0}")]
     Grant(String),
+    /// The call hangs in the system, or an earlier one does.
+    #[error(transparent)]
+    Hung(#[from] Hang),
     /// The agent failed.
     #[error("the agent failed: {0}")]
     Host(String),
@@ -106,14 +109,6 @@ pub enum Kill {
         records: usize,
         /// The limit.
         limit: usize,
-    },
-    /// The folder of its own holds more than its limit.
-    #[error("killed: its folder {} holds more than its limit of {limit} bytes; remove files from it or raise limits.folder_bytes", .path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// The limit, in bytes.
-        limit: u64,
     },
     /// It left more files open than its limit.
     #[error("killed: it wanted more than its limit of {limit} open files")]
@@ -183,6 +178,7 @@ impl CallError {
                 Blame::Operator
             }
             Self::Plugin(PluginFault::Malformed(_) | PluginFault::Other(_)) | Self::Killed(_) => Blame::Plugin,
+            Self::Hung(hang) => hang.blame(),
             Self::Host(_) => Blame::Host,
         }
     }
@@ -200,12 +196,12 @@ impl CallError {
             Self::Killed(Kill::Memory { .. }) => "memory",
             Self::Killed(Kill::Table { .. }) => "table",
             Self::Killed(Kill::AnswerBytes { .. } | Kill::AnswerRecords { .. }) => "answer",
-            Self::Killed(Kill::Folder { .. }) => "folder",
             Self::Killed(Kill::OpenFiles { .. } | Kill::Handles { .. }) => "handles",
             Self::Killed(Kill::Instances { .. }) => "instances",
             Self::Killed(Kill::Cpu { .. }) => "cpu",
             Self::Killed(Kill::Stack { .. }) => "stack",
             Self::Killed(Kill::Trap { .. }) => "trap",
+            Self::Hung(_) => "hung",
             Self::Host(_) => "host",
         }
     }
@@ -220,7 +216,6 @@ impl CallError {
             Kill::Table { limit } => ("table_elements", *limit as u64),
             Kill::AnswerBytes { limit } => ("answer_bytes", *limit as u64),
             Kill::AnswerRecords { limit, .. } => ("answer_records", *limit as u64),
-            Kill::Folder { limit, .. } => ("folder_bytes", *limit),
             Kill::OpenFiles { limit } => ("open_files", *limit as u64),
             Kill::Handles { limit } => ("handles", *limit as u64),
             Kill::Instances { limit } => ("core_instances", *limit as u64),

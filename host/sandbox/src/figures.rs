@@ -1,8 +1,8 @@
 //! Numbers about an instance: what it cost, and what it says of itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -18,6 +18,10 @@ pub struct Meters {
     fuel: AtomicU64,
     log_lines_dropped: AtomicU64,
     stuck_threads: AtomicU64,
+    /// Questions to the system under way: look-ups, and fills of file systems.
+    pub(crate) asking: AtomicUsize,
+    /// Paths whose file systems did not answer in time, until they do.
+    pub(crate) hanging: Mutex<HashSet<String>>,
 }
 
 impl Meters {
@@ -61,6 +65,12 @@ impl Meters {
     #[must_use]
     pub fn stuck_threads(&self) -> u64 {
         self.stuck_threads.load(Ordering::Relaxed)
+    }
+
+    /// Questions to the system under way, each holding a thread: look-ups, and fills of file systems.
+    #[must_use]
+    pub fn asking_threads(&self) -> u64 {
+        self.asking.load(Ordering::Relaxed) as u64
     }
 
     pub(crate) fn begin(&self) {

@@ -9,7 +9,9 @@ mod filesystems;
 mod guarded;
 mod held;
 mod procfs;
+mod room;
 mod roots;
+mod streams;
 mod sysfs;
 mod tree;
 
@@ -30,7 +32,9 @@ use crate::ctx::Ctx;
 use crate::failure::Kill;
 use crate::grants::Permission;
 use crate::tape::Sought;
+pub(crate) use held::UsageRoots;
 pub use held::{GrantPathError, HeldGrants, check_grant_path, check_usage_path};
+pub(crate) use room::Rooms;
 pub(crate) use roots::{Files, Root, open_granted, open_staged};
 pub(crate) use tree::{Aim, Refusal};
 
@@ -115,6 +119,7 @@ impl preopens::Host for Ctx {
         for (guest, root) in self.files.roots.clone() {
             let fd = self.filesystem().table.push(Descriptor::Dir(root.dir.clone()))?;
             self.files.opened.insert(fd.rep(), root);
+            self.rooms.begins(&guest, &fd);
             found.push((fd, guest));
         }
         Ok(found)
@@ -171,13 +176,16 @@ impl HostDescriptor for Ctx {
         if let (Some(below), true) = (&below, writing) {
             self.refuse_writing(below)?;
         }
+        let (open_flags, full) = self.room_to_create(&fd, open_flags)?;
         self.count_open(1).map_err(FsError::trap)?;
         let opened = match below {
             Some(below) if !writing => self.open_guarded(below, path_flags, open_flags),
             _ => self.open_by_wasi(&fd, path_flags, path, open_flags, flags).await,
         };
-        if opened.is_err() {
-            self.files.open -= 1;
+        let opened = opened.map_err(|error| if full { room::not_made(error) } else { error });
+        match &opened {
+            Ok(opened) => self.enter_room(&fd, opened)?,
+            Err(_) => self.files.open -= 1,
         }
         opened
     }
@@ -186,6 +194,7 @@ impl HostDescriptor for Ctx {
         self.files.open = self.files.open.saturating_sub(1);
         self.files.opened.remove(&fd.rep());
         self.files.below.remove(&fd.rep());
+        self.rooms.closed(&fd);
         HostDescriptor::drop(&mut self.filesystem(), fd)
     }
 
@@ -234,6 +243,7 @@ impl HostDescriptor for Ctx {
 
     async fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         self.whole(&fd)?;
+        self.make_entry(&fd)?;
         let made = self.filesystem().create_directory_at(Resource::new_borrow(fd.rep()), path.clone()).await;
         made.inspect_err(|error| self.explain_refusal(&fd, &path, true, error))
     }
@@ -253,17 +263,20 @@ impl HostDescriptor for Ctx {
     async fn link_at(&mut self, fd: Fd, flags: PathFlags, old: String, new_fd: Fd, new: String) -> FsResult<()> {
         self.whole(&fd)?;
         self.whole(&new_fd)?;
+        self.make_entry(&new_fd)?;
         self.filesystem().link_at(fd, flags, old, new_fd, new).await
     }
 
     async fn rename_at(&mut self, fd: Fd, old: String, new_fd: Fd, new: String) -> FsResult<()> {
         self.whole(&fd)?;
         self.whole(&new_fd)?;
+        self.move_entry(&fd, &new_fd)?;
         self.filesystem().rename_at(fd, old, new_fd, new).await
     }
 
     async fn symlink_at(&mut self, fd: Fd, old: String, new: String) -> FsResult<()> {
         self.whole(&fd)?;
+        self.make_entry(&fd)?;
         self.filesystem().symlink_at(fd, old, new).await
     }
 
@@ -297,6 +310,7 @@ impl HostDescriptor for Ctx {
     }
 
     async fn set_size(&mut self, fd: Fd, size: Filesize) -> FsResult<()> {
+        self.grow(&fd, size)?;
         self.filesystem().set_size(fd, size).await
     }
 
@@ -309,6 +323,8 @@ impl HostDescriptor for Ctx {
     }
 
     async fn write(&mut self, fd: Fd, bytes: Vec<u8>, offset: Filesize) -> FsResult<Filesize> {
+        let room = self.rooms.of(&fd).cloned();
+        let _held = room.as_ref().map(|room| room.write(bytes.len() as u64)).transpose().map_err(ErrorCode::from)?;
         self.filesystem().write(fd, bytes, offset).await
     }
 
@@ -321,15 +337,15 @@ impl HostDescriptor for Ctx {
     }
 
     fn read_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<InputStream>> {
-        self.filesystem().read_via_stream(fd, offset)
+        self.reading(&fd, offset)
     }
 
     fn write_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<OutputStream>> {
-        self.filesystem().write_via_stream(fd, offset)
+        self.writing(&fd, Some(offset))
     }
 
     fn append_via_stream(&mut self, fd: Fd) -> FsResult<Resource<OutputStream>> {
-        self.filesystem().append_via_stream(fd)
+        self.writing(&fd, None)
     }
 
     async fn is_same_object(&mut self, a: Fd, b: Fd) -> wasmtime::Result<bool> {

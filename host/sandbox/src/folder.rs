@@ -1,83 +1,220 @@
-//! An instance's own folder: made when it is first needed, private to the agent's user, bounded in bytes.
+//! An instance's own folder: made when it is first needed, private to the agent's user, bounded in bytes and entries.
 //!
-//! The bound is looked at before an instance is opened and after each of its calls; within one call it is the deadline
-//! that bounds what can be written.
+//! What is written is charged before it is written, in a [`Ledger`] that all instances on this folder share: what was
+//! counted last, and what was charged since. When that would pass the limit, the folder is counted anew, by what the
+//! disk holds for it, files that are open and have no name any more included; if there is still no room, the guest gets
+//! the error of a full disk. What is deleted or closed is room again.
 
-use std::fs::DirBuilder;
+use std::collections::{HashMap, HashSet};
+use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 use cap_std::ambient_authority;
-use cap_std::fs::Dir;
-
-use crate::failure::{CallError, Kill};
+use cap_std::fs::{Dir, MetadataExt as _, ReadDir};
+use parking_lot::Mutex;
 
 /// Where a guest sees it.
 pub(crate) const GUEST_PATH: &str = "/folder";
-/// Files and folders that are looked at. More of them count as too many bytes: each takes room that no size tells.
-const ENTRIES_MAX: usize = 10_000;
-/// Folders within folders.
+/// Files, folders and links in it: each takes room that no size tells, and counting them takes time.
+pub(crate) const ENTRIES_MAX: usize = 10_000;
+/// Folders within folders that are counted; each holds a descriptor meanwhile. What lies deeper is not looked at, and
+/// the folder is full as long as there is anything.
 const DEPTH_MAX: usize = 32;
+/// What disks give room in.
+pub(crate) const BLOCK_BYTES: u64 = 4096;
+/// The unit of what the system says a file takes.
+const SECTOR_BYTES: u64 = 512;
+/// Open files that are remembered before those that were closed are looked for.
+const OPEN_MIN: usize = 256;
+/// What the name of a trial's folder has in addition.
+pub(crate) const TRIAL: &str = "trial";
 
 /// Makes the folder if it is not there.
 pub(crate) fn make(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Whether what the folder holds is within its limit.
-pub(crate) fn check(path: &Path, limit: u64) -> Result<(), CallError> {
-    let over = || Kill::Folder { path: path.into(), limit }.into();
-    match size(path) {
-        Ok(Some(bytes)) if bytes <= limit => Ok(()),
-        Ok(_) => Err(over()),
-        Err(error) => Err(CallError::Host(format!("cannot look through the folder {}: {error}", path.display()))),
+/// There is no room: to the guest the disk is full.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+/// The ledgers of all folders that are in use.
+#[derive(Clone, Default)]
+pub(crate) struct Ledgers(Arc<Mutex<HashMap<PathBuf, Weak<Ledger>>>>);
+
+impl Ledgers {
+    /// The ledger of a folder. A trial's folder is in that of what it is a trial of.
+    pub(crate) fn of(&self, folder: &Path) -> Arc<Ledger> {
+        let own = if folder.extension().is_some_and(|extension| extension == TRIAL) {
+            folder.with_extension("")
+        } else {
+            folder.to_owned()
+        };
+        let mut ledgers = self.0.lock();
+        if let Some(ledger) = ledgers.get(&own).and_then(Weak::upgrade) {
+            return ledger;
+        }
+        ledgers.retain(|_, ledger| ledger.strong_count() > 0);
+        let ledger =
+            Arc::new(Ledger { folders: [own.clone(), own.with_added_extension(TRIAL)], held: Mutex::default() });
+        ledgers.insert(own, Arc::downgrade(&ledger));
+        ledger
     }
 }
 
-/// Bytes of all files; none if there are more of them than can be looked at.
-fn size(path: &Path) -> io::Result<Option<u64>> {
-    let (mut bytes, mut entries) = (0_u64, 0);
-    // Opened as a capability: no link that a guest has made leads out.
-    let mut folders = vec![(Dir::open_ambient_dir(path, ambient_authority())?, 0)];
-    while let Some((folder, depth)) = folders.pop() {
-        for entry in folder.entries()? {
-            let entry = entry?;
-            let metadata = entry.metadata()?;
-            entries += 1;
-            if entries > ENTRIES_MAX || depth > DEPTH_MAX {
-                return Ok(None);
+/// What a folder holds.
+pub(crate) struct Ledger {
+    folders: [PathBuf; 2],
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    /// Counted, and charged since. None until it is counted for the first time.
+    used: Option<Used>,
+    /// Charged by what is being written at this moment, which a count may see or not.
+    under_way: u64,
+    /// Files and folders that were opened, some of them closed again.
+    open: Vec<Weak<File>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Used {
+    bytes: u64,
+    entries: usize,
+}
+
+/// Bytes that are being written.
+pub(crate) struct Writing<'a>(&'a Ledger, u64);
+
+impl Ledger {
+    /// Charges a write of so many bytes. The answer is held until they are written.
+    pub(crate) fn write(&self, length: u64, limit: u64) -> Result<Writing<'_>, Full> {
+        // It may begin and end within a block each.
+        let bytes = length.div_ceil(BLOCK_BYTES).saturating_add(1).saturating_mul(BLOCK_BYTES);
+        let mut held = self.held.lock();
+        self.charge(&mut held, Used { bytes, entries: 0 }, limit)?;
+        held.under_way += bytes;
+        Ok(Writing(self, bytes))
+    }
+
+    /// Charges an entry that is to be made.
+    pub(crate) fn make(&self, limit: u64) -> Result<(), Full> {
+        self.charge(&mut self.held.lock(), Used { bytes: BLOCK_BYTES, entries: 1 }, limit)
+    }
+
+    /// Remembers what was opened: it takes room also when it has no name any more.
+    pub(crate) fn opened(&self, file: &Arc<File>) {
+        let mut held = self.held.lock();
+        let open = &mut held.open;
+        if open.len() >= OPEN_MIN && open.len() == open.capacity() {
+            open.retain(|file| file.strong_count() > 0);
+        }
+        open.push(Arc::downgrade(file));
+    }
+
+    fn charge(&self, held: &mut Held, more: Used, limit: u64) -> Result<(), Full> {
+        let fits =
+            |used: &Used| used.bytes.saturating_add(more.bytes) <= limit && used.entries + more.entries <= ENTRIES_MAX;
+        let used = match held.used.filter(fits) {
+            Some(used) => used,
+            None => {
+                let mut counted = self.count(held).ok_or(Full)?;
+                counted.bytes = counted.bytes.saturating_add(held.under_way);
+                held.used = Some(counted);
+                held.used.filter(fits).ok_or(Full)?
             }
-            if metadata.is_dir() {
-                folders.push((entry.open_dir()?, depth + 1));
-            } else {
-                bytes = bytes.saturating_add(metadata.len());
+        };
+        held.used = Some(Used { bytes: used.bytes + more.bytes, entries: used.entries + more.entries });
+        Ok(())
+    }
+
+    /// Counts what there is; none, if it is more or deeper than is counted, or cannot be looked at.
+    fn count(&self, held: &mut Held) -> Option<Used> {
+        let mut count = Count::default();
+        for folder in &self.folders {
+            match Dir::open_ambient_dir(folder, ambient_authority()) {
+                Ok(folder) => count.folder(&folder).ok()?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(_) => return None,
             }
         }
+        held.open.retain(|file| file.strong_count() > 0);
+        for file in held.open.iter().filter_map(Weak::upgrade) {
+            let Ok(metadata) = file.metadata() else { continue };
+            if metadata.nlink() == 0 && count.seen.insert((metadata.dev(), metadata.ino())) {
+                count.used.bytes += metadata.blocks() * SECTOR_BYTES;
+            }
+        }
+        Some(count.used)
     }
-    Ok(Some(bytes))
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.held.lock().under_way -= self.1;
+    }
+}
+
+#[derive(Default)]
+struct Count {
+    used: Used,
+    /// What can be met more than once.
+    seen: HashSet<(u64, u64)>,
+}
+
+/// It is too much to count.
+#[derive(Debug)]
+struct TooMuch;
+
+impl From<io::Error> for TooMuch {
+    fn from(_: io::Error) -> Self {
+        Self
+    }
+}
+
+impl Count {
+    /// Adds a folder and all that is below it. Opened as a capability: no link that a guest has made leads out.
+    fn folder(&mut self, folder: &Dir) -> Result<(), TooMuch> {
+        self.used.bytes += folder.dir_metadata()?.blocks() * SECTOR_BYTES;
+        // Only the folders from here to the root are open at the same time, however many there are.
+        let mut way: Vec<ReadDir> = vec![folder.entries()?];
+        while let Some(entries) = way.last_mut() {
+            let Some(entry) = entries.next() else {
+                way.pop();
+                continue;
+            };
+            let entry = entry?;
+            let metadata = match entry.metadata() {
+                Ok(metadata) => metadata,
+                // Another instance has removed it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(_) => return Err(TooMuch),
+            };
+            self.used.entries += 1;
+            if self.used.entries > ENTRIES_MAX {
+                return Err(TooMuch);
+            }
+            if metadata.nlink() == 1 || metadata.is_dir() || self.seen.insert((metadata.dev(), metadata.ino())) {
+                self.used.bytes += metadata.blocks() * SECTOR_BYTES;
+            }
+            if metadata.is_dir() {
+                if way.len() >= DEPTH_MAX {
+                    return Err(TooMuch);
+                }
+                match entry.open_dir() {
+                    Ok(folder) => way.push(folder.entries()?),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(_) => return Err(TooMuch),
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    #[test]
-    fn a_folder_is_private_and_all_that_is_in_it_counts() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("folders/a");
-        make(&path).unwrap();
-        make(&path).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
-        std::fs::create_dir(path.join("b")).unwrap();
-        std::fs::write(path.join("b/c"), [0; 60]).unwrap();
-        std::fs::write(path.join("d"), [0; 40]).unwrap();
-        std::os::unix::fs::symlink("/", path.join("out")).unwrap();
-        assert_eq!(size(&path).unwrap(), Some(101), "a link counts as its own byte and is not followed");
-        assert!(check(&path, 101).is_ok());
-        let error = check(&path, 100).unwrap_err().to_string();
-        assert!(error.contains("limit of 100 bytes") && error.contains("folders/a"), "{error}");
-    }
-}
+mod tests;

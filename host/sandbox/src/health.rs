@@ -26,6 +26,8 @@ pub struct HealthConfig {
     pub quarantine_window: Duration,
     /// After this time in quarantine it is tried once more.
     pub quarantine_retry: Duration,
+    /// The pause after a call that hangs in the system: it costs nothing to look whether that is over.
+    pub hung_pause: Duration,
 }
 
 impl Default for HealthConfig {
@@ -36,6 +38,7 @@ impl Default for HealthConfig {
             quarantine_kills: 5,
             quarantine_window: Duration::from_secs(600),
             quarantine_retry: Duration::from_secs(3600),
+            hung_pause: Duration::from_secs(10),
         }
     }
 }
@@ -124,8 +127,12 @@ impl Health {
         self.failures_in_a_row = 0;
     }
 
-    /// A call failed.
+    /// A call failed. One that hangs in the system says nothing about the plugin: it counts as no failure of its own.
     pub fn failed(&mut self, error: &CallError, now: Instant) {
+        if matches!(error, CallError::Hung(_)) {
+            self.state = HealthState::BackingOff(now + self.config.hung_pause);
+            return;
+        }
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
         let again_after_quarantine = matches!(self.state, HealthState::Quarantined(_));
         let killed = matches!(error, CallError::Killed(_));
@@ -161,6 +168,7 @@ impl Health {
 mod tests {
     use super::*;
     use crate::failure::{Kill, PluginFault};
+    use crate::hang::Hang;
 
     fn killed() -> CallError {
         Kill::Memory { limit: 1 }.into()
@@ -255,6 +263,19 @@ mod tests {
             HealthState::Quarantined(later + Duration::from_secs(3600)),
             "one more kill is enough"
         );
+    }
+
+    #[test]
+    fn what_hangs_in_the_system_is_looked_at_again_soon_and_never_quarantined() {
+        let now = Instant::now();
+        let mut health = Health::new(HealthConfig::default());
+        let hung = CallError::from(Hang::Call { export: "collect", limit: Duration::from_secs(5), wait: "x".into() });
+        for _ in 0..100 {
+            health.failed(&hung, now);
+            assert_eq!(health.state(), HealthState::BackingOff(now + Duration::from_secs(10)));
+        }
+        health.failed(&killed(), now);
+        assert!(pause(&health, now) <= Duration::from_secs(1), "nor is the next pause longer for it");
     }
 
     #[test]

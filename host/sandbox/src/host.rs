@@ -42,11 +42,24 @@ impl filesystem_usage::Host for Ctx {
             self.denials.note(Permission::Usage(path.clone()));
             return Err(filesystem_usage::UsageError::Denied(types::Permission::Usage(path)));
         }
-        let roots = self.files.usage.clone();
         match &self.tape {
-            Some(tape) => tape.usage(&path, || roots.stat(&path)),
-            None => roots.stat(&path),
+            Some(tape) => tape.usage(&path, || self.usage(&path)),
+            None => self.usage(&path),
         }
+    }
+}
+
+impl Ctx {
+    fn usage(&self, path: &str) -> Result<filesystem_usage::Usage, filesystem_usage::UsageError> {
+        let fill = self.asking.usages.ask(path, &self.files.usage, &self.meters, self.time_left());
+        let fill = fill.map_err(|error| filesystem_usage::UsageError::Unavailable(format!("{path}: {error}")))?;
+        Ok(filesystem_usage::Usage {
+            total_bytes: fill.total_bytes,
+            free_bytes: fill.free_bytes,
+            available_bytes: fill.available_bytes,
+            total_inodes: fill.total_inodes,
+            free_inodes: fill.free_inodes,
+        })
     }
 }
 

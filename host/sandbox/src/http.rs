@@ -29,6 +29,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 use crate::ctx::Denials;
 use crate::grants::{Grants, Permission};
 use crate::limits::Limits;
+use crate::lookups::Resolver;
 use crate::request;
 use crate::secrets::Secrets;
 
@@ -92,13 +93,19 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(crate) fn new(tls: Arc<Tls>, grants: Arc<Grants>, denials: Denials, limits: &Limits) -> Self {
+    pub(crate) fn new(
+        tls: Arc<Tls>,
+        grants: Arc<Grants>,
+        denials: Denials,
+        resolver: Resolver,
+        limits: &Limits,
+    ) -> Self {
         let secrets = Secrets::new(grants.secret.clone());
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_MAX)
-            .build(Connector { tls, grants, denials });
+            .build(Connector { tls, grants, denials, resolver });
         Self {
             client,
             slots: Arc::new(Semaphore::new(limits.connections)),
@@ -195,6 +202,7 @@ struct Connector {
     tls: Arc<Tls>,
     grants: Arc<Grants>,
     denials: Denials,
+    resolver: Resolver,
 }
 
 impl tower::Service<Uri> for Connector {
@@ -242,12 +250,11 @@ impl Connector {
         if !self.grants.allows_name(host, port) {
             return Err(denied(Permission::Connect(format!("{host}:{port}"))));
         }
-        let found = tokio::net::lookup_host((host, port))
-            .await
-            .map_err(|error| ConnectError::Resolve(host.to_owned(), error))?;
+        let found = self.resolver.addresses(host).await;
+        let found = found.map_err(|error| ConnectError::Resolve(host.to_owned(), error.into()))?;
         let mut missing = None;
         let mut granted = Vec::new();
-        for address in found {
+        for address in found.iter().map(|&ip| SocketAddr::new(ip, port)) {
             match self.grants.check_connect(Some(host), address) {
                 Ok(()) => granted.push(address),
                 Err(permission) => missing = missing.or(Some(permission)),

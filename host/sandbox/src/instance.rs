@@ -15,7 +15,9 @@ use crate::engine::Sandbox;
 use crate::failure::{CallError, PluginFault};
 use crate::figures::{Figures, Meters};
 use crate::files::HeldGrants;
+use crate::folder;
 use crate::grants::Grants;
+use crate::hang::Hangs;
 use crate::limits::Limits;
 use crate::output::LogTail;
 use crate::plugin::{Code, Plugin};
@@ -26,6 +28,7 @@ mod backend;
 mod collector;
 mod processor;
 mod running;
+mod thread;
 
 pub use backend::Backend;
 pub use collector::Collector;
@@ -52,6 +55,8 @@ pub struct InstanceSpec {
     pub figures: Figures,
     /// What it has used.
     pub meters: Arc<Meters>,
+    /// Which calls of this version hang in the system. Another version has its own.
+    pub hangs: Hangs,
     /// Its last log lines.
     pub log_tail: LogTail,
     /// Random numbers that are the same in every run, for measurements that must repeat. Never where they guard anything.
@@ -70,7 +75,7 @@ impl InstanceSpec {
     #[must_use]
     pub fn trial(&self) -> Trial {
         let mut spec = Self { state: self.state.fork(), held: self.held.fork(), ..self.clone() };
-        spec.grants.folder = spec.grants.folder.map(|path| path.with_added_extension("trial"));
+        spec.grants.folder = spec.grants.folder.map(|path| path.with_added_extension(folder::TRIAL));
         let trial = Trial(spec);
         trial.remove_folder();
         trial

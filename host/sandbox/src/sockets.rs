@@ -4,17 +4,18 @@
 //! which names have led to an address in this instance is remembered here, and an address that none has led to needs a
 //! grant of its own.
 
-use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+mod names;
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use wasmtime::component::{HasSelf, Linker, Resource, ResourceType};
-use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::{self, HostResolveAddressStream, ResolveAddressStream};
-use wasmtime_wasi::p2::bindings::sockets::network::{self, ErrorCode, IpAddress, IpAddressFamily, Network};
+use wasmtime_wasi::p2::bindings::sockets::network::{self, ErrorCode, IpAddressFamily, Network};
 use wasmtime_wasi::p2::bindings::sockets::{tcp, tcp_create_socket, udp, udp_create_socket};
-use wasmtime_wasi::p2::{DynPollable, SocketError, SocketResult, TcpSocket, UdpSocket};
+use wasmtime_wasi::p2::{SocketError, SocketResult, TcpSocket, UdpSocket};
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsView};
 
 use crate::ctx::{Ctx, Denials};
@@ -82,7 +83,7 @@ fn check_address(grants: &Grants, led: &Led, address: SocketAddr) -> Result<(), 
 
 /// Puts these checks in the place of WASI's own functions.
 pub(crate) fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
-    ip_name_lookup::add_to_linker::<_, HasSelf<_>>(linker, |ctx| ctx)?;
+    names::add_to_linker(linker)?;
     tcp_create_socket::add_to_linker::<_, HasSelf<_>>(linker, |ctx| ctx)?;
     udp_create_socket::add_to_linker::<_, HasSelf<_>>(linker, |ctx| ctx)?;
     // Of these two interfaces only what happens when a guest lets go of a socket is ours.
@@ -103,10 +104,9 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
 const TCP: &str = "wasi:sockets/tcp@0.2.12";
 const UDP: &str = "wasi:sockets/udp@0.2.12";
 
-/// A guest's look-ups under way, and how many sockets it holds.
+/// Where a guest's look-ups have led, and how many sockets it holds.
 #[derive(Default)]
 pub(crate) struct Names {
-    asked: HashMap<u32, Arc<str>>,
     pub(crate) led: Led,
     sockets: usize,
 }
@@ -157,56 +157,6 @@ impl udp_create_socket::Host for Ctx {
         self.one_more_socket()?;
         let made = self.sockets().create_udp_socket(family).await;
         self.no_more_socket(made)
-    }
-}
-
-impl ip_name_lookup::Host for Ctx {
-    fn resolve_addresses(
-        &mut self,
-        network: Resource<Network>,
-        name: String,
-    ) -> Result<Resource<ResolveAddressStream>, SocketError> {
-        // What is no name is not looked up; the address that it stands for is checked when it is used.
-        let is_address = name.parse::<IpAddr>().is_ok() || name.trim_matches(['[', ']']).parse::<Ipv6Addr>().is_ok();
-        if !is_address && !self.grants.knows_name(&name) {
-            self.denials.note(Permission::Connect(format!("{name}:*")));
-            return Err(ErrorCode::AccessDenied.into());
-        }
-        let stream = self.sockets().resolve_addresses(network, name.clone())?;
-        if !is_address {
-            self.names.asked.insert(stream.rep(), name.into());
-        }
-        Ok(stream)
-    }
-}
-
-impl HostResolveAddressStream for Ctx {
-    fn resolve_next_address(
-        &mut self,
-        stream: Resource<ResolveAddressStream>,
-    ) -> Result<Option<IpAddress>, SocketError> {
-        let name = self.names.asked.get(&stream.rep()).cloned();
-        let next = self.sockets().resolve_next_address(stream)?;
-        if let (Some(name), Some(address)) = (name, next) {
-            self.names.led.remember(&name, to_ip(address));
-        }
-        Ok(next)
-    }
-
-    fn subscribe(&mut self, stream: Resource<ResolveAddressStream>) -> wasmtime::Result<Resource<DynPollable>> {
-        self.sockets().subscribe(stream)
-    }
-
-    fn drop(&mut self, stream: Resource<ResolveAddressStream>) -> wasmtime::Result<()> {
-        self.names.asked.remove(&stream.rep());
-        HostResolveAddressStream::drop(&mut self.sockets(), stream)
-    }
-}
-
-fn to_ip(address: IpAddress) -> IpAddr {
-    match address {
-        IpAddress::Ipv4((a, b, c, d)) => IpAddr::from([a, b, c, d]),
-        IpAddress::Ipv6((a, b, c, d, e, f, g, h)) => IpAddr::from([a, b, c, d, e, f, g, h]).to_canonical(),
     }
 }
 

@@ -56,7 +56,8 @@ pub(crate) fn list(args: &ClientArgs) -> anyhow::Result<()> {
 pub(crate) fn revive(args: &StatusArgs) -> anyhow::Result<()> {
     let path = format!("/api/v1/plugins/{}/revive", args.name.replace(' ', "%20"));
     super::runtime()?.block_on(client::post(&args.client, &path))?;
-    say!("{} is called at its next tick", args.name)?;
+    let when = if args.name.starts_with("node ") { "is tried again at once" } else { "is called at its next tick" };
+    say!("{} {when}", args.name)?;
     Ok(())
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use saker_sandbox::{Blame, Figures, Grants, InstanceSpec, Limits, LogTail, Meters, Plugin, PluginHash, StateCell};
+use saker_sandbox::{
+    Blame, Figures, Grants, Hangs, InstanceSpec, Limits, LogTail, Meters, Plugin, PluginHash, StateCell,
+};
 use serde_json::{Map, Value};
 
 use crate::collecting::Version;
@@ -92,6 +94,8 @@ impl Seat {
             settings: Value::Object(wanted.settings.values.clone()).to_string(),
             grants: wanted.grants.clone(),
             limits: wanted.limits.clone(),
+            // Other settings may be what an operator writes because of a place that hangs.
+            hangs: Hangs::default(),
             ..self.base.clone()
         };
         let key = Key {

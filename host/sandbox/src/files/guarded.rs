@@ -34,6 +34,7 @@ pub(super) struct Below {
 impl Ctx {
     /// What a path stands for that WASI does not see; none if WASI is to be asked.
     pub(super) fn guarded(&self, fd: &Fd, path: &str) -> Option<Below> {
+        self.hangs.note_path(path);
         let (root, path) = self.files.place(fd, path).filter(|(root, _)| root.is_guarded())?;
         Some(Below { root: root.clone(), path })
     }

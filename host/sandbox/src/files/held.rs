@@ -14,8 +14,8 @@ use rustix::io::Errno;
 
 use super::filesystems::{self, FileSystem};
 use super::tree::{Aim, LOOK, Refusal, Tree, Walk, walk};
-use crate::bindings::host::filesystem_usage::{Usage, UsageError};
 use crate::grants::Grants;
+use crate::system::Fill;
 
 /// The grants of one instance name that are files, as they were found. Clones are the same holder.
 #[derive(Clone, Debug, Default)]
@@ -287,20 +287,20 @@ pub(crate) struct UsageRoots {
 
 impl UsageRoots {
     /// The fill of the file system at a path that is granted. No link below the granted place is followed.
-    pub(crate) fn stat(&self, path: &str) -> Result<Usage, UsageError> {
-        let unavailable = |errno: Errno| UsageError::Unavailable(format!("{path}: {errno}"));
+    pub(crate) fn stat(&self, path: &str) -> Result<Fill, String> {
+        let words = |errno: Errno| errno.to_string();
         let found = self.paths.iter().find_map(|granted| Some((granted, Path::new(path).strip_prefix(granted).ok()?)));
-        let (granted, below) = found.ok_or_else(|| unavailable(Errno::NOENT))?;
-        let root = self.held.usage_root(granted).map_err(|error| UsageError::Unavailable(error.to_string()))?;
+        let (granted, below) = found.ok_or_else(|| words(Errno::NOENT))?;
+        let root = self.held.usage_root(granted).map_err(|error| error.to_string())?;
         let below = if below.as_os_str().is_empty() { Path::new(".") } else { below };
         let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         let place = openat2(root, below, LOOK, Mode::empty(), how).map_err(|errno| match errno {
-            Errno::LOOP => UsageError::Unavailable(format!("{path}: there is a link in it; ask for where it leads")),
-            errno => unavailable(errno),
+            Errno::LOOP => "there is a link in it; ask for where it leads".into(),
+            errno => words(errno),
         })?;
-        let stat = fstatvfs(&place).map_err(unavailable)?;
+        let stat = fstatvfs(&place).map_err(words)?;
         // Blocks are counted in fragments, not in the preferred block size.
-        Ok(Usage {
+        Ok(Fill {
             total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
             free_bytes: stat.f_bfree.saturating_mul(stat.f_frsize),
             available_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),

@@ -1,32 +1,26 @@
 //! How calls are run.
 //!
-//! A call moves the store to a thread of the sandbox, runs the guest there under its deadline, and moves the store
-//! back. A guest that computes yields at every epoch, so that the deadline is seen; one that waits is dropped while it
+//! A call moves the store to a thread of the sandbox (`thread.rs`), runs the guest there under its deadline, and moves
+//! the store back. A guest that computes yields at every epoch, so that the deadline is seen; one that waits is dropped while it
 //! waits; one whose host call hangs in the operating system loses its thread, and the caller goes on without it. After
 //! anything but a value or the guest's own error, the instance is gone and the owner opens another.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
-use tokio::sync::oneshot;
 use wasmtime::Store;
 
 use super::InstanceSpec;
+use super::thread::Runner;
 use crate::bindings::types;
 use crate::convert;
 use crate::ctx::{Ctx, Denials, HANDLES_MAX};
 use crate::engine::Sandbox;
-use crate::failure::{CallError, Denied, Kill};
-use crate::figures::Meters;
+use crate::failure::{CallError, Denied};
 use crate::grants::Permission;
 use crate::http::Outgoing;
-
-/// How long after a deadline a call is given up for stuck: enough for a guest that computes to reach its next epoch.
-const GRACE: Duration = Duration::from_millis(30);
 
 /// Instructions that a call may run where they are counted: no limit, its deadline is one.
 const FUEL: u64 = u64::MAX;
@@ -78,12 +72,6 @@ pub(super) struct Instance<G> {
     pub(super) denials: Denials,
 }
 
-/// Runs work on the sandbox's threads.
-struct Runner {
-    sandbox: Sandbox,
-    meters: Arc<Meters>,
-}
-
 impl<G: Send + 'static> Instance<G> {
     /// Makes a store and runs `open` in it, which instantiates the guest and calls its `open`.
     pub(super) async fn open<F>(
@@ -94,14 +82,16 @@ impl<G: Send + 'static> Instance<G> {
     where
         F: Future<Output = wasmtime::Result<(Live<G>, Result<(), types::OpenError>)>> + Send,
     {
-        let runner = Runner { sandbox: sandbox.clone(), meters: spec.meters.clone() };
+        let runner = Runner::new(sandbox, spec);
         let mut instance = Self { live: None, runner, spec: spec.clone(), denials: Denials::default() };
         let (deadline, counts_fuel) = (spec.limits.deadlines.open, sandbox.counts_fuel());
         let (engine, spec, denials) = (sandbox.engine().clone(), spec.clone(), instance.denials.clone());
-        let outgoing = Outgoing::new(sandbox.tls(), Arc::new(spec.grants.clone()), denials.clone(), &spec.limits);
+        let asking = sandbox.asking();
+        let resolver = asking.lookups.charged_to(&spec.meters);
+        let outgoing =
+            Outgoing::new(sandbox.tls(), Arc::new(spec.grants.clone()), denials.clone(), resolver, &spec.limits);
         let work = async move {
-            let mut ctx = Ctx::new(&spec, outgoing, denials)?;
-            ctx.check_folder()?;
+            let mut ctx = Ctx::new(&spec, outgoing, denials, asking)?;
             ctx.begin("open", deadline);
             let mut store = Store::new(&engine, ctx);
             store.limiter(|ctx| &mut ctx.meter);
@@ -114,7 +104,6 @@ impl<G: Send + 'static> Instance<G> {
             let (mut live, opened) =
                 open(store).await.map_err(|error| CallError::from_wasmtime(&error, &spec.limits))?;
             live.store.data_mut().finish(opened.is_ok());
-            live.store.data().check_folder()?;
             if counts_fuel {
                 spec.meters.burn(FUEL - live.store.get_fuel().unwrap_or(FUEL));
             }
@@ -152,7 +141,7 @@ impl<G: Send + 'static> Instance<G> {
             live.store.data_mut().finish(answer.as_ref().is_ok_and(Answer::is_value));
             let memory = live.store.data().meter.memory_bytes();
             match answer {
-                Ok(answer) => live.store.data().check_folder().map(|()| ((live, answer), memory)),
+                Ok(answer) => Ok(((live, answer), memory)),
                 Err(error) => Err(CallError::from_wasmtime(&error, &limits)),
             }
         };
@@ -205,110 +194,7 @@ where
     Ok(live.guest)
 }
 
-impl Runner {
-    /// Runs `work` on a thread of the sandbox, which the guest may block, and counts what it costs. `work` also answers
-    /// the guest's memory in bytes.
-    async fn run<T: Send + 'static>(
-        &self,
-        export: &'static str,
-        deadline: Duration,
-        work: impl Future<Output = Result<(T, usize), CallError>> + Send + 'static,
-    ) -> Result<T, CallError> {
-        let meters = self.meters.clone();
-        let ticking = self.sandbox.ticker().run();
-        let handle = self.sandbox.handle();
-        let killed = || CallError::from(Kill::Deadline { export, limit: deadline });
-        meters.begin();
-        let stuck = Arc::new(StuckMark::new(meters.clone()));
-        let mark = stuck.clone();
-        // The clock is the caller's: one on the guest's thread would wake the reactor in every call. Dropping `caller`
-        // ends the work, so a caller that is itself dropped leaves none behind.
-        let (caller, caller_gone) = oneshot::channel::<()>();
-        let mut job = self.sandbox.handle().spawn_blocking(move || {
-            let _ticking = ticking;
-            let (wall, cpu) = (Instant::now(), thread_cpu());
-            // Boxed in here and dropped in here: a guest's memory is given back on this thread, not the caller's.
-            let mut work = std::pin::pin!(async {
-                tokio::select! {
-                    biased;
-                    result = work => Some(result),
-                    _ = caller_gone => None,
-                }
-            });
-            // Most calls never wait: they are done before there is anybody to wake.
-            let entered = handle.enter();
-            let first = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-            drop(entered);
-            let result = match first {
-                Poll::Ready(result) => result,
-                Poll::Pending => handle.block_on(work),
-            };
-            let memory = result.as_ref().map_or(0, |done| done.as_ref().map_or(0, |(_, memory)| *memory));
-            meters.end(thread_cpu().saturating_sub(cpu), wall.elapsed(), memory);
-            mark.unstick();
-            result
-        });
-        let mut ended = tokio::time::timeout(deadline, &mut job).await;
-        if ended.is_err() {
-            drop(caller);
-            ended = tokio::time::timeout(GRACE, job).await;
-        }
-        match ended {
-            Ok(Ok(Some(done))) => done.map(|(value, _)| value),
-            Ok(Ok(None)) => Err(killed()),
-            Ok(Err(error)) => {
-                Err(CallError::Host(convert::words(&format!("a call ended the thread it ran on: {error}"))))
-            }
-            Err(_) => {
-                stuck.stick();
-                Err(killed())
-            }
-        }
-    }
-}
-
-/// Counts a thread as stuck from when its caller has given it up until it comes back.
-struct StuckMark {
-    meters: Arc<Meters>,
-    state: parking_lot::Mutex<Stuck>,
-}
-
-#[derive(PartialEq)]
-enum Stuck {
-    Running,
-    GivenUp,
-    Back,
-}
-
-impl StuckMark {
-    fn new(meters: Arc<Meters>) -> Self {
-        Self { meters, state: parking_lot::Mutex::new(Stuck::Running) }
-    }
-
-    fn stick(&self) {
-        let mut state = self.state.lock();
-        if *state == Stuck::Running {
-            *state = Stuck::GivenUp;
-            self.meters.stuck(1);
-        }
-    }
-
-    fn unstick(&self) {
-        let mut state = self.state.lock();
-        if *state == Stuck::GivenUp {
-            self.meters.stuck(-1);
-        }
-        *state = Stuck::Back;
-    }
-}
-
 /// Fills a store up, so that what is missing after a call is what the call has used.
 fn refuel(store: &mut Store<Ctx>) -> Result<(), CallError> {
     store.set_fuel(FUEL).map_err(|error| CallError::Host(format!("cannot count instructions: {error:#}")))
-}
-
-/// Processor time of this thread.
-fn thread_cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

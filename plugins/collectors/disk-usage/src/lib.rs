@@ -134,7 +134,9 @@ impl DiskUsage {
             match stat(&place.path) {
                 Ok(usage) => {
                     answered = true;
-                    self.failing.remove(&place.path);
+                    if self.failing.remove(&place.path) {
+                        host::log(host::Level::Info, &format!("{} is back", place.path));
+                    }
                     report.add(place, &usage, &mut self.gaps.of(&place.path));
                 }
                 Err(error) => {

@@ -60,6 +60,7 @@ fn a_mount_that_does_not_answer_is_counted_every_time_and_logged_once() {
     testing::set_usage("/boot", FULL);
     assert_eq!(mounts(&collector.collect(TICK).unwrap()).len(), 2);
     assert!(collector.failing.is_empty(), "the next outage is news again");
+    assert_eq!(testing::logged()[1].1, "/boot is back");
 }
 
 #[test]

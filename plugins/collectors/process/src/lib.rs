@@ -138,7 +138,7 @@ impl Processes {
                 }
             };
             if let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
-                self.look_at(pid, &mut path, &mut scan);
+                self.look_at(pid, &mut path, &mut scan)?;
             }
         }
         if scan.totals.processes == 0 {
@@ -149,20 +149,21 @@ impl Processes {
         Ok(scan)
     }
 
-    fn look_at(&mut self, pid: u32, path: &mut String, scan: &mut Scan) {
+    fn look_at(&mut self, pid: u32, path: &mut String, scan: &mut Scan) -> Result<(), CollectError> {
         set_path(path, &self.proc, pid, "stat");
-        let Some(line) = self.stat.read(path, b'\n') else { return };
+        let Some(line) = self.stat.read(path, b'\n') else { return Ok(()) };
         if line.is_empty() {
-            return;
+            return Ok(());
         }
         let Some(process) = Process::parse(line) else {
             // Processes come and go: all of them are one thing that is told once.
             let place = &mut self.gaps.of(&self.proc);
-            return place.odd("a process", "columns", &String::from_utf8_lossy(line));
+            place.odd("a process", "columns", &String::from_utf8_lossy(line));
+            return Ok(());
         };
         scan.totals.add(&process);
         if process.is_dead() {
-            return;
+            return Ok(());
         }
         let ticks = self.before.as_ref().and_then(|before| before.ticks_since(pid, process.start, process.ticks));
         // The command line is a second file, read only where the name leaves the question open.
@@ -183,6 +184,7 @@ impl Processes {
         if chosen {
             scan.reading.add(pid, process.start, process.ticks);
         }
+        Ok(())
     }
 
     fn uptime_s(&mut self) -> Option<f64> {

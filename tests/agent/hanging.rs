@@ -1,0 +1,105 @@
+//! Destinations that hang in the system or are killed again and again: nobody else notices, and their queues keep.
+
+use std::fmt::Write;
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use serde_json::Value;
+
+use crate::agent::{Agent, Home, guest};
+use crate::hostile::holdings;
+
+const NODES: usize = 8;
+
+fn counts(agent: &Agent, name: &str) -> Value {
+    agent.instance(name).unwrap()["counts"].clone()
+}
+
+#[test]
+fn eight_destinations_that_hang_stop_nobody_and_are_written_to_when_the_system_lets_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = String::new();
+    let fifos: Vec<_> = (0..NODES)
+        .map(|node| {
+            let place = folder.path().join(format!("n{node}"));
+            std::fs::create_dir(&place).unwrap();
+            let fifo = place.join("fifo");
+            mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+            write!(
+                config,
+                "[node.n{node}]\nbackend = \"stall\"\nsettings.path = {fifo:?}\ngrant.write = [{place:?}]\n\
+                 limits.deadline.write = \"300ms\"\nbatch.age = \"50ms\"\nretry = {{ min = \"20ms\", max = \"50ms\" }}\n"
+            )
+            .unwrap();
+            fifo
+        })
+        .collect();
+    let names: Vec<_> = (0..NODES).map(|node| format!("n{node}")).collect();
+    writeln!(config, "[[route]]\nnodes = {names:?}\nreplicas = {NODES}").unwrap();
+    let home = Home::new(&[]).keys("interval = \"1s\"").config(&config);
+    home.put("stall", &guest("stall"));
+    home.put("punctual", &guest("punctual"));
+    let agent = home.start();
+    agent.until("the steady one runs", |agent| (counts(agent, "punctual")["succeeded"].as_u64()? > 1).then_some(()));
+    let (_, threads) = holdings(&agent);
+    for name in &names {
+        let fault = agent.until("it hangs", |agent| {
+            let instance = agent.instance(&format!("node {name}"))?;
+            (instance["stuck_threads"] == 1).then(|| instance["last_fault"].clone()).filter(Value::is_object)
+        });
+        assert_eq!((fault["kind"].as_str(), fault["blame"].as_str()), (Some("hung"), Some("host")), "{fault}");
+        assert!(fault["message"].as_str().unwrap().contains("/fifo"), "{fault}");
+    }
+    let before = counts(&agent, "punctual");
+    // A hundred attempts of each node, if every one were made.
+    let enough = before["ticks"].as_u64().unwrap() + 5;
+    agent.until("five more ticks", |agent| (counts(agent, "punctual")["ticks"].as_u64()? > enough).then_some(()));
+    let after = counts(&agent, "punctual");
+    for key in ["failed", "skipped", "overrun", "no_room"] {
+        assert_eq!(after[key], before[key], "{after}");
+    }
+    assert!(holdings(&agent).1 <= threads + NODES + 2, "{:?} threads, and {threads} before", holdings(&agent).1);
+    for name in &names {
+        assert_eq!(agent.instance(&format!("node {name}")).unwrap()["stuck_threads"], 1);
+        assert_eq!(agent.node(name)["points"]["poison"].as_u64().unwrap_or(0), 0);
+    }
+
+    // Somebody reads one of them: the thread comes back, and the next attempt writes.
+    let mut reader = OpenOptions::new().read(true).write(true).open(&fifos[0]).unwrap();
+    agent.until_within(Duration::from_secs(30), "its thread is back", |agent| {
+        (agent.instance("node n0")?["stuck_threads"] == 0).then_some(())
+    });
+    assert_eq!(agent.post("/api/v1/plugins/node%20n0/revive", "").0, 200);
+    assert!(reader.read(&mut [0; 64]).unwrap() > 0);
+    agent.until("it is written to", |agent| (counts(agent, "node n0")["succeeded"].as_u64()? > 0).then_some(()));
+    let start = Instant::now();
+    agent.stop();
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_destination_that_is_killed_again_and_again_pauses_and_its_queue_keeps() {
+    let config = "[node.spin]\nbackend = \"spin-write\"\nlimits.deadline.write = \"50ms\"\nbatch.age = \"50ms\"\n\
+                  retry = { min = \"20ms\", max = \"50ms\" }\n[[route]]\nnodes = [\"spin\"]\n";
+    let home = Home::new(&[]).config(config);
+    home.put("spin-write", &guest("spin-write"));
+    let agent = home.start();
+    let body = r#"[{"metric":"a","value":1},{"metric":"b","value":2}]"#;
+    assert_eq!(agent.post("/v1/push", body).0, 200);
+    let paused = |agent: &Agent| {
+        let instance = agent.instance("node spin")?;
+        (instance["state"] == "quarantined").then_some(instance)
+    };
+    let instance = agent.until_within(Duration::from_secs(60), "it pauses", paused);
+    assert_eq!(instance["counts"]["faults"]["deadline"], 5, "{instance}");
+    assert!(instance["retry_in_s"].as_u64().unwrap() > 200, "{instance}");
+    assert_eq!(agent.post("/api/v1/plugins/node%20spin/revive", "").0, 200);
+    agent.until("it is tried again", |agent| {
+        (counts(agent, "node spin")["faults"]["deadline"].as_u64()? > 5).then_some(())
+    });
+    let queues = agent.json("/api/v1/queues");
+    println!("{queues:#}");
+    agent.stop();
+}
