@@ -154,26 +154,25 @@ fn a_bomb_costs_one_compilation_and_its_neighbours_nothing() {
         start.elapsed().as_secs_f64(),
         agent.metric("process_resident_memory_bytes").unwrap() / 1e6
     );
-    assert!(peak_kib < 800 << 10, "{peak_kib} KiB");
+    assert!(peak_kib < 500 << 10, "{peak_kib} KiB");
     let after = agent.instance("steady").unwrap()["counts"].clone();
     assert_eq!((&after["failed"], &after["skipped"]), (&before["failed"], &before["skipped"]));
-    let failed = errors.iter().filter(|error| error.is_string()).count();
-    assert!(failed > 0, "{errors:?}");
+    assert!(errors.iter().any(|error| error.is_string()), "{errors:?}");
 
-    // The next start knows.
+    // The next start knows. (What fails within a second is not remembered, and tried again.)
     agent.kill();
     let start = Instant::now();
     agent.start_again();
-    let known = agent.until("all that failed is refused at once", |agent| {
+    let again = agent.until("all that failed has failed", |agent| {
         let files = BOMBS.map(|bomb| file(agent, &format!("{bomb}.wasm")));
-        let known =
-            files.iter().filter(|file| file["error"].as_str().is_some_and(|error| error.contains("failed before")));
-        (known.count() == failed).then(|| files.map(|file| file["error"].clone()))
+        let ended = files.iter().zip(&errors).all(|(file, error)| file["error"].is_string() == error.is_string());
+        ended.then(|| files.map(|file| file["error"].as_str().unwrap_or_default().to_owned()))
     });
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}: {known:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}: {again:?}", start.elapsed());
+    let known = again.iter().position(|error| error.contains("failed before"));
 
     // Until somebody wants it again.
-    let bomb = BOMBS[errors.iter().position(|error| error.is_string()).unwrap()];
+    let bomb = BOMBS[known.unwrap_or_else(|| panic!("none is remembered: {again:?}"))];
     let revived = saker(&["plugin", "revive", bomb, "--address", &agent.address], agent.home.dir.path());
     assert!(revived.status.success(), "{revived:?}");
     agent.until("it is compiled again", |agent| (!children(agent.pid()).is_empty()).then_some(()));

@@ -8,6 +8,7 @@ mod agent;
 mod cardinality;
 mod checking;
 mod config_reload;
+mod doors;
 mod durability;
 mod figures;
 mod forwarding;

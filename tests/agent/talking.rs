@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::agent::{Home, command, guest, saker, shipped, variant};
-use crate::http::{self, Receiver};
+use crate::http;
 
 /// Nothing here takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An agent whose streams the test holds.
 struct Held {
-    home: Home,
+    _home: Home,
     child: Child,
     address: String,
     log: Arc<Mutex<String>>,
@@ -36,7 +36,7 @@ impl Held {
                 kept.lock().unwrap().push_str(&(line + "\n"));
             }
         });
-        let mut held = Self { home, child, address: String::new(), log };
+        let mut held = Self { _home: home, child, address: String::new(), log };
         held.address = held.until("it listens", |held| {
             let log = held.log();
             // As text, and as JSON.

@@ -13,7 +13,7 @@ use saker_model::SeriesTable;
 use saker_sandbox::{Compiler, PluginHash, Sandbox, SandboxConfig};
 use tokio::task::JoinHandle;
 
-use crate::api::{self, Influx, Listener};
+use crate::api::{self, Influx, Listener, Turns};
 use crate::collecting::Shared;
 use crate::config::Config;
 use crate::folder::Watch;
@@ -35,6 +35,8 @@ pub(crate) struct Agent {
     pub(crate) endpoint: Arc<ArcSwap<Arc<str>>>,
     pub(crate) started: Instant,
     pub(crate) influx: Influx,
+    pub(crate) turns: Turns,
+    pub(crate) http: Arc<saker_http::Stats>,
     listener: Mutex<Option<Listener>>,
     watching: Mutex<Option<JoinHandle<()>>>,
 }
@@ -73,6 +75,8 @@ impl Agent {
             endpoint,
             started: Instant::now(),
             influx,
+            turns: Turns::new(config.listen.parsers),
+            http: Arc::default(),
             listener: Mutex::default(),
             watching: Mutex::default(),
         });
@@ -84,10 +88,11 @@ impl Agent {
         Ok(agent)
     }
 
-    /// Takes another configuration, and changes what differs.
+    /// Takes another configuration, and changes what differs. The API's token is read anew in any case.
     ///
     /// # Errors
-    /// If it cannot listen at a new address; everything else is changed all the same.
+    /// If the API's token or its new address cannot be had; it goes on with what it had, and everything else is changed
+    /// all the same.
     pub(crate) async fn apply(self: &Arc<Self>, config: Config) -> anyhow::Result<()> {
         let before = self.config.swap(Arc::new(config.clone()));
         for (key, differs) in [
@@ -102,6 +107,9 @@ impl Agent {
         }
         self.endpoint.store(Arc::new(config.endpoint().into()));
         self.influx.set(&config.influx, &self.endpoint.load());
+        if before.listen.parsers != config.listen.parsers {
+            self.turns.set(config.listen.parsers);
+        }
         self.pipeline.cache.set_limits(config.cache);
         self.pipeline.set_shares(config.pipeline.shares);
         self.pipeline.forwarder.budget().set_limit(config.pipeline.memory_bytes);
@@ -109,10 +117,7 @@ impl Agent {
             self.watch(&config);
         }
         self.supervision.config_changed(config.clone()).await;
-        if before.listen != config.listen {
-            self.listen(&config).await?;
-        }
-        Ok(())
+        self.listen(&config).await
     }
 
     /// The address that the API listens on.
@@ -138,23 +143,20 @@ impl Agent {
     }
 
     async fn listen(self: &Arc<Self>, config: &Config) -> anyhow::Result<()> {
-        let new = match config.listen.http.0 {
-            Some(address) => {
-                let old = self.listener.lock().take_if(|listener| listener.configured() == address);
-                if let Some(old) = old {
-                    old.stop(Duration::from_secs(1)).await;
-                }
-                let listener = api::listen(self.clone(), address, &config.listen).await?;
-                tracing::info!(address = %listener.address(), "listening");
-                Some(listener)
-            }
-            None => None,
-        };
-        let old = std::mem::replace(&mut *self.listener.lock(), new);
-        if let Some(old) = old {
-            old.stop(Duration::from_secs(1)).await;
+        let settings = api::settings(config).await?;
+        let configured = config.listen.http.0;
+        if let (Some(address), Some(listener)) = (configured, &*self.listener.lock())
+            && listener.set(address, &settings)
+        {
+            return Ok(());
         }
-        Ok(())
+        let before = self.listener.lock().take();
+        let (now, result) = match api::listen(self, before, configured, settings).await {
+            Ok(now) => (now, Ok(())),
+            Err((kept, error)) => (kept, Err(error)),
+        };
+        *self.listener.lock() = now;
+        result
     }
 
     fn watch(&self, config: &Config) {

@@ -1,7 +1,7 @@
-//! The HTTP API.
+//! The HTTP API: what is asked for, and who answers it. Connections, admission and bodies are `saker-http`'s.
 //!
-//! Loopback needs no token; where one is set, every path but `/health`, `/ready` and `/ping` wants it as
-//! `Authorization: Bearer`, or as Influx' clients say it, `Authorization: Token`.
+//! Loopback needs no token; where one is set, every path but `/health` and `/ready` wants it as `Authorization: Bearer`,
+//! or as Influx' clients say it, `Authorization: Token`.
 
 mod admission;
 mod falcon;
@@ -12,124 +12,189 @@ mod self_metrics;
 mod views;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Json;
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
+use saker_http::{ApiError, Limits, Names, Server, Settings, StopTimes, Token};
 use serde_json::json;
-use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
+pub(crate) use self::admission::Turns;
 pub(crate) use self::influx::Influx;
 use crate::agent::Agent;
-use crate::config::ListenConfig;
+use crate::config::Config;
 
-/// A token is at least this long, or it could be guessed.
-const TOKEN_BYTES_MIN: usize = 16;
+/// How long requests may go on at an address that is left.
+const LEAVE: StopTimes = StopTimes { peers: Duration::from_secs(1), work: Duration::from_secs(5) };
+/// How long bodies may still come, and answers be read, when the agent stops.
+const PEERS_MAX: Duration = Duration::from_secs(2);
 
-/// A socket that answers.
+/// The server at the address that it was told to listen at; the port may have been left open.
 pub(crate) struct Listener {
-    address: SocketAddr,
+    server: Server,
     configured: SocketAddr,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
 }
 
 impl Listener {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address()
     }
 
-    /// Where it was told to; the port may have been left open.
-    pub(crate) fn configured(&self) -> SocketAddr {
-        self.configured
-    }
-
-    /// No new requests; those that run have so long to end.
-    pub(crate) async fn stop(self, limit: Duration) {
-        // A task that has ended needs no word.
-        let _ = self.stop.send(());
-        let abort = self.task.abort_handle();
-        if tokio::time::timeout(limit, self.task).await.is_err() {
-            abort.abort();
+    /// Takes other settings, if it listens where it is told to now.
+    pub(crate) fn set(&self, configured: SocketAddr, settings: &Settings) -> bool {
+        let is_here = self.configured == configured;
+        if is_here {
+            self.server.set(settings.clone());
         }
+        is_here
+    }
+
+    /// No new requests; those that run have a part of this time to end, for the queues need some of it too.
+    pub(crate) async fn stop(self, limit: Duration) {
+        let work = limit / 2;
+        self.server.stop(StopTimes { peers: PEERS_MAX.min(work / 2), work }).await;
+    }
+
+    async fn leave(self) {
+        self.server.stop(LEAVE).await;
     }
 }
 
-/// Listens at an address.
+/// What the server is told. The token is read anew each time.
 ///
 /// # Errors
-/// If the address or the token cannot be had.
-pub(crate) async fn listen(
-    agent: Arc<Agent>,
-    configured: SocketAddr,
-    config: &ListenConfig,
-) -> anyhow::Result<Listener> {
-    let token = config.token_file.as_deref().map(read_token).transpose()?;
-    let socket = TcpListener::bind(configured)
-        .await
-        .with_context(|| format!("cannot listen on {configured}; set listen.http to another address or to \"off\""))?;
-    let address = socket.local_addr()?;
-    let app = router(agent, token.map(Arc::from), config.body_bytes);
-    let (stop, stopped) = oneshot::channel();
-    let task = tokio::spawn(async move {
-        let server = axum::serve(socket, app).with_graceful_shutdown(async move { drop(stopped.await) });
-        if let Err(error) = server.await {
-            tracing::error!("the HTTP API has ended: {error}");
-        }
+/// If the token cannot be had.
+pub(crate) async fn settings(config: &Config) -> anyhow::Result<Settings> {
+    let (listen, memory_bytes) = (config.listen.clone(), config.pipeline.memory_bytes);
+    let reading = tokio::task::spawn_blocking(move || {
+        let token = listen.token_file.as_deref().map(Token::read).transpose()?;
+        let body_bytes = listen.limits.body_bytes.min(admission::body_bytes_most(memory_bytes));
+        let limits = Limits { body_bytes, ..listen.limits };
+        Ok(Settings { limits, names: Names::of_this_host(&listen.names), proxies: listen.trusted_proxies, token })
     });
-    Ok(Listener { address, configured, stop, task })
+    reading.await?
 }
 
-/// The first line of a token file.
-pub(crate) fn read_token(path: &Path) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the token in {}", path.display()))?;
-    let token = text.lines().next().unwrap_or_default().trim();
-    if token.len() < TOKEN_BYTES_MIN {
-        anyhow::bail!("the token in {} must have at least {TOKEN_BYTES_MIN} characters", path.display());
+/// Listens somewhere else, or nowhere, with these settings. What listened before goes on until the new is there, and for
+/// ever if it cannot be had.
+///
+/// # Errors
+/// If the address cannot be had.
+pub(crate) async fn listen(
+    agent: &Arc<Agent>,
+    before: Option<Listener>,
+    configured: Option<SocketAddr>,
+    settings: Settings,
+) -> Result<Option<Listener>, (Option<Listener>, anyhow::Error)> {
+    let Some(configured) = configured else {
+        if let Some(before) = before {
+            before.leave().await;
+        }
+        return Ok(None);
+    };
+    match before {
+        Some(before) => match bind(configured).await {
+            Ok(socket) => {
+                let new = begin(agent, socket, configured, settings);
+                before.leave().await;
+                new.map(Some).map_err(|error| (None, error))
+            }
+            Err(_) if before.address().port() == configured.port() => {
+                replace(agent, before, configured, settings).await
+            }
+            Err(error) => Err((Some(before), error)),
+        },
+        None => {
+            let socket = bind(configured).await.map_err(|error| (None, error))?;
+            begin(agent, socket, configured, settings).map(Some).map_err(|error| (None, error))
+        }
     }
-    Ok(token.to_owned())
 }
 
-fn router(agent: Arc<Agent>, token: Option<Arc<str>>, body_bytes: usize) -> Router {
+/// Listens at another address of the same port, which the system gives only when the old one is free. If it does not
+/// even then, the old one is taken back.
+async fn replace(
+    agent: &Arc<Agent>,
+    before: Listener,
+    configured: SocketAddr,
+    settings: Settings,
+) -> Result<Option<Listener>, (Option<Listener>, anyhow::Error)> {
+    let (address, at, kept) = (before.address(), before.configured, before.server.settings());
+    let leaving = tokio::spawn(before.leave());
+    let mut socket = bind(configured).await;
+    let end = tokio::time::Instant::now() + LEAVE.work;
+    // The socket is closed at once, but by another task.
+    while socket.is_err() && !leaving.is_finished() && tokio::time::Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        socket = bind(configured).await;
+    }
+    match socket {
+        Ok(socket) => begin(agent, socket, configured, settings).map(Some).map_err(|error| (None, error)),
+        Err(error) => {
+            let again = match bind(address).await {
+                Ok(socket) => begin(agent, socket, at, Settings::clone(&kept)).ok(),
+                Err(_) => None,
+            };
+            Err((again, error))
+        }
+    }
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let socket = TcpListener::bind(address).await;
+    socket.with_context(|| format!("cannot listen on {address}; set listen.http to another address or to \"off\""))
+}
+
+fn begin(
+    agent: &Arc<Agent>,
+    socket: TcpListener,
+    configured: SocketAddr,
+    settings: Settings,
+) -> anyhow::Result<Listener> {
+    let server = Server::start(socket, router(agent.clone()), settings, agent.http.clone())?;
+    Ok(Listener { server, configured })
+}
+
+fn router(agent: Arc<Agent>) -> Router {
     let taking = Router::new()
         .route("/v1/push", post(falcon::push))
         .merge(influx::writes())
         .layer(middleware::from_fn_with_state(agent.clone(), admission::admit));
     let guarded = Router::new()
+        .route("/", get(index))
         .route("/metrics", get(self_metrics::metrics))
+        .route("/ping", get(influx::ping))
         .route("/api/v1/plugins", get(views::plugins))
         .route("/api/v1/plugins/{name}", get(views::plugin))
-        .route("/api/v1/plugins/{name}/revive", post(views::revive))
         .route("/api/v1/routes", get(views::routes))
         .route("/api/v1/series", get(query::series))
         .route("/api/v1/recent", get(query::recent))
         .route("/api/v1/queues", get(queues::list))
         .route("/api/v1/queues/{node}", get(queues::inspect))
-        .route("/api/v1/queues/{node}/replay", post(queues::replay))
-        .route("/api/v1/queues/{node}/drop", post(queues::discard))
         .merge(influx::queries())
         .merge(taking)
-        .layer(DefaultBodyLimit::max(body_bytes))
-        .layer(middleware::from_fn_with_state(token, authorize));
+        .layer(middleware::from_fn(saker_http::guarded));
+    let operating = Router::new()
+        .route("/api/v1/plugins/{name}/revive", post(views::revive))
+        .route("/api/v1/queues/{node}/replay", post(queues::replay))
+        .route("/api/v1/queues/{node}/drop", post(queues::discard))
+        .layer(middleware::from_fn(saker_http::operator));
     Router::new()
-        .route("/", get(index))
         .route("/health", get(|| async { "ok\n" }))
         .route("/ready", get(ready))
-        .route("/ping", get(influx::ping))
         .merge(guarded)
-        .fallback(|| async { Failure::new(StatusCode::NOT_FOUND, "no such path; / lists those that there are") })
+        .merge(operating)
+        .fallback(|| async { ApiError::new(StatusCode::NOT_FOUND, "no such path; / lists those that there are") })
+        // The server holds every body to its limit.
+        .layer(DefaultBodyLimit::disable())
         .with_state(agent)
 }
 
@@ -157,43 +222,13 @@ async fn ready(State(agent): State<Arc<Agent>>) -> Response {
     }
 }
 
-async fn authorize(State(token): State<Option<Arc<str>>>, request: Request, next: Next) -> Response {
-    let Some(token) = token else { return next.run(request).await };
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("Token ")));
-    let given = given.unwrap_or_default();
-    if bool::from(given.trim().as_bytes().ct_eq(token.as_bytes())) {
-        return next.run(request).await;
-    }
-    let failure = Failure::new(StatusCode::UNAUTHORIZED, "a token is needed: Authorization: Bearer TOKEN");
-    ([(header::WWW_AUTHENTICATE, "Bearer")], failure).into_response()
-}
-
 /// The answer to values that come before their processors: it is too early to judge them.
-fn too_early(agent: &Agent) -> Option<Response> {
+fn too_early(agent: &Agent) -> Option<ApiError> {
     let early = !agent.config.load().pipeline.processors.is_empty() && !agent.supervision.is_judging();
     early.then(|| try_again("the processors are being loaded; try again"))
 }
 
 /// It is not to be had now, but soon.
-fn try_again(message: &str) -> Response {
-    ([(header::RETRY_AFTER, "1")], Failure::new(StatusCode::SERVICE_UNAVAILABLE, message)).into_response()
-}
-
-/// An answer that is none: a status and why.
-pub(crate) struct Failure {
-    status: StatusCode,
-    message: String,
-}
-
-impl Failure {
-    fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
-    }
-}
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        (self.status, Json(json!({"error": self.message}))).into_response()
-    }
+fn try_again(message: &str) -> ApiError {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message).after(Duration::from_secs(1))
 }

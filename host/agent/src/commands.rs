@@ -14,7 +14,6 @@ mod table;
 mod top;
 mod watching;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;

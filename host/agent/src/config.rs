@@ -18,6 +18,7 @@ use saker_cache::CacheLimits;
 use saker_forward::{
     BackoffConfig, Durability, HashKind, Matcher, NodeConfig, OnUnavailable, QueueConfig, Route, WhenFull,
 };
+use saker_http::Network;
 use saker_intake::influx::Mapping;
 use saker_model::text::clean;
 use saker_model::{Glob, LIMITS};
@@ -28,7 +29,7 @@ use toml::de::DeTable;
 pub(crate) use problem::{Place, Problem, Problems, Warnings};
 pub(crate) use reader::{Source, suggestion};
 use shipped::SHIPPED;
-pub(crate) use values::{Listen, parse_duration};
+pub(crate) use values::{Listen, parse_duration, type_of};
 
 use crate::quota::SeriesShares;
 
@@ -95,16 +96,19 @@ pub(crate) struct ListenConfig {
     pub(crate) http: Listen,
     /// A file whose first line is the token that requests must carry.
     pub(crate) token_file: Option<PathBuf>,
-    /// Bytes of one request's body.
-    pub(crate) body_bytes: usize,
+    /// Names under which it is asked, beside the host's own.
+    pub(crate) names: Vec<String>,
+    /// Proxies whose word is taken for where requests come from.
+    pub(crate) trusted_proxies: Vec<Network>,
+    /// Long bodies that are parsed at the same time.
+    pub(crate) parsers: usize,
+    pub(crate) limits: saker_http::Limits,
 }
 
 /// How Influx line protocol is taken: `[listen.influx]`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct InfluxConfig {
     pub(crate) mapping: Mapping,
-    /// Requests that are read and parsed at the same time.
-    pub(crate) requests: usize,
     /// Memory for what is known of lines that came before.
     pub(crate) known_bytes: usize,
 }
@@ -237,7 +241,10 @@ impl Default for Config {
             listen: ListenConfig {
                 http: Listen(Some(([127, 0, 0, 1], 1988).into())),
                 token_file: None,
-                body_bytes: 32 << 20,
+                names: Vec::new(),
+                trusted_proxies: Vec::new(),
+                parsers: 8,
+                limits: saker_http::Limits::default(),
             },
             influx: InfluxConfig {
                 mapping: Mapping {
@@ -247,7 +254,6 @@ impl Default for Config {
                     step_s: 10,
                     refuse_texts: true,
                 },
-                requests: 16,
                 known_bytes: 64 << 20,
             },
             tls: TlsConfig::default(),

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use saker_forward::{Backend, SendError, Session};
 use saker_model::{Point, Series, SeriesId};
-use saker_sandbox::{CallError, HealthState, InstanceSpec, Plugin, SHARE_WINDOW, Sandbox, Share, WriteError};
+use saker_sandbox::{CallError, HealthState, InstanceSpec, Kill, Plugin, SHARE_WINDOW, Sandbox, Share, WriteError};
 
 use crate::status::Status;
 use pausing::Pausing;
@@ -212,9 +212,9 @@ impl Session for Writing {
                 Err(WriteError::Call(error)) => {
                     self.slot.failed(&error);
                     Err(match error {
-                        // The points are not to blame for what hangs. The instance is gone, so the next attempt is to
-                        // open another.
-                        CallError::Hung(_) => {
+                        // That it took too long says nothing about the points: it may be the destination that does. The
+                        // instance is gone, so the next attempt is to open another.
+                        CallError::Hung(_) | CallError::Killed(Kill::Deadline { .. }) => {
                             self.slot.generation.fetch_add(1, Ordering::AcqRel);
                             SendError::Retry { after: None, message: error.to_string() }
                         }

@@ -131,27 +131,7 @@ impl Pipeline {
         values: Vec<MetricValue>,
         budget: Budget,
     ) -> Result<Receipt, Overload> {
-        self.take(source, values, 0, budget).await
-    }
-
-    /// The same, for a source that has also received records which it could not read.
-    pub(crate) async fn accept_with_malformed(
-        &self,
-        source: &SourceName,
-        values: Vec<MetricValue>,
-        malformed: usize,
-    ) -> Result<Receipt, Overload> {
-        self.take(source, values, malformed, Budget::Listener).await
-    }
-
-    async fn take(
-        &self,
-        source: &SourceName,
-        values: Vec<MetricValue>,
-        malformed: usize,
-        budget: Budget,
-    ) -> Result<Receipt, Overload> {
-        let mut receipt = Receipt { received: values.len() + malformed, ..Receipt::default() };
+        let mut receipt = Receipt { received: values.len(), ..Receipt::default() };
         let (values, places) = validate(values, &mut receipt);
         let named = self.name_valid(&values, &self.counters(source), budget).await;
         let mut points = Vec::with_capacity(values.len());
@@ -162,7 +142,7 @@ impl Pipeline {
             }
         }
         receipt.accepted = points.len();
-        let mut refused = Refused::malformed(malformed as u64);
+        let mut refused = Refused::default();
         receipt.refused.iter().for_each(|&(_, reason)| refused.add(reason, 1));
         self.accept_points(source, &points, &refused).await?;
         Ok(receipt)

@@ -144,7 +144,7 @@ impl Link {
                 Verdict::Fail(message) => {
                     let series = current[place].take().map(|series| series.to_string()).unwrap_or_default();
                     let message = format!("failed to map the series {series}: {message}");
-                    let error = || PluginFault::Other(clean(&message, MESSAGE_BYTES_MAX)).into();
+                    let error = || CallError::from(PluginFault::Other(clean(&message, MESSAGE_BYTES_MAX)));
                     failed.get_or_insert_with(|| (error(), 0)).1 += 1;
                     judged[place] = Judged::Failed;
                 }

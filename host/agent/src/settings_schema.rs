@@ -6,7 +6,7 @@
 use saker_model::text::{MESSAGE_BYTES_MAX, clean};
 use serde_json::{Map, Value};
 
-use crate::config::suggestion;
+use crate::config::{suggestion, type_of};
 
 /// Misfits that are told: whoever has mended these sees the next.
 const MISFITS_MAX: usize = 20;
@@ -30,6 +30,7 @@ pub(crate) fn check(schema: &Value, settings: &Map<String, Value>) -> Vec<Misfit
     misfits
 }
 
+// No message repeats a value but a number that is too small or too large: a password may stand in the wrong place.
 fn check_value(schema: &Value, value: &Value, path: &str, depth: usize, misfits: &mut Vec<Misfit>) {
     let mut wrong = |what: String| misfits.push(Misfit { path: path.to_owned(), what });
     if depth > DEPTH_MAX {
@@ -38,13 +39,13 @@ fn check_value(schema: &Value, value: &Value, path: &str, depth: usize, misfits:
     if let Some(wanted) = schema["type"].as_str()
         && !is_a(value, wanted)
     {
-        return wrong(format!("expected {}, found {value}", in_words(wanted)));
+        return wrong(format!("expected {}, found {}", in_words(wanted), type_of(value)));
     }
     if let Some(allowed) = schema["enum"].as_array()
         && !allowed.contains(value)
     {
         let allowed: Vec<_> = allowed.iter().map(Value::to_string).collect();
-        return wrong(format!("expected one of {}, found {value}", allowed.join(", ")));
+        return wrong(format!("expected one of {}, found another value", allowed.join(", ")));
     }
     if let Some(number) = value.as_f64() {
         if let Some(minimum) = schema["minimum"].as_f64().filter(|&minimum| number < minimum) {
@@ -163,11 +164,11 @@ mod tests {
         for expected in [
             ": url is missing, and it has no default",
             "fromat: there is no such setting; did you mean \"format\"?",
-            "format: expected one of \"json\", \"influx\", found \"xml\"",
+            "format: expected one of \"json\", \"influx\", found another value",
             "port: must be at least 1, found 0",
-            "rules[0].drop: expected true or false, found 1",
+            "rules[0].drop: expected true or false, found a whole number",
             "rules[1].dorp: there is no such setting; did you mean \"drop\"?",
-            "headers.a: expected text in quotes, found 1",
+            "headers.a: expected text in quotes, found a whole number",
         ] {
             assert!(found.iter().any(|found| found == expected), "{expected} in {found:#?}");
         }

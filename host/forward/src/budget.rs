@@ -66,6 +66,27 @@ impl Budget {
     }
 }
 
+impl Share {
+    /// Takes more bytes, if there are so many left, and `spare` ones for others.
+    #[must_use]
+    pub fn grow(&mut self, bytes: usize, spare: usize) -> bool {
+        let before = self.budget.used.fetch_add(bytes, Ordering::Relaxed);
+        let fits = before.saturating_add(bytes).saturating_add(spare) <= self.budget.limit();
+        if fits {
+            self.bytes += bytes;
+        } else {
+            self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    /// The bytes that it holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
 impl Drop for Share {
     fn drop(&mut self) {
         self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
@@ -84,6 +105,18 @@ mod tests {
         assert_eq!(budget.used(), 60, "what was not given is not in use");
         drop(share);
         assert!(budget.take(100).is_some());
+    }
+
+    #[test]
+    fn a_share_grows_as_long_as_something_is_left_for_others() {
+        let budget = Arc::new(Budget::new(100));
+        let mut share = budget.take(0).expect("nothing is always to be had");
+        assert!(share.grow(80, 20));
+        assert!(!share.grow(1, 20));
+        assert!(share.grow(20, 0));
+        assert_eq!((share.bytes(), budget.used()), (100, 100));
+        drop(share);
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]

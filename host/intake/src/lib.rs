@@ -4,7 +4,4 @@
 //! on; this crate says what stands in the bytes.
 #![warn(missing_docs)]
 
-mod gunzip;
 pub mod influx;
-
-pub use gunzip::{GunzipError, gunzip};

@@ -145,12 +145,6 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// So many records that could not even be read as values.
-    #[must_use]
-    pub fn malformed(count: u64) -> Self {
-        Self { malformed: count, ..Self::default() }
-    }
-
     /// Counts a record that could not even be read as values.
     pub fn add_malformed(&mut self) {
         self.malformed += 1;

@@ -8,6 +8,7 @@
 mod filesystems;
 mod guarded;
 mod held;
+mod kernel;
 mod procfs;
 mod room;
 mod roots;

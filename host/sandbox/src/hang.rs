@@ -127,6 +127,7 @@ impl Hangs {
             (Doing::Path(what), Some(place)) => format!("{what} {place}/{}", self.0.path.lock()),
             // What the agent does with a grant before the guest begins.
             (Doing::Descriptor(what) | Doing::Path(what), None) => format!("{what} a granted path"),
+            #[cfg(target_arch = "x86_64")]
             (Doing::Absolute, _) => "a look at a granted path".into(),
         };
         Some(text::clean(&wait, text::MESSAGE_BYTES_MAX))
@@ -139,6 +140,7 @@ enum Doing {
     /// Something with a path below it.
     Path(&'static str),
     /// A look at a path that the first argument points to.
+    #[cfg(target_arch = "x86_64")]
     Absolute,
 }
 
@@ -159,7 +161,7 @@ fn doing(number: i64) -> Option<Doing> {
         libc::SYS_openat | libc::SYS_openat2 => Doing::Path("opening"),
         libc::SYS_newfstatat | libc::SYS_statx | libc::SYS_readlinkat | libc::SYS_faccessat => Doing::Path("a look at"),
         libc::SYS_mkdirat | libc::SYS_unlinkat | libc::SYS_linkat | libc::SYS_symlinkat | libc::SYS_renameat2 => {
-            Doing::Path("a change of")
+            Doing::Descriptor("a change in")
         }
         // The C library's own way to follow links.
         #[cfg(target_arch = "x86_64")]

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, header};
 use hyper::body::{Body, Frame, SizeHint};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use forms::{Found, STANDARD, URL_SAFE, from_base64, matches, within_base64};
+use forms::{FORM_BYTES_MAX, STANDARD, URL_SAFE, from_base64, length, within_base64};
 
 mod forms;
 
@@ -29,11 +29,13 @@ pub(crate) struct Mask {
     patterns: Vec<Vec<u8>>,
     /// The bytes that any form of any pattern can begin with: most bytes of most bodies are none.
     starts: [bool; 256],
+    /// Bytes of the longest form of the longest pattern.
+    longest: usize,
 }
 
 impl Default for Mask {
     fn default() -> Self {
-        Self { patterns: Vec::new(), starts: [false; 256] }
+        Self { patterns: Vec::new(), starts: [false; 256], longest: 0 }
     }
 }
 
@@ -64,6 +66,7 @@ impl Mask {
             for start in [form[0].to_ascii_lowercase(), form[0].to_ascii_uppercase(), b'%', b'\\', b'&', b'+'] {
                 self.starts[usize::from(start)] = true;
             }
+            self.longest = self.longest.max(form.len() * FORM_BYTES_MAX);
             if !self.patterns.contains(&form) {
                 self.patterns.push(form);
             }
@@ -76,48 +79,24 @@ impl Mask {
         self.patterns.is_empty()
     }
 
-    /// Blots out what is in `bytes`. Answers how many of them are settled: what follows may yet turn out to be a secret,
-    /// unless these are the `last`; then a part of one that is long enough counts.
-    fn blot(&self, bytes: &mut [u8], last: bool) -> usize {
+    /// Blots out what is in `bytes`, as far as it can be told from these.
+    fn blot(&self, bytes: &mut [u8]) {
         let mut at = 0;
         while at < bytes.len() {
-            match self.find(&bytes[at..]) {
-                Found::To(end) => {
-                    bytes[at..at + end].fill(BLOT);
-                    at += end;
-                }
-                Found::Part(_) if !last => return at,
-                Found::Part(known) if known >= SECRET_BYTES_MIN => {
-                    bytes[at..].fill(BLOT);
-                    return bytes.len();
-                }
-                _ => at += 1,
+            if !self.starts[usize::from(bytes[at])] {
+                at += 1;
+                continue;
             }
+            let length = self.patterns.iter().find_map(|pattern| length(pattern, &bytes[at..])).unwrap_or(0);
+            bytes[at..at + length].fill(BLOT);
+            at += length.max(1);
         }
-        at
-    }
-
-    /// The best that any pattern makes of the beginning of these bytes.
-    fn find(&self, bytes: &[u8]) -> Found {
-        let mut best = Found::No;
-        if !bytes.first().is_some_and(|&first| self.starts[usize::from(first)]) {
-            return best;
-        }
-        for pattern in &self.patterns {
-            match (matches(pattern, bytes), best) {
-                (Found::To(end), _) => return Found::To(end),
-                (Found::Part(known), Found::No) => best = Found::Part(known),
-                (Found::Part(known), Found::Part(most)) if known > most => best = Found::Part(known),
-                _ => {}
-            }
-        }
-        best
     }
 
     /// The same of a text that is all there.
     pub(crate) fn text(&self, text: &str) -> String {
         let mut bytes = text.as_bytes().to_vec();
-        self.blot(&mut bytes, true);
+        self.blot(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
@@ -129,7 +108,7 @@ impl Mask {
                 unnamed.push(name.clone());
             }
             let mut bytes = value.as_bytes().to_vec();
-            self.blot(&mut bytes, true);
+            self.blot(&mut bytes);
             if bytes != value.as_bytes() {
                 *value = HeaderValue::from_bytes(&bytes).unwrap_or_else(|_| HeaderValue::from_static("*"));
             }
@@ -166,7 +145,9 @@ fn packed(headers: &HeaderMap) -> Option<String> {
     })
 }
 
-/// A body that is looked through as it comes. What may be the beginning of a secret is held until more is known.
+/// A body that is looked through as it comes. The last bytes are held, always as many as the longest form of a secret
+/// has: were they held only where they look like the beginning of one, a guest that has its guesses sent back would see
+/// by the delay which are right.
 struct Masked {
     body: WasiBody,
     mask: Mask,
@@ -203,9 +184,10 @@ impl Body for Masked {
             };
             let this = &mut *self;
             this.held.extend_from_slice(&data);
-            let settled = this.mask.blot(&mut this.held, false);
-            if settled > 0 {
-                let left = this.held.split_off(settled);
+            // Twice as many, so that a server that sends byte by byte has each looked at twice and not a thousand times.
+            if this.held.len() > 2 * this.mask.longest {
+                this.mask.blot(&mut this.held);
+                let left = this.held.split_off(this.held.len() - this.mask.longest);
                 let data = std::mem::replace(&mut this.held, left);
                 return Poll::Ready(Some(Ok(Frame::data(data.into()))));
             }
@@ -228,7 +210,7 @@ impl Masked {
     /// What is held, when nothing follows.
     fn rest(&mut self) -> Option<Frame<Bytes>> {
         let mut bytes = std::mem::take(&mut self.held);
-        self.mask.blot(&mut bytes, true);
+        self.mask.blot(&mut bytes);
         (!bytes.is_empty()).then(|| Frame::data(bytes.into()))
     }
 }

@@ -1,55 +1,112 @@
-//! The door of everything that takes points: while there is no room, a request is told to come again before its body is
-//! read.
+//! The door of everything that takes points: while no queue has room, a request is told to come again before its body is
+//! read; memory is charged as the body comes; and long bodies are parsed a few at a time, aside of what answers others.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use saker_forward::{Forwarder, Overload, Share};
+use saker_forward::{Budget, Forwarder, Overload, Share};
+use saker_http::body::{Meter, Short};
+use saker_http::{ApiError, Refusal, Stats, Visit};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
-use super::Failure;
 use crate::agent::Agent;
 
-/// A request's body becomes this many times its size while it is taken in: the body itself, and its points.
-const MEMORY_PER_BYTE: usize = 2;
-/// What a body is counted as that does not tell its size.
-const UNKNOWN_BYTES: usize = 1 << 20;
-/// When to come again if memory is short.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Bodies up to here find the last part of the memory free, whatever larger ones hold: one from each connection that
+/// this machine may have fits into it.
+const SMALL_BYTES: usize = 64 << 10;
+/// That part.
+const SPARE_PART: usize = 8;
+/// A body up to here is parsed where it was read: in less time than it takes to ask another thread.
+const SHORT_BYTES: usize = 32 << 10;
+/// How long a body waits until others have been parsed.
+const TURN_WAIT: Duration = Duration::from_secs(10);
 
-/// Lets a request in if there is memory for it, and no queue refuses.
+/// Lets a request in if no queue refuses.
 pub(super) async fn admit(State(agent): State<Arc<Agent>>, request: Request, next: Next) -> Response {
-    let forwarder = &agent.pipeline.forwarder;
-    if let Some(overload) = forwarder.refusal() {
-        return refused(&overload);
+    match agent.pipeline.forwarder.refusal() {
+        Some(overload) => refused(&agent.http, &overload).into_response(),
+        None => next.run(request).await,
     }
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    match memory_for(forwarder, length.unwrap_or(UNKNOWN_BYTES)) {
-        Some(_share) => next.run(request).await,
-        None => no_memory(),
-    }
-}
-
-/// Memory for a body, as long as the share is kept, if there is any.
-pub(super) fn memory_for(forwarder: &Forwarder, body_bytes: usize) -> Option<Share> {
-    forwarder.budget().take(body_bytes.saturating_mul(MEMORY_PER_BYTE))
-}
-
-/// The answer to a body that there is no memory for.
-pub(super) fn no_memory() -> Response {
-    too_many("the agent's memory for points on their way is in use", RETRY_AFTER)
 }
 
 /// The answer to points that no queue has room for.
-pub(super) fn refused(overload: &Overload) -> Response {
-    too_many(&overload.to_string(), overload.retry_after)
+pub(super) fn refused(stats: &Stats, overload: &Overload) -> ApiError {
+    stats.refused.add(Refusal::NoRoom);
+    let seconds = overload.retry_after.as_secs().max(1);
+    let message = format!("{overload}; try again in {seconds} s");
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, message).after(overload.retry_after)
 }
 
-fn too_many(message: &str, after: Duration) -> Response {
-    let seconds = after.as_secs().max(1).to_string();
-    let failure = Failure::new(StatusCode::TOO_MANY_REQUESTS, format!("{message}; try again in {seconds} s"));
-    ([(header::RETRY_AFTER, seconds)], failure).into_response()
+/// How large a body can be that finds memory at all.
+pub(super) fn body_bytes_most(memory_bytes: usize) -> usize {
+    memory_bytes - memory_bytes / SPARE_PART
+}
+
+/// What a body holds of the memory for points on their way.
+pub(super) struct BodyMemory {
+    share: Share,
+    budget: Arc<Budget>,
+}
+
+impl BodyMemory {
+    /// Nothing yet.
+    pub(super) fn begin(visit: &Visit, forwarder: &Forwarder) -> Result<Self, ApiError> {
+        let budget = forwarder.budget().clone();
+        let share = budget.take(0).ok_or_else(|| visit.no_memory(Short::Now))?;
+        Ok(Self { share, budget })
+    }
+}
+
+impl Meter for BodyMemory {
+    fn grow(&mut self, bytes: usize) -> Result<(), Short> {
+        let (limit, held) = (self.budget.limit(), self.share.bytes().saturating_add(bytes));
+        let spare = if held > SMALL_BYTES { limit / SPARE_PART } else { 0 };
+        if held > limit - spare {
+            return Err(Short::Ever);
+        }
+        if self.share.grow(bytes, spare) { Ok(()) } else { Err(Short::Now) }
+    }
+}
+
+/// The turns of long bodies.
+pub(crate) struct Turns(ArcSwap<Semaphore>);
+
+impl Turns {
+    pub(crate) fn new(parsers: usize) -> Self {
+        Self(ArcSwap::from_pointee(Semaphore::new(parsers)))
+    }
+
+    /// Changes how many there are.
+    pub(crate) fn set(&self, parsers: usize) {
+        self.0.store(Arc::new(Semaphore::new(parsers)));
+    }
+}
+
+/// Has a body of so many bytes parsed and taken: to its end, even if its sender goes away meanwhile.
+pub(super) async fn parse<T: Send + 'static>(
+    agent: &Agent,
+    bytes: usize,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, ApiError> {
+    let failed = |error: tokio::task::JoinError| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+    if bytes <= SHORT_BYTES {
+        return tokio::spawn(work).await.map_err(failed);
+    }
+    let Ok(Ok(turn)) = timeout(TURN_WAIT, agent.turns.0.load_full().acquire_owned()).await else {
+        agent.http.refused.add(Refusal::NoTurn);
+        return Err(super::try_again("too many requests at the same time; try again"));
+    };
+    let here = tokio::runtime::Handle::current();
+    let parsing = tokio::task::spawn_blocking(move || {
+        let done = here.block_on(work);
+        drop(turn);
+        done
+    });
+    parsing.await.map_err(failed)
 }

@@ -5,36 +5,34 @@
 //! numbers and what is wrong with them. Parsing is `saker-intake`'s.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Form, FromRequest, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, Form, FromRequest, Query, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
-use http_body_util::BodyExt;
-use hyper::body::Body as _;
+use axum::{Extension, Json, Router};
+use saker_http::body::Meter;
+use saker_http::{ApiError, Visit};
 use saker_intake::influx::{KnownKeys, KnownStats, Precision, Reading, Report, Request};
-use saker_intake::{GunzipError, gunzip};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
-use super::{Failure, admission, too_early, try_again};
+use super::admission::BodyMemory;
+use super::{admission, too_early, try_again};
 use crate::agent::Agent;
 use crate::config::InfluxConfig;
-use crate::pipeline::{Pipeline, now_ms};
+use crate::pipeline::now_ms;
 
 /// What clients take us for; the version whose answers these are. VictoriaMetrics says the same.
 const VERSION: [(&str, &str); 1] = [("x-influxdb-version", "1.8.0")];
-/// How long a request waits until others have been read.
-const TURN_WAIT: Duration = Duration::from_secs(10);
-/// How long a body may take to arrive, since it keeps others waiting.
-const BODY_WAIT: Duration = Duration::from_secs(30);
+/// What a step of a long body holds besides it: its points, and its new series until they have names. Of a short one no
+/// more than the body.
+const STEP_BYTES: usize = 3 << 20;
+/// A statement that is understood here has some words.
+const STATEMENT_BYTES_MAX: usize = 16 << 10;
 /// How often a step is read again because the series' names have changed meanwhile. They do so about once a minute.
 const ATTEMPTS: u32 = 8;
 
@@ -49,7 +47,7 @@ pub(super) fn writes() -> Router<Arc<Agent>> {
 
 /// What clients ask before.
 pub(super) fn queries() -> Router<Arc<Agent>> {
-    Router::new().route("/query", get(query).post(query))
+    Router::new().route("/query", get(query).post(query)).layer(DefaultBodyLimit::max(STATEMENT_BYTES_MAX))
 }
 
 /// How lines are taken, and what is known of those that came before.
@@ -59,7 +57,6 @@ struct Intake {
     config: InfluxConfig,
     endpoint: Arc<str>,
     known: KnownKeys,
-    turns: Semaphore,
 }
 
 impl Influx {
@@ -83,17 +80,12 @@ impl Influx {
 
 impl Intake {
     fn new(config: &InfluxConfig, endpoint: &Arc<str>) -> Self {
-        Self {
-            config: config.clone(),
-            endpoint: endpoint.clone(),
-            known: KnownKeys::new(config.known_bytes),
-            turns: Semaphore::new(config.requests),
-        }
+        Self { config: config.clone(), endpoint: endpoint.clone(), known: KnownKeys::new(config.known_bytes) }
     }
 
     /// Takes the lines of a body, step by step.
-    async fn take(&self, pipeline: &Pipeline, body: &[u8], request: &Request) -> Result<Report, Response> {
-        let source = "influx".into();
+    async fn take(&self, agent: &Agent, body: &[u8], request: &Request) -> Result<Report, ApiError> {
+        let (source, pipeline) = ("influx".into(), &agent.pipeline);
         let mut reading = Reading::new(body, &self.known, &self.config.mapping, request);
         while reading.has_more() {
             let mut attempts = 0..ATTEMPTS;
@@ -113,7 +105,7 @@ impl Intake {
             }
             reading.confirm();
             let taken = pipeline.accept_points(&source, reading.points(), reading.refused()).await;
-            taken.map_err(|overload| admission::refused(&overload))?;
+            taken.map_err(|overload| admission::refused(&agent.http, &overload))?;
             // A large body is no reason for others to wait.
             tokio::task::yield_now().await;
         }
@@ -132,93 +124,66 @@ struct Asked {
 
 type Parameters = Result<Query<Asked>, QueryRejection>;
 
-async fn write_v1(agent: State<Arc<Agent>>, asked: Parameters, headers: HeaderMap, body: Body) -> Response {
-    match write(&agent, asked, &headers, body).await {
-        Ok(report) => answer(&report, |message| json!({"error": message})),
-        Err(failure) => failure,
-    }
+async fn write_v1(
+    agent: State<Arc<Agent>>,
+    visit: Extension<Visit>,
+    asked: Parameters,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let report = write(&agent, &visit, asked, &headers, body).await?;
+    Ok(answer(&report, |message| json!({"error": message})))
 }
 
-async fn write_v2(agent: State<Arc<Agent>>, asked: Parameters, headers: HeaderMap, body: Body) -> Response {
-    match write(&agent, asked, &headers, body).await {
-        Ok(report) => answer(&report, |message| json!({"code": "invalid", "message": message})),
-        Err(failure) => failure,
-    }
+async fn write_v2(
+    agent: State<Arc<Agent>>,
+    visit: Extension<Visit>,
+    asked: Parameters,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let report = write(&agent, &visit, asked, &headers, body).await?;
+    Ok(answer(&report, |message| json!({"code": "invalid", "message": message})))
 }
 
-async fn write(agent: &Agent, asked: Parameters, headers: &HeaderMap, body: Body) -> Result<Report, Response> {
-    let refuse = |status, message: String| Failure::new(status, message).into_response();
-    let bad = |message| refuse(StatusCode::BAD_REQUEST, message);
+async fn write(
+    agent: &Arc<Agent>,
+    visit: &Visit,
+    asked: Parameters,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Report, ApiError> {
+    let bad = |message: String| ApiError::new(StatusCode::BAD_REQUEST, message);
     let Query(asked) = asked.map_err(|error| bad(error.body_text()))?;
     let precision = Precision::parse(&asked.precision)
         .ok_or_else(|| bad(format!("precision must be ns, us, ms, s, m or h, found {:?}", asked.precision)))?;
     if let Some(answer) = too_early(agent) {
         return Err(answer);
     }
+    let memory = BodyMemory::begin(visit, &agent.pipeline.forwarder)?;
+    let (body, mut memory) = saker_http::body::read(visit, headers, body, memory).await?;
+    memory.grow(body.len().min(STEP_BYTES)).map_err(|short| visit.no_memory(short))?;
     let intake = agent.influx.0.load_full();
-    let turn = timeout(TURN_WAIT, intake.turns.acquire()).await;
-    let Ok(Ok(_turn)) = turn else { return Err(try_again("too many requests at the same time; try again")) };
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    let body = unpacked(headers, body, agent.config.load().listen.body_bytes).await?;
-    // The request was let in for what it announced; what it unpacks to is more.
-    let more = body.len().saturating_sub(announced);
-    let _share = admission::memory_for(&agent.pipeline.forwarder, more).ok_or_else(admission::no_memory)?;
     let request = Request {
         db: asked.db.or(asked.bucket).filter(|name| !name.is_empty()).map(Arc::from),
         precision,
         endpoint: intake.endpoint.clone(),
         now_ms: now_ms(),
     };
-    intake.take(&agent.pipeline, &body, &request).await
+    let (bytes, work) = (body.len(), take(agent.clone(), intake, body, memory, request));
+    admission::parse(agent, bytes, work).await?
 }
 
-/// The whole body, as text.
-async fn unpacked(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, Response> {
-    let encoding = headers.get(header::CONTENT_ENCODING).map_or(&b""[..], |value| value.as_bytes());
-    let packed = match encoding {
-        b"" | b"identity" => false,
-        b"gzip" | b"x-gzip" => true,
-        _ => {
-            let message = "content-encoding must be gzip or identity";
-            return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message).into_response());
-        }
-    };
-    let late = |_| Failure::new(StatusCode::REQUEST_TIMEOUT, format!("the body took longer than {BODY_WAIT:?}"));
-    let arrived = timeout(BODY_WAIT, whole(body, limit)).await.map_err(|error| late(error).into_response())?;
-    let arrived = arrived.map_err(IntoResponse::into_response)?;
-    if !packed {
-        return Ok(arrived);
-    }
-    let unpacking = tokio::task::spawn_blocking(move || gunzip(&arrived, limit)).await;
-    let status = |error: &GunzipError| match error {
-        GunzipError::Broken(_) => StatusCode::BAD_REQUEST,
-        GunzipError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-    };
-    match unpacking {
-        Ok(unpacked) => unpacked.map_err(|error| Failure::new(status(&error), error.to_string()).into_response()),
-        Err(error) => Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()),
-    }
-}
-
-async fn whole(mut body: Body, limit: usize) -> Result<Vec<u8>, Failure> {
-    let too_large = || {
-        let message = format!("the body has more than {limit} bytes; send less at once, or raise listen.body_bytes");
-        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message)
-    };
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if announced > limit {
-        return Err(too_large());
-    }
-    let mut whole = Vec::with_capacity(announced);
-    while let Some(frame) = body.frame().await {
-        let broken = |error: axum::Error| Failure::new(StatusCode::BAD_REQUEST, format!("the body broke off: {error}"));
-        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
-        if whole.len() + data.len() > limit {
-            return Err(too_large());
-        }
-        whole.extend_from_slice(&data);
-    }
-    Ok(whole)
+async fn take(
+    agent: Arc<Agent>,
+    intake: Arc<Intake>,
+    body: Bytes,
+    memory: BodyMemory,
+    request: Request,
+) -> Result<Report, ApiError> {
+    let report = intake.take(&agent, &body, &request).await;
+    drop(memory);
+    report
 }
 
 /// 204 if everything was taken, else 400 and what was not. `form` is the error as the client's InfluxDB puts it.
@@ -272,7 +237,7 @@ async fn query(Query(asked): Query<Statement>, request: axum::extract::Request) 
         }
         _ => {
             let message = "only CREATE DATABASE and SHOW DATABASES are answered here; ask /api/v1/recent for values";
-            return Failure::new(StatusCode::BAD_REQUEST, message).into_response();
+            return ApiError::new(StatusCode::BAD_REQUEST, message).into_response();
         }
     };
     (VERSION, Json(json!({"results": [result]}))).into_response()

@@ -2,18 +2,25 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use saker_http::ApiError;
 use saker_model::{Glob, Series, SeriesId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
-use super::Failure;
 use crate::agent::Agent;
 
-/// Series in one answer, unless fewer are asked for.
+/// Series in one answer, unless another number is asked for.
 const LIMIT_DEFAULT: usize = 1000;
+/// Series in one answer at most: some megabytes of names.
+const LIMIT_MAX: usize = 10_000;
+/// Points in one answer at most: some ten megabytes.
+const POINTS_MAX: usize = 500_000;
+/// Queries at the same time, on threads of their own; others wait. Each may hold a list of all series.
+static TURNS: Semaphore = Semaphore::const_new(2);
 
 /// Which series are wanted: patterns with `*`. Tags are `key=pattern`, separated by commas.
 #[derive(Debug, Deserialize)]
@@ -56,29 +63,45 @@ pub(super) struct SeriesList {
 pub(super) async fn series(
     State(agent): State<Arc<Agent>>,
     Query(selection): Query<Selection>,
-) -> Result<Json<SeriesList>, Failure> {
-    select(&agent, &selection, |_| Some(None)).map(Json)
+) -> Result<Response, ApiError> {
+    aside(move || select(&agent, &selection, |_, _| Some(None))).await
 }
 
 pub(super) async fn recent(
     State(agent): State<Arc<Agent>>,
     Query(selection): Query<Selection>,
-) -> Result<Json<SeriesList>, Failure> {
+) -> Result<Response, ApiError> {
     let (start, end) = (selection.start.unwrap_or(i64::MIN), selection.end.unwrap_or(i64::MAX));
     let most = selection.points.unwrap_or(usize::MAX);
-    select(&agent, &selection, |id| {
-        let points = agent.pipeline.cache.range(id, start, end, most);
-        (!points.is_empty()).then_some(Some(points))
+    aside(move || {
+        select(&agent, &selection, |id, room| {
+            let points = agent.pipeline.cache.range(id, start, end, most.min(room));
+            (!points.is_empty()).then_some(Some(points))
+        })
     })
-    .map(Json)
+    .await
 }
 
-/// The series that fit and for which `points` answers something.
+/// Answers a query on a thread of its own: with a million series it takes seconds, and others want to be answered too.
+async fn aside(query: impl FnOnce() -> Result<SeriesList, ApiError> + Send + 'static) -> Result<Response, ApiError> {
+    let failed = |error: String| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error);
+    let turn = TURNS.acquire().await.map_err(|error| failed(error.to_string()))?;
+    let asking = tokio::task::spawn_blocking(move || {
+        // It is given back when the work is done, whether or not somebody still waits for it.
+        let _turn = turn;
+        let list = query()?;
+        serde_json::to_vec(&list).map_err(|error| failed(error.to_string()))
+    });
+    let text = asking.await.map_err(|error| failed(error.to_string()))??;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
+}
+
+/// The series that fit and for which `points` answers something; it is told how many points there is room for.
 fn select(
     agent: &Agent,
     selection: &Selection,
-    points: impl Fn(SeriesId) -> Option<Option<Vec<(i64, f64)>>>,
-) -> Result<SeriesList, Failure> {
+    points: impl Fn(SeriesId, usize) -> Option<Option<Vec<(i64, f64)>>>,
+) -> Result<SeriesList, ApiError> {
     let metric = selection.metric.as_deref().map(Glob::new);
     let endpoint = selection.endpoint.as_deref().map(Glob::new);
     let tags = parse_tags(selection.tags.as_deref().unwrap_or_default())?;
@@ -90,11 +113,16 @@ fn select(
     let mut fitting: Vec<_> = agent.pipeline.table.all();
     fitting.retain(|(_, series)| fits(series));
     fitting.sort_by(|(_, a), (_, b)| (&a.metric, &a.endpoint, &a.tags).cmp(&(&b.metric, &b.endpoint, &b.tags)));
+    let limit = selection.limit.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX);
     let mut list = SeriesList { total: 0, series: Vec::new() };
+    let mut room = POINTS_MAX;
     for (id, series) in fitting {
-        if let Some(points) = points(id) {
+        let is_shown = list.series.len() < limit && room > 0;
+        // Of a series that is only counted one point tells that there are some.
+        if let Some(points) = points(id, if is_shown { room } else { 1 }) {
             list.total += 1;
-            if list.series.len() < selection.limit.unwrap_or(LIMIT_DEFAULT) {
+            if is_shown {
+                room -= points.as_ref().map_or(0, Vec::len);
                 list.series.push(view(id, &series, points));
             }
         }
@@ -102,12 +130,12 @@ fn select(
     Ok(list)
 }
 
-fn parse_tags(text: &str) -> Result<Vec<(String, Glob)>, Failure> {
+fn parse_tags(text: &str) -> Result<Vec<(String, Glob)>, ApiError> {
     text.split(',')
         .filter(|tag| !tag.is_empty())
         .map(|tag| match tag.split_once('=') {
             Some((key, pattern)) => Ok((key.to_owned(), Glob::new(pattern))),
-            None => Err(Failure::new(StatusCode::BAD_REQUEST, format!("tags must be key=pattern, found {tag:?}"))),
+            None => Err(ApiError::new(StatusCode::BAD_REQUEST, format!("tags must be key=pattern, found {tag:?}"))),
         })
         .collect()
 }

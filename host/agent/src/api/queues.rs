@@ -6,10 +6,10 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use saker_forward::{Done, OperateError, Order, Shown};
+use saker_http::ApiError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Failure;
 use crate::agent::Agent;
 
 /// Points that are shown if nobody says how many.
@@ -36,7 +36,7 @@ enum What {
     Dead,
 }
 
-pub(super) async fn list(State(agent): State<Arc<Agent>>) -> Result<Json<Value>, Failure> {
+pub(super) async fn list(State(agent): State<Arc<Agent>>) -> Result<Json<Value>, ApiError> {
     let forwarder = &agent.pipeline.forwarder;
     let topology = forwarder.topology();
     let mut queues: Vec<_> = topology
@@ -55,7 +55,7 @@ pub(super) async fn list(State(agent): State<Arc<Agent>>) -> Result<Json<Value>,
         .collect();
     let folders = forwarder.spools().map(saker_forward::SpoolDir::folders).transpose();
     let folders = folders.map_err(|error| {
-        Failure::new(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot list the folder of queues: {error}"))
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot list the folder of queues: {error}"))
     })?;
     for folder in folders.into_iter().flatten().filter(|folder| topology.node(&folder.node).is_none()) {
         queues.push(json!({
@@ -69,13 +69,13 @@ pub(super) async fn inspect(
     State(agent): State<Arc<Agent>>,
     Path(node): Path<String>,
     Query(asked): Query<Asked>,
-) -> Result<Json<Value>, Failure> {
+) -> Result<Json<Value>, ApiError> {
     let limit = asked.limit.unwrap_or(SHOWN).min(SHOWN_MAX);
     let order = match asked.what {
         What::Queue => Order::InspectQueue(limit),
         What::Dead => Order::InspectDead(limit),
     };
-    let Done { points, shown } = agent.pipeline.forwarder.operate(&node, order).await?;
+    let Done { points, shown } = agent.pipeline.forwarder.operate(&node, order).await.map_err(not_done)?;
     let shown: Vec<_> = shown.iter().map(view).collect();
     Ok(Json(json!({"points": points, "shown": shown})))
 }
@@ -84,12 +84,12 @@ pub(super) async fn replay(
     State(agent): State<Arc<Agent>>,
     Path(node): Path<String>,
     Query(asked): Query<Asked>,
-) -> Result<Json<Value>, Failure> {
+) -> Result<Json<Value>, ApiError> {
     let forwarder = &agent.pipeline.forwarder;
     let points = if asked.to.is_none() && forwarder.topology().node(&node).is_some() {
-        forwarder.operate(&node, Order::ReplayDead).await?.points
+        forwarder.operate(&node, Order::ReplayDead).await.map_err(not_done)?.points
     } else {
-        forwarder.hand_over(&node, asked.to.as_deref()).await?
+        forwarder.hand_over(&node, asked.to.as_deref()).await.map_err(not_done)?
     };
     tracing::info!(node, points, "points are sent again, as an operator asked");
     Ok(Json(json!({"points": points})))
@@ -99,12 +99,12 @@ pub(super) async fn discard(
     State(agent): State<Arc<Agent>>,
     Path(node): Path<String>,
     Query(asked): Query<Asked>,
-) -> Result<Json<Value>, Failure> {
+) -> Result<Json<Value>, ApiError> {
     let order = match asked.what {
         What::Queue => Order::DropQueue,
         What::Dead => Order::DropDead,
     };
-    let points = agent.pipeline.forwarder.operate(&node, order).await?.points;
+    let points = agent.pipeline.forwarder.operate(&node, order).await.map_err(not_done)?.points;
     tracing::warn!(node, points, "points were thrown away, as an operator asked");
     Ok(Json(json!({"points": points})))
 }
@@ -118,13 +118,11 @@ fn view(shown: &Shown) -> Value {
     })
 }
 
-impl From<OperateError> for Failure {
-    fn from(error: OperateError) -> Self {
-        let status = match error {
-            OperateError::Unknown(_) => StatusCode::NOT_FOUND,
-            OperateError::InMemory(_) | OperateError::NeedsTarget(_) | OperateError::HasNode(_) => StatusCode::CONFLICT,
-            OperateError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        Self::new(status, error.to_string())
-    }
+fn not_done(error: OperateError) -> ApiError {
+    let status = match error {
+        OperateError::Unknown(_) => StatusCode::NOT_FOUND,
+        OperateError::InMemory(_) | OperateError::NeedsTarget(_) | OperateError::HasNode(_) => StatusCode::CONFLICT,
+        OperateError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    ApiError::new(status, error.to_string())
 }

@@ -27,7 +27,7 @@ pub(super) async fn metrics(State(agent): State<Arc<Agent>>) -> Response {
     match prometheus_client::encoding::text::encode(&mut text, &registry) {
         Ok(()) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => {
-            super::Failure::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
+            saker_http::ApiError::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
         }
     }
 }
@@ -47,6 +47,7 @@ impl Collector for SelfMetrics {
         self.process(&mut out)?;
         self.pipeline(&mut out)?;
         self.influx(&mut out)?;
+        self.http(&mut out)?;
         self.plugins(&mut out)?;
         self.nodes(&mut out)
     }
@@ -96,6 +97,10 @@ impl Out<'_, '_> {
 
 fn one(value: f64) -> Vec<(Labels, f64)> {
     vec![(Vec::new(), value)]
+}
+
+fn by(label: &'static str, counts: impl Iterator<Item = (&'static str, u64)>) -> Vec<(Labels, f64)> {
+    counts.map(|(name, count)| (vec![(label, name.to_owned())], count as f64)).collect()
 }
 
 impl SelfMetrics {
@@ -161,6 +166,16 @@ impl SelfMetrics {
         out.gauge("saker_influx_known_keys", "Measurements with tags that are known", one(known.keys as f64))?;
         out.gauge("saker_influx_known_bytes", "Memory for them", one(known.bytes as f64))?;
         out.counter("saker_influx_evicted_keys", "Known keys forgotten for want of room", one(known.evicted as f64))
+    }
+
+    fn http(&self, out: &mut Out<'_, '_>) -> fmt::Result {
+        let stats = &self.0.http;
+        out.gauge("saker_http_connections", "Connections that are open", one(stats.open() as f64))?;
+        out.counter("saker_http_accepted_connections", "Connections that were taken", one(stats.taken() as f64))?;
+        out.counter("saker_http_refused_connections", "Connections turned away", by("reason", stats.turned.all()))?;
+        out.counter("saker_http_ended_connections", "Connections ended by the agent", by("reason", stats.ended.all()))?;
+        out.counter("saker_http_refused_requests", "Requests refused, by reason", by("reason", stats.refused.all()))?;
+        out.counter("saker_http_bodies", "Bodies of requests, by their end", by("end", stats.bodies.all()))
     }
 
     fn plugins(&self, out: &mut Out<'_, '_>) -> fmt::Result {

@@ -6,11 +6,11 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use saker_forward::{NodeStats, OnUnavailable};
+use saker_http::ApiError;
 use saker_model::{MetricType, Series};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Failure;
 use crate::agent::Agent;
 use crate::status::{FileView, InstanceView};
 
@@ -31,18 +31,18 @@ pub(super) async fn plugins(State(agent): State<Arc<Agent>>) -> Json<Plugins> {
 pub(super) async fn plugin(
     State(agent): State<Arc<Agent>>,
     Path(name): Path<String>,
-) -> Result<Json<InstanceView>, Failure> {
+) -> Result<Json<InstanceView>, ApiError> {
     let instances = agent.statuses.instances();
     match instances.iter().find(|status| status.name == name) {
         Some(status) => Ok(Json(status.view())),
-        None => Err(Failure::new(StatusCode::NOT_FOUND, format!("there is no instance {name:?}"))),
+        None => Err(ApiError::new(StatusCode::NOT_FOUND, format!("there is no instance {name:?}"))),
     }
 }
 
-pub(super) async fn revive(State(agent): State<Arc<Agent>>, Path(name): Path<String>) -> Result<Json<Value>, Failure> {
+pub(super) async fn revive(State(agent): State<Arc<Agent>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
     match agent.supervision.revive(&name).await {
         Ok(()) => Ok(Json(json!({"revived": name}))),
-        Err(why) => Err(Failure::new(StatusCode::CONFLICT, why)),
+        Err(why) => Err(ApiError::new(StatusCode::CONFLICT, why)),
     }
 }
 
@@ -56,7 +56,10 @@ pub(super) struct Asked {
     tags: Option<String>,
 }
 
-pub(super) async fn routes(State(agent): State<Arc<Agent>>, Query(asked): Query<Asked>) -> Json<Value> {
+pub(super) async fn routes(
+    State(agent): State<Arc<Agent>>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Value>, ApiError> {
     let topology = agent.pipeline.forwarder.topology();
     let config = agent.config.load();
     let routes: Vec<_> = topology
@@ -91,10 +94,10 @@ pub(super) async fn routes(State(agent): State<Arc<Agent>>, Query(asked): Query<
         .collect();
     let mut answer = json!({"routes": routes, "nodes": nodes, "unrouted_points": agent.pipeline.forwarder.unrouted()});
     if let Some(metric) = &asked.metric {
-        let series = series_of(&agent, &asked, metric);
+        let series = series_of(&agent, &asked, metric)?;
         answer["targets"] = json!({"series": series.key(), "nodes": topology.targets(&series)});
     }
-    Json(answer)
+    Ok(Json(answer))
 }
 
 fn node_view(name: &str, backend: Option<&str>, stats: &NodeStats) -> Value {
@@ -127,19 +130,20 @@ fn node_view(name: &str, backend: Option<&str>, stats: &NodeStats) -> Value {
     })
 }
 
-fn series_of(agent: &Agent, asked: &Asked, metric: &str) -> Series {
-    let mut tags: Vec<(Box<str>, Box<str>)> = asked
-        .tags
-        .iter()
-        .flat_map(|tags| tags.split(','))
-        .filter_map(|tag| tag.split_once('=').map(|(key, value)| (key.into(), value.into())))
-        .collect();
+fn series_of(agent: &Agent, asked: &Asked, metric: &str) -> Result<Series, ApiError> {
+    let tags = asked.tags.iter().flat_map(|tags| tags.split(',')).filter(|tag| !tag.is_empty());
+    let mut tags = tags
+        .map(|tag| match tag.split_once('=') {
+            Some((key, value)) => Ok((key.into(), value.into())),
+            None => Err(ApiError::new(StatusCode::BAD_REQUEST, format!("tags must be key=value, found {tag:?}"))),
+        })
+        .collect::<Result<Vec<(Box<str>, Box<str>)>, _>>()?;
     tags.sort_unstable();
-    Series {
+    Ok(Series {
         endpoint: asked.endpoint.as_deref().map_or_else(|| (**agent.endpoint.load_full()).into(), Into::into),
         metric: metric.into(),
         tags: tags.into(),
         metric_type: MetricType::Gauge,
         step_s: 1,
-    }
+    })
 }

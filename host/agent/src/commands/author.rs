@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::collect::{grants, load, load_counting};
 use super::table;
 use crate::cli::{AuthorCommand, BenchArgs, DiffArgs, ServerChoice, TestArgs, TrialArgs};
-use crate::printing::say;
+use crate::printing::{print, say};
 use crate::settings_schema;
 
 pub(crate) fn author(command: &AuthorCommand) -> anyhow::Result<()> {
@@ -99,7 +99,7 @@ fn bench(args: &BenchArgs) -> anyhow::Result<()> {
             cost.sent_bytes.map_or(String::new(), |bytes| format!("{bytes:.1}")),
         ]
     }));
-    say!("{}", table::render(&rows).trim_end())?;
+    print(format_args!("{}", table::render(&rows)))?;
     say!("memory: {} KiB", bench.memory_bytes >> 10)?;
     Ok(())
 }
@@ -119,7 +119,7 @@ fn diff(args: &DiffArgs) -> anyhow::Result<()> {
             .iter()
             .map(|change| vec![change.weight.as_str().to_owned(), change.what.to_owned(), change.words.clone()])
             .collect();
-        say!("{}", table::render(&rows).trim_end())?;
+        print(format_args!("{}", table::render(&rows)))?;
     }
     if more > 0 {
         bail!("{} asks for more than {}: see above", args.new.display(), args.old.display());

@@ -6,12 +6,12 @@ mod reach;
 use std::path::Path;
 
 use saker_install::Keys;
-use saker_sandbox::{Grants, Kind, Plugin, Sandbox};
+use saker_sandbox::{Grants, Kind, Plugin, Sandbox, SandboxError};
 
 use self::reach::{Weight, unreached};
 use crate::agent;
 use crate::cli::ConfigArgs;
-use crate::config::{Config, Place, PluginConfig, Problem, Problems, Settings};
+use crate::config::{Config, Place, PluginConfig, Problem, Problems, Settings, TlsConfig};
 use crate::folder;
 use crate::printing::{complain, say};
 use crate::settings_schema;
@@ -105,7 +105,7 @@ impl Checker<'_> {
     fn check_files(&mut self) {
         let config = self.config;
         if let Some(path) = &config.listen.token_file
-            && let Err(error) = crate::api::read_token(path)
+            && let Err(error) = saker_http::Token::read(path)
         {
             self.wrong("listen.token_file", format!("{error:#}"));
         }
@@ -133,13 +133,28 @@ impl Checker<'_> {
             // Nothing in it would be loaded, whatever it is.
             return self.wrong("plugins.dir", error.to_string());
         }
-        let sandbox = match agent::sandbox(config) {
+        let sandbox = match self.sandbox() {
             Ok(sandbox) => sandbox,
             Err(error) => return self.wrong("data_dir", format!("{error:#}")),
         };
         for one in uses(config) {
             self.check_use(&sandbox, &one).await;
         }
+    }
+
+    /// A sandbox to load plugins in, which speak to nobody here: certificates that are wrong hide nothing else.
+    fn sandbox(&mut self) -> anyhow::Result<Sandbox> {
+        let error = match agent::sandbox(self.config) {
+            Ok(sandbox) => return Ok(sandbox),
+            Err(error) => error,
+        };
+        if !matches!(error.downcast_ref(), Some(SandboxError::Certificates { .. })) {
+            return Err(error);
+        }
+        if !self.is_wrong("tls.ca_file") {
+            self.wrong("tls.ca_file", error.to_string());
+        }
+        agent::sandbox(&Config { tls: TlsConfig::default(), ..self.config.clone() })
     }
 
     async fn check_use(&mut self, sandbox: &Sandbox, one: &Use) {

@@ -40,8 +40,10 @@ async fn ask(args: &ClientArgs, method: Method, path: &str) -> anyhow::Result<Va
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     let mut request = Request::builder().method(method).uri(path).header("host", address);
+    // No page of another site can send it, so the agent knows that an operator does.
+    request = request.header(saker_http::OPERATOR_HEADER, "1");
     if let Some(path) = &args.token_file {
-        request = request.header("authorization", format!("Bearer {}", crate::api::read_token(path)?));
+        request = request.header("authorization", format!("Bearer {}", saker_http::Token::read(path)?.as_str()));
     }
     let response = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
     let status = response.status();

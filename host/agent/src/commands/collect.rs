@@ -18,7 +18,7 @@ use super::table;
 use crate::cli::{CollectArgs, Format};
 use crate::config::{Config, plugin_section};
 use crate::pipeline::now_ms;
-use crate::printing::{complain, say};
+use crate::printing::{complain, print, say};
 
 /// Compiling that takes longer is told.
 const SILENT_MAX: Duration = Duration::from_millis(500);
@@ -43,7 +43,7 @@ pub(crate) fn collect(args: &CollectArgs) -> anyhow::Result<()> {
         values
     })?;
     match args.format {
-        Format::Table => say!("{}", as_table(&values).trim_end())?,
+        Format::Table => print(format_args!("{}", as_table(&values)))?,
         Format::Json => {
             for value in &values {
                 say!("{}", as_json(value))?;

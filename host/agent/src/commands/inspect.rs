@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::collect::load;
 use super::table;
 use crate::cli::InspectArgs;
-use crate::printing::say;
+use crate::printing::{print, say};
 
 pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
     let (_sandbox, plugin) = super::runtime()?.block_on(load(&args.file))?;
@@ -59,7 +59,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
     for import in plugin.imports() {
         rows.push(vec!["imports".into(), import.clone()]);
     }
-    say!("{}", table::render(&rows).trim_end())?;
+    print(format_args!("{}", table::render(&rows)))?;
     Ok(())
 }
 

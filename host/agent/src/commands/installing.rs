@@ -12,7 +12,7 @@ use super::collect::load_unseen;
 use super::table;
 use crate::cli::{ConfigArgs, InstallArgs, InstallCommand, PushArgs, RegistryArgs, RemoveArgs, UpdateArgs};
 use crate::config::SignatureConfig;
-use crate::printing::say;
+use crate::printing::{print, say};
 
 pub(crate) fn installing(command: &InstallCommand) -> anyhow::Result<()> {
     super::runtime()?.block_on(async {
@@ -143,7 +143,7 @@ fn installed(args: &ConfigArgs) -> anyhow::Result<()> {
             pin.signed_by.clone().unwrap_or_default(),
         ]);
     }
-    say!("{}", table::render(&rows).trim_end())?;
+    print(format_args!("{}", table::render(&rows)))?;
     if drifted > 0 {
         bail!("{drifted} of {} are not what was installed: see above", folder.pins().len());
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{client, table};
 use crate::cli::{ClientArgs, StatusArgs};
-use crate::printing::say;
+use crate::printing::{print, say};
 
 pub(crate) fn list(args: &ClientArgs) -> anyhow::Result<()> {
     let plugins = super::runtime()?.block_on(client::get(args, "/api/v1/plugins"))?;
@@ -34,7 +34,7 @@ pub(crate) fn list(args: &ClientArgs) -> anyhow::Result<()> {
             }
         }
     }
-    say!("{}", table::render(&rows).trim_end())?;
+    print(format_args!("{}", table::render(&rows)))?;
     if let Some(error) = plugins["folder_error"].as_str() {
         say!("NO PLUGIN IS LOADED from the plugin folder: {error}")?;
     }
@@ -71,7 +71,7 @@ pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<()> {
     }
     let mut rows = Vec::new();
     flatten("", &instance, &mut rows);
-    say!("{}", table::render(&rows).trim_end())?;
+    print(format_args!("{}", table::render(&rows)))?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{client, table};
 use crate::cli::{ClientArgs, QueueCommand, QueueDropArgs, QueueInspectArgs, QueueReplayArgs};
-use crate::printing::say;
+use crate::printing::{print, say};
 
 pub(crate) fn queue(command: &QueueCommand) -> anyhow::Result<()> {
     let runtime = super::runtime()?;
@@ -42,7 +42,7 @@ async fn list(args: &ClientArgs) -> anyhow::Result<()> {
             },
         ]);
     }
-    say!("{}", table::render(&rows).trim_end())?;
+    print(format_args!("{}", table::render(&rows)))?;
     Ok(())
 }
 
@@ -71,7 +71,7 @@ async fn inspect(args: &QueueInspectArgs) -> anyhow::Result<()> {
             text("reason"),
         ]);
     }
-    say!("{}", table::render(&rows).trim_end())?;
+    print(format_args!("{}", table::render(&rows)))?;
     say!("{} of {} points", rows.len() - 1, answer["points"])?;
     Ok(())
 }

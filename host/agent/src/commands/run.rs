@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use self::telling::Teller;
 use crate::agent::Agent;
 use crate::cli::ConfigArgs;
-use crate::config::{Config, LogFormat, Problem, Problems, Source};
+use crate::config::{Config, LogFormat, Problems, Source};
 use crate::folder::Watch;
 use crate::log::{Level, Log};
 use crate::{Logged, STATUS_CONFIG, STATUS_FAILURE};
@@ -30,6 +30,9 @@ pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
     }
     let config = config.unwrap_or_default();
     let log = Log::start(&config.log)?;
+    if let Err(error) = saker_http::raise_limit() {
+        tracing::warn!("the limit of open files stays as it is: {error}");
+    }
     warn(&config);
     let runtime = super::runtime()?;
     let text = source.file.map(|(_, text)| text);
@@ -145,6 +148,8 @@ impl Reloading {
         let watch = folder.as_deref().map(Watch::new);
         // What was written while the agent was starting is found by a look.
         let mut looked = false;
+        // What could not be had at the last reload, such as a token, may be there now.
+        let mut is_whole = true;
         loop {
             let by_signal = tokio::select! {
                 biased;
@@ -159,27 +164,34 @@ impl Reloading {
             };
             looked = true;
             let now = path.as_deref().and_then(|path| std::fs::read_to_string(path).ok());
-            if !by_signal && now == self.before {
+            if !by_signal && now == self.before && is_whole {
                 continue;
             }
             self.before = now;
-            self.reload().await;
+            is_whole = self.reload().await;
         }
     }
 
-    /// A wrong configuration changes nothing.
-    async fn reload(&self) {
+    /// A wrong configuration changes nothing. Answers whether all of a right one holds.
+    async fn reload(&self) -> bool {
         match read(&self.args) {
             Ok(config) => {
                 self.level.set(&config.log.level);
                 warn(&config);
                 self.teller.heed(&config);
-                match self.agent.apply(config).await {
+                let applied = self.agent.apply(config).await;
+                match &applied {
                     Ok(()) => tracing::info!("configuration reloaded"),
-                    Err(error) => tracing::error!("configuration reloaded, but {error:#}"),
+                    Err(error) => tracing::error!(
+                        "configuration reloaded, but the API keeps its address, its token and its limits: {error:#}"
+                    ),
                 }
+                applied.is_ok()
             }
-            Err(error) => tracing::error!("configuration not reloaded, the one before is kept: {error:#}"),
+            Err(error) => {
+                tracing::error!("configuration not reloaded, the one before is kept: {error:#}");
+                true
+            }
         }
     }
 }

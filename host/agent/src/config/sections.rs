@@ -29,8 +29,12 @@ const _: () = assert!(SERIES_IDLE_MIN.as_secs() >= saker_intake::influx::SERIES_
 const RESEND_MAX: Duration = Duration::from_secs(3600);
 /// No queue on disk is smaller: a segment of it is an eighth.
 const QUEUE_BYTES_MIN: u64 = 1 << 20;
-/// Each may hold a body, what it unpacks to and its points.
-const INFLUX_REQUESTS_MAX: usize = 1024;
+/// Each is a thread at work.
+const PARSERS_MAX: usize = 256;
+/// A head with a token and what a proxy adds finds room.
+const HEAD_BYTES_MIN: usize = 4 << 10;
+/// Nobody's request is over sooner.
+const LISTEN_TIME_MIN: Duration = Duration::from_millis(100);
 /// So much of a name that is wrong is shown.
 const SHOWN_BYTES: usize = 40;
 /// Part of every metric's name, which has room for 255 bytes.
@@ -162,8 +166,14 @@ fn listen(mut table: Table<'_>, default: ListenConfig) -> ListenConfig {
     let config = ListenConfig {
         http: table.get("http", default.http),
         token_file: table.path("token_file"),
-        body_bytes: table.get("body_bytes", Bytes(default.body_bytes)).0,
+        names: names(&mut table),
+        trusted_proxies: table.get("trusted_proxies", default.trusted_proxies),
+        parsers: at_least(&mut table, "parsers", default.parsers, 1),
+        limits: listen_limits(&mut table, default.limits),
     };
+    if config.parsers > PARSERS_MAX {
+        table.wrong("parsers", format!("must be at most {PARSERS_MAX}"));
+    }
     if let Listen(Some(address)) = config.http
         && !address.ip().is_loopback()
         && config.token_file.is_none()
@@ -175,6 +185,54 @@ fn listen(mut table: Table<'_>, default: ListenConfig) -> ListenConfig {
     }
     table.finish();
     config
+}
+
+/// Names of hosts, as they stand in a request.
+fn names(table: &mut Table<'_>) -> Vec<String> {
+    let names: Vec<String> = table.get("names", Vec::new());
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    for name in names.iter().filter(|name| name.is_empty() || !name.chars().all(plain)) {
+        table.wrong(
+            "names",
+            format!("expected names of hosts such as \"saker.example.com\", without a port, found {name:?}"),
+        );
+    }
+    names
+}
+
+fn listen_limits(table: &mut Table<'_>, default: saker_http::Limits) -> saker_http::Limits {
+    let mut time = |key: &'static str, default: Duration| {
+        let time = table.get(key, default);
+        if time < LISTEN_TIME_MIN {
+            table.wrong(key, format!("must be at least {LISTEN_TIME_MIN:?}"));
+        }
+        time
+    };
+    let limits = saker_http::Limits {
+        head_timeout: time("head_timeout", default.head_timeout),
+        body_stall: time("body_stall", default.body_stall),
+        body_timeout: time("body_timeout", default.body_timeout),
+        answer_stall: time("answer_stall", default.answer_stall),
+        idle_timeout: time("idle_timeout", default.idle_timeout),
+        connections: at_least(table, "connections", default.connections, 1),
+        address_connections: at_least(table, "address_connections", default.address_connections, 1),
+        loopback_connections: at_least(table, "loopback_connections", default.loopback_connections, 1),
+        head_bytes: table.get("head_bytes", Bytes(default.head_bytes)).0,
+        body_bytes: table.get("body_bytes", Bytes(default.body_bytes)).0,
+    };
+    if limits.head_bytes < HEAD_BYTES_MIN {
+        table.wrong("head_bytes", "must be at least 4KiB");
+    }
+    limits
+}
+
+/// A number that must not be less.
+fn at_least(table: &mut Table<'_>, key: &'static str, default: usize, least: usize) -> usize {
+    let number = table.get(key, default);
+    if number < least {
+        table.wrong(key, format!("must be at least {least}"));
+    }
+    number
 }
 
 fn influx(mut table: Table<'_>, default: InfluxConfig) -> InfluxConfig {
@@ -201,15 +259,11 @@ fn influx(mut table: Table<'_>, default: InfluxConfig) -> InfluxConfig {
             step_s,
             refuse_texts,
         },
-        requests: table.get("requests", default.requests),
         known_bytes: table.get("known_bytes", Bytes(default.known_bytes)).0,
     };
     let separator = &config.mapping.separator;
     if separator.len() > SEPARATOR_BYTES_MAX || separator.chars().any(char::is_control) {
         table.wrong("separator", format!("must be at most {SEPARATOR_BYTES_MAX} bytes without control characters"));
-    }
-    if !(1..=INFLUX_REQUESTS_MAX).contains(&config.requests) {
-        table.wrong("requests", format!("must be 1 to {INFLUX_REQUESTS_MAX}"));
     }
     table.finish();
     config

@@ -187,6 +187,13 @@ impl Read for Address {
     }
 }
 
+impl Read for saker_http::Network {
+    fn read(given: &Given<'_>) -> Result<Self, String> {
+        let text = given.text().ok_or_else(|| given.expected("an address or a network in quotes"))?;
+        text.parse().map_err(|error: saker_http::NetworkError| error.to_string())
+    }
+}
+
 impl Read for Destination {
     fn read(given: &Given<'_>) -> Result<Self, String> {
         let text = given.text().ok_or_else(|| given.expected("a destination in quotes"))?;
@@ -241,8 +248,22 @@ impl Read for SettingsTable {
         };
         match value {
             Value::Object(fields) => Ok(Self(fields)),
-            _ => Err(given.expected("a table")),
+            // What stands there may be a secret.
+            other => Err(format!("expected a table, found {}", type_of(&other))),
         }
+    }
+}
+
+/// The type of a setting's value, for messages: the value itself may be a secret, whatever its name is.
+pub(crate) fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(number) if number.is_f64() => "a fraction",
+        Value::Number(_) => "a whole number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a table",
     }
 }
 

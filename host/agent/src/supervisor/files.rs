@@ -139,7 +139,7 @@ pub(super) struct Slots {
     compiling: Arc<Semaphore>,
     describing: Arc<Semaphore>,
     visits: u64,
-    /// When files that were not known before were last looked at.
+    /// When the look at files began that were not known before.
     looked: Instant,
     started: Instant,
 }
@@ -181,16 +181,21 @@ impl Supervisor {
             }
             kept
         });
-        let known = self.slots.visits;
+        let (known, waiting) = (self.slots.visits, self.is_looking());
         for (name, fingerprint) in found {
             if self.files.get(&name).is_none_or(|file| file.fingerprint != fingerprint) {
                 self.visit(name, fingerprint);
             }
         }
-        if self.slots.visits > known {
+        // One that hangs has used up the patience for those that come after it, too.
+        if self.slots.visits > known && !waiting {
             self.slots.looked = Instant::now();
             self.wake_after(LOOK_PATIENCE);
         }
+    }
+
+    fn is_looking(&self) -> bool {
+        self.files.values().any(|file| file.stage == Stage::Looking)
     }
 
     fn visit(&mut self, name: String, fingerprint: Fingerprint) {
@@ -245,8 +250,7 @@ impl Supervisor {
                 file.stage = if file.error.is_some() { Stage::Done } else { Stage::Seen };
             }
         }
-        let looking = self.files.values().any(|file| file.stage == Stage::Looking);
-        if looking && self.slots.looked.elapsed() < LOOK_PATIENCE {
+        if self.is_looking() && self.slots.looked.elapsed() < LOOK_PATIENCE {
             return;
         }
         let mut wanted: Vec<_> = self

@@ -85,16 +85,40 @@ impl<'a> Scanner<'a> {
         while let Some(&byte) = self.body.get(self.at) {
             match byte {
                 b' ' | b'\t' | b'\r' | b'\n' => self.at += 1,
-                b'#' => self.skip_line(),
+                b'#' => self.skip_comment(),
                 _ => return true,
             }
         }
         false
     }
 
-    /// Goes behind the end of this line.
-    pub(super) fn skip_line(&mut self) {
+    /// Goes behind the end of a line without quotes.
+    fn skip_comment(&mut self) {
         self.at = memchr::memchr(b'\n', &self.body[self.at..]).map_or(self.body.len(), |end| self.at + end + 1);
+    }
+
+    /// Goes behind the end of the line that begins at `start`, whatever is wrong with it. A line feed in a quoted text
+    /// does not end it, or what stands in the text would be read as lines of its own.
+    ///
+    /// As in InfluxDB (`scanLine` in `models/points.go`) quotes count only behind the first space, where fields are, and a
+    /// text without its closing quote takes the rest of the body with it. Unlike there, a text begins only right behind an
+    /// equals sign, as values do.
+    #[cold]
+    pub(super) fn skip_line(&mut self, start: usize) {
+        let (mut at, mut in_fields, mut in_text) = (start, false, false);
+        while let Some(&byte) = self.body.get(at) {
+            match byte {
+                b'"' if in_text => in_text = false,
+                b'"' if in_fields && self.body[at - 1] == b'=' => in_text = true,
+                b'\n' if !in_text => break,
+                // What follows has no meaning of its own; a line feed outside of texts ends a line all the same.
+                b'\\' if in_text || self.body.get(at + 1) != Some(&b'\n') => at += 1,
+                b' ' => in_fields = true,
+                _ => {}
+            }
+            at += 1;
+        }
+        self.at = self.body.len().min(at + 1);
     }
 
     /// Measurement and tags as they are written, up to the space that ends them.

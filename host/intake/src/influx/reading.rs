@@ -133,7 +133,7 @@ impl<'a> Reading<'a> {
                 self.step.take_back(&mark);
                 self.step.refused.add_malformed();
                 self.step.fault(mark.line, FAULTS_SHOWN, || wrong.message());
-                scanner.skip_line();
+                scanner.skip_line(mark.line);
             }
         }
         self.step.to = scanner.at();

@@ -66,6 +66,8 @@ fn die_with_parent() -> std::io::Result<()> {
 }
 
 fn give_up_privileges() -> std::io::Result<()> {
+    // For people: it was started by a path that says nothing.
+    let _ = rustix::thread::set_name(c"saker-compile");
     // A kernel without /proc, or with a stricter policy, leaves it as it is.
     let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
     rustix::process::setpriority_process(None, NICENESS)?;

@@ -102,10 +102,16 @@ fn unescape(field: &[u8]) -> PathBuf {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((&first, after)) = rest.split_first() {
-        let code = after.get(..3).and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
-        match code.filter(|_| first == b'\\') {
-            Some(code) => (bytes.push(code), rest = &after[3..]).1,
-            None => (bytes.push(first), rest = after).1,
+        let digits = after.get(..3).filter(|_| first == b'\\');
+        match digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()) {
+            Some(code) => {
+                bytes.push(code);
+                rest = &after[3..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
         }
     }
     PathBuf::from(OsString::from_vec(bytes))

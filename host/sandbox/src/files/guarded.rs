@@ -161,7 +161,8 @@ impl Ctx {
 impl Below {
     /// What tells it from other files: its path, where that is all that there is to it. None where WASI is to be asked.
     pub(super) fn identity(&self) -> Option<MetadataHashValue> {
-        if !self.root.only.is_some() && !self.root.tree.as_ref().is_some_and(|tree| tree.is_kernel()) {
+        let by_path = self.root.only.is_some() || self.root.tree.as_ref().is_some_and(|tree| tree.is_kernel());
+        if !by_path {
             return None;
         }
         let mut hasher = DefaultHasher::new();

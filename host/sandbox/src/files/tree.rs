@@ -5,13 +5,14 @@
 //! the rules of `procfs.rs` and `sysfs.rs` hold.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, fstat, open, openat, openat2, readlinkat, statat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat};
 use rustix::io::Errno;
 
-use super::filesystems::{self, FileSystem, as_text, path_of};
+use super::filesystems::{self, FileSystem, path_of};
+use super::kernel::{Kernel, Own, resolve};
 use super::procfs::{self, Verdict};
 use super::sysfs;
 use crate::grants::Permission;
@@ -59,35 +60,10 @@ enum Place {
     Sys(Kernel),
 }
 
-/// A place in procfs or sysfs.
-#[derive(Debug)]
-struct Kernel {
-    /// The topmost directory of this mount, and where it is in the file system: the top, unless only a part is mounted.
-    top: OwnedFd,
-    base: Vec<String>,
-    /// Where the granted directory is in the file system.
-    at: Vec<String>,
-    own: Own,
-}
-
-/// How the agent itself is found in a procfs.
-#[derive(Debug)]
-enum Own {
-    /// The list of its threads, and its number there.
-    Tasks(OwnedFd, String),
-    /// It is not there: the processes are those of a namespace that it is not in.
-    Absent,
-    /// It cannot be told, so that no process may be looked at.
-    Unknown,
-}
-
 /// Opened for reading, as WASI does it.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 /// Opened to look at.
 pub(super) const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
-/// How often a path is resolved again that something was renamed beside.
-const TRIES: usize = 16;
-
 /// What a path below a tree is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Aim {
@@ -323,108 +299,6 @@ impl Tree {
     }
 }
 
-impl Kernel {
-    fn new(dir: &OwnedFd, is_proc: bool) -> io::Result<Self> {
-        let mount = filesystems::mount_of(dir)?;
-        let path = path_of(dir)?;
-        let below = path.strip_prefix(&mount.point).map_err(io::Error::other)?;
-        let base = split(as_text(&mount.root)?);
-        let inside = split(as_text(below)?);
-        let up = vec![".."; inside.len()].join("/");
-        let top = openat(dir, if up.is_empty() { "." } else { &up }, LOOK | OFlags::DIRECTORY, Mode::empty())?;
-        let own = if is_proc { Own::find(&top, base.is_empty()) } else { Own::Absent };
-        let at = [base.clone(), inside].concat();
-        Ok(Self { top, base, at, own })
-    }
-
-    /// A path below the granted directory, from the top of the file system.
-    fn join<'a>(&'a self, below: &'a str) -> Result<Vec<&'a str>, Refusal> {
-        let mut parts: Vec<_> = self.at.iter().map(String::as_str).collect();
-        if below.starts_with('/') {
-            return Err(Errno::PERM.into());
-        }
-        for part in below.split('/').filter(|part| !part.is_empty() && *part != ".") {
-            if part != ".." {
-                parts.push(part);
-            } else if parts.len() > self.at.len() {
-                parts.pop();
-            } else {
-                // As WASI answers a path that leads out of its directory.
-                return Err(Errno::PERM.into());
-            }
-        }
-        Ok(parts)
-    }
-
-    /// A path from the top of the file system, as one from the top of this mount.
-    fn below_top(&self, parts: &[&str]) -> Option<String> {
-        let inside = parts.get(self.base.len()..)?;
-        let same = self.base.iter().zip(parts).all(|(base, part)| base == part);
-        same.then(|| if inside.is_empty() { ".".to_owned() } else { inside.join("/") })
-    }
-
-    /// Where something is, from the top of the file system.
-    fn position(&self, fd: &OwnedFd) -> io::Result<Vec<String>> {
-        let (top, path) = (path_of(&self.top)?, path_of(fd)?);
-        let inside = path.strip_prefix(&top).map_err(io::Error::other)?;
-        Ok([self.base.clone(), split(as_text(inside)?)].concat())
-    }
-
-    /// Whether a number is that of another process or thread than the agent's. None says that it cannot be told.
-    fn check_other(&self, number: &str) -> Result<(), Option<Refusal>> {
-        match &self.own {
-            // Threads are there by their number, though they are not listed.
-            Own::Tasks(tasks, own) => match statat(tasks, number, AtFlags::SYMLINK_NOFOLLOW) {
-                Err(_) if own != number => Ok(()),
-                _ => Err(Some(Errno::NOENT.into())),
-            },
-            Own::Absent => Ok(()),
-            Own::Unknown => Err(None),
-        }
-    }
-}
-
-impl Own {
-    fn find(top: &OwnedFd, is_whole: bool) -> Self {
-        let tasks = |folder: &OwnedFd, own: String| {
-            let tasks = openat(folder, format!("{own}/task"), LOOK | OFlags::DIRECTORY, Mode::empty());
-            tasks.map_or(Self::Unknown, |tasks| Self::Tasks(tasks, own))
-        };
-        let own_in = |folder: &OwnedFd| {
-            let own = readlinkat(folder, "self", Vec::new()).ok()?.into_string().ok()?;
-            procfs::is_number(&own).then_some(own)
-        };
-        if is_whole {
-            // A namespace that the agent is not in has no link to it.
-            return own_in(top).map_or(Self::Absent, |own| tasks(top, own));
-        }
-        let usual = open("/proc", LOOK | OFlags::DIRECTORY, Mode::empty());
-        let same = |usual: &OwnedFd| Some(fstat(usual).ok()?.st_dev == fstat(top).ok()?.st_dev);
-        match usual.ok().filter(|usual| same(usual) == Some(true)).and_then(|usual| Some((own_in(&usual)?, usual))) {
-            Some((own, usual)) => tasks(&usual, own),
-            None => Self::Unknown,
-        }
-    }
-}
-
-fn split(path: &str) -> Vec<String> {
-    path.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect()
-}
-
-/// Opens a path from a descriptor.
-fn resolve(from: impl AsFd, path: &str, flags: OFlags, how: ResolveFlags) -> Result<OwnedFd, Errno> {
-    let path = if path.is_empty() { "." } else { path };
-    let mut tries = 0;
-    loop {
-        match openat2(&from, path, flags, Mode::empty(), how) {
-            Err(Errno::AGAIN) if tries < TRIES => tries += 1,
-            // WASI's word for what leads out of its directory.
-            Err(Errno::XDEV) => return Err(Errno::PERM),
-            other => return other,
-        }
-    }
-}
-
 /// What is found at an absolute path.
 pub(super) enum Walk {
     /// It, and no link on the way.
@@ -441,7 +315,7 @@ pub(super) fn walk(path: &Path) -> io::Result<Walk> {
     parts.next();
     while let Some(part) = parts.next() {
         let next = openat(&at, part.as_os_str(), LOOK | OFlags::NOFOLLOW, Mode::empty())?;
-        if rustix::fs::FileType::from_raw_mode(fstat(&next)?.st_mode) == rustix::fs::FileType::Symlink {
+        if FileType::from_raw_mode(fstat(&next)?.st_mode) == FileType::Symlink {
             let rest = Path::new(part.as_os_str()).join(parts.as_path());
             return Ok(Walk::Link(at, so_far, rest));
         }

@@ -22,12 +22,16 @@ fn a_secret_is_found_in_the_forms_that_text_takes_on_its_way() {
     check("se\"me!", r#"{"t":"se\"me!"}"#, r#"{"t":"*******"}"#);
     check("se\"me!", r#"{"t":"se\u0022me\u0021"}"#, r#"{"t":"****************"}"#);
     check("sesame", r"\x73\x65\x73\x61\x6d\x65", "************************");
-    check("se<me>", "<p>se&lt;me&gt; se&#60;me&#x3E;</p>", "<p>************ **************</p>");
+    check("se<me>", "<p>se&lt;me&gt; se&#60;me&#x3E;</p>", "<p>************ ***************</p>");
     check("sesame", "736573616d65", "************");
     check("open sesame", "q=open+sesame open%20sesame", "q=*********** *************");
-    check("s%e&s\\a+m", r"s%25e%26s%5ca%2bm s%e&s\a+m s%e&amp;s\\a+m", &format!("{} {} {}", "*".repeat(17), "*".repeat(9), "*".repeat(14)));
+    check(
+        "s%e&s\\a+m",
+        r"s%25e%26s%5ca%2bm s%e&s\a+m s%e&amp;s\\a+m",
+        &format!("{} {} {}", "*".repeat(17), "*".repeat(9), "*".repeat(14)),
+    );
     check("%25x%25", "%25x%25 %2525x%2525", "******* ***********");
-    check("sesame", "seame sesam", "seame *****");
+    check("sesame", "seame sesam", "seame sesam");
     check("sesame", "nothing to see here", "nothing to see here");
 }
 
@@ -85,7 +89,7 @@ async fn a_secret_that_comes_in_pieces_is_found_and_what_only_begins_like_one_is
     assert_eq!(through("sesame", vec![b"s", b"e", b"s", b"a", b"m", b"e"]).await, "******");
     assert_eq!(through("s/same", vec![b"s%", b"2", b"fsam", b"e ses"]).await, "******** ses");
     assert_eq!(through("sesame", vec![b"see se", b"sses", b"ame"]).await, "see ses******");
-    assert_eq!(through("sesame", vec![b"cut off: sesam"]).await, "cut off: *****");
+    assert_eq!(through("sesame", vec![b"cut off: sesam"]).await, "cut off: sesam");
     assert_eq!(through("sesame", vec![b"cut off: ses"]).await, "cut off: ses");
 }
 
@@ -109,4 +113,19 @@ fn headers_are_looked_through_and_a_packed_body_is_refused() {
         let headers = HeaderMap::from_iter([(header::HeaderName::from_static(name), HeaderValue::from_static(value))]);
         assert_eq!(packed(&headers).is_some(), expected, "{name}: {value}");
     }
+}
+
+#[tokio::test]
+async fn what_is_held_does_not_tell_whether_a_guess_is_right() {
+    let lengths = |guess: &'static [u8]| async move {
+        let filling: &'static [u8] = &[b'.'; 3000];
+        let body: WasiBody = Pieces([filling, guess, filling].into()).boxed_unsync();
+        let mut masked = Masked { body, mask: self::mask("sesame"), held: Vec::new(), trailers: None };
+        let mut lengths = Vec::new();
+        while let Some(frame) = masked.frame().await {
+            lengths.push(frame.unwrap().into_data().unwrap().len());
+        }
+        lengths
+    };
+    assert_eq!(lengths(b"sesam").await, lengths(b"guess").await);
 }

@@ -167,7 +167,10 @@ impl Tcp {
             match count(&path, &mut self.piece, &mut states) {
                 Ok(there) => found |= there,
                 // A count of one of both would pass for the count of all.
-                Err(error) => return self.gaps.lacks(&path, error, true).unwrap_or(()),
+                Err(error) => {
+                    self.gaps.lacks::<()>(&path, error, true);
+                    return;
+                }
             }
             if let Some((line, lines)) = states.end() {
                 self.gaps.of(&path).odd("a socket", "its state", &format!("{lines} others, the first in line {line}"));

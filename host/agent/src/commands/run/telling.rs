@@ -83,6 +83,7 @@ fn greeting(agent: &Agent, from: &str) -> String {
     for file in agent.statuses.files() {
         match (&file.error, file.used_by.is_empty(), file.kind) {
             (Some(error), ..) => text += &format!("{}: cannot be used: {error}\n", file.file),
+            (None, true, _) if file.busy => text += &format!("{}: is being compiled\n", file.file),
             (None, true, Some(kind)) => {
                 let name = file.file.trim_end_matches(".wasm").to_owned();
                 unnamed.entry(kind).or_default().push(name);

@@ -222,6 +222,32 @@ fn texts_are_left_out_and_told_only_if_they_are_to_be() {
 }
 
 #[test]
+fn a_refused_line_is_refused_to_its_own_end_whatever_its_texts_hold() {
+    let world = World::new();
+    for body in [
+        "m v=NaN,s=\"a\nevil v=666\nb\"\ngood x=1 0",
+        "m s=\"a\nevil v=666\nb\",v=one 0\ngood x=1 0",
+        "m,t s=\"a\nevil v=666\nb\"\ngood x=1 0",
+        "m,a\"b=c\" v=x,s=\"\\\"\nevil v=666\n\\\\\" 0\ngood x=1 0",
+        "m v=1,s=\"a\nevil v=666\nb\" 99999999999999999999\ngood x=1 0",
+        "m v=1,s=\"a\nevil v=666\nb\"c 0\ngood x=1 0",
+        "m v=1,,s=\"a\nevil v=666\nb\" 0\ngood x=1 0",
+        "m v=1,s=\"a\nevil v=666\nb\" 0 x\ngood x=1 0",
+        // What is no text hides nothing.
+        "m v=1\" 0\ngood x=1 0",
+        "m,a=\" v=x 0\ngood x=1 0",
+        "\"m v=x 0\ngood x=1 0",
+        "m v=x\\\ngood x=1 0",
+    ] {
+        let (points, _, report) = world.read(body.as_bytes());
+        assert_eq!(points, ["good_x of self = 1 at 0"], "{body}");
+        assert_eq!(report.faulty, 1, "{body}: {:?}", report.faults);
+    }
+    let (points, _, report) = world.read(b"m v=x,s=\"open\nevil v=666\n");
+    assert_eq!((points.len(), report.faulty), (0, 1), "a text without end is one to the end of the body");
+}
+
+#[test]
 fn what_a_processor_drops_is_counted_and_no_fault() {
     let world = World::new();
     for _ in 0..2 {

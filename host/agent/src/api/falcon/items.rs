@@ -1,0 +1,152 @@
+//! The items of a JSON array, one by one: nothing is kept of those that were read, however many there are.
+
+use serde_json::error::Category;
+
+use super::item::Item;
+
+/// An item is no longer, so that one cannot hold up the rest; a line of Influx' has the same limit.
+const ITEM_BYTES_MAX: usize = 256 << 10;
+
+/// A place in an array.
+pub(super) struct Items<'a> {
+    body: &'a [u8],
+    at: usize,
+    stage: Stage,
+    count: usize,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Stage {
+    Before,
+    First,
+    Within,
+    After,
+}
+
+impl<'a> Items<'a> {
+    pub(super) fn new(body: &'a [u8]) -> Self {
+        Self { body, at: 0, stage: Stage::Before, count: 0 }
+    }
+
+    /// The next item, `None` inside for null; or what is wrong with the array, and where.
+    pub(super) fn next_item(&mut self) -> Result<Option<Option<Item<'a>>>, String> {
+        if self.stage == Stage::Before {
+            self.expect(b'[', "a list")?;
+            self.stage = Stage::First;
+        }
+        if self.stage == Stage::After {
+            return Ok(None);
+        }
+        match (self.stage, self.peek()) {
+            (_, Some(b']')) => {
+                self.at += 1;
+                self.stage = Stage::After;
+                return if self.peek().is_none() { Ok(None) } else { Err(self.wrong("something follows the list")) };
+            }
+            (Stage::Within, Some(b',')) => self.at += 1,
+            (Stage::Within, _) => return Err(self.wrong("expected , or ]")),
+            _ => {}
+        }
+        self.stage = Stage::Within;
+        self.item().map(Some)
+    }
+
+    fn item(&mut self) -> Result<Option<Item<'a>>, String> {
+        let rest = &self.body[self.at..];
+        let window = &rest[..rest.len().min(ITEM_BYTES_MAX)];
+        let mut values = serde_json::Deserializer::from_slice(window).into_iter::<Option<Item<'a>>>();
+        let item = match values.next() {
+            Some(Ok(item)) => item,
+            Some(Err(error)) if error.classify() == Category::Eof && window.len() < rest.len() => {
+                return Err(self.wrong(&format!("it has more than {ITEM_BYTES_MAX} bytes")));
+            }
+            Some(Err(error)) => return Err(self.wrong(&bare(&error))),
+            None => return Err(self.wrong("it is not there")),
+        };
+        self.at += values.byte_offset();
+        self.count += 1;
+        Ok(item)
+    }
+
+    /// The next byte that is no blank.
+    fn peek(&mut self) -> Option<u8> {
+        let rest = &self.body[self.at..];
+        self.at += rest.iter().take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t')).count();
+        self.body.get(self.at).copied()
+    }
+
+    fn expect(&mut self, byte: u8, what: &str) -> Result<(), String> {
+        if self.peek() != Some(byte) {
+            return Err(format!("expected {what} that begins with {}", char::from(byte)));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn wrong(&self, what: &str) -> String {
+        format!("item {}, at byte {}: {what}", self.count, self.at)
+    }
+}
+
+/// What is wrong, without the place, which is that within the item.
+fn bare(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).map_or(text.clone(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many items there are, or what is wrong.
+    fn count(body: &str) -> Result<usize, String> {
+        let mut items = Items::new(body.as_bytes());
+        let mut count = 0;
+        while items.next_item()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    #[test]
+    fn items_are_read_one_by_one() {
+        for (body, expected) in
+            [("[]", 0), (" [ ] ", 0), ("[{}]", 1), (" [ {\"metric\":\"m\"} ,\n{\"a\":[[1],{\"b\":2}]},null ]\n", 3)]
+        {
+            assert_eq!(count(body), Ok(expected), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_is_named_with_its_place() {
+        for (body, expected) in [
+            ("", "expected a list that begins with ["),
+            ("{}", "expected a list that begins with ["),
+            ("[", "item 0, at byte 1: it is not there"),
+            ("[{]", "item 0, at byte 1: key must be a string"),
+            ("[{}", "item 1, at byte 3: expected , or ]"),
+            ("[{} {}]", "item 1, at byte 4: expected , or ]"),
+            ("[{},]", "item 1, at byte 4: expected value"),
+            ("[,{}]", "item 0, at byte 1: expected value"),
+            ("[{}] x", "item 1, at byte 5: something follows the list"),
+            ("[{}][{}]", "item 1, at byte 4: something follows the list"),
+            ("[{\"a\":1", "item 0, at byte 1: EOF while parsing an object"),
+        ] {
+            assert_eq!(count(body).unwrap_err(), expected, "{body}");
+        }
+        assert!(
+            count("[1]").unwrap_err().starts_with("item 0, at byte 1: invalid type: integer `1`, expected an object")
+        );
+    }
+
+    #[test]
+    fn an_item_is_bounded_in_length_and_depth() {
+        let long = format!("[{{\"metric\":\"{}\"}}]", "x".repeat(ITEM_BYTES_MAX));
+        assert_eq!(count(&long).unwrap_err(), "item 0, at byte 1: it has more than 262144 bytes");
+        let deep = format!("[{{\"value\":{}", "[".repeat(ITEM_BYTES_MAX / 2));
+        assert!(count(&deep).is_err());
+        let deep_ignored = format!("[{{\"other\":{}1{}}}]", "[".repeat(1000), "]".repeat(1000));
+        assert_eq!(count(&deep_ignored), Ok(1));
+    }
+}

@@ -1,0 +1,48 @@
+//! The body of an answer, which tells when it is over.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use super::{Phase, State};
+use crate::table::Seat;
+
+/// A body whose end is the end of its request.
+pub(crate) struct Answer {
+    body: Body,
+    state: Arc<State>,
+    _seat: Option<Seat>,
+}
+
+impl Answer {
+    pub(crate) fn new(body: Body, state: Arc<State>, seat: Option<Seat>) -> Self {
+        Self { body, state, _seat: seat }
+    }
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.state.set(Phase::Idle);
+    }
+}

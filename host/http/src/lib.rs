@@ -1,0 +1,36 @@
+//! The HTTP server under the agent's API: it accepts connections within bounds, decides who may ask, and reads bodies
+//! as far as there is room for them.
+//!
+//! ```text
+//! accept ─► Table (how many, from where) ─► Guarded socket (time for heads, idleness, slow readers)
+//!        ─► admission (size, Host, Origin, Sec-Fetch-Site) ─► router (token, operators' header) ─► body::read
+//! ```
+//!
+//! What is asked for is the caller's: it brings an [`axum::Router`], and says with [`guarded`] and [`operator`] which
+//! paths want what. No points, plugins or configuration files are known here.
+#![warn(missing_docs)]
+
+mod admission;
+pub mod body;
+mod connection;
+mod descriptors;
+mod error;
+mod forwarded;
+mod names;
+mod network;
+mod origin;
+mod server;
+mod settings;
+mod stats;
+mod table;
+mod token;
+
+pub use admission::{OPERATOR_HEADER, Visit, guarded, operator};
+pub use descriptors::raise_limit;
+pub use error::ApiError;
+pub use names::Names;
+pub use network::{Network, NetworkError};
+pub use server::{Server, StopTimes};
+pub use settings::{Limits, Settings};
+pub use stats::{BodyEnd, Ending, Label, Refusal, Stats, Tally, Turned};
+pub use token::{Token, TokenError};

@@ -1,0 +1,132 @@
+//! One connection and its requests.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use tower::ServiceExt;
+
+use super::{Ends, Shared, accept, told_to_stop};
+use crate::admission::{self, Came};
+use crate::body::Arriving;
+use crate::connection::{Answer, Phase, Socket, State};
+use crate::table::Seat;
+use crate::{Settings, Visit};
+
+/// Lines of a head: four times what browsers send.
+const HEADERS_MAX: usize = 100;
+/// How often a stopping server looks whether a request has become one that only waits for its peer.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// So long an answer may take that was finished after peers have had their time.
+const LAST_ANSWER: Duration = Duration::from_millis(500);
+
+/// Serves a connection to its end, or until the server stops.
+pub(super) async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    settings: Arc<Settings>,
+    shared: Arc<Shared>,
+    seat: Seat,
+    mut stop: watch::Receiver<Option<Ends>>,
+) {
+    // An answer goes out as soon as it is there.
+    let _ = stream.set_nodelay(true);
+    let _open = Open::new(&shared, seat);
+    let state = Arc::<State>::default();
+    let head_bytes = settings.limits.head_bytes;
+    let socket = Socket::new(stream, state.clone(), settings.limits.clone(), shared.stats.clone());
+    drop(settings);
+    let service = service_fn(|request| answer(request, peer, shared.clone(), state.clone()));
+    let mut server = http1::Builder::new();
+    // The socket has clocks of its own, for hyper's makes no difference between a slow head and none.
+    server.timer(TokioTimer::new()).header_read_timeout(None).max_headers(HEADERS_MAX).max_header_size(head_bytes);
+    let mut serving = pin!(server.serve_connection(TokioIo::new(socket), service));
+    let ends = tokio::select! {
+        // What a peer does wrong, or its going away, is its own affair.
+        _ = serving.as_mut() => return,
+        ends = told_to_stop(&mut stop) => ends,
+    };
+    let Some(ends) = ends else { return };
+    serving.as_mut().graceful_shutdown();
+    tokio::select! {
+        _ = serving => {}
+        () = time_is_up(&state, ends) => accept::count_stopped(&shared),
+    }
+}
+
+/// A connection that is counted as open.
+struct Open {
+    shared: Arc<Shared>,
+    _seat: Seat,
+}
+
+impl Open {
+    fn new(shared: &Arc<Shared>, seat: Seat) -> Self {
+        shared.stats.open.fetch_add(1, Ordering::Relaxed);
+        Self { shared: shared.clone(), _seat: seat }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.shared.stats.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Waits until a connection has had its time in a server that stops.
+async fn time_is_up(state: &State, ends: Ends) {
+    let mut peers = ends.peers;
+    loop {
+        let (now, phase) = (Instant::now(), state.get());
+        if phase.is_between_requests() || now >= ends.work {
+            return;
+        }
+        if phase == Phase::Working {
+            peers = peers.max(now + LAST_ANSWER);
+        } else if now >= peers {
+            return;
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Answers a request.
+async fn answer(
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+    state: Arc<State>,
+) -> Result<Response<Answer>, Infallible> {
+    state.begin_request();
+    let settings = shared.settings.load_full();
+    let (mut parts, body) = request.into_parts();
+    let came = Came { peer, port: shared.port };
+    let client = admission::client(&came, &parts.headers, &settings);
+    let visit = Visit { settings, client, stats: shared.stats.clone() };
+    let (response, seat) = match admission::admit(&visit, &came, &parts, &shared.passed_on) {
+        Ok(seat) => {
+            let limits = visit.settings.limits.clone();
+            let body = Arriving::new(body, state.clone(), shared.stats.clone(), limits);
+            parts.extensions.insert(visit);
+            let request = Request::from_parts(parts, Body::new(body));
+            let Ok(response) = shared.router.clone().oneshot(request).await;
+            (response, seat)
+        }
+        Err(refused) => (refused.into_response(), None),
+    };
+    state.set(Phase::Answering);
+    Ok(response.map(|body| Answer::new(body, state, seat)))
+}

@@ -1,0 +1,64 @@
+//! What a server is told: its bounds, its names, its token. All of it can change while it runs.
+
+use std::time::Duration;
+
+use crate::{Names, Network, Token};
+
+/// What bounds connections, requests and bodies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at the same time.
+    pub connections: usize,
+    /// Of these, from one address (of IPv6, from one /64). Requests that a trusted proxy passes on count likewise for
+    /// the address that they come from.
+    pub address_connections: usize,
+    /// Of these, from this machine.
+    pub loopback_connections: usize,
+    /// For the whole head of a request, and from the connection's beginning to its first head.
+    pub head_timeout: Duration,
+    /// Bytes of a head.
+    pub head_bytes: usize,
+    /// Without progress of a body.
+    pub body_stall: Duration,
+    /// For a whole body, and for all the time that an answer waits for its reader.
+    pub body_timeout: Duration,
+    /// Bytes of a body, packed and unpacked.
+    pub body_bytes: usize,
+    /// Without progress of an answer.
+    pub answer_stall: Duration,
+    /// Between two requests of a connection.
+    pub idle_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // A hundred pushing agents, scrapers and people with room for as many again: some megabytes of buffers.
+            connections: 512,
+            address_connections: 128,
+            loopback_connections: 256,
+            head_timeout: Duration::from_secs(10),
+            // Four times what other servers take.
+            head_bytes: 32 << 10,
+            body_stall: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(300),
+            body_bytes: 32 << 20,
+            answer_stall: Duration::from_secs(30),
+            // Longer than a minute, so that who pushes every minute keeps its connection.
+            idle_timeout: Duration::from_secs(75),
+        }
+    }
+}
+
+/// All that a server is told.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Its bounds.
+    pub limits: Limits,
+    /// The names that it is asked under.
+    pub names: Names,
+    /// Proxies whose word is taken for where requests come from.
+    pub proxies: Vec<Network>,
+    /// What requests must carry.
+    pub token: Option<Token>,
+}

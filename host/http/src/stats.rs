@@ -1,0 +1,174 @@
+//! What became of connections, requests and bodies, counted by reason.
+
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// A closed set of reasons.
+pub trait Label: Copy + 'static {
+    /// All of them, each at the place of its number.
+    const ALL: &'static [Self];
+
+    /// Its name on /metrics.
+    fn as_str(self) -> &'static str;
+
+    /// Its place.
+    fn index(self) -> usize;
+}
+
+macro_rules! label {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$doc])* $variant,)* }
+
+        impl Label for $name {
+            const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            fn index(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+
+label! {
+    /// Why a connection was not taken.
+    Turned {
+        /// There are as many as there may be.
+        Full = "connections",
+        /// There are as many from this address as there may be.
+        Address = "address",
+        /// What descriptors are left are kept for other things.
+        Descriptors = "descriptors",
+        /// The system gave none.
+        System = "system",
+    }
+}
+
+label! {
+    /// Why a connection was ended by this side.
+    Ending {
+        /// Its head took too long.
+        HeadTimeout = "head_timeout",
+        /// Its head was too large.
+        HeadBytes = "head_bytes",
+        /// Nothing was asked for some time.
+        Idle = "idle",
+        /// The reader of an answer was too slow.
+        AnswerStalled = "answer_stalled",
+        /// The server stopped.
+        Stopped = "stopped",
+    }
+}
+
+label! {
+    /// Why a request was refused before anything was done.
+    Refusal {
+        /// It names no host, or more than one.
+        NoHost = "no_host",
+        /// It is meant for another host.
+        Host = "host",
+        /// It comes from another site's page.
+        Origin = "origin",
+        /// The browser says that it comes from another site.
+        FetchSite = "fetch_site",
+        /// It changes something, and a foreign page could have sent it.
+        OperatorHeader = "operator_header",
+        /// Its token is missing or wrong.
+        Token = "token",
+        /// Too many at the same time, through a proxy from one address.
+        Address = "address",
+        /// Its body can never be taken.
+        TooLarge = "too_large",
+        /// There is no memory for its body now.
+        NoMemory = "no_memory",
+        /// Its points have no room in a queue now.
+        NoRoom = "no_room",
+        /// Too many bodies wait to be parsed.
+        NoTurn = "no_turn",
+    }
+}
+
+label! {
+    /// How a body ended.
+    BodyEnd {
+        /// It came whole.
+        Whole = "whole",
+        /// It is larger than bodies may be.
+        TooLarge = "too_large",
+        /// It made no progress.
+        Stalled = "stalled",
+        /// It took too long in all.
+        Late = "late",
+        /// The connection broke off, or its chunks are wrong.
+        Broken = "broken",
+        /// Nobody read it to its end.
+        Unread = "unread",
+    }
+}
+
+/// Counts by reason.
+#[derive(Debug)]
+pub struct Tally<L: Label> {
+    counts: Box<[AtomicU64]>,
+    label: PhantomData<L>,
+}
+
+impl<L: Label> Default for Tally<L> {
+    fn default() -> Self {
+        Self { counts: L::ALL.iter().map(|_| AtomicU64::new(0)).collect(), label: PhantomData }
+    }
+}
+
+impl<L: Label> Tally<L> {
+    /// Counts one; answers how many there were before.
+    pub fn add(&self, label: L) -> u64 {
+        self.counts[label.index()].fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn get(&self, label: L) -> u64 {
+        self.counts[label.index()].load(Ordering::Relaxed)
+    }
+
+    /// All reasons with their counts.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        L::ALL.iter().map(|&label| (label.as_str(), self.get(label)))
+    }
+}
+
+/// Everything that is counted. It outlives a server that is replaced by one at another address.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Connections that are open.
+    pub(crate) open: AtomicUsize,
+    /// Connections that were taken.
+    pub(crate) taken: AtomicU64,
+    /// Connections that were not taken.
+    pub turned: Tally<Turned>,
+    /// Connections that this side has ended.
+    pub ended: Tally<Ending>,
+    /// Requests that were refused.
+    pub refused: Tally<Refusal>,
+    /// Bodies.
+    pub bodies: Tally<BodyEnd>,
+}
+
+impl Stats {
+    /// Connections that are open.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Connections that were taken.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+}
