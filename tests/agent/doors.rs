@@ -428,5 +428,5 @@ fn text_in_a_refused_line_becomes_no_point() {
         ask(&agent, "POST", "/write", &[("host", "localhost")], "m v=NaN,s=\"a\nevil v=666\nb\"\ngood v=1\n");
     assert_eq!(status, 400);
     assert_eq!(agent.json("/api/v1/series")["series"].as_array().unwrap().len(), 1);
-    assert_eq!(agent.json("/api/v1/series")["series"][0]["metric"], "good");
+    assert_eq!(agent.json("/api/v1/series")["series"][0]["metric"], "good_v");
 }

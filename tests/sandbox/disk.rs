@@ -80,7 +80,8 @@ async fn a_file_that_grows_ends_at_the_limit_and_room_that_is_freed_can_be_used(
     // Another instance counts what is left, deletes it, and has all the room again.
     assert_eq!(fill(&mut open("fill", &spec).await.unwrap()).await, 0.0);
     spec.settings = json!({ "clear": true }).to_string();
-    assert_eq!(fill(&mut open("fill", &spec).await.unwrap()).await, steps);
+    let again = fill(&mut open("fill", &spec).await.unwrap()).await;
+    assert!((steps - again).abs() <= 1.0, "{again} steps, and {steps} before");
     neighbour.has_noticed_nothing().await;
 }
 

@@ -16,7 +16,7 @@ mod processors;
 #[allow(dead_code, reason = "a part of the agent is enough here")]
 #[path = "../src/quota.rs"]
 mod quota;
-
+#[allow(dead_code, reason = "a part of the agent is enough here")]
 #[path = "../src/status.rs"]
 mod status;
 

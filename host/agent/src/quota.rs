@@ -38,7 +38,7 @@ pub(crate) struct SeriesQuota {
     pub(crate) limit: usize,
     /// Of these, kept for collectors.
     pub(crate) reserve: usize,
-    /// What one listener may bring.
+    /// What one listener may bring; more than all, where a small table is not split.
     pub(crate) listener: usize,
 }
 
@@ -54,11 +54,7 @@ pub(crate) struct Room {
 impl SeriesShares {
     pub(crate) fn of(self, limit: usize) -> SeriesQuota {
         let part = |share: f64| (limit as f64 * share.clamp(0.0, 1.0)) as usize;
-        SeriesQuota {
-            limit,
-            reserve: part(self.collectors),
-            listener: part(self.listener).max(LISTENER_SERIES_MIN).min(limit),
-        }
+        SeriesQuota { limit, reserve: part(self.collectors), listener: part(self.listener).max(LISTENER_SERIES_MIN) }
     }
 }
 

@@ -2,7 +2,7 @@
 //! `cargo bench -p saker-forward --bench codec`.
 //!
 //! 40,000 series, a point each every ten seconds for five minutes, in one segment, definitions included, in records of
-//! 5,000 points with the journal's 24 bytes each.
+//! at most 5,000 points with what the journal adds.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -17,7 +17,8 @@ mod workloads;
 
 const TICKS: usize = 30;
 const RECORD_POINTS: usize = 5_000;
-const RECORD_HEADER_BYTES: usize = 24;
+const RECORD_HEADER_BYTES: usize = 32;
+const PARITY_SHARE: f64 = 1.0 / 64.0;
 
 fn main() {
     println!(
@@ -41,17 +42,22 @@ fn measure(mut workload: Workload) {
         (Encoder::default(), Decoder::default(), Vec::new(), Vec::<Point>::new());
     let (mut first, mut later, mut back) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     let (mut bytes, mut first_bytes, mut points) = (0, 0, 0);
+    let mut next = 0..;
     for tick in 0..TICKS {
         let given = workload.tick();
-        for (index, chunk) in given.chunks(RECORD_POINTS).enumerate() {
-            let new_segment = tick == 0 && index == 0;
+        let mut at = 0;
+        while at < given.len() {
+            let new_segment = tick == 0 && at == 0;
+            let chunk = &given[at..given.len().min(at + RECORD_POINTS)];
             let began = Instant::now();
-            encoder.encode(new_segment, black_box(chunk), |id| workload.series.get(id.index()).cloned(), &mut record);
+            let series_of = |id: SeriesId| workload.series.get(id.index()).cloned();
+            let encoded = encoder.encode(new_segment, black_box(chunk), series_of, &mut record);
             *(if tick == 0 { &mut first } else { &mut later }) += began.elapsed();
             bytes += record.len() + RECORD_HEADER_BYTES;
             first_bytes += if tick == 0 { record.len() } else { 0 };
+            let chunk = &chunk[..encoded.taken];
             points += chunk.len();
-            let mut next = (index * RECORD_POINTS) as u32..;
+            at += chunk.len();
             out.clear();
             let began = Instant::now();
             let decoded = decoder.decode(new_segment, black_box(&record), |_| next.next().map(SeriesId), &mut out);
@@ -60,7 +66,7 @@ fn measure(mut workload: Workload) {
             assert!(out == chunk);
         }
     }
-    let (size, defined) = (bytes as f64 / points as f64, first_bytes as f64 / points as f64);
+    let (size, defined) = (bytes as f64 * (1.0 + PARITY_SHARE) / points as f64, first_bytes as f64 / points as f64);
     let each = |time: Duration, ticks: usize| time.as_nanos() as f64 / (ticks * points / TICKS) as f64;
     println!(
         "{:<16} {size:>11.2} {defined:>11.2} {:>13.1} {:>13.1} {:>13.1}",

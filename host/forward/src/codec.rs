@@ -27,11 +27,22 @@ mod values;
 pub use decode::{CodecError, Decoded, Decoder};
 pub use encode::{Encoded, Encoder};
 
-/// The most points of one record: it bounds what a decoder allocates at a time, 1.5 MiB.
-pub const MAX_RECORD_POINTS: usize = 1 << 16;
+/// The most points of one record: it bounds what a decoder allocates at a time, 192 KiB.
+pub const MAX_RECORD_POINTS: usize = 1 << 13;
 
-/// No series is defined in a record after so many bytes of definitions; the journal takes records of 16 MiB.
-const MAX_DEFINITION_BYTES: usize = 4 << 20;
+/// The most bytes of one record: what the journal takes, less what a rejected record's reason needs.
+pub const MAX_RECORD_BYTES: usize = 62 << 10;
+
+/// No series is defined in a record after so many bytes of definitions.
+const MAX_DEFINITION_BYTES: usize = 32 << 10;
+
+/// The most that a definition takes.
+const MAX_SERIES_BYTES: usize = 24 << 10;
+
+/// The version and the five numbers that a record begins with.
+const MAX_FRONT_BYTES: usize = 1 + 5 * 10;
+
+const _: () = assert!(MAX_RECORD_BYTES + 2048 <= saker_journal::MAX_PAYLOAD_BYTES);
 
 /// Changes with the format.
 const VERSION: u8 = 1;

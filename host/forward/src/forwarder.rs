@@ -56,8 +56,12 @@ struct Running {
 
 /// How long a node that is taken out may go on sending what it has.
 const REMOVED_DRAIN: Duration = Duration::from_secs(5);
-/// How long the last sync of the queues may take.
+/// How long the last sync of the queues may take,
 const FLUSH_MAX: Duration = Duration::from_secs(5);
+/// and so much of the time that there is in all.
+const FLUSH_PARTS: u32 = 4;
+/// A disk that answers has this long even if there was no time at all.
+const FLUSH_MIN: Duration = Duration::from_millis(100);
 /// How often draining looks whether it is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
@@ -183,7 +187,8 @@ impl Forwarder {
     /// memory it counts as dropped.
     pub async fn drain(&self, limit: Duration) -> Account {
         let topology = self.topology();
-        let end = Instant::now() + limit;
+        let flush_end = Instant::now() + limit;
+        let end = flush_end - FLUSH_MAX.min(limit / FLUSH_PARTS);
         topology.nodes().iter().for_each(|node| node.queue.hurry());
         while Instant::now() < end && !topology.nodes().iter().all(|node| node.is_drained()) {
             tokio::time::sleep(DRAIN_LOOK).await;
@@ -200,8 +205,8 @@ impl Forwarder {
         }
         // A disk that hangs must not hold up the end.
         let flushes = join_all(topology.nodes().iter().map(|node| node.queue.flush()));
-        if tokio::time::timeout(FLUSH_MAX, flushes).await.is_err() {
-            tracing::warn!("the queues did not all get to the disk within {FLUSH_MAX:?}");
+        if tokio::time::timeout_at(flush_end.max(Instant::now() + FLUSH_MIN), flushes).await.is_err() {
+            tracing::warn!("the queues did not all get to the disk in time; the disk may hang");
         }
         let account = |node: &Arc<Node>| NodeAccount { node: node.name().to_owned(), stats: node.stats() };
         Account { nodes: topology.nodes().iter().map(account).collect() }
@@ -217,6 +222,9 @@ async fn retire(node: Arc<Node>, running: Running) {
     running.order.send_replace(Order::Stop(DropReason::NodeRemoved));
     if let Err(error) = running.task.await {
         tracing::error!(node = node.name(), "a sender failed: {error}");
+    }
+    if tokio::time::timeout(FLUSH_MAX, node.queue.flush()).await.is_err() {
+        tracing::warn!(node = node.name(), "its queue does not get to the disk; the disk may hang");
     }
     let stats = node.stats();
     tracing::info!(node = node.name(), delivered = stats.delivered, dropped = stats.dropped_in_all(), "node removed");

@@ -204,13 +204,14 @@ impl Node {
     pub(crate) fn new(
         name: &str,
         backend: Box<dyn Backend>,
-        config: NodeConfig,
+        mut config: NodeConfig,
         table: &Arc<SeriesTable>,
         budget: &Arc<Budget>,
         spools: Option<&SpoolDir>,
     ) -> Self {
         let counters = Arc::new(Counters::default());
         let queue = NodeQueue::new(name, config.queue, counters.clone(), table.clone(), budget.clone(), spools);
+        config.queue.durability = queue.durability(config.queue.durability);
         Self {
             name: name.into(),
             backend,
@@ -244,7 +245,8 @@ impl Node {
     }
 
     /// Changes how it queues and retries. Whether its queue is on disk stays as it was.
-    pub fn set_config(&self, config: NodeConfig) {
+    pub fn set_config(&self, mut config: NodeConfig) {
+        config.queue.durability = self.queue.durability(config.queue.durability);
         *self.config.lock() = config;
         self.queue.set_config(config.queue);
     }

@@ -126,15 +126,15 @@ impl Shared {
 
 impl Shared {
     /// Begins with what an earlier process has left.
-    fn recover(&self, backlog: Spans, end: Position) {
+    fn recover(&self, backlog: Spans, sent: &Spans, end: Position) {
         self.counters.recover(backlog.points());
-        self.lanes.lock().recover(backlog, end);
+        self.lanes.lock().recover(backlog, sent, end);
         self.ready.notify_one();
     }
 
     /// Everything before a place is gone from the disk; what is in memory is sent all the same.
     fn dropped_before(&self, place: Position, reason: DropReason) {
-        let dropped = self.lanes.lock().backlog.cut_before(place);
+        let dropped = self.lanes.lock().cut_before(place);
         self.counters.lose(reason, dropped);
     }
 
@@ -167,16 +167,32 @@ impl NodeQueue {
         budget: Arc<Budget>,
         dir: Option<&SpoolDir>,
     ) -> Self {
+        let mut config = config;
+        let left = dir.is_some_and(|dir| config.durability == Durability::Memory && dir.holds_records(name));
+        if left {
+            tracing::warn!(node = name, "points wait on disk, so its queue is in memory only from the next start on");
+            config.durability = Durability::Process;
+        }
         let shared = Arc::new(Shared { lanes: Mutex::new(Lanes::new(config)), ready: Notify::new(), counters, budget });
         let durable = config.durability != Durability::Memory;
         let spool = dir.filter(|_| durable).map(|dir| Spool::start(name, dir, shared.clone(), table));
         Self { shared, spool }
     }
 
-    pub(crate) fn set_config(&self, config: QueueConfig) {
-        if (config.durability != Durability::Memory) != self.is_durable() {
+    /// What its points survive when that is asked for: whether they are on disk stays as it was at the start.
+    pub(crate) fn durability(&self, wanted: Durability) -> Durability {
+        let there = match (self.is_durable(), wanted) {
+            (true, Durability::Memory) => Durability::Process,
+            (false, _) => Durability::Memory,
+            (true, wanted) => wanted,
+        };
+        if there != wanted {
             tracing::warn!("whether a queue is on disk takes hold at the next start");
         }
+        there
+    }
+
+    pub(crate) fn set_config(&self, config: QueueConfig) {
         self.shared.lanes.lock().config = config;
         self.shared.ready.notify_one();
     }
@@ -215,9 +231,10 @@ impl NodeQueue {
         self.shared.ready.notify_one();
     }
 
-    /// Waits until what it has on disk would survive a loss of power.
+    /// Waits until what it has on disk would survive a loss of power, and it is written down that it ends in good order.
     pub(crate) async fn flush(&self) {
         if let Some(spool) = &self.spool {
+            self.shared.lanes.lock().set_ended(true);
             spool.flush().await;
         }
     }
@@ -243,8 +260,12 @@ impl NodeQueue {
         lanes.fresh_points() == 0 && lanes.in_hand.is_none()
     }
 
-    /// What to do next, when there is something. Can be dropped while it waits.
+    /// What to do next, when there is something, and when what was done before is written down: so at most one batch is
+    /// sent twice after the death of the process. Can be dropped while it waits.
     pub(crate) async fn next(&self) -> Work {
+        if let Some(spool) = &self.spool {
+            spool.marked().await;
+        }
         loop {
             let due = {
                 let mut lanes = self.shared.lanes.lock();
@@ -298,11 +319,10 @@ impl NodeQueue {
         }
     }
 
+    /// Lets it be written down what is still to be delivered. Does not wait for the disk.
     fn commit(&self) {
         if let Some(spool) = &self.spool {
-            // Written under the lock, so that marks get to the disk in the order in which they came to be.
-            let lanes = self.shared.lanes.lock();
-            spool.commit(&lanes.mark(), lanes.is_empty());
+            spool.commit(self.shared.lanes.lock().is_empty());
         }
     }
 

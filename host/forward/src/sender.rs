@@ -21,6 +21,12 @@ use crate::queue::{Batch, Work, waited};
 
 /// A batch of one point that breaks its session this often is given up.
 const POISON_ATTEMPTS: u32 = 3;
+/// Of a batch that is refused as a whole so many parts are offered to find the points to blame; twice what one of ten
+/// thousand takes. What is refused after that is given up as it is.
+const PROBES_MAX: u32 = 64;
+/// So many in a minute; then the rest waits, for a server that refuses everything is not to be flooded.
+const PROBES_A_MINUTE: u32 = 1000;
+const MINUTE: Duration = Duration::from_secs(60);
 /// How long a session may take to close when another takes its place.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -44,6 +50,31 @@ pub(crate) struct Sender {
     /// Halves when a part of a batch breaks its session, so that the point to blame is found; grows again with success.
     part_most: usize,
     broken_in_a_row: u32,
+    probes: Probes,
+}
+
+/// How often the points to blame for a refusal were looked for.
+struct Probes {
+    /// So many more may be spent on what is being sent.
+    left: u32,
+    of_minute: u32,
+    minute: Instant,
+}
+
+impl Probes {
+    /// Whether there may be another one, and if so after which pause.
+    fn next(&mut self) -> Option<Duration> {
+        let left = self.left.checked_sub(1)?;
+        let elapsed = self.minute.elapsed();
+        if elapsed >= MINUTE {
+            (self.of_minute, self.minute) = (0, Instant::now());
+        } else if self.of_minute >= PROBES_A_MINUTE {
+            return Some(MINUTE - elapsed);
+        }
+        self.left = left;
+        self.of_minute += 1;
+        Some(Duration::ZERO)
+    }
 }
 
 /// An open session, and what is defined in it.
@@ -63,7 +94,17 @@ enum Outcome {
 impl Sender {
     pub(crate) fn new(node: Arc<Node>, table: Arc<SeriesTable>, orders: watch::Receiver<Order>, seed: u64) -> Self {
         let backoff = Backoff::new(node.config.lock().backoff, seed);
-        Self { node, table, orders, backoff, session: None, reader: None, part_most: usize::MAX, broken_in_a_row: 0 }
+        Self {
+            node,
+            table,
+            orders,
+            backoff,
+            session: None,
+            reader: None,
+            part_most: usize::MAX,
+            broken_in_a_row: 0,
+            probes: Probes { left: 0, of_minute: 0, minute: Instant::now() },
+        }
     }
 
     /// Sends until it is told to stop.
@@ -91,6 +132,8 @@ impl Sender {
     /// left.
     async fn send(&mut self, mut batch: Batch, orders: &mut watch::Receiver<Order>) -> Option<(DropReason, usize)> {
         let offered = batch.points.len();
+        let batches = offered.div_ceil(self.node.config.lock().queue.batch_points.max(1));
+        self.probes.left = PROBES_MAX.saturating_mul(u32::try_from(batches).unwrap_or(u32::MAX));
         while !batch.points.is_empty() {
             let config = self.node.config.lock().queue;
             if waited(batch.since) > config.memory_age() {
@@ -135,7 +178,7 @@ impl Sender {
         // Reading can take long where the disk is slow.
         let read = tokio::task::spawn_blocking(move || (reader.read(span, most), reader)).await;
         let Ok((found, reader)) = read else { return self.unreadable("the reading thread has failed").await };
-        if let Some(lost) = &found.lost {
+        if let Some(lost) = found.lost.as_ref().filter(|lost| !lost.dropped) {
             let points = self.node.queue.lost(lost.span);
             if points > 0 {
                 tracing::error!(node = self.node.name(), points, "points in the queue are lost: {}", lost.what);
@@ -199,25 +242,44 @@ impl Sender {
         let taken = taken.min(offered);
         self.node.counters.deliver(taken);
         self.node.counters.lose(DropReason::Unacknowledged, (offered - taken) as u64);
-        if let Some(since) = self.node.health.succeeded() {
-            self.node.queue.resend(since);
-        }
+        self.answered();
         self.backoff.reset();
         self.broken_in_a_row = 0;
         self.part_most = self.part_most.saturating_mul(2);
+    }
+
+    /// The node is there, and if it was not, what it took shortly before is to be sent once more.
+    fn answered(&self) {
+        if let Some(since) = self.node.health.succeeded() {
+            self.node.queue.resend(since);
+        }
     }
 
     async fn failed(&mut self, part: &mut Batch, error: SendError) -> Outcome {
         match error {
             SendError::Retry { after, message } => {
                 let pause = self.backoff.next(after);
+                self.broken_in_a_row = 0;
                 self.node.health.failed();
                 self.report(&message, pause);
                 Outcome::Again(pause)
             }
             SendError::Reject { points, message } => {
                 // It answers, if not as one would wish.
-                self.node.health.succeeded();
+                self.broken_in_a_row = 0;
+                self.answered();
+                if points.is_empty() {
+                    match self.probes.next() {
+                        Some(Duration::ZERO) if part.points.len() == 1 => {}
+                        Some(pause) => {
+                            self.report(&message, pause);
+                            let half = part.points.len().div_ceil(2);
+                            self.part_most = if pause.is_zero() { half } else { self.part_most };
+                            return Outcome::Again(pause);
+                        }
+                        None => self.part_most = usize::MAX,
+                    }
+                }
                 let refused = if points.is_empty() {
                     std::mem::take(&mut part.points)
                 } else {

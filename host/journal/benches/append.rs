@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use saker_journal::{Journal, JournalConfig, Position, Read};
+use saker_journal::{Journal, JournalConfig, Position, Read, real};
 
 /// In all, for each size of record.
 const BYTES: usize = 256 << 20;
@@ -23,7 +23,7 @@ fn main() {
 fn measure(size: usize, sync_every: usize) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let dir = Dir::open_ambient_dir(folder.path(), ambient_authority()).expect("a folder");
-    let (mut journal, _) = Journal::open(dir, JournalConfig::default()).expect("a journal");
+    let (mut journal, _) = Journal::open(real(dir), JournalConfig::default()).expect("a journal");
     let payload: Vec<u8> = (0..size as u32).map(|place| (place.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let records = BYTES / size;
     let began = Instant::now();

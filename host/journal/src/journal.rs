@@ -1,22 +1,19 @@
 //! The writing side of a journal. There is one at a time; everything that changes the folder goes through it.
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use parking_lot::Mutex;
 
+use crate::disk::{Disk, DiskFile, How, write_all_at};
 use crate::error::JournalError;
-use crate::format::{HEADER_BYTES, MAX_PAYLOAD_BYTES, SegmentHeader, segment_name, write_record};
+use crate::format::{HEADER_BYTES, MAX_PAYLOAD_BYTES, RECORD_BYTES, SegmentHeader, segment_name, write_record};
+use crate::parity::Lanes;
 use crate::position::Position;
 use crate::reader::Reader;
-use crate::recovery::{self, Recovery, SetAside};
-use crate::segment_file::SegmentFile;
+use crate::recovery::{self, MAX_SEGMENT_BYTES, Recovery, SetAside};
 use crate::shared::{SegmentInfo, Shared};
-use crate::sync::PendingSync;
 
 /// Large enough that a file is rarely begun, small enough that trimming gives room back soon: 32 MiB.
 pub const DEFAULT_SEGMENT_BYTES: u64 = 32 << 20;
@@ -24,13 +21,11 @@ pub const DEFAULT_SEGMENT_BYTES: u64 = 32 << 20;
 /// Segments that were finished since the last sync. With more, the oldest is synced before another is begun, so that
 /// neither files stay open without bound nor a sync takes forever.
 const MAX_UNSYNCED: usize = 8;
-/// A buffer that one large record has blown up is not kept.
-const KEPT_BUFFER_BYTES: usize = 1 << 20;
 
 /// How a journal is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalConfig {
-    /// A segment with this many bytes or more is finished.
+    /// A segment with this many bytes or more is finished; 64 MiB at most.
     pub segment_bytes: u64,
     /// How far its owner got: the position in the mark, or the default if there is none. New records come after it
     /// even if the files that held the ones before are gone, so that they are never taken for old ones.
@@ -52,24 +47,42 @@ pub struct Journal {
     segment_bytes: u64,
     active: Option<Active>,
     /// Finished since the last sync.
-    unsynced: Vec<Arc<SegmentFile>>,
+    unsynced: Vec<Box<dyn DiskFile>>,
     folder_unsynced: bool,
-    sync_failed: Arc<AtomicBool>,
+    /// A sync has failed of which the one who waits for it has not heard.
+    unsaid_failure: bool,
     buffer: Vec<u8>,
     /// Locked as long as it is open.
-    _lock: File,
+    _lock: Box<dyn DiskFile>,
 }
 
 struct Active {
-    file: Arc<SegmentFile>,
+    file: Box<dyn DiskFile>,
     first_seq: u64,
-    /// Behind the last good record.
+    /// Behind the last good record, and its parity if its group was full.
     offset: u64,
+    lanes: Lanes,
+    /// Parity of the groups that are not full, behind the last record, which the next one writes over.
+    provisional_bytes: u64,
 }
 
 impl Active {
     fn is_empty(&self) -> bool {
         self.offset == HEADER_BYTES
+    }
+
+    /// Writes the parity of the groups that are not full behind the last record, if it is not there.
+    fn protect(&mut self, buffer: &mut Vec<u8>) {
+        if self.provisional_bytes > 0 {
+            return;
+        }
+        buffer.clear();
+        self.lanes.put_all(buffer);
+        match write_all_at(&*self.file, buffer, self.offset) {
+            Ok(()) => self.provisional_bytes = buffer.len() as u64,
+            // Without room for it there is none.
+            Err(_) => drop(self.file.set_size(self.offset)),
+        }
     }
 }
 
@@ -79,16 +92,16 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::Locked`] if it is open already, or what the system says.
-    pub fn open(dir: Dir, config: JournalConfig) -> Result<(Self, Recovery), JournalError> {
-        let lock = recovery::lock(&dir)?;
-        let (state, recovery) = recovery::recover(&dir, config.mark)?;
+    pub fn open(disk: Arc<dyn Disk>, config: JournalConfig) -> Result<(Self, Recovery), JournalError> {
+        let lock = recovery::lock(&*disk)?;
+        let (state, recovery) = recovery::recover(&*disk, config.mark)?;
         let journal = Self {
-            shared: Arc::new(Shared { dir, state: Mutex::new(state) }),
-            segment_bytes: config.segment_bytes,
+            shared: Arc::new(Shared { disk, state: Mutex::new(state) }),
+            segment_bytes: config.segment_bytes.min(MAX_SEGMENT_BYTES),
             active: None,
             unsynced: Vec::new(),
             folder_unsynced: true,
-            sync_failed: Arc::new(AtomicBool::new(false)),
+            unsaid_failure: false,
             buffer: Vec::new(),
             _lock: lock,
         };
@@ -106,35 +119,46 @@ impl Journal {
             self.roll();
             return Err(JournalError::TooLarge { bytes: payload.len(), most: MAX_PAYLOAD_BYTES });
         }
-        if self.active.as_ref().is_none_or(|active| active.is_empty() && self.is_distrusted()) {
+        if self.active.is_none() {
             self.begin_segment()?;
         }
         let active = self.active.as_mut().expect("a segment was begun");
         let at = self.shared.state.lock().end;
+        self.buffer.clear();
+        let due = active.lanes.is_due();
+        if due {
+            active.lanes.put_full(&mut self.buffer);
+        }
+        let start = self.buffer.len();
         write_record(&mut self.buffer, at, items, payload);
-        if let Err(error) = active.file.write_all_at(&self.buffer, active.offset) {
+        let provisional = std::mem::take(&mut active.provisional_bytes) > 0;
+        let cleared = if provisional { active.file.set_size(active.offset) } else { Ok(()) };
+        if let Err(error) = cleared.and_then(|()| write_all_at(&*active.file, &self.buffer, active.offset)) {
             let name = segment_name(active.first_seq);
             // If even this fails, what is there is no record, and nobody reads so far.
-            let _ = active.file.set_len(active.offset);
+            let _ = active.file.set_size(active.offset);
             self.roll();
             return Err(JournalError::of("append to", name)(error));
         }
+        if due {
+            active.lanes.begin_full();
+        }
+        active.lanes.add(at.seq, &self.buffer[start..]);
         active.offset += self.buffer.len() as u64;
         let mut state = self.shared.state.lock();
         state.end = at.after(items);
-        state.segments.back_mut().expect("the active segment is the last").bytes = active.offset;
+        let segment = state.segments.back_mut().expect("the active segment is the last");
+        segment.bytes = active.offset;
+        let damaged = segment.damaged;
         drop(state);
-        if active.offset >= self.segment_bytes || self.is_distrusted() {
+        if active.offset >= self.segment_bytes || damaged {
             self.roll();
-        }
-        if self.buffer.capacity() > KEPT_BUFFER_BYTES {
-            self.buffer = Vec::new();
         }
         Ok(at.seq)
     }
 
-    /// Whether the next record will be the first of its segment. Only an append or a [`roll`](Self::roll) changes it,
-    /// so the caller can encode the record accordingly.
+    /// Whether the next record will be the first of its segment. Only an append, a [`roll`](Self::roll) or a
+    /// [`sync`](Self::sync) changes it, so the caller can encode the record accordingly.
     #[must_use]
     pub fn begins_segment(&self) -> bool {
         self.active.as_ref().is_none_or(Active::is_empty)
@@ -142,73 +166,96 @@ impl Journal {
 
     /// Finishes the segment that is being written, if it holds a record: the next one begins another.
     pub fn roll(&mut self) {
-        if let Some(active) = self.active.take_if(|active| !active.is_empty()) {
+        if let Some(mut active) = self.active.take_if(|active| !active.is_empty()) {
+            active.protect(&mut self.buffer);
             self.unsynced.push(active.file);
-            self.shared.state.lock().writing = false;
+            let mut state = self.shared.state.lock();
+            state.writing = false;
+            state.segments.back_mut().expect("the active segment is the last").bytes += active.provisional_bytes;
         }
     }
 
-    /// Whether what else is written into the segment may not be found again: a sync has failed, or a reader found
-    /// damage before.
-    fn is_distrusted(&self) -> bool {
-        let damaged = || self.shared.state.lock().segments.back().is_some_and(|segment| segment.damaged);
-        self.sync_failed.load(Ordering::Acquire) || damaged()
+    /// Lets what was appended so far be told again if a bit of it flips, also where the next record may be long in
+    /// coming. Worth a call every second in which something was appended.
+    pub fn protect(&mut self) {
+        if let Some(active) = &mut self.active {
+            active.protect(&mut self.buffer);
+        }
     }
 
     fn begin_segment(&mut self) -> Result<(), JournalError> {
-        if let Some(empty) = self.active.take() {
-            // Its file is not to be trusted any more, and the new one will have its name.
-            self.remove_last(empty.first_seq)?;
-        }
         while self.unsynced.len() >= MAX_UNSYNCED {
-            let synced = self.unsynced.remove(0).sync_data();
-            synced.map_err(JournalError::of("sync", "a segment"))?;
+            if let Err(error) = self.unsynced.remove(0).sync() {
+                // Whoever waits for the next sync waits for what was in this file as well.
+                self.unsaid_failure = true;
+                return Err(JournalError::of("sync", "a segment")(error));
+            }
         }
-        self.sync_failed.store(false, Ordering::Release);
         let header = SegmentHeader { first: self.end(), created_ms: now_ms() };
         let name = segment_name(header.first.seq);
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600);
-        let file = self.shared.dir.open_with(&name, &options).map_err(JournalError::of("create", &name))?;
-        let file = Arc::new(SegmentFile::new(file.into_std()));
+        let create = || self.shared.disk.open(&name, How::New);
+        let file = create().or_else(|error| match error.kind() {
+            // One that could neither be begun nor removed: it holds no record of ours.
+            io::ErrorKind::AlreadyExists => recovery::set_aside(&*self.shared.disk, &name).and_then(|_| create()),
+            _ => Err(error),
+        });
+        let file = file.map_err(JournalError::of("create", &name))?;
         self.folder_unsynced = true;
-        if let Err(error) = file.write_all_at(&header.to_bytes(), 0) {
+        if let Err(error) = write_all_at(&*file, &header.to_bytes(), 0) {
             // A file without a header that stays there is found and removed when the journal is opened again.
-            let _ = self.shared.dir.remove_file(&name);
+            let _ = self.shared.disk.unlink(&name);
             return Err(JournalError::of("begin", name)(error));
         }
         let mut state = self.shared.state.lock();
         state.push(header, HEADER_BYTES);
         state.writing = true;
         drop(state);
-        self.active = Some(Active { file, first_seq: header.first.seq, offset: HEADER_BYTES });
+        let first_seq = header.first.seq;
+        let lanes = Lanes::default();
+        self.active = Some(Active { file, first_seq, offset: HEADER_BYTES, lanes, provisional_bytes: 0 });
         Ok(())
     }
 
-    fn remove_last(&mut self, first_seq: u64) -> Result<(), JournalError> {
+    /// Makes everything that was appended so far survive the death of the machine. Takes milliseconds. Records before
+    /// the position that it returns do.
+    ///
+    /// # Errors
+    /// What the system says. After a failure nobody knows what reached the disk: the records since the last sync must
+    /// not be called safe, not even when a later one succeeds. The next append begins a segment, so that no later
+    /// record is behind a hole or builds on what is in it.
+    pub fn sync(&mut self) -> Result<Position, JournalError> {
+        let mut synced = match std::mem::take(&mut self.unsaid_failure) {
+            true => Err(JournalError::of("sync", "a segment")(io::Error::other("an earlier sync has failed"))),
+            false => Ok(()),
+        };
+        let finished = std::mem::take(&mut self.unsynced);
+        for file in finished.iter().chain(self.active.as_ref().map(|active| &active.file)) {
+            synced = synced.and(file.sync().map_err(JournalError::of("sync", "a segment")));
+        }
+        if self.folder_unsynced {
+            let folder = self.shared.disk.sync().map_err(JournalError::of("sync", "."));
+            self.folder_unsynced = folder.is_err();
+            synced = synced.and(folder);
+        }
+        if let Err(error) = synced {
+            self.distrust()?;
+            return Err(error);
+        }
+        Ok(self.end())
+    }
+
+    /// Writes no more into the segment that is being written.
+    fn distrust(&mut self) -> Result<(), JournalError> {
+        self.roll();
+        let Some(empty) = self.active.take() else { return Ok(()) };
+        // The next one will have its name.
         let mut state = self.shared.state.lock();
         state.segments.pop_back();
         state.writing = false;
         drop(state);
         self.folder_unsynced = true;
-        let name = segment_name(first_seq);
-        remove(&self.shared.dir, &name).map_err(JournalError::of("remove", name))
-    }
-
-    /// Makes everything that was appended so far survive the death of the machine. Takes milliseconds.
-    ///
-    /// # Errors
-    /// As [`PendingSync::run`].
-    pub fn sync(&mut self) -> Result<Position, JournalError> {
-        self.begin_sync().run()
-    }
-
-    /// The same in two steps, the second of which can run elsewhere.
-    pub fn begin_sync(&mut self) -> PendingSync {
-        let mut files = std::mem::take(&mut self.unsynced);
-        files.extend(self.active.as_ref().map(|active| active.file.clone()));
-        let folder = std::mem::take(&mut self.folder_unsynced).then(|| self.shared.clone());
-        PendingSync { files, folder, end: self.end(), failed: self.sync_failed.clone() }
+        let name = segment_name(empty.first_seq);
+        remove(&*self.shared.disk, &name).map_err(JournalError::of("remove", name))
     }
 
     /// Removes the segments whose records all have lower numbers, but never the one that is being written. Write the
@@ -251,8 +298,8 @@ impl Journal {
         drop(state);
         let name = segment_name(oldest.first.seq);
         let gone = match segment.damaged {
-            true => recovery::set_aside(&self.shared.dir, &name).map(drop),
-            false => empty(&self.shared.dir, &name).and_then(|()| remove(&self.shared.dir, &name)),
+            true => recovery::set_aside(&*self.shared.disk, &name).map(drop),
+            false => empty(&*self.shared.disk, &name).and_then(|()| remove(&*self.shared.disk, &name)),
         };
         self.folder_unsynced = true;
         gone.map_err(|error| {
@@ -284,13 +331,20 @@ impl Journal {
     /// # Errors
     /// What the system says.
     pub fn set_aside(&self) -> Result<Vec<SetAside>, JournalError> {
-        recovery::list_set_aside(&self.shared.dir)
+        recovery::list_set_aside(&*self.shared.disk)
     }
 
-    /// The size of all segments' files.
+    /// The size of all segments' files, with the parity of what is being written.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.shared.state.lock().segments.iter().map(|segment| segment.bytes).sum()
+        let parity = self.active.as_ref().map_or(0, |active| active.lanes.bytes());
+        parity + self.shared.state.lock().segments.iter().map(|segment| segment.bytes).sum::<u64>()
+    }
+
+    /// By how much a record with so many bytes lets [`bytes`](Self::bytes) grow at most.
+    #[must_use]
+    pub fn growth(payload_bytes: usize) -> u64 {
+        HEADER_BYTES + 2 * (RECORD_BYTES + payload_bytes as u64)
     }
 
     /// Before the oldest record.
@@ -307,18 +361,24 @@ impl Journal {
     }
 }
 
-/// Gives back the room of a file even while somebody has it open: a reader that waits in it for a node to return, or a
-/// sync that is on its way.
-fn empty(dir: &Dir, name: &str) -> io::Result<()> {
-    match dir.open_with(name, OpenOptions::new().write(true).truncate(true)) {
+impl Drop for Journal {
+    /// What was appended last gets its parity.
+    fn drop(&mut self) {
+        self.roll();
+    }
+}
+
+/// Gives back the room of a file even while somebody has it open: a reader that waits in it for a node to return.
+fn empty(disk: &dyn Disk, name: &str) -> io::Result<()> {
+    match disk.open(name, How::Existing).and_then(|file| file.set_size(0)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
 /// Removes a file, or finds that it is gone.
-pub(crate) fn remove(dir: &Dir, name: &str) -> io::Result<()> {
-    match dir.remove_file(name) {
+pub(crate) fn remove(disk: &dyn Disk, name: &str) -> io::Result<()> {
+    match disk.unlink(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }

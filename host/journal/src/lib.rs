@@ -7,21 +7,26 @@
 //! It knows bytes, not metrics. Beside its bytes a record has a weight, its *items*; the sums of the weights are kept
 //! so that what a damaged file held can be counted to the item.
 //!
-//! Nothing here waits for anything but the disk, and nothing is cut off a file but what a dying process left half
-//! written. A damaged segment is set aside: it stays in the folder as `*.damaged` until an operator removes it.
+//! Nothing here waits for anything but the disk, which is a [`Disk`]: a folder, or a simulated one. Nothing is cut off a
+//! file but what a dying process left half written. A flipped bit costs nothing, by parity, or one record. A segment
+//! that has lost some, and a file that is something else, are set aside: they stay in the folder as `*.damaged` until
+//! an operator removes them.
 #![warn(missing_docs)]
 
+mod disk;
 mod error;
 mod format;
 mod journal;
 mod marks;
+mod parity;
 mod position;
 mod reader;
 mod recovery;
-mod segment_file;
 mod shared;
-mod sync;
+mod walk;
 
+pub use disk::sim::{Fault, SimDisk, Trouble};
+pub use disk::{Disk, DiskFile, Entry, How, real};
 pub use error::JournalError;
 pub use format::MAX_PAYLOAD_BYTES;
 pub use journal::{DEFAULT_SEGMENT_BYTES, Journal, JournalConfig};
@@ -30,4 +35,3 @@ pub use position::Position;
 pub use reader::{Cause, Loss, Read, Reader};
 pub use recovery::{Recovery, SetAside};
 pub use shared::SegmentInfo;
-pub use sync::PendingSync;

@@ -4,23 +4,19 @@
 //! all its room when it is made, so that a mark can be written on a full disk, where nothing is trimmed before.
 //!
 //! ```text
-//! slot (4 KiB, twice):  "skmark01"  crc u32  bytes u32  number u64  the mark
+//! slot (4 KiB, twice):  "skmark02"  crc u32  bytes u32  number u64  the mark
 //! ```
 //!
 //! The checksum covers what follows it; of two good marks the one with the higher number counts.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use parking_lot::Mutex;
 
+use crate::disk::{Disk, DiskFile, How, read_exact_at, write_all_at};
 use crate::error::JournalError;
-use crate::format::read_exact_at;
-use crate::sync::sync_folder;
+use crate::recovery::set_aside;
 
 const NAME: &str = "mark";
-const MAGIC: &[u8; 8] = b"skmark01";
+const MAGIC: &[u8; 8] = b"skmark02";
 const HEADER_BYTES: usize = 24;
 /// A block of the disk, so that the two are never written by one operation.
 const SLOT_BYTES: usize = 4096;
@@ -33,9 +29,18 @@ pub const MAX_MARK_BYTES: usize = SLOT_BYTES - HEADER_BYTES;
 /// Write and sync the mark first, and trim the journal after: the other way round, a crash between leaves a mark that points
 /// at records which are gone.
 pub struct Marks {
-    file: File,
+    file: Box<dyn DiskFile>,
+    /// Held while a mark is written, so that they get to the disk in order.
+    last: Mutex<Last>,
+}
+
+/// The mark that was written last by this process.
+struct Last {
     /// How many were written in all time.
-    number: Mutex<u64>,
+    number: u64,
+    slot: Vec<u8>,
+    /// A sync has failed, so what was written before it may be gone, though it can be read.
+    doubtful: bool,
 }
 
 /// What is known of the mark.
@@ -50,22 +55,28 @@ pub enum Mark {
 }
 
 impl Marks {
-    /// Opens the mark in a journal's folder, or makes room for one. Only the one who holds the journal may write it.
+    /// Opens the mark in a journal's folder, or makes room for one. Only the one who holds the journal may write it. A
+    /// file by its name that holds something else is set aside.
     ///
     /// # Errors
     /// [`JournalError::NoSpace`] when it is new, or what the system says.
-    pub fn open(dir: &Dir) -> Result<Self, JournalError> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = dir.open_with(NAME, &options).map_err(JournalError::of("open", NAME))?.into_std();
-        let length = file.metadata().map_err(JournalError::of("look at", NAME))?.len() as usize;
+    pub fn open(disk: &dyn Disk) -> Result<Self, JournalError> {
+        let open = || disk.open(NAME, How::Create).map_err(JournalError::of("open", NAME));
+        let mut file = open()?;
+        let length = file.size().map_err(JournalError::of("look at", NAME))?;
+        if length > 0 && !is_ours(&*file, length)? {
+            drop(file);
+            set_aside(disk, NAME).map_err(JournalError::of("set aside", NAME))?;
+            file = open()?;
+        }
+        let length = file.size().map_err(JournalError::of("look at", NAME))? as usize;
         if length < 2 * SLOT_BYTES {
             let zeros = vec![0; 2 * SLOT_BYTES - length];
-            let made = file.write_all_at(&zeros, length as u64).and_then(|()| file.sync_all());
-            made.and_then(|()| sync_folder(dir)).map_err(JournalError::of("make", NAME))?;
+            let made = write_all_at(&*file, &zeros, length as u64).and_then(|()| file.sync());
+            made.and_then(|()| disk.sync()).map_err(JournalError::of("make", NAME))?;
         }
-        let marks = Self { file, number: Mutex::new(0) };
-        *marks.number.lock() = marks.slots()?.iter().filter_map(Slot::number).max().unwrap_or(0);
+        let marks = Self { file, last: Mutex::new(Last { number: 0, slot: Vec::new(), doubtful: false }) };
+        marks.last.lock().number = marks.slots()?.iter().filter_map(Slot::number).max().unwrap_or(0);
         Ok(marks)
     }
 
@@ -75,23 +86,37 @@ impl Marks {
     /// # Errors
     /// What the system says, or [`JournalError::TooLarge`]; the mark is the old one then.
     pub fn write(&self, bytes: &[u8]) -> Result<(), JournalError> {
+        self.write_with(|| bytes.to_vec())
+    }
+
+    /// The same with a mark that is made when it is its turn, so that of many who write the last one to make a mark
+    /// is the last one to write it.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_with(&self, bytes: impl FnOnce() -> Vec<u8>) -> Result<(), JournalError> {
+        let mut last = self.last.lock();
+        let bytes = bytes();
         if bytes.len() > MAX_MARK_BYTES {
             return Err(JournalError::TooLarge { bytes: bytes.len(), most: MAX_MARK_BYTES });
         }
-        let mut number = self.number.lock();
-        let next = *number + 1;
+        let next = last.number + 1;
         let mut slot = Vec::with_capacity(SLOT_BYTES);
         slot.extend_from_slice(MAGIC);
         slot.extend_from_slice(&[0; 4]);
         slot.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
         slot.extend_from_slice(&next.to_le_bytes());
-        slot.extend_from_slice(bytes);
+        slot.extend_from_slice(&bytes);
         let crc = crc32fast::hash(&slot[12..]);
         slot[8..12].copy_from_slice(&crc.to_le_bytes());
-        let offset = (next % 2) * SLOT_BYTES as u64;
-        self.file.write_all_at(&slot, offset).map_err(JournalError::of("write", NAME))?;
-        *number = next;
+        self.put(next, &slot)?;
+        (last.number, last.slot) = (next, slot);
         Ok(())
+    }
+
+    fn put(&self, number: u64, slot: &[u8]) -> Result<(), JournalError> {
+        let offset = (number % 2) * SLOT_BYTES as u64;
+        write_all_at(&*self.file, slot, offset).map_err(JournalError::of("write", NAME))
     }
 
     /// Makes the mark that was written last survive the death of the machine. Takes milliseconds.
@@ -99,7 +124,13 @@ impl Marks {
     /// # Errors
     /// What the system says; the mark may be an older one then.
     pub fn sync(&self) -> Result<(), JournalError> {
-        self.file.sync_data().map_err(JournalError::of("sync", NAME))
+        let mut last = self.last.lock();
+        if last.doubtful {
+            self.put(last.number, &last.slot)?;
+        }
+        let synced = self.file.sync().map_err(JournalError::of("sync", NAME));
+        last.doubtful = synced.is_err();
+        synced
     }
 
     /// The mark that was written last.
@@ -119,12 +150,24 @@ impl Marks {
     fn slots(&self) -> Result<[Slot; 2], JournalError> {
         let read = |offset: usize| {
             let mut bytes = [0; SLOT_BYTES];
-            let readable = read_exact_at(&self.file, &mut bytes, offset as u64);
+            let readable = read_exact_at(&*self.file, &mut bytes, offset as u64);
             readable.map(|readable| if readable { Slot::parse(&bytes) } else { Slot::Bad })
         };
         let both = read(0).and_then(|first| Ok([first, read(SLOT_BYTES)?]));
         both.map_err(JournalError::of("read", NAME))
     }
+}
+
+/// Whether it is a file of marks, if damaged: not if it says that it is something else, or another version.
+fn is_ours(file: &dyn DiskFile, length: u64) -> Result<bool, JournalError> {
+    let begins = |offset: usize| {
+        let mut magic = [0; MAGIC.len()];
+        let bytes = &mut magic[..MAGIC.len().min(length.saturating_sub(offset as u64) as usize)];
+        let readable = read_exact_at(file, bytes, offset as u64)?;
+        Ok(!readable || MAGIC.starts_with(bytes) || bytes.iter().all(|byte| *byte == 0))
+    };
+    let ours = begins(0).and_then(|first| Ok(first || (length > SLOT_BYTES as u64 && begins(SLOT_BYTES)?)));
+    ours.map_err(JournalError::of("read", NAME))
 }
 
 #[derive(PartialEq, Eq)]
@@ -156,11 +199,15 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use cap_std::ambient_authority;
+    use cap_std::fs::Dir;
 
     use super::*;
+    use crate::disk::real;
+    use crate::disk::sim::{Fault, SimDisk, Trouble};
 
     fn open(folder: &tempfile::TempDir) -> Marks {
-        Marks::open(&Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap()).unwrap()
+        let dir = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
+        Marks::open(&*real(dir)).unwrap()
     }
 
     fn held(bytes: &[u8]) -> Mark {
@@ -188,8 +235,8 @@ mod tests {
         marks.write(b"only").unwrap();
         let flip = |slot: usize, bit: usize| {
             let (offset, mut byte) = ((slot * SLOT_BYTES + bit / 8) as u64, [0]);
-            marks.file.read_exact_at(&mut byte, offset).unwrap();
-            marks.file.write_all_at(&[byte[0] ^ 1 << (bit % 8)], offset).unwrap();
+            marks.file.read_at(&mut byte, offset).unwrap();
+            marks.file.write_at(&[byte[0] ^ 1 << (bit % 8)], offset).unwrap();
         };
         let bits = (HEADER_BYTES + 4) * 8;
         for bit in 0..bits {
@@ -212,8 +259,8 @@ mod tests {
         for length in 0..HEADER_BYTES + 3 {
             let marks = open(&folder);
             marks.write(b"old").unwrap();
-            let slot = (*marks.number.lock() + 1) % 2 * SLOT_BYTES as u64;
-            marks.file.write_all_at(&vec![0x11; length], slot).unwrap();
+            let slot = (marks.last.lock().number + 1) % 2 * SLOT_BYTES as u64;
+            marks.file.write_at(&vec![0x11; length], slot).unwrap();
             let marks = open(&folder);
             assert_eq!(marks.read().unwrap(), held(b"old"), "{length} bytes");
             marks.write(b"new").unwrap();
@@ -226,8 +273,33 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(NAME), vec![0; 100]).unwrap();
         assert_eq!(open(&folder).read().unwrap(), Mark::Missing);
-        std::fs::write(folder.path().join(NAME), b"something else").unwrap();
-        assert_eq!(open(&folder).read().unwrap(), Mark::Damaged);
+    }
+
+    #[test]
+    fn a_file_that_is_something_else_is_set_aside() {
+        for other in [&b"something else"[..], &[b"skmark99", &[7; 9000][..]].concat()] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join(NAME), other).unwrap();
+            let marks = open(&folder);
+            assert_eq!(marks.read().unwrap(), Mark::Missing);
+            marks.write(b"new").unwrap();
+            assert_eq!(open(&folder).read().unwrap(), held(b"new"));
+            assert_eq!(std::fs::read(folder.path().join("mark.damaged")).unwrap(), other);
+        }
+    }
+
+    #[test]
+    fn a_mark_whose_sync_failed_is_written_again_before_it_counts_as_safe() {
+        for seed in 0..20 {
+            let disk = SimDisk::new(seed);
+            let marks = Marks::open(&*disk.root()).unwrap();
+            marks.write(b"kept").unwrap();
+            disk.fail(Fault::at(disk.calls(), Trouble::Broken));
+            marks.sync().unwrap_err();
+            marks.sync().unwrap();
+            let left = disk.power_cut();
+            assert_eq!(Marks::open(&*left.root()).unwrap().read().unwrap(), held(b"kept"), "seed {seed}");
+        }
     }
 
     #[test]

@@ -1,13 +1,20 @@
 //! The reading side of a journal: record after record, past damage, on any thread, while the writer goes on.
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
+use crate::disk::{DiskFile, How, read_exact_at};
 use crate::error::JournalError;
-use crate::format::{HEADER_BYTES, read_record, segment_name};
+use crate::format::{HEADER_BYTES, Kind, RECORD_BYTES, RecordHeader, segment_name};
+use crate::parity::recall;
 use crate::position::Position;
+use crate::recovery::read_image;
 use crate::shared::{Shared, State};
+use crate::walk::{Piece, Walk};
+
+/// So many damaged records of a segment are told from its parity; each time all of it is read. A disk that loses more
+/// is not waited for.
+const RECALLS_MAX: u32 = 64;
 
 /// Reads a journal in order.
 pub struct Reader {
@@ -23,8 +30,9 @@ struct Current {
     serial: u64,
     first_seq: u64,
     /// None if it is not there.
-    file: Option<File>,
+    file: Option<Box<dyn DiskFile>>,
     offset: u64,
+    recalls: u32,
     /// Nothing more can be read from it.
     broken: bool,
 }
@@ -41,7 +49,8 @@ pub enum Read {
         /// Whether it is the first of its segment.
         first_of_segment: bool,
     },
-    /// Records that cannot be read any more. Reading goes on behind them, with the first of a segment.
+    /// Records that cannot be read any more. Reading goes on behind them; what builds on them cannot be understood until
+    /// the first of a segment comes.
     Lost(Loss),
     /// No more for now. A later call finds what was appended since.
     End,
@@ -77,9 +86,8 @@ impl Loss {
 pub enum Cause {
     /// [`Journal::drop_oldest`](crate::Journal::drop_oldest) or a trim removed them before they were read.
     Dropped,
-    /// A file is not as it was written. What was good before the damage has been read; the rest of the segment is
-    /// lost with it, for its records build on one another. When it is trimmed or dropped the file is kept beside the
-    /// journal, as [`Journal::set_aside`](crate::Journal::set_aside) lists it.
+    /// A file is not as it was written, and its parity does not tell what was there. When it is trimmed or dropped the
+    /// file is kept beside the journal, as [`Journal::set_aside`](crate::Journal::set_aside) lists it.
     Damaged {
         /// The file.
         name: String,
@@ -123,12 +131,11 @@ impl Reader {
         loop {
             let step = self.step(&self.shared.state.lock());
             match step {
-                Step::Read { limit } => {
-                    if let Some(record) = self.read(limit, payload)? {
-                        return Ok(record);
-                    }
-                    self.give_up();
-                }
+                Step::Read { limit } => match self.read(limit, payload)? {
+                    Some(found) => return Ok(found),
+                    None if self.is_behind_all(limit) => {}
+                    None => self.give_up(),
+                },
                 Step::Open { first, serial } => self.open(first, serial)?,
                 Step::Leave { to, cause } => {
                     self.current = None;
@@ -178,14 +185,15 @@ impl Reader {
     /// Opens a segment and goes back to its beginning.
     fn open(&mut self, first: Position, serial: u64) -> Result<(), JournalError> {
         let name = segment_name(first.seq);
-        let file = match self.shared.dir.open(&name) {
-            Ok(file) => Some(file.into_std()),
+        let file = match self.shared.disk.open(&name, How::Read) {
+            Ok(file) => Some(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(JournalError::of("open", name)(error)),
         };
         let missing = file.is_none();
         self.at = first;
-        self.current = Some(Current { serial, first_seq: first.seq, file, offset: HEADER_BYTES, broken: false });
+        let (first_seq, offset) = (first.seq, HEADER_BYTES);
+        self.current = Some(Current { serial, first_seq, file, offset, recalls: 0, broken: false });
         if missing {
             // Either the writer has just removed it, and the next step will see that, or somebody else did.
             self.give_up();
@@ -193,24 +201,98 @@ impl Reader {
         Ok(())
     }
 
-    /// Reads a record, if there is a good one.
-    fn read(&mut self, limit: u64, payload: &mut Vec<u8>) -> Result<Option<Read>, JournalError> {
-        let Some(Current { file: Some(file), offset, first_seq, .. }) = &mut self.current else { return Ok(None) };
-        let at = self.at;
-        let record = read_record(file, *offset, limit, at, payload)
-            .map_err(JournalError::of("read", segment_name(*first_seq)))?;
-        Ok(record.map(|record| {
-            let first_of_segment = *offset == HEADER_BYTES;
-            *offset += record.bytes;
-            self.at = at.after(record.items);
-            Read::Record { at, items: record.items, first_of_segment }
-        }))
+    /// Whether nothing is left of the part of the file that counts.
+    fn is_behind_all(&self, limit: u64) -> bool {
+        self.current.as_ref().is_some_and(|current| current.offset == limit)
     }
 
-    /// Reads no more of the current segment, and lets the writer know that it is damaged.
+    /// Reads a record, or what became of it; nothing if there is none, or nothing good behind it.
+    fn read(&mut self, limit: u64, payload: &mut Vec<u8>) -> Result<Option<Read>, JournalError> {
+        let Some(current) = &mut self.current else { return Ok(None) };
+        let name = || segment_name(current.first_seq);
+        let Some(file) = &current.file else { return Ok(None) };
+        while current.offset < limit {
+            let Some(header) = read_header(&**file, current.offset, limit).map_err(JournalError::of("read", name()))?
+            else {
+                break;
+            };
+            if header.kind == Kind::Parity {
+                current.offset += header.record_bytes();
+                continue;
+            }
+            payload.resize(header.payload_bytes, 0);
+            let whole = header.is_at(self.at)
+                && read_exact_at(&**file, payload, current.offset + RECORD_BYTES)
+                    .map_err(JournalError::of("read", name()))?
+                && header.fits(payload);
+            if !whole {
+                payload.clear();
+                break;
+            }
+            return Ok(Some(self.found(&header, header.record_bytes())));
+        }
+        if current.offset == limit { Ok(None) } else { self.read_damaged(limit, payload) }
+    }
+
+    /// Goes over a record that was read, or told from others; it took so many bytes.
+    fn found(&mut self, header: &RecordHeader, bytes: u64) -> Read {
+        let at = std::mem::replace(&mut self.at, header.end());
+        let mut first_of_segment = false;
+        if let Some(current) = &mut self.current {
+            first_of_segment = current.offset == HEADER_BYTES;
+            current.offset += bytes;
+        }
+        Read::Record { at, items: header.items, first_of_segment }
+    }
+
+    /// Tells a damaged record from the others of its group, or goes on with the next good one.
+    fn read_damaged(&mut self, limit: u64, payload: &mut Vec<u8>) -> Result<Option<Read>, JournalError> {
+        let Some(current) = &mut self.current else { return Ok(None) };
+        let (Some(file), name) = (&current.file, segment_name(current.first_seq)) else { return Ok(None) };
+        let image = file.size().and_then(|bytes| read_image(&**file, bytes));
+        let image = image.map_err(JournalError::of("read", &name))?.bytes;
+        let (first, at) = (current.offset as usize, self.at);
+        let next = Walk::from(&image[..image.len().min(limit as usize)], first).find_map(|piece| match piece {
+            Piece::Good(header, range) if header.kind == Kind::Data => {
+                let start = header.start();
+                (start.seq >= at.seq && start.items >= at.items).then_some((start, range.start))
+            }
+            _ => None,
+        });
+        if let Some((_, offset)) = next.filter(|(to, _)| *to == at) {
+            // Only parity is damaged.
+            current.offset = offset as u64;
+            return self.read(limit, payload);
+        }
+        current.recalls += 1;
+        if current.recalls <= RECALLS_MAX
+            && let Some(record) = recall(&image, self.at.seq)
+            && let Some(header) = RecordHeader::first_of(&record).filter(|header| header.is_at(self.at))
+        {
+            payload.extend_from_slice(&record[RECORD_BYTES as usize..]);
+            return Ok(Some(self.found(&header, header.record_bytes())));
+        }
+        let Some((to, offset)) = next else { return Ok(None) };
+        current.offset = offset as u64;
+        self.note_damage();
+        // Of a loss before the place where reading was to begin nothing is said.
+        match self.go_to(to, Cause::Damaged { name }) {
+            Some(loss) => Ok(Some(Read::Lost(loss))),
+            None => self.read(limit, payload),
+        }
+    }
+
+    /// Reads no more of the current segment.
     fn give_up(&mut self) {
-        let Some(current) = &mut self.current else { return };
-        current.broken = true;
+        if let Some(current) = &mut self.current {
+            current.broken = true;
+        }
+        self.note_damage();
+    }
+
+    /// Lets the writer know that the current segment is damaged.
+    fn note_damage(&self) {
+        let Some(current) = &self.current else { return };
         let mut state = self.shared.state.lock();
         if let Some(place) = state.place_of(current.serial) {
             state.segments[place].damaged = true;
@@ -223,4 +305,14 @@ impl Reader {
         self.at = to;
         (from.seq < to.seq).then_some(Loss { from, to, cause })
     }
+}
+
+/// The fixed part of the record at a place of a file of which `limit` bytes count; nothing if there is none.
+fn read_header(file: &dyn DiskFile, offset: u64, limit: u64) -> io::Result<Option<RecordHeader>> {
+    let mut bytes = [0; RECORD_BYTES as usize];
+    let room = limit.saturating_sub(offset);
+    if room < RECORD_BYTES || !read_exact_at(file, &mut bytes, offset)? {
+        return Ok(None);
+    }
+    Ok(RecordHeader::parse(&bytes).filter(|header| header.record_bytes() <= room))
 }

@@ -1,33 +1,34 @@
 //! Opening a journal: what a dying process left half written is cut off, what cannot be read is put aside.
 
-use std::fs::{File, TryLockError};
 use std::io;
 
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
-
+use crate::disk::{Disk, DiskFile, How, read_exact_at, write_all_at};
 use crate::error::JournalError;
-use crate::format::{
-    HEADER_BYTES, MAX_PAYLOAD_BYTES, RECORD_BYTES, RecordHeader, SegmentHeader, parse_segment_name, read_exact_at,
-    read_record, segment_name,
-};
+use crate::format::{HEADER_BYTES, Kind, RECORD_BYTES, RecordHeader, SegmentHeader, parse_segment_name, segment_name};
 use crate::journal::remove;
+use crate::parity::{Lanes, recall};
 use crate::position::Position;
 use crate::shared::State;
+use crate::walk::{Piece, Walk};
 
 const LOCK_NAME: &str = "lock";
 const ASIDE_SUFFIX: &str = ".damaged";
 
-/// How far behind damage at the end of the journal good records are looked for. More than the largest record, and
-/// than a segment of the default size.
-const SEARCH_BYTES: u64 = 64 << 20;
-/// How many bytes are checksummed in that search, so that a file made to look like many records cannot hold it up.
-const SEARCH_HASHED_BYTES: usize = 256 << 20;
+/// So much of a segment is looked at: none is larger, but for the record that fills it.
+pub(crate) const MAX_SEGMENT_BYTES: u64 = 64 << 20;
+/// A bad block costs what is read with it.
+const CHUNK_BYTES: usize = 4096;
 
 /// What was found when a journal was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// Cut off the end: a record that was being written when the process or the machine died.
+    /// Behind the last record: what was being written when the process or the machine died. It is cut off, unless there
+    /// is damage before it.
     pub torn_bytes: u64,
+    /// The weight of the records among it whose fixed part survives.
+    pub torn_items: u64,
+    /// The bytes among it that belong to no such record.
+    pub unknown_bytes: u64,
     /// Whether there are good records behind damage in the newest segment. A reader will say what is lost.
     pub damaged_end: bool,
     /// Files with a segment's name and no segment in them, set aside now. A reader will say what is lost.
@@ -44,25 +45,22 @@ pub struct SetAside {
 }
 
 /// Takes the lock, which ends with the file.
-pub(crate) fn lock(dir: &Dir) -> Result<File, JournalError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o600);
-    let file = dir.open_with(LOCK_NAME, &options).map_err(JournalError::of("open", LOCK_NAME))?.into_std();
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(JournalError::Locked),
-        Err(TryLockError::Error(error)) => Err(JournalError::of("lock", LOCK_NAME)(error)),
+pub(crate) fn lock(disk: &dyn Disk) -> Result<Box<dyn DiskFile>, JournalError> {
+    let file = disk.open(LOCK_NAME, How::Create).map_err(JournalError::of("open", LOCK_NAME))?;
+    match file.try_lock().map_err(JournalError::of("lock", LOCK_NAME))? {
+        true => Ok(file),
+        false => Err(JournalError::Locked),
     }
 }
 
 /// Finds out what there is, and leaves a folder that only holds segments which end where the next one begins.
-pub(crate) fn recover(dir: &Dir, mark: Position) -> Result<(State, Recovery), JournalError> {
+pub(crate) fn recover(disk: &dyn Disk, mark: Position) -> Result<(State, Recovery), JournalError> {
     let mut files = Vec::new();
     // Newest first: from the newest one with a header on, nobody else tells where the journal ends.
     let mut newest = true;
-    for first_seq in list(dir)?.into_iter().rev() {
+    for first_seq in list(disk)?.into_iter().rev() {
         let name = segment_name(first_seq);
-        let found = look_at(dir, &name, first_seq, newest).map_err(JournalError::of("recover", &name))?;
+        let found = look_at(disk, &name, first_seq, newest).map_err(JournalError::of("recover", &name))?;
         newest &= found.header.is_none();
         files.push((name, found));
     }
@@ -72,12 +70,14 @@ pub(crate) fn recover(dir: &Dir, mark: Position) -> Result<(State, Recovery), Jo
         let header = found.header.filter(|header| header.first.items >= end.items);
         end = end.later(found.end).later(header.map_or(end, |header| header.first));
         recovery.torn_bytes += found.torn_bytes;
+        recovery.torn_items += found.torn_items;
+        recovery.unknown_bytes += found.unknown_bytes;
         recovery.damaged_end |= found.damaged_end;
         match header {
-            _ if found.bytes == 0 => remove(dir, &name).map_err(JournalError::of("remove", &name))?,
+            _ if found.bytes == 0 => remove(disk, &name).map_err(JournalError::of("remove", &name))?,
             Some(header) => state.push(header, found.bytes),
             None => {
-                let name = set_aside(dir, &name).map_err(JournalError::of("set aside", &name))?;
+                let name = set_aside(disk, &name).map_err(JournalError::of("set aside", &name))?;
                 recovery.set_aside.push(SetAside { name, bytes: found.bytes });
             }
         }
@@ -87,12 +87,10 @@ pub(crate) fn recover(dir: &Dir, mark: Position) -> Result<(State, Recovery), Jo
 }
 
 /// The numbers of the first records of the files that look like segments, in order.
-fn list(dir: &Dir) -> Result<Vec<u64>, JournalError> {
-    let mut numbers = Vec::new();
-    for entry in dir.entries().map_err(JournalError::of("list", "."))? {
-        let name = entry.map_err(JournalError::of("list", "."))?.file_name();
-        numbers.extend(name.to_str().and_then(parse_segment_name));
-    }
+fn list(disk: &dyn Disk) -> Result<Vec<u64>, JournalError> {
+    let entries = disk.list().map_err(JournalError::of("list", "."))?;
+    let mut numbers: Vec<u64> =
+        entries.iter().filter(|entry| !entry.is_folder).filter_map(|entry| parse_segment_name(&entry.name)).collect();
     numbers.sort_unstable();
     Ok(numbers)
 }
@@ -101,113 +99,197 @@ fn list(dir: &Dir) -> Result<Vec<u64>, JournalError> {
 #[derive(Default)]
 struct Found {
     header: Option<SegmentHeader>,
-    /// Behind the last good record, if it was looked for.
+    /// Behind the last record, if it was looked for.
     end: Position,
     /// What is worth keeping.
     bytes: u64,
     torn_bytes: u64,
+    torn_items: u64,
+    unknown_bytes: u64,
     damaged_end: bool,
 }
 
-fn look_at(dir: &Dir, name: &str, first_seq: u64, newest: bool) -> io::Result<Found> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    let file = dir.open_with(name, &options)?.into_std();
-    let bytes = file.metadata()?.len();
-    let mut header = [0; HEADER_BYTES as usize];
-    let readable = bytes >= HEADER_BYTES && read_exact_at(&file, &mut header, 0)?;
-    let header = SegmentHeader::parse(&header).filter(|header| readable && header.first.seq == first_seq);
+fn look_at(disk: &dyn Disk, name: &str, first_seq: u64, newest: bool) -> io::Result<Found> {
+    let file = disk.open(name, How::Existing)?;
+    let bytes = file.size()?;
+    let mut head = vec![0; bytes.min(HEADER_BYTES) as usize];
+    if !read_exact_at(&*file, &mut head, 0)? {
+        return Err(io::Error::other("its beginning cannot be read"));
+    }
+    let header = SegmentHeader::parse(&head).filter(|header| header.first.seq == first_seq);
     match header {
-        Some(header) if newest => find_end(&file, header, bytes),
+        Some(header) if newest => find_end(&*file, header, bytes),
         Some(_) => Ok(Found { header, bytes, ..Found::default() }),
-        // A segment that was just being made.
-        None if bytes <= HEADER_BYTES => Ok(Found { torn_bytes: bytes, ..Found::default() }),
+        None if bytes <= HEADER_BYTES && SegmentHeader::is_unfinished(&head) => {
+            Ok(Found { torn_bytes: bytes, unknown_bytes: bytes, ..Found::default() })
+        }
+        None if !newest => Ok(Found { bytes, ..Found::default() }),
         None => {
-            let end = if newest { search(&file, HEADER_BYTES, bytes, first_seq)? } else { None };
-            Ok(Found { end: end.unwrap_or_default(), bytes, ..Found::default() })
+            let Image { bytes: image, .. } = read_image(&*file, bytes)?;
+            let ends = Walk::new(&image).filter_map(|piece| match piece {
+                // No more records than that can have been in so few bytes.
+                Piece::Good(header, _) if header.seq.wrapping_sub(first_seq) <= bytes => {
+                    (header.kind == Kind::Data).then(|| header.end())
+                }
+                _ => None,
+            });
+            Ok(Found { end: ends.last().unwrap_or_default(), bytes, ..Found::default() })
         }
     }
 }
 
-/// Finds the end of the newest segment, and cuts off what is no record.
-fn find_end(file: &File, header: SegmentHeader, bytes: u64) -> io::Result<Found> {
-    let (mut end, mut offset, mut payload) = (header.first, HEADER_BYTES, Vec::new());
-    while let Some(record) = read_record(file, offset, bytes, end, &mut payload)? {
-        (end, offset) = (end.after(record.items), offset + record.bytes);
+/// A file, with zeros for what the disk does not give back.
+pub(crate) struct Image {
+    pub(crate) bytes: Vec<u8>,
+    /// Behind the last part that it did not.
+    unreadable_to: usize,
+}
+
+pub(crate) fn read_image(file: &dyn DiskFile, bytes: u64) -> io::Result<Image> {
+    let mut image = Image { bytes: vec![0; bytes.min(MAX_SEGMENT_BYTES) as usize], unreadable_to: 0 };
+    if !read_exact_at(file, &mut image.bytes, 0)? {
+        for (place, chunk) in image.bytes.chunks_mut(CHUNK_BYTES).enumerate() {
+            if !read_exact_at(file, chunk, (place * CHUNK_BYTES) as u64)? {
+                chunk.fill(0);
+                image.unreadable_to = place * CHUNK_BYTES + chunk.len();
+            }
+        }
+    }
+    Ok(image)
+}
+
+/// The end of the newest segment, as far as it is found.
+struct End<'a> {
+    image: &'a [u8],
+    /// Behind the last record that there is,
+    at: Position,
+    /// and where that is in the file.
+    offset: usize,
+    lanes: Lanes,
+    /// Records behind there whose payload is not as it was written.
+    torn: Vec<RecordHeader>,
+    damaged: bool,
+}
+
+/// Finds the end of the newest segment, cuts off what is no record, and covers what has no parity.
+fn find_end(file: &dyn DiskFile, header: SegmentHeader, bytes: u64) -> io::Result<Found> {
+    let Image { bytes: image, unreadable_to } = read_image(file, bytes)?;
+    let (offset, lanes) = (HEADER_BYTES as usize, Lanes::default());
+    let mut end = End { image: &image, at: header.first, offset, lanes, torn: Vec::new(), damaged: false };
+    for piece in Walk::new(&image) {
+        end.take(piece);
     }
     let header = Some(header);
-    if let Some(behind) = search(file, offset, bytes, end.seq)? {
-        return Ok(Found { header, end: end.later(behind), bytes, damaged_end: true, ..Found::default() });
+    if bytes > MAX_SEGMENT_BYTES || unreadable_to > end.offset {
+        // More than we write, or the disk does not tell what is there, and may another time: nothing is cut off, and no
+        // number is given again that a record behind may have.
+        let records = (bytes - end.offset as u64) / RECORD_BYTES;
+        let end = Position { seq: end.at.seq + records, items: end.at.items };
+        return Ok(Found { header, end, bytes, damaged_end: true, ..Found::default() });
     }
-    let torn_bytes = bytes - offset;
-    if offset == HEADER_BYTES {
+    let (torn_items, known_bytes) = end.torn();
+    let torn_bytes = bytes.saturating_sub(end.offset as u64);
+    let unknown_bytes = torn_bytes - known_bytes.min(torn_bytes);
+    let mut found = Found { header, end: end.at, torn_bytes, torn_items, unknown_bytes, ..Found::default() };
+    found.damaged_end = end.damaged;
+    if end.offset as u64 == HEADER_BYTES {
         // Without a record it is no use.
-        return Ok(Found { header, end, torn_bytes, ..Found::default() });
+        return Ok(found);
+    }
+    if end.damaged {
+        // What is behind the end may be the parity of what is damaged.
+        return Ok(Found { bytes, ..found });
     }
     if torn_bytes > 0 {
-        file.set_len(offset)?;
-        file.sync_data()?;
+        file.set_size(end.offset as u64)?;
     }
-    Ok(Found { header, end, bytes: offset, torn_bytes, ..Found::default() })
+    let mut parity = Vec::new();
+    end.lanes.put_all(&mut parity);
+    // Without room for it there is none.
+    let covered = parity.is_empty() || write_all_at(file, &parity, end.offset as u64).is_ok();
+    if !covered {
+        file.set_size(end.offset as u64)?;
+    }
+    if torn_bytes > 0 || !parity.is_empty() {
+        file.sync()?;
+    }
+    found.bytes = end.offset as u64 + if covered { parity.len() as u64 } else { 0 };
+    Ok(found)
 }
 
-/// Looks for good records from that offset on, with that number or a higher one; answers where the last of them ends.
-/// Only if the answer is none, what is there can be cut off: where it could not look everywhere, it answers zero.
-fn search(file: &File, offset: u64, bytes: u64, from_seq: u64) -> io::Result<Option<Position>> {
-    let mut rest = vec![0; bytes.saturating_sub(offset).min(SEARCH_BYTES) as usize];
-    let mut complete = read_exact_at(file, &mut rest, offset)? && rest.len() as u64 + offset >= bytes;
-    // No more records than that can have been in so few bytes.
-    let seqs = from_seq..=from_seq + bytes / RECORD_BYTES;
-    let (mut place, mut hashed, mut end) = (0, 0, None);
-    while let Some((header, behind)) = rest.get(place..).and_then(|rest| rest.split_first_chunk()) {
-        place += 1;
-        let Some(header) = RecordHeader::parse(header).filter(|header| seqs.contains(&(header.end.seq - 1))) else {
-            continue;
-        };
-        let Some(payload) = behind.get(..header.payload_bytes) else { continue };
-        hashed += payload.len();
-        if hashed > SEARCH_HASHED_BYTES {
-            complete = false;
-            break;
-        }
-        if header.fits(payload) {
-            end = Some(header.end);
-            place += header.record_bytes() as usize - 1;
+impl End<'_> {
+    fn take(&mut self, piece: Piece) {
+        match piece {
+            Piece::Good(header, range) if header.kind == Kind::Parity => {
+                // Of a record that is damaged, or of those that are there; else it is an old one that was written over.
+                let mut kept = range.start == self.offset;
+                while header.through >= self.at.seq
+                    && let Some(record) = recall(self.image, self.at.seq)
+                    && let Some(record) = RecordHeader::first_of(&record).filter(|record| record.is_at(self.at))
+                {
+                    (self.damaged, kept, self.at) = (true, true, record.end());
+                }
+                if kept {
+                    self.offset = range.end;
+                    self.lanes.covered(&header);
+                }
+            }
+            Piece::Good(header, range) if self.is_behind(&header) => {
+                self.damaged |= header.start() != self.at;
+                // As many as there are lanes blind all of them.
+                let missing = (self.at.seq..header.seq).take(crate::parity::LANES);
+                missing.for_each(|seq| self.lanes.skip(seq));
+                self.lanes.add(header.seq, &self.image[range.clone()]);
+                self.torn.clear();
+                (self.at, self.offset) = (header.end(), range.end);
+            }
+            Piece::Damaged(header) => self.torn.push(header),
+            Piece::Good(..) | Piece::Gap => {}
         }
     }
-    Ok(end.or((!complete).then(Position::default)))
+
+    /// Whether a record may be one of this segment's behind the end. No more than that can have been in so few bytes.
+    fn is_behind(&self, header: &RecordHeader) -> bool {
+        let missing = header.seq.checked_sub(self.at.seq);
+        missing.is_some_and(|missing| missing <= self.image.len() as u64) && header.start().items >= self.at.items
+    }
+
+    /// The weight of the torn records that follow the end, and their bytes.
+    fn torn(&self) -> (u64, u64) {
+        let (mut at, mut bytes) = (self.at, 0);
+        for header in &self.torn {
+            if header.is_at(at) {
+                at = header.end();
+                bytes += header.record_bytes();
+            }
+        }
+        (at.items - self.at.items, bytes)
+    }
 }
 
-/// Renames a segment's file so that it is none any more, and answers its new name.
-pub(crate) fn set_aside(dir: &Dir, name: &str) -> io::Result<String> {
+/// Renames a file so that it is none of ours any more, and answers its new name.
+pub(crate) fn set_aside(disk: &dyn Disk, name: &str) -> io::Result<String> {
+    let names: Vec<String> = disk.list()?.into_iter().map(|entry| entry.name).collect();
     let mut aside = format!("{name}{ASIDE_SUFFIX}");
     // Of two damaged files by one name both are kept. Nobody else makes such names: the folder is locked.
     let mut number = 1_u32;
-    while dir.symlink_metadata(&aside).is_ok() {
+    while names.contains(&aside) {
         number += 1;
         aside = format!("{name}.{number}{ASIDE_SUFFIX}");
     }
-    match dir.rename(name, dir, &aside) {
+    match disk.rename(name, &aside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(aside),
     }
 }
 
-pub(crate) fn list_set_aside(dir: &Dir) -> Result<Vec<SetAside>, JournalError> {
-    let list = || {
-        let mut list = Vec::new();
-        for entry in dir.entries()? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if let Some(name) = name.to_str().filter(|name| name.ends_with(ASIDE_SUFFIX)) {
-                list.push(SetAside { name: name.to_owned(), bytes: entry.metadata()?.len() });
-            }
-        }
-        list.sort_by(|left, right| left.name.cmp(&right.name));
-        Ok(list)
-    };
-    list().map_err(JournalError::of("list", "."))
+pub(crate) fn list_set_aside(disk: &dyn Disk) -> Result<Vec<SetAside>, JournalError> {
+    let entries = disk.list().map_err(JournalError::of("list", "."))?;
+    let mut list: Vec<SetAside> = entries
+        .into_iter()
+        .filter(|entry| entry.name.ends_with(ASIDE_SUFFIX))
+        .map(|entry| SetAside { name: entry.name, bytes: entry.bytes })
+        .collect();
+    list.sort_by(|left, right| left.name.cmp(&right.name));
+    Ok(list)
 }
-
-/// A record as large as can be is found behind the damage.
-const _: () = assert!(SEARCH_BYTES > 2 * MAX_PAYLOAD_BYTES as u64);

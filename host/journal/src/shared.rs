@@ -1,10 +1,11 @@
 //! What the writer and the readers of a journal both see: which segments there are, and how far they go.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use cap_std::fs::Dir;
 use parking_lot::Mutex;
 
+use crate::disk::Disk;
 use crate::format::SegmentHeader;
 use crate::position::Position;
 
@@ -33,7 +34,7 @@ impl SegmentInfo {
 }
 
 pub(crate) struct Shared {
-    pub(crate) dir: Dir,
+    pub(crate) disk: Arc<dyn Disk>,
     /// Held for a look or a change in memory, never over an operation on a file.
     pub(crate) state: Mutex<State>,
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use saker_journal::{Journal, JournalConfig, JournalError, Mark, Marks, Position, Read};
+use saker_journal::{Disk, Journal, JournalConfig, JournalError, Mark, Marks, Position, Read, real};
 
 /// Enough to find a write that is not whole; an hour's run takes thousands.
 const KILLS: u64 = 12;
@@ -72,7 +72,7 @@ fn acknowledge_and_kill(folder: &Path, count: u64) -> u64 {
 
 fn append_until_killed(folder: &Path) {
     let (mut journal, _) = open(folder);
-    let (marks, mut output) = (Marks::open(&dir(folder)).unwrap(), std::io::stdout().lock());
+    let (marks, mut output) = (Marks::open(&*dir(folder)).unwrap(), std::io::stdout().lock());
     loop {
         let at = journal.end();
         let (payload, items) = record(at.seq);
@@ -103,7 +103,7 @@ fn append_until_full(folder: &Path) {
     // Larger than what the system lets it write.
     let config = JournalConfig { segment_bytes: 1 << 30, mark: Position::default() };
     let (mut journal, _) = Journal::open(dir(folder), config).unwrap();
-    let (marks, mut refused, mut dropped) = (Marks::open(&dir(folder)).unwrap(), 0, 0);
+    let (marks, mut refused, mut dropped) = (Marks::open(&*dir(folder)).unwrap(), 0, 0);
     while refused < 20 {
         let at = journal.end();
         let (payload, items) = record(at.seq);
@@ -145,7 +145,7 @@ fn check(journal: &Journal, from: Position) {
 
 /// A record that can be told from every other one. Some are so large that the system can be caught half way.
 fn record(seq: u64) -> (Vec<u8>, u32) {
-    let length = if seq % 8 == 7 { 500_000 } else { (seq * 7_919 % 3_000) as usize };
+    let length = if seq % 8 == 7 { 60_000 } else { (seq * 7_919 % 3_000) as usize };
     let mut payload: Vec<u8> = seq.to_le_bytes().to_vec();
     payload.resize(8 + length, seq as u8);
     (payload, (seq % 10) as u32)
@@ -155,8 +155,8 @@ fn position(seq: u64) -> Position {
     Position { seq, items: seq / 10 * 45 + (0..seq % 10).sum::<u64>() }
 }
 
-fn dir(folder: &Path) -> Dir {
-    Dir::open_ambient_dir(folder, ambient_authority()).unwrap()
+fn dir(folder: &Path) -> std::sync::Arc<dyn Disk> {
+    real(Dir::open_ambient_dir(folder, ambient_authority()).unwrap())
 }
 
 fn open(folder: &Path) -> (Journal, saker_journal::Recovery) {
@@ -164,7 +164,7 @@ fn open(folder: &Path) -> (Journal, saker_journal::Recovery) {
 }
 
 fn mark(folder: &Path) -> Position {
-    match Marks::open(&dir(folder)).unwrap().read().unwrap() {
+    match Marks::open(&*dir(folder)).unwrap().read().unwrap() {
         Mark::Held(bytes) => Position::from_bytes(&bytes).unwrap(),
         Mark::Missing => Position::default(),
         Mark::Damaged => panic!("a mark was half written"),

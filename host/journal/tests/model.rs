@@ -14,11 +14,14 @@ use std::os::unix::fs::FileExt;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use proptest::prelude::*;
-use saker_journal::{Journal, JournalConfig, Position, Read};
+use saker_journal::{Journal, JournalConfig, Position, Read, real};
 
 const SEGMENT_BYTES: u64 = 600;
-const SEGMENT_HEADER_BYTES: u64 = 36;
-const RECORD_HEADER_BYTES: u64 = 24;
+/// Two copies of it.
+const SEGMENT_HEADER_BYTES: u64 = 72;
+const RECORD_HEADER_BYTES: u64 = 32;
+/// So many records in a row can be told from parity.
+const LANES: usize = 2;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -75,9 +78,10 @@ struct Segment {
     first: Position,
     offsets: Vec<Range<u64>>,
     bad: Vec<bool>,
-    bad_header: bool,
-    /// Half a record behind the last one, in a file that a good one behind a bad one keeps from being cut.
-    torn_bytes: u64,
+    /// So many of them count; others were lost at its end.
+    len: usize,
+    /// Either copy.
+    bad_header: [bool; 2],
 }
 
 impl Segment {
@@ -86,13 +90,23 @@ impl Segment {
     }
 
     fn bytes(&self) -> u64 {
-        self.offsets.last().map_or(SEGMENT_HEADER_BYTES, |last| last.end)
+        self.offsets[..self.len].last().map_or(SEGMENT_HEADER_BYTES, |last| last.end)
     }
 
-    /// The numbers of the records that can be read: those before the first bad one.
-    fn readable(&self) -> Range<u64> {
-        let good = self.bad.iter().take_while(|bad| !**bad).count() as u64;
-        self.first.seq..self.first.seq + good
+    /// Whether a record can be read: if it is good, or the only bad one of its group.
+    fn is_readable(&self, place: usize) -> bool {
+        let lane = |other: &usize| (self.first.seq as usize + other) % LANES;
+        let group = (0..self.bad.len()).filter(|other| lane(other) == lane(&place));
+        !self.bad[place] || group.filter(|other| self.bad[*other]).count() == 1
+    }
+
+    /// The numbers of the records that can be read.
+    fn readable(&self) -> impl Iterator<Item = u64> {
+        (0..self.len).filter(|place| self.is_readable(*place)).map(|place| self.first.seq + place as u64)
+    }
+
+    fn has_header(&self) -> bool {
+        self.bad_header != [true; 2]
     }
 }
 
@@ -103,14 +117,15 @@ impl Model {
                 first: self.end,
                 offsets: vec![],
                 bad: vec![],
-                bad_header: false,
-                torn_bytes: 0,
+                len: 0,
+                bad_header: [false; 2],
             });
         }
         let segment = self.segments.last_mut().unwrap();
         let start = segment.bytes();
         segment.offsets.push(start..start + RECORD_HEADER_BYTES + bytes as u64);
         segment.bad.push(false);
+        segment.len += 1;
         self.writing = segment.bytes() < SEGMENT_BYTES;
         self.appended += 1;
         let payload: Vec<u8> = (0..bytes as u64).map(|place| (self.appended * 31 + place * 7) as u8).collect();
@@ -146,27 +161,31 @@ impl Model {
         let mut end = None;
         // The newest file tells where the journal ends; from one without a header only good records do.
         while let Some(newest) = self.segments.last_mut() {
-            let good = newest.bad.iter().rposition(|bad| !bad).map(|last| last + 1);
+            let good = newest.bad[..newest.len].iter().rposition(|bad| !bad).map(|last| last + 1);
             let behind = good.map(|good| newest.first.seq + good as u64);
             end = end.max(behind);
-            if newest.bad_header {
+            if !newest.has_header() {
                 self.segments.pop();
                 continue;
             }
-            let first_bad = newest.bad.iter().position(|bad| *bad).unwrap_or(newest.bad.len());
-            if good.is_none_or(|good| good <= first_bad) {
-                // Nothing good behind the first bad one: it is a torn tail.
-                newest.offsets.truncate(first_bad);
-                newest.bad.truncate(first_bad);
-                newest.torn_bytes = 0;
+            // What follows the last good one, and cannot be told, is a torn tail.
+            let mut last = good.unwrap_or(0);
+            while last < newest.len && newest.is_readable(last) {
+                last += 1;
+            }
+            end = end.max(Some(newest.first.seq + last as u64));
+            newest.len = last;
+            if !newest.bad[..last].contains(&true) {
+                newest.offsets.truncate(last);
+                newest.bad.truncate(last);
             }
             end = end.max(Some(newest.first.seq));
-            if newest.offsets.is_empty() {
+            if newest.len == 0 {
                 self.segments.pop();
             }
             break;
         }
-        self.segments.retain(|segment| !segment.bad_header);
+        self.segments.retain(Segment::has_header);
         // What is behind the end is as if it had never been, unless it was done with.
         let end = self.position(end.unwrap_or(0).min(self.end.seq));
         self.records.split_off(&end.seq);
@@ -203,7 +222,7 @@ impl Bench {
     fn open(&mut self) {
         let dir = Dir::open_ambient_dir(self.folder.path(), ambient_authority()).unwrap();
         let config = JournalConfig { segment_bytes: SEGMENT_BYTES, mark: self.mark };
-        self.journal = Some(Journal::open(dir, config).unwrap().0);
+        self.journal = Some(Journal::open(real(dir), config).unwrap().0);
     }
 
     fn restart(&mut self, away: impl FnOnce(&mut Self)) {
@@ -249,10 +268,9 @@ impl Bench {
                 self.mark = self.mark.max(oldest.unwrap_or_default());
             }
             Step::Restart { torn_bytes } => self.restart(|bench| {
-                if let Some(newest) = bench.model.segments.last_mut() {
-                    newest.torn_bytes = newest.torn_bytes.max(torn_bytes as u64);
-                    let (name, end) = (newest.name(), newest.bytes());
-                    bench.file(&name).write_all_at(&vec![0x5a; torn_bytes], end).unwrap();
+                if let Some(newest) = bench.model.segments.last() {
+                    let file = bench.file(&newest.name());
+                    file.write_all_at(&vec![0x5a; torn_bytes], file.metadata().unwrap().len()).unwrap();
                 }
             }),
             Step::Flip { segment, place } => self.restart(|bench| bench.flip(segment, place)),
@@ -275,12 +293,12 @@ impl Bench {
         let name = self.model.segments[(count * segment / 1_000) as usize].name();
         let segment = &mut self.model.segments[(count * segment / 1_000) as usize];
         let offset = segment.bytes() * place / 1_000;
-        match segment.offsets.iter().position(|record| record.contains(&offset)) {
+        match segment.offsets[..segment.len].iter().position(|record| record.contains(&offset)) {
             // A second flip could mend the first.
             Some(record) if segment.bad[record] => return,
-            None if segment.bad_header => return,
+            None if segment.bad_header[offset as usize / 36] => return,
             Some(record) => segment.bad[record] = true,
-            None => segment.bad_header = true,
+            None => segment.bad_header[offset as usize / 36] = true,
         }
         let (file, mut byte) = (self.file(&name), [0]);
         file.read_exact_at(&mut byte, offset).unwrap();
@@ -292,10 +310,8 @@ impl Bench {
         assert_eq!(journal.end(), self.model.end);
         let start = self.model.segments.first().map_or(self.model.end, |oldest| oldest.first);
         assert_eq!(journal.start(), start);
-        assert_eq!(
-            journal.bytes(),
-            self.model.segments.iter().map(|segment| segment.bytes() + segment.torn_bytes).sum()
-        );
+        // Parity comes on top.
+        assert!(journal.bytes() >= self.model.segments.iter().map(Segment::bytes).sum());
         for from in [start, self.mark] {
             self.check_reader(from);
         }

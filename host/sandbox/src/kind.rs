@@ -84,9 +84,9 @@ mod tests {
         let whole = component("saker:plugin/collector@0.1.0");
         for cut in 0..whole.len() {
             let mut bytes = whole[..cut].to_vec();
-            kind_of(&bytes);
+            assert!(matches!(kind_of(&bytes), None | Some(Kind::Collector)), "cut at {cut}");
             bytes.extend([0xff; 40]);
-            kind_of(&bytes);
+            assert!(matches!(kind_of(&bytes), None | Some(Kind::Collector)), "garbled at {cut}");
         }
     }
 

@@ -125,7 +125,8 @@ impl Fill {
             }
             How::Tiny => {
                 let name = format!("{step:0>250}");
-                File::create(format!("{folder}/{name}")).map(drop)
+                // One that is there already takes no room.
+                File::create_new(format!("{folder}/{name}")).map(drop)
             }
             How::Deep => {
                 let mut path = folder.clone();

@@ -2,6 +2,9 @@
 
 use super::bytes::{Bytes, put_number, zigzag};
 
+/// The most bytes that a number takes: its step, and that it comes once.
+pub(super) const MAX_NUMBER_BYTES: usize = 10 + 1;
+
 /// Writes a column.
 #[derive(Default)]
 pub(super) struct ColumnWriter {
@@ -33,6 +36,11 @@ impl ColumnWriter {
             put_number(&mut self.bytes, self.count);
             self.count = 0;
         }
+    }
+
+    /// What it has written; the run that goes on comes on top.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Ends a record's part of the column.

@@ -4,14 +4,21 @@ use std::sync::Arc;
 
 use saker_model::{LIMITS, MetricType, Series};
 
+use super::MAX_SERIES_BYTES;
 use super::bytes::{Bytes, put_number};
 
-/// The longest text of a series. With the next one it bounds what a definition of a few bytes can grow to.
+/// The longest text of a series. With the next two it bounds what a definition of a few bytes can grow to.
 const MAX_TEXT_BYTES: usize = 1024;
 /// The most tags of a series.
 const MAX_TAGS: usize = 256;
 
+/// The lengths of a text and of what it shares take two bytes each; flags and step take six.
+const TEXT_FRONT_BYTES: usize = 4;
+const OTHER_BYTES: usize = 8;
+
 const _: () = assert!(MAX_TEXT_BYTES >= LIMITS.text_bytes && MAX_TAGS >= LIMITS.tags);
+/// A validated series can always be defined.
+const _: () = assert!(OTHER_BYTES + 2 * (LIMITS.tags + 1) * (LIMITS.text_bytes + TEXT_FRONT_BYTES) <= MAX_SERIES_BYTES);
 
 const TYPE_BITS: u8 = 0b0000_0011;
 const SAME_ENDPOINT: u8 = 0b0000_0100;
@@ -31,9 +38,13 @@ pub(super) fn nothing() -> Series {
 
 /// Whether [`get`] will take it: a validated one always.
 pub(super) fn is_definable(series: &Series) -> bool {
-    let texts = series.tags.iter().flat_map(|(key, value)| [&**key, &**value]);
+    let texts = || {
+        let tags = series.tags.iter().flat_map(|(key, value)| [&**key, &**value]);
+        tags.chain([&*series.endpoint, &*series.metric]).map(str::len)
+    };
     series.tags.len() <= MAX_TAGS
-        && texts.chain([&*series.endpoint, &*series.metric]).all(|text| text.len() <= MAX_TEXT_BYTES)
+        && texts().all(|bytes| bytes <= MAX_TEXT_BYTES)
+        && texts().map(|bytes| bytes + TEXT_FRONT_BYTES).sum::<usize>() + OTHER_BYTES <= MAX_SERIES_BYTES
         && is_sorted(&series.tags)
 }
 

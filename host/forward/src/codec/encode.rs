@@ -5,10 +5,10 @@ use std::sync::Arc;
 use saker_model::{Point, Series, SeriesId};
 
 use super::bytes::put_number;
-use super::column::ColumnWriter;
+use super::column::{ColumnWriter, MAX_NUMBER_BYTES};
 use super::definition;
-use super::values::{State, ValueWriter};
-use super::{MAX_DEFINITION_BYTES, MAX_RECORD_POINTS, VERSION};
+use super::values::{MAX_VALUE_BYTES, State, ValueWriter};
+use super::{MAX_DEFINITION_BYTES, MAX_FRONT_BYTES, MAX_RECORD_BYTES, MAX_RECORD_POINTS, MAX_SERIES_BYTES, VERSION};
 
 /// Encodes points for one journal, record by record, and remembers what was said in the segment so far.
 #[derive(Default)]
@@ -52,12 +52,21 @@ impl Encoded {
     }
 }
 
+/// So many points are put into a record or left out of it together,
+const BLOCK_POINTS: usize = 64;
+/// which take at most so much; with them what the record begins with, and the ends of its columns.
+const MAX_BLOCK_BYTES: usize =
+    BLOCK_POINTS * (MAX_VALUE_BYTES + 2 * MAX_NUMBER_BYTES) + MAX_FRONT_BYTES + 2 * (MAX_NUMBER_BYTES + 10);
+
+/// Some points fit however much was defined.
+const _: () = assert!(MAX_DEFINITION_BYTES + MAX_SERIES_BYTES + MAX_BLOCK_BYTES <= MAX_RECORD_BYTES);
+
 /// No place: of a point whose series is not known.
 const NOWHERE: u32 = u32::MAX;
 
 impl Encoder {
-    /// Makes a record of the first of the points: of all, if they are no more than
-    /// [`MAX_RECORD_POINTS`](super::MAX_RECORD_POINTS) and no more than some ten thousand series are new among them.
+    /// Makes a record of the first of the points: of five thousand at least, if no more than some two thousand series
+    /// are new among them. It has at most [`MAX_RECORD_BYTES`](super::MAX_RECORD_BYTES).
     ///
     /// `out` is emptied first. `new_segment` says that the record will be the first of its segment; it has to be for
     /// the first one of all, and again after a record that was made but not kept. `series_of` is asked once a segment
@@ -73,13 +82,9 @@ impl Encoder {
             self.begin_segment();
         }
         self.place(points, series_of);
+        let count = self.put_columns(points);
         let taken = self.points.len();
         let placed = || points.iter().zip(&self.points).filter(|(_, place)| **place != NOWHERE);
-        let count = placed().count();
-        for (point, &place) in placed() {
-            self.series.push(i64::from(place));
-            self.times.push(point.timestamp_ms);
-        }
         let (series, times) = (self.series.finish(), self.times.finish());
         out.clear();
         out.push(VERSION);
@@ -118,6 +123,26 @@ impl Encoder {
         self.before = None;
         self.series.reset();
         self.times.reset();
+    }
+
+    /// Writes the two columns of as many points as are sure to fit, forgets the others, and answers how many it were.
+    /// Whether they fit is asked once a block, not once a point.
+    fn put_columns(&mut self, points: &[Point]) -> usize {
+        let (mut count, mut taken) = (0, 0);
+        for (block, places) in points.chunks(BLOCK_POINTS).zip(self.points.chunks(BLOCK_POINTS)) {
+            let so_far = self.definitions.len() + self.series.bytes() + self.times.bytes() + count * MAX_VALUE_BYTES;
+            if so_far + MAX_BLOCK_BYTES > MAX_RECORD_BYTES {
+                break;
+            }
+            for (point, &place) in block.iter().zip(places).filter(|(_, place)| **place != NOWHERE) {
+                self.series.push(i64::from(place));
+                self.times.push(point.timestamp_ms);
+                count += 1;
+            }
+            taken += places.len();
+        }
+        self.points.truncate(taken);
+        count
     }
 
     /// Finds the places of the points' series, and defines those that are new.

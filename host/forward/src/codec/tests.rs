@@ -200,12 +200,30 @@ fn points_of_series_that_are_not_taken_are_left_out_and_counted() {
 
 #[test]
 fn what_is_too_much_for_one_record_is_left_for_the_next() {
-    let many: Vec<Point> = points(0..10, 0).into_iter().cycle().take(MAX_RECORD_POINTS + 5).collect();
+    // As bad as can be: no value, time or series goes on as the one before.
+    let bad = |place: u32| Point {
+        series: SeriesId(place * 7_919 % 5_000),
+        timestamp_ms: i64::from(place).wrapping_mul(0x1234_5678_9abc_def1),
+        value: f64::from_bits(u64::from(place).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+    };
     let (mut encoder, mut record) = (Encoder::default(), Vec::new());
-    let encoded = encoder.encode(true, &many, |id| Some(series(id.0, 0)), &mut record);
-    assert_eq!(encoded, Encoded { taken: MAX_RECORD_POINTS, points: MAX_RECORD_POINTS as u32 });
-    let encoded = encoder.encode(false, &many[encoded.taken..], |_| None, &mut record);
-    assert_eq!(encoded, Encoded { taken: 5, points: 5 });
+    for (many, least) in [
+        (points(0..10, 0).into_iter().cycle().take(20_000).collect::<Vec<_>>(), 5_000),
+        ((0..20_000).map(bad).collect(), 500),
+    ] {
+        let (mut rest, mut decoder, mut out) = (&many[..], Decoder::default(), Vec::new());
+        while !rest.is_empty() {
+            let first = rest.len() == many.len();
+            let encoded = encoder.encode(first, rest, |id| Some(series(id.0, 0)), &mut record);
+            assert!(encoded.taken >= least.min(rest.len()) && record.len() <= MAX_RECORD_BYTES, "{encoded:?}");
+            let mut next = out.len() as u32..;
+            decoder.decode(first, &record, |_| next.next().map(SeriesId), &mut out).unwrap();
+            rest = &rest[encoded.taken..];
+        }
+        let plain = |points: &[Point]| points.iter().map(|point| (point.timestamp_ms, point.value.to_bits())).collect();
+        let (given, found): (Vec<_>, Vec<_>) = (plain(&many), plain(&out));
+        assert!(given == found);
+    }
 
     let wordy = |id: SeriesId| {
         let text = |tag: usize| format!("{id:?} {tag}").repeat(15).into();
@@ -217,7 +235,7 @@ fn what_is_too_much_for_one_record_is_left_for_the_next() {
     while out.len() < many.len() {
         let (rest, new_segment) = (&many[out.len()..], out.is_empty());
         let encoded = encoder.encode(new_segment, rest, wordy, &mut record);
-        assert!(record.len() < MAX_DEFINITION_BYTES + 100_000, "{}", record.len());
+        assert!(record.len() <= MAX_RECORD_BYTES, "{}", record.len());
         assert!(encoded.taken == rest.len() || record.len() > MAX_DEFINITION_BYTES, "{encoded:?}");
         let decoded = decoder.decode(new_segment, &record, |_| next.next().map(SeriesId), &mut out);
         assert_eq!(decoded, Ok(Decoded { points: encoded.taken, refused: 0 }));

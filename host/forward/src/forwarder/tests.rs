@@ -14,6 +14,7 @@ use crate::node::NodeConfig;
 use crate::queue::{Durability, QueueConfig, WhenFull};
 use crate::route::{Matcher, OnUnavailable, Route};
 
+mod disk;
 mod durable;
 mod rerouting;
 
@@ -44,6 +45,10 @@ struct Inner {
     taken: Mutex<Vec<(String, f64)>>,
     sessions: AtomicU64,
     generation: AtomicU64,
+    /// Every batch with a multiple of this is refused as a whole.
+    refuses: Mutex<Option<usize>>,
+    /// How often something was offered.
+    calls: AtomicU64,
     /// A value that breaks every session.
     poison: Mutex<Option<f64>>,
 }
@@ -96,6 +101,11 @@ impl Session for Scripted {
                 self.names.insert(*id, series.metric.to_string());
             }
             let inner = &self.script.0;
+            inner.calls.fetch_add(1, Ordering::Relaxed);
+            let refuses = *inner.refuses.lock();
+            if refuses.is_some_and(|of| points.iter().any(|point| (point.value as usize).is_multiple_of(of))) {
+                return Err(SendError::Reject { points: vec![], message: "one of them is bad".into() });
+            }
             if inner.poison.lock().is_some_and(|poison| points.iter().any(|point| point.value == poison)) {
                 return Err(SendError::Broken("poisoned".into()));
             }
@@ -265,8 +275,9 @@ async fn rejected_points_are_given_up_and_the_rest_is_written() {
     assert_eq!(script.taken().iter().map(|(_, value)| *value).collect::<Vec<_>>(), [0.0, 2.0, 4.0]);
     assert_eq!(dropped(&bench.stats("a"), DropReason::Rejected), 2);
 
-    let all = SendError::Reject { points: vec![], message: "never".into() };
-    let bench = Bench::new(&[("a", Script::answering([all]))], route(&["a"], 1));
+    let script = Script::default();
+    *script.0.refuses.lock() = Some(1);
+    let bench = Bench::new(&[("a", script)], route(&["a"], 1));
     bench.send(5).await;
     bench.until("all are dropped", |bench| dropped(&bench.stats("a"), DropReason::Rejected) == 5).await;
 }
@@ -358,4 +369,32 @@ async fn points_without_a_route_are_counted() {
     );
     bench.send(5).await;
     assert_eq!((bench.forwarder.unrouted(), bench.stats("a").enqueued), (5, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_bad_point_costs_itself_where_the_destination_does_not_say_which() {
+    let script = Script::default();
+    *script.0.refuses.lock() = Some(77);
+    let bench = Bench::new(&[("a", script.clone())], route(&["a"], 1));
+    bench.send_numbers(1..1001).await.unwrap();
+    bench.until("all are dealt with", |bench| bench.stats("a").queued == 0).await;
+    let stats = bench.stats("a");
+    assert_eq!((stats.delivered, dropped(&stats, DropReason::Rejected)), (1000 - 12, 12));
+    assert!(script.taken().iter().all(|(_, value)| !(*value as usize).is_multiple_of(77)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_refuses_everything_is_asked_so_often_and_no_more() {
+    let script = Script::default();
+    *script.0.refuses.lock() = Some(1);
+    // The pauses take longer than points live in the other tests.
+    let queue = QueueConfig { age: Duration::from_secs(3600), ..CONFIG.queue };
+    let config = NodeConfig { queue, ..CONFIG };
+    let bench = Bench::with(config, None, &[("a", script.clone())], route(&["a"], 1));
+    let began = Instant::now();
+    bench.send_numbers(0..4000).await.unwrap();
+    bench.until("all are dealt with", |bench| bench.stats("a").queued == 0).await;
+    let (calls, minutes) = (script.0.calls.load(Ordering::Relaxed), began.elapsed().as_secs() / 60 + 1);
+    assert_eq!(dropped(&bench.stats("a"), DropReason::Rejected), 4000);
+    assert!(calls <= 40 * 70 && minutes > 2, "{calls} calls in {minutes} minutes");
 }

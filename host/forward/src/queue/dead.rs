@@ -4,8 +4,7 @@
 
 use std::sync::Arc;
 
-use cap_std::fs::Dir;
-use saker_journal::{Journal, JournalConfig, JournalError, Position, Read};
+use saker_journal::{Disk, Journal, JournalConfig, JournalError, Position, Read};
 use saker_model::{Point, Series, SeriesId};
 
 use crate::codec::{Decoder, Encoder};
@@ -22,6 +21,14 @@ pub(super) struct DeadLetters {
     journal: Journal,
 }
 
+/// What became of points that were to be kept.
+pub(super) struct Kept {
+    /// So many fitted into the record.
+    pub(super) taken: usize,
+    /// So many older ones had to go for them.
+    pub(super) dropped: u64,
+}
+
 /// A record of dead letters.
 pub(super) struct Dead {
     pub(super) reason: Arc<str>,
@@ -31,7 +38,7 @@ pub(super) struct Dead {
 }
 
 impl DeadLetters {
-    pub(super) fn open(dir: Dir, limit_bytes: u64) -> Result<Self, JournalError> {
+    pub(super) fn open(dir: Arc<dyn Disk>, limit_bytes: u64) -> Result<Self, JournalError> {
         let segment_bytes = SEGMENT_BYTES.min(limit_bytes / 8);
         let (journal, _) = Journal::open(dir, JournalConfig { segment_bytes, mark: Position::default() })?;
         Ok(Self { journal })
@@ -45,14 +52,14 @@ impl DeadLetters {
         self.journal.bytes()
     }
 
-    /// Keeps points with their reason; answers how many of them fitted into one record.
+    /// Keeps points with their reason, as many as fit into one record.
     pub(super) fn keep(
         &mut self,
         points: &[Point],
         reason: &str,
         limit_bytes: u64,
         series_of: impl FnMut(SeriesId) -> Option<Arc<Series>>,
-    ) -> Result<usize, JournalError> {
+    ) -> Result<Kept, JournalError> {
         let mut end = reason.len().min(REASON_BYTES);
         while !reason.is_char_boundary(end) {
             end -= 1;
@@ -62,15 +69,15 @@ impl DeadLetters {
         let mut record = Vec::new();
         let encoded = Encoder::default().encode(true, points, series_of, &mut record);
         payload.extend_from_slice(&record);
-        while self.journal.bytes() + payload.len() as u64 > limit_bytes {
+        let mut dropped = 0;
+        while self.journal.bytes() + Journal::growth(payload.len()) > limit_bytes {
             self.journal.roll();
-            if self.journal.drop_oldest()?.is_none() {
-                break;
-            }
+            let Some(oldest) = self.journal.drop_oldest()? else { break };
+            dropped += oldest.items();
         }
         self.journal.append(&payload, encoded.points)?;
         self.journal.sync()?;
-        Ok(encoded.taken)
+        Ok(Kept { taken: encoded.taken, dropped })
     }
 
     /// Reads from the oldest on, until `each` has enough and answers false.

@@ -14,8 +14,12 @@ use crate::queue::{Durability, QueueConfig};
 /// With so many separate stretches on disk the fresh lane waits, so that a mark stays small. Each is one outage that was
 /// not made up for before the next.
 const SPANS_MAX: usize = 32;
-/// Batches that may be sent once more: ten seconds of two hundred a second.
-const SENT_MAX: usize = 2000;
+/// Of what may be sent once more, separate stretches or times; with as many the oldest is let go of.
+const SENT_MAX: usize = 128;
+/// What was delivered within this part of the window counts as delivered at once.
+const SENT_PARTS: u32 = 32;
+/// Of the stretches that may be sent once more so many are written down; the gaps between others are sent with them.
+const SENT_MARKED: usize = 64;
 
 /// Points that are being sent.
 #[derive(Debug)]
@@ -39,7 +43,9 @@ pub(crate) struct Lanes {
     /// On disk only.
     pub(crate) backlog: Spans,
     /// What was delivered lately, and when, if it may have to be sent once more.
-    sent: VecDeque<(Instant, Span)>,
+    sent: VecDeque<Sent>,
+    /// The process is about to end in good order.
+    ended: bool,
     /// What the sender holds.
     pub(crate) in_hand: Option<Span>,
     /// Behind everything that was ever pushed.
@@ -53,6 +59,13 @@ pub(crate) struct Lanes {
     credit: f64,
     /// What of the agent's memory is counted as this queue's.
     pub(crate) charged: usize,
+}
+
+/// What was delivered at about that time.
+struct Sent {
+    first: Instant,
+    last: Instant,
+    span: Span,
 }
 
 pub(super) enum Next {
@@ -70,6 +83,7 @@ impl Lanes {
             fresh_points: 0,
             backlog: Spans::default(),
             sent: VecDeque::new(),
+            ended: false,
             in_hand: None,
             written: Position::default(),
             forgets: Vec::new(),
@@ -81,8 +95,10 @@ impl Lanes {
     }
 
     /// Begins where an earlier process ended.
-    pub(super) fn recover(&mut self, backlog: Spans, written: Position) {
+    pub(super) fn recover(&mut self, backlog: Spans, sent: &Spans, written: Position) {
+        let now = Instant::now();
         self.backlog = backlog;
+        self.sent = sent.iter().map(|&span| Sent { first: now, last: now, span }).collect();
         self.written = written;
     }
 
@@ -91,12 +107,19 @@ impl Lanes {
         budget.set(&mut self.charged, self.fresh_points * size_of::<Point>());
     }
 
+    /// Everything before a place is gone from the disk; answers how many points of the backlog that are.
+    pub(super) fn cut_before(&mut self, place: Position) -> u64 {
+        self.sent.retain(|sent| sent.span.from.seq >= place.seq);
+        self.backlog.cut_before(place)
+    }
+
     /// Lets go of all that waits; answers how many points that were.
     pub(super) fn clear(&mut self) -> u64 {
         let had = self.fresh_points as u64 + self.backlog.points();
         self.fresh.clear();
         self.fresh_points = 0;
         self.backlog = Spans::default();
+        self.sent.clear();
         had
     }
 
@@ -115,37 +138,74 @@ impl Lanes {
         if let Some(span) = self.in_hand {
             spans.add(span);
         }
-        Mark { spans, open: self.fresh.front().map_or(self.written, |chunk| chunk.span.from) }
+        let mut sent = Spans::default();
+        for Sent { span, .. } in &self.sent {
+            sent.add_new(*span);
+        }
+        sent.merge_to(SENT_MARKED);
+        let open = self.fresh.front().map_or(self.written, |chunk| chunk.span.from);
+        Mark { spans, open, sent, ended: self.ended }
+    }
+
+    /// The process is about to end in good order, or goes on after all.
+    pub(super) fn set_ended(&mut self, ended: bool) {
+        self.ended = ended;
     }
 
     /// The oldest record that may still be read.
     pub(super) fn needed_from(&self) -> Position {
-        let first = self.mark().first();
-        self.sent.front().map_or(first, |(_, span)| span.from.min(first))
+        let first = self.fresh.front().map_or(self.written, |chunk| chunk.span.from);
+        let places = [self.backlog.first(), self.in_hand].into_iter().flatten();
+        let sent = self.sent.iter().map(|sent| sent.span);
+        places.chain(sent).map(|span| span.from).fold(first, Position::min)
     }
 
     /// What was in hand has been delivered.
     pub(super) fn delivered(&mut self) {
         let now = Instant::now();
-        let resend = self.config.resend;
+        self.ended = false;
         if let Some(span) = self.in_hand.take()
-            && !resend.is_zero()
+            && !self.config.resend.is_zero()
             && !span.is_empty()
         {
-            self.sent.push_back((now, span));
+            let part = self.config.resend / SENT_PARTS;
+            let joins = |sent: &&mut Sent| sent.span.to == span.from && now.duration_since(sent.first) <= part;
+            match self.sent.iter_mut().rev().find(joins) {
+                Some(sent) => (sent.span.to, sent.last) = (span.to, now),
+                None => self.sent.push_back(Sent { first: now, last: now, span }),
+            }
         }
-        while self.sent.len() > SENT_MAX || self.sent.front().is_some_and(|(at, _)| now.duration_since(*at) > resend) {
+        while self.sent.len() > SENT_MAX {
             self.sent.pop_front();
         }
+        self.forget_sent();
+    }
+
+    /// Lets go of what was delivered so long ago that it is not sent again; answers whether there was some.
+    pub(super) fn forget_sent(&mut self) -> bool {
+        let (now, resend, had) = (Instant::now(), self.config.resend, self.sent.len());
+        self.sent.retain(|sent| now.duration_since(sent.last) <= resend);
+        self.sent.len() < had
+    }
+
+    /// Lets go of the oldest of what was delivered, for there is no room for it; answers whether there was some.
+    pub(super) fn forget_oldest_sent(&mut self) -> bool {
+        let oldest = (0..self.sent.len()).min_by_key(|at| self.sent[*at].span.from);
+        oldest.and_then(|at| self.sent.remove(at)).is_some()
+    }
+
+    /// Whether some of what was delivered may be sent again.
+    pub(super) fn has_sent(&self) -> bool {
+        !self.sent.is_empty()
     }
 
     /// Puts what was delivered shortly before a failure into the backlog; answers how many points that is.
     pub(super) fn resend(&mut self, failing_since: Instant) -> u64 {
         let resend = self.config.resend;
         let had = self.backlog.points();
-        for (at, span) in std::mem::take(&mut self.sent) {
-            if failing_since.saturating_duration_since(at) <= resend {
-                self.backlog.add(span);
+        for sent in std::mem::take(&mut self.sent) {
+            if failing_since.saturating_duration_since(sent.last) <= resend {
+                self.backlog.add_new(sent.span);
             }
         }
         self.backlog.points() - had
@@ -232,6 +292,8 @@ impl Lanes {
         let (mut span, mut points) = (first.span, first.points);
         while let Some(next) = self.fresh.front()
             && points.len() + next.points.len() <= self.config.batch_points
+            // Between them there may be records of a push that was refused.
+            && next.span.from == span.to
         {
             points.extend_from_slice(&next.points);
             span.to = next.span.to;

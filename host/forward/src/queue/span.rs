@@ -93,6 +93,27 @@ impl Spans {
         had - self.points()
     }
 
+    /// Adds a span, less what is there already; answers how many points that were.
+    pub(crate) fn add_new(&mut self, span: Span) -> u64 {
+        let mut new = Self::default();
+        new.add(span);
+        for own in &self.0 {
+            new.cut_out(*own);
+        }
+        new.0.iter().for_each(|part| self.add(*part));
+        new.points()
+    }
+
+    /// Closes the smallest gaps until there are no more than so many.
+    pub(crate) fn merge_to(&mut self, most: usize) {
+        while self.0.len() > most.max(1) {
+            let gap = |at: &usize| self.0[at + 1].from.seq - self.0[*at].to.seq;
+            let Some(at) = (0..self.0.len() - 1).min_by_key(gap) else { return };
+            self.0[at].to = self.0[at + 1].to;
+            self.0.remove(at + 1);
+        }
+    }
+
     /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Span> {
         self.0.iter()
@@ -104,18 +125,20 @@ impl Spans {
 pub(crate) struct Mark {
     pub(crate) spans: Spans,
     pub(crate) open: Position,
+    /// What was delivered so lately that it may have to be sent once more.
+    pub(crate) sent: Spans,
+    /// Whether the process ended in good order after it.
+    pub(crate) ended: bool,
 }
 
 impl Mark {
-    /// The first record that is still wanted.
-    pub(crate) fn first(&self) -> Position {
-        self.spans.first().map_or(self.open, |span| span.from)
-    }
-
-    /// The open place, then each span's two, sixteen bytes each.
+    /// Whether it ended, how many spans there are, the open place, then the two places of each span, and of each that
+    /// was sent. Numbers are little-endian, places take sixteen bytes.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut bytes = self.open.to_bytes().to_vec();
-        for span in self.spans.iter() {
+        let mut bytes = u16::from(self.ended).to_le_bytes().to_vec();
+        bytes.extend((self.spans.len() as u16).to_le_bytes());
+        bytes.extend(self.open.to_bytes());
+        for span in self.spans.iter().chain(self.sent.iter()) {
             bytes.extend(span.from.to_bytes());
             bytes.extend(span.to.to_bytes());
         }
@@ -124,16 +147,19 @@ impl Mark {
 
     /// Reads what [`encode`](Self::encode) wrote; none if it is something else.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() % 32 != 16 {
+        let (&[ended, 0, low, high], places) = bytes.split_first_chunk()? else { return None };
+        if places.len() % 32 != 16 {
             return None;
         }
-        let mut places = bytes.chunks_exact(16).map(Position::from_bytes);
-        let open = places.next()??;
-        let mut spans = Spans::default();
+        let mut places = places.chunks_exact(16).map(Position::from_bytes);
+        let mut mark = Self { open: places.next()??, ended: ended == 1, ..Self::default() };
+        let mut left = u16::from_le_bytes([low, high]);
         while let (Some(from), Some(to)) = (places.next(), places.next()) {
-            spans.add(Span { from: from?, to: to? });
+            let list = if left > 0 { &mut mark.spans } else { &mut mark.sent };
+            list.add(Span { from: from?, to: to? });
+            left = left.saturating_sub(1);
         }
-        Some(Self { spans, open })
+        Some(mark)
     }
 }
 
@@ -165,6 +191,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_there_already_is_not_added_again() {
+        let mut own = spans(&[(2, 4), (6, 8)]);
+        assert_eq!(own.add_new(span(0, 10)), 60);
+        assert_eq!(own, spans(&[(0, 10)]));
+        assert_eq!(own.add_new(span(3, 5)), 0);
+    }
+
+    #[test]
+    fn the_smallest_gaps_are_closed_first() {
+        let mut own = spans(&[(0, 1), (9, 10), (11, 12), (20, 21)]);
+        own.merge_to(3);
+        assert_eq!(own, spans(&[(0, 1), (9, 12), (20, 21)]));
+        own.merge_to(1);
+        assert_eq!(own, spans(&[(0, 21)]));
+    }
+
+    #[test]
     fn what_is_cut_is_counted_also_within_a_span() {
         let mut cut = spans(&[(0, 4), (6, 8)]);
         assert_eq!(cut.cut_before(at(3)), 30);
@@ -179,10 +222,9 @@ mod tests {
 
     #[test]
     fn a_mark_is_read_as_it_was_written_and_nothing_else_is() {
-        let mark = Mark { spans: spans(&[(1, 2), (5, 9)]), open: at(12) };
+        let sent = spans(&[(3, 5), (10, 12)]);
+        let mark = Mark { spans: spans(&[(1, 2), (5, 9)]), open: at(12), sent, ended: true };
         assert_eq!(Mark::decode(&mark.encode()), Some(mark.clone()));
-        assert_eq!(mark.first(), at(1));
-        assert_eq!(Mark { spans: Spans::default(), open: at(3) }.first(), at(3));
         for length in 0..mark.encode().len() {
             let other = Mark::decode(&mark.encode()[..length]);
             assert!(other.is_none_or(|other| other != mark), "{length}");

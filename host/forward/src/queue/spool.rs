@@ -7,14 +7,14 @@
 pub(super) mod backlog;
 mod dir;
 mod housekeeping;
+mod marker;
 pub(in crate::queue) mod operating;
 pub(crate) mod orphan;
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -22,16 +22,22 @@ use saker_journal::{Marks, Position};
 use saker_model::{Point, SeriesTable};
 use tokio::sync::oneshot;
 
-use crate::queue::span::Mark;
 pub(crate) use crate::queue::spool::backlog::BacklogReader;
 pub use crate::queue::spool::dir::{SpoolDir, SpoolFolder};
+use crate::queue::spool::marker::Marker;
 use crate::queue::spool::writer::Writer;
 use crate::queue::{Overload, Shared};
 
 /// Pushes that may wait for the thread. Each source waits for its own, so there are hardly ever as many.
 const JOBS_MAX: usize = 1024;
+/// How long a push waits for the disk. Its source is refused then, so that what else it has to do is done.
+const APPEND_MAX: Duration = Duration::from_secs(5);
+/// How long the end of a queue waits for its thread: one that is stuck in a disk that hangs is left behind.
+const CLOSE_MAX: Duration = Duration::from_secs(1);
 /// When a refused source is to come again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+const HANGS: &str = "the disk of its queue does not answer";
 
 /// What the thread is asked to do.
 pub(super) enum Job {
@@ -97,8 +103,14 @@ pub struct SpoolStats {
     pub dead_points: u64,
     /// Bytes of their segments.
     pub dead_bytes: u64,
-    /// Segments that were found damaged and set aside.
+    /// Rejected points that had to go for newer ones.
+    pub dead_dropped: u64,
+    /// Files that were found damaged and set aside, and are still there.
     pub damaged: u64,
+    /// Bytes of theirs.
+    pub damaged_bytes: u64,
+    /// Bytes that a death in the middle of a write has left, of which nobody knows how many points they were.
+    pub torn_bytes: u64,
     /// Why it takes nothing now, if so.
     pub refusal: Option<String>,
 }
@@ -110,18 +122,30 @@ pub(super) struct State {
     pub(super) segments: AtomicU64,
     pub(super) dead_points: AtomicU64,
     pub(super) dead_bytes: AtomicU64,
+    pub(super) dead_dropped: AtomicU64,
     pub(super) damaged: AtomicU64,
+    pub(super) damaged_bytes: AtomicU64,
+    pub(super) torn_bytes: AtomicU64,
+    /// The disk has let a push wait for too long, and has not answered since.
+    pub(super) hangs: AtomicBool,
     /// Set while nothing can be appended.
     pub(super) refusal: Mutex<Option<String>>,
-    /// Where the sender writes what it has delivered.
-    pub(super) marks: Mutex<Option<Marks>>,
+    /// Where it is written down what was delivered. Not held while that is done.
+    pub(super) marks: Mutex<Option<Arc<Marks>>>,
 }
 
 impl State {
-    /// Writes down what is still to be delivered.
-    pub(super) fn commit(&self, node: &str, mark: &Mark) {
-        if let Some(marks) = &*self.marks.lock()
-            && let Err(error) = marks.write(&mark.encode())
+    /// Why nothing can be appended now.
+    fn refusal(&self) -> Option<String> {
+        let hangs = self.hangs.load(Ordering::Relaxed).then(|| HANGS.to_owned());
+        hangs.or_else(|| self.refusal.lock().clone())
+    }
+
+    /// Writes down what is still to be delivered. Waits for the disk: only threads of the queue may.
+    pub(super) fn commit(&self, node: &str, shared: &Shared) {
+        let marks = self.marks.lock().clone();
+        if let Some(marks) = marks
+            && let Err(error) = marks.write_with(|| shared.lanes.lock().mark().encode())
         {
             // The worst of it: after a crash some points are sent twice.
             tracing::warn!(node, "cannot write down what was delivered: {error}");
@@ -129,12 +153,14 @@ impl State {
     }
 }
 
-/// A handle to the thread.
+/// A handle to the threads.
 pub(crate) struct Spool {
     name: String,
     state: Arc<State>,
     jobs: Option<SyncSender<Job>>,
-    thread: Option<JoinHandle<()>>,
+    marker: Option<Marker>,
+    /// Closed when the threads have ended.
+    ended: Mutex<Receiver<()>>,
 }
 
 impl Spool {
@@ -142,27 +168,38 @@ impl Spool {
     pub(super) fn start(name: &str, dir: &SpoolDir, shared: Arc<Shared>, table: Arc<SeriesTable>) -> Self {
         let (jobs, queue) = sync_channel(JOBS_MAX);
         let state = Arc::new(State::default());
-        let writer = Writer::new(name, dir.clone(), shared, table, queue, state.clone());
-        let thread = std::thread::Builder::new().name("saker-queue".into()).spawn(move || writer.run());
-        let (thread, jobs) = match thread {
-            Ok(thread) => (Some(thread), Some(jobs)),
+        let (end, ended) = sync_channel::<()>(0);
+        let writer = Writer::new(name, dir.clone(), shared.clone(), table, queue, state.clone());
+        let end_too = end.clone();
+        let run = move || {
+            writer.run();
+            drop(end);
+        };
+        let thread = std::thread::Builder::new().name("saker-queue".into()).spawn(run);
+        let marker = thread.and_then(|_| Marker::start(name, shared, state.clone(), end_too));
+        let (marker, jobs) = match marker {
+            Ok(marker) => (Some(marker), Some(jobs)),
             Err(error) => {
                 *state.refusal.lock() = Some(format!("no thread for its queue: {error}"));
                 (None, None)
             }
         };
-        Self { name: name.into(), state, jobs, thread }
+        Self { name: name.into(), state, jobs, marker, ended: Mutex::new(ended) }
     }
 
     /// Takes points; they are as safe as the queue is durable when it returns.
     pub(super) async fn append(&self, points: Vec<Point>) -> Result<(), Overload> {
-        self.ask(|reply| Job::Append(points, reply)).await.map_err(|reason| self.refused(reason))
+        let appended = tokio::time::timeout(APPEND_MAX, self.ask(|reply| Job::Append(points, reply)));
+        let appended = appended.await.unwrap_or_else(|_| {
+            self.state.hangs.store(true, Ordering::Relaxed);
+            Err(HANGS.to_owned())
+        });
+        appended.map_err(|reason| self.refused(reason))
     }
 
     /// Why it would refuse points now.
     pub(super) fn refusal(&self) -> Option<Overload> {
-        let reason = self.state.refusal.lock().clone()?;
-        Some(self.refused(reason))
+        Some(self.refused(self.state.refusal()?))
     }
 
     fn refused(&self, reason: String) -> Overload {
@@ -201,12 +238,21 @@ impl Spool {
         answer.await.map_err(|_| "its queue has ended".to_owned())?
     }
 
-    /// Writes down what is still to be delivered.
-    pub(super) fn commit(&self, mark: &Mark, is_empty: bool) {
-        self.state.commit(&self.name, mark);
+    /// Lets it be written down what is still to be delivered.
+    pub(super) fn commit(&self, is_empty: bool) {
+        if let Some(marker) = &self.marker {
+            marker.ask();
+        }
         if is_empty && let Some(jobs) = &self.jobs {
             // If it has other things to do it looks around anyway.
             let _ = jobs.try_send(Job::LookAround);
+        }
+    }
+
+    /// Waits until what was asked for by [`commit`](Self::commit) is written down.
+    pub(super) async fn marked(&self) {
+        if let Some(marker) = &self.marker {
+            marker.written().await;
         }
     }
 
@@ -217,20 +263,23 @@ impl Spool {
             segments: read(&self.state.segments),
             dead_points: read(&self.state.dead_points),
             dead_bytes: read(&self.state.dead_bytes),
+            dead_dropped: read(&self.state.dead_dropped),
             damaged: read(&self.state.damaged),
-            refusal: self.state.refusal.lock().clone(),
+            damaged_bytes: read(&self.state.damaged_bytes),
+            torn_bytes: read(&self.state.torn_bytes),
+            refusal: self.state.refusal(),
         }
     }
 }
 
 impl Drop for Spool {
-    /// Ends the thread after what it has been asked to do, so that the journal can be opened again.
+    /// Ends the threads after what they have been asked to do, so that the journal can be opened again.
     fn drop(&mut self) {
-        self.jobs = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!(node = self.name, "the thread of its queue has failed");
+        self.marker = None;
+        // Without jobs to come the thread ends, unless there never was one.
+        let hangs = |ended: &mut Receiver<()>| ended.recv_timeout(CLOSE_MAX) == Err(RecvTimeoutError::Timeout);
+        if self.jobs.take().is_some() && hangs(self.ended.get_mut()) {
+            tracing::error!(node = self.name, "the disk of its queue hangs; its thread is left behind");
         }
     }
 }

@@ -49,7 +49,11 @@ pub(super) async fn connection(
     let head_bytes = settings.limits.head_bytes;
     let socket = Socket::new(stream, state.clone(), settings.limits.clone(), shared.stats.clone());
     drop(settings);
-    let service = service_fn(|request| answer(request, peer, shared.clone(), state.clone()));
+    let service = service_fn(|request| {
+        // Not in the future, which is polled only after more of the body was read.
+        state.begin_request();
+        answer(request, peer, shared.clone(), state.clone())
+    });
     let mut server = http1::Builder::new();
     // The socket has clocks of its own, for hyper's makes no difference between a slow head and none.
     server.timer(TokioTimer::new()).header_read_timeout(None).max_headers(HEADERS_MAX).max_header_size(head_bytes);
@@ -110,7 +114,6 @@ async fn answer(
     shared: Arc<Shared>,
     state: Arc<State>,
 ) -> Result<Response<Answer>, Infallible> {
-    state.begin_request();
     let settings = shared.settings.load_full();
     let (mut parts, body) = request.into_parts();
     let came = Came { peer, port: shared.port };

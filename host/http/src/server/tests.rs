@@ -147,6 +147,21 @@ async fn what_can_never_be_taken_is_refused_before_it_comes_and_the_answer_arriv
 }
 
 #[tokio::test]
+async fn a_body_that_comes_in_one_piece_with_its_head_does_not_count_for_the_head() {
+    let (server, stats) = start(Limits::default()).await;
+    let body = "x".repeat(300_000);
+    let request = format!("POST /take HTTP/1.1\r\nhost: localhost\r\ncontent-length: 300000\r\n\r\n{body}");
+    let mut stream = connect(&server, "").await;
+    for _ in 0..20 {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 1024];
+        let bytes = stream.read(&mut answer).await.unwrap();
+        assert!(String::from_utf8_lossy(&answer[..bytes]).ends_with("300000 bytes"));
+    }
+    assert_eq!(stats.ended.get(Ending::HeadBytes), 0);
+}
+
+#[tokio::test]
 async fn a_server_that_stops_waits_for_work_and_for_nobody_else() {
     let (server, stats) = start(Limits::default()).await;
     let mut idle = connect(&server, "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;

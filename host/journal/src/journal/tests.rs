@@ -1,20 +1,25 @@
 //! The journal against a folder: order, bounds, full disks, damage, and what is left after a death.
 
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 use super::*;
+use crate::disk::real;
+use crate::format::RECORD_BYTES;
 use crate::reader::{Cause, Loss, Read};
-use crate::segment_file::faults::{self, Faults};
+use faults::Faults;
+
+mod faults;
 
 /// A journal in a folder of its own, with segments of four records.
 struct Bench {
     folder: tempfile::TempDir,
 }
 
-const SEGMENT_BYTES: u64 = 400;
+const SEGMENT_BYTES: u64 = 450;
 
 impl Bench {
     fn new() -> Self {
@@ -29,8 +34,8 @@ impl Bench {
         Journal::open(self.dir(), JournalConfig { segment_bytes: SEGMENT_BYTES, mark }).unwrap()
     }
 
-    fn dir(&self) -> Dir {
-        Dir::open_ambient_dir(self.folder.path(), ambient_authority()).unwrap()
+    fn dir(&self) -> Arc<dyn Disk> {
+        faults::disk(real(Dir::open_ambient_dir(self.folder.path(), ambient_authority()).unwrap()))
     }
 
     fn files(&self) -> Vec<String> {
@@ -264,7 +269,10 @@ fn a_record_that_a_dying_process_left_half_written_is_cut_off() {
         let file = bench.file(&newest);
         file.write_all_at(&torn[..length], file.metadata().unwrap().len()).unwrap();
         let (mut journal, recovery) = bench.open();
-        assert_eq!(recovery, Recovery { torn_bytes: length as u64, ..Recovery::default() });
+        let known = length as u64 >= RECORD_BYTES;
+        let (torn_items, unknown_bytes) = if known { (u64::from(items), 0) } else { (0, length as u64) };
+        let torn_bytes = length as u64;
+        assert_eq!(recovery, Recovery { torn_bytes, torn_items, unknown_bytes, ..Recovery::default() });
         append(&mut journal, 1);
         assert_eq!(read_all(&mut journal.reader(Position::default())), ((0..6).collect(), vec![]));
     }
@@ -292,57 +300,100 @@ fn zeros_at_the_end_are_cut_off_as_a_crash_of_the_machine_leaves_them() {
     let file = bench.file(&newest);
     file.set_len(file.metadata().unwrap().len() + 5_000).unwrap();
     let (journal, recovery) = bench.open();
-    assert_eq!(recovery, Recovery { torn_bytes: 5_000, ..Recovery::default() });
+    assert_eq!(recovery, Recovery { torn_bytes: 5_000, unknown_bytes: 5_000, ..Recovery::default() });
     assert_eq!(read_all(&mut journal.reader(Position::default())), ((0..6).collect(), vec![]));
 }
 
+/// Where the record with that number is, in the segment that begins with another.
+fn offset_of(first_seq: u64, seq: u64) -> u64 {
+    HEADER_BYTES + (first_seq..seq).map(|seq| RECORD_BYTES + payload(seq).0.len() as u64).sum::<u64>()
+}
+
 #[test]
-fn damage_in_the_middle_loses_the_rest_of_its_segment_and_nothing_else() {
+fn a_damaged_record_is_told_from_the_others_and_so_are_two_in_a_row() {
     let bench = Bench::new();
     append(&mut bench.open().0, 14);
+    for seq in [5, 6] {
+        // One in its payload, one in its fixed part.
+        bench.flip(&segment_name(4), offset_of(4, seq) + if seq == 5 { RECORD_BYTES + 30 } else { 9 });
+        let (journal, _) = bench.open();
+        assert_eq!(read_all(&mut journal.reader(Position::default())), ((0..14).collect(), vec![]));
+        assert!(journal.segments().iter().all(|segment| !segment.damaged));
+    }
+}
+
+#[test]
+fn what_parity_does_not_tell_is_lost_and_nothing_else() {
+    let bench = Bench::new();
+    append(&mut bench.open().0, 14);
+    // Both of one group, one of them in its fixed part.
+    bench.flip(&segment_name(4), offset_of(4, 4) + 9);
+    bench.flip(&segment_name(4), offset_of(4, 6) + RECORD_BYTES + 30);
     let (mut journal, _) = bench.open();
-    let middle = journal.segments()[1];
-    // In the payload of its second record.
-    bench.flip(&segment_name(middle.first.seq), HEADER_BYTES + 24 + payload(middle.first.seq).0.len() as u64 + 30);
     let mut reader = journal.reader(Position::default());
     let (seqs, losses) = read_all(&mut reader);
-    let lost = middle.first.seq + 1..middle.end.seq;
-    assert_eq!(losses, [loss(lost.clone(), damaged(middle.first.seq))]);
-    assert_eq!(losses[0].items(), position(lost.end).items - position(lost.start).items);
-    assert_eq!(seqs, (0..14).filter(|seq| !lost.contains(seq)).collect::<Vec<_>>());
+    assert_eq!(losses, [loss(4..5, damaged(4)), loss(6..7, damaged(4))]);
+    assert_eq!(seqs, (0..14).filter(|seq| ![4, 6].contains(seq)).collect::<Vec<_>>());
     // A reader that begins again finds the same, and hears nothing of what is before its position.
     assert_eq!(read_all(&mut journal.reader(Position::default())), (seqs, losses));
-    let (_, losses) = read_all(&mut journal.reader(position(lost.start + 1)));
-    assert_eq!(losses, [loss(lost.start + 1..lost.end, damaged(middle.first.seq))]);
-    assert_eq!(read_all(&mut journal.reader(position(lost.end))).1, []);
+    assert_eq!(read_all(&mut journal.reader(position(5))).1, [loss(6..7, damaged(4))]);
+    assert_eq!(read_all(&mut journal.reader(position(7))).1, []);
     // The file stays in the list until it is done with, and in the folder for ever.
     assert!(journal.segments()[1].damaged && journal.set_aside().unwrap().is_empty());
+    let bytes = journal.segments()[1].bytes;
     journal.trim(u64::MAX).unwrap();
-    let name = format!("{}.damaged", segment_name(middle.first.seq));
-    assert_eq!(journal.set_aside().unwrap(), [SetAside { name: name.clone(), bytes: middle.bytes }]);
+    let name = format!("{}.damaged", segment_name(4));
+    assert_eq!(journal.set_aside().unwrap(), [SetAside { name: name.clone(), bytes }]);
     assert_eq!(bench.files(), [name, "lock".to_owned()]);
 }
 
 #[test]
 fn damage_at_the_end_is_no_torn_record_if_good_ones_follow() {
-    let bench = Bench::new();
-    append(&mut bench.open().0, 8);
-    bench.flip(&segment_name(4), HEADER_BYTES + 30);
-    let (mut journal, recovery) = bench.open();
-    assert_eq!(recovery, Recovery { damaged_end: true, ..Recovery::default() });
-    assert_eq!(journal.end(), position(8));
-    append(&mut journal, 2);
-    let (seqs, losses) = read_all(&mut journal.reader(Position::default()));
-    assert_eq!((seqs, losses), (vec![0, 1, 2, 3, 8, 9], vec![loss(4..8, damaged(4))]));
+    for seq in 4..8 {
+        let bench = Bench::new();
+        append(&mut bench.open().0, 8);
+        bench.flip(&segment_name(4), offset_of(4, seq) + 40);
+        let (mut journal, recovery) = bench.open();
+        assert_eq!(recovery, Recovery { damaged_end: true, ..Recovery::default() }, "record {seq}");
+        assert_eq!(journal.end(), position(8));
+        append(&mut journal, 2);
+        assert_eq!(read_all(&mut journal.reader(Position::default())), ((0..10).collect(), vec![]));
+    }
 }
 
 #[test]
-fn damage_to_a_header_loses_the_segment_and_nothing_else() {
+fn parity_is_there_also_after_the_death_of_the_process_and_not_twice() {
+    let bench = Bench::new();
+    let (mut journal, _) = bench.open();
+    append(&mut journal, 2);
+    let bare = std::fs::read(bench.folder.path().join(segment_name(0))).unwrap();
+    journal.protect();
+    let protected = std::fs::read(bench.folder.path().join(segment_name(0))).unwrap();
+    assert!(protected.len() > bare.len());
+    append(&mut journal, 1);
+    journal.protect();
+    journal.protect();
+    drop(journal);
+    let whole = std::fs::read(bench.folder.path().join(segment_name(0))).unwrap();
+    let longest = RECORD_BYTES as usize + payload(2).0.len();
+    assert_eq!(whole.len() - longest, protected.len() + 2, "the parity of the longest of a group, once");
+    // As a process that is killed leaves it.
+    std::fs::write(bench.folder.path().join(segment_name(0)), &bare).unwrap();
+    drop(bench.open());
+    assert_eq!(std::fs::read(bench.folder.path().join(segment_name(0))).unwrap(), protected);
+}
+
+#[test]
+fn damage_to_both_copies_of_a_header_loses_the_segment_and_nothing_else() {
     for (place, lost) in [(0, 0..4), (1, 4..8), (2, 8..12)] {
         let bench = Bench::new();
         append(&mut bench.open().0, 12);
         let name = segment_name(lost.start);
         bench.flip(&name, 20);
+        let (journal, recovery) = bench.open();
+        assert_eq!((recovery, journal.end()), (Recovery::default(), position(12)));
+        drop(journal);
+        bench.flip(&name, 60);
         let (mut journal, recovery) = bench.open();
         assert_eq!(recovery.set_aside.iter().map(|aside| &*aside.name).collect::<Vec<_>>(), [name + ".damaged"]);
         assert_eq!(journal.end(), position(12), "segment {place}");
@@ -350,6 +401,20 @@ fn damage_to_a_header_loses_the_segment_and_nothing_else() {
         let (seqs, losses) = read_all(&mut journal.reader(Position::default()));
         assert_eq!(seqs, (0..14).filter(|seq| !lost.contains(seq)).collect::<Vec<_>>());
         assert_eq!(losses, [loss(lost, Cause::Missing)]);
+    }
+}
+
+#[test]
+fn a_file_of_another_version_or_of_another_kind_is_set_aside_whatever_its_size() {
+    for other in [&b"skjrnl01 and so on"[..], b"skjrnl99", b"x", &[b"skjrnl01", &[3; 5000][..]].concat()] {
+        let bench = Bench::new();
+        append(&mut bench.open().0, 2);
+        std::fs::write(bench.folder.path().join(segment_name(2)), other).unwrap();
+        let (journal, recovery) = bench.open();
+        let aside = SetAside { name: format!("{}.damaged", segment_name(2)), bytes: other.len() as u64 };
+        assert_eq!(recovery.set_aside, std::slice::from_ref(&aside));
+        assert_eq!(std::fs::read(bench.folder.path().join(aside.name)).unwrap(), other);
+        assert_eq!(journal.end(), position(2));
     }
 }
 
@@ -377,7 +442,7 @@ fn a_file_that_is_cut_short_loses_what_is_cut_off() {
     let bench = Bench::new();
     append(&mut bench.open().0, 12);
     let (journal, _) = bench.open();
-    let first_two = HEADER_BYTES + 2 * 24 + (payload(4).0.len() + payload(5).0.len()) as u64;
+    let first_two = offset_of(4, 6);
     for length in [first_two + 9, first_two] {
         bench.file(&segment_name(4)).set_len(length).unwrap();
         let (seqs, losses) = read_all(&mut journal.reader(Position::default()));
@@ -393,22 +458,24 @@ fn damage_in_the_segment_that_is_being_written_ends_it() {
     let bench = Bench::new();
     let (mut journal, _) = bench.open();
     append(&mut journal, 2);
-    bench.flip(&segment_name(0), HEADER_BYTES + 30);
+    bench.flip(&segment_name(0), HEADER_BYTES + 40);
     let mut reader = journal.reader(Position::default());
-    assert_eq!(read_all(&mut reader), (vec![], vec![loss(0..2, damaged(0))]));
-    // The writer had been told that this one builds on those before, so it goes there, and is lost, and said to be.
+    assert_eq!(read_all(&mut reader), (vec![1], vec![loss(0..1, damaged(0))]));
+    // The writer had been told that this one builds on those before, so it goes there.
     assert!(!journal.begins_segment());
     append(&mut journal, 1);
-    assert_eq!(read_all(&mut reader), (vec![], vec![loss(2..3, damaged(0))]));
+    assert_eq!(read_all(&mut reader), (vec![2], vec![]));
     assert!(journal.begins_segment());
     append(&mut journal, 1);
     assert_eq!(read_all(&mut reader), (vec![3], vec![]));
+    // Now that it is finished, its parity tells what was lost.
+    assert_eq!(read_all(&mut journal.reader(Position::default())), ((0..4).collect(), vec![]));
 }
 
 #[test]
 fn a_full_disk_keeps_nothing_of_a_record_and_everything_before_it() {
     let (bytes, _) = payload(2);
-    for room in 0..24 + bytes.len() {
+    for room in 0..RECORD_BYTES as usize + bytes.len() {
         let bench = Bench::new();
         let (mut journal, _) = bench.open();
         append(&mut journal, 2);
@@ -435,7 +502,7 @@ fn a_segment_that_was_begun_on_a_full_disk_is_used_when_there_is_room_again() {
     let bench = Bench::new();
     let (mut journal, _) = bench.open();
     for _ in 0..100 {
-        faults::set(Faults { room: Some(HEADER_BYTES as usize + 50), ..Faults::default() });
+        faults::set(Faults { room: Some(HEADER_BYTES as usize + 20), ..Faults::default() });
         assert!(journal.append(&payload(0).0, 0).is_err());
         assert!(journal.begins_segment());
     }
@@ -486,9 +553,8 @@ fn after_a_failed_sync_a_new_segment_begins() {
     faults::set(Faults { sync_fails: true, ..Faults::default() });
     assert!(journal.sync().is_err());
     faults::set(Faults::default());
-    append(&mut journal, 1);
     assert!(journal.begins_segment());
-    append(&mut journal, 1);
+    append(&mut journal, 2);
     assert_eq!(journal.segments().len(), 2);
     assert_eq!(journal.sync().unwrap(), position(4));
     assert_eq!(read_all(&mut journal.reader(Position::default())), ((0..4).collect(), vec![]));
@@ -511,14 +577,16 @@ fn a_segment_without_a_record_is_made_anew_after_a_failed_sync() {
 }
 
 #[test]
-fn a_sync_that_runs_elsewhere_stands_for_what_was_there_when_it_was_begun() {
+fn a_sync_that_failed_where_nobody_waited_for_it_is_told_to_the_next_who_does() {
     let bench = Bench::new();
     let (mut journal, _) = bench.open();
-    append(&mut journal, 7);
-    let pending = journal.begin_sync();
+    append(&mut journal, 4 * MAX_UNSYNCED as u64);
+    faults::set(Faults { sync_fails: true, ..Faults::default() });
+    assert!(journal.append(&payload(journal.end().seq).0, 0).is_err());
+    faults::set(Faults::default());
+    assert!(journal.sync().is_err(), "a file of which it is not known whether it got to the disk was forgotten");
     append(&mut journal, 1);
-    let synced = std::thread::spawn(move || pending.run()).join().unwrap().unwrap();
-    assert_eq!(synced, position(7));
+    assert_eq!(journal.sync().unwrap(), journal.end());
 }
 
 #[test]
@@ -598,10 +666,10 @@ fn a_file_that_claims_to_be_a_huge_record_costs_no_memory() {
     append(&mut bench.open().0, 12);
     let file = bench.file(&segment_name(4));
     for length in [u32::MAX, MAX_PAYLOAD_BYTES as u32 + 1, MAX_PAYLOAD_BYTES as u32] {
-        file.write_all_at(&length.to_le_bytes(), HEADER_BYTES + 4).unwrap();
+        file.write_all_at(&length.to_le_bytes(), HEADER_BYTES + 8).unwrap();
         let (journal, _) = bench.open();
         let (mut reader, mut bytes) = (journal.reader(position(4)), Vec::new());
-        assert_eq!(reader.next(&mut bytes).unwrap(), Read::Lost(loss(4..8, damaged(4))));
+        assert!(matches!(reader.next(&mut bytes).unwrap(), Read::Record { at: Position { seq: 4, .. }, .. }));
         assert!(bytes.capacity() < 1_000);
     }
 }
@@ -642,11 +710,42 @@ fn strange_files_are_left_alone() {
     assert_eq!(recovery, Recovery::default());
     append(&mut journal, 9);
     bench.flip(&segment_name(0), HEADER_BYTES + 3);
+    bench.flip(&segment_name(0), offset_of(0, 2));
     read_all(&mut journal.reader(Position::default()));
     journal.trim(4).unwrap();
     let names: Vec<_> = journal.set_aside().unwrap().into_iter().map(|aside| aside.name).collect();
     assert_eq!(names, ["00000000000000000000.seg.2.damaged", "00000000000000000000.seg.damaged"]);
     for name in ["notes.txt", "00000000000000000000.seg.damaged", "1.seg"] {
         assert_eq!(std::fs::read(bench.folder.path().join(name)).unwrap(), b"mine");
+    }
+}
+
+#[test]
+fn parity_in_the_middle_of_a_segment_that_is_damaged_costs_nothing() {
+    let bench = Bench::new();
+    let config = JournalConfig { segment_bytes: 1 << 20, mark: Position::default() };
+    let (mut journal, _) = Journal::open(bench.dir(), config).unwrap();
+    append(&mut journal, 600);
+    drop(journal);
+    let bytes = std::fs::read(bench.folder.path().join(segment_name(0))).unwrap();
+    let parity = |piece| match piece {
+        crate::walk::Piece::Good(header, range) if header.kind == crate::format::Kind::Parity => Some(range.start),
+        _ => None,
+    };
+    let places: Vec<usize> = crate::walk::Walk::new(&bytes).filter_map(parity).collect();
+    assert!(places.len() > 6, "{places:?}");
+    // In its fixed part, in its payload, and a record of the same group besides.
+    for (place, record) in [(9, None), (40, None), (9, Some(500))] {
+        std::fs::write(bench.folder.path().join(segment_name(0)), &bytes).unwrap();
+        bench.flip(&segment_name(0), (places[0] + place) as u64);
+        if let Some(seq) = record {
+            let found = crate::walk::Walk::new(&bytes).find_map(|piece| match piece {
+                crate::walk::Piece::Good(header, range) if header.seq == seq => Some(range.start),
+                _ => None,
+            });
+            bench.flip(&segment_name(0), found.unwrap() as u64 + 50);
+        }
+        let (journal, _) = Journal::open(bench.dir(), config).unwrap();
+        assert_eq!(read_all(&mut journal.reader(Position::default())), ((0..600).collect(), vec![]));
     }
 }

@@ -28,6 +28,7 @@ const OOM_SCORE: &str = "1000";
 /// A status for [`std::process::exit`] and the reason, for people.
 pub fn compile_child(counting: bool) -> Result<(), (i32, String)> {
     let failed = |error: std::io::Error| (STATUS_FAILED, error.to_string());
+    close_inherited();
     die_with_parent().map_err(failed)?;
     give_up_privileges().map_err(failed)?;
     let mut bytes = Vec::new();
@@ -49,6 +50,14 @@ pub fn compile_child(counting: bool) -> Result<(), (i32, String)> {
         eprintln!("it ran without a filter of system calls: {error}");
     }
     Ok(())
+}
+
+/// Closes all but the three pipes: whatever has started the agent may have left files open to all its descendants. A
+/// kernel before 5.9 knows no such call; then they cannot be read or written for the filter.
+#[allow(unsafe_code, reason = "neither the standard library nor rustix closes what it does not own")]
+fn close_inherited() {
+    // SAFETY: this process has one thread and has opened nothing yet, so no descriptor beyond the third has an owner here.
+    unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32) };
 }
 
 fn die_with_parent() -> std::io::Result<()> {

@@ -64,6 +64,7 @@ enum Place {
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 /// Opened to look at.
 pub(super) const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+
 /// What a path below a tree is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Aim {

@@ -5,12 +5,12 @@ use std::path::Path;
 use super::*;
 use crate::queue::spool::Order as What;
 
-const DURABLE: NodeConfig = NodeConfig {
+pub(super) const DURABLE: NodeConfig = NodeConfig {
     queue: QueueConfig { durability: Durability::Process, ..CONFIG.queue },
     backoff: BackoffConfig { min: Duration::from_millis(1), max: Duration::from_millis(20) },
 };
 
-fn away() -> Script {
+pub(super) fn away() -> Script {
     Script::answering((0..1_000_000).map(|_| retry()))
 }
 
@@ -20,17 +20,17 @@ fn open(folder: &Path, config: NodeConfig, script: &Script) -> Bench {
 }
 
 /// Ends it as a process ends: what is queued stays on disk.
-async fn end(bench: Bench) -> NodeStats {
+pub(super) async fn end(bench: Bench) -> NodeStats {
     let account = bench.forwarder.drain(Duration::ZERO).await;
     drop(bench);
     account.nodes.into_iter().next().unwrap().stats
 }
 
-async fn delivered(bench: &Bench, points: u64) {
+pub(super) async fn delivered(bench: &Bench, points: u64) {
     bench.until("all are delivered", |bench| bench.stats("a").delivered >= points).await;
 }
 
-fn values(script: &Script) -> Vec<usize> {
+pub(super) fn values(script: &Script) -> Vec<usize> {
     let mut values: Vec<_> = script.taken().iter().map(|(_, value)| *value as usize).collect();
     values.sort_unstable();
     values
@@ -92,8 +92,9 @@ async fn of_a_damaged_segment_only_its_own_points_are_lost_and_they_are_counted(
     end(bench).await;
     let second = segments(folder.path()).remove(1);
     let mut bytes = std::fs::read(&second).unwrap();
+    // More than parity can tell.
     let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
+    bytes[middle..middle + 8_000].fill(0);
     std::fs::write(&second, bytes).unwrap();
     let script = Script::default();
     let bench = open(folder.path(), config, &script);
@@ -258,4 +259,31 @@ async fn what_a_node_took_shortly_before_it_was_away_is_sent_once_more() {
     twice.sort_unstable();
     assert_eq!(values(&script), twice, "and what it took afterwards is not");
     assert_eq!(bench.stats("a").recovered, 100);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_is_to_be_in_memory_from_now_on_loses_nothing_of_what_is_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory =
+        NodeConfig { queue: QueueConfig { durability: Durability::Memory, points: 200, ..DURABLE.queue }, ..DURABLE };
+    // While it runs,
+    let bench = open(folder.path(), DURABLE, &away());
+    bench.send(1000).await;
+    bench.forwarder.topology().nodes()[0].set_config(memory);
+    bench.send_numbers(1000..1500).await.unwrap();
+    let left = end(bench).await;
+    assert_eq!((left.queued, left.dropped_in_all()), (1500, 0));
+    // and at the next start.
+    let script = Script::default();
+    let bench = open(folder.path(), memory, &script);
+    delivered(&bench, 1500).await;
+    assert_eq!(values(&script), (0..1500).collect::<Vec<_>>());
+    end(bench).await;
+    // Then there is nothing left.
+    let bench = open(folder.path(), memory, &script);
+    assert!(bench.stats("a").spool.is_none());
+    // A queue in memory stays there until the next start as well.
+    bench.forwarder.topology().nodes()[0].set_config(DURABLE);
+    bench.send_numbers(1500..1600).await.unwrap();
+    bench.until("it is delivered", |bench| bench.stats("a").delivered == 100).await;
 }

@@ -34,6 +34,8 @@ pub(crate) struct Found {
 pub(crate) struct Lost {
     pub(crate) span: Span,
     pub(crate) what: String,
+    /// Whether the queue itself has let go of them, which counts them.
+    pub(crate) dropped: bool,
 }
 
 impl BacklogReader {
@@ -84,6 +86,8 @@ pub(super) struct Records {
     decoder: Decoder,
     /// The segment cannot be understood from here on.
     astray: bool,
+    /// Behind the last record.
+    behind: u64,
     payload: Vec<u8>,
 }
 
@@ -99,7 +103,13 @@ pub(super) enum Next {
 
 impl Records {
     pub(super) fn new(journal: &Journal, from: Position) -> Self {
-        Self { reader: journal.reader(from), decoder: Decoder::default(), astray: false, payload: Vec::new() }
+        Self {
+            reader: journal.reader(from),
+            decoder: Decoder::default(),
+            astray: false,
+            behind: 0,
+            payload: Vec::new(),
+        }
     }
 
     /// Adds the points of the next record. `intern` gives the handles of series that are new in the segment.
@@ -113,16 +123,19 @@ impl Records {
             Read::Record { at, items, first_of_segment } => (at, items, first_of_segment),
             Read::End => return Ok(Next::End),
             Read::Lost(loss) => {
+                let dropped = loss.cause == Cause::Dropped;
                 let what = match loss.cause {
                     Cause::Dropped => "dropped before it was read".into(),
                     Cause::Damaged { name } => format!("{name} is not as it was written; it will be set aside"),
                     Cause::Missing => "a segment is not there any more".into(),
                 };
-                return Ok(Next::Lost(Lost { span: Span { from: loss.from, to: loss.to }, what }));
+                return Ok(Next::Lost(Lost { span: Span { from: loss.from, to: loss.to }, what, dropped }));
             }
         };
         let after = before.after(items);
-        self.astray &= !first;
+        // A record that is missing may be one of before the place where reading was to begin, of which nothing is said.
+        self.astray = !first && (self.astray || before.seq != self.behind);
+        self.behind = after.seq;
         let had = points.len();
         if !self.astray {
             match self.decoder.decode(first, &self.payload, |series| Some(intern(series)), points) {
@@ -135,7 +148,7 @@ impl Records {
             }
         }
         let what = "a record cannot be understood, nor can those that build on it".into();
-        Ok(Next::Lost(Lost { span: Span { from: before, to: after }, what }))
+        Ok(Next::Lost(Lost { span: Span { from: before, to: after }, what, dropped: false }))
     }
 }
 
@@ -151,7 +164,7 @@ pub(in crate::queue) fn said(error: &dyn std::error::Error) -> String {
 mod tests {
     use cap_std::ambient_authority;
     use cap_std::fs::Dir;
-    use saker_journal::JournalConfig;
+    use saker_journal::{JournalConfig, real};
     use saker_model::MetricType;
 
     use super::*;
@@ -161,7 +174,7 @@ mod tests {
     fn a_reader_goes_on_over_what_lies_between_two_spans_and_not_back() {
         let dir = tempfile::tempdir().expect("a folder");
         let open = Dir::open_ambient_dir(dir.path(), ambient_authority()).expect("it is there");
-        let (mut journal, _) = Journal::open(open, JournalConfig::default()).expect("a journal");
+        let (mut journal, _) = Journal::open(real(open), JournalConfig::default()).expect("a journal");
         let table = Arc::new(SeriesTable::new(10));
         let series = Series {
             endpoint: "h".into(),

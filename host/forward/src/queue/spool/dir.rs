@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
+use cap_std::fs::Dir;
+use saker_journal::{Disk, real};
 
 /// The journal of a node's queue, in its folder.
 pub(super) const QUEUE: &str = "queue";
@@ -16,7 +17,7 @@ pub(super) const DEAD: &str = "dead";
 
 /// The folder of all queues on disk.
 #[derive(Clone)]
-pub struct SpoolDir(Arc<Dir>);
+pub struct SpoolDir(Arc<dyn Disk>);
 
 /// A node's folder.
 pub struct SpoolFolder {
@@ -34,45 +35,58 @@ impl SpoolDir {
     /// # Errors
     /// What the system says.
     pub fn open(path: &Path) -> io::Result<Self> {
+        let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.exists()).collect();
         let mut builder = std::fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
         builder.create(path)?;
-        Ok(Self(Arc::new(Dir::open_ambient_dir(path, ambient_authority())?)))
+        for parent in missing.iter().filter_map(|path| path.parent()) {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            std::fs::File::open(parent)?.sync_all()?;
+        }
+        Ok(Self::on(real(Dir::open_ambient_dir(path, ambient_authority())?)))
     }
 
-    /// A journal's folder of a node; it is made if it is not there.
-    pub(super) fn journal(&self, node: &str, which: &str) -> io::Result<Dir> {
-        let node = self.make(&self.0, &folder_name(node))?;
-        self.make(&node, which)
+    /// The folder of all queues on some disk.
+    #[must_use]
+    pub fn on(disk: Arc<dyn Disk>) -> Self {
+        Self(disk)
+    }
+
+    /// A journal's folder of a node; it is made, and made sure of, if it is not there.
+    pub(super) fn journal(&self, node: &str, which: &str) -> io::Result<Arc<dyn Disk>> {
+        let folder = self.0.folder(&folder_name(node))?;
+        let journal = folder.folder(which)?;
+        // Also if it was there: an earlier process may have died before it had made sure.
+        self.0.sync()?;
+        folder.sync()?;
+        Ok(journal)
     }
 
     /// Whether a node has a journal of that kind.
     pub(super) fn has(&self, node: &str, which: &str) -> bool {
-        self.0.exists(Path::new(&folder_name(node)).join(which))
+        self.has_node(node) && self.0.folder(&folder_name(node)).is_ok_and(|folder| has_folder(&*folder, which))
+    }
+
+    /// Whether there are records in a node's queue.
+    pub(crate) fn holds_records(&self, node: &str) -> bool {
+        let queue = || self.0.folder(&folder_name(node))?.folder(QUEUE)?.list();
+        let segment = |name: &str| name.ends_with(".seg");
+        self.has(node, QUEUE) && queue().is_ok_and(|entries| entries.iter().any(|entry| segment(&entry.name)))
     }
 
     /// Whether a node has a folder.
     pub(crate) fn has_node(&self, node: &str) -> bool {
-        self.0.is_dir(folder_name(node))
+        has_folder(&*self.0, &folder_name(node))
     }
 
     /// Removes one of a node's journals.
     pub(super) fn remove_journal(&self, node: &str, which: &str) -> io::Result<()> {
-        self.0.remove_dir_all(Path::new(&folder_name(node)).join(which))
+        self.0.folder(&folder_name(node))?.remove_folder(which)
     }
 
     /// Removes a node's folder with all that is in it.
     pub(super) fn remove(&self, node: &str) -> io::Result<()> {
-        self.0.remove_dir_all(folder_name(node))
-    }
-
-    fn make(&self, parent: &Dir, name: &str) -> io::Result<Dir> {
-        let mut builder = DirBuilder::new();
-        builder.mode(0o700);
-        match parent.create_dir_with(name, &builder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => parent.open_dir(name),
-        }
+        self.0.remove_folder(&folder_name(node))
     }
 
     /// All folders, those of nodes that are not configured any more included.
@@ -81,12 +95,10 @@ impl SpoolDir {
     /// What the system says.
     pub fn folders(&self) -> io::Result<Vec<SpoolFolder>> {
         let mut folders = Vec::new();
-        for entry in self.0.entries()? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let (Some(node), true) = (name.to_str().and_then(node_name), entry.file_type()?.is_dir()) else { continue };
+        for entry in self.0.list()? {
+            let (Some(node), true) = (node_name(&entry.name), entry.is_folder) else { continue };
             let mut folder = SpoolFolder { node, bytes: 0, changed_ms: 0 };
-            measure(&entry.open_dir()?, &mut folder)?;
+            measure(&*self.0.folder(&entry.name)?, &mut folder)?;
             folders.push(folder);
         }
         folders.sort_by(|a, b| a.node.cmp(&b.node));
@@ -94,20 +106,18 @@ impl SpoolDir {
     }
 }
 
-fn measure(dir: &Dir, folder: &mut SpoolFolder) -> io::Result<()> {
-    for entry in dir.entries()? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            measure(&entry.open_dir()?, folder)?;
+fn has_folder(disk: &dyn Disk, name: &str) -> bool {
+    disk.list().is_ok_and(|entries| entries.iter().any(|entry| entry.is_folder && entry.name == name))
+}
+
+fn measure(disk: &dyn Disk, folder: &mut SpoolFolder) -> io::Result<()> {
+    for entry in disk.list()? {
+        if entry.is_folder {
+            measure(&*disk.folder(&entry.name)?, folder)?;
             continue;
         }
-        // A segment may be given back while we look.
-        let Ok(metadata) = entry.metadata() else { continue };
-        folder.bytes += metadata.len();
-        let changed = metadata.modified().ok().map(|time| time.into_std());
-        let changed = changed.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-        let changed = changed.and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(0);
-        folder.changed_ms = folder.changed_ms.max(changed);
+        folder.bytes += entry.bytes;
+        folder.changed_ms = folder.changed_ms.max(entry.changed_ms);
     }
     Ok(())
 }
@@ -145,6 +155,8 @@ fn node_name(folder: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use saker_journal::How;
+
     use super::*;
 
     #[test]
@@ -162,7 +174,7 @@ mod tests {
     fn folders_are_listed_whether_or_not_a_node_uses_them() {
         let path = tempfile::tempdir().unwrap();
         let dir = SpoolDir::open(path.path()).unwrap();
-        dir.journal("a/b", QUEUE).unwrap().write("x", [0; 10]).unwrap();
+        dir.journal("a/b", QUEUE).unwrap().open("x", How::New).unwrap().write_at(&[0; 10], 0).unwrap();
         std::fs::create_dir(path.path().join("not ours")).unwrap();
         let folders = dir.folders().unwrap();
         assert_eq!((folders.len(), folders[0].node.as_str(), folders[0].bytes), (1, "a/b", 10));

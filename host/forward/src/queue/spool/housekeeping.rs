@@ -19,11 +19,15 @@ impl Writer {
     pub(super) fn look_around(&mut self) {
         self.looked = Instant::now();
         self.ensure_open();
-        if self.open.as_ref().is_some_and(|open| open.dirty) {
+        if let Some(open) = self.open.as_mut().filter(|open| open.dirty) {
+            open.journal.protect();
             match self.sync() {
                 Ok(()) => {}
                 Err(error) => tracing::error!(node = self.node, "the queue does not get to the disk: {error}"),
             }
+        }
+        if self.shared.lanes.lock().forget_sent() {
+            self.commit();
         }
         self.give_back();
         self.expire();
@@ -73,21 +77,28 @@ impl Writer {
 
     /// Removes the segments that were delivered.
     pub(super) fn give_back(&mut self) {
-        let Some(open) = &mut self.open else { return };
+        let Some(open) = &self.open else { return };
         let first = self.shared.lanes.lock().needed_from();
         let has_some = open.journal.segments().first().is_some_and(|oldest| oldest.end.seq <= first.seq);
         if !has_some {
             return;
         }
         // What was delivered must be known for sure before it is gone.
-        if let Some(marks) = &*self.state.marks.lock()
+        self.commit();
+        let marks = self.state.marks.lock().clone();
+        if let Some(marks) = marks
             && let Err(error) = marks.sync()
         {
             tracing::warn!(node = self.node, "cannot make sure of what was delivered: {}", said(&error));
             return;
         }
+        let Some(open) = &mut self.open else { return };
+        let damaged = open.journal.segments().iter().any(|segment| segment.damaged);
         if let Err(error) = open.journal.trim(first.seq) {
             tracing::warn!(node = self.node, "cannot remove what was delivered: {}", said(&error));
+        }
+        if damaged {
+            self.show_set_aside();
         }
     }
 
@@ -98,7 +109,6 @@ impl Writer {
     }
 
     pub(super) fn commit(&self) {
-        let lanes = self.shared.lanes.lock();
-        self.state.commit(&self.node, &lanes.mark());
+        self.state.commit(&self.node, &self.shared);
     }
 }

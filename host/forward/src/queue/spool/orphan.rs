@@ -23,12 +23,12 @@ struct Orphan {
 impl Orphan {
     fn open(dir: &SpoolDir, node: &str) -> Result<Self, String> {
         let folder = || dir.journal(node, QUEUE).map_err(|error| error.to_string());
-        let mark = match Marks::open(&folder()?).and_then(|marks| marks.read()).map_err(|error| said(&error))? {
+        let mark = match Marks::open(&*folder()?).and_then(|marks| marks.read()).map_err(|error| said(&error))? {
             MarkFile::Held(bytes) => Mark::decode(&bytes),
             MarkFile::Missing | MarkFile::Damaged => None,
         };
         let (journal, _) = Journal::open(folder()?, JournalConfig::default()).map_err(|error| said(&error))?;
-        let mark = mark.unwrap_or(Mark { spans: Spans::default(), open: journal.start() });
+        let mark = mark.unwrap_or(Mark { open: journal.start(), ..Mark::default() });
         let mut waiting = mark.spans;
         waiting.add(Span { from: mark.open, to: journal.end() });
         Ok(Self { journal, waiting })

@@ -5,15 +5,14 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use cap_std::fs::Dir;
-use saker_journal::{Journal, JournalConfig, JournalError, Mark as MarkFile, Marks, Position};
+use saker_journal::{Journal, JournalConfig, JournalError, Mark as MarkFile, Marks, Position, Recovery};
 use saker_model::{Point, SeriesTable};
 use tokio::sync::oneshot;
 
-use crate::codec::{Encoder, MAX_RECORD_POINTS};
+use crate::codec::Encoder;
 use crate::node::DropReason;
 use crate::queue::dead::DeadLetters;
-use crate::queue::span::{Mark, Span, Spans};
+use crate::queue::span::{Mark, Span};
 use crate::queue::spool::backlog::said;
 use crate::queue::spool::dir::{DEAD, QUEUE};
 use crate::queue::spool::{BacklogReader, Job, SpoolDir, State};
@@ -70,7 +69,11 @@ impl Writer {
                 self.jobs.recv_timeout(LOOK_INTERVAL.saturating_sub(self.looked.elapsed()))
             };
             match job {
-                Ok(job) => self.handle(job),
+                Ok(job) => {
+                    self.handle(job);
+                    // Whatever it was, it is done.
+                    self.state.hangs.store(false, Ordering::Relaxed);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -84,7 +87,8 @@ impl Writer {
     /// Whether nothing changes by itself.
     fn is_idle(&self) -> bool {
         let Some(open) = &self.open else { return false };
-        !open.dirty && self.state.refusal.lock().is_none() && self.shared.lanes.lock().is_empty()
+        let lanes = self.shared.lanes.lock();
+        !open.dirty && self.state.refusal.lock().is_none() && lanes.is_empty() && !lanes.has_sent()
     }
 
     pub(super) fn config(&self) -> QueueConfig {
@@ -100,6 +104,7 @@ impl Writer {
             Ok(open) => {
                 self.open = Some(open);
                 *self.state.refusal.lock() = None;
+                self.show_set_aside();
                 self.show();
             }
             Err(error) => {
@@ -116,7 +121,7 @@ impl Writer {
     fn try_open(&mut self) -> Result<Open, String> {
         let config = self.config();
         let dir = || self.dir.journal(&self.node, QUEUE).map_err(|error| error.to_string());
-        let marks = Marks::open(&dir()?).map_err(|error| said(&error))?;
+        let marks = Marks::open(&*dir()?).map_err(|error| said(&error))?;
         let mark = match marks.read().map_err(|error| said(&error))? {
             MarkFile::Held(bytes) => Mark::decode(&bytes),
             MarkFile::Missing => None,
@@ -135,16 +140,25 @@ impl Writer {
         for aside in &recovery.set_aside {
             tracing::error!(node = self.node, bytes = aside.bytes, "a segment is damaged, set aside as {}", aside.name);
         }
-        let mut spans = Spans::default();
-        let mark = mark.unwrap_or(Mark { spans: Spans::default(), open: journal.start() });
-        mark.spans.iter().for_each(|span| spans.add(*span));
+        self.count_torn(&recovery);
+        let mark = mark.unwrap_or(Mark { open: journal.start(), ..Mark::default() });
+        let (mut spans, mut sent) = (mark.spans, mark.sent);
         spans.add(Span { from: mark.open, to: journal.end() });
+        if !mark.ended && !config.resend.is_zero() {
+            // Who knows what died with us.
+            let again: u64 = std::mem::take(&mut sent).iter().map(|span| spans.add_new(*span)).sum();
+            if again > 0 {
+                tracing::info!(node = self.node, points = again, "delivered shortly before the end; sent once more");
+            }
+        }
         let points = spans.points();
         if points > 0 {
             tracing::info!(node = self.node, points, "found points that are still to be sent");
         }
-        self.shared.recover(spans, journal.end());
-        *self.state.marks.lock() = Some(marks);
+        self.shared.recover(spans, &sent, journal.end());
+        *self.state.marks.lock() = Some(Arc::new(marks));
+        // From now on it is known that this process has begun.
+        self.commit();
         let dead = match self.dir.has(&self.node, DEAD) {
             true => Some(self.open_dead(config.dead_letter_bytes)?),
             false => None,
@@ -152,8 +166,15 @@ impl Writer {
         Ok(Open { journal, encoder: Encoder::default(), dead, buffer: Vec::new(), dirty: false })
     }
 
+    /// Points that a death in the middle of a write has left unreadable.
+    fn count_torn(&self, recovery: &Recovery) {
+        self.shared.counters.recover(recovery.torn_items);
+        self.shared.counters.lose(DropReason::Damaged, recovery.torn_items);
+        self.state.torn_bytes.fetch_add(recovery.unknown_bytes, Ordering::Relaxed);
+    }
+
     fn open_dead(&self, limit: u64) -> Result<DeadLetters, String> {
-        let dir: Dir = self.dir.journal(&self.node, DEAD).map_err(|error| error.to_string())?;
+        let dir = self.dir.journal(&self.node, DEAD).map_err(|error| error.to_string())?;
         DeadLetters::open(dir, limit).map_err(|error| said(&error))
     }
 
@@ -167,6 +188,11 @@ impl Writer {
             }
             Job::LookAround => self.look_around(),
             Job::Flush(reply) => {
+                self.commit();
+                if self.shared.lanes.lock().is_empty() {
+                    // What was delivered is given back, that of the segment that is being written as well.
+                    self.begin_anew();
+                }
                 self.look_around();
                 answer(reply, self.sync());
             }
@@ -183,7 +209,8 @@ impl Writer {
         let mut other = None;
         let mut next = Some((points, reply));
         while let Some((points, reply)) = next.take() {
-            let result = self.append(points, &config, &mut kept);
+            // Whoever has waited for too long comes again with them.
+            let result = if reply.is_closed() { Ok(()) } else { self.append(points, &config, &mut kept) };
             answers.push((reply, result));
             if answers.len() == GROUP_MAX {
                 break;
@@ -210,7 +237,7 @@ impl Writer {
         }
     }
 
-    /// Appends points in records of at most a batch. Kept is what was appended before something failed.
+    /// Appends a push, batch by batch. If something fails nothing of it is kept: its source comes again with all of it.
     pub(super) fn append(
         &mut self,
         mut points: Vec<Point>,
@@ -218,23 +245,13 @@ impl Writer {
         kept: &mut Vec<(Vec<Point>, Span)>,
     ) -> Result<(), String> {
         self.ensure_open();
+        let had = kept.len();
         while !points.is_empty() {
-            let most = config.batch_points.min(MAX_RECORD_POINTS);
-            let mut rest = points.split_off(points.len().min(most));
-            match self.append_record(&points, config) {
-                Ok(Appended { span: Some(span), taken, unknown }) => {
-                    // A record takes only so many new series.
-                    let mut later = points.split_off(taken);
-                    later.append(&mut rest);
-                    rest = later;
-                    if unknown > 0 {
-                        points.retain(|point| self.table.get(point.series).is_some());
-                        self.lost(DropReason::Forgotten, unknown);
-                    }
-                    kept.push((points, span));
-                }
-                Ok(Appended { span: None, .. }) => self.lost(DropReason::QueueFull, points.len()),
+            let rest = points.split_off(points.len().min(config.batch_points.max(1)));
+            match self.append_batch(points, config) {
+                Ok(batch) => kept.extend(batch),
                 Err(error) => {
+                    kept.truncate(had);
                     *self.state.refusal.lock() = Some(error.clone());
                     return Err(error);
                 }
@@ -242,6 +259,31 @@ impl Writer {
             points = rest;
         }
         Ok(())
+    }
+
+    /// Appends a batch, in as many records as it takes. Answers what of it is kept, and where.
+    fn append_batch(
+        &mut self,
+        mut points: Vec<Point>,
+        config: &QueueConfig,
+    ) -> Result<Option<(Vec<Point>, Span)>, String> {
+        let (mut taken, mut unknown, mut span) = (0, 0, None::<Span>);
+        while taken < points.len() {
+            let record = self.append_record(&points[taken..], config)?;
+            let Some(Span { from, to }) = record.span else {
+                self.lost(DropReason::QueueFull, points.len() - taken);
+                points.truncate(taken);
+                break;
+            };
+            span = Some(Span { from: span.map_or(from, |span| span.from), to });
+            taken += record.taken;
+            unknown += record.unknown;
+        }
+        if unknown > 0 {
+            points.retain(|point| self.table.get(point.series).is_some());
+            self.lost(DropReason::Forgotten, unknown);
+        }
+        Ok(span.map(|span| (points, span)))
     }
 
     /// Points that came and went at once.
@@ -262,7 +304,7 @@ impl Writer {
             open.encoder.forget(&forgotten);
             let (first, table) = (open.journal.begins_segment(), &self.table);
             let encoded = open.encoder.encode(first, points, |id| table.get(id), &mut open.buffer);
-            let needed = open.buffer.len() as u64;
+            let needed = Journal::growth(open.buffer.len());
             match self.make_room(needed, config) {
                 Room::There => {}
                 // The record builds on what it will not follow any more.
@@ -311,6 +353,11 @@ impl Writer {
             if open.journal.bytes() + needed <= config.bytes {
                 return if anew { Room::Anew } else { Room::There };
             }
+            // What was delivered goes before what was not, and before anything is refused.
+            if self.shared.lanes.lock().forget_oldest_sent() {
+                self.give_back();
+                continue;
+            }
             if config.when_full != WhenFull::DropOldest {
                 return Room::None;
             }
@@ -344,9 +391,19 @@ impl Writer {
         let (table, mut points) = (&self.table, points);
         while !points.is_empty() {
             let kept = dead.keep(points, reason, limit, |id| table.get(id)).map_err(|error| said(&error))?;
-            points = &points[kept.max(1)..];
+            points = &points[kept.taken.max(1)..];
+            self.state.dead_dropped.fetch_add(kept.dropped, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Lets others see which files were set aside.
+    pub(super) fn show_set_aside(&self) {
+        let Some(open) = &self.open else { return };
+        if let Ok(list) = open.journal.set_aside() {
+            self.state.damaged.store(list.len() as u64, Ordering::Relaxed);
+            self.state.damaged_bytes.store(list.iter().map(|aside| aside.bytes).sum(), Ordering::Relaxed);
+        }
     }
 
     /// Lets others see how much there is.

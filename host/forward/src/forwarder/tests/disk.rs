@@ -1,0 +1,214 @@
+//! Queues on a simulated disk: it hangs, fails, rots and loses power.
+//!
+//! `SAKER_POWER_CUTS` says how often the power goes, `SAKER_FLIPS` every how many bytes one is flipped; without them, some
+//! few, for each needs threads of its own.
+
+use std::collections::BTreeSet;
+
+use saker_journal::{Fault, SimDisk, Trouble};
+
+use super::durable::{DURABLE, away, delivered, end, values};
+use super::*;
+use crate::queue::spool::Order as What;
+
+const CUTS: u64 = 60;
+const FLIP_EVERY: u64 = 97;
+
+fn on(disk: &SimDisk, config: NodeConfig, script: &Script) -> Bench {
+    Bench::with(config, Some(SpoolDir::on(disk.root())), &[("a", script.clone())], route(&["a"], 1))
+}
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |number| number.parse().expect("a number"))
+}
+
+/// Long enough for what does not wait for the disk, and far from the limits of what does.
+const SOON: Duration = Duration::from_secs(2);
+
+async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(SOON, work).await.unwrap_or_else(|_| panic!("waits for the disk: {what}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_hangs_holds_up_neither_other_nodes_nor_figures_nor_the_end() {
+    // Where the record, the mark, or the reading of the folder hangs.
+    for path in [".seg", "/mark", "a/queue"] {
+        let (disk, scripts) = (SimDisk::new(1), [Script::default(), Script::default()]);
+        let bench = Arc::new(on(&disk, DURABLE, &scripts[0]));
+        bench.set(
+            vec![bench.forwarder.topology().nodes()[0].clone(), bench.node("b", &scripts[1], CONFIG)],
+            route(&["a", "b"], 2),
+        );
+        bench.send_numbers(0..100).await.unwrap();
+        delivered(&bench, 100).await;
+        disk.fail(Fault { path: path.into(), ..Fault::at(0, Trouble::Hang) });
+        let pushes: Vec<_> = (1..4)
+            .map(|push| {
+                let bench = bench.clone();
+                tokio::spawn(async move { bench.send_numbers(push * 100..push * 100 + 100).await })
+            })
+            .collect();
+        soon("another node", bench.until("the other node goes on", |bench| bench.stats("b").delivered == 400)).await;
+        // At any time, on the threads that all share.
+        soon("figures", async { (bench.stats("a"), bench.forwarder.refusal()) }).await;
+        bench.until("something hangs", |_| disk.hanging() > 0).await;
+        let account = soon("the end", bench.forwarder.drain(Duration::from_secs(1))).await;
+        let [a, b] = &account.nodes[..] else { panic!("{account:?}") };
+        assert_eq!((b.stats.delivered, b.stats.queued), (400, 0), "{path}");
+        assert_eq!(a.stats.enqueued, a.stats.delivered + a.stats.queued, "{path}");
+        assert_eq!(a.stats.delivered, scripts[0].taken().len() as u64, "{path}");
+        disk.release();
+        for push in pushes {
+            drop(push.await);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_is_refused_while_the_disk_hangs_and_taken_again_when_it_goes_on() {
+    let (disk, script) = (SimDisk::new(1), Script::default());
+    let bench = on(&disk, DURABLE, &script);
+    bench.send_numbers(0..100).await.unwrap();
+    disk.fail(Fault { path: ".seg".into(), ..Fault::at(0, Trouble::Hang) });
+    let overload = bench.send_numbers(100..200).await.unwrap_err();
+    assert!(overload.to_string().contains("does not answer"), "{overload}");
+    soon("a refusal", bench.send_numbers(100..200)).await.unwrap_err();
+    disk.release();
+    bench.until("it is taken again", |bench| bench.forwarder.refusal().is_none()).await;
+    bench.send_numbers(100..200).await.unwrap();
+    bench.until("all is delivered", |bench| bench.stats("a").queued == 0).await;
+    // The first of the two may have been in the middle of it.
+    assert_eq!(values(&script).into_iter().collect::<BTreeSet<_>>(), (0..200).collect());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_be_sent_again_takes_no_room_from_what_is_new() {
+    for when_full in [WhenFull::Block, WhenFull::DropNewest, WhenFull::DropOldest] {
+        let (disk, script) = (SimDisk::new(1), Script::default());
+        let resend = Duration::from_secs(3600);
+        let queue = QueueConfig { bytes: 64 << 10, when_full, resend, ..DURABLE.queue };
+        let bench = on(&disk, NodeConfig { queue, ..DURABLE }, &script);
+        for push in 0..200 {
+            let sent = bench.send_numbers(push * 100..push * 100 + 100).await;
+            assert!(sent.is_ok(), "{when_full:?}, push {push}: {sent:?}");
+            bench.until("it is delivered", |bench| bench.stats("a").delivered == (push as u64 + 1) * 100).await;
+        }
+        assert_eq!(bench.stats("a").dropped_in_all(), 0, "{when_full:?}");
+        // And some of it can be sent again still.
+        script.0.answers.lock().push_back(retry());
+        bench.send_numbers(0..1).await.unwrap();
+        bench.until("some is sent again", |bench| bench.stats("a").recovered > 0).await;
+        bench.until("all is delivered", |bench| bench.stats("a").queued == 0).await;
+        assert_eq!(bench.stats("a").dropped_in_all(), 0, "{when_full:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_node_took_shortly_before_it_died_with_us_is_sent_once_more_and_not_after_an_orderly_end() {
+    let disk = SimDisk::new(1);
+    let config = NodeConfig { queue: QueueConfig { resend: Duration::from_secs(60), ..DURABLE.queue }, ..DURABLE };
+    let bench = on(&disk, config, &Script::default());
+    for push in 0..3 {
+        bench.send_numbers(push * 100..push * 100 + 100).await.unwrap();
+        delivered(&bench, push as u64 * 100 + 100).await;
+    }
+    bench.until("it is written down", |_| mark_of(&disk).is_some_and(|mark| mark.sent.points() == 300)).await;
+    let killed = disk.copy();
+    end(bench).await;
+    let script = Script::default();
+    let again = on(&killed, config, &script);
+    delivered(&again, 300).await;
+    assert_eq!((again.stats("a").recovered, values(&script)), (300, (0..300).collect()));
+    let script = Script::default();
+    let orderly = on(&disk, config, &script);
+    orderly.send_numbers(300..400).await.unwrap();
+    delivered(&orderly, 100).await;
+    assert_eq!((orderly.stats("a").recovered, values(&script)), (0, (300..400).collect()));
+    // But if the node turns out to have been away, it is.
+    end(orderly).await;
+    let script = Script::answering([retry()]);
+    let away = on(&disk, config, &script);
+    away.send_numbers(400..401).await.unwrap();
+    delivered(&away, 401).await;
+    assert_eq!(values(&script), (0..401).collect::<Vec<_>>());
+}
+
+fn mark_of(disk: &SimDisk) -> Option<crate::queue::span::Mark> {
+    let folder = disk.copy().root().folder("a").and_then(|folder| folder.folder("queue")).ok()?;
+    match saker_journal::Marks::open(&*folder).ok()?.read().ok()? {
+        saker_journal::Mark::Held(bytes) => crate::queue::span::Mark::decode(&bytes),
+        _ => None,
+    }
+}
+
+/// Pushes while something goes wrong; answers the values that were acknowledged.
+async fn push_in_trouble(disk: &SimDisk, fault: Fault) -> BTreeSet<usize> {
+    let queue = QueueConfig { durability: Durability::Disk, bytes: 1 << 16, points: 200, ..DURABLE.queue };
+    let config = NodeConfig { queue: QueueConfig { when_full: WhenFull::Block, ..queue }, ..DURABLE };
+    disk.fail(fault);
+    let bench = on(disk, config, &away());
+    let mut acknowledged = BTreeSet::new();
+    for start in (0..1200).step_by(60) {
+        if bench.send_numbers(start..start + 60).await.is_ok() {
+            acknowledged.extend(start..start + 60);
+        }
+    }
+    acknowledged
+}
+
+/// Everything that was acknowledged is delivered from what is left.
+async fn check(disk: &SimDisk, acknowledged: &BTreeSet<usize>, context: &str) {
+    let script = Script::default();
+    let bench = on(disk, DURABLE, &script);
+    bench.until("it has started", |bench| bench.forwarder.refusal().is_none()).await;
+    bench.forwarder.operate("a", What::InspectQueue(0)).await.unwrap();
+    bench.until("all is delivered", |bench| bench.stats("a").queued == 0).await;
+    let came: BTreeSet<usize> = values(&script).into_iter().collect();
+    let lost: Vec<_> = acknowledged.difference(&came).collect();
+    assert!(lost.is_empty(), "{context}: {} of {} are lost: {lost:?}", lost.len(), acknowledged.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_on_disk_is_there_after_the_power_goes_or_a_call_fails() {
+    let mut acknowledged_in_all = 0;
+    let cuts = number("SAKER_POWER_CUTS", CUTS);
+    for seed in 0..cuts {
+        let trouble = [Trouble::PowerCut, Trouble::Broken, Trouble::Full][seed as usize % 3];
+        let (disk, at) = (SimDisk::new(seed), seed * 7 % 100);
+        let acknowledged = push_in_trouble(&disk, Fault::at(at, trouble)).await;
+        acknowledged_in_all += acknowledged.len();
+        check(&disk.power_cut(), &acknowledged, &format!("seed {seed}, {trouble:?} at call {at}")).await;
+    }
+    println!("{cuts} times the power went: {acknowledged_in_all} points were acknowledged, 0 lost");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flipped_byte_anywhere_costs_at_most_one_record_of_a_queue_and_it_is_counted() {
+    let disk = SimDisk::new(1);
+    for life in 0..2 {
+        let bench = on(&disk, DURABLE, &away());
+        for push in 0..3 {
+            bench.send_numbers(life * 150 + push * 50..life * 150 + push * 50 + 50).await.unwrap();
+        }
+        end(bench).await;
+    }
+    let every = number("SAKER_FLIPS", FLIP_EVERY);
+    let (mut flips, mut lost_in_all) = (0, 0);
+    for (path, bytes) in disk.files() {
+        for offset in (flips % every..bytes).step_by(every as usize) {
+            let (copy, script) = (disk.copy(), Script::default());
+            assert!(copy.flip(&path, offset, 1 << (offset % 8)));
+            let bench = on(&copy, DURABLE, &script);
+            bench.until("it has started", |bench| bench.stats("a").recovered > 0).await;
+            bench.until("all is delivered", |bench| bench.stats("a").queued == 0).await;
+            let (stats, mut came) = (bench.stats("a"), values(&script));
+            came.dedup();
+            let lost = dropped(&stats, DropReason::Damaged);
+            assert_eq!(came.len() as u64 + lost, 300, "{path}, byte {offset}: {stats:?}");
+            assert!(lost <= 50, "{path}, byte {offset}: {lost} points are lost");
+            flips += 1;
+            lost_in_all += lost;
+        }
+    }
+    println!("{flips} bytes flipped, {lost_in_all} points lost");
+}
