@@ -73,10 +73,10 @@ impl Stat {
                 }
             } else if name == "intr" {
                 // Thousands of columns that nobody here reads.
-            } else if let Some(core) = name.strip_prefix("cpu") {
-                if !stat.add(core, Times::parse(rest)) {
-                    place.odd(name, "whole numbers", rest);
-                }
+            } else if let Some(core) = name.strip_prefix("cpu")
+                && !stat.add(core, Times::parse(rest))
+            {
+                place.odd(name, "whole numbers", rest);
             }
         }
         if stat.total.is_none() && stat.cores.is_empty() {

@@ -90,7 +90,7 @@ pub(crate) fn parse(text: &str, choice: &Choice, place: &mut Place<'_>) -> Vec<D
 fn device<'a>(name: &str, columns: impl Iterator<Item = &'a str>, place: &mut Place<'_>) -> Option<Device> {
     let mut figures = [None; 15];
     let mut present = 0;
-    for ((slot, text), (metric, _)) in figures.iter_mut().zip(columns).zip(COLUMNS) {
+    for ((slot, text), (metric, _)) in figures.iter_mut().zip(columns).zip(&COLUMNS) {
         let figure: u64 = text.parse().ok()?;
         let end = if present == IN_PROGRESS { IN_PROGRESS_END } else { COUNT_END };
         *slot = Some(figure).filter(|figure| *figure < end);

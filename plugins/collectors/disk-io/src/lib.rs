@@ -61,9 +61,11 @@ impl Collector for DiskIo {
         self.rates.begin(&tick);
         let mut values = Vec::with_capacity(devices.len() * (diskstats::COLUMNS.len() + load::GAUGES.len()));
         for device in &devices {
-            for ((metric, metric_type), figure) in diskstats::COLUMNS.into_iter().zip(device.columns()) {
-                let value = figure.map(|figure| MetricValue::new(metric, metric_type, figure as f64));
-                values.extend(value.map(|value| value.tag("device", &device.name)));
+            for ((metric, metric_type), figure) in diskstats::COLUMNS.iter().zip(device.columns()) {
+                if let Some(figure) = figure {
+                    let value = MetricValue::new(metric, *metric_type, *figure as f64);
+                    values.push(value.tag("device", &device.name));
+                }
             }
             let change = device.always().and_then(|totals| self.rates.change(&device.name, totals));
             let load = change.and_then(|change| load::between(&change));

@@ -52,7 +52,12 @@ fn values(loadavg: &Loadavg) -> Vec<MetricValue> {
         ("load.running", loadavg.running.map(|threads| threads as f64)),
         ("load.threads", loadavg.threads.map(|threads| threads as f64)),
     ];
-    figures.iter().filter_map(|(metric, figure)| Some(MetricValue::gauge(metric, (*figure)?))).collect()
+    // Collected, the list would begin too small and move.
+    let mut values = Vec::with_capacity(figures.len());
+    for (metric, figure) in figures {
+        values.extend(figure.map(|figure| MetricValue::gauge(metric, figure)));
+    }
+    values
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ pub(crate) fn parse(text: &str, takes: impl Fn(&str) -> bool, place: &mut Place<
 fn figures(name: &str, columns: &str, place: &mut Place<'_>) -> Option<[Option<u64>; 16]> {
     let mut figures = [None; 16];
     let mut columns = columns.split_ascii_whitespace();
-    for (slot, metric) in figures.iter_mut().zip(COLUMNS) {
+    for (slot, metric) in figures.iter_mut().zip(&COLUMNS) {
         let text = columns.next()?;
         *slot = Some(text.parse().ok()?).filter(|figure| *figure < COUNT_END);
         if slot.is_none() {

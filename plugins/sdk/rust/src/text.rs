@@ -56,8 +56,10 @@ fn read_io(path: &str) -> io::Result<String> {
                 read => filled += read,
             }
         }
-        // Bytes that are no text spoil the line that they stand in, and none beside it.
-        Ok(String::from_utf8_lossy(&buffer[..filled]).into_owned())
+        let bytes = &buffer[..filled];
+        // Bytes that are no text spoil the line that they stand in, and none beside it. Looking for them one by one
+        // costs more than the rest, and is hardly ever needed.
+        Ok(std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), str::to_owned))
     })
 }
 
