@@ -231,6 +231,11 @@ impl Agent {
         (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}")))
     }
 
+    /// Asks for what only the operator may, as the command line does.
+    pub(crate) fn operate(&self, path: &str) -> u16 {
+        http::request(&self.address, "POST", path, &[("x-saker", "1")], "").unwrap().0
+    }
+
     /// What the API says of an instance, if there is one.
     pub(crate) fn instance(&self, name: &str) -> Option<Value> {
         let plugins = self.json("/api/v1/plugins");

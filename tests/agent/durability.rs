@@ -207,7 +207,7 @@ fn on_a_full_disk_it_acknowledges_nothing_that_it_cannot_keep() {
 }
 
 #[test]
-fn of_a_damaged_segment_nothing_else_is_missing_and_it_is_said() {
+fn a_flipped_bit_costs_nothing_and_a_damaged_stretch_what_it_held_which_is_said() {
     let mut bench = Bench::with_hosts(1, 100);
     // Segments of a quarter of a MiB, which hold some 150,000 points.
     let home = bench.home("bytes = \"2MiB\"", "");
@@ -218,10 +218,18 @@ fn of_a_damaged_segment_nothing_else_is_missing_and_it_is_said() {
     agent.kill();
     let segments = segments(&agent.home.dir.path().join("data/queues/vm-0/queue"));
     assert!(segments.len() >= 3, "{segments:?}");
-    let mut bytes = std::fs::read(&segments[1]).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 0x10;
-    std::fs::write(&segments[1], bytes).unwrap();
+    let change = |segment: usize, change: fn(&mut [u8])| {
+        let mut bytes = std::fs::read(&segments[segment]).unwrap();
+        change(&mut bytes);
+        std::fs::write(&segments[segment], bytes).unwrap();
+    };
+    // Told from the others of its group.
+    change(0, |bytes| bytes[bytes.len() / 2] ^= 0x10);
+    // More than the group's parity makes good.
+    change(1, |bytes| {
+        let third = bytes.len() / 3;
+        bytes[third..2 * third].fill(0);
+    });
     bench.servers[0].start_again();
     agent.start_again();
     bench.until_sent(&agent);

@@ -124,7 +124,7 @@ fn settings_that_do_not_fit_the_schema_are_named_with_their_place() {
         ),
         "{text}"
     );
-    assert!(text.contains("plugin.cpu.settings.proc: expected text in quotes, found 5"), "{text}");
+    assert!(text.contains("plugin.cpu.settings.proc: expected text in quotes, found a whole number"), "{text}");
     let agent = home.start();
     let refused =
         agent.until("the agent says so too", |agent| agent.instance("cpu")?["refused_update"].as_object().cloned());

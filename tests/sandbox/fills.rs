@@ -81,7 +81,9 @@ async fn a_mount_that_hangs_costs_the_others_nothing() {
     let told = spec.log_tail.lines();
     assert!(told.iter().any(|line| line.contains("/hung: timed out")), "{told:?}");
     assert!(told.iter().any(|line| line.contains("/gone: stale file handle")), "{told:?}");
-    assert_eq!((spec.meters.stuck_threads(), spec.meters.asking_threads()), (0, 1));
+    // Those that have answered may be about to end.
+    until("only its thread is left", || spec.meters.asking_threads() == 1).await;
+    assert_eq!(spec.meters.stuck_threads(), 0);
     // An instance that follows knows it as well.
     let mut collector = Collector::open(&sandbox, &plugin, &spec).await.unwrap();
     assert_eq!(value(&tick(&mut collector).await.unwrap(), "df.answered"), 2.0);

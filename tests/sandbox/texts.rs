@@ -52,7 +52,7 @@ async fn the_errors_of_a_collector_are_short_lines() {
         spec.log_tail.lines().iter().for_each(|line| check(place, line, spec.limits.log_line_bytes + AROUND));
     }
     let error = once("mouthy", &patient(json!({"place": "other", "bytes": 7_000_000}))).await.unwrap_err();
-    assert!(error.to_string().starts_with("1 [2J  2026-01-01T00:00:00Z ERROR forged  xxx"), "{error}");
+    assert!(error.to_string().starts_with("1  [2J  2026-01-01T00:00:00Z ERROR forged  xxx"), "{error}");
     check_error("seven megabytes", &error);
 }
 
@@ -145,7 +145,7 @@ async fn the_reasons_of_a_processor_are_short_lines() {
 async fn a_description_is_short_and_plain_or_refused() {
     let error = sandbox().load(&bytes("wants-bomb")).await.unwrap_err().to_string();
     check("wants-bomb", &error, MESSAGE_BYTES_MAX);
-    assert!(error.contains("its permissions and their reasons have 7340088 bytes, and 16384 is the most"), "{error}");
+    assert!(error.contains("its permissions and their reasons have 7340095 bytes, and 16384 is the most"), "{error}");
     let hasty = plugin("hasty").await.description();
     assert_eq!(hasty.version, "1.0.0 [2J");
     assert_eq!(hasty.summary, "In a hurry  2026-01-01 ERROR forged");

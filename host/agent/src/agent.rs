@@ -65,7 +65,7 @@ impl Agent {
         let states = config.data_dir.join("state");
         let states = StateDir::open(&states).with_context(|| format!("cannot open {}", states.display()))?;
         let (supervision, supervisor) =
-            Supervisor::new(config.clone(), sandbox.clone(), shared, statuses.clone(), states);
+            Supervisor::prepare(config.clone(), sandbox.clone(), shared, statuses.clone(), states);
         let agent = Arc::new(Self {
             config: ArcSwap::from_pointee(config.clone()),
             pipeline,
@@ -152,7 +152,12 @@ impl Agent {
         }
         let before = self.listener.lock().take();
         let (now, result) = match api::listen(self, before, configured, settings).await {
-            Ok(now) => (now, Ok(())),
+            Ok(now) => {
+                if let Some(listener) = &now {
+                    tracing::info!(address = %listener.address(), "listening");
+                }
+                (now, Ok(()))
+            }
             Err((kept, error)) => (kept, Err(error)),
         };
         *self.listener.lock() = now;

@@ -282,7 +282,9 @@ mod tests {
         }
     }
 
-    fn slow() -> (Lines, mpsc::Sender<io::Result<()>>, Arc<Mutex<Vec<u8>>>) {
+    type Word = mpsc::Sender<io::Result<()>>;
+
+    fn slow() -> (Lines, Word, Arc<Mutex<Vec<u8>>>) {
         let (word, told) = mpsc::channel();
         let taken = Arc::<Mutex<Vec<u8>>>::default();
         (Lines::start("test", Purpose::Messages, Slow(told, taken.clone())).unwrap(), word, taken)

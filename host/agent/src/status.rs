@@ -45,7 +45,7 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    fn as_of_now(self) -> Self {
+    fn seen_now(self) -> Self {
         let ago_s = u64::try_from(now_ms().saturating_sub(self.at_ms) / 1000).unwrap_or(0);
         Self { ago_s, over: self.over_at_ms.is_some(), ..self }
     }
@@ -320,8 +320,8 @@ impl Status {
             memory_bytes: self.meters.memory_bytes(),
             log_lines_dropped: self.meters.log_lines_dropped(),
             stuck_threads: self.meters.stuck_threads(),
-            last_fault: inner.fault.clone().map(Fault::as_of_now),
-            refused_update: inner.refused.clone().map(Fault::as_of_now),
+            last_fault: inner.fault.clone().map(Fault::seen_now),
+            refused_update: inner.refused.clone().map(Fault::seen_now),
         }
     }
 }

@@ -162,7 +162,7 @@ pub(crate) struct Supervisor {
 
 impl Supervisor {
     /// Makes the supervisor, which waits to be run: what it loads is of no use to an agent that cannot listen.
-    pub(crate) fn new(
+    pub(crate) fn prepare(
         config: Config,
         sandbox: Sandbox,
         shared: Shared,

@@ -4,8 +4,10 @@ mod answer;
 mod socket;
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::task::Waker;
 
 pub(crate) use answer::Answer;
+use parking_lot::Mutex;
 pub(crate) use socket::Socket;
 
 /// What a connection is doing. The socket sees heads coming, the service sees requests and bodies.
@@ -31,11 +33,13 @@ pub(crate) enum Phase {
 pub(crate) struct State {
     phase: AtomicU8,
     requests: AtomicU64,
+    /// Of a socket that waits without a deadline, and has to set one when the request is over.
+    waiting: Mutex<Option<Waker>>,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { phase: AtomicU8::new(Phase::Head as u8), requests: AtomicU64::new(0) }
+        Self { phase: AtomicU8::new(Phase::Head as u8), requests: AtomicU64::new(0), waiting: Mutex::default() }
     }
 }
 
@@ -48,6 +52,23 @@ impl State {
     pub(crate) fn begin_request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.set(Phase::Working);
+    }
+
+    /// The request is over. The server has asked its socket for more while it was worked on, and does not ask again by
+    /// itself, so that nobody would begin to count the time.
+    pub(crate) fn end_request(&self) {
+        self.set(Phase::Idle);
+        if let Some(socket) = self.waiting.lock().take() {
+            socket.wake();
+        }
+    }
+
+    /// Has a socket asked again when the request is over.
+    pub(crate) fn wait(&self, socket: &Waker) {
+        let mut waiting = self.waiting.lock();
+        if waiting.as_ref().is_none_or(|waiting| !waiting.will_wake(socket)) {
+            *waiting = Some(socket.clone());
+        }
     }
 
     /// How many requests there were.

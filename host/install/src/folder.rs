@@ -393,7 +393,6 @@ mod tests {
         assert!(error.contains("was signed when it was installed"), "{error}");
         put(&signed("cpu", b"one"), "cpu", "1.9.0", meant).unwrap();
         put(&signed("other", b"one"), "cpu", "1.9.0", meant).unwrap();
-        drop(put);
         assert_eq!(std::fs::read(folder.path("cpu")).unwrap(), b"one");
         assert_eq!(folder.pin("other").unwrap().plugin.as_deref(), Some("cpu"));
     }

@@ -8,13 +8,14 @@ pub const NAME_BYTES_MAX: usize = 255;
 
 /// One line of at most `most` bytes, and `…` where it was cut. What a terminal or a log reader would not show as it is
 /// becomes a blank: control characters, line and paragraph separators, and what turns or hides text (bidirectional
-/// controls, zero-width characters, Unicode's tags). Blanks around it go.
+/// controls, zero-width spaces, Unicode's tags). Joiners stay, which scripts and emoji need. Blanks around it go.
 #[must_use]
 pub fn clean(text: &str, most: usize) -> String {
     let text = text.trim();
     let kept = &text[..text.floor_char_boundary(most)];
     let mut line: String = kept.chars().map(|c| if is_unsafe(c) { ' ' } else { c }).collect();
     line.truncate(line.trim_end().len());
+    line.drain(..line.len() - line.trim_start().len());
     if kept.len() < text.len() {
         line.push('…');
     }
@@ -33,9 +34,9 @@ fn is_unsafe(c: char) -> bool {
         || matches!(c,
             '\u{ad}'                    // the soft hyphen, which is not shown
             | '\u{61c}'                 // the Arabic letter mark
-            | '\u{200b}'..='\u{200f}'   // zero width, and marks of direction
+            | '\u{200b}' | '\u{200e}' | '\u{200f}' // the zero-width space, and marks of direction
             | '\u{2028}'..='\u{202e}'   // separators of lines and paragraphs; embeddings and overrides
-            | '\u{2060}'..='\u{206f}'   // joiners, invisible operators, isolates
+            | '\u{2060}'..='\u{206f}'   // the word joiner, invisible operators, isolates
             | '\u{feff}'                // the byte order mark
             | '\u{fff9}'..='\u{fffb}'   // annotations
             | '\u{e0000}'..='\u{e007f}' // tags
@@ -50,7 +51,8 @@ mod tests {
     fn what_a_terminal_would_act_on_becomes_a_blank() {
         assert_eq!(clean("a\x1b[2Jb\r\nc\u{9b}d", 99), "a [2Jb  c d");
         assert_eq!(clean("user\u{202e}gpj.exe\u{2028}2026 ERROR\u{200b}", 99), "user gpj.exe 2026 ERROR");
-        assert_eq!(clean("Grüße, 世界 🦀", 99), "Grüße, 世界 🦀");
+        assert_eq!(clean("Grüße, 世界 🦀👩‍👩‍👧", 99), "Grüße, 世界 🦀👩‍👩‍👧");
+        assert_eq!(clean("\x1b[2J \u{202e}", 99), "[2J");
         assert_eq!(clean(" \n\t ", 99), "");
     }
 

@@ -108,7 +108,7 @@ impl Fill {
             }
             How::Nameless => {
                 // A new one every two MiB, so that there are many.
-                if step % 32 == 0 {
+                if step.is_multiple_of(32) {
                     let path = format!("{folder}/nameless");
                     self.1.push(File::create(&path)?);
                     fs::remove_file(&path)?;

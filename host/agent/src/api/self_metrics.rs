@@ -149,7 +149,11 @@ impl SelfMetrics {
         out.gauge("saker_source_series", "Series that a source was the first to bring", of(&|c| c.series() as u64))?;
         out.gauge("saker_series", "Series that are known", one(pipeline.table.len() as f64))?;
         let quota = pipeline.quota();
-        let limits = [("all", quota.limit), ("all_listeners", quota.listeners()), ("one_listener", quota.listener.min(quota.limit))];
+        let limits = [
+            ("all", quota.limit),
+            ("all_listeners", quota.listeners()),
+            ("one_listener", quota.listener.min(quota.limit)),
+        ];
         let limits = limits.map(|(of, series)| (vec![("of", of.to_owned())], series as f64));
         out.gauge("saker_series_limit", "Series that may be known, of all and of listeners", limits.into())?;
         let cache = pipeline.cache.stats();
@@ -279,7 +283,11 @@ impl SelfMetrics {
         out.gauge("saker_node_queue_segments", "Segments of the queue on disk", on_disk(&|disk| disk.segments))?;
         out.gauge("saker_node_damaged_segments", "Segments that were set aside", on_disk(&|disk| disk.damaged))?;
         out.gauge("saker_node_damaged_bytes", "Size of what was set aside", on_disk(&|disk| disk.damaged_bytes))?;
-        out.counter("saker_node_torn_bytes", "Half written when it died, of unknown points", on_disk(&|d| d.torn_bytes))?;
+        out.counter(
+            "saker_node_torn_bytes",
+            "Half written when it died, of unknown points",
+            on_disk(&|d| d.torn_bytes),
+        )?;
         out.gauge("saker_node_refusing", "Whether its queue takes nothing", on_disk(&|d| d.refusal.is_some().into()))?;
         out.gauge("saker_node_dead_points", "Rejected points that are kept", on_disk(&|disk| disk.dead_points))?;
         out.gauge("saker_node_dead_bytes", "Size of the rejected points", on_disk(&|disk| disk.dead_bytes))?;

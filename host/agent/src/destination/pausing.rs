@@ -66,8 +66,6 @@ impl Pausing {
 
 #[cfg(test)]
 mod tests {
-    use saker_sandbox::{Hang, PluginFault};
-
     use super::*;
 
     fn late() -> CallError {
@@ -109,12 +107,12 @@ mod tests {
         let now = Instant::now();
         let mut pausing = Pausing::default();
         for _ in 0..50 {
-            pausing.failed(&PluginFault::Unavailable("away".into()).into(), now);
+            pausing.failed(&saker_sandbox::PluginFault::Unavailable("away".into()).into(), now);
             pausing.failed(&CallError::Host("x".into()), now);
         }
         assert_eq!(pausing.left(now), None);
         for _ in 0..50 {
-            pausing.failed(&Hang::NoThread { waited: Duration::from_secs(5) }.into(), now);
+            pausing.failed(&saker_sandbox::Hang::NoThread { waited: Duration::from_secs(5) }.into(), now);
         }
         assert_eq!(pausing.left(now), Some(Duration::from_secs(10)));
     }

@@ -8,7 +8,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::{Phase, State};
+use super::State;
 use crate::table::Seat;
 
 /// A body whose end is the end of its request.
@@ -43,6 +43,6 @@ impl http_body::Body for Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        self.state.set(Phase::Idle);
+        self.state.end_request();
     }
 }

@@ -142,7 +142,12 @@ impl AsyncRead for Socket {
             this.phase();
         }
         this.head_bytes += bytes;
-        let Some(deadline) = this.deadline else { return read };
+        let Some(deadline) = this.deadline else {
+            if read.is_pending() {
+                this.state.wait(cx.waker());
+            }
+            return read;
+        };
         match read {
             // A head that comes byte by byte is never waited for long.
             Poll::Ready(Ok(())) if bytes > 0 && Instant::now() >= deadline => {

@@ -79,7 +79,7 @@ fn take(
 
 fn turn_away(shared: &Shared, reason: Turned, detail: &str) {
     let before = shared.stats.turned.add(reason);
-    if before % LOG_EVERY == 0 {
+    if before.is_multiple_of(LOG_EVERY) {
         let reason = reason.as_str();
         tracing::warn!(reason, detail, before, "a connection was turned away; the limits stand under [listen]");
     }

@@ -107,7 +107,9 @@ impl Runner {
         match ended {
             Ok(Ok(Some(done))) => done.map(|(value, _)| value),
             Ok(Ok(None)) => Err(killed()),
-            Ok(Err(error)) => Err(CallError::Host(convert::words(&format!("a call ended the thread it ran on: {error}")))),
+            Ok(Err(error)) => {
+                Err(CallError::Host(convert::words(&format!("a call ended the thread it ran on: {error}"))))
+            }
             Err(_) => match turn.give_up() {
                 Some(wait) => Err(Hang::Call { export, limit: deadline, wait }.into()),
                 None => Err(killed()),

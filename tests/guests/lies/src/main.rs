@@ -50,14 +50,14 @@ const NAME_BYTES: usize = 90_000;
 fn long() -> [(&'static str, String); 5] {
     let name = "a".repeat(NAME_BYTES);
     let exports: String =
-        (0..900).map(|n| format!("(export \"e{n}-{}\" (component $c))", &name[..NAME_BYTES / 10])).collect();
+        (0..900).map(|n| format!("(export \"e{n}-{}\" (instance $i))", &name[..NAME_BYTES / 10])).collect();
     [
-        ("export", format!("(component (component $c) (export \"{name}\" (component $c)))")),
-        ("exports", format!("(component (component $c) {exports})")),
+        ("export", format!("(component (instance $i) (export \"{name}\" (instance $i)))")),
+        ("exports", format!("(component (instance $i) {exports})")),
         (
             "import",
             format!(
-                "(component (import \"{name}\" (instance $i)) (export \"saker:plugin/collector@0.1.0\" (instance $i)))"
+                "(component (import \"{name}\" (instance (export \"f\" (func)))) (instance $e) (export \"saker:plugin/collector@0.1.0\" (instance $e)))"
             ),
         ),
         (
