@@ -96,12 +96,20 @@ pub enum Cause {
     Missing,
 }
 
+/// What counts of a segment.
+#[derive(Clone, Copy)]
+struct Extent {
+    bytes: u64,
+    /// The number behind its last record.
+    end_seq: u64,
+}
+
 /// What is to be done next, found out while nothing changes.
 enum Step {
     /// Open that segment.
     Open { first: Position, serial: u64 },
-    /// Read on in the current one, of which so many bytes count.
-    Read { limit: u64 },
+    /// Read on in the current one.
+    Read(Extent),
     /// Nothing is left of the current one: go on there.
     Leave { to: Position, cause: Cause },
     /// Nothing is left of the current one, which may grow.
@@ -131,9 +139,9 @@ impl Reader {
         loop {
             let step = self.step(&self.shared.state.lock());
             match step {
-                Step::Read { limit } => match self.read(limit, payload)? {
+                Step::Read(extent) => match self.read(extent, payload)? {
                     Some(found) => return Ok(found),
-                    None if self.is_behind_all(limit) => {}
+                    None if self.is_behind_all(extent) => {}
                     None => self.give_up(),
                 },
                 Step::Open { first, serial } => self.open(first, serial)?,
@@ -173,7 +181,7 @@ impl Reader {
         let (segment, to) = (state.segments[place], state.end_of(place));
         let last = place + 1 == state.segments.len();
         if !current.broken && current.offset < segment.bytes && self.at.seq < to.seq {
-            return Step::Read { limit: segment.bytes };
+            return Step::Read(Extent { bytes: segment.bytes, end_seq: to.seq });
         }
         let cause = match &current.file {
             Some(_) if current.broken => Cause::Damaged { name: segment_name(current.first_seq) },
@@ -202,17 +210,18 @@ impl Reader {
     }
 
     /// Whether nothing is left of the part of the file that counts.
-    fn is_behind_all(&self, limit: u64) -> bool {
-        self.current.as_ref().is_some_and(|current| current.offset == limit)
+    fn is_behind_all(&self, extent: Extent) -> bool {
+        self.current.as_ref().is_some_and(|current| current.offset == extent.bytes)
     }
 
     /// Reads a record, or what became of it; nothing if there is none, or nothing good behind it.
-    fn read(&mut self, limit: u64, payload: &mut Vec<u8>) -> Result<Option<Read>, JournalError> {
+    fn read(&mut self, extent: Extent, payload: &mut Vec<u8>) -> Result<Option<Read>, JournalError> {
         let Some(current) = &mut self.current else { return Ok(None) };
         let name = || segment_name(current.first_seq);
         let Some(file) = &current.file else { return Ok(None) };
-        while current.offset < limit {
-            let Some(header) = read_header(&**file, current.offset, limit).map_err(JournalError::of("read", name()))?
+        while current.offset < extent.bytes {
+            let Some(header) =
+                read_header(&**file, current.offset, extent.bytes).map_err(JournalError::of("read", name()))?
             else {
                 break;
             };
@@ -231,7 +240,7 @@ impl Reader {
             }
             return Ok(Some(self.found(&header, header.record_bytes())));
         }
-        if current.offset == limit { Ok(None) } else { self.read_damaged(limit, payload) }
+        if current.offset == extent.bytes { Ok(None) } else { self.read_damaged(extent, payload) }
     }
 
     /// Goes over a record that was read, or told from others; it took so many bytes.
@@ -239,20 +248,20 @@ impl Reader {
         let at = std::mem::replace(&mut self.at, header.end());
         let mut first_of_segment = false;
         if let Some(current) = &mut self.current {
-            first_of_segment = current.offset == HEADER_BYTES;
+            first_of_segment = current.first_seq == at.seq;
             current.offset += bytes;
         }
         Read::Record { at, items: header.items, first_of_segment }
     }
 
     /// Tells a damaged record from the others of its group, or goes on with the next good one.
-    fn read_damaged(&mut self, limit: u64, payload: &mut Vec<u8>) -> Result<Option<Read>, JournalError> {
+    fn read_damaged(&mut self, extent: Extent, payload: &mut Vec<u8>) -> Result<Option<Read>, JournalError> {
         let Some(current) = &mut self.current else { return Ok(None) };
         let (Some(file), name) = (&current.file, segment_name(current.first_seq)) else { return Ok(None) };
         let image = file.size().and_then(|bytes| read_image(&**file, bytes));
         let image = image.map_err(JournalError::of("read", &name))?.bytes;
         let (first, at) = (current.offset as usize, self.at);
-        let next = Walk::from(&image[..image.len().min(limit as usize)], first).find_map(|piece| match piece {
+        let next = Walk::from(&image[..image.len().min(extent.bytes as usize)], first).find_map(|piece| match piece {
             Piece::Good(header, range) if header.kind == Kind::Data => {
                 let start = header.start();
                 (start.seq >= at.seq && start.items >= at.items).then_some((start, range.start))
@@ -262,23 +271,43 @@ impl Reader {
         if let Some((_, offset)) = next.filter(|(to, _)| *to == at) {
             // Only parity is damaged.
             current.offset = offset as u64;
-            return self.read(limit, payload);
+            return self.read(extent, payload);
         }
-        current.recalls += 1;
-        if current.recalls <= RECALLS_MAX
-            && let Some(record) = recall(&image, self.at.seq)
-            && let Some(header) = RecordHeader::first_of(&record).filter(|header| header.is_at(self.at))
-        {
-            payload.extend_from_slice(&record[RECORD_BYTES as usize..]);
-            return Ok(Some(self.found(&header, header.record_bytes())));
+        // Of records damaged in a row one may have its whole group left, and the one before it not.
+        for seq in at.seq..next.map_or(extent.end_seq, |(to, _)| to.seq) {
+            current.recalls += 1;
+            if current.recalls > RECALLS_MAX {
+                break;
+            }
+            let Some(record) = recall(&image, seq) else { continue };
+            let Some(header) = RecordHeader::first_of(&record).filter(|header| header.start().items >= at.items) else {
+                continue;
+            };
+            if header.is_at(at) {
+                payload.extend_from_slice(&record[RECORD_BYTES as usize..]);
+                return Ok(Some(self.found(&header, header.record_bytes())));
+            }
+            // The lost ones took more than nothing, so that what is to come is behind this offset all the same.
+            return self.skip_to(header.start(), name, extent, payload);
         }
         let Some((to, offset)) = next else { return Ok(None) };
         current.offset = offset as u64;
+        self.skip_to(to, name, extent, payload)
+    }
+
+    /// Goes on behind records of the current segment that are lost.
+    fn skip_to(
+        &mut self,
+        to: Position,
+        name: String,
+        extent: Extent,
+        payload: &mut Vec<u8>,
+    ) -> Result<Option<Read>, JournalError> {
         self.note_damage();
         // Of a loss before the place where reading was to begin nothing is said.
         match self.go_to(to, Cause::Damaged { name }) {
             Some(loss) => Ok(Some(Read::Lost(loss))),
-            None => self.read(limit, payload),
+            None => self.read(extent, payload),
         }
     }
 

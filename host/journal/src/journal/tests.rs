@@ -348,6 +348,30 @@ fn what_parity_does_not_tell_is_lost_and_nothing_else() {
 }
 
 #[test]
+fn of_three_damaged_in_a_row_the_one_that_is_alone_in_its_group_is_told() {
+    // In the middle of what there is, and at the end of a segment.
+    for (first, expected) in [(4, [4, 6]), (5, [5, 7])] {
+        let bench = Bench::new();
+        append(&mut bench.open().0, 14);
+        (first..first + 3).for_each(|seq| bench.flip(&segment_name(4), offset_of(4, seq) + 9));
+        let (journal, _) = bench.open();
+        let (seqs, losses) = read_all(&mut journal.reader(Position::default()));
+        assert_eq!(losses, expected.map(|seq| loss(seq..seq + 1, damaged(4))));
+        assert_eq!(seqs, (0..14).filter(|seq| !expected.contains(seq)).collect::<Vec<_>>());
+        // What builds on a lost first record is not taken for the beginning of a segment.
+        let (mut reader, mut bytes, mut begun) = (journal.reader(Position::default()), Vec::new(), Vec::new());
+        loop {
+            match reader.next(&mut bytes).unwrap() {
+                Read::Record { at, first_of_segment, .. } if first_of_segment => begun.push(at.seq),
+                Read::End => break,
+                _ => {}
+            }
+        }
+        assert_eq!(begun, [0, 4, 8, 12].into_iter().filter(|seq| !expected.contains(seq)).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn damage_at_the_end_is_no_torn_record_if_good_ones_follow() {
     for seq in 4..8 {
         let bench = Bench::new();
