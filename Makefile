@@ -31,23 +31,23 @@ guests: ## Build the plugins that only tests run, those that misbehave, into tar
 bench: bench-collect bench-write bench-pipeline bench-forward ## Run the benchmarks
 
 bench-collect: plugins ## What a call costs: an empty one, and a collector's in the sandbox beside the same code natively
-	cargo bench --locked -p saker-sandbox --bench collect
+	cargo bench --locked --workspace --bench collect
 
 bench-write: plugins ## What a point costs in each backend, and its bytes on the wire
-	cargo bench --locked -p saker-sandbox --bench write
+	cargo bench --locked --workspace --bench write
 
 bench-pipeline: plugins ## What a point costs on its way from the pipeline to a server
-	cargo bench --locked -p saker --bench pipeline
+	cargo bench --locked --workspace --bench pipeline
 
 bench-forward: plugins ## What forwarding costs, beside vmagent; wants Debian's victoria-metrics
-	cargo bench --locked -p saker --bench forward
+	cargo bench --locked --workspace --bench forward
 
 bench-hostile: guests ## Five minutes of the whole hostile collection beside ten collectors at a second: lateness, memory, leaks
-	SAKER_HOSTILE_SECONDS=300 cargo test --release --locked -p saker --test agent the_worst_plugins -- --nocapture
+	SAKER_HOSTILE_SECONDS=300 cargo test --release --locked --workspace --test agent the_worst_plugins -- --nocapture
 
 bench-scale: plugins guests ## What a thousand instances, a start with twenty plugins and a new file cost; an hour of swaps
 	SAKER_INSTANCES=1000 SAKER_INSTANCE_SECONDS=60 SAKER_DROPS=9 SAKER_SWAPS=6000 SAKER_SWAP_PAUSE_MS=500 \
-	cargo test --release --locked -p saker --test agent scale:: -- --nocapture --test-threads 1
+	cargo test --release --locked --workspace --test agent scale:: -- --nocapture --test-threads 1
 
 check: ## Look for what a machine can find: format, lints, documentation
 	cargo fmt --check

@@ -8,7 +8,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::Value;
 
 use crate::agent::{Agent, Home, guest};
-use crate::hostile::holdings;
+use crate::attacks::holdings;
 
 const NODES: usize = 8;
 

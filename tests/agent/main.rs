@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is over")]
 
 mod agent;
+mod attacks;
 mod cardinality;
 mod checking;
 mod config_reload;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::agent::{Agent, Home, guest, shipped, variant};
-use crate::hostile::holdings;
+use crate::attacks::holdings;
 use crate::http::Receiver;
 use crate::swapping::to_receiver;
 

@@ -72,7 +72,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("overclaim", "backends"),
     ("ponder", "../agent/hostile"),
     ("pry", "../agent/hostile"),
-    ("punctual", "../agent/hostile"),
+    ("punctual", "../agent/attacks"),
     ("random-bomb", "limits"),
     ("read", "denied_by_default"),
     ("recurse", "limits"),

@@ -116,7 +116,7 @@ impl Ctx {
             grants,
             denials,
             files,
-            rooms: Rooms::new(&spec.grants, &spec.limits, &asking.ledgers),
+            rooms: Rooms::new(spec, &asking.ledgers),
             hangs: spec.hangs.clone(),
             meters: spec.meters.clone(),
             resolver: asking.lookups.charged_to(&spec.meters),

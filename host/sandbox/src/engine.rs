@@ -27,8 +27,9 @@ use crate::usages::Usages;
 
 /// How often a guest that computes is made to yield.
 const EPOCH: Duration = Duration::from_millis(10);
-/// How long a thread waits for another call before it ends.
-const THREAD_IDLE: Duration = Duration::from_secs(30);
+/// How long a thread waits for another call before it ends. Calls go round among all that wait, so a longer time would
+/// keep as many as there ever were while a few would do; beginning one costs less than a tenth of a millisecond.
+const THREAD_IDLE: Duration = Duration::from_secs(1);
 /// Stack of a guest; the host's own functions have 1.5 MiB beyond it.
 pub(crate) const GUEST_STACK_BYTES: usize = 512 << 10;
 

@@ -44,7 +44,7 @@ impl Permission {
     #[must_use]
     pub fn grant_line(&self) -> String {
         match self {
-            Self::Read(path) => format!("grant.read = [{:?}]", directory_of(path)),
+            Self::Read(path) => format!("grant.read = [{path:?}]"),
             Self::Write(path) => format!("grant.write = [{:?}]", directory_of(path)),
             Self::Folder => "grant.folder = true".into(),
             Self::ProcessArguments => "grant.process_arguments = true".into(),
@@ -61,12 +61,11 @@ impl Permission {
     }
 }
 
-/// Grants are for directories, and what was denied is usually a file.
-fn directory_of(path: &str) -> String {
-    match Path::new(path).parent() {
-        Some(parent) if !Path::new(path).is_dir() => parent.display().to_string(),
-        _ => path.to_owned(),
-    }
+/// Directories are granted for writing, and what was denied is usually a file. Nobody looks whether it is one: a guest
+/// chose the path, and who looks could wait for a file system that does not answer.
+fn directory_of(path: &str) -> &str {
+    let parent = Path::new(path).parent().and_then(Path::to_str).filter(|parent| !matches!(*parent, "" | "/"));
+    parent.filter(|_| !path.ends_with('/')).unwrap_or(path)
 }
 
 /// What it is, as a doing: "reading /etc/passwd".

@@ -219,10 +219,18 @@ impl HeldGrants {
         Ok(self.0.lock().found.entry(path.to_owned()).or_insert(found).clone())
     }
 
+    /// A granted directory that was found before.
+    pub(super) fn tree(&self, path: &Path) -> Option<Arc<Tree>> {
+        match self.0.lock().found.get(path) {
+            Some(Found::Tree(tree)) => Some(tree.clone()),
+            _ => None,
+        }
+    }
+
     /// The folder of the instance's own. The way to it is the agent's, and may have links in it; its name has none.
     pub(super) fn folder(&self, path: &Path) -> Result<Arc<Tree>, GrantPathError> {
-        if let Some(Found::Tree(tree)) = self.0.lock().found.get(path) {
-            return Ok(tree.clone());
+        if let Some(tree) = self.tree(path) {
+            return Ok(tree);
         }
         let os = |source: io::Error| GrantPathError::Os { path: path.into(), source };
         let real = path.parent().unwrap_or(path).canonicalize().map_err(os)?;

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -12,10 +11,10 @@ use wasmtime_wasi::filesystem::{Descriptor as Opened, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::filesystem::types::{Descriptor, ErrorCode, OpenFlags};
 use wasmtime_wasi::p2::{FsError, FsResult};
 
+use super::tree::Tree;
 use crate::ctx::Ctx;
 use crate::folder::{self, BLOCK_BYTES, Full, Ledger, Ledgers, Writing};
-use crate::grants::Grants;
-use crate::limits::Limits;
+use crate::instance::InstanceSpec;
 
 /// The part of a disk that guests leave free below granted directories: a twentieth, as file systems keep for root.
 const KEPT_PART: u64 = 20;
@@ -41,7 +40,7 @@ pub(crate) enum Held<'a> {
 
 /// The room on the disk of a granted directory.
 pub(crate) struct Headroom {
-    path: PathBuf,
+    tree: Arc<Tree>,
     /// Bytes that may be written before the disk is asked again.
     credit: Mutex<u64>,
 }
@@ -68,7 +67,7 @@ impl Headroom {
         let mut credit = self.credit.lock();
         if *credit < bytes {
             // A disk that cannot be asked says so itself when it is written to.
-            let Ok(disk) = rustix::fs::statvfs(&self.path) else { return Ok(()) };
+            let Ok(disk) = rustix::fs::fstatvfs(&self.tree.dir) else { return Ok(()) };
             let kept = (disk.f_blocks.saturating_mul(disk.f_frsize) / KEPT_PART).min(KEPT_BYTES_MAX);
             let free = disk.f_bavail.saturating_mul(disk.f_frsize).saturating_sub(kept);
             *credit = free.min(STRIDE_BYTES.saturating_add(bytes));
@@ -94,17 +93,17 @@ pub(crate) struct Rooms {
 }
 
 impl Rooms {
-    pub(crate) fn new(grants: &Grants, limits: &Limits, ledgers: &Ledgers) -> Self {
-        let mut roots: HashMap<_, _> = grants
-            .write
-            .iter()
-            .map(|path| {
-                let headroom = Headroom { path: path.clone(), credit: Mutex::new(0) };
+    /// Those of what was opened for an instance. With a tape in its place nothing is written.
+    pub(crate) fn new(spec: &InstanceSpec, ledgers: &Ledgers) -> Self {
+        let granted = spec.grants.write.iter().filter_map(|path| Some((path, spec.held.tree(path)?)));
+        let mut roots: HashMap<_, _> = granted
+            .map(|(path, tree)| {
+                let headroom = Headroom { tree, credit: Mutex::new(0) };
                 (path.to_string_lossy().into_owned(), Room::Granted(Arc::new(headroom)))
             })
             .collect();
-        if let Some(path) = &grants.folder {
-            let limit = u64::try_from(limits.folder_bytes).unwrap_or(u64::MAX);
+        if let Some(path) = &spec.grants.folder {
+            let limit = u64::try_from(spec.limits.folder_bytes).unwrap_or(u64::MAX);
             roots.insert(folder::GUEST_PATH.into(), Room::Own(ledgers.of(path), limit));
         }
         Self { roots, opened: HashMap::new() }
@@ -200,12 +199,17 @@ pub(super) fn not_made(error: FsError) -> FsError {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::Mode;
+
+    use super::super::tree::LOOK;
     use super::*;
 
     #[test]
     fn a_disk_keeps_room_for_others() {
         let folder = tempfile::tempdir().unwrap();
-        let headroom = Headroom { path: folder.path().into(), credit: Mutex::new(0) };
+        let found = rustix::fs::open(folder.path(), LOOK, Mode::empty()).unwrap();
+        let tree = Arc::new(Tree::new(folder.path(), &found).unwrap());
+        let headroom = Headroom { tree, credit: parking_lot::Mutex::new(0) };
         let disk = rustix::fs::statvfs(folder.path()).unwrap();
         let available = disk.f_bavail * disk.f_frsize;
         assert_eq!(headroom.take(available), Err(Full), "not the last byte");
