@@ -164,18 +164,24 @@ async fn no_backend_that_ships_fails_a_case_that_needs_no_server_of_its_own() {
     let folder = std::fs::read_dir(root().join("plugins/backends")).unwrap();
     let mut names: Vec<_> = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    let mut failures = String::new();
-    for name in names {
-        let options = Options { settings: None, ..options(json!({})) };
-        let report = run("plugins", &name, &options).await;
-        for case in &report.cases {
-            if let Outcome::Failed { why, .. } = &case.outcome {
-                failures.push_str(&format!("{name}: {}: {why}\n", case.name));
+    let failures = Mutex::new(String::new());
+    let names = Mutex::new(names);
+    let try_all = async || {
+        while let Some(name) = { names.lock().await.pop() } {
+            let options = Options { settings: None, ..options(json!({})) };
+            let report = run("plugins", &name, &options).await;
+            for case in &report.cases {
+                if let Outcome::Failed { why, .. } = &case.outcome {
+                    failures.lock().await.push_str(&format!("{name}: {}: {why}\n", case.name));
+                }
             }
+            let tried = report.count(|outcome| !matches!(outcome, Outcome::Skipped(_)));
+            assert!(tried > 0, "{name}: nothing could be tried: {report:#?}");
         }
-        assert!(report.passed() || !failures.is_empty(), "{name}: nothing could be tried: {report:#?}");
-    }
-    assert_eq!(failures, "");
+    };
+    // Most of the time they wait for a server that is silent.
+    tokio::join!(try_all(), try_all(), try_all(), try_all());
+    assert_eq!(*failures.lock().await, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
