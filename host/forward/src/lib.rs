@@ -10,6 +10,7 @@
 mod backend;
 mod backoff;
 mod budget;
+pub mod clock;
 pub mod codec;
 mod forwarder;
 mod hash;

@@ -52,6 +52,8 @@ pub struct Journal {
     /// A sync has failed of which the one who waits for it has not heard.
     unsaid_failure: bool,
     buffer: Vec<u8>,
+    /// What a segment that is begun says about when.
+    stamp_ms: u64,
     /// Locked as long as it is open.
     _lock: Box<dyn DiskFile>,
 }
@@ -103,6 +105,7 @@ impl Journal {
             folder_unsynced: true,
             unsaid_failure: false,
             buffer: Vec::new(),
+            stamp_ms: now_ms(),
             _lock: lock,
         };
         Ok((journal, recovery))
@@ -157,6 +160,11 @@ impl Journal {
         Ok(at.seq)
     }
 
+    /// What the segments that are begun from now on say about when that was; the clock at the opening otherwise.
+    pub fn stamp(&mut self, created_ms: u64) {
+        self.stamp_ms = created_ms;
+    }
+
     /// Whether the next record will be the first of its segment. Only an append, a [`roll`](Self::roll) or a
     /// [`sync`](Self::sync) changes it, so the caller can encode the record accordingly.
     #[must_use]
@@ -191,7 +199,7 @@ impl Journal {
                 return Err(JournalError::of("sync", "a segment")(error));
             }
         }
-        let header = SegmentHeader { first: self.end(), created_ms: now_ms() };
+        let header = SegmentHeader { first: self.end(), created_ms: self.stamp_ms };
         let name = segment_name(header.first.seq);
         let create = || self.shared.disk.open(&name, How::New);
         let file = create().or_else(|error| match error.kind() {

@@ -30,6 +30,7 @@ pub const MAX_MARK_BYTES: usize = SLOT_BYTES - HEADER_BYTES;
 /// at records which are gone.
 pub struct Marks {
     file: Box<dyn DiskFile>,
+    name: &'static str,
     /// Held while a mark is written, so that they get to the disk in order.
     last: Mutex<Last>,
 }
@@ -61,21 +62,29 @@ impl Marks {
     /// # Errors
     /// [`JournalError::NoSpace`] when it is new, or what the system says.
     pub fn open(disk: &dyn Disk) -> Result<Self, JournalError> {
-        let open = || disk.open(NAME, How::Create).map_err(JournalError::of("open", NAME));
+        Self::open_as(disk, NAME)
+    }
+
+    /// The same for a file by another name, for what else has to be written down beside a journal and never by halves.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_as(disk: &dyn Disk, name: &'static str) -> Result<Self, JournalError> {
+        let open = || disk.open(name, How::Create).map_err(JournalError::of("open", name));
         let mut file = open()?;
-        let length = file.size().map_err(JournalError::of("look at", NAME))?;
-        if length > 0 && !is_ours(&*file, length)? {
+        let length = file.size().map_err(JournalError::of("look at", name))?;
+        if length > 0 && !is_ours(&*file, name, length)? {
             drop(file);
-            set_aside(disk, NAME).map_err(JournalError::of("set aside", NAME))?;
+            set_aside(disk, name).map_err(JournalError::of("set aside", name))?;
             file = open()?;
         }
-        let length = file.size().map_err(JournalError::of("look at", NAME))? as usize;
+        let length = file.size().map_err(JournalError::of("look at", name))? as usize;
         if length < 2 * SLOT_BYTES {
             let zeros = vec![0; 2 * SLOT_BYTES - length];
             let made = write_all_at(&*file, &zeros, length as u64).and_then(|()| file.sync());
-            made.and_then(|()| disk.sync()).map_err(JournalError::of("make", NAME))?;
+            made.and_then(|()| disk.sync()).map_err(JournalError::of("make", name))?;
         }
-        let marks = Self { file, last: Mutex::new(Last { number: 0, slot: Vec::new(), doubtful: false }) };
+        let marks = Self { file, name, last: Mutex::new(Last { number: 0, slot: Vec::new(), doubtful: false }) };
         marks.last.lock().number = marks.slots()?.iter().filter_map(Slot::number).max().unwrap_or(0);
         Ok(marks)
     }
@@ -116,7 +125,7 @@ impl Marks {
 
     fn put(&self, number: u64, slot: &[u8]) -> Result<(), JournalError> {
         let offset = (number % 2) * SLOT_BYTES as u64;
-        write_all_at(&*self.file, slot, offset).map_err(JournalError::of("write", NAME))
+        write_all_at(&*self.file, slot, offset).map_err(JournalError::of("write", self.name))
     }
 
     /// Makes the mark that was written last survive the death of the machine. Takes milliseconds.
@@ -128,7 +137,7 @@ impl Marks {
         if last.doubtful {
             self.put(last.number, &last.slot)?;
         }
-        let synced = self.file.sync().map_err(JournalError::of("sync", NAME));
+        let synced = self.file.sync().map_err(JournalError::of("sync", self.name));
         last.doubtful = synced.is_err();
         synced
     }
@@ -154,12 +163,12 @@ impl Marks {
             readable.map(|readable| if readable { Slot::parse(&bytes) } else { Slot::Bad })
         };
         let both = read(0).and_then(|first| Ok([first, read(SLOT_BYTES)?]));
-        both.map_err(JournalError::of("read", NAME))
+        both.map_err(JournalError::of("read", self.name))
     }
 }
 
 /// Whether it is a file of marks, if damaged: not if it says that it is something else, or another version.
-fn is_ours(file: &dyn DiskFile, length: u64) -> Result<bool, JournalError> {
+fn is_ours(file: &dyn DiskFile, name: &str, length: u64) -> Result<bool, JournalError> {
     let begins = |offset: usize| {
         let mut magic = [0; MAGIC.len()];
         let bytes = &mut magic[..MAGIC.len().min(length.saturating_sub(offset as u64) as usize)];
@@ -167,7 +176,7 @@ fn is_ours(file: &dyn DiskFile, length: u64) -> Result<bool, JournalError> {
         Ok(!readable || MAGIC.starts_with(bytes) || bytes.iter().all(|byte| *byte == 0))
     };
     let ours = begins(0).and_then(|first| Ok(first || (length > SLOT_BYTES as u64 && begins(SLOT_BYTES)?)));
-    ours.map_err(JournalError::of("read", NAME))
+    ours.map_err(JournalError::of("read", name))
 }
 
 #[derive(PartialEq, Eq)]

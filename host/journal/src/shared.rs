@@ -19,7 +19,7 @@ pub struct SegmentInfo {
     pub end: Position,
     /// The size of its file.
     pub bytes: u64,
-    /// When it was begun, in milliseconds since 1970-01-01 UTC.
+    /// When it was begun, by the clock of who keeps the journal, in milliseconds.
     pub created_ms: u64,
     /// Whether a reader found it damaged. When it is trimmed or dropped it will be set aside.
     pub damaged: bool,

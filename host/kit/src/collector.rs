@@ -122,7 +122,7 @@ fn taken(values: &[MetricValue]) -> [Verdict; 3] {
     };
     let names = [Reason::BadEndpoint, Reason::BadMetric, Reason::BadTag, Reason::DuplicateTag, Reason::TooManyTags];
     let times = refused(
-        &[Reason::BadStep, Reason::BadTimestamp],
+        &[Reason::BadStep, Reason::BadTimestamp, Reason::AheadOfClock],
         "give milliseconds since 1970 and whole seconds, or leave both to the agent",
     );
     [

@@ -18,4 +18,4 @@ pub use glob::Glob;
 pub use rate::Rate;
 pub use series::{MetricType, Point, Series, SeriesId, Tags};
 pub use table::{Mapped, Named, SeriesTable, TableFull};
-pub use value::{LIMITS, MetricValue, Reason, Refused, ValueLimits, is_text};
+pub use value::{LIMITS, MetricValue, Reason, Refused, ValueLimits, check_time, is_text};

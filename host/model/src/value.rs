@@ -50,8 +50,11 @@ pub enum Reason {
     #[error("step must be 1 to 604800 seconds")]
     BadStep,
     /// Before 1970, or too far in the future.
-    #[error("timestamp is before 1970 or more than a day ahead of the clock")]
+    #[error("timestamp is before 1970, or no time at all")]
     BadTimestamp,
+    /// The time stamp is later than this host's clock, by more than clocks differ.
+    #[error("timestamp is more than ten minutes ahead of this host's clock")]
+    AheadOfClock,
     /// The table of series is full.
     #[error("the limit of series is reached")]
     SeriesLimit,
@@ -83,7 +86,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::BadEndpoint,
         Self::BadMetric,
         Self::BadTag,
@@ -92,6 +95,7 @@ impl Reason {
         Self::NotFinite,
         Self::BadStep,
         Self::BadTimestamp,
+        Self::AheadOfClock,
         Self::SeriesLimit,
         Self::NewSeries,
         Self::SourceSeries,
@@ -115,6 +119,7 @@ impl Reason {
             Self::NotFinite => "not_finite",
             Self::BadStep => "bad_step",
             Self::BadTimestamp => "bad_timestamp",
+            Self::AheadOfClock => "ahead_of_clock",
             Self::SeriesLimit => "series_limit",
             Self::NewSeries => "new_series",
             Self::SourceSeries => "source_series",
@@ -183,12 +188,13 @@ pub struct ValueLimits {
     pub tags: usize,
     /// The longest step, in seconds: a week.
     pub step_s: u32,
-    /// How far ahead of the clock a timestamp may be, in milliseconds: a day, for clocks that are wrong by a time zone.
+    /// How far ahead of the clock a timestamp may be, in milliseconds: ten minutes. Clocks that are kept differ by less,
+    /// and what is further ahead hides the true newest value of its series in most stores until that time has come.
     pub ahead_ms: i64,
 }
 
 /// The limits that [`MetricValue::validate`] checks.
-pub const LIMITS: ValueLimits = ValueLimits { text_bytes: 255, tags: 40, step_s: 604_800, ahead_ms: 86_400_000 };
+pub const LIMITS: ValueLimits = ValueLimits { text_bytes: 255, tags: 40, step_s: 604_800, ahead_ms: 600_000 };
 
 impl MetricValue {
     /// Sorts the tags, leaves out those without a value, and checks everything against [`LIMITS`]. `now_ms` is the
@@ -221,11 +227,19 @@ impl MetricValue {
         if self.step_s == 0 || self.step_s > LIMITS.step_s {
             return Err(Reason::BadStep);
         }
-        if self.timestamp_ms < 0 || self.timestamp_ms > now_ms.saturating_add(LIMITS.ahead_ms) {
-            return Err(Reason::BadTimestamp);
-        }
-        Ok(())
+        check_time(self.timestamp_ms, now_ms)
     }
+}
+
+/// Whether a value may have that timestamp while the clock says `now_ms`.
+///
+/// # Errors
+/// [`Reason::BadTimestamp`] or [`Reason::AheadOfClock`].
+pub fn check_time(timestamp_ms: i64, now_ms: i64) -> Result<(), Reason> {
+    if timestamp_ms < 0 {
+        return Err(Reason::BadTimestamp);
+    }
+    if timestamp_ms > now_ms.saturating_add(LIMITS.ahead_ms) { Err(Reason::AheadOfClock) } else { Ok(()) }
 }
 
 /// Whether a text can be an endpoint or a metric's name.
@@ -293,7 +307,9 @@ mod tests {
         check(|value| value.value = f64::NEG_INFINITY, Err(Reason::NotFinite));
         check(|value| value.step_s = 0, Err(Reason::BadStep));
         check(|value| value.timestamp_ms = -1, Err(Reason::BadTimestamp));
-        check(|value| value.timestamp_ms = NOW_MS + 86_400_001, Err(Reason::BadTimestamp));
+        check(|value| value.timestamp_ms = NOW_MS + 600_001, Err(Reason::AheadOfClock));
+        check(|value| value.timestamp_ms = i64::MAX, Err(Reason::AheadOfClock));
+        check(|value| value.timestamp_ms = NOW_MS + 600_000, Ok(()));
         check(|value| value.timestamp_ms = 0, Ok(()));
     }
 

@@ -14,6 +14,7 @@ use crate::node::NodeConfig;
 use crate::queue::{Durability, QueueConfig, WhenFull};
 use crate::route::{Matcher, OnUnavailable, Route};
 
+mod clocks;
 mod disk;
 mod durable;
 mod rerouting;

@@ -4,6 +4,7 @@
 //! Once a second, while there is something to do, it syncs, gives back what was delivered, and lets go of what is too old
 //! or too much. It knows no backends.
 
+mod age;
 pub(super) mod backlog;
 mod dir;
 mod housekeeping;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use saker_model::{LIMITS, MetricType, MetricValue, Named, Point, Reason, Refused, SeriesId};
+use saker_model::{LIMITS, MetricType, MetricValue, Named, Point, Reason, Refused, SeriesId, check_time};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::key::{Key, unescaped};
@@ -253,11 +253,14 @@ impl<'a> Reading<'a> {
     fn end_line(&mut self, mark: &Mark, fields: usize, time: Option<i64>) {
         let (step, request) = (&mut self.step, self.request);
         let time = time.map_or(Some(request.precision.now(request.now_ms)), |time| request.precision.to_ms(time));
-        let latest_ms = request.now_ms.saturating_add(LIMITS.ahead_ms);
-        let Some(timestamp_ms) = time.filter(|time| (0..=latest_ms).contains(time)) else {
-            step.take_back(mark);
-            step.refused.add(Reason::BadTimestamp, fields as u64);
-            return step.fault(mark.line, FAULTS_SHOWN, || Reason::BadTimestamp.to_string());
+        let fit = |time: i64| check_time(time, request.now_ms).map(|()| time);
+        let timestamp_ms = match time.ok_or(Reason::BadTimestamp).and_then(fit) {
+            Ok(timestamp_ms) => timestamp_ms,
+            Err(reason) => {
+                step.take_back(mark);
+                step.refused.add(reason, fields as u64);
+                return step.fault(mark.line, FAULTS_SHOWN, || reason.to_string());
+            }
         };
         step.points[mark.points..].iter_mut().for_each(|point| point.timestamp_ms = timestamp_ms);
         step.new[mark.new..].iter_mut().for_each(|new| new.timestamp_ms = timestamp_ms);

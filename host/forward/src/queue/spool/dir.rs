@@ -10,6 +10,8 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use saker_journal::{Disk, real};
 
+use crate::clock::{Clock, SystemClock};
+
 /// The journal of a node's queue, in its folder.
 pub(super) const QUEUE: &str = "queue";
 /// The journal of what its backend has rejected.
@@ -17,7 +19,10 @@ pub(super) const DEAD: &str = "dead";
 
 /// The folder of all queues on disk.
 #[derive(Clone)]
-pub struct SpoolDir(Arc<dyn Disk>);
+pub struct SpoolDir {
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+}
 
 /// A node's folder.
 pub struct SpoolFolder {
@@ -49,44 +54,55 @@ impl SpoolDir {
     /// The folder of all queues on some disk.
     #[must_use]
     pub fn on(disk: Arc<dyn Disk>) -> Self {
-        Self(disk)
+        Self { disk, clock: Arc::new(SystemClock::default()) }
+    }
+
+    /// Lets the age of what its queues hold go by another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// The clock that ages go by.
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
     }
 
     /// A journal's folder of a node; it is made, and made sure of, if it is not there.
     pub(super) fn journal(&self, node: &str, which: &str) -> io::Result<Arc<dyn Disk>> {
-        let folder = self.0.folder(&folder_name(node))?;
+        let folder = self.disk.folder(&folder_name(node))?;
         let journal = folder.folder(which)?;
         // Also if it was there: an earlier process may have died before it had made sure.
-        self.0.sync()?;
+        self.disk.sync()?;
         folder.sync()?;
         Ok(journal)
     }
 
     /// Whether a node has a journal of that kind.
     pub(super) fn has(&self, node: &str, which: &str) -> bool {
-        self.has_node(node) && self.0.folder(&folder_name(node)).is_ok_and(|folder| has_folder(&*folder, which))
+        self.has_node(node) && self.disk.folder(&folder_name(node)).is_ok_and(|folder| has_folder(&*folder, which))
     }
 
     /// Whether there are records in a node's queue.
     pub(crate) fn holds_records(&self, node: &str) -> bool {
-        let queue = || self.0.folder(&folder_name(node))?.folder(QUEUE)?.list();
+        let queue = || self.disk.folder(&folder_name(node))?.folder(QUEUE)?.list();
         let segment = |name: &str| name.ends_with(".seg");
         self.has(node, QUEUE) && queue().is_ok_and(|entries| entries.iter().any(|entry| segment(&entry.name)))
     }
 
     /// Whether a node has a folder.
     pub(crate) fn has_node(&self, node: &str) -> bool {
-        has_folder(&*self.0, &folder_name(node))
+        has_folder(&*self.disk, &folder_name(node))
     }
 
     /// Removes one of a node's journals.
     pub(super) fn remove_journal(&self, node: &str, which: &str) -> io::Result<()> {
-        self.0.folder(&folder_name(node))?.remove_folder(which)
+        self.disk.folder(&folder_name(node))?.remove_folder(which)
     }
 
     /// Removes a node's folder with all that is in it.
     pub(super) fn remove(&self, node: &str) -> io::Result<()> {
-        self.0.remove_folder(&folder_name(node))
+        self.disk.remove_folder(&folder_name(node))
     }
 
     /// All folders, those of nodes that are not configured any more included.
@@ -95,10 +111,10 @@ impl SpoolDir {
     /// What the system says.
     pub fn folders(&self) -> io::Result<Vec<SpoolFolder>> {
         let mut folders = Vec::new();
-        for entry in self.0.list()? {
+        for entry in self.disk.list()? {
             let (Some(node), true) = (node_name(&entry.name), entry.is_folder) else { continue };
             let mut folder = SpoolFolder { node, bytes: 0, changed_ms: 0 };
-            measure(&*self.0.folder(&entry.name)?, &mut folder)?;
+            measure(&*self.disk.folder(&entry.name)?, &mut folder)?;
             folders.push(folder);
         }
         folders.sort_by(|a, b| a.node.cmp(&b.node));

@@ -1,7 +1,7 @@
 //! What the thread of a queue on disk does from time to time: it syncs, gives back what was delivered, and lets go of what
 //! is too old.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use saker_journal::Position;
 
@@ -41,14 +41,25 @@ impl Writer {
     /// Drops segments all of whose points are too old, and finishes one that is being written for long.
     fn expire(&mut self) {
         let age = self.config().age;
-        let Some(open) = &self.open else { return };
-        let before = |age: Duration| {
-            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            u64::try_from(since.saturating_sub(age).as_millis()).unwrap_or(0)
-        };
+        let part = (age / AGE_PARTS).max(SEGMENT_AGE_MIN);
+        self.look_at_the_clock();
+        let Some(open) = &mut self.open else { return };
         let segments = open.journal.segments();
+        if segments.last().is_some_and(|newest| open.age.of(newest) > part) {
+            open.journal.roll();
+        }
+        if open.age.doubt_ms().is_some() {
+            return;
+        }
         // A segment's newest point is as old as the next segment, or younger.
-        let too_old = segments.iter().skip(1).filter(|next| next.created_ms < before(age)).count();
+        let mut too_old = segments.iter().skip(1).take_while(|next| open.age.of(next) > age).count();
+        // One that is finished and alone has no next to tell how old its newest point is.
+        if let [only] = segments[..]
+            && open.journal.begins_segment()
+            && open.age.of(&only) > age + part
+        {
+            too_old = 1;
+        }
         for _ in 0..too_old {
             let Some(open) = &mut self.open else { return };
             match open.journal.drop_oldest() {
@@ -60,18 +71,19 @@ impl Writer {
                 }
             }
         }
-        let part = (age / AGE_PARTS).max(SEGMENT_AGE_MIN);
+    }
+
+    /// Sees whether the wall clock is to be believed, and writes down what the next boot has to know.
+    fn look_at_the_clock(&mut self) {
         let Some(open) = &mut self.open else { return };
-        if segments.last().is_some_and(|newest| newest.created_ms < before(part)) {
-            open.journal.roll();
+        if open.age.settle() {
+            tracing::info!(node = self.node, "the clock has held for an hour: the age of points counts again");
         }
-        // One that is finished and alone has no next to tell how old its newest point is.
-        if let [only] = segments[..]
-            && open.journal.begins_segment()
-            && only.created_ms < before(age + part)
-            && let Ok(Some(segment)) = open.journal.drop_oldest()
+        if let Some(bytes) = open.age.to_save(open.journal.start().seq)
+            && let Some(clock) = &open.clock
+            && let Err(error) = clock.write(&bytes)
         {
-            self.dropped_before(segment.end, DropReason::Expired);
+            tracing::debug!(node = self.node, "cannot write down the age of its points: {}", said(&error));
         }
     }
 

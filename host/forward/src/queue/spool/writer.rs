@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use saker_journal::{Journal, JournalConfig, JournalError, Mark as MarkFile, Marks, Position, Recovery};
+use saker_journal::{Disk, Journal, JournalConfig, JournalError, Mark as MarkFile, Marks, Position, Recovery};
 use saker_model::{Point, SeriesTable};
 use tokio::sync::oneshot;
 
@@ -13,6 +13,7 @@ use crate::codec::Encoder;
 use crate::node::DropReason;
 use crate::queue::dead::DeadLetters;
 use crate::queue::span::{Mark, Span};
+use crate::queue::spool::age::Age;
 use crate::queue::spool::backlog::said;
 use crate::queue::spool::dir::{DEAD, QUEUE};
 use crate::queue::spool::{BacklogReader, Job, SpoolDir, State};
@@ -24,6 +25,8 @@ const SEGMENT_BYTES: u64 = 32 << 20;
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Pushes that are appended before they are synced and answered together.
 const GROUP_MAX: usize = 256;
+/// The file beside the mark that the age of what there is is written down in.
+const CLOCK: &str = "clock";
 type Reply = oneshot::Sender<Result<(), String>>;
 
 pub(super) struct Writer {
@@ -40,6 +43,9 @@ pub(super) struct Writer {
 /// What is there once the journal is open.
 pub(super) struct Open {
     pub(super) journal: Journal,
+    pub(super) age: Age,
+    /// Where that is written down.
+    pub(super) clock: Option<Marks>,
     encoder: Encoder,
     pub(super) dead: Option<DeadLetters>,
     buffer: Vec<u8>,
@@ -163,7 +169,35 @@ impl Writer {
             true => Some(self.open_dead(config.dead_letter_bytes)?),
             false => None,
         };
-        Ok(Open { journal, encoder: Encoder::default(), dead, buffer: Vec::new(), dirty: false })
+        let (clock, age) = self.resume_age(&*dir()?, &journal);
+        Ok(Open { journal, age, clock, encoder: Encoder::default(), dead, buffer: Vec::new(), dirty: false })
+    }
+
+    /// Goes on with the age of what there is.
+    fn resume_age(&self, disk: &dyn Disk, journal: &Journal) -> (Option<Marks>, Age) {
+        // On a full disk there may be no room for it, and the queue is not to be the worse for that.
+        let marks = Marks::open_as(disk, CLOCK).inspect_err(|error| {
+            tracing::warn!(
+                node = self.node,
+                "the age of its points will not be known to the next boot: {}",
+                said(error)
+            );
+        });
+        let marks = marks.ok();
+        let saved = match marks.as_ref().map(Marks::read) {
+            Some(Ok(MarkFile::Held(bytes))) => Some(bytes),
+            _ => None,
+        };
+        let age = Age::resume(self.dir.clock(), saved.as_deref(), &journal.segments(), journal.end().seq);
+        if let Some(doubt_ms) = age.doubt_ms() {
+            tracing::warn!(
+                node = self.node,
+                jump_s = doubt_ms / 1000,
+                "the clock is far from where it was when the queue was used last: nothing is dropped for its age until it \
+                 has held for an hour"
+            );
+        }
+        (marks, age)
     }
 
     /// Points that a death in the middle of a write has left unreadable.
@@ -320,6 +354,7 @@ impl Writer {
             }
             let Some(open) = &mut self.open else { return Err("its queue is not open".into()) };
             let from = open.journal.end();
+            open.journal.stamp(open.age.now_ms());
             match open.journal.append(&open.buffer, encoded.points) {
                 Ok(_) => {
                     open.dirty = true;

@@ -179,8 +179,8 @@ fn what_is_wrong_is_said_with_the_text_at_that_place() {
         ),
         ("m x=\"text\"", "field 'x': value is text, and only numbers can be kept"),
         ("m x=1e999", "field 'x': value is not finite"),
-        ("m x=1 -1000000", "timestamp is before 1970 or more than a day ahead of the clock"),
-        ("m x=1 1800000000000000000", "timestamp is before 1970 or more than a day ahead of the clock"),
+        ("m x=1 -1000000", "timestamp is before 1970, or no time at all"),
+        ("m x=1 1800000000000000000", "timestamp is more than ten minutes ahead of this host's clock"),
         (
             "m,a=b\\,c x=1",
             "field 'x': a tag's key and value must have 1 to 255 bytes and no comma, equals sign or control character",
