@@ -13,6 +13,10 @@ pub struct BackoffConfig {
     pub max: Duration,
 }
 
+/// The longest pause that a destination may ask for, unless pauses are that long anyway: one that asks for a day is wrong,
+/// not busy.
+const ASKED_MAX: Duration = Duration::from_secs(3600);
+
 /// Pauses that double, with jitter, so that many agents do not come back to a server in step.
 #[derive(Debug)]
 pub(crate) struct Backoff {
@@ -37,8 +41,7 @@ impl Backoff {
         self.failures = self.failures.saturating_add(1);
         let random = xxh3_64_with_seed(&self.failures.to_le_bytes(), self.seed) >> 40;
         let jittered = full.mul_f64(0.5 + 0.5 * random as f64 / (1 << 24) as f64);
-        // A destination that asks for a day is wrong, not busy.
-        jittered.max(asked.unwrap_or_default().min(self.config.max.saturating_mul(4)))
+        jittered.max(asked.unwrap_or_default().min(ASKED_MAX.max(self.config.max)))
     }
 }
 
@@ -73,6 +76,6 @@ mod tests {
     fn what_the_destination_asks_for_is_honoured_within_reason() {
         let mut backoff = Backoff::new(CONFIG, 7);
         assert_eq!(backoff.next(Some(Duration::from_secs(5))), Duration::from_secs(5));
-        assert_eq!(backoff.next(Some(Duration::from_secs(86_400))), Duration::from_secs(12));
+        assert_eq!(backoff.next(Some(Duration::from_secs(86_400))), ASKED_MAX);
     }
 }

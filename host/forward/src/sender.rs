@@ -26,6 +26,8 @@ const POISON_ATTEMPTS: u32 = 3;
 const PROBES_MAX: u32 = 64;
 /// So many in a minute; then the rest waits, for a server that refuses everything is not to be flooded.
 const PROBES_A_MINUTE: u32 = 1000;
+/// What is waited for is over then.
+const PAST: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);
 /// How long a session may take to close when another takes its place.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -44,6 +46,8 @@ pub(crate) struct Sender {
     table: Arc<SeriesTable>,
     orders: watch::Receiver<Order>,
     backoff: Backoff,
+    /// Nothing is offered before, unless another backend is in place of the one that failed.
+    pause: Option<Pause>,
     session: Option<Open>,
     /// Reads what is on disk only. Kept while it goes on where it is.
     reader: Option<BacklogReader>,
@@ -84,6 +88,13 @@ struct Open {
     defined: Vec<bool>,
 }
 
+/// A pause, and the backend's version that it was made for.
+#[derive(Clone, Copy)]
+struct Pause {
+    until: Instant,
+    generation: u64,
+}
+
 enum Outcome {
     /// The batch is done with.
     Done,
@@ -99,6 +110,7 @@ impl Sender {
             table,
             orders,
             backoff,
+            pause: None,
             session: None,
             reader: None,
             part_most: usize::MAX,
@@ -143,6 +155,16 @@ impl Sender {
                 self.node.counters.lose(DropReason::Expired, batch.points.len() as u64);
                 break;
             }
+            // A batch that has to wait for longer than it may be in memory goes back to the disk first.
+            if let Some(left) = self.paused() {
+                let left = left.min(config.memory_age().saturating_sub(waited(batch.since)) + PAST);
+                tokio::select! {
+                    () = tokio::time::sleep(left) => {}
+                    () = self.node.changed.notified() => {}
+                    reason = stopped(orders) => return Some((reason, batch.points.len())),
+                }
+                continue;
+            }
             let most = self.part_most.min(config.batch_points).max(1);
             let rest = if batch.points.len() > most { batch.points.split_off(most) } else { Vec::new() };
             // A write is not cut short by an order to stop: the deadline of the call ends it, and what was written
@@ -152,16 +174,33 @@ impl Sender {
                 Outcome::Done => batch.points = rest,
                 Outcome::Again(pause) => {
                     batch.points.extend(rest);
-                    tokio::select! {
-                        () = tokio::time::sleep(pause) => {}
-                        () = self.node.changed.notified() => self.backoff.reset(),
-                        reason = stopped(orders) => return Some((reason, batch.points.len())),
-                    }
+                    self.pause_for(pause);
                 }
             }
         }
         self.node.queue.done();
         None
+    }
+
+    /// Nothing is offered for so long.
+    fn pause_for(&mut self, pause: Duration) {
+        let generation = self.node.backend.generation();
+        self.pause = (!pause.is_zero()).then(|| Pause { until: Instant::now() + pause, generation });
+    }
+
+    /// How long nothing may be offered, if so. What ends a pause early is another backend, for the pause was not made for
+    /// it; that somebody was told of a change, perhaps long ago, is no reason.
+    fn paused(&mut self) -> Option<Duration> {
+        let pause = self.pause?;
+        let left = pause.until.saturating_duration_since(Instant::now());
+        let is_other = pause.generation != self.node.backend.generation();
+        if is_other {
+            self.backoff.reset();
+        }
+        if is_other || left.is_zero() {
+            self.pause = None;
+        }
+        self.pause.map(|_| left)
     }
 
     /// Reads a batch from the disk; none if there was nothing to read any more.
