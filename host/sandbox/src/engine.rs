@@ -320,6 +320,11 @@ impl Sandbox {
         self.0.tls.clone()
     }
 
+    /// Drops what may wait for the system when it is dropped, on a thread that may wait.
+    pub(crate) fn let_go(&self, what: impl Send + 'static) {
+        self.handle().spawn_blocking(move || drop(what));
+    }
+
     pub(crate) fn handle(&self) -> Handle {
         self.0.runtime.as_ref().expect("the runtime is there until the sandbox is dropped").handle().clone()
     }

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::Uri;
 use http_body_util::{BodyExt, Limited};
@@ -31,6 +31,7 @@ use crate::grants::{Grants, Permission};
 use crate::limits::Limits;
 use crate::lookups::Resolver;
 use crate::request;
+use crate::retry_after;
 use crate::secrets::Secrets;
 
 /// How long a connection may take to come about; the call's deadline may be shorter.
@@ -149,6 +150,8 @@ impl WasiHttpHooks for Outgoing {
                 })
             };
             let response = tokio::time::timeout(timeout, answer).await.map_err(|_| Error::HttpResponseTimeout)??;
+            let mut response = response;
+            retry_after::in_seconds(response.headers_mut(), SystemTime::now());
             let response = response.map(|body| {
                 Limited::new(body, most)
                     .map_err(move |error| match error.downcast::<hyper::Error>() {

@@ -34,6 +34,7 @@ mod names;
 mod output;
 mod plugin;
 mod request;
+mod retry_after;
 mod secrets;
 mod share;
 mod sockets;

@@ -17,8 +17,9 @@ const CALLS_MAX: usize = 256;
 const STUCK_MAX: usize = 256;
 /// Questions to the system under way. Beyond, an instance gets one that has none under way.
 const ASKING_MAX: usize = 64;
-/// Threads in all: what the numbers above come to, and one question for each of so many instances.
-pub(crate) const THREADS_MAX: usize = CALLS_MAX + STUCK_MAX + ASKING_MAX + CALLS_MAX;
+/// Threads in all: what the numbers above come to, and for each of so many instances one question and one store that is
+/// let go of.
+pub(crate) const THREADS_MAX: usize = CALLS_MAX + STUCK_MAX + ASKING_MAX + 2 * CALLS_MAX;
 
 /// Who has a thread, and who may have one.
 pub(crate) struct Threads {

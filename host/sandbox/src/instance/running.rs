@@ -65,7 +65,7 @@ pub(super) trait World: Send + Sync + 'static {
 }
 
 /// An instance of any kind: its store while it is alive, and what calls need.
-pub(super) struct Instance<G> {
+pub(super) struct Instance<G: Send + 'static> {
     live: Option<Live<G>>,
     runner: Runner,
     pub(super) spec: InstanceSpec,
@@ -167,6 +167,16 @@ impl<G: Send + 'static> Instance<G> {
     }
 }
 
+/// A store that is let go of alive closes what its guest has open, and whose disk hangs waits for that: on a thread of
+/// the sandbox's, not on its owner's.
+impl<G: Send + 'static> Drop for Instance<G> {
+    fn drop(&mut self) {
+        if let Some(live) = self.live.take() {
+            self.runner.sandbox.let_go(live);
+        }
+    }
+}
+
 impl<G: World> Instance<G> {
     /// Whether it can still be called.
     pub(super) fn is_alive(&self) -> bool {
@@ -190,8 +200,9 @@ where
     F: Future<Output = wasmtime::Result<(Live<T>, Result<(), types::OpenError>)>> + Send,
 {
     let mut instance = Instance::open(sandbox, spec, open).await?;
-    let live = instance.live.take().expect("an instance that was just opened is alive");
-    Ok(live.guest)
+    let Live { store, guest } = instance.live.take().expect("an instance that was just opened is alive");
+    sandbox.let_go(store);
+    Ok(guest)
 }
 
 /// Fills a store up, so that what is missing after a call is what the call has used.
