@@ -17,7 +17,7 @@ use crate::api::{self, Influx, Listener, Turns};
 use crate::collecting::Shared;
 use crate::config::Config;
 use crate::folder::Watch;
-use crate::pipeline::{Pipeline, now_ms};
+use crate::pipeline::{FLOOD, Pipeline, now_ms};
 use crate::state_dir::StateDir;
 use crate::status::Statuses;
 use crate::supervisor::{Supervision, Supervisor};
@@ -199,6 +199,13 @@ async fn sweep(agent: std::sync::Weak<Agent>) {
     loop {
         interval.tick().await;
         let Some(agent) = agent.upgrade() else { return };
-        agent.pipeline.sweep(agent.config.load().pipeline.series_idle);
+        let sweeping = tokio::task::spawn_blocking(move || {
+            if agent.pipeline.sweep(agent.config.load().pipeline.series_idle) >= FLOOD {
+                crate::memory::give_back();
+            }
+        });
+        if let Err(error) = sweeping.await {
+            tracing::error!("idle series are not forgotten: {error}");
+        }
     }
 }

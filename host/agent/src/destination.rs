@@ -91,6 +91,8 @@ impl Slot {
     pub(crate) fn revive(&self) {
         tracing::info!(plugin = self.status.name, "revived");
         self.note(Pausing::revive);
+        // A pause ends for another session only.
+        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Why no session is opened now, if it is left alone.

@@ -13,6 +13,7 @@ mod config;
 mod destination;
 mod folder;
 mod log;
+mod memory;
 mod pipeline;
 mod printing;
 mod processors;

@@ -13,6 +13,11 @@ use saker_model::{Mapped, MetricValue, Named, Point, Reason, Refused, SeriesId, 
 use crate::processors::{Chain, Judged};
 use crate::quota::{Budget, SeriesQuota, SeriesShares};
 
+/// So many series that are forgotten at once leave memory behind that is worth giving back: some three MiB.
+pub(crate) const FLOOD: usize = 10_000;
+/// Room for series is given back if it is this many times what is needed.
+const SPARE: usize = 8;
+
 /// Where values come from, as it is counted.
 pub(crate) type SourceName = Arc<str>;
 
@@ -186,8 +191,9 @@ impl Pipeline {
         named
     }
 
-    /// Forgets series that brought no value for so long.
-    pub(crate) fn sweep(&self, idle: Duration) {
+    /// Forgets series that brought no value for so long; answers how many. With a million of them it takes a while, so it
+    /// has no place among the agent's tasks.
+    pub(crate) fn sweep(&self, idle: Duration) -> usize {
         self.table.set_time(self.now_s());
         let before = self.now_s().saturating_sub(u32::try_from(idle.as_secs()).unwrap_or(u32::MAX));
         let gone = self.table.sweep(before);
@@ -199,6 +205,9 @@ impl Pipeline {
                 let mut series = counters.series.lock();
                 let before = series.len();
                 series.retain(|id| !gone_set.contains(id));
+                if series.capacity() / SPARE > series.len() {
+                    series.shrink_to_fit();
+                }
                 if counters.collects.load(Ordering::Relaxed) {
                     self.of_collectors.fetch_sub(before - series.len(), Ordering::Relaxed);
                 }
@@ -207,6 +216,11 @@ impl Pipeline {
             self.table.release(&gone);
             tracing::debug!(series = gone.len(), "forgot idle series");
         }
+        if gone.len() >= FLOOD {
+            self.table.shrink();
+            self.cache.shrink();
+        }
+        gone.len()
     }
 
     /// The series that each value's point belongs to.

@@ -5,6 +5,11 @@ use saker_model::{Point, SeriesId};
 
 use crate::timed::TimedStore;
 
+/// Series that are forgotten under one hold of the lock.
+const REMOVED_AT_ONCE: usize = 1024;
+/// Room for series is given back if it is this many times what is needed.
+const SPARE: usize = 8;
+
 /// What bounds the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheLimits {
@@ -73,14 +78,27 @@ impl Cache {
 
     /// Forgets series.
     pub fn remove(&self, ids: &[SeriesId]) {
-        let mut inner = self.inner.lock();
-        for id in ids {
-            if let Some(store) = inner.stores.get_mut(id.index()) {
-                let store = std::mem::take(store);
-                inner.stats.points -= store.len();
-                inner.stats.bytes -= store.bytes();
-                inner.stats.series -= usize::from(!store.is_empty());
+        // Points come in between: nobody waits for a million series.
+        for ids in ids.chunks(REMOVED_AT_ONCE) {
+            let mut inner = self.inner.lock();
+            for id in ids {
+                if let Some(store) = inner.stores.get_mut(id.index()) {
+                    let store = std::mem::take(store);
+                    inner.stats.points -= store.len();
+                    inner.stats.bytes -= store.bytes();
+                    inner.stats.series -= usize::from(!store.is_empty());
+                }
             }
+        }
+    }
+
+    /// Gives back the memory that a flood of series has left behind.
+    pub fn shrink(&self) {
+        let mut inner = self.inner.lock();
+        let used = inner.stores.iter().rposition(|store| !store.is_empty()).map_or(0, |last| last + 1);
+        if inner.stores.capacity() / SPARE > used {
+            inner.stores.truncate(used);
+            inner.stores.shrink_to(used * 2);
         }
     }
 
@@ -193,5 +211,18 @@ mod tests {
         cache.remove(&[SeriesId(0), SeriesId(1), SeriesId(7)]);
         let stats = cache.stats();
         assert_eq!((stats.series, stats.points, stats.bytes), (0, 0, 0));
+    }
+
+    #[test]
+    fn after_a_flood_of_series_the_room_for_them_is_given_back() {
+        let cache = Cache::new(LIMITS);
+        cache.add(&(0..50_000).map(|series| point(series, 1)).collect::<Vec<_>>());
+        let gone: Vec<_> = (3..50_000).map(SeriesId).collect();
+        cache.remove(&gone);
+        cache.shrink();
+        assert!(cache.inner.lock().stores.capacity() < 10);
+        assert_eq!(cache.range(SeriesId(2), 0, 9, 1), cache.range(SeriesId(1), 0, 9, 1));
+        cache.add(&[point(70_000, 1)]);
+        assert_eq!(cache.range(SeriesId(70_000), 0, 9, 1), [(1, 1.0)]);
     }
 }

@@ -53,8 +53,9 @@ pub struct SeriesTable {
 #[derive(Default)]
 struct Inner {
     by_hash: HashTable<u32>,
-    /// Each set of tags once: all series of a host or a device have the same.
-    tags: HashTable<Tags>,
+    /// Each set of tags once: all series of a host or a device have the same. In parts, by their hash, so that none is
+    /// long to go through.
+    tags: [HashTable<Tags>; TAG_PARTS],
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
 }
@@ -66,6 +67,15 @@ struct Slot {
     mapped: AtomicU32,
     seen_s: AtomicU32,
 }
+
+/// Series that are looked at under one hold of the lock, by who goes through all of them: a fraction of a millisecond.
+const STEP: usize = 1024;
+/// With a million sets of tags, some thirty thousand in each.
+const TAG_PARTS: usize = 32;
+/// A table gives memory back if it has this many times the room that it needs. What is left is hashed anew for that.
+const SPARE: usize = 8;
+/// Room that is worth giving back.
+const SPARE_MIN: usize = 1024;
 
 const UNASKED: u32 = u32::MAX;
 const DROPPED: u32 = u32::MAX - 1;
@@ -217,7 +227,7 @@ impl SeriesTable {
         let limit = limit.min(LIMIT_MAX);
         let mut inner = self.inner.write();
         if let Some(id) = inner.lookup(hash, is_it) {
-            inner.slot(id).seen_s.store(now_s, Ordering::Relaxed);
+            inner.slot(id).see(&inner, now_s);
             return Ok(SeriesId(id));
         }
         if inner.by_hash.len() >= limit {
@@ -255,39 +265,87 @@ impl SeriesTable {
         self.inner.read().slots.get(id.index())?.as_ref().map(|slot| slot.series.clone())
     }
 
-    /// All series, in the order of their ids.
-    #[must_use]
-    pub fn all(&self) -> Vec<(SeriesId, Arc<Series>)> {
+    /// Some series, in the order of their ids, from an id on; answers where to go on, if there may be more. The lock is
+    /// held for a moment only, however many there are.
+    pub fn page(&self, from: SeriesId, out: &mut Vec<(SeriesId, Arc<Series>)>) -> Option<SeriesId> {
         let inner = self.inner.read();
-        let slots = inner.slots.iter().enumerate();
-        slots.filter_map(|(id, slot)| Some((SeriesId(id as u32), slot.as_ref()?.series.clone()))).collect()
+        let end = from.index().saturating_add(STEP).min(inner.slots.len());
+        let slots = inner.slots.get(from.index()..end)?;
+        for (id, slot) in (from.0..).zip(slots) {
+            out.extend(slot.as_ref().map(|slot| (SeriesId(id), slot.series.clone())));
+        }
+        (end < inner.slots.len()).then_some(SeriesId(end as u32))
     }
 
     /// Takes out the series that were not seen since `before_s`, and returns their ids. They are given to other series
-    /// only after [`release`](Self::release), when everyone who keeps ids has let go of them.
+    /// only after [`release`](Self::release), when everyone who keeps ids has let go of them. Others have their turn
+    /// in between: it goes step by step.
     pub fn sweep(&self, before_s: u32) -> Vec<SeriesId> {
-        let mut inner = self.inner.write();
-        let mut gone = Vec::new();
-        for id in 0..inner.slots.len() {
-            let idle = inner.slots[id].as_ref().filter(|slot| slot.seen_s.load(Ordering::Relaxed) < before_s);
-            let Some(hash) = idle.map(|slot| slot.hash) else { continue };
-            if let Ok(entry) = inner.by_hash.find_entry(hash, |&known| known as usize == id) {
-                entry.remove();
+        let (mut gone, mut at) = (Vec::new(), 0);
+        // What is taken out is given back without the lock.
+        let mut dropped = Vec::new();
+        loop {
+            let mut inner = self.inner.write();
+            if at >= inner.slots.len() {
+                break;
             }
-            inner.slots[id] = None;
-            gone.push(SeriesId(id as u32));
+            for id in at..inner.slots.len().min(at + STEP) {
+                let idle = inner.slots[id].as_ref().filter(|slot| slot.seen_s.load(Ordering::Relaxed) < before_s);
+                let Some(hash) = idle.map(|slot| slot.hash) else { continue };
+                if let Ok(entry) = inner.by_hash.find_entry(hash, |&known| known as usize == id) {
+                    entry.remove();
+                }
+                dropped.extend(inner.slots[id].take());
+                gone.push(SeriesId(id as u32));
+            }
+            if !dropped.is_empty() {
+                self.epoch.fetch_add(1, Ordering::Release);
+            }
+            drop(inner);
+            dropped.clear();
+            at += STEP;
         }
         if !gone.is_empty() {
-            // Nobody else can be taking them up: whoever shares tags holds the lock.
-            inner.tags.retain(|tags| Arc::strong_count(tags) > 1);
-            self.epoch.fetch_add(1, Ordering::Release);
+            for part in 0..TAG_PARTS {
+                // Nobody else can be taking them up: whoever shares tags holds the lock.
+                self.inner.write().tags[part].retain(|tags| Arc::strong_count(tags) > 1);
+            }
         }
         gone
     }
 
+    /// Gives back the memory that a flood of series has left behind. Worth a call after many were released.
+    pub fn shrink(&self) {
+        let mut inner = self.inner.write();
+        let Inner { by_hash, slots, free, .. } = &mut *inner;
+        // Only what nobody has an id of any more.
+        let used = slots.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        let free_behind = free.iter().filter(|&&id| id as usize >= used).count();
+        if free_behind == slots.len() - used && is_spare(slots.capacity(), used) {
+            slots.truncate(used);
+            slots.shrink_to(used * 2);
+            free.retain(|&id| (id as usize) < used);
+        }
+        if is_spare(free.capacity(), free.len()) {
+            free.shrink_to(free.len() * 2);
+        }
+        if is_spare(by_hash.capacity(), by_hash.len()) {
+            let room = by_hash.len() * 2;
+            by_hash.shrink_to(room, |&id| slots[id as usize].as_ref().map_or(0, |slot| slot.hash));
+        }
+        drop(inner);
+        for part in 0..TAG_PARTS {
+            let tags = &mut self.inner.write().tags[part];
+            if is_spare(tags.capacity(), tags.len()) {
+                tags.shrink_to(tags.len() * 2, hash_of_tags);
+            }
+        }
+    }
+
     /// Lets swept ids be used again.
     pub fn release(&self, ids: &[SeriesId]) {
-        self.inner.write().free.extend(ids.iter().map(|id| id.0));
+        // The lowest are the first to be used again, so that the room behind can be given back one day.
+        self.inner.write().free.extend(ids.iter().rev().map(|id| id.0));
     }
 }
 
@@ -307,8 +365,8 @@ impl Inner {
 
     /// The tags that are these, from whoever has them already, or else new ones.
     fn share(&mut self, hash: u64, are_they: impl Fn(&Tags) -> bool, make: impl FnOnce() -> Tags) -> Tags {
-        let hash_of = |tags: &Tags| tags_hash(tags.iter().map(|(key, value)| (&**key, &**value)));
-        self.tags.entry(hash, are_they, hash_of).or_insert_with(make).get().clone()
+        let part = &mut self.tags[(hash >> 32) as usize % TAG_PARTS];
+        part.entry(hash, are_they, hash_of_tags).or_insert_with(make).get().clone()
     }
 
     fn add(&mut self, slot: Slot) -> u32 {
@@ -342,11 +400,28 @@ impl Slot {
     fn see(&self, inner: &Inner, now_s: u32) -> Mapped {
         let mapped = self.mapped();
         self.seen_s.store(now_s, Ordering::Relaxed);
-        if let Mapped::To(target) = mapped {
-            inner.slot(target.0).seen_s.store(now_s, Ordering::Relaxed);
+        let Mapped::To(target) = mapped else { return mapped };
+        match inner.slots.get(target.index()).and_then(Option::as_ref) {
+            Some(target) => {
+                target.seen_s.store(now_s, Ordering::Relaxed);
+                mapped
+            }
+            // A sweep that is half way has taken it out, and has not come to this one.
+            None => {
+                self.mapped.store(UNASKED, Ordering::Relaxed);
+                Mapped::Unasked
+            }
         }
-        mapped
     }
+}
+
+fn hash_of_tags(tags: &Tags) -> u64 {
+    tags_hash(tags.iter().map(|(key, value)| (&**key, &**value)))
+}
+
+/// Whether a table has much more room than it needs.
+fn is_spare(room: usize, needed: usize) -> bool {
+    room > SPARE_MIN && room / SPARE > needed
 }
 
 fn hash_of(value: &MetricValue) -> u64 {
@@ -455,9 +530,10 @@ mod tests {
         let c = table.intern_series(changed, 0).unwrap();
         let tags = |id| table.get(id).unwrap().tags.clone();
         assert!(Arc::ptr_eq(&tags(a), &tags(b)) && Arc::ptr_eq(&tags(a), &tags(c)));
-        assert_eq!(table.inner.read().tags.len(), 1);
+        let sets = || table.inner.read().tags.iter().map(HashTable::len).sum::<usize>();
+        assert_eq!(sets(), 1);
         assert_eq!(table.sweep(1), vec![a, b, c]);
-        assert_eq!(table.inner.read().tags.len(), 0);
+        assert_eq!(sets(), 0);
     }
 
     #[test]
@@ -487,5 +563,63 @@ mod tests {
         assert!(moved(&table));
         table.release(&[id]);
         assert!(!moved(&table));
+    }
+
+    fn flood(table: &SeriesTable, range: std::ops::Range<usize>, now_s: u32) {
+        for number in range {
+            let value = MetricValue { tags: vec![("n".into(), number.to_string())], ..value("flood") };
+            table.intern(&value, now_s).unwrap();
+        }
+    }
+
+    #[test]
+    fn pages_of_series_show_each_once_and_none_is_long() {
+        let table = SeriesTable::new(10_000);
+        flood(&table, 0..5000, 0);
+        let (mut seen, mut next, mut pages) = (Vec::new(), Some(SeriesId(0)), 0);
+        while let Some(from) = next {
+            let mut page = Vec::new();
+            next = table.page(from, &mut page);
+            assert!(page.len() <= STEP);
+            seen.extend(page.into_iter().map(|(id, _)| id.0));
+            pages += 1;
+        }
+        assert_eq!((seen, pages), ((0..5000).collect(), 5));
+        assert_eq!(table.page(SeriesId(u32::MAX), &mut Vec::new()), None);
+    }
+
+    #[test]
+    fn after_a_flood_the_table_is_as_small_as_before_and_ids_stay_unique() {
+        let table = SeriesTable::new(100_000);
+        flood(&table, 0..10, 100);
+        flood(&table, 10..50_000, 0);
+        let gone = table.sweep(50);
+        table.shrink();
+        assert_eq!(table.inner.read().slots.len(), 50_000, "ids that may still be in use are not given away");
+        table.release(&gone);
+        table.shrink();
+        let inner = table.inner.read();
+        assert!(inner.slots.capacity() < 100 && inner.free.is_empty() && inner.by_hash.capacity() < 100);
+        assert!(inner.tags.iter().all(|part| part.capacity() < SPARE_MIN));
+        drop(inner);
+        flood(&table, 0..5000, 100);
+        let (mut ids, mut next) = (Vec::new(), Some(SeriesId(0)));
+        while let Some(from) = next {
+            next = table.page(from, &mut ids);
+        }
+        assert_eq!(ids.len(), 5000);
+        assert_eq!((table.len(), ids.last().unwrap().0), (5000, SeriesId(4999)));
+    }
+
+    #[test]
+    fn a_series_whose_target_a_sweep_has_taken_is_asked_about_anew() {
+        let table = SeriesTable::new(10);
+        let [target, source] = ["target", "source"].map(|name| table.intern(&value(name), 0).unwrap());
+        table.set_mapped(source, Mapped::To(target));
+        // As a sweep that is half way leaves it.
+        table.inner.write().slots[target.index()] = None;
+        assert_eq!(find(&table, "source", 100), (Some(source), Mapped::Unasked));
+        let again = table.intern(&value("source"), 100).unwrap();
+        assert_eq!((again, find(&table, "source", 100).1), (source, Mapped::Unasked));
     }
 }

@@ -1,12 +1,13 @@
 //! What the cache holds: series, and their recent points.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use saker_http::ApiError;
-use saker_model::{Glob, Series, SeriesId};
+use saker_model::{Glob, Series, SeriesId, SeriesTable};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -17,9 +18,13 @@ use crate::agent::Agent;
 const LIMIT_DEFAULT: usize = 1000;
 /// Series in one answer at most: some megabytes of names.
 const LIMIT_MAX: usize = 10_000;
-/// Points in one answer at most: some ten megabytes.
-const POINTS_MAX: usize = 500_000;
-/// Queries at the same time, on threads of their own; others wait. Each may hold a list of all series.
+/// Bytes of one answer, but for the series that fills it. Who wants more goes on from `next`.
+const ANSWER_BYTES: usize = 8 << 20;
+/// What a point takes in an answer, roughly.
+const POINT_BYTES: usize = 24;
+/// Series that are looked at for one answer: a tenth of a second of work, whatever the patterns are.
+const WALK_MAX: usize = 200_000;
+/// Queries at the same time, on threads of their own; others wait.
 static TURNS: Semaphore = Semaphore::const_new(2);
 
 /// Which series are wanted: patterns with `*`. Tags are `key=pattern`, separated by commas.
@@ -37,6 +42,8 @@ pub(super) struct Selection {
     end: Option<i64>,
     /// The most points of each series; the newest are kept.
     points: Option<usize>,
+    /// Where an earlier answer has ended: its `next`.
+    after: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -53,18 +60,11 @@ pub(super) struct SeriesView {
     points: Option<Vec<(i64, f64)>>,
 }
 
-#[derive(Serialize)]
-pub(super) struct SeriesList {
-    /// How many series fit, even if fewer are shown.
-    total: usize,
-    series: Vec<SeriesView>,
-}
-
 pub(super) async fn series(
     State(agent): State<Arc<Agent>>,
     Query(selection): Query<Selection>,
 ) -> Result<Response, ApiError> {
-    aside(move || select(&agent, &selection, |_, _| Some(None))).await
+    aside(move |wanted| answer(&agent.pipeline.table, &selection, wanted, |_, _| Some(None))).await
 }
 
 pub(super) async fn recent(
@@ -73,8 +73,8 @@ pub(super) async fn recent(
 ) -> Result<Response, ApiError> {
     let (start, end) = (selection.start.unwrap_or(i64::MIN), selection.end.unwrap_or(i64::MAX));
     let most = selection.points.unwrap_or(usize::MAX);
-    aside(move || {
-        select(&agent, &selection, |id, room| {
+    aside(move |wanted| {
+        answer(&agent.pipeline.table, &selection, wanted, |id, room| {
             let points = agent.pipeline.cache.range(id, start, end, most.min(room));
             (!points.is_empty()).then_some(Some(points))
         })
@@ -82,26 +82,50 @@ pub(super) async fn recent(
     .await
 }
 
-/// Answers a query on a thread of its own: with a million series it takes seconds, and others want to be answered too.
-async fn aside(query: impl FnOnce() -> Result<SeriesList, ApiError> + Send + 'static) -> Result<Response, ApiError> {
+/// Whether somebody still waits for an answer.
+#[derive(Clone, Default)]
+struct Wanted(Arc<AtomicBool>);
+
+impl Wanted {
+    fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Held by who waits; when that goes, nobody does.
+struct Waits(Wanted);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Answers a query on a thread of its own, which ends when nobody waits for it any more.
+async fn aside(
+    query: impl FnOnce(&Wanted) -> Result<Vec<u8>, ApiError> + Send + 'static,
+) -> Result<Response, ApiError> {
     let failed = |error: String| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error);
     let turn = TURNS.acquire().await.map_err(|error| failed(error.to_string()))?;
+    let wanted = Wanted::default();
+    let _waits = Waits(wanted.clone());
     let asking = tokio::task::spawn_blocking(move || {
-        // It is given back when the work is done, whether or not somebody still waits for it.
+        // It is given back when the work is done.
         let _turn = turn;
-        let list = query()?;
-        serde_json::to_vec(&list).map_err(|error| failed(error.to_string()))
+        query(&wanted)
     });
     let text = asking.await.map_err(|error| failed(error.to_string()))??;
     Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }
 
-/// The series that fit and for which `points` answers something; it is told how many points there is room for.
-fn select(
-    agent: &Agent,
+/// The series that fit and for which `points` answers something, in the order of their ids; it is told how many points
+/// there is room for. With `next` if there may be more, from where on they are.
+fn answer(
+    table: &SeriesTable,
     selection: &Selection,
+    wanted: &Wanted,
     points: impl Fn(SeriesId, usize) -> Option<Option<Vec<(i64, f64)>>>,
-) -> Result<SeriesList, ApiError> {
+) -> Result<Vec<u8>, ApiError> {
     let metric = selection.metric.as_deref().map(Glob::new);
     let endpoint = selection.endpoint.as_deref().map(Glob::new);
     let tags = parse_tags(selection.tags.as_deref().unwrap_or_default())?;
@@ -110,24 +134,37 @@ fn select(
             && endpoint.as_ref().is_none_or(|glob| glob.matches(&series.endpoint))
             && tags.iter().all(|(key, glob)| series.tag(key).is_some_and(|value| glob.matches(value)))
     };
-    let mut fitting: Vec<_> = agent.pipeline.table.all();
-    fitting.retain(|(_, series)| fits(series));
-    fitting.sort_by(|(_, a), (_, b)| (&a.metric, &a.endpoint, &a.tags).cmp(&(&b.metric, &b.endpoint, &b.tags)));
+    let failed = |error: serde_json::Error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
     let limit = selection.limit.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX);
-    let mut list = SeriesList { total: 0, series: Vec::new() };
-    let mut room = POINTS_MAX;
-    for (id, series) in fitting {
-        let is_shown = list.series.len() < limit && room > 0;
-        // Of a series that is only counted one point tells that there are some.
-        if let Some(points) = points(id, if is_shown { room } else { 1 }) {
-            list.total += 1;
-            if is_shown {
-                room -= points.as_ref().map_or(0, Vec::len);
-                list.series.push(view(id, &series, points));
+    let (mut text, mut total, mut page) = (Vec::from(*b"{\"series\":["), 0, Vec::new());
+    let mut next = (limit > 0).then_some(SeriesId(selection.after.unwrap_or(0)));
+    let first = next.map_or(0, SeriesId::index);
+    while let Some(from) = next.filter(|from| from.index() - first < WALK_MAX && !wanted.is_over()) {
+        page.clear();
+        next = table.page(from, &mut page);
+        for (id, series) in page.iter().filter(|(_, series)| fits(series)) {
+            if total == limit || text.len() >= ANSWER_BYTES {
+                next = Some(*id);
+                return Ok(ended(text, total, next));
+            }
+            let room = (ANSWER_BYTES - text.len()) / POINT_BYTES + 1;
+            if let Some(points) = points(*id, room) {
+                if total > 0 {
+                    text.push(b',');
+                }
+                serde_json::to_writer(&mut text, &view(*id, series, points)).map_err(failed)?;
+                total += 1;
             }
         }
     }
-    Ok(list)
+    Ok(ended(text, total, next))
+}
+
+/// An answer with its last words. `total` is what is shown: all that fit, if there is no `next`.
+fn ended(mut text: Vec<u8>, total: usize, next: Option<SeriesId>) -> Vec<u8> {
+    let next = next.map_or_else(String::new, |next| format!(",\"next\":{}", next.0));
+    text.extend_from_slice(format!("],\"total\":{total}{next}}}").as_bytes());
+    text
 }
 
 fn parse_tags(text: &str) -> Result<Vec<(String, Glob)>, ApiError> {
@@ -149,5 +186,67 @@ fn view(id: SeriesId, series: &Series, points: Option<Vec<(i64, f64)>>) -> Serie
         metric_type: series.metric_type.as_str(),
         step_s: series.step_s,
         points,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use saker_model::{MetricType, Tags};
+
+    use super::*;
+
+    fn table(series: usize) -> SeriesTable {
+        let table = SeriesTable::new(series);
+        for number in 0..series {
+            let metric = if number % 1000 == 7 { "rare".to_owned() } else { format!("m{number}") };
+            let tags: Tags = [("n".into(), number.to_string().into())].into_iter().collect();
+            let series = Series {
+                endpoint: "h".into(),
+                metric: metric.into(),
+                tags,
+                metric_type: MetricType::Gauge,
+                step_s: 10,
+            };
+            table.intern_series(series, 0).expect("there is room");
+        }
+        table
+    }
+
+    fn selection(query: &str) -> Selection {
+        serde_json::from_str(query).expect("a selection")
+    }
+
+    fn ask(table: &SeriesTable, query: &str) -> Value {
+        let text = answer(table, &selection(query), &Wanted::default(), |_, _| Some(None));
+        serde_json::from_slice(&text.unwrap_or_else(|_| panic!("{query}"))).expect("JSON")
+    }
+
+    #[test]
+    fn a_page_tells_where_to_go_on_and_all_pages_show_each_series_once() {
+        let table = table(5000);
+        let (mut seen, mut after) = (Vec::new(), Some(0));
+        while let Some(from) = after {
+            let page = ask(&table, &format!(r#"{{"metric": "m*", "limit": 700, "after": {from}}}"#));
+            assert!(page["total"].as_u64() == page["series"].as_array().map(|shown| shown.len() as u64));
+            seen.extend(page["series"].as_array().into_iter().flatten().filter_map(|series| series["id"].as_u64()));
+            after = page["next"].as_u64();
+        }
+        assert_eq!(seen, (0..5000).filter(|id| id % 1000 != 7).collect::<Vec<_>>());
+        assert_eq!(ask(&table, r#"{"metric": "rare"}"#)["next"], Value::Null, "they are all there");
+    }
+
+    #[test]
+    fn no_answer_looks_at_all_series_or_is_long_and_none_is_made_for_nobody() {
+        let table = table(WALK_MAX + 5000);
+        let page = ask(&table, r#"{"metric": "nobody"}"#);
+        let next = page["next"].as_u64().unwrap_or(0) as usize;
+        assert!((WALK_MAX..WALK_MAX + 2000).contains(&next), "{page}");
+        let long = |_, room: usize| Some(Some(vec![(1_790_000_000_000, 0.123_456_789); room.min(100_000)]));
+        let text = answer(&table, &selection("{}"), &Wanted::default(), long).unwrap_or_default();
+        assert!(text.len() < 2 * ANSWER_BYTES, "{}", text.len());
+        let gone = Wanted::default();
+        drop(Waits(gone.clone()));
+        let text = answer(&table, &selection("{}"), &gone, |_, _| panic!("nobody waits")).unwrap_or_default();
+        assert!(text.len() < 100);
     }
 }

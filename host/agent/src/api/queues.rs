@@ -53,8 +53,14 @@ pub(super) async fn list(State(agent): State<Arc<Agent>>) -> Result<Json<Value>,
             })
         })
         .collect();
-    let folders = forwarder.spools().map(saker_forward::SpoolDir::folders).transpose();
-    let folders = folders.map_err(|error| {
+    let folders = match forwarder.spools().cloned() {
+        // The disk may take its time, and others are not to wait for it.
+        Some(spools) => {
+            Some(tokio::task::spawn_blocking(move || spools.folders()).await.map_err(std::io::Error::other))
+        }
+        None => None,
+    };
+    let folders = folders.map(std::result::Result::flatten).transpose().map_err(|error| {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot list the folder of queues: {error}"))
     })?;
     for folder in folders.into_iter().flatten().filter(|folder| topology.node(&folder.node).is_none()) {

@@ -109,6 +109,19 @@ pub(super) fn read(args: &ConfigArgs) -> anyhow::Result<Config> {
     Ok(Config::read(&gather(args)?)?)
 }
 
+/// The same for an agent that runs. A file that was emptied is a mistake then, mostly half of a write: taken by its word
+/// it would take every destination away.
+fn read_anew(args: &ConfigArgs) -> anyhow::Result<Config> {
+    let source = gather(args)?;
+    if let Some((path, _)) = source.file.as_ref().filter(|(_, text)| text.trim().is_empty()) {
+        anyhow::bail!(
+            "{} is empty; to go back to the defaults, write a comment into it, such as # defaults",
+            path.display()
+        );
+    }
+    Ok(Config::read(&source)?)
+}
+
 /// The signals that end the agent.
 struct Signals {
     terminate: Signal,
@@ -174,7 +187,7 @@ impl Reloading {
 
     /// A wrong configuration changes nothing. Answers whether all of a right one holds.
     async fn reload(&self) -> bool {
-        match read(&self.args) {
+        match read_anew(&self.args) {
             Ok(config) => {
                 self.level.set(&config.log.level);
                 warn(&config);

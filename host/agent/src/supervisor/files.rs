@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use saker_sandbox::{Kind, Plugin, PluginHash};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Event, Supervisor};
 use crate::config::{Config, PluginConfig};
@@ -20,6 +20,10 @@ use crate::folder::{self, Fingerprint, Seen};
 const COMPILING_MAX: usize = 2;
 /// Files that are looked at, and plugins that are described, at the same time. Each may hold a whole file in memory.
 const LOOKING_MAX: usize = 4;
+/// How long a look at a file, or the reading of one, keeps others waiting: a disk that answers takes less for 32 MiB.
+const LOOK_MAX: Duration = Duration::from_secs(2);
+/// Files whose look hangs, and which do not keep others waiting. Each has a thread and holds what was read of it.
+const HUNG_MAX: usize = 32;
 /// Compiling begins with what is most wanted of all that is there, so it waits until all files were looked at; for one
 /// that hangs it does not wait longer.
 const LOOK_PATIENCE: Duration = Duration::from_millis(500);
@@ -136,6 +140,7 @@ impl Uses {
 /// What bounds the work on files.
 pub(super) struct Slots {
     looking: Arc<Semaphore>,
+    hung: Arc<Semaphore>,
     compiling: Arc<Semaphore>,
     describing: Arc<Semaphore>,
     visits: u64,
@@ -148,6 +153,7 @@ impl Slots {
     pub(super) fn new() -> Self {
         Self {
             looking: Arc::new(Semaphore::new(LOOKING_MAX)),
+            hung: Arc::new(Semaphore::new(HUNG_MAX)),
             compiling: Arc::new(Semaphore::new(COMPILING_MAX)),
             describing: Arc::new(Semaphore::new(LOOKING_MAX)),
             visits: 0,
@@ -155,6 +161,25 @@ impl Slots {
             started: Instant::now(),
         }
     }
+}
+
+/// What comes of work on a file. If that hangs, its slot goes to others, for as many files as may hang.
+async fn within<T>(
+    mut work: tokio::task::JoinHandle<T>,
+    slot: OwnedSemaphorePermit,
+    hung: &Arc<Semaphore>,
+) -> Result<T, tokio::task::JoinError> {
+    if let Ok(done) = tokio::time::timeout(LOOK_MAX, &mut work).await {
+        return done;
+    }
+    let _held = match hung.clone().try_acquire_owned() {
+        Ok(place) => {
+            drop(slot);
+            place
+        }
+        Err(_) => slot,
+    };
+    work.await
 }
 
 impl Supervisor {
@@ -213,11 +238,12 @@ impl Supervisor {
         (file.fingerprint, file.visit, file.stage) = (fingerprint, visit, Stage::Looking);
         let (events, looking, dir) = (self.events.clone(), self.slots.looking.clone(), self.config.plugins.dir.clone());
         let (most, signatures) = (self.config.plugins.file_bytes, self.config.plugins.signatures.clone());
+        let hung = self.slots.hung.clone();
         tokio::spawn(async move {
-            let _slot = looking.acquire().await;
+            let Ok(slot) = looking.acquire_owned().await else { return };
             let path = name.clone();
-            let seen = tokio::task::spawn_blocking(move || folder::look(&dir, &path, most, &signatures)).await;
-            let seen = match seen {
+            let look = tokio::task::spawn_blocking(move || folder::look(&dir, &path, most, &signatures));
+            let seen = match within(look, slot, &hung).await {
                 Ok(seen) => seen,
                 // The agent ends, and nobody needs to know of each file that it does not look at any more.
                 Err(error) if error.is_cancelled() => return,
@@ -266,7 +292,7 @@ impl Supervisor {
         }
     }
 
-    fn load(&mut self, name: String, slot: tokio::sync::OwnedSemaphorePermit) {
+    fn load(&mut self, name: String, slot: OwnedSemaphorePermit) {
         let Some(file) = self.files.get_mut(&name) else { return };
         file.stage = Stage::Loading;
         let (visit, changed) = (file.visit, file.fingerprint.changed());
@@ -275,8 +301,22 @@ impl Supervisor {
         let signatures = self.config.plugins.signatures.clone();
         tokio::spawn(async move {
             let path = name.clone();
-            let read = tokio::task::spawn_blocking(move || folder::read_checked(&dir, &path, most, &signatures)).await;
-            let compiled = match read {
+            let mut read = tokio::task::spawn_blocking(move || folder::read_checked(&dir, &path, most, &signatures));
+            let compiled = match tokio::time::timeout(LOOK_MAX, &mut read).await {
+                Err(_) => {
+                    // Whose place for compiling others can use.
+                    drop(slot);
+                    let _ = events.send(Event::Wake).await;
+                    let plugin = match read.await {
+                        Ok(Err(error)) => Err(error),
+                        _ => Err(format!("its folder took longer than {LOOK_MAX:?} to give it; touch it to try again")),
+                    };
+                    let _ = events.send(Event::Loaded { file: name, visit, plugin }).await;
+                    return;
+                }
+                Ok(read) => read,
+            };
+            let compiled = match compiled {
                 Ok(Ok(bytes)) => sandbox.compile(bytes.into(), changed).await.map_err(|error| error.to_string()),
                 Ok(Err(error)) => Err(error),
                 // The agent ends, and nobody needs to know of each file that it does not load any more.
@@ -423,5 +463,29 @@ mod tests {
         });
         assert!(order(&other, &FILES).contains(&"cpu.wasm"));
         assert!(other.name("cpu.wasm") && !other.name("load.wasm"));
+    }
+}
+
+#[cfg(test)]
+mod hanging {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn files_that_hang_leave_their_slots_to_others_within_a_bound() {
+        let slots = Slots::new();
+        let mut waiting = Vec::new();
+        for _ in 0..HUNG_MAX + LOOKING_MAX {
+            let slot = slots.looking.clone().acquire_owned().await.expect("nobody closes it");
+            let hung = slots.hung.clone();
+            waiting.push(tokio::spawn(async move {
+                let hangs = tokio::spawn(std::future::pending::<()>());
+                within(hangs, slot, &hung).await
+            }));
+        }
+        tokio::time::sleep(LOOK_MAX * 2).await;
+        assert_eq!((slots.hung.available_permits(), slots.looking.available_permits()), (0, 0));
+        waiting.drain(..).for_each(|waiting| waiting.abort());
+        tokio::task::yield_now().await;
+        assert_eq!((slots.hung.available_permits(), slots.looking.available_permits()), (HUNG_MAX, LOOKING_MAX));
     }
 }

@@ -219,7 +219,9 @@ impl Supervisor {
                     "its backend is not loaded yet".into(),
                 ));
                 let forwarder = &self.shared.pipeline.forwarder;
-                let node = forwarder.node(name, Box::new(Destination(slot.clone())), config.sending);
+                let backend = Box::new(Destination(slot.clone()));
+                // It looks at the disk for what an earlier process has left.
+                let node = off_the_worker(|| forwarder.node(name, backend, config.sending));
                 self.nodes.insert(name.clone(), Destined { seat, slot, node });
             }
             self.nodes[name].node.set_config(config.sending);
@@ -291,5 +293,13 @@ impl Supervisor {
             Ok(()) => seat.leaves(),
             Err((message, kind, blame)) => seat.refuse(&message, kind, blame),
         }
+    }
+}
+
+/// Does what may wait for a disk. The other tasks of this worker go on meanwhile, on another thread.
+fn off_the_worker<T>(work: impl FnOnce() -> T) -> T {
+    match tokio::runtime::Handle::current().runtime_flavor() {
+        tokio::runtime::RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }
