@@ -94,3 +94,23 @@ fn all_mistakes_of_a_file_are_found_in_one_look() {
         assert!(text.contains(expected), "{expected}\nin {text}");
     }
 }
+
+/// It counted as right, and the agent went over to its defaults: without a destination.
+#[test]
+fn an_emptied_file_changes_nothing_and_the_cure_is_named() {
+    let agent = Home::new(&["load"]).on_fixtures(&["load"]).start();
+    let with_interval = format!("interval = \"300ms\"\n{}", agent.home.config_text());
+    agent.home.write_config(&with_interval);
+    agent.until("the new interval runs", |agent| (agent.instance("load")?["interval_ms"] == 300).then_some(()));
+    for nothing in ["", " \n\n"] {
+        agent.home.write_config(nothing);
+        agent.signal("HUP");
+        agent.until("it is refused", |agent| {
+            agent
+                .log()
+                .contains("agent.toml is empty; to go back to the defaults, write a comment into it")
+                .then_some(())
+        });
+        assert_eq!(agent.instance("load").unwrap()["interval_ms"], 300);
+    }
+}

@@ -365,7 +365,13 @@ impl Config {
         }
         let mut config = sections::read(reading.root(parsed.as_ref()));
         let (problems, warnings) = reading.finish(true);
+        let empty = source.file.as_ref().filter(|(_, text)| text.trim().is_empty());
         config.warnings = Warnings(warnings);
+        config.warnings.0.extend(empty.map(|(path, text)| Problem {
+            place: Place::in_file(path, text, &(0..0)),
+            key: String::new(),
+            what: "it is empty, so everything has its default, and no node is configured".into(),
+        }));
         (Some(config), problems)
     }
 

@@ -133,9 +133,11 @@ impl Shared {
     }
 
     /// Everything before a place is gone from the disk; what is in memory is sent all the same.
-    fn dropped_before(&self, place: Position, reason: DropReason) {
+    /// Answers how many points that costs.
+    fn dropped_before(&self, place: Position, reason: DropReason) -> u64 {
         let dropped = self.lanes.lock().cut_before(place);
         self.counters.lose(reason, dropped);
+        dropped
     }
 
     /// Throws away all that waits; answers how many points that were.

@@ -55,6 +55,17 @@ pub trait Disk: Send + Sync {
     /// What the system says.
     fn folder(&self, name: &str) -> io::Result<Arc<dyn Disk>>;
 
+    /// What tells a folder in it from every other that is there at the same time, also one by the same name that was made
+    /// in its place.
+    ///
+    /// # Errors
+    /// [`NotFound`](io::ErrorKind::NotFound) if there is none by that name, [`Unsupported`](io::ErrorKind::Unsupported)
+    /// where folders are not told apart, or what the system says.
+    fn folder_number(&self, name: &str) -> io::Result<u64> {
+        let _ = name;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Gives a file another name; a file that had that name is gone.
     ///
     /// # Errors

@@ -137,19 +137,18 @@ impl SeriesTable {
     }
 
     /// Marks series as seen at `now_s`, for who keeps their ids instead of finding them. Answers whether the epoch is
-    /// still this one; if it is not, none of the ids may be used.
+    /// still this one and all are there; if not, none of the ids may be used.
     pub fn touch(&self, ids: impl IntoIterator<Item = SeriesId>, now_s: u32, epoch: u64) -> bool {
         // A sweep moves the epoch before it gives the lock back, so what it took out is never taken for alive here.
         let inner = self.inner.read();
         if self.epoch() != epoch {
             return false;
         }
-        for id in ids {
-            if let Some(slot) = inner.slots.get(id.index()).and_then(Option::as_ref) {
-                slot.see(&inner, now_s);
-            }
-        }
-        true
+        ids.into_iter().all(|id| {
+            // A sweep that is under way moves the epoch when it begins to take out, and again at its end.
+            let slot = inner.slots.get(id.index()).and_then(Option::as_ref);
+            slot.is_some_and(|slot| slot.mapped() == slot.see(&inner, now_s))
+        })
     }
 
     /// The id of a validated value's series, which is added if it is new.
@@ -298,7 +297,7 @@ impl SeriesTable {
                 dropped.extend(inner.slots[id].take());
                 gone.push(SeriesId(id as u32));
             }
-            if !dropped.is_empty() {
+            if !dropped.is_empty() && dropped.len() == gone.len() {
                 self.epoch.fetch_add(1, Ordering::Release);
             }
             drop(inner);
@@ -306,6 +305,7 @@ impl SeriesTable {
             at += STEP;
         }
         if !gone.is_empty() {
+            self.epoch.fetch_add(1, Ordering::Release);
             for part in 0..TAG_PARTS {
                 // Nobody else can be taking them up: whoever shares tags holds the lock.
                 self.inner.write().tags[part].retain(|tags| Arc::strong_count(tags) > 1);
@@ -542,7 +542,8 @@ mod tests {
         let [source, target, idle] = ["source", "target", "idle"].map(|name| table.intern(&value(name), 0).unwrap());
         table.set_mapped(source, Mapped::To(target));
         let epoch = table.epoch();
-        assert!(table.touch([source, SeriesId(99)], 100, epoch));
+        assert!(table.touch([source], 100, epoch));
+        assert!(!table.touch([source, SeriesId(99)], 100, epoch), "one is not there");
         assert_eq!(table.sweep(50), vec![idle]);
         assert!(!table.touch([source], 200, epoch), "an id is gone");
         assert_eq!(table.sweep(150), vec![source, target], "what was refused was not touched");

@@ -580,3 +580,12 @@ fn a_name_brings_its_grants_to_the_file_that_shipped_or_once_its_table_is_writte
     assert!(config.plugin["memory"].is_foreign("memory", foreign));
     assert!(!PluginConfig::default_of("mine").is_foreign("mine", foreign), "it has no grants to lose");
 }
+
+#[test]
+fn an_empty_file_means_the_defaults_and_says_so() {
+    for text in ["", " \n\t\n"] {
+        let config = read(text);
+        assert!(config.warnings.0.iter().any(|warning| warning.to_string().contains("it is empty")), "{text:?}");
+    }
+    assert!(read("# defaults\n").warnings.0.is_empty());
+}

@@ -17,6 +17,7 @@ use crate::route::{Matcher, OnUnavailable, Route};
 mod clocks;
 mod disk;
 mod durable;
+mod pausing;
 mod rerouting;
 
 const CONFIG: NodeConfig = NodeConfig {

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, MetadataExt, OpenOptions, OpenOptionsExt};
 
 use super::{Disk, DiskFile, Entry, How};
 
@@ -33,6 +33,11 @@ impl Disk for Real {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => Ok(real(self.0.open_dir(name)?)),
         }
+    }
+
+    fn folder_number(&self, name: &str) -> io::Result<u64> {
+        let metadata = self.0.symlink_metadata(name)?;
+        if metadata.is_dir() { Ok(metadata.ino()) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

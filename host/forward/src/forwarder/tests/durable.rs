@@ -287,3 +287,25 @@ async fn a_queue_that_is_to_be_in_memory_from_now_on_loses_nothing_of_what_is_on
     bench.send_numbers(1500..1600).await.unwrap();
     bench.until("it is delivered", |bench| bench.stats("a").delivered == 100).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_is_removed_under_load_is_noticed_and_made_anew_and_what_was_lost_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = NodeConfig { queue: QueueConfig { points: 200, ..DURABLE.queue }, ..DURABLE };
+    let bench = open(folder.path(), config, &away());
+    bench.send(2000).await;
+    std::fs::remove_dir_all(folder.path().join("a")).unwrap();
+    bench.until("it is noticed", |bench| dropped(&bench.stats("a"), DropReason::Damaged) > 0).await;
+    let lost = dropped(&bench.stats("a"), DropReason::Damaged);
+    assert!((1500..=1900).contains(&lost), "what is in memory, or is being sent, is not lost: {lost}");
+    bench.send_numbers(2000..2300).await.unwrap();
+    assert!(!segments(folder.path()).is_empty());
+    end(bench).await;
+    let script = Script::default();
+    let bench = open(folder.path(), config, &script);
+    bench
+        .until("what is there is delivered", |bench| values(&script).len() >= 300 && bench.stats("a").queued == 0)
+        .await;
+    let values = values(&script);
+    assert!((2000..2300).all(|value| values.binary_search(&value).is_ok()), "{values:?}");
+}

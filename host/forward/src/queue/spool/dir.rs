@@ -78,6 +78,16 @@ impl SpoolDir {
         Ok(journal)
     }
 
+    /// What tells a node's journal from one that was made in its place.
+    ///
+    /// # Errors
+    /// As [`Disk::folder_number`].
+    pub(super) fn number(&self, node: &str, which: &str) -> io::Result<(u64, u64)> {
+        let name = folder_name(node);
+        let number = self.disk.folder_number(&name)?;
+        Ok((number, self.disk.folder(&name)?.folder_number(which)?))
+    }
+
     /// Whether a node has a journal of that kind.
     pub(super) fn has(&self, node: &str, which: &str) -> bool {
         self.has_node(node) && self.disk.folder(&folder_name(node)).is_ok_and(|folder| has_folder(&*folder, which))

@@ -1,12 +1,14 @@
 //! What the thread of a queue on disk does from time to time: it syncs, gives back what was delivered, and lets go of what
 //! is too old.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use saker_journal::Position;
 
 use crate::node::DropReason;
 use crate::queue::spool::backlog::said;
+use crate::queue::spool::dir::QUEUE;
 use crate::queue::spool::writer::Writer;
 
 /// A segment is finished when it is this part of the age of its queue, so that old points go in good time.
@@ -18,6 +20,7 @@ impl Writer {
     /// What is to be done from time to time.
     pub(super) fn look_around(&mut self) {
         self.looked = Instant::now();
+        self.notice_removal();
         self.ensure_open();
         if let Some(open) = self.open.as_mut().filter(|open| open.dirty) {
             open.journal.protect();
@@ -36,6 +39,32 @@ impl Writer {
             *self.state.refusal.lock() = None;
         }
         self.show();
+    }
+
+    /// Sees whether somebody has removed the folder that it writes to, or put another in its place: what is written there
+    /// is found by nobody. What was on disk only is lost then, and counted; the queue goes on in a new folder.
+    pub(super) fn notice_removal(&mut self) {
+        let Some(open) = self.open.as_ref().filter(|open| open.folder.is_some()) else { return };
+        let gone = match self.dir.number(&self.node, QUEUE) {
+            Ok(folder) => open.folder != Some(folder),
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        };
+        if !gone {
+            return;
+        }
+        let (end, dead) = (open.journal.end(), open.dead.as_ref().map_or(0, |dead| dead.points()));
+        self.open = None;
+        *self.state.marks.lock() = None;
+        let points = self.shared.dropped_before(end, DropReason::Damaged);
+        self.state.dead_dropped.fetch_add(dead, Ordering::Relaxed);
+        tracing::error!(
+            node = self.node,
+            points,
+            dead_letters = dead,
+            "somebody has removed the folder of its queue: what was only there is lost, what is in memory too is sent; the \
+             folder is made anew"
+        );
+        self.goes_on = Some(end);
     }
 
     /// Drops segments all of whose points are too old, and finishes one that is being written for long.
@@ -116,7 +145,7 @@ impl Writer {
 
     /// A segment was dropped: its points are counted, and are not looked for after a restart.
     pub(super) fn dropped_before(&self, place: Position, reason: DropReason) {
-        self.shared.dropped_before(place, reason);
+        let _counted = self.shared.dropped_before(place, reason);
         self.commit();
     }
 

@@ -38,11 +38,15 @@ pub(super) struct Writer {
     pub(super) state: Arc<State>,
     pub(super) open: Option<Open>,
     pub(super) looked: Instant,
+    /// Where the journal goes on whose folder was removed.
+    pub(super) goes_on: Option<Position>,
 }
 
 /// What is there once the journal is open.
 pub(super) struct Open {
     pub(super) journal: Journal,
+    /// What tells its folder from another by the same name, where the disk knows.
+    pub(super) folder: Option<(u64, u64)>,
     pub(super) age: Age,
     /// Where that is written down.
     pub(super) clock: Option<Marks>,
@@ -62,7 +66,7 @@ impl Writer {
         jobs: Receiver<Job>,
         state: Arc<State>,
     ) -> Self {
-        Self { node: node.into(), dir, shared, table, jobs, state, open: None, looked: Instant::now() }
+        Self { node: node.into(), dir, shared, table, jobs, state, open: None, looked: Instant::now(), goes_on: None }
     }
 
     /// Works until nobody can ask for anything any more.
@@ -138,10 +142,17 @@ impl Writer {
         };
         let segment_bytes = SEGMENT_BYTES.min(config.bytes / 8);
         let place = mark.as_ref().map_or_else(Position::default, |mark| mark.open);
+        let place = self.goes_on.filter(|end| end.seq > place.seq).unwrap_or(place);
         let (journal, recovery) =
             Journal::open(dir()?, JournalConfig { segment_bytes, mark: place }).map_err(|error| said(&error))?;
-        if recovery.torn_bytes > 0 {
-            tracing::info!(node = self.node, bytes = recovery.torn_bytes, "cut off what was half written");
+        let (points, unknown_bytes) = (recovery.torn_items, recovery.unknown_bytes);
+        if points > 0 || unknown_bytes > 0 {
+            tracing::warn!(
+                node = self.node,
+                points,
+                unknown_bytes,
+                "the end of the queue was half written: these points are lost, and who knows how many in the bytes"
+            );
         }
         for aside in &recovery.set_aside {
             tracing::error!(node = self.node, bytes = aside.bytes, "a segment is damaged, set aside as {}", aside.name);
@@ -161,7 +172,9 @@ impl Writer {
         if points > 0 {
             tracing::info!(node = self.node, points, "found points that are still to be sent");
         }
-        self.shared.recover(spans, &sent, journal.end());
+        if self.goes_on.take().is_none() {
+            self.shared.recover(spans, &sent, journal.end());
+        }
         *self.state.marks.lock() = Some(Arc::new(marks));
         // From now on it is known that this process has begun.
         self.commit();
@@ -169,8 +182,9 @@ impl Writer {
             true => Some(self.open_dead(config.dead_letter_bytes)?),
             false => None,
         };
+        let folder = self.dir.number(&self.node, QUEUE).ok();
         let (clock, age) = self.resume_age(&*dir()?, &journal);
-        Ok(Open { journal, age, clock, encoder: Encoder::default(), dead, buffer: Vec::new(), dirty: false })
+        Ok(Open { journal, folder, age, clock, encoder: Encoder::default(), dead, buffer: Vec::new(), dirty: false })
     }
 
     /// Goes on with the age of what there is.
@@ -238,6 +252,10 @@ impl Writer {
     /// Appends a push and those that wait behind it, and answers all of them after one sync.
     fn append_group(&mut self, points: Vec<Point>, reply: Reply) {
         let config = self.config();
+        if config.durability == Durability::Disk {
+            // What is about to be called safe must not go where nobody finds it.
+            self.notice_removal();
+        }
         let mut kept = Vec::new();
         let mut answers = Vec::new();
         let mut other = None;
