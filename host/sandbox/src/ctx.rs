@@ -131,7 +131,9 @@ impl Ctx {
 
     /// Begins a call, which may take so long.
     pub(crate) fn begin(&mut self, export: &'static str, deadline: Duration) {
-        self.running = Running { export, deadline, ends: Instant::now() + deadline };
+        let now = Instant::now();
+        self.running = Running { export, deadline, ends: now + deadline };
+        self.outgoing.call_begins(now, deadline);
     }
 
     /// Whether the call may still run. For host calls that compute and cannot be interrupted.
@@ -221,7 +223,6 @@ impl WasiView for Ctx {
 
 impl WasiHttpView for Ctx {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        self.outgoing.call_ends(self.running.ends);
         WasiHttpCtxView { hooks: &mut self.outgoing, table: &mut self.table, ctx: &mut self.http }
     }
 }

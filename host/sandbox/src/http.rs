@@ -33,6 +33,7 @@ use crate::lookups::Resolver;
 use crate::request;
 use crate::retry_after;
 use crate::secrets::Secrets;
+use crate::timed::{Stop, Timed};
 
 /// How long a connection may take to come about; the call's deadline may be shorter.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -91,6 +92,8 @@ pub(crate) struct Outgoing {
     response_bytes: usize,
     secrets: Secrets,
     ends: Instant,
+    /// When bodies that have not come are told to be late.
+    stop: Stop,
 }
 
 impl Outgoing {
@@ -113,12 +116,14 @@ impl Outgoing {
             response_bytes: limits.response_bytes,
             secrets,
             ends: Instant::now(),
+            stop: Stop::default(),
         }
     }
 
-    /// Sets when the running call ends: no request outlives it.
-    pub(crate) fn call_ends(&mut self, ends: Instant) {
-        self.ends = ends;
+    /// Sets when a call ends that begins now: no request outlives it.
+    pub(crate) fn call_begins(&mut self, now: Instant, deadline: Duration) {
+        self.ends = now + deadline;
+        self.stop.set(now + in_time_to_say_so(deadline));
     }
 }
 
@@ -131,9 +136,7 @@ impl WasiHttpHooks for Outgoing {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let left = self.ends.saturating_duration_since(Instant::now());
-        // A guest that learns of a silent server in time can say "retry"; one that is killed with its call cannot.
-        let left = left.saturating_sub(left / TIME_TO_SAY_SO);
+        let left = in_time_to_say_so(self.ends.saturating_duration_since(Instant::now()));
         let wanted = options.and_then(|options| options.first_byte_timeout);
         let timeout = wanted.map_or(left, |wanted| wanted.min(left));
         let mask = match request::check(&mut request).and_then(|()| self.secrets.put_into(&mut request)) {
@@ -141,6 +144,7 @@ impl WasiHttpHooks for Outgoing {
             Err(error) => return Box::new(std::future::ready(Err(error))),
         };
         let (client, slots, most) = (self.client.clone(), self.slots.clone(), self.response_bytes);
+        let stop = self.stop.clone();
         Box::new(async move {
             let answer = async {
                 let _slot = slots.acquire().await.map_err(|_| Error::ConnectionLimitReached)?;
@@ -153,18 +157,22 @@ impl WasiHttpHooks for Outgoing {
             let mut response = response;
             retry_after::in_seconds(response.headers_mut(), SystemTime::now());
             let response = response.map(|body| {
-                Limited::new(body, most)
-                    .map_err(move |error| match error.downcast::<hyper::Error>() {
-                        Ok(error) => Error::Hyper(*error),
-                        Err(_) => Error::HttpResponseBodySize(Some(most as u64)),
-                    })
-                    .boxed_unsync()
+                let body = Limited::new(body, most).map_err(move |error| match error.downcast::<hyper::Error>() {
+                    Ok(error) => Error::Hyper(*error),
+                    Err(_) => Error::HttpResponseBodySize(Some(most as u64)),
+                });
+                Timed::new(body, stop).boxed_unsync()
             });
             let nothing_more: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
             let response = if mask.is_empty() { response } else { mask.response(response)? };
             Ok((response, nothing_more))
         })
     }
+}
+
+/// A guest that learns of a silent server in time can say "retry"; one that is killed with its call cannot.
+fn in_time_to_say_so(left: Duration) -> Duration {
+    left - left / TIME_TO_SAY_SO
 }
 
 /// Finds the reason in a chain of errors, so that a guest can tell "not allowed" from "not there".

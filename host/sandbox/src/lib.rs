@@ -42,6 +42,7 @@ mod state;
 mod system;
 mod tape;
 mod threads;
+mod timed;
 mod usages;
 
 pub use compile::{CompileError, Compiler, compile_bytes, compile_child};
