@@ -11,8 +11,8 @@ use crate::testing::http as transport;
 /// How much of an answer is kept where it is only shown, in bytes.
 const REASON_MAX: usize = 4096;
 
-/// Status, what `Retry-After` said, and the beginning of the body.
-pub(crate) type Answer = (u16, Option<u32>, Vec<u8>);
+/// Status, what `Retry-After` said, and the rest.
+pub(crate) type Answer = (u16, Option<u32>, Rest);
 
 /// Where requests go: a parsed `http://` or `https://` address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,18 @@ pub struct Response {
     pub body: String,
 }
 
-/// Why there was no answer.
+/// What an answer says beside its status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rest {
+    /// The headers and trailers that were asked for, with small letters, the trailers last.
+    pub(crate) headers: Vec<(String, String)>,
+    /// The beginning of the body, as it is.
+    pub(crate) bytes: Vec<u8>,
+    /// Why the body has not come whole, if it has not.
+    pub(crate) broke_off: Option<String>,
+}
+
+/// Why there was no answer, or none that is whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HttpError {
     /// The address is not granted: `host:port`.
@@ -103,14 +114,15 @@ impl Target {
     /// reason.
     ///
     /// # Errors
-    /// [`HttpError::Denied`] if the address is not granted, [`HttpError::Unavailable`] if there was no answer.
+    /// [`HttpError::Denied`] if the address is not granted, [`HttpError::Unavailable`] if there was no answer, or if it
+    /// broke off that would have been the last word about what was sent.
     pub fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> Result<Response, HttpError> {
-        let (status, retry_after_s, body) = transport::post(self, headers, body, REASON_MAX)?;
-        Ok(Response { status, retry_after_s, body: String::from_utf8_lossy(&body).into_owned() })
+        self.exchange(headers, body, REASON_MAX, &[]).map(|(response, _)| response)
     }
 
-    /// As [`post`](Target::post), for an answer that is to be read: keeps up to `most` bytes of it, as they are. They
-    /// come beside a response whose body is their beginning as text.
+    /// As [`post`](Target::post), for an answer that is to be read: keeps up to `most` bytes of it, as they are, and the
+    /// headers and trailers of these names, which are written with small letters. They come beside a response whose body
+    /// is the beginning of the bytes as text.
     ///
     /// # Errors
     /// As [`post`](Target::post).
@@ -119,10 +131,31 @@ impl Target {
         headers: &[(&str, &str)],
         body: &[u8],
         most: usize,
-    ) -> Result<(Response, Vec<u8>), HttpError> {
-        let (status, retry_after_s, bytes) = transport::post(self, headers, body, most)?;
-        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(REASON_MAX)]).into_owned();
-        Ok((Response { status, retry_after_s, body: text }, bytes))
+        names: &[&str],
+    ) -> Result<(Response, Rest), HttpError> {
+        let (status, retry_after_s, rest) = transport::post(self, headers, body, most, names)?;
+        let text = String::from_utf8_lossy(&rest.bytes[..rest.bytes.len().min(REASON_MAX)]).into_owned();
+        let response = Response { status, retry_after_s, body: text };
+        match &rest.broke_off {
+            Some(why) if response.is_final() => {
+                Err(HttpError::Unavailable(format!("{}: the answer broke off: {why}", response.words())))
+            }
+            _ => Ok((response, rest)),
+        }
+    }
+}
+
+impl Rest {
+    /// What a header says, or a trailer of the same name, which has the last word.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().rev().find(|(there, _)| there == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The beginning of the body.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -130,17 +163,44 @@ impl Response {
     /// What the answer means for the points that were sent: taken, to be tried again, or refused for good.
     ///
     /// Refused are 400, 409, 413, 415 and 422: the same bytes will never be taken. Everything else is worth another
-    /// try, a missing password or database included, because an operator can mend that and lose nothing.
+    /// try, a missing password or database included, because an operator can mend that and lose nothing. So is a web
+    /// page in place of an answer, whatever its status: a login or a proxy stands between.
     ///
     /// # Errors
     /// [`WriteError::Retry`] or [`WriteError::Reject`] with the status and the server's words.
     pub fn written(&self) -> Result<(), WriteError> {
-        let message = || format!("{} {}", self.status, self.body.trim()).trim_end().to_owned();
         match self.status {
+            200..=299 if self.is_page() => Err(self.again("a web page in place of an answer: ")),
             200..=299 => Ok(()),
-            400 | 409 | 413 | 415 | 422 => Err(WriteError::reject(message())),
-            _ => Err(WriteError::retry(message(), self.retry_after_s.map(|seconds| seconds.saturating_mul(1000)))),
+            400 | 409 | 413 | 415 | 422 => Err(WriteError::reject(self.words())),
+            _ => Err(self.again("")),
         }
+    }
+
+    /// To be tried again, when the server says: why, and the server's words.
+    #[must_use]
+    pub fn again(&self, why: &str) -> WriteError {
+        let after_ms = self.retry_after_s.map(|seconds| seconds.saturating_mul(1000));
+        WriteError::retry(format!("{why}{}", self.words()), after_ms)
+    }
+
+    /// The status and the server's words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        format!("{} {}", self.status, self.body.trim()).trim_end().to_owned()
+    }
+
+    /// Whether what was sent is not sent again after this status. One that says "too large" is not among them: less is
+    /// sent then, whatever else it says.
+    fn is_final(&self) -> bool {
+        matches!(self.status, 200..=299 | 400 | 409 | 415 | 422)
+    }
+
+    fn is_page(&self) -> bool {
+        let start = self.body.trim_start_matches(|char: char| char.is_whitespace() || char == '\u{feff}');
+        ["<!doctype html", "<html"]
+            .iter()
+            .any(|tag| start.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag)))
     }
 }
 
@@ -176,11 +236,12 @@ impl From<HttpError> for WriteError {
 mod transport {
     use wasip2::http::outgoing_handler;
     use wasip2::http::types::{
-        ErrorCode, Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
+        ErrorCode, Fields, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions,
+        Scheme,
     };
     use wasip2::io::streams::StreamError;
 
-    use super::{Answer, HttpError, Target};
+    use super::{Answer, HttpError, REASON_MAX, Rest, Target};
 
     /// How much of a response's body is read at once, in bytes.
     const READ_MAX: u64 = 64 << 10;
@@ -190,10 +251,11 @@ mod transport {
         headers: &[(&str, &str)],
         body: &[u8],
         most: usize,
+        names: &[&str],
     ) -> Result<Answer, HttpError> {
         let request = request(target, headers, body.len())?;
         let outgoing = request.body().map_err(|()| lost("the request has no body"))?;
-        // The agent's deadline around the whole call is what ends a wait: no shorter one here.
+        // The agent ends every wait, for the head and for the body, shortly before the call has to end.
         let answer = outgoing_handler::handle(request, None::<RequestOptions>).map_err(|code| failed(target, &code))?;
         // A server may answer before it has read everything, and then close: its answer counts, not the broken pipe.
         let sent = send(&outgoing, body);
@@ -204,7 +266,7 @@ mod transport {
             Some(Ok(Err(code))) => return Err(failed(target, &code)),
             _ => return Err(finished.err().unwrap_or_else(|| lost("no answer"))),
         };
-        Ok(read(&response, most))
+        Ok(read(&response, most, names))
     }
 
     fn request(target: &Target, headers: &[(&str, &str)], length: usize) -> Result<OutgoingRequest, HttpError> {
@@ -242,7 +304,7 @@ mod transport {
         stream.flush().map_err(broken)
     }
 
-    fn read(response: &IncomingResponse, most: usize) -> Answer {
+    fn read(response: &IncomingResponse, most: usize, names: &[&str]) -> Answer {
         let status = response.status();
         let retry_after_s = response
             .headers()
@@ -250,17 +312,52 @@ mod transport {
             .first()
             .and_then(|value| std::str::from_utf8(value).ok())
             .and_then(|value| value.trim().parse().ok());
-        let mut body = Vec::new();
-        if let Ok(incoming) = response.consume()
-            && let Ok(stream) = incoming.stream()
-        {
-            // Read to its end, so that the connection can be used again; keep only the beginning.
-            while let Ok(chunk) = stream.blocking_read(READ_MAX) {
-                let room = most - body.len();
-                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        let mut rest = Rest::default();
+        if !names.is_empty() {
+            keep(&response.headers(), names, &mut rest);
+        }
+        if let Ok(incoming) = response.consume() {
+            if let Err(why) = read_body(&incoming, most, &mut rest.bytes) {
+                rest.broke_off = Some(why);
+            } else if !names.is_empty() {
+                read_trailers(incoming, names, &mut rest);
             }
         }
-        (status, retry_after_s, body)
+        (status, retry_after_s, rest)
+    }
+
+    /// Reads to the end, so that the connection can be used again, and keeps only the beginning. The agent bounds it all.
+    fn read_body(incoming: &IncomingBody, most: usize, body: &mut Vec<u8>) -> Result<(), String> {
+        let Ok(stream) = incoming.stream() else { return Ok(()) };
+        loop {
+            match stream.blocking_read(READ_MAX) {
+                Ok(chunk) => {
+                    let room = most - body.len();
+                    body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                }
+                Err(StreamError::Closed) => return Ok(()),
+                Err(StreamError::LastOperationFailed(error)) => return Err(error.to_debug_string()),
+            }
+        }
+    }
+
+    fn read_trailers(incoming: IncomingBody, names: &[&str], rest: &mut Rest) {
+        let trailers = IncomingBody::finish(incoming);
+        trailers.subscribe().block();
+        match trailers.get() {
+            Some(Ok(Ok(Some(fields)))) => keep(&fields, names, rest),
+            Some(Ok(Err(code))) => rest.broke_off = Some(format!("{code:?}")),
+            _ => {}
+        }
+    }
+
+    fn keep(fields: &Fields, names: &[&str], rest: &mut Rest) {
+        for name in names {
+            for value in fields.get(name) {
+                let value = String::from_utf8_lossy(&value[..value.len().min(REASON_MAX)]).trim().to_owned();
+                rest.headers.push(((*name).to_owned(), value));
+            }
+        }
     }
 
     fn failed(target: &Target, code: &ErrorCode) -> HttpError {
@@ -286,6 +383,7 @@ mod transport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{answer_cut, answer_with};
 
     #[test]
     fn an_address_is_taken_apart() {
@@ -317,6 +415,45 @@ mod tests {
             let Err(OpenError::Settings(message)) = Target::parse(url) else { panic!("{url}") };
             assert!(message.contains(what) && message.contains("http://host:port/path"), "{message}");
             assert!(!message.contains("secret"), "{message}");
+        }
+    }
+
+    fn target() -> Target {
+        Target::parse("http://h:1/x").unwrap()
+    }
+
+    #[test]
+    fn an_answer_that_breaks_off_is_the_last_word_about_nothing() {
+        let says = |status, retry_after_s| {
+            answer_cut(Response { status, retry_after_s, body: "half a".into() });
+            target().post(&[], b"body").map(|response| response.written())
+        };
+        for status in [200, 204, 400, 409, 415, 422] {
+            let Err(HttpError::Unavailable(message)) = says(status, None) else { panic!("{status}") };
+            assert!(message.starts_with(&format!("{status} half a: the answer broke off: ")), "{message}");
+        }
+        let Ok(Err(WriteError::Retry(retry))) = says(503, Some(7)) else { panic!("not a retry") };
+        assert_eq!((retry.after_ms, retry.message.as_str()), (Some(7000), "503 half a"));
+        assert!(matches!(says(413, None), Ok(Err(WriteError::Reject(_)))), "less is sent, whatever the words are");
+    }
+
+    #[test]
+    fn headers_are_kept_by_name_and_a_trailer_has_the_last_word() {
+        let response = Response { status: 200, retry_after_s: None, body: String::new() };
+        answer_with(response, &[("x-a", "1"), ("x-b", "2"), ("x-a", "3")]);
+        let (_, rest) = target().exchange(&[], b"", 10, &["x-a", "x-c"]).unwrap();
+        assert_eq!((rest.header("x-a"), rest.header("x-b"), rest.header("x-c")), (Some("3"), None, None));
+    }
+
+    #[test]
+    fn a_web_page_is_no_answer_whatever_its_status_is() {
+        for body in ["<!DOCTYPE html><title>Sign in", " \n<html lang=en>", "\u{feff}<!doctype HTML>"] {
+            let response = Response { status: 200, retry_after_s: None, body: body.into() };
+            let Err(WriteError::Retry(retry)) = response.written() else { panic!("{body}") };
+            assert!(retry.message.starts_with("a web page in place of an answer: 200 <"), "{}", retry.message);
+        }
+        for body in ["", "<", "<h", "ok", "{\"html\":1}", "<xml>", "\u{e9}\u{e9}\u{e9}"] {
+            assert!(Response { status: 200, retry_after_s: None, body: body.into() }.written().is_ok(), "{body}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::bindings::types::MetricValue;
 use crate::host::{Level, StateError, Usage, UsageError};
-use crate::http::{HttpError, Response, Target};
+use crate::http::{HttpError, Response, Rest, Target};
 
 #[derive(Default)]
 struct Fake {
@@ -13,7 +13,7 @@ struct Fake {
     state: Option<Vec<u8>>,
     usage: HashMap<String, Usage>,
     figures: HashMap<String, f64>,
-    answers: VecDeque<Result<Response, HttpError>>,
+    answers: VecDeque<Result<(Response, Rest), HttpError>>,
     posted: Vec<Posted>,
 }
 
@@ -62,6 +62,21 @@ pub fn figure(name: &str) -> Option<f64> {
 
 /// Queues the answer to one [`Target::post`]. Without one, requests are answered 204.
 pub fn answer(answer: Result<Response, HttpError>) {
+    queue(answer.map(|response| (response, Rest::default())));
+}
+
+/// As [`answer`], with headers, and behind them trailers, whose names are written with small letters.
+pub fn answer_with(response: Response, headers: &[(&str, &str)]) {
+    let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    queue(Ok((response, Rest { headers, ..Rest::default() })));
+}
+
+/// As [`answer`], with a body that breaks off.
+pub fn answer_cut(response: Response) {
+    queue(Ok((response, Rest { broke_off: Some("no more of it in time".into()), ..Rest::default() })));
+}
+
+fn queue(answer: Result<(Response, Rest), HttpError>) {
     FAKE.with_borrow_mut(|fake| fake.answers.push_back(answer));
 }
 
@@ -81,7 +96,7 @@ pub(crate) fn random(count: usize) -> Vec<u8> {
 }
 
 pub(crate) mod http {
-    use super::{FAKE, HttpError, Posted, Response, Target};
+    use super::{FAKE, HttpError, Posted, Response, Rest, Target};
     use crate::http::Answer;
 
     pub(crate) fn post(
@@ -89,16 +104,18 @@ pub(crate) mod http {
         headers: &[(&str, &str)],
         body: &[u8],
         most: usize,
+        names: &[&str],
     ) -> Result<Answer, HttpError> {
         let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let answer = FAKE.with_borrow_mut(|fake| {
+        let (answer, mut rest) = FAKE.with_borrow_mut(|fake| {
             fake.posted.push(Posted { target: target.clone(), headers, body: body.to_vec() });
             let taken = Response { status: 204, retry_after_s: None, body: String::new() };
-            fake.answers.pop_front().unwrap_or(Ok(taken))
+            fake.answers.pop_front().unwrap_or(Ok((taken, Rest::default())))
         })?;
-        let mut body = answer.body.into_bytes();
-        body.truncate(most);
-        Ok((answer.status, answer.retry_after_s, body))
+        rest.headers.retain(|(name, _)| names.contains(&name.as_str()));
+        rest.bytes = answer.body.into_bytes();
+        rest.bytes.truncate(most);
+        Ok((answer.status, answer.retry_after_s, rest))
     }
 }
 

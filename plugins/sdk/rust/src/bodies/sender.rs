@@ -8,7 +8,7 @@ use crate::backend::WriteError;
 use crate::bindings::types::OpenError;
 use crate::compress::{self, CompressError};
 use crate::encode::header;
-use crate::http::{Response, Target};
+use crate::http::{Response, Rest, Target};
 
 /// A good half of what the highest level saves, for a fifth of its time.
 const GZIP_LEVEL: u8 = 2;
@@ -29,6 +29,8 @@ pub struct Sender {
     target: Target,
     headers: Vec<(String, String)>,
     compression: Compression,
+    /// Names of headers of answers.
+    names: &'static [&'static str],
 }
 
 impl Sender {
@@ -52,7 +54,13 @@ impl Sender {
         }
         headers.extend(authorization.map(|value| ("authorization".into(), value)));
         header::add(&mut headers, more)?;
-        Ok(Self { target, headers, compression })
+        Ok(Self { target, headers, compression, names: &[] })
+    }
+
+    /// The same, for a server that says more in headers or trailers of these names, which are written with small letters.
+    #[must_use]
+    pub fn reading(self, names: &'static [&'static str]) -> Self {
+        Self { names, ..self }
     }
 
     /// Posts a body, and has the answer judged, with up to `most` bytes of what it says: see [`Response::taken`].
@@ -63,7 +71,7 @@ impl Sender {
         &self,
         body: &[u8],
         most: usize,
-        judge: impl FnOnce(&Response, &[u8]) -> Result<Taken, WriteError>,
+        judge: impl FnOnce(&Response, &Rest) -> Result<Taken, WriteError>,
     ) -> Result<Taken, WriteError> {
         let body = match self.compression {
             Compression::None => Cow::Borrowed(body),
@@ -73,8 +81,8 @@ impl Sender {
             },
         };
         let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let (response, bytes) = self.target.exchange(&headers, &body, most)?;
-        judge(&response, &bytes)
+        let (response, rest) = self.target.exchange(&headers, &body, most, self.names)?;
+        judge(&response, &rest)
     }
 }
 
@@ -105,7 +113,7 @@ mod tests {
 
     #[test]
     fn every_body_goes_with_its_headers_compressed_or_not() {
-        let all = |_: &Response, _: &[u8]| Ok(Taken::All);
+        let all = |_: &Response, _: &Rest| Ok(Taken::All);
         assert_eq!(sender(Compression::None).post(b"body", 10, all).unwrap(), Taken::All);
         assert_eq!(sender(Compression::Gzip).post(b"body", 10, all).unwrap(), Taken::All);
         let [plain, gzip] = &posted()[..] else { panic!("not two") };
@@ -126,7 +134,7 @@ mod tests {
         let sender = sender(Compression::None);
         answer(Ok(Response { status: 503, retry_after_s: None, body: "0123456789".into() }));
         let judged =
-            sender.post(b"", 4, |response, bytes| Err(WriteError::Broken(format!("{} {bytes:?}", response.status))));
+            sender.post(b"", 4, |said, rest| Err(WriteError::Broken(format!("{} {:?}", said.status, rest.bytes()))));
         assert!(matches!(judged, Err(WriteError::Broken(text)) if text == "503 [48, 49, 50, 51]"));
         answer(Err(HttpError::Unavailable("away".into())));
         assert!(matches!(sender.post(b"", 4, |_, _| unreachable!()), Err(WriteError::Retry(_))));

@@ -72,7 +72,7 @@ impl TcpStream {
     /// [`NetError::Unavailable`] if the connection has ended, or if nothing comes.
     pub fn receive_into(&mut self, into: &mut Vec<u8>) -> Result<(), NetError> {
         if self.received.is_empty() {
-            return self.raw.receive(into, self.deadline).map_err(|failure| self.target.failed(failure));
+            return receive(&mut self.raw, into, self.deadline).map_err(|failure| self.target.failed(failure));
         }
         into.append(&mut self.received);
         Ok(())
@@ -93,16 +93,20 @@ impl TcpStream {
     }
 
     fn receive(&mut self) -> Result<(), NetError> {
-        match self.raw.receive(&mut self.received, self.deadline) {
-            Ok(()) => Ok(()),
-            Err(failure) => Err(self.target.failed(failure)),
-        }
+        receive(&mut self.raw, &mut self.received, self.deadline).map_err(|failure| self.target.failed(failure))
     }
 
     fn take(&mut self, length: usize) -> Vec<u8> {
         let rest = self.received.split_off(length);
         std::mem::replace(&mut self.received, rest)
     }
+}
+
+/// The clock is looked at also where there is always something to read: a server that chatters without an end is waited
+/// for no longer than a silent one.
+fn receive(raw: &mut raw::Stream, into: &mut Vec<u8>, deadline: Deadline) -> Result<(), Failure> {
+    deadline.left()?;
+    raw.receive(into, deadline)
 }
 
 #[cfg(test)]
@@ -199,6 +203,25 @@ mod tests {
         stream.set_deadline(Deadline::after_ms(200));
         let message = unavailable(stream.write_all(&vec![0; 64 << 20]));
         assert!(message.ends_with("no answer in time"), "{message}");
+    }
+
+    #[test]
+    fn a_server_that_chatters_without_an_end_is_left_at_the_deadline() {
+        let listener = listen();
+        let mut stream = connect(&listener);
+        let (mut other, _) = listener.accept().unwrap();
+        let chatter = thread::spawn(move || while other.write_all(&[b'x'; 4096]).is_ok() {});
+        stream.set_deadline(Deadline::after_ms(50));
+        let mut pieces = Vec::new();
+        let message = loop {
+            pieces.clear();
+            if let Err(error) = stream.receive_into(&mut pieces) {
+                break unavailable::<()>(Err(error));
+            }
+        };
+        assert!(message.ends_with("no answer in time"), "{message}");
+        drop(stream);
+        chatter.join().unwrap();
     }
 
     #[test]
