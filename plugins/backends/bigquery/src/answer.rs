@@ -9,12 +9,21 @@ use saker_sdk::settings::serde_json::{self, Value};
 /// <https://cloud.google.com/bigquery/docs/error-messages>
 const FINAL: &str = "invalid";
 
+/// What an answer calls itself. Stand-ins of the service leave it out.
+const KIND: &str = "bigquery#tableDataInsertAllResponse";
+
 /// What an answer means for so many rows.
 pub(crate) fn taken(answer: &[u8], points: usize) -> Result<Taken, WriteError> {
     let unreadable = |why: &str| WriteError::retry(format!("an answer that is none of insertAll's: {why}"), None);
     let answer: Value = serde_json::from_slice(answer).map_err(|error| unreadable(&error.to_string()))?;
     if !answer.is_object() {
         return Err(unreadable("it is no object"));
+    }
+    if let Some(error) = answer.get("error") {
+        return Err(WriteError::retry(format!("an error with a status of success: {error}"), None));
+    }
+    if answer.get("kind").is_some_and(|kind| kind != KIND) {
+        return Err(unreadable("it is of another kind"));
     }
     let errors = match &answer["insertErrors"] {
         Value::Null => return Ok(Taken::All),

@@ -113,7 +113,8 @@ impl Request for Call<'_> {
 
     fn send(&mut self) -> Result<Taken, WriteError> {
         let points = self.points;
-        self.sender.post(self.body, ANSWER_MAX, |response, answer| response.taken_as(|| answer::taken(answer, points)))
+        self.sender
+            .post(self.body, ANSWER_MAX, |response, rest| response.taken_as(|| answer::taken(rest.bytes(), points)))
     }
 }
 

@@ -127,7 +127,9 @@ fn a_recorded_exchange_goes_as_the_documentation_tells_it() {
 
 #[test]
 fn an_answer_that_is_none_of_the_methods_is_no_success() {
-    for body in ["", "<html>", "[]", r#"{"insertErrors":1}"#, &errors(&[(4, "invalid")])] {
+    for body in
+        ["", "<xml>", "[]", r#"{"insertErrors":1}"#, &errors(&[(4, "invalid")]), r#"{"kind":"bigquery#queryResponse"}"#]
+    {
         says(200, body);
         let error = backend().write(points()).unwrap_err();
         assert!(
@@ -139,6 +141,21 @@ fn an_answer_that_is_none_of_the_methods_is_no_success() {
     assert!(matches!(backend().write(points()), Err(WriteError::Reject(_))));
     answer(Err(HttpError::Denied("bigquery.googleapis.com:443".into())));
     assert!(matches!(backend().write(points()), Err(WriteError::Denied(_))));
+}
+
+#[test]
+fn bigquery_says_an_error_of_the_whole_request_with_200_and_a_stand_in_says_nothing() {
+    for body in [r#"{"error":{"code":500,"message":"why"}}"#, r#"{"error":"why","kind":"bigquery#x"}"#] {
+        says(200, body);
+        let error = backend().write(points()).unwrap_err();
+        assert!(
+            matches!(&error, WriteError::Retry(retry) if retry.message.starts_with("an error with a status of success")
+                && retry.message.contains("why")),
+            "{error:?}"
+        );
+    }
+    says(200, "{}");
+    assert_eq!(backend().write(points()).unwrap(), 4);
 }
 
 #[test]

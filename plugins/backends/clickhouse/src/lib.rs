@@ -79,7 +79,8 @@ impl Backend for Clickhouse {
             tags: settings.tags,
             heads: Slots::default(),
             bodies: Bodies::new(BODY_MAX),
-            sender: Sender::new(target, content, authorization, &settings.headers, settings.compression)?,
+            sender: Sender::new(target, content, authorization, &settings.headers, settings.compression)?
+                .reading(answer::HEADERS),
             body: Vec::new(),
         })
     }
@@ -123,7 +124,7 @@ impl Request for Call<'_> {
     }
 
     fn send(&mut self) -> Result<Taken, WriteError> {
-        self.sender.post(self.body, ANSWER_MAX, |response, _| answer::taken(response))
+        self.sender.post(self.body, ANSWER_MAX, answer::taken)
     }
 }
 

@@ -1,7 +1,7 @@
 use std::io::Read;
 
 use saker_sdk::http::{HttpError, Response};
-use saker_sdk::testing::{answer, posted};
+use saker_sdk::testing::{answer, answer_with, posted};
 
 use super::*;
 
@@ -102,6 +102,35 @@ fn an_exception_is_waited_out_whatever_its_status_is_but_for_a_constraint() {
     assert_eq!(respond(200, "").unwrap(), 2);
     answer(Err(HttpError::Denied("127.0.0.1:8123".into())));
     assert!(matches!(backend("").write(points()), Err(WriteError::Denied(_))));
+}
+
+#[test]
+fn clickhouse_says_an_exception_in_a_header_or_at_the_end_with_200() {
+    let respond = |body: &str, headers: &[(&str, &str)]| {
+        answer_with(Response { status: 200, retry_after_s: None, body: body.into() }, headers);
+        backend("").write(points())
+    };
+    const CODE: &str = "x-clickhouse-exception-code";
+    // Before 24.8: nothing was inserted, and only a header, or a trailer, tells.
+    for (headers, message) in [
+        (&[(CODE, "209")][..], "exception 209: 200"),
+        (&[(CODE, "0"), (CODE, "241")], "exception 241: 200"),
+        (&[(CODE, " 252 ")], "exception 252: 200"),
+    ] {
+        let error = respond("", headers).unwrap_err();
+        assert!(matches!(&error, WriteError::Retry(retry) if retry.message == message), "{error:?}");
+    }
+    assert!(matches!(respond("", &[(CODE, "469")]), Err(WriteError::Reject(_))));
+    for late in [
+        "1\n__exception__\r\nabcdefgh\r\nCode: 159. DB::Exception: Timeout exceeded\r\n60 abcdefgh\r\n__exception__\r\n",
+        "Code: 159, e.displayText() = DB::Exception: Timeout exceeded",
+        "__exception__ cut",
+    ] {
+        assert!(matches!(respond(late, &[]), Err(WriteError::Retry(_))), "{late}");
+    }
+    let late = "\r\n__exception__\r\nabcdefgh\r\nCode: 469. DB::Exception: Constraint `c`";
+    assert!(matches!(respond(late, &[]), Err(WriteError::Reject(_))));
+    assert_eq!(respond("", &[(CODE, "0"), ("x-clickhouse-summary", "{}")]).unwrap(), 2);
 }
 
 #[test]

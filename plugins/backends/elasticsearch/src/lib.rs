@@ -135,8 +135,9 @@ impl Request for Call<'_> {
 
     fn send(&mut self) -> Result<Taken, WriteError> {
         let (points, ids) = (self.points, self.writer.ids);
-        self.sender
-            .post(self.body, ANSWER_MAX, |response, answer| response.taken_as(|| answer::taken(answer, points, ids)))
+        self.sender.post(self.body, ANSWER_MAX, |response, rest| {
+            response.taken_as(|| answer::taken(rest.bytes(), points, ids))
+        })
     }
 }
 

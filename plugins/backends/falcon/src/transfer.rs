@@ -68,7 +68,7 @@ impl Transfer {
                 *next_id += 1;
                 let answer = call(stream, &request(lines, points, id)?)?;
                 let places = points.iter().map(|(place, _)| *place);
-                match read(&answer, id) {
+                match read(&answer, id, points.len()) {
                     Ok(Reply::Taken { invalid }) => {
                         update.invalid += invalid.min(points.len());
                         places.for_each(|place| progress.take(place));
@@ -117,8 +117,8 @@ enum Reply {
     Misfit(String),
 }
 
-/// Reads an answer; an error says what is wrong with this transfer.
-fn read(answer: &[u8], id: u64) -> Result<Reply, String> {
+/// Reads an answer about so many points; an error says what is wrong with this transfer.
+fn read(answer: &[u8], id: u64, points: usize) -> Result<Reply, String> {
     let answer: Value = serde_json::from_slice(answer)
         .map_err(|_| format!("no answer of a transfer: {}", String::from_utf8_lossy(answer).trim()))?;
     if answer["id"] != id {
@@ -127,8 +127,18 @@ fn read(answer: &[u8], id: u64) -> Result<Reply, String> {
     if let Some(error) = answer["error"].as_str() {
         return if error.contains(MISFIT) { Ok(Reply::Misfit(error.into())) } else { Err(error.into()) };
     }
-    let invalid =
-        answer["result"]["Invalid"].as_u64().ok_or_else(|| format!("no result of Transfer.Update: {answer}"))?;
+    if !answer["error"].is_null() {
+        return Err(answer["error"].to_string());
+    }
+    let result = &answer["result"];
+    let invalid = result["Invalid"].as_u64().ok_or_else(|| format!("no result of Transfer.Update: {answer}"))?;
+    // Other transfers than Falcon's own may leave these out.
+    if result["Total"].as_u64().is_some_and(|total| total < points as u64) {
+        return Err(format!("{} of {points} points have come", result["Total"]));
+    }
+    if let Some(message) = result["Message"].as_str().filter(|message| !matches!(*message, "ok" | "")) {
+        return Err(message.into());
+    }
     Ok(Reply::Taken { invalid: usize::try_from(invalid).unwrap_or(usize::MAX) })
 }
 
@@ -137,19 +147,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_taken_for_what_it_says() {
+    fn transfer_says_in_its_result_what_it_has_not_taken() {
         let result = r#"{"Message":"ok","Total":3,"Invalid":1,"Latency":0}"#;
         let answer = |result: &str, error: &str| format!(r#"{{"id":7,"result":{result},"error":{error}}}"#);
-        assert_eq!(read(answer(result, "null").as_bytes(), 7), Ok(Reply::Taken { invalid: 1 }));
+        assert_eq!(read(answer(result, "null").as_bytes(), 7, 3), Ok(Reply::Taken { invalid: 1 }));
         let misfit = "json: cannot unmarshal string into Go value of type int64";
-        assert_eq!(read(answer("null", &format!("{misfit:?}")).as_bytes(), 7), Ok(Reply::Misfit(misfit.into())));
+        assert_eq!(read(answer("null", &format!("{misfit:?}")).as_bytes(), 7, 3), Ok(Reply::Misfit(misfit.into())));
         for (answer, id, what) in [
             (answer("null", "\"rpc: can't find service Transfer.Update\""), 7, "rpc: can't find service"),
             (answer(result, "null"), 8, "an answer to call 7, not to 8"),
             (answer("null", "null"), 7, "no result of Transfer.Update"),
             ("HTTP/1.1 400 Bad Request".into(), 7, "no answer of a transfer: HTTP/1.1 400"),
+            (answer(result, "{\"code\":1}"), 7, "{\"code\":1}"),
+            (answer(r#"{"Message":"ok","Total":2,"Invalid":0}"#, "null"), 7, "2 of 3 points have come"),
+            (answer(r#"{"Message":"queue is full","Total":3,"Invalid":0}"#, "null"), 7, "queue is full"),
         ] {
-            let error = read(answer.as_bytes(), id).unwrap_err();
+            let error = read(answer.as_bytes(), id, 3).unwrap_err();
             assert!(error.starts_with(what), "{error}");
         }
     }

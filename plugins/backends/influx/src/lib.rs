@@ -1,7 +1,9 @@
 //! The `influx` backend: InfluxDB's line protocol over HTTP. README.md has the settings.
 //!
-//! The lines are made by `saker_sdk::encode::influx`; `destination` works out the address from the settings.
+//! The lines are made by `saker_sdk::encode::influx`; `destination` works out the address from the settings,
+//! `answer` reads what a server says.
 
+mod answer;
 mod destination;
 
 use std::collections::BTreeMap;
@@ -13,8 +15,8 @@ use saker_sdk::prelude::*;
 
 /// The longest body before it is compressed, in bytes: what the agent compresses at once. InfluxDB takes 25 MB.
 const BODY_MAX: usize = 4_000_000;
-/// How much of an answer is read, in bytes: enough for a reason.
-const ANSWER_MAX: usize = 4 << 10;
+/// How much of an answer is read, in bytes: enough for a hundred lines and what is wrong with each.
+const ANSWER_MAX: usize = 256 << 10;
 
 saker_sdk::settings! {
     /// Which of InfluxDB's two ways to write.
@@ -92,7 +94,8 @@ impl Backend for InfluxDb {
         Ok(Self {
             lines: Lines::new(form),
             bodies: Bodies::new(BODY_MAX),
-            sender: Sender::new(target, content, authorization, &BTreeMap::new(), settings.compression)?,
+            sender: Sender::new(target, content, authorization, &BTreeMap::new(), settings.compression)?
+                .reading(answer::HEADERS),
             body: Vec::new(),
         })
     }
@@ -106,7 +109,8 @@ impl Backend for InfluxDb {
 
     fn write(&mut self, points: Vec<Point>) -> Result<usize, WriteError> {
         self.lines.check(&points)?;
-        self.bodies.write(points, &mut Call { lines: &self.lines, sender: &self.sender, body: &mut self.body })
+        self.bodies
+            .write(points, &mut Call { lines: &self.lines, sender: &self.sender, body: &mut self.body, points: 0 })
     }
 
     fn forget(&mut self, ids: Vec<SeriesId>) {
@@ -123,24 +127,28 @@ struct Call<'a> {
     lines: &'a Lines,
     sender: &'a Sender,
     body: &'a mut Vec<u8>,
+    points: usize,
 }
 
 impl Request for Call<'_> {
     fn fill(&mut self, points: &[Point], places: &[u32], most: usize) -> Filled {
-        Filled::one_by_one(self.body, points, places, most, |body, point| {
+        let filled = Filled::one_by_one(self.body, points, places, most, |body, point| {
             self.lines.push(point, body).expect("the whole call was checked");
-        })
+        });
+        self.points = filled.points;
+        filled
     }
 
     fn send(&mut self) -> Result<Taken, WriteError> {
-        self.sender.post(self.body, ANSWER_MAX, |response, _| response.taken())
+        let points = self.points;
+        self.sender.post(self.body, ANSWER_MAX, |response, rest| answer::taken(response, rest, points))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use saker_sdk::http::{HttpError, Response};
-    use saker_sdk::testing::{answer, posted};
+    use saker_sdk::testing::{answer, answer_with, posted};
 
     use super::*;
 
@@ -239,6 +247,54 @@ mod tests {
         assert!(reject.points.is_empty() && reject.message.contains("partial write"), "{reject:?}");
         assert!(matches!(respond(404, r#"{"error":"database not found"}"#), WriteError::Retry(_)));
         assert!(matches!(respond(500, ""), WriteError::Retry(_)));
+    }
+
+    #[test]
+    fn influxdb_3_names_the_lines_that_it_does_not_take_and_has_the_others() {
+        let mut backend = backend(V1);
+        let body = r#"{"error":"partial write of line protocol occurred","data":[
+            {"original_line":"cpu.idle","line_number":2,"error_message":"invalid column type"}]}"#;
+        answer(Ok(Response { status: 400, retry_after_s: None, body: body.into() }));
+        let error = backend.write(points()).unwrap_err();
+        assert!(
+            matches!(&error, WriteError::Reject(reject) if reject.points == [1]
+            && reject.message == "line 2: invalid column type"),
+            "{error:?}"
+        );
+        assert_eq!(backend.write(points()[..1].to_vec()).unwrap(), 1);
+        assert_eq!(posted().len(), 1, "the other line is there");
+        // Where it takes all or nothing, it has not even the others.
+        let body = r#"{"error":"write of line protocol failed","data":{"line_number":1,"error_message":"why"}}"#;
+        answer(Ok(Response { status: 400, retry_after_s: None, body: body.into() }));
+        assert!(matches!(backend.write(points()), Err(WriteError::Reject(reject)) if reject.points == [0]));
+        assert_eq!(backend.write(points()[1..].to_vec()).unwrap(), 1);
+        assert_eq!(posted().len(), 2);
+    }
+
+    #[test]
+    fn influxdb_says_with_a_status_of_success_what_it_could_not_do() {
+        let says = |status, body: &str, headers: &[(&str, &str)]| {
+            answer_with(Response { status, retry_after_s: None, body: body.into() }, headers);
+            backend(V1).write(points())
+        };
+        for (status, body, headers) in [
+            (200, r#"{"results":[{"error":"timeout"}]}"#, &[][..]),
+            (200, r#"{"error":"timeout"}"#, &[]),
+            (200, r#"{"code":"internal error","message":"timeout"}"#, &[]),
+            (200, r#"{"error":"tim"#, &[]),
+            (204, "", &[("x-influxdb-error", "timeout")]),
+        ] {
+            let error = says(status, body, headers).unwrap_err();
+            assert!(matches!(&error, WriteError::Retry(retry) if retry.message.contains("tim")), "{body} {error:?}");
+        }
+        let error = says(204, "", &[("x-influxdb-error", "partial write: field type conflict dropped=1")]).unwrap_err();
+        assert!(matches!(&error, WriteError::Reject(reject) if reject.points.is_empty()), "{error:?}");
+        // InfluxDB Cloud: some are there, some are not.
+        let error = says(201, r#"{"code":"invalid","line":1,"message":"why"}"#, &[]).unwrap_err();
+        assert!(matches!(&error, WriteError::Reject(reject) if reject.points == [0]), "{error:?}");
+        for body in ["", "{}", "ok", r#"{"results":[{"statement_id":0}]}"#] {
+            assert_eq!(says(200, body, &[]).unwrap(), 2, "{body}");
+        }
     }
 
     #[test]

@@ -159,7 +159,9 @@ impl Cluster {
                 Ok(answers) => {
                     for place in places {
                         let partition = batches[place].partition as i32;
-                        sent[place] = match answers.iter().find(|answer| answer.partition == partition) {
+                        // Of two answers about a partition the one that tells of an error.
+                        let of_it = answers.iter().filter(|answer| answer.partition == partition);
+                        sent[place] = match of_it.max_by_key(|answer| answer.error != 0) {
                             Some(answer) => Sent::Answered(answer.clone()),
                             None => lost("a broker's answer leaves out a partition"),
                         };

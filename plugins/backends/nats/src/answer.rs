@@ -25,15 +25,15 @@ pub(crate) fn answer(status: Option<u16>, payload: &[u8], stream: &str) -> Answe
         Some(other) => return Answer::Wait(format!("status {other}")),
         None => {}
     }
-    // Most answers by far: `{"stream":"saker", "seq":1}`. A stream's name holds no quotation mark.
-    if payload.starts_with(b"{\"stream\":") && !payload.windows(7).any(|part| part == b"\"error\"") {
+    if is_plain(payload) {
         return Answer::Stored;
     }
     let Ok(value) = from_slice::<Value>(payload) else {
         return Answer::Wait(format!("{:?} is no answer of a stream", String::from_utf8_lossy(payload)));
     };
     match error(&value) {
-        None if value["seq"].is_u64() => Answer::Stored,
+        // Places begin at 1.
+        None if value["seq"].as_u64().is_some_and(|place| place > 0) => Answer::Stored,
         None => Answer::Wait(format!("{value} is no answer of a stream")),
         // "message size exceeds maximum allowed"
         Some((10054, text)) => Answer::Refused(text),
@@ -45,6 +45,15 @@ pub(crate) fn answer(status: Option<u16>, payload: &[u8], stream: &str) -> Answe
         }
         Some((_, text)) => Answer::Wait(text),
     }
+}
+
+/// Most answers by far: `{"stream":"saker", "seq":1}`, or without the blank. A stream's name holds no quotation mark.
+fn is_plain(payload: &[u8]) -> bool {
+    let Some(rest) = payload.strip_prefix(b"{\"stream\":\"") else { return false };
+    let Some(end) = rest.iter().position(|&byte| byte == b'"') else { return false };
+    let rest = rest[end + 1..].strip_prefix(b",").map(<[u8]>::trim_ascii_start);
+    let place = rest.and_then(|rest| rest.strip_prefix(b"\"seq\":")).and_then(|place| place.strip_suffix(b"}"));
+    place.is_some_and(|place| matches!(place, [b'1'..=b'9', ..]) && place.iter().all(u8::is_ascii_digit))
 }
 
 /// The number and the text of an error in an answer of JetStream.
@@ -81,12 +90,13 @@ mod tests {
     #[test]
     fn an_answer_with_a_place_in_the_stream_is_an_acknowledgement() {
         assert_eq!(sorted(r#"{"stream":"saker", "seq":1}"#), Answer::Stored);
+        assert_eq!(sorted(r#"{"stream":"saker","seq":1234567890}"#), Answer::Stored);
         assert_eq!(sorted(r#"{"stream":"saker", "seq":1,"duplicate": true}"#), Answer::Stored);
         assert_eq!(sorted(r#"{"domain":"hub","seq":9,"stream":"error"}"#), Answer::Stored);
     }
 
     #[test]
-    fn errors_wait_but_for_a_message_that_is_too_long() {
+    fn jetstream_says_an_error_in_its_acknowledgement_and_all_wait_but_a_message_that_is_too_long() {
         assert_eq!(
             failed(10054, "message size exceeds maximum allowed"),
             Answer::Refused("message size exceeds maximum allowed".into())
@@ -99,7 +109,17 @@ mod tests {
             let Answer::Wait(message) = failed(code, text) else { panic!("{text}") };
             assert!(message.starts_with(text) && message.contains(cure), "{message}");
         }
-        for payload in ["", "hello", "{}", r#"{"stream":"saker","error":{}}"#] {
+        for payload in [
+            "",
+            "hello",
+            "{}",
+            r#"{"stream":"saker","error":{}}"#,
+            r#"{"stream":"saker"}"#,
+            r#"{"stream":"saker","seq":0}"#,
+            r#"{"stream":"saker","seq":null}"#,
+            r#"{"stream":"saker","seq":1"#,
+            r#"{"stream":"saker","seq":1,"error":{"code":503}}"#,
+        ] {
             assert!(matches!(sorted(payload), Answer::Wait(_)), "{payload}");
         }
         assert_eq!(answer(Some(503), b"", "saker"), Answer::Nobody);

@@ -43,6 +43,7 @@ pub(crate) enum Answer {
 /// [`WriteError::Retry`] if nothing of the request was looked at.
 pub(crate) fn read(
     response: &Response,
+    body: &[u8],
     points: &[Placed],
     is_of: impl Fn(&Point, &str, &[(&str, &str)], i64) -> bool,
 ) -> Result<Answer, WriteError> {
@@ -56,16 +57,38 @@ pub(crate) fn read(
         409 | 415 | 422 => return Ok(Answer::Unclear(words)),
         _ => return response.written().map(|()| Answer::Stored),
     }
+    let is_success = response.status != 400;
     // A long answer is cut off, and then cannot be read.
-    let details: Option<Value> = serde_json::from_str(&response.body).ok();
+    let details: Option<Value> = serde_json::from_slice(body).ok();
     let Some(failed) = details.as_ref().and_then(not_stored) else {
-        return Ok(if response.status == 400 { Answer::Unclear(words) } else { Answer::Stored });
+        return if is_success { without_details(response, details.as_ref()) } else { Ok(Answer::Unclear(words)) };
     };
-    if failed == 0 {
-        return Ok(Answer::Stored);
+    if failed == 0 && is_success {
+        let stored = details.as_ref().and_then(|details| details["success"].as_u64());
+        return match stored.filter(|stored| *stored < points.len() as u64) {
+            Some(stored) => Err(response.again(&format!("{stored} of {} points stored: ", points.len()))),
+            None => Ok(Answer::Stored),
+        };
     }
     let errors = details.as_ref().and_then(|details| details["errors"].as_array()).map_or(&[][..], Vec::as_slice);
-    Ok(sort(errors, failed, points, is_of).unwrap_or(Answer::Unclear(words)))
+    match sort(errors, failed, points, is_of) {
+        Some(answer) => Ok(answer),
+        // It was the storage that failed, and nothing is wrong with the point.
+        None if is_success && points.len() == 1 => Err(response.again("")),
+        None => Ok(Answer::Unclear(words)),
+    }
+}
+
+/// A success of which nothing more can be read: others than OpenTSDB say nothing, and what is JSON ought to be details.
+fn without_details(response: &Response, details: Option<&Value>) -> Result<Answer, WriteError> {
+    let is_error = match details {
+        Some(details) => details.get("error").is_some(),
+        None => response.body.trim_start().starts_with(['{', '[']),
+    };
+    if is_error {
+        return Err(response.again("an answer that is none to put: "));
+    }
+    response.written().map(|()| Answer::Stored)
 }
 
 /// How many points an answer says were not stored.

@@ -2,7 +2,7 @@
 
 use saker_sdk::encode::opentsdb::Names;
 use saker_sdk::encode::{Lines, header};
-use saker_sdk::http::{Response, Target};
+use saker_sdk::http::{Response, Rest, Target};
 use saker_sdk::net::Deadline;
 use saker_sdk::prelude::*;
 use saker_sdk::{Progress, encode};
@@ -12,6 +12,9 @@ use crate::answer::{self, Answer};
 
 /// The least that `body_bytes` may be: a request of one point with some tags.
 const BODY_BYTES_MIN: u32 = 512;
+
+/// How much of an answer is read, in bytes: a failure names its point and quotes what the storage has said, at length.
+const ANSWER_MAX: usize = 2 << 20;
 
 pub(crate) struct Put {
     target: Target,
@@ -123,12 +126,12 @@ impl Put {
                 None,
             ));
         }
-        let response = self.post(body)?;
+        let (response, rest) = self.post(body)?;
         let is_of = |point: &Point, metric: &str, tags: &[(&str, &str)], timestamp: i64| {
             let start = encode::opentsdb::Put::start(metric, tags.iter().copied());
             self.names.time(point) == timestamp && lines.head(point.series) == Some(start.as_bytes())
         };
-        match answer::read(&response, points, is_of)? {
+        match answer::read(&response, rest.bytes(), points, is_of)? {
             Answer::Stored => points.iter().for_each(|(place, _)| progress.take(*place)),
             Answer::Partly { refused, failed, why } => {
                 for (index, (place, _)) in points.iter().enumerate() {
@@ -155,7 +158,7 @@ impl Put {
         Ok(())
     }
 
-    fn post(&self, body: &[u8]) -> Result<Response, WriteError> {
+    fn post(&self, body: &[u8]) -> Result<(Response, Rest), WriteError> {
         let mut headers = vec![
             ("content-type", "application/json; charset=utf-8"),
             ("user-agent", concat!("saker/", env!("CARGO_PKG_VERSION"))),
@@ -163,7 +166,7 @@ impl Put {
         if let Some(authorization) = &self.authorization {
             headers.push(("authorization", authorization));
         }
-        Ok(self.target.post(&headers, body)?)
+        Ok(self.target.exchange(&headers, body, ANSWER_MAX, &[])?)
     }
 }
 

@@ -170,6 +170,33 @@ fn an_answer_that_does_not_say_which_is_asked_about_halves() {
 }
 
 #[test]
+fn opentsdb_says_with_200_what_its_storage_has_not_taken_however_long_that_is() {
+    // What HBase says is quoted whole, for each point.
+    let long = format!("Storage exception: {}", "at org.hbase.async ".repeat(100));
+    let mut backend = backend(HTTP);
+    respond(200, &details(0, &[(0, &long), (1, &long), (2, &long), (3, &long)]));
+    assert!(matches!(backend.write(points(4)), Err(WriteError::Retry(_))));
+    for (status, body) in [
+        (200, r#"{"success":3,"failed":0,"errors":[]}"#),
+        (200, r#"{"success":0,"failed":0,"timeouts":0}"#),
+        (200, r#"{"error":{"code":500,"message":"why"}}"#),
+        (200, r#"{"success":3,"fai"#),
+        (200, "<html>Sign in"),
+    ] {
+        respond(status, body);
+        assert!(matches!(backend.write(points(4)), Err(WriteError::Retry(_))), "{body}");
+    }
+    // One point that could not be stored, without a word why.
+    respond(200, r#"{"success":0,"failed":1}"#);
+    assert!(matches!(backend.write(points(1)), Err(WriteError::Retry(_))));
+    for body in ["", "{}", r#"{"success":4,"failed":0}"#] {
+        respond(200, body);
+        assert_eq!(backend.write(points(4)).unwrap(), 4, "{body}");
+    }
+    let _ = posted();
+}
+
+#[test]
 fn a_request_that_is_too_large_costs_no_points_and_says_what_to_lower() {
     for (status, body) in [(400, r#"{"error":{"message":"Chunked request not supported."}}"#), (413, "")] {
         let mut backend = backend(HTTP);

@@ -1,7 +1,8 @@
 //! The `otlp` backend: OpenTelemetry's protocol over HTTP, in protocol buffers. README.md has the settings.
 //!
-//! `message` writes the request and reads the answer. The specification is <https://opentelemetry.io/docs/specs/otlp/>.
+//! `message` writes the request, `answer` reads what a server says of it. The specification is <https://opentelemetry.io/docs/specs/otlp/>.
 
+mod answer;
 mod message;
 
 use std::collections::BTreeMap;
@@ -73,7 +74,8 @@ impl Backend for Otlp {
             naming: Naming::new(settings.endpoint_attribute, settings.resource)?,
             messages: Messages::default(),
             bodies: Bodies::new(BODY_MAX),
-            sender: Sender::new(target, content, authorization, &settings.headers, settings.compression)?,
+            sender: Sender::new(target, content, authorization, &settings.headers, settings.compression)?
+                .reading(answer::HEADERS),
             body: Vec::new(),
         })
     }
@@ -122,9 +124,9 @@ impl Request for Call<'_> {
     }
 
     fn send(&mut self) -> Result<Taken, WriteError> {
-        self.sender.post(self.body, ANSWER_MAX, |response, answer| {
+        self.sender.post(self.body, ANSWER_MAX, |response, rest| {
             response.taken_as(|| {
-                let (taken, words) = message::taken(answer, self.points);
+                let (taken, words) = answer::taken(response, rest, self.points)?;
                 // There is no other way to tell what a server says of points that it does not name.
                 words.iter().for_each(|words| host::log(host::Level::Warn, words));
                 Ok(taken)

@@ -21,9 +21,8 @@
 
 use std::collections::BTreeMap;
 
-use saker_sdk::bodies::Taken;
 use saker_sdk::encode::protobuf::{
-    Value, bytes_key, fixed64_key, next_field, push_bytes, push_fixed64, push_length, varint_key, varint_length,
+    bytes_key, fixed64_key, push_bytes, push_fixed64, push_length, varint_key, varint_length,
 };
 use saker_sdk::encode::{Groups, Labels, Slots, Texts};
 use saker_sdk::{MetricType, OpenError, Point, Series, SeriesId};
@@ -209,26 +208,6 @@ impl Messages {
 /// Whether a message can say this point. Time zero stands for an unknown one.
 pub(crate) fn fits(point: &Point) -> bool {
     point.value.is_finite() && (1..=LATEST_MS).contains(&point.timestamp_ms)
-}
-
-/// What the answer to a request of so many points means: it may have gone well but for some of them.
-pub(crate) fn taken(mut answer: &[u8], points: usize) -> (Taken, Option<String>) {
-    let (mut rejected, mut message) = (0, String::new());
-    while let Some((field, value)) = next_field(&mut answer) {
-        let (1, Value::Bytes(mut partial)) = (field, value) else { continue };
-        while let Some(field) = next_field(&mut partial) {
-            match field {
-                (1, Value::Number(number)) => rejected = usize::try_from(number).unwrap_or(points).min(points),
-                (2, Value::Bytes(text)) => message = String::from_utf8_lossy(text).into_owned(),
-                _ => {}
-            }
-        }
-    }
-    let words = (!message.is_empty() || rejected > 0).then(|| format!("{rejected} points rejected: {message}"));
-    if rejected == 0 {
-        return (Taken::All, words);
-    }
-    (Taken::Some { refused: Vec::new(), again: Vec::new(), lost: rejected, message }, words)
 }
 
 fn numbers(series: &Slots<Numbers>, points: &[Point], place: u32) -> Numbers {

@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point;
 use prost::Message;
 use saker_sdk::http::{HttpError, Response};
-use saker_sdk::testing::{Posted, answer, logged, posted};
+use saker_sdk::testing::{Posted, answer, answer_with, logged, posted};
 
 use super::*;
 
@@ -185,8 +185,24 @@ fn points_that_a_server_rejects_without_a_name_are_not_counted_as_taken() {
     // A number beyond what was sent, and an answer that is none.
     let huge = ExportMetricsPartialSuccess { rejected_data_points: -1, error_message: String::new() };
     let huge = ExportMetricsServiceResponse { partial_success: Some(huge) }.encode_to_vec();
-    assert!(matches!(message::taken(&huge, 3).0, Taken::Some { lost: 3, .. }));
-    assert_eq!(message::taken(b"<html>", 3), (Taken::All, None));
+    assert!(matches!(answer::protobuf(&huge).taken(3).0, Taken::Some { lost: 3, .. }));
+    assert_eq!(answer::protobuf(b"<html>").taken(3), (Taken::All, None));
+}
+
+#[test]
+fn otlp_says_what_it_rejects_in_json_as_well_and_an_error_in_a_grpc_status() {
+    let says = |body: &str, headers: &[(&str, &str)]| {
+        answer_with(Response { status: 200, retry_after_s: None, body: body.into() }, headers);
+        backend("").write(vec![point(0, 1, 1.0), point(1, 1, 1.0), point(2, 1, 1.0)])
+    };
+    assert_eq!(says(r#"{"partialSuccess":{"rejectedDataPoints":"2","errorMessage":"old"}}"#, &[]).unwrap(), 1);
+    assert_eq!(logged().pop().unwrap().1, "2 points rejected: old");
+    assert_eq!(says(r#"{"partial_success":{"rejected_data_points":1}}"#, &[]).unwrap(), 2);
+    assert_eq!(says(r#"{"partialSuccess":{}}"#, &[]).unwrap(), 3);
+    assert_eq!(says("{}", &[("grpc-status", "0")]).unwrap(), 3);
+    assert!(matches!(says(r#"{"code":8,"message":"busy"}"#, &[]), Err(WriteError::Retry(_))));
+    let error = says("", &[("grpc-status", "8"), ("grpc-message", "busy")]).unwrap_err();
+    assert!(matches!(error, WriteError::Retry(retry) if retry.message == "gRPC status 8 busy: 200"));
 }
 
 #[test]

@@ -13,11 +13,16 @@ pub(crate) enum Message {
     Row(Vec<Option<Vec<u8>>>),
     /// The server is ready for the rows of a `COPY`.
     CopyIn,
-    /// It is ready for the next question.
-    Ready,
+    /// It is ready for the next question; a transaction may still be open.
+    Ready {
+        /// Whether none is.
+        is_idle: bool,
+    },
+    /// A statement is done: what it calls itself, such as `COMMIT`.
+    Done(String),
     /// A question has failed.
     Error(Failure),
-    /// Nothing that matters: notices, settings, how much was done.
+    /// Nothing that matters: notices, settings.
     Other,
 }
 
@@ -32,6 +37,14 @@ pub(crate) struct Failure {
     pub(crate) detail: String,
     /// Where it happened, such as `COPY metrics, line 3, column value`.
     pub(crate) context: String,
+}
+
+impl Failure {
+    /// Of a transaction that has ended without an error, but not with COMMIT.
+    pub(crate) fn not_committed(last: &str) -> Self {
+        let message = format!("the transaction was not committed; it ended with {last:?}");
+        Self { message, code: "40000".into(), ..Self::default() }
+    }
 }
 
 /// Messages, cut out of what has arrived.
@@ -72,10 +85,11 @@ fn parse(kind: u8, body: &[u8]) -> Option<Message> {
         }
         b'D' => Message::Row(row(body)?),
         b'G' => Message::CopyIn,
-        b'Z' => Message::Ready,
+        b'Z' => Message::Ready { is_idle: body == b"I" },
+        b'C' => Message::Done(String::from_utf8_lossy(body.strip_suffix(b"\0").unwrap_or(body)).into_owned()),
         b'E' => Message::Error(failure(body)),
-        // Settings, the key for cancelling, notices, notifications, columns, tags, an empty question.
-        b'S' | b'K' | b'N' | b'A' | b'T' | b'C' | b'I' | b'v' => Message::Other,
+        // Settings, the key for cancelling, notices, notifications, columns, an empty question.
+        b'S' | b'K' | b'N' | b'A' | b'T' | b'I' | b'v' => Message::Other,
         _ => return None,
     })
 }
@@ -205,7 +219,9 @@ mod tests {
         bytes.extend(message(b'D', b"\0\x02\0\0\0\x02ab\xff\xff\xff\xff"));
         bytes.extend(message(b'G', &[1, 0, 0]));
         bytes.extend(message(b'E', b"SERROR\0C23505\0Mbad\0DKey\0WCOPY metrics, line 3\0\0"));
+        bytes.extend(message(b'C', b"COPY 5\0"));
         bytes.extend(message(b'Z', b"I"));
+        bytes.extend(message(b'Z', b"E"));
         let failure = Failure {
             code: "23505".into(),
             message: "bad".into(),
@@ -218,7 +234,9 @@ mod tests {
             Message::Row(vec![Some(b"ab".to_vec()), None]),
             Message::CopyIn,
             Message::Error(failure),
-            Message::Ready,
+            Message::Done("COPY 5".into()),
+            Message::Ready { is_idle: true },
+            Message::Ready { is_idle: false },
         ];
         for size in 1..bytes.len() {
             let pieces: Vec<&[u8]> = bytes.chunks(size).collect();

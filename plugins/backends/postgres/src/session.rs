@@ -43,7 +43,7 @@ impl Session {
                 Message::Error(failure) => {
                     return Err(WriteError::retry(format!("cannot log in: {}", message(&failure)), None));
                 }
-                Message::Ready => return Ok(session),
+                Message::Ready { .. } => return Ok(session),
                 _ => {}
             }
         }
@@ -70,7 +70,7 @@ impl Session {
             match self.receive()? {
                 Message::Row(columns) => answer = Ok(first(columns)),
                 Message::Error(failure) => answer = Err(failure),
-                Message::Ready => return Ok(answer),
+                Message::Ready { .. } => return Ok(answer),
                 _ => {}
             }
         }
@@ -102,10 +102,18 @@ impl Session {
             *doubt = transaction;
             self.stream.write_all(&self.out)?;
         }
-        loop {
+        let (mut last, mut is_closed) = (String::new(), false);
+        while !is_closed {
             match self.receive()? {
                 Message::Error(other) => failure = failure.or(Some(other)),
-                Message::Ready => break,
+                Message::Done(what) => last = what,
+                Message::Ready { is_idle } => {
+                    is_closed = true;
+                    // A transaction that has failed is ended by COMMIT without an error, and calls that ROLLBACK.
+                    if failure.is_none() && (last != "COMMIT" || !is_idle) {
+                        failure = Some(Failure::not_committed(&last));
+                    }
+                }
                 _ => {}
             }
         }

@@ -12,6 +12,8 @@ enum Deed {
     Fine,
     Fail(&'static str, String),
     Close,
+    /// Says so that it is done, and that it is ready so.
+    End(&'static str, &'static str),
     /// Answers with one row of one column.
     Say(&'static str),
 }
@@ -59,7 +61,16 @@ impl Server {
                     number += 1;
                     sender.send(seen).unwrap();
                     match deed {
-                        Deed::Fine => say(&mut stream, b'C', b"DONE\0"),
+                        Deed::Fine => {
+                            say(&mut stream, b'N', b"SWARNING\0C01000\0Ma notice is no error\0\0");
+                            say(&mut stream, b'C', b"COPY 1\0");
+                            say(&mut stream, b'C', b"COMMIT\0");
+                        }
+                        Deed::End(tag, status) => {
+                            say(&mut stream, b'C', tag.as_bytes());
+                            say(&mut stream, b'Z', status.as_bytes());
+                            continue;
+                        }
                         Deed::Close => break,
                         Deed::Say(text) => {
                             let mut row = b"\0\x01".to_vec();
@@ -273,6 +284,19 @@ fn a_server_that_stops_is_left_and_one_that_is_full_kept() {
         assert_eq!(postgres.write(points(1)).unwrap(), 1);
         let rows = || Seen::Copied(vec![("a".into(), 1000)]);
         assert_eq!(server.seen(), [rows(), Seen::Asked("ROLLBACK".into()), rows()]);
+    }
+}
+
+#[test]
+fn postgresql_says_by_a_tag_and_a_state_that_a_transaction_was_not_committed() {
+    // COMMIT of a transaction that has failed is no error; its tag tells. Notices are none either.
+    for (tag, state) in [("ROLLBACK\0", "I"), ("COMMIT\0", "T"), ("COMMIT\0", "E"), ("COPY 9\0", "I")] {
+        let server = Server::start(move |_, number| if number == 0 { Deed::End(tag, state) } else { Deed::Fine });
+        let mut postgres = open(&server.address, "");
+        let message = retry(postgres.write(points(9)).unwrap_err());
+        assert!(message.starts_with("the transaction was not committed"), "{message}");
+        assert_eq!(postgres.write(points(9)).unwrap(), 9);
+        assert_eq!(server.copies(), [9, 9], "{tag}");
     }
 }
 

@@ -7,6 +7,8 @@ use saker_sdk::encode::push_i64;
 
 /// The longest line of an answer, in bytes: an error quotes what it is about, a key at most.
 const LINE_MAX: usize = 64 << 10;
+/// What is said where a server answers that there is nothing.
+const NOTHING: &str = "nothing was written (the server's answer is nil)";
 /// The longest string in an answer, in bytes. The identifier of an entry has at most 41.
 const BULK_MAX: usize = 4 << 10;
 
@@ -70,14 +72,15 @@ impl Replies {
         let reply = match rest[0] {
             b'+' | b':' => Reply::Done,
             b'-' => Reply::Error(String::from_utf8_lossy(text).into_owned()),
-            b'$' => {
-                length += match std::str::from_utf8(text).ok().and_then(|text| text.parse::<i64>().ok()) {
-                    Some(-1) => 0,
-                    Some(bytes @ 0..) if bytes as usize <= BULK_MAX => bytes as usize + 2,
-                    _ => return Err(no_answer(rest)),
-                };
-                Reply::Done
-            }
+            b'$' => match std::str::from_utf8(text).ok().and_then(|text| text.parse::<i64>().ok()) {
+                // No command of this backend has this for an answer where it has done something.
+                Some(-1) => Reply::Error(NOTHING.into()),
+                Some(bytes @ 0..) if bytes as usize <= BULK_MAX => {
+                    length += bytes as usize + 2;
+                    Reply::Done
+                }
+                _ => return Err(no_answer(rest)),
+            },
             _ => return Err(no_answer(rest)),
         };
         if rest.len() < length {
@@ -113,8 +116,8 @@ mod tests {
     #[test]
     fn answers_are_cut_out_wherever_they_are_torn() {
         let bytes = b"+OK\r\n$15\r\n1526919030474-0\r\n:3\r\n-OOM command not allowed\r\n$-1\r\n";
-        let expected =
-            [Reply::Done, Reply::Done, Reply::Done, Reply::Error("OOM command not allowed".into()), Reply::Done];
+        let error = |text: &str| Reply::Error(text.into());
+        let expected = [Reply::Done, Reply::Done, Reply::Done, error("OOM command not allowed"), error(NOTHING)];
         for size in 1..bytes.len() {
             let mut replies = Replies::default();
             let mut found = Vec::new();

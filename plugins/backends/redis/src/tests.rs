@@ -136,6 +136,22 @@ fn a_full_server_is_tried_again_with_what_it_has_not_taken() {
 }
 
 #[test]
+fn redis_says_of_each_command_in_a_row_whether_it_was_carried_out() {
+    let server = Server::start(|_, number| match number {
+        1 => "-BUSY Redis is busy running a script.\r\n".into(),
+        3 => "$-1\r\n".into(),
+        _ => "$3\r\n1-0\r\n".into(),
+    });
+    let mut redis = open(&server.address, "");
+    let message = retry(redis.write(points(6)).unwrap_err());
+    assert_eq!(message, "BUSY Redis is busy running a script.");
+    server.commands();
+    assert_eq!(redis.write(points(6)).unwrap(), 6);
+    let times: Vec<_> = server.commands().iter().map(|words| words[words.len() - 3].clone()).collect();
+    assert_eq!(times, ["1001", "1003"]);
+}
+
+#[test]
 fn a_connection_that_breaks_is_opened_again_and_what_was_answered_is_not_sent_twice() {
     let server = Server::start(|_, number| if number == 3 { String::new() } else { ":1\r\n".into() });
     let mut redis = open(&server.address, r#", "shape": "list", "max_length": 0"#);

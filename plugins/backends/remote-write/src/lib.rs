@@ -18,6 +18,10 @@ use crate::labels::Naming;
 
 /// The longest message before it is compressed, in bytes: a batch of the agent's usual size. Prometheus takes 32 MiB.
 const BODY_MAX: usize = 4 << 20;
+/// How much of an answer is read, in bytes: a reason.
+const ANSWER_MAX: usize = 4 << 10;
+/// The header of a receiver of version 2 that says how many samples it has written, of whatever version they were.
+const WRITTEN: &str = "x-prometheus-remote-write-samples-written";
 /// What a sample takes at most, in bytes: two keys, a length, 64 bits of value and ten bytes of time.
 const SAMPLE_BYTES: usize = 22;
 
@@ -55,6 +59,8 @@ struct Requests {
     /// For each series, its labels as the message has them.
     labels: Slots<Box<[u8]>>,
     samples: Vec<Point>,
+    /// How many samples are in the message.
+    sent: usize,
     message: Vec<u8>,
     body: Vec<u8>,
     snappy: snap::raw::Encoder,
@@ -84,6 +90,7 @@ impl Backend for RemoteWrite {
             headers: headers::all(&settings.headers, authorization)?,
             labels: Slots::default(),
             samples: Vec::new(),
+            sent: 0,
             message: Vec::new(),
             body: Vec::new(),
             snappy: snap::raw::Encoder::new(),
@@ -131,6 +138,7 @@ impl Request for Requests {
 
     fn fill(&mut self, points: &[Point], places: &[u32], most: usize) -> Filled {
         self.message.clear();
+        self.sent = 0;
         let is_same = |one: &u32, next: &u32| points[*one as usize].series == points[*next as usize].series;
         let mut count = 0;
         for group in places.chunk_by(is_same) {
@@ -139,6 +147,7 @@ impl Request for Requests {
             take_latest(points, now, &mut self.samples);
             let labels = self.labels.get(self.samples[0].series).expect("the whole call was checked");
             proto::push_series(&mut self.message, labels, &self.samples);
+            self.sent += self.samples.len();
             count += now.len();
             if self.message.len() >= most || now.len() < group.len() {
                 break;
@@ -152,11 +161,17 @@ impl Request for Requests {
         let length = self.snappy.compress(&self.message, &mut self.body);
         self.body.truncate(length.map_err(|error| WriteError::Broken(error.to_string()))?);
         let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let response = self.target.post(&headers, &self.body)?;
+        let (response, rest) = self.target.exchange(&headers, &self.body, ANSWER_MAX, &[WRITTEN])?;
         if is_too_old(&response) {
             return Err(WriteError::reject(response.body.trim()));
         }
-        response.taken()
+        response.taken_as(|| match rest.header(WRITTEN).and_then(|text| text.parse::<usize>().ok()) {
+            // It does not say which. Those that it has do no harm a second time.
+            Some(written) if written < self.sent => {
+                Err(response.again(&format!("{written} of {} samples written: ", self.sent)))
+            }
+            _ => Ok(Taken::All),
+        })
     }
 }
 

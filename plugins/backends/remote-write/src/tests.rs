@@ -1,5 +1,5 @@
 use saker_sdk::http::HttpError;
-use saker_sdk::testing::{Posted, answer, posted};
+use saker_sdk::testing::{Posted, answer, answer_with, posted};
 
 use super::*;
 use crate::proto::reading::{self, Read};
@@ -135,6 +135,26 @@ fn a_sample_too_old_for_an_old_prometheus_does_not_block_the_queue() {
     answer(Ok(Response { status: 500, retry_after_s: None, body: "too old sample\n".into() }));
     let error = backend().write(vec![point(0, 1, 1.0)]).unwrap_err();
     assert!(matches!(error, WriteError::Reject(reject) if reject.message == "too old sample"));
+}
+
+#[test]
+fn a_receiver_of_version_2_says_in_a_header_how_many_samples_it_has_written() {
+    let written = |count: &str| {
+        answer_with(
+            Response { status: 204, retry_after_s: None, body: String::new() },
+            &[("x-prometheus-remote-write-samples-written", count)],
+        );
+        // Two of them are for the same time, and one is sent.
+        backend().write(vec![point(0, 1, 1.0), point(0, 1, 2.0), point(0, 2, 3.0)])
+    };
+    for count in ["0", "1"] {
+        let error = written(count).unwrap_err();
+        let message = format!("{count} of 2 samples written: 204");
+        assert!(matches!(&error, WriteError::Retry(retry) if retry.message == message), "{error:?}");
+    }
+    for count in ["2", "3", "", "-1", "x"] {
+        assert_eq!(written(count).unwrap(), 3, "{count}");
+    }
 }
 
 #[test]
