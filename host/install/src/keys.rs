@@ -5,9 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use ring::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey};
+use rustls::pki_types::SubjectPublicKeyInfoDer;
+use rustls::pki_types::pem::PemObject;
 
 use crate::signature::Signature;
 
@@ -120,19 +120,11 @@ impl Key {
 }
 
 fn parse(pem: &str) -> Option<(KeyKind, Vec<u8>)> {
-    let der = pem_body(pem, "PUBLIC KEY")?;
+    let der = SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes()).ok()?;
     let bare = |head: &[u8], length: usize| {
         let key = der.strip_prefix(head)?;
         (key.len() == length).then(|| key.to_vec())
     };
     let p256 = bare(P256_HEAD, P256_BYTES).map(|key| (KeyKind::P256, key));
     p256.or_else(|| bare(ED25519_HEAD, ED25519_BYTES).map(|key| (KeyKind::Ed25519, key)))
-}
-
-/// What stands between the lines `BEGIN` and `END` of this label.
-pub(crate) fn pem_body(pem: &str, label: &str) -> Option<Vec<u8>> {
-    let (_, rest) = pem.split_once(&format!("-----BEGIN {label}-----"))?;
-    let (body, _) = rest.split_once(&format!("-----END {label}-----"))?;
-    let body: String = body.split_whitespace().collect();
-    STANDARD.decode(body).ok()
 }

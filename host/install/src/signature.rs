@@ -10,10 +10,12 @@ use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::keys::{SignatureError, pem_body};
+use crate::keys::SignatureError;
 
 /// A signature that came with a plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,13 +124,14 @@ pub(crate) fn payload(reference: &str, manifest_digest: &str) -> Vec<u8> {
 pub fn sign(pem: &str, message: &[u8]) -> Result<Vec<u8>, String> {
     let unusable = "the key is no unencrypted PKCS#8 of ECDSA P-256 or Ed25519; \
                     openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 makes one";
-    let der = pem_body(pem, "PRIVATE KEY").ok_or(unusable)?;
+    let key = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| unusable)?;
+    let der = key.secret_pkcs8_der();
     let random = SystemRandom::new();
-    if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &der, &random) {
+    if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der, &random) {
         let signature = pair.sign(&random, message).map_err(|_| "the system has no random numbers".to_owned())?;
         return Ok(signature.as_ref().to_vec());
     }
-    let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).map_err(|_| unusable)?;
+    let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(|_| unusable)?;
     Ok(pair.sign(message).as_ref().to_vec())
 }
 
