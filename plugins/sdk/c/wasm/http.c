@@ -134,8 +134,14 @@ static bool send_body(const saker_target *target, outgoing_body body, const void
     return wasi_http_types_static_outgoing_body_finish(body, NULL, &error) || failed(target, &error);
 }
 
-/// Reads the body to its end, so that the connection can be used again, and keeps only the beginning.
-static const char *read_body(wasi_io_streams_own_input_stream_t stream, size_t most) {
+/// Whether what was sent is not sent again after this status: then the answer has to have come whole.
+static bool is_final(unsigned status) {
+    return status < 300 || status == 400 || status == 409 || status == 415 || status == 422;
+}
+
+/// Reads the body to its end, so that the connection can be used again, and keeps only the beginning. Says why it broke
+/// off, if it did.
+static const char *read_body(wasi_io_streams_own_input_stream_t stream, size_t most, const char **broke_off) {
     saker_text text = {0};
     saker_append(&text, "%s", "");
     bindings_list_u8_t piece;
@@ -147,7 +153,11 @@ static const char *read_body(wasi_io_streams_own_input_stream_t stream, size_t m
         saker_append(&text, "%.*s", (int)kept, saker_from_string((bindings_string_t){piece.ptr, piece.len}));
     }
     if (error.tag == WASI_IO_STREAMS_STREAM_ERROR_LAST_OPERATION_FAILED) {
-        wasi_io_error_error_drop_own(error.val.last_operation_failed);
+        bindings_string_t words;
+        wasi_io_error_own_error_t why = error.val.last_operation_failed;
+        wasi_io_error_method_error_to_debug_string(wasi_io_error_borrow_error(why), &words);
+        wasi_io_error_error_drop_own(why);
+        *broke_off = saker_from_string(words);
     }
     return text.bytes;
 }
@@ -164,7 +174,8 @@ static uint32_t retry_after_s(wasi_http_types_borrow_incoming_response_t respons
     return is_number ? (uint32_t)strtoul(text, NULL, 10) : 0;
 }
 
-static void read_answer(incoming_response response, size_t most, saker_answer *answer) {
+static bool read_answer(incoming_response response, size_t most, saker_answer *answer) {
+    const char *broke_off = NULL;
     wasi_http_types_borrow_incoming_response_t from = wasi_http_types_borrow_incoming_response(response);
     *answer = (saker_answer){
         .status = wasi_http_types_method_incoming_response_status(from),
@@ -175,12 +186,16 @@ static void read_answer(incoming_response response, size_t most, saker_answer *a
     wasi_io_streams_own_input_stream_t stream;
     if (wasi_http_types_method_incoming_response_consume(from, &body)) {
         if (wasi_http_types_method_incoming_body_stream(wasi_http_types_borrow_incoming_body(body), &stream)) {
-            answer->body = read_body(stream, most);
+            answer->body = read_body(stream, most, &broke_off);
             wasi_io_streams_input_stream_drop_own(stream);
         }
         wasi_http_types_incoming_body_drop_own(body);
     }
     wasi_http_types_incoming_response_drop_own(response);
+    if (broke_off && is_final(answer->status)) {
+        return saker_unavailable("%u: the answer broke off: %s", (unsigned)answer->status, broke_off);
+    }
+    return true;
 }
 
 /// Waits for the answer. `is_sent` says whether the request has gone out whole: if not, the error is known.
@@ -197,8 +212,7 @@ static bool receive(const saker_target *target, future_response future, bool is_
     if (got.val.ok.is_err) {
         return failed(target, &got.val.ok.val.err);
     }
-    read_answer(got.val.ok.val.ok, most, answer);
-    return true;
+    return read_answer(got.val.ok.val.ok, most, answer);
 }
 
 bool saker_host_post(const saker_target *target, const saker_header *headers, const void *bytes, size_t length,

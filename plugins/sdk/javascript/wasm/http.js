@@ -39,7 +39,7 @@ export function request(method, target, headers, body, most) {
     if (answered.val.tag !== 'ok') {
         throw meaning(target, { payload: answered.val.val });
     }
-    return receive(answered.val.val, most);
+    return receive(target, answered.val.val, most);
 }
 
 function make(method, target, headers, length) {
@@ -80,7 +80,7 @@ function send(outgoing, body) {
     }
 }
 
-function receive(response, most) {
+function receive(target, response, most) {
     const status = response.status();
     const fields = response.headers();
     const retryAfter = fields.get('retry-after').map((value) => new TextDecoder().decode(value).trim())[0];
@@ -88,6 +88,7 @@ function receive(response, most) {
     const stream = incoming.stream();
     const chunks = [];
     let kept = 0;
+    let broken;
     try {
         // Read to its end, so that the connection can be used again; keep only the beginning.
         for (;;) {
@@ -96,13 +97,20 @@ function receive(response, most) {
             chunks.push(chunk);
         }
     } catch (error) {
-        // The end is an error as well. A body that breaks off costs its rest: the status has come.
+        // The end is an error as well.
         if (error.payload === undefined) {
             throw error;
+        }
+        if (error.payload.tag === 'last-operation-failed') {
+            broken = error.payload.val.toDebugString();
         }
     }
     for (const resource of [stream, incoming, fields, response]) {
         resource[Symbol.dispose]();
+    }
+    // What would be the last word about what was sent has to have come whole.
+    if (broken !== undefined && (status < 300 || [400, 409, 415, 422].includes(status))) {
+        throw new Unavailable(`${target.address}: ${status}: the answer broke off: ${broken}`);
     }
     return {
         status,
