@@ -216,7 +216,7 @@ struct Connector {
     resolver: Resolver,
 }
 
-impl tower::Service<Uri> for Connector {
+impl tower_service::Service<Uri> for Connector {
     type Response = Stream;
     type Error = ConnectError;
     type Future = Pin<Box<dyn Future<Output = Result<Stream, ConnectError>> + Send>>;

@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
-use tower::ServiceExt;
+use tower_service::Service;
 
 use super::{Ends, Shared, accept, told_to_stop};
 use crate::admission::{self, Came};
@@ -125,7 +125,8 @@ async fn answer(
             let body = Arriving::new(body, state.clone(), shared.stats.clone(), limits);
             parts.extensions.insert(visit);
             let request = Request::from_parts(parts, Body::new(body));
-            let Ok(response) = shared.router.clone().oneshot(request).await;
+            // A router is ready at any time.
+            let Ok(response) = shared.router.clone().call(request).await;
             (response, seat)
         }
         Err(refused) => (refused.into_response(), None),

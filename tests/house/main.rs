@@ -1,0 +1,6 @@
+//! What `cargo metadata` says of the workspace, and what of it must hold.
+#![allow(clippy::unwrap_used, reason = "clippy takes only functions with #[test] for tests, not what they share")]
+
+mod graph;
+mod licences;
+mod sources;
