@@ -47,10 +47,11 @@ or, for the newest that Debian 12 has:
     apt-get install clang-22 lld-22 libclang-rt-22-dev-wasm32 wasi-libc"
 fi
 
+macro=SAKER_KIND_$(echo "$kind" | tr a-z A-Z)
 # shellcheck disable=SC2086
-"$clang" $flags -std=gnu11 -Oz -flto -Wall -Wextra -fdata-sections -Wl,--strip-debug -I"$sdk/generated/$kind" \
+"$clang" $flags -std=gnu11 -Oz -flto -Wall -Wextra -fdata-sections -Wl,--strip-debug -I"$sdk/generated" -D"$macro" \
     src/*.c "$sdk"/src/*.c "$sdk/wasm/convert.c" "$sdk/wasm/host.c" "$sdk/wasm/http.c" "$sdk/wasm/$kind.c" \
-    "$sdk/generated/$kind/bindings.c" "$sdk/generated/$kind/bindings_component_type.o" -o "$work/$name.wasm"
+    "$sdk/generated/bindings.c" "$sdk/generated/$kind.o" -o "$work/$name.wasm"
 
 # Whole or not at all: an agent may be watching the file.
 cat "$work/$name.wasm" >".$name.wasm.new"

@@ -652,14 +652,46 @@ typedef struct {
   } val;
 } saker_plugin_compression_result_list_u8_compression_error_t;
 
+#if defined(SAKER_KIND_COLLECTOR)
 typedef saker_plugin_types_description_t exports_saker_plugin_collector_description_t;
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+typedef saker_plugin_types_description_t exports_saker_plugin_processor_description_t;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+typedef saker_plugin_types_description_t exports_saker_plugin_backend_description_t;
+#endif
 
+#if defined(SAKER_KIND_COLLECTOR)
 typedef saker_plugin_types_metric_value_t exports_saker_plugin_collector_metric_value_t;
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+typedef saker_plugin_types_open_error_t exports_saker_plugin_processor_open_error_t;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+typedef saker_plugin_types_open_error_t exports_saker_plugin_backend_open_error_t;
+#endif
 
+#if defined(SAKER_KIND_COLLECTOR)
 typedef saker_plugin_types_open_error_t exports_saker_plugin_collector_open_error_t;
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+typedef saker_plugin_types_series_t exports_saker_plugin_processor_series_t;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+typedef saker_plugin_types_permission_t exports_saker_plugin_backend_permission_t;
+#endif
 
+#if defined(SAKER_KIND_COLLECTOR)
 typedef saker_plugin_types_permission_t exports_saker_plugin_collector_permission_t;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+typedef saker_plugin_types_point_t exports_saker_plugin_backend_point_t;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
 
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
 // Why this tick is.
 typedef struct exports_saker_plugin_collector_tick_t {
   // The time that the values are for, in milliseconds since 1970-01-01 UTC.
@@ -667,18 +699,91 @@ typedef struct exports_saker_plugin_collector_tick_t {
   // The interval between ticks, in milliseconds.
   uint32_t   interval_ms;
 } exports_saker_plugin_collector_tick_t;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+typedef saker_plugin_types_series_t exports_saker_plugin_backend_series_t;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
 
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
 // Why a tick brought no values.
 typedef struct exports_saker_plugin_collector_collect_error_t {
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+// Why a series could not be judged.
+typedef struct exports_saker_plugin_processor_process_error_t {
+#endif
+#if defined(SAKER_KIND_BACKEND)
+typedef saker_plugin_types_series_id_t exports_saker_plugin_backend_series_id_t;
+
+// A series, and the handle that stands for it from now on.
+typedef struct exports_saker_plugin_backend_definition_t {
+  // The handle. Defining one again replaces what it stood for.
+  exports_saker_plugin_backend_series_id_t   id;
+  // The series.
+  exports_saker_plugin_backend_series_t   series;
+} exports_saker_plugin_backend_definition_t;
+
+// What was written.
+typedef struct exports_saker_plugin_backend_written_t {
+  // How many points the destination has taken.
+  uint32_t   points;
+} exports_saker_plugin_backend_written_t;
+
+// The destination is away, busy or slow.
+typedef struct exports_saker_plugin_backend_retry_t {
+  // When to try again at the earliest, in milliseconds, if the destination said so.
+  bindings_option_u32_t   after_ms;
+  // What happened.
+  bindings_string_t   message;
+} exports_saker_plugin_backend_retry_t;
+
+typedef struct {
+  uint32_t *ptr;
+  size_t len;
+} bindings_list_u32_t;
+
+// The destination will never take these points.
+typedef struct exports_saker_plugin_backend_reject_t {
+  // Which points of the call, counted from zero; empty for all of them. If it is not empty, nothing of the call
+  // was written, and the agent calls again without these.
+  bindings_list_u32_t   points;
+  // Why.
+  bindings_string_t   message;
+} exports_saker_plugin_backend_reject_t;
+
+// Why points were not written.
+typedef struct exports_saker_plugin_backend_write_error_t {
+#endif
   uint8_t tag;
   union {
+#if defined(SAKER_KIND_COLLECTOR)
     exports_saker_plugin_collector_permission_t     denied;
     bindings_string_t     unavailable;
     bindings_string_t     malformed;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
     bindings_string_t     other;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+    exports_saker_plugin_backend_retry_t     retry;
+    exports_saker_plugin_backend_reject_t     reject;
+    exports_saker_plugin_backend_permission_t     denied;
+    bindings_string_t     broken;
+#endif
   } val;
+#if defined(SAKER_KIND_COLLECTOR)
 } exports_saker_plugin_collector_collect_error_t;
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+} exports_saker_plugin_processor_process_error_t;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+} exports_saker_plugin_backend_write_error_t;
+#endif
 
+#if defined(SAKER_KIND_COLLECTOR)
 // A permission is missing.
 #define EXPORTS_SAKER_PLUGIN_COLLECTOR_COLLECT_ERROR_DENIED 0
 // What should be measured is not there or does not answer now.
@@ -687,26 +792,126 @@ typedef struct exports_saker_plugin_collector_collect_error_t {
 #define EXPORTS_SAKER_PLUGIN_COLLECTOR_COLLECT_ERROR_MALFORMED 2
 // Anything else.
 #define EXPORTS_SAKER_PLUGIN_COLLECTOR_COLLECT_ERROR_OTHER 3
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+// Anything: fit to be read after "failed to map the series: ".
+#define EXPORTS_SAKER_PLUGIN_PROCESSOR_PROCESS_ERROR_OTHER 0
 
-typedef struct {
-  bool is_err;
+// What becomes of a series.
+typedef struct exports_saker_plugin_processor_verdict_t {
+  uint8_t tag;
   union {
-    exports_saker_plugin_collector_open_error_t err;
+    exports_saker_plugin_processor_series_t     change;
+    exports_saker_plugin_processor_process_error_t     fail;
   } val;
-} exports_saker_plugin_collector_result_void_open_error_t;
+} exports_saker_plugin_processor_verdict_t;
 
-typedef struct {
-  exports_saker_plugin_collector_metric_value_t *ptr;
-  size_t len;
-} exports_saker_plugin_collector_list_metric_value_t;
+// It stays as it is.
+#define EXPORTS_SAKER_PLUGIN_PROCESSOR_VERDICT_KEEP 0
+// Its values are dropped, and counted.
+#define EXPORTS_SAKER_PLUGIN_PROCESSOR_VERDICT_DROP 1
+// Its values belong to this series from now on.
+#define EXPORTS_SAKER_PLUGIN_PROCESSOR_VERDICT_CHANGE 2
+// It could not be judged. Its values pass or are dropped, as the operator has set, and it is asked about again.
+#define EXPORTS_SAKER_PLUGIN_PROCESSOR_VERDICT_FAIL 3
+#endif
+#if defined(SAKER_KIND_BACKEND)
+// Try the same points again.
+#define EXPORTS_SAKER_PLUGIN_BACKEND_WRITE_ERROR_RETRY 0
+// Give these points up.
+#define EXPORTS_SAKER_PLUGIN_BACKEND_WRITE_ERROR_REJECT 1
+// A permission is missing. The points stay queued.
+#define EXPORTS_SAKER_PLUGIN_BACKEND_WRITE_ERROR_DENIED 2
+// The instance is of no more use: try the same points in a new one.
+#define EXPORTS_SAKER_PLUGIN_BACKEND_WRITE_ERROR_BROKEN 3
+#endif
 
 typedef struct {
   bool is_err;
   union {
+#if defined(SAKER_KIND_COLLECTOR)
+    exports_saker_plugin_collector_open_error_t err;
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+    exports_saker_plugin_processor_open_error_t err;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+    exports_saker_plugin_backend_open_error_t err;
+#endif
+  } val;
+#if defined(SAKER_KIND_COLLECTOR)
+} exports_saker_plugin_collector_result_void_open_error_t;
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+} exports_saker_plugin_processor_result_void_open_error_t;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+} exports_saker_plugin_backend_result_void_open_error_t;
+#endif
+
+typedef struct {
+#if defined(SAKER_KIND_COLLECTOR)
+  exports_saker_plugin_collector_metric_value_t *ptr;
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+  exports_saker_plugin_processor_series_t *ptr;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+  exports_saker_plugin_backend_definition_t *ptr;
+#endif
+  size_t len;
+#if defined(SAKER_KIND_COLLECTOR)
+} exports_saker_plugin_collector_list_metric_value_t;
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+} exports_saker_plugin_processor_list_series_t;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+} exports_saker_plugin_backend_list_definition_t;
+
+typedef struct {
+  exports_saker_plugin_backend_point_t *ptr;
+  size_t len;
+} exports_saker_plugin_backend_list_point_t;
+#endif
+
+typedef struct {
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+  bool is_err;
+  union {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
     exports_saker_plugin_collector_list_metric_value_t ok;
     exports_saker_plugin_collector_collect_error_t err;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+    exports_saker_plugin_backend_written_t ok;
+    exports_saker_plugin_backend_write_error_t err;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
   } val;
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
 } exports_saker_plugin_collector_result_list_metric_value_collect_error_t;
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+  exports_saker_plugin_processor_verdict_t *ptr;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+} exports_saker_plugin_backend_result_written_write_error_t;
+
+typedef struct {
+  exports_saker_plugin_backend_series_id_t *ptr;
+#endif
+#if defined(SAKER_KIND_PROCESSOR) || defined(SAKER_KIND_BACKEND)
+  size_t len;
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+} exports_saker_plugin_processor_list_verdict_t;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+} exports_saker_plugin_backend_list_series_id_t;
+#endif
 
 // Imported Functions from `wasi:io/error@0.2.0`
 // The words.
@@ -784,11 +989,29 @@ extern void saker_plugin_metrics_counter_add(bindings_string_t *name, double amo
 // Sets a gauge.
 extern void saker_plugin_metrics_gauge_set(bindings_string_t *name, double value);
 
+#if defined(SAKER_KIND_COLLECTOR)
 // Exported Functions from `saker:plugin/collector@0.1.0`
 void exports_saker_plugin_collector_describe(exports_saker_plugin_collector_description_t *ret);
 bool exports_saker_plugin_collector_open(bindings_string_t *settings, exports_saker_plugin_collector_open_error_t *err);
 bool exports_saker_plugin_collector_collect(exports_saker_plugin_collector_tick_t *tick, exports_saker_plugin_collector_list_metric_value_t *ret, exports_saker_plugin_collector_collect_error_t *err);
 void exports_saker_plugin_collector_close(void);
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+// Exported Functions from `saker:plugin/processor@0.1.0`
+void exports_saker_plugin_processor_describe(exports_saker_plugin_processor_description_t *ret);
+bool exports_saker_plugin_processor_open(bindings_string_t *settings, exports_saker_plugin_processor_open_error_t *err);
+void exports_saker_plugin_processor_map_series(exports_saker_plugin_processor_list_series_t *series, exports_saker_plugin_processor_list_verdict_t *ret);
+void exports_saker_plugin_processor_close(void);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+// Exported Functions from `saker:plugin/backend@0.1.0`
+void exports_saker_plugin_backend_describe(exports_saker_plugin_backend_description_t *ret);
+bool exports_saker_plugin_backend_open(bindings_string_t *settings, exports_saker_plugin_backend_open_error_t *err);
+void exports_saker_plugin_backend_define(exports_saker_plugin_backend_list_definition_t *definitions);
+bool exports_saker_plugin_backend_write(exports_saker_plugin_backend_list_point_t *points, exports_saker_plugin_backend_written_t *ret, exports_saker_plugin_backend_write_error_t *err);
+void exports_saker_plugin_backend_forget(exports_saker_plugin_backend_list_series_id_t *ids);
+void exports_saker_plugin_backend_close(void);
+#endif
 
 // Helper Functions
 
@@ -962,21 +1185,97 @@ void saker_plugin_compression_compression_error_free(saker_plugin_compression_co
 
 void saker_plugin_compression_result_list_u8_compression_error_free(saker_plugin_compression_result_list_u8_compression_error_t *ptr);
 
+#if defined(SAKER_KIND_COLLECTOR)
 void exports_saker_plugin_collector_description_free(exports_saker_plugin_collector_description_t *ptr);
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+void exports_saker_plugin_processor_description_free(exports_saker_plugin_processor_description_t *ptr);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_description_free(exports_saker_plugin_backend_description_t *ptr);
+#endif
 
+#if defined(SAKER_KIND_COLLECTOR)
 void exports_saker_plugin_collector_metric_value_free(exports_saker_plugin_collector_metric_value_t *ptr);
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+void exports_saker_plugin_processor_open_error_free(exports_saker_plugin_processor_open_error_t *ptr);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_open_error_free(exports_saker_plugin_backend_open_error_t *ptr);
+#endif
 
+#if defined(SAKER_KIND_COLLECTOR)
 void exports_saker_plugin_collector_open_error_free(exports_saker_plugin_collector_open_error_t *ptr);
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+void exports_saker_plugin_processor_series_free(exports_saker_plugin_processor_series_t *ptr);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_permission_free(exports_saker_plugin_backend_permission_t *ptr);
+#endif
 
+#if defined(SAKER_KIND_COLLECTOR)
 void exports_saker_plugin_collector_permission_free(exports_saker_plugin_collector_permission_t *ptr);
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+void exports_saker_plugin_processor_process_error_free(exports_saker_plugin_processor_process_error_t *ptr);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_series_free(exports_saker_plugin_backend_series_t *ptr);
+#endif
 
+#if defined(SAKER_KIND_COLLECTOR)
 void exports_saker_plugin_collector_collect_error_free(exports_saker_plugin_collector_collect_error_t *ptr);
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+void exports_saker_plugin_processor_verdict_free(exports_saker_plugin_processor_verdict_t *ptr);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_definition_free(exports_saker_plugin_backend_definition_t *ptr);
+#endif
 
+#if defined(SAKER_KIND_COLLECTOR)
 void exports_saker_plugin_collector_result_void_open_error_free(exports_saker_plugin_collector_result_void_open_error_t *ptr);
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+void exports_saker_plugin_processor_result_void_open_error_free(exports_saker_plugin_processor_result_void_open_error_t *ptr);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_retry_free(exports_saker_plugin_backend_retry_t *ptr);
+#endif
 
+#if defined(SAKER_KIND_COLLECTOR)
 void exports_saker_plugin_collector_list_metric_value_free(exports_saker_plugin_collector_list_metric_value_t *ptr);
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+void exports_saker_plugin_processor_list_series_free(exports_saker_plugin_processor_list_series_t *ptr);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void bindings_list_u32_free(bindings_list_u32_t *ptr);
+#endif
 
+#if defined(SAKER_KIND_COLLECTOR)
 void exports_saker_plugin_collector_result_list_metric_value_collect_error_free(exports_saker_plugin_collector_result_list_metric_value_collect_error_t *ptr);
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+void exports_saker_plugin_processor_list_verdict_free(exports_saker_plugin_processor_list_verdict_t *ptr);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_reject_free(exports_saker_plugin_backend_reject_t *ptr);
+
+void exports_saker_plugin_backend_write_error_free(exports_saker_plugin_backend_write_error_t *ptr);
+
+void exports_saker_plugin_backend_result_void_open_error_free(exports_saker_plugin_backend_result_void_open_error_t *ptr);
+
+void exports_saker_plugin_backend_list_definition_free(exports_saker_plugin_backend_list_definition_t *ptr);
+
+void exports_saker_plugin_backend_list_point_free(exports_saker_plugin_backend_list_point_t *ptr);
+
+void exports_saker_plugin_backend_result_written_write_error_free(exports_saker_plugin_backend_result_written_write_error_t *ptr);
+
+void exports_saker_plugin_backend_list_series_id_free(exports_saker_plugin_backend_list_series_id_t *ptr);
+#endif
 
 // Sets the string `ret` to reference the input string `s` without copying it
 void bindings_string_set(bindings_string_t *ret, const char*s);

@@ -122,10 +122,28 @@ extern void __wasm_import_saker_plugin_metrics_counter_add(uint8_t *, size_t, do
 __attribute__((__import_module__("saker:plugin/metrics@0.1.0"), __import_name__("gauge-set")))
 extern void __wasm_import_saker_plugin_metrics_gauge_set(uint8_t *, size_t, double);
 
+#if defined(SAKER_KIND_COLLECTOR)
+// Exported Functions from `saker:plugin/collector@0.1.0`
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
 // Exported Functions from `saker:plugin/processor@0.1.0`
+#endif
+#if defined(SAKER_KIND_BACKEND)
+// Exported Functions from `saker:plugin/backend@0.1.0`
+#endif
 
+#if defined(SAKER_KIND_COLLECTOR)
+__attribute__((__weak__, __export_name__("cabi_post_saker:plugin/collector@0.1.0#describe")))
+void __wasm_export_exports_saker_plugin_collector_describe_post_return(uint8_t * arg0) {
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
 __attribute__((__weak__, __export_name__("cabi_post_saker:plugin/processor@0.1.0#describe")))
 void __wasm_export_exports_saker_plugin_processor_describe_post_return(uint8_t * arg0) {
+#endif
+#if defined(SAKER_KIND_BACKEND)
+__attribute__((__weak__, __export_name__("cabi_post_saker:plugin/backend@0.1.0#describe")))
+void __wasm_export_exports_saker_plugin_backend_describe_post_return(uint8_t * arg0) {
+#endif
   if ((*((size_t*) (arg0 + sizeof(void*)))) > 0) {
     free(*((uint8_t **) (arg0 + 0)));
   }
@@ -196,8 +214,18 @@ void __wasm_export_exports_saker_plugin_processor_describe_post_return(uint8_t *
   }
 }
 
+#if defined(SAKER_KIND_COLLECTOR)
+__attribute__((__weak__, __export_name__("cabi_post_saker:plugin/collector@0.1.0#open")))
+void __wasm_export_exports_saker_plugin_collector_open_post_return(uint8_t * arg0) {
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
 __attribute__((__weak__, __export_name__("cabi_post_saker:plugin/processor@0.1.0#open")))
 void __wasm_export_exports_saker_plugin_processor_open_post_return(uint8_t * arg0) {
+#endif
+#if defined(SAKER_KIND_BACKEND)
+__attribute__((__weak__, __export_name__("cabi_post_saker:plugin/backend@0.1.0#open")))
+void __wasm_export_exports_saker_plugin_backend_open_post_return(uint8_t * arg0) {
+#endif
   switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + 0))) {
     case 0: {
       break;
@@ -269,6 +297,38 @@ void __wasm_export_exports_saker_plugin_processor_open_post_return(uint8_t * arg
   }
 }
 
+#if defined(SAKER_KIND_COLLECTOR)
+__attribute__((__weak__, __export_name__("cabi_post_saker:plugin/collector@0.1.0#collect")))
+void __wasm_export_exports_saker_plugin_collector_collect_post_return(uint8_t * arg0) {
+#endif
+#if defined(SAKER_KIND_BACKEND)
+
+__attribute__((__weak__, __export_name__("cabi_post_saker:plugin/backend@0.1.0#write")))
+void __wasm_export_exports_saker_plugin_backend_write_post_return(uint8_t * arg0) {
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+  switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + 0))) {
+    case 0: {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+      size_t len0 = *((size_t*) (arg0 + (2*sizeof(void*))));
+      if (len0 > 0) {
+        uint8_t *ptr1 = *((uint8_t **) (arg0 + sizeof(void*)));
+        for (size_t i2 = 0; i2 < len0; i2++) {
+          uint8_t *base = ptr1 + i2 * (32+8*sizeof(void*));
+          (void) base;
+          switch ((int32_t) (int32_t) *((uint8_t*) (base + 0))) {
+            case 0: {
+              break;
+            }
+            case 1: {
+              if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (base + sizeof(void*))));
+              }
+              break;
+            }
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
 __attribute__((__weak__, __export_name__("cabi_post_saker:plugin/processor@0.1.0#map-series")))
 void __wasm_export_exports_saker_plugin_processor_map_series_post_return(uint8_t * arg0) {
   size_t len0 = *((size_t*) (arg0 + sizeof(void*)));
@@ -287,6 +347,8 @@ void __wasm_export_exports_saker_plugin_processor_map_series_post_return(uint8_t
         case 2: {
           if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
             free(*((uint8_t **) (base + sizeof(void*))));
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
           }
           if ((*((size_t*) (base + (4*sizeof(void*))))) > 0) {
             free(*((uint8_t **) (base + (3*sizeof(void*)))));
@@ -306,24 +368,142 @@ void __wasm_export_exports_saker_plugin_processor_map_series_post_return(uint8_t
             }
             free(ptr);
           }
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+          break;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
+        }
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+        free(ptr1);
+      }
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+      break;
+    }
+    case 1: {
+      switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + sizeof(void*)))) {
+        case 0: {
+#endif
+#if defined(SAKER_KIND_BACKEND)
+          if ((*((size_t*) (arg0 + (8+3*sizeof(void*))))) > 0) {
+            free(*((uint8_t **) (arg0 + (8+2*sizeof(void*)))));
+          }
           break;
         }
+        case 1: {
+          size_t len = *((size_t*) (arg0 + (3*sizeof(void*))));
+          if (len > 0) {
+            uint8_t *ptr = *((uint8_t **) (arg0 + (2*sizeof(void*))));
+            for (size_t i = 0; i < len; i++) {
+              uint8_t *base = ptr + i * 4;
+              (void) base;
+            }
+            free(ptr);
+          }
+          if ((*((size_t*) (arg0 + (5*sizeof(void*))))) > 0) {
+            free(*((uint8_t **) (arg0 + (4*sizeof(void*)))));
+          }
+          break;
+        }
+        case 2: {
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+          switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + (2*sizeof(void*))))) {
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
         case 3: {
           switch ((int32_t) (int32_t) *((uint8_t*) (base + sizeof(void*)))) {
+#endif
             case 0: {
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+              if ((*((size_t*) (arg0 + (4*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (arg0 + (3*sizeof(void*)))));
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
               if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
                 free(*((uint8_t **) (base + (2*sizeof(void*)))));
+#endif
               }
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+              break;
+            }
+            case 1: {
+              if ((*((size_t*) (arg0 + (4*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (arg0 + (3*sizeof(void*)))));
+              }
+              break;
+            }
+            case 2: {
+              if ((*((size_t*) (arg0 + (4*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (arg0 + (3*sizeof(void*)))));
+              }
+              break;
+            }
+            case 3: {
+              if ((*((size_t*) (arg0 + (4*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (arg0 + (3*sizeof(void*)))));
+              }
+              break;
+            }
+            case 4: {
+              if ((*((size_t*) (arg0 + (4*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (arg0 + (3*sizeof(void*)))));
+              }
+              break;
+            }
+            case 5: {
+              if ((*((size_t*) (arg0 + (4*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (arg0 + (3*sizeof(void*)))));
+              }
+              break;
+            }
+            case 6: {
+              break;
+            }
+            case 7: {
+#endif
               break;
             }
           }
           break;
         }
+#if defined(SAKER_KIND_COLLECTOR)
+        case 1: {
+          if ((*((size_t*) (arg0 + (3*sizeof(void*))))) > 0) {
+            free(*((uint8_t **) (arg0 + (2*sizeof(void*)))));
+          }
+          break;
+        }
+        case 2: {
+          if ((*((size_t*) (arg0 + (3*sizeof(void*))))) > 0) {
+            free(*((uint8_t **) (arg0 + (2*sizeof(void*)))));
+          }
+          break;
+        }
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+        case 3: {
+          if ((*((size_t*) (arg0 + (3*sizeof(void*))))) > 0) {
+            free(*((uint8_t **) (arg0 + (2*sizeof(void*)))));
+          }
+          break;
+        }
+#endif
       }
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+      break;
+#endif
     }
+#if defined(SAKER_KIND_PROCESSOR)
     free(ptr1);
+#endif
   }
 }
+#if defined(SAKER_KIND_BACKEND)
+
+#endif
 
 
 // Canonical ABI intrinsics
@@ -942,27 +1122,148 @@ void saker_plugin_compression_result_list_u8_compression_error_free(saker_plugin
   }
 }
 
+#if defined(SAKER_KIND_COLLECTOR)
+void exports_saker_plugin_collector_description_free(exports_saker_plugin_collector_description_t *ptr) {
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
 void exports_saker_plugin_processor_description_free(exports_saker_plugin_processor_description_t *ptr) {
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_description_free(exports_saker_plugin_backend_description_t *ptr) {
+#endif
   saker_plugin_types_description_free(ptr);
 }
 
+#if defined(SAKER_KIND_COLLECTOR)
+void exports_saker_plugin_collector_metric_value_free(exports_saker_plugin_collector_metric_value_t *ptr) {
+  saker_plugin_types_metric_value_free(ptr);
+}
+
+void exports_saker_plugin_collector_open_error_free(exports_saker_plugin_collector_open_error_t *ptr) {
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
 void exports_saker_plugin_processor_open_error_free(exports_saker_plugin_processor_open_error_t *ptr) {
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_open_error_free(exports_saker_plugin_backend_open_error_t *ptr) {
+#endif
   saker_plugin_types_open_error_free(ptr);
 }
 
+#if defined(SAKER_KIND_COLLECTOR)
+void exports_saker_plugin_collector_permission_free(exports_saker_plugin_collector_permission_t *ptr) {
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_permission_free(exports_saker_plugin_backend_permission_t *ptr) {
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+  saker_plugin_types_permission_free(ptr);
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
 void exports_saker_plugin_processor_series_free(exports_saker_plugin_processor_series_t *ptr) {
-  saker_plugin_types_series_free(ptr);
+#endif
+#if defined(SAKER_KIND_BACKEND)
 }
 
+void exports_saker_plugin_backend_series_free(exports_saker_plugin_backend_series_t *ptr) {
+#endif
+#if defined(SAKER_KIND_PROCESSOR) || defined(SAKER_KIND_BACKEND)
+  saker_plugin_types_series_free(ptr);
+#endif
+}
+
+#if defined(SAKER_KIND_COLLECTOR)
+void exports_saker_plugin_collector_collect_error_free(exports_saker_plugin_collector_collect_error_t *ptr) {
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
 void exports_saker_plugin_processor_process_error_free(exports_saker_plugin_processor_process_error_t *ptr) {
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_definition_free(exports_saker_plugin_backend_definition_t *ptr) {
+  exports_saker_plugin_backend_series_free(&ptr->series);
+}
+
+void exports_saker_plugin_backend_retry_free(exports_saker_plugin_backend_retry_t *ptr) {
+  bindings_string_free(&ptr->message);
+}
+
+void bindings_list_u32_free(bindings_list_u32_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    uint32_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+    }
+    free(list_ptr);
+  }
+}
+
+void exports_saker_plugin_backend_reject_free(exports_saker_plugin_backend_reject_t *ptr) {
+  bindings_list_u32_free(&ptr->points);
+  bindings_string_free(&ptr->message);
+}
+
+void exports_saker_plugin_backend_write_error_free(exports_saker_plugin_backend_write_error_t *ptr) {
+#endif
   switch ((int32_t) ptr->tag) {
     case 0: {
+#if defined(SAKER_KIND_COLLECTOR)
+      exports_saker_plugin_collector_permission_free(&ptr->val.denied);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+      exports_saker_plugin_backend_retry_free(&ptr->val.retry);
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+      break;
+    }
+    case 1: {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+      bindings_string_free(&ptr->val.unavailable);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+      exports_saker_plugin_backend_reject_free(&ptr->val.reject);
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+      break;
+    }
+    case 2: {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+      bindings_string_free(&ptr->val.malformed);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+      exports_saker_plugin_backend_permission_free(&ptr->val.denied);
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+      break;
+    }
+    case 3: {
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
       bindings_string_free(&ptr->val.other);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+      bindings_string_free(&ptr->val.broken);
+#endif
       break;
     }
   }
 }
 
+#if defined(SAKER_KIND_COLLECTOR)
+void exports_saker_plugin_collector_result_void_open_error_free(exports_saker_plugin_collector_result_void_open_error_t *ptr) {
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_result_void_open_error_free(exports_saker_plugin_backend_result_void_open_error_t *ptr) {
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+  if (!ptr->is_err) {
+  } else {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+    exports_saker_plugin_collector_open_error_free(&ptr->val.err);
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
 void exports_saker_plugin_processor_verdict_free(exports_saker_plugin_processor_verdict_t *ptr) {
   switch ((int32_t) ptr->tag) {
     case 2: {
@@ -973,9 +1274,17 @@ void exports_saker_plugin_processor_verdict_free(exports_saker_plugin_processor_
       exports_saker_plugin_processor_process_error_free(&ptr->val.fail);
       break;
     }
+#endif
+#if defined(SAKER_KIND_BACKEND)
+    exports_saker_plugin_backend_open_error_free(&ptr->val.err);
+#endif
   }
 }
 
+#if defined(SAKER_KIND_COLLECTOR)
+void exports_saker_plugin_collector_list_metric_value_free(exports_saker_plugin_collector_list_metric_value_t *ptr) {
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
 void exports_saker_plugin_processor_result_void_open_error_free(exports_saker_plugin_processor_result_void_open_error_t *ptr) {
   if (!ptr->is_err) {
   } else {
@@ -984,24 +1293,88 @@ void exports_saker_plugin_processor_result_void_open_error_free(exports_saker_pl
 }
 
 void exports_saker_plugin_processor_list_series_free(exports_saker_plugin_processor_list_series_t *ptr) {
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_list_definition_free(exports_saker_plugin_backend_list_definition_t *ptr) {
+#endif
   size_t list_len = ptr->len;
   if (list_len > 0) {
+#if defined(SAKER_KIND_COLLECTOR)
+    exports_saker_plugin_collector_metric_value_t *list_ptr = ptr->ptr;
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
     exports_saker_plugin_processor_series_t *list_ptr = ptr->ptr;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+    exports_saker_plugin_backend_definition_t *list_ptr = ptr->ptr;
+#endif
     for (size_t i = 0; i < list_len; i++) {
+#if defined(SAKER_KIND_COLLECTOR)
+      exports_saker_plugin_collector_metric_value_free(&list_ptr[i]);
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
       exports_saker_plugin_processor_series_free(&list_ptr[i]);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+      exports_saker_plugin_backend_definition_free(&list_ptr[i]);
+#endif
     }
     free(list_ptr);
   }
 }
 
+#if defined(SAKER_KIND_COLLECTOR)
+void exports_saker_plugin_collector_result_list_metric_value_collect_error_free(exports_saker_plugin_collector_result_list_metric_value_collect_error_t *ptr) {
+  if (!ptr->is_err) {
+    exports_saker_plugin_collector_list_metric_value_free(&ptr->val.ok);
+  } else {
+    exports_saker_plugin_collector_collect_error_free(&ptr->val.err);
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
 void exports_saker_plugin_processor_list_verdict_free(exports_saker_plugin_processor_list_verdict_t *ptr) {
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_list_point_free(exports_saker_plugin_backend_list_point_t *ptr) {
+#endif
+#if defined(SAKER_KIND_PROCESSOR) || defined(SAKER_KIND_BACKEND)
   size_t list_len = ptr->len;
   if (list_len > 0) {
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
     exports_saker_plugin_processor_verdict_t *list_ptr = ptr->ptr;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+    exports_saker_plugin_backend_point_t *list_ptr = ptr->ptr;
+#endif
+#if defined(SAKER_KIND_PROCESSOR) || defined(SAKER_KIND_BACKEND)
     for (size_t i = 0; i < list_len; i++) {
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
       exports_saker_plugin_processor_verdict_free(&list_ptr[i]);
+#endif
+#if defined(SAKER_KIND_BACKEND)
     }
     free(list_ptr);
+  }
+}
+
+void exports_saker_plugin_backend_result_written_write_error_free(exports_saker_plugin_backend_result_written_write_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    exports_saker_plugin_backend_write_error_free(&ptr->val.err);
+  }
+}
+
+void exports_saker_plugin_backend_list_series_id_free(exports_saker_plugin_backend_list_series_id_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    exports_saker_plugin_backend_series_id_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+#endif
+#if defined(SAKER_KIND_PROCESSOR) || defined(SAKER_KIND_BACKEND)
+    }
+    free(list_ptr);
+#endif
   }
 }
 
@@ -3218,10 +3591,24 @@ void saker_plugin_metrics_gauge_set(bindings_string_t *name, double value) {
   __wasm_import_saker_plugin_metrics_gauge_set((uint8_t *) (*name).ptr, (*name).len, value);
 }
 
+#if defined(SAKER_KIND_COLLECTOR)
+__attribute__((__export_name__("saker:plugin/collector@0.1.0#describe")))
+uint8_t * __wasm_export_exports_saker_plugin_collector_describe(void) {
+  exports_saker_plugin_collector_description_t ret;
+  exports_saker_plugin_collector_describe(&ret);
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
 __attribute__((__export_name__("saker:plugin/processor@0.1.0#describe")))
 uint8_t * __wasm_export_exports_saker_plugin_processor_describe(void) {
   exports_saker_plugin_processor_description_t ret;
   exports_saker_plugin_processor_describe(&ret);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+__attribute__((__export_name__("saker:plugin/backend@0.1.0#describe")))
+uint8_t * __wasm_export_exports_saker_plugin_backend_describe(void) {
+  exports_saker_plugin_backend_description_t ret;
+  exports_saker_plugin_backend_describe(&ret);
+#endif
   uint8_t *ptr = (uint8_t *) &RET_AREA;
   *((size_t*)(ptr + sizeof(void*))) = ((ret).name).len;
   *((uint8_t **)(ptr + 0)) = (uint8_t *) ((ret).name).ptr;
@@ -3243,18 +3630,48 @@ uint8_t * __wasm_export_exports_saker_plugin_processor_describe(void) {
   return ptr;
 }
 
+#if defined(SAKER_KIND_COLLECTOR)
+__attribute__((__export_name__("saker:plugin/collector@0.1.0#open")))
+uint8_t * __wasm_export_exports_saker_plugin_collector_open(uint8_t * arg, size_t arg0) {
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
 __attribute__((__export_name__("saker:plugin/processor@0.1.0#open")))
 uint8_t * __wasm_export_exports_saker_plugin_processor_open(uint8_t * arg, size_t arg0) {
+#endif
+#if defined(SAKER_KIND_BACKEND)
+__attribute__((__export_name__("saker:plugin/backend@0.1.0#open")))
+uint8_t * __wasm_export_exports_saker_plugin_backend_open(uint8_t * arg, size_t arg0) {
+#endif
   bindings_string_t arg1 = (bindings_string_t) { (uint8_t*)(arg), (arg0) };
+#if defined(SAKER_KIND_COLLECTOR)
+  exports_saker_plugin_collector_result_void_open_error_t ret;
+  exports_saker_plugin_collector_open_error_t err;
+  ret.is_err = !exports_saker_plugin_collector_open(&arg1, &err);
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
   exports_saker_plugin_processor_result_void_open_error_t ret;
   exports_saker_plugin_processor_open_error_t err;
   ret.is_err = !exports_saker_plugin_processor_open(&arg1, &err);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+  exports_saker_plugin_backend_result_void_open_error_t ret;
+  exports_saker_plugin_backend_open_error_t err;
+  ret.is_err = !exports_saker_plugin_backend_open(&arg1, &err);
+#endif
   if (ret.is_err) {
     ret.val.err = err;
   }
   uint8_t *ptr = (uint8_t *) &RET_AREA;
   if ((ret).is_err) {
+#if defined(SAKER_KIND_COLLECTOR)
+    const exports_saker_plugin_collector_open_error_t *payload2 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
     const exports_saker_plugin_processor_open_error_t *payload2 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+    const exports_saker_plugin_backend_open_error_t *payload2 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+#endif
     switch ((int32_t) (*payload2).tag) {
       case 0: {
         const bindings_string_t *payload3 = &(*payload2).val.settings;
@@ -3334,20 +3751,294 @@ uint8_t * __wasm_export_exports_saker_plugin_processor_open(uint8_t * arg, size_
   return ptr;
 }
 
+#if defined(SAKER_KIND_COLLECTOR)
+__attribute__((__export_name__("saker:plugin/collector@0.1.0#collect")))
+uint8_t * __wasm_export_exports_saker_plugin_collector_collect(int64_t arg, int32_t arg0) {
+  exports_saker_plugin_collector_tick_t arg1 = (exports_saker_plugin_collector_tick_t) {
+    (int64_t) arg,
+    (uint32_t) (uint32_t) (arg0),
+  };
+  exports_saker_plugin_collector_result_list_metric_value_collect_error_t ret;
+  exports_saker_plugin_collector_list_metric_value_t ok;
+  exports_saker_plugin_collector_collect_error_t err;
+  ret.is_err = !exports_saker_plugin_collector_collect(&arg1, &ok, &err);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+__attribute__((__export_name__("saker:plugin/backend@0.1.0#define")))
+void __wasm_export_exports_saker_plugin_backend_define(uint8_t * arg, size_t arg0) {
+  exports_saker_plugin_backend_list_definition_t arg1 = (exports_saker_plugin_backend_list_definition_t) { (exports_saker_plugin_backend_definition_t*)(arg), (arg0) };
+  exports_saker_plugin_backend_define(&arg1);
+}
+
+__attribute__((__export_name__("saker:plugin/backend@0.1.0#write")))
+uint8_t * __wasm_export_exports_saker_plugin_backend_write(uint8_t * arg, size_t arg0) {
+  exports_saker_plugin_backend_list_point_t arg1 = (exports_saker_plugin_backend_list_point_t) { (exports_saker_plugin_backend_point_t*)(arg), (arg0) };
+  exports_saker_plugin_backend_result_written_write_error_t ret;
+  exports_saker_plugin_backend_written_t ok;
+  exports_saker_plugin_backend_write_error_t err;
+  ret.is_err = !exports_saker_plugin_backend_write(&arg1, &ok, &err);
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+  if (ret.is_err) {
+    ret.val.err = err;
+  }
+  if (!ret.is_err) {
+    ret.val.ok = ok;
+  }
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
 __attribute__((__export_name__("saker:plugin/processor@0.1.0#map-series")))
 uint8_t * __wasm_export_exports_saker_plugin_processor_map_series(uint8_t * arg, size_t arg0) {
   exports_saker_plugin_processor_list_series_t arg1 = (exports_saker_plugin_processor_list_series_t) { (exports_saker_plugin_processor_series_t*)(arg), (arg0) };
   exports_saker_plugin_processor_list_verdict_t ret;
   exports_saker_plugin_processor_map_series(&arg1, &ret);
+#endif
   uint8_t *ptr = (uint8_t *) &RET_AREA;
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+  if ((ret).is_err) {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+    const exports_saker_plugin_collector_collect_error_t *payload8 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+    switch ((int32_t) (*payload8).tag) {
+#endif
+#if defined(SAKER_KIND_BACKEND)
+    const exports_saker_plugin_backend_write_error_t *payload2 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+    switch ((int32_t) (*payload2).tag) {
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+      case 0: {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+        const exports_saker_plugin_collector_permission_t *payload9 = &(*payload8).val.denied;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+        const exports_saker_plugin_backend_retry_t *payload3 = &(*payload2).val.retry;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+        *((int8_t*)(ptr + sizeof(void*))) = 0;
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+        switch ((int32_t) (*payload9).tag) {
+#endif
+#if defined(SAKER_KIND_BACKEND)
+        if (((*payload3).after_ms).is_some) {
+          const uint32_t *payload5 = &((*payload3).after_ms).val;
+          *((int8_t*)(ptr + (2*sizeof(void*)))) = 1;
+          *((int32_t*)(ptr + (4+2*sizeof(void*)))) = (int32_t) (*payload5);
+        } else {
+          *((int8_t*)(ptr + (2*sizeof(void*)))) = 0;
+        }
+        *((size_t*)(ptr + (8+3*sizeof(void*)))) = ((*payload3).message).len;
+        *((uint8_t **)(ptr + (8+2*sizeof(void*)))) = (uint8_t *) ((*payload3).message).ptr;
+        break;
+      }
+      case 1: {
+        const exports_saker_plugin_backend_reject_t *payload6 = &(*payload2).val.reject;
+        *((int8_t*)(ptr + sizeof(void*))) = 1;
+        *((size_t*)(ptr + (3*sizeof(void*)))) = ((*payload6).points).len;
+        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) ((*payload6).points).ptr;
+        *((size_t*)(ptr + (5*sizeof(void*)))) = ((*payload6).message).len;
+        *((uint8_t **)(ptr + (4*sizeof(void*)))) = (uint8_t *) ((*payload6).message).ptr;
+        break;
+      }
+      case 2: {
+        const exports_saker_plugin_backend_permission_t *payload7 = &(*payload2).val.denied;
+        *((int8_t*)(ptr + sizeof(void*))) = 2;
+        switch ((int32_t) (*payload7).tag) {
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+          case 0: {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+            const bindings_string_t *payload10 = &(*payload9).val.read;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+            const bindings_string_t *payload8 = &(*payload7).val.read;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 0;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload8).len;
+            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload8).ptr;
+            break;
+          }
+          case 1: {
+            const bindings_string_t *payload9 = &(*payload7).val.usage;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 1;
+            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload9).len;
+            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload9).ptr;
+            break;
+          }
+          case 2: {
+            const bindings_string_t *payload10 = &(*payload7).val.connect;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 2;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload10).len;
+            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload10).ptr;
+            break;
+          }
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+          case 1: {
+            const bindings_string_t *payload11 = &(*payload9).val.usage;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 1;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+          case 3: {
+            const bindings_string_t *payload11 = &(*payload7).val.secret;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 3;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload11).len;
+            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload11).ptr;
+            break;
+          }
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+          case 2: {
+            const bindings_string_t *payload12 = &(*payload9).val.connect;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 2;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+          case 4: {
+            const bindings_string_t *payload12 = &(*payload7).val.env;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 4;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload12).len;
+            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload12).ptr;
+            break;
+          }
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+          case 3: {
+            const bindings_string_t *payload13 = &(*payload9).val.secret;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 3;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+          case 5: {
+            const bindings_string_t *payload13 = &(*payload7).val.write;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 5;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload13).len;
+            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload13).ptr;
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+            break;
+          }
+          case 4: {
+            const bindings_string_t *payload14 = &(*payload9).val.env;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 4;
+            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload14).len;
+            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload14).ptr;
+            break;
+          }
+          case 5: {
+            const bindings_string_t *payload15 = &(*payload9).val.write;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 5;
+            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload15).len;
+            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload15).ptr;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+            break;
+          }
+          case 6: {
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 6;
+            break;
+          }
+          case 7: {
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 7;
+            break;
+          }
+        }
+        break;
+      }
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+      case 1: {
+        const bindings_string_t *payload18 = &(*payload8).val.unavailable;
+        *((int8_t*)(ptr + sizeof(void*))) = 1;
+        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload18).len;
+        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload18).ptr;
+        break;
+      }
+      case 2: {
+        const bindings_string_t *payload19 = &(*payload8).val.malformed;
+        *((int8_t*)(ptr + sizeof(void*))) = 2;
+        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload19).len;
+        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload19).ptr;
+        break;
+      }
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+      case 3: {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+        const bindings_string_t *payload20 = &(*payload8).val.other;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+        const bindings_string_t *payload16 = &(*payload2).val.broken;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+        *((int8_t*)(ptr + sizeof(void*))) = 3;
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload20).len;
+        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload20).ptr;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload16).len;
+        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload16).ptr;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+        break;
+      }
+    }
+  } else {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+    const exports_saker_plugin_collector_list_metric_value_t *payload = &(ret).val.ok;*((int8_t*)(ptr + 0)) = 0;
+    *((size_t*)(ptr + (2*sizeof(void*)))) = (*payload).len;
+    *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) (*payload).ptr;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+    const exports_saker_plugin_backend_written_t *payload = &(ret).val.ok;*((int8_t*)(ptr + 0)) = 0;
+    *((int32_t*)(ptr + sizeof(void*))) = (int32_t) ((*payload).points);
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+  }
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
   *((size_t*)(ptr + sizeof(void*))) = (ret).len;
   *((uint8_t **)(ptr + 0)) = (uint8_t *) (ret).ptr;
+#endif
   return ptr;
 }
 
+#if defined(SAKER_KIND_COLLECTOR)
+__attribute__((__export_name__("saker:plugin/collector@0.1.0#close")))
+void __wasm_export_exports_saker_plugin_collector_close(void) {
+  exports_saker_plugin_collector_close();
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
 __attribute__((__export_name__("saker:plugin/processor@0.1.0#close")))
 void __wasm_export_exports_saker_plugin_processor_close(void) {
   exports_saker_plugin_processor_close();
+#endif
+#if defined(SAKER_KIND_BACKEND)
+__attribute__((__export_name__("saker:plugin/backend@0.1.0#forget")))
+void __wasm_export_exports_saker_plugin_backend_forget(uint8_t * arg, size_t arg0) {
+  exports_saker_plugin_backend_list_series_id_t arg1 = (exports_saker_plugin_backend_list_series_id_t) { (exports_saker_plugin_backend_series_id_t*)(arg), (arg0) };
+  exports_saker_plugin_backend_forget(&arg1);
+}
+
+__attribute__((__export_name__("saker:plugin/backend@0.1.0#close")))
+void __wasm_export_exports_saker_plugin_backend_close(void) {
+  exports_saker_plugin_backend_close();
+#endif
 }
 
 // Ensure that the *_component_type.o object is linked in
