@@ -15,6 +15,7 @@ mod otlp;
 mod played;
 mod postgres;
 mod redis;
+mod silent;
 mod statsd;
 mod victoria;
 

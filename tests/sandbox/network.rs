@@ -1,5 +1,6 @@
 //! Connections by socket and by HTTP: refused without a grant, with the address and the line that would give it.
 
+use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
 
 use saker_sandbox::{Blame, InstanceSpec};
@@ -142,7 +143,52 @@ async fn an_answer_that_is_too_long_is_cut_off() {
     let mut spec = fetching(&server.url("127.0.0.1"), &[&server.address("127.0.0.1")]);
     assert_eq!(value(&once("fetch", &spec).await.unwrap(), "fetch.body_bytes"), 4000.0);
     spec.limits.response_bytes = 100;
-    assert!(value(&once("fetch", &spec).await.unwrap(), "fetch.body_bytes") <= 100.0);
+    let error = once("fetch", &spec).await.unwrap_err();
+    assert_eq!((error.kind(), error.blame()), ("unavailable", Blame::Operator), "{error}");
+    assert!(error.to_string().contains(": the answer broke off: "), "{error}");
+}
+
+/// A server that sends this after each request, and then nothing more without closing.
+fn falls_silent(says: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 4096];
+            // A request of these tests comes at once.
+            let _ = stream.read(&mut request);
+            stream.write_all(says.as_bytes()).unwrap();
+            open.push(stream);
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_body_that_never_comes_is_told_to_the_guest_before_its_deadline() {
+    let _turn = turn().await;
+    for (says, words) in [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n", Some("200: the answer broke off: ")),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n", Some("200 ok: the answer broke off: ")),
+        ("HTTP/1.1 400 Bad\r\ncontent-length: 100\r\n\r\nx", Some("400 x: the answer broke off: ")),
+        ("HTTP/1.1 503 Away\r\ncontent-length: 100\r\n\r\n", None),
+    ] {
+        let address = falls_silent(says);
+        let mut spec = fetching(&format!("http://{address}/"), &[&address]);
+        spec.limits.deadlines.collect *= 5;
+        let mut collector = open("fetch", &spec).await.unwrap();
+        let told = in_time("a silent server", spec.limits.deadlines.collect, tick(&mut collector)).await;
+        assert!(collector.is_alive(), "{says}");
+        match (told, words) {
+            (Ok(values), None) => assert_eq!(value(&values, "fetch.status"), 503.0),
+            (Err(error), Some(words)) => {
+                assert_eq!((error.kind(), error.blame()), ("unavailable", Blame::Operator), "{error}");
+                assert!(error.to_string().contains(words), "{error}");
+            }
+            (told, _) => panic!("{says}: {told:?}"),
+        }
+    }
 }
 
 #[tokio::test]
