@@ -31,7 +31,7 @@ type Reply = oneshot::Sender<Result<(), String>>;
 
 pub(super) struct Writer {
     pub(super) node: String,
-    dir: SpoolDir,
+    pub(super) dir: SpoolDir,
     pub(super) shared: Arc<Shared>,
     pub(super) table: Arc<SeriesTable>,
     jobs: Receiver<Job>,
