@@ -56,7 +56,7 @@ fn request(reader: &mut impl BufRead) -> Option<()> {
 /// All points arrive, after as many failed attempts, and no instance was killed over it.
 fn nothing_is_lost(backend: &str, settings: &str, says: &'static str) {
     let (address, asked) = bad_at_first(says);
-    let grant = format!("grant.connect = [\"{address}\"]\nlimits.deadline.write = \"1s\"");
+    let grant = format!("grant.connect = [\"{address}\"]\nlimits.deadline.write = \"2s\"");
     let settings = format!("url = \"http://{address}\", {settings}");
     let agent = Home::new(&[backend]).config(&node(backend, &settings, &grant)).start();
     push(&agent, &[("a", "", "GAUGE", super::now_s(), 1.0), ("b", "", "GAUGE", super::now_s(), 2.0)]);
