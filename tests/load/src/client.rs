@@ -21,6 +21,7 @@ pub struct Answer {
 /// A client of one server. After an error, make a new one.
 pub struct Client {
     address: String,
+    token: Option<String>,
     reader: BufReader<TcpStream>,
 }
 
@@ -34,7 +35,22 @@ impl Client {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
-        Ok(Self { address: address.to_owned(), reader: BufReader::with_capacity(1 << 16, stream) })
+        Ok(Self { address: address.to_owned(), token: None, reader: BufReader::with_capacity(1 << 16, stream) })
+    }
+
+    /// The same with a token that each request carries.
+    #[must_use]
+    pub fn with_token(self, token: Option<String>) -> Self {
+        Self { token, ..self }
+    }
+
+    /// No answer takes longer from now on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_patience(&self, patience: Duration) -> Result<()> {
+        self.reader.get_ref().set_read_timeout(Some(patience))?;
+        self.reader.get_ref().set_write_timeout(Some(patience))
     }
 
     /// Asks for something.
@@ -54,11 +70,34 @@ impl Client {
     }
 
     fn send(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Answer> {
-        let head =
-            format!("{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n\r\n", self.address, body.len());
+        let head = self.head(method, path, body.len());
         let mut stream = self.reader.get_ref();
         stream.write_all(head.as_bytes())?;
         stream.write_all(body)?;
+        self.answer()
+    }
+
+    fn head(&self, method: &str, path: &str, length: usize) -> String {
+        let token = self.token.as_ref().map(|token| format!("authorization: Bearer {token}\r\n"));
+        let (address, token) = (&self.address, token.unwrap_or_default());
+        format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\n{token}content-length: {length}\r\n\r\n")
+    }
+
+    /// Sends a body in two parts, with a pause between; without the second if it is not to come.
+    ///
+    /// # Errors
+    /// If the connection breaks off or the answer cannot be read, and where the second part does not come.
+    pub fn post_slowly(&mut self, path: &str, body: &[u8], pause: Duration, whole: bool) -> Result<Answer> {
+        let head = self.head("POST", path, body.len());
+        let (first, second) = body.split_at(body.len() / 2);
+        let mut stream = self.reader.get_ref();
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(first)?;
+        std::thread::sleep(pause);
+        if !whole {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        stream.write_all(second)?;
         self.answer()
     }
 

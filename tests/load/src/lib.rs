@@ -2,12 +2,15 @@
 //!
 //! The workload is that of the Time Series Benchmark Suite's "cpu-only" case: every host sends a line with ten tags and
 //! ten whole numbers from 0 to 100 that wander. Everything follows from the numbers of host and round, so that what was
-//! acknowledged can be said in a few numbers ([`Acks`]) and looked for in the receivers afterwards.
+//! acknowledged can be said in a few numbers ([`Acks`]) and looked for in the receivers afterwards. [`torture`] does both
+//! while the agent is killed, reconfigured and cut off from its disk and its receivers.
 
 mod acks;
 mod client;
 mod drive;
 mod held;
+mod random;
+pub mod torture;
 mod workload;
 
 pub use acks::Acks;

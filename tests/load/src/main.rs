@@ -1,4 +1,7 @@
-//! Sends load and remembers what was acknowledged; later, looks whether the receivers hold it.
+//! Sends load and remembers what was acknowledged; later, looks whether the receivers hold it. Or tortures an agent
+//! meanwhile.
+
+mod torturing;
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -47,6 +50,9 @@ enum Command {
         #[arg(required = true)]
         receivers: Vec<String>,
     },
+    /// Start, kill and reconfigure an agent, fail its disk and its receivers, and look for every acknowledged point;
+    /// prints what came of it as JSON, and fails if any is missing or a law is broken. docs/torture.md tells more.
+    Torture(torturing::Arguments),
 }
 
 #[derive(Args)]
@@ -96,5 +102,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             println!("{}", serde_json::to_string_pretty(&holding)?);
             if holding.missing > 0 { Err("acknowledged points are missing".into()) } else { Ok(()) }
         }
+        Command::Torture(arguments) => arguments.run(),
     }
 }
