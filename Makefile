@@ -49,6 +49,18 @@ bench-scale: plugins guests ## What a thousand instances, a start with twenty pl
 	SAKER_INSTANCES=1000 SAKER_INSTANCE_SECONDS=60 SAKER_DROPS=9 SAKER_SWAPS=6000 SAKER_SWAP_PAUSE_MS=500 \
 	cargo test --release --locked --workspace --test agent scale:: -- --nocapture --test-threads 1
 
+# How long, and in which order: make torture SECONDS=600 SEED=7. Without a seed it is another order each time.
+SECONDS := 3600
+SEED := $(shell date +%s)
+TORTURE := $(TARGET)/release/saker-load torture --program $(TARGET)/release/saker --seed $(SEED)
+
+torture: plugins ## An hour of starts, kills, reloads, disk and receiver faults under load; SECONDS, SEED; wants root (docs/torture.md)
+	cargo build --release --locked -p saker -p saker-load
+	$(TORTURE) --starts 1000
+	$(TORTURE) --starts 1000 --foreign-files 20000
+	$(TORTURE) --frozen 60
+	$(TORTURE) --seconds $(SECONDS) --disk
+
 check: ## Look for what a machine can find: format, lints, documentation
 	cargo fmt --check
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
@@ -58,4 +70,4 @@ clean: ## Remove everything that was built, and run/ with what the agent has kep
 	cargo clean
 	rm -rf run
 
-.PHONY: help run test authors build plugins guests bench bench-collect bench-write bench-pipeline bench-forward bench-hostile bench-scale check clean
+.PHONY: help run test authors build plugins guests bench bench-collect bench-write bench-pipeline bench-forward bench-hostile bench-scale torture check clean

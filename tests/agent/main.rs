@@ -30,3 +30,4 @@ mod stores;
 mod swapping;
 mod talking;
 mod texts;
+mod torture;

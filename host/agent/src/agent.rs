@@ -63,7 +63,11 @@ impl Agent {
         let influx = Influx::new(&config.influx, &endpoint.load());
         let statuses = Arc::new(Statuses::default());
         let states = config.data_dir.join("state");
-        let states = StateDir::open(&states).with_context(|| format!("cannot open {}", states.display()))?;
+        let opened = tokio::task::spawn_blocking({
+            let states = states.clone();
+            move || StateDir::open(&states)
+        });
+        let states = opened.await?.with_context(|| format!("cannot open {}", states.display()))?;
         let (supervision, supervisor) =
             Supervisor::prepare(config.clone(), sandbox.clone(), shared, statuses.clone(), states);
         let agent = Arc::new(Self {

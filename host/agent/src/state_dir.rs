@@ -1,24 +1,72 @@
-//! The saved state of instances, on disk: a small file for each.
+//! The saved state of instances, on disk: a small file for each, read at the start and written by a thread of its own.
+//!
+//! The supervisor hands over what has changed and never waits for the disk, but for a moment at the end.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use cap_std::fs::Dir;
+use parking_lot::{Condvar, Mutex};
+use saker_journal::{Contents, Disk, WholeFiles, real};
 use saker_sandbox::StateCell;
+use tokio::sync::oneshot;
 
-/// The folder, and the cells of all names that were asked for.
+const SUFFIX: &str = ".state";
+
+/// The cells of all names that were asked for, and what was found for others.
 pub(crate) struct StateDir {
-    dir: Dir,
     cells: BTreeMap<String, StateCell>,
+    /// By file name.
+    found: BTreeMap<String, Vec<u8>>,
+    desk: Arc<Desk>,
+}
+
+/// What the thread that writes is given.
+#[derive(Default)]
+struct Desk {
+    work: Mutex<Work>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Work {
+    /// The newest state of each that is not written, by file name. One that fails stays.
+    states: BTreeMap<String, Arc<[u8]>>,
+    /// Whether there is something to try.
+    due: bool,
+    /// Whoever waits until all has been tried.
+    waiting: Vec<oneshot::Sender<()>>,
+    ended: bool,
 }
 
 impl StateDir {
-    /// Opens the folder, which is made if it is not there.
+    /// Opens the folder, which is made if it is not there, and reads all of it: this may take a while.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(path)?;
-        Ok(Self { dir: Dir::open_ambient_dir(path, ambient_authority())?, cells: BTreeMap::new() })
+        Self::on(real(Dir::open_ambient_dir(path, ambient_authority())?))
+    }
+
+    /// The same on some disk.
+    fn on(disk: Arc<dyn Disk>) -> io::Result<Self> {
+        let files = WholeFiles::new(disk);
+        let mut found = BTreeMap::new();
+        for file in files.names(SUFFIX).map_err(io::Error::other)? {
+            match files.read(&file) {
+                Ok(Contents::Held(bytes)) => drop(found.insert(file, bytes)),
+                Ok(Contents::Missing) => {}
+                Ok(Contents::SetAside { name, bytes }) => {
+                    tracing::error!(bytes, "saved state {file} is damaged, or is none: set aside as {name}");
+                }
+                Err(error) => tracing::error!("saved state {file} cannot be read: {error}"),
+            }
+        }
+        let desk = Arc::new(Desk::default());
+        let own = desk.clone();
+        std::thread::Builder::new().name("saker-state".into()).spawn(move || own.write_all(&files))?;
+        Ok(Self { cells: BTreeMap::new(), found, desk })
     }
 
     /// The cell of a name, with what was kept under it.
@@ -26,50 +74,146 @@ impl StateDir {
         if let Some(cell) = self.cells.get(name) {
             return cell.clone();
         }
-        let cell = StateCell::with(self.dir.read(file_name(name)).ok());
+        let cell = StateCell::with(self.found.remove(&file_name(name)));
         self.cells.insert(name.to_owned(), cell.clone());
         cell
     }
 
-    /// Writes what has changed. Each file is replaced whole or not at all.
+    /// Lets what has changed be written, and what could not be written before be tried again.
     pub(crate) fn save(&self) {
-        for (name, cell) in &self.cells {
-            if let Some(bytes) = cell.take_changed()
-                && let Err(error) = self.write(name, &bytes)
-            {
-                tracing::warn!(plugin = name, "cannot keep its state: {error}");
-            }
-        }
+        let changed = self.cells.iter().filter_map(|(name, cell)| Some((file_name(name), cell.take_changed()?)));
+        let changed: Vec<_> = changed.collect();
+        let mut work = self.desk.work.lock();
+        work.states.extend(changed);
+        work.due = true;
+        self.desk.changed.notify_all();
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let (name, unfinished) = (file_name(name), format!("{}.new", file_name(name)));
-        let mut options = OpenOptions::new();
-        let mut file = self.dir.open_with(&unfinished, options.write(true).create(true).truncate(true).mode(0o600))?;
-        file.write_all(bytes)?;
-        self.dir.rename(&unfinished, &self.dir, name)
+    /// Saves, and waits until it is on the disk or cannot be.
+    pub(crate) fn saved(&self) -> impl Future<Output = ()> + use<> {
+        let (done, is_done) = oneshot::channel();
+        self.desk.work.lock().waiting.push(done);
+        self.save();
+        // A thread that is gone writes nothing more.
+        async move { drop(is_done.await) }
+    }
+}
+
+impl Drop for StateDir {
+    fn drop(&mut self) {
+        self.desk.work.lock().ended = true;
+        self.desk.changed.notify_all();
+    }
+}
+
+impl Desk {
+    /// Writes what there is to write until nothing more can come.
+    fn write_all(&self, files: &WholeFiles) {
+        loop {
+            let mut work = self.work.lock();
+            while !work.due && !work.ended {
+                self.changed.wait(&mut work);
+            }
+            if !work.due {
+                return;
+            }
+            work.due = false;
+            let (states, waiting) = (std::mem::take(&mut work.states), std::mem::take(&mut work.waiting));
+            drop(work);
+            for (file, state) in states {
+                if let Err(error) = files.write(&file, &state) {
+                    tracing::warn!("cannot keep the saved state {file}: {error}");
+                    // Unless there is a newer one by now.
+                    self.work.lock().states.entry(file).or_insert(state);
+                }
+            }
+            for done in waiting {
+                // Whoever waited may have gone.
+                let _ = done.send(());
+            }
+        }
     }
 }
 
 /// Names are checked when the configuration is read and when a plugin file is found, and hold no `/`.
 fn file_name(name: &str) -> String {
-    format!("{}.state", name.replace('/', "_"))
+    format!("{}{SUFFIX}", name.replace('/', "_"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use saker_journal::{Fault, SimDisk, Trouble};
+
     use super::*;
 
-    #[test]
-    fn state_is_there_after_a_restart() {
-        let path = std::env::temp_dir().join(format!("saker-state-{}", std::process::id()));
+    fn state(dir: &mut StateDir, name: &str) -> Option<Vec<u8>> {
+        dir.cell(name).load().map(|bytes| bytes.to_vec())
+    }
+
+    #[tokio::test]
+    async fn state_is_there_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
         let mut first = StateDir::open(&path).unwrap();
-        let cell = first.cell("cpu");
+        let cell = first.cell("node a");
         assert_eq!(cell.load(), None);
         cell.save(vec![1, 2, 3]);
-        first.save();
+        first.saved().await;
         let mut second = StateDir::open(&path).unwrap();
-        assert_eq!(second.cell("cpu").load().as_deref(), Some(&[1, 2, 3][..]));
-        std::fs::remove_dir_all(path).unwrap();
+        assert_eq!(state(&mut second, "node a"), Some(vec![1, 2, 3]));
+        assert_eq!(state(&mut second, "cpu"), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_saved_state_is_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("cpu.state"), "of another time").unwrap();
+        let mut dir = StateDir::open(folder.path()).unwrap();
+        assert_eq!(state(&mut dir, "cpu"), None);
+        assert_eq!(std::fs::read(folder.path().join("cpu.state.damaged")).unwrap(), b"of another time");
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_holds_up_nobody_and_the_newest_state_is_written_when_it_goes_on() {
+        let disk = SimDisk::new(1);
+        let mut dir = StateDir::on(disk.root()).unwrap();
+        let cell = dir.cell("cpu");
+        disk.fail(Fault::at(disk.calls(), Trouble::Hang));
+        for number in 0..10 {
+            cell.save(vec![number]);
+            dir.save();
+        }
+        cell.save(vec![10]);
+        let saved = dir.saved();
+        tokio::time::timeout(Duration::from_millis(50), saved).await.unwrap_err();
+        disk.release();
+        dir.saved().await;
+        assert_eq!(state(&mut StateDir::on(disk.copy().root()).unwrap(), "cpu"), Some(vec![10]));
+    }
+
+    #[tokio::test]
+    async fn whichever_call_fails_the_old_state_or_the_new_is_there_and_the_new_once_it_is_tried_again() {
+        for trouble in [Trouble::Broken, Trouble::Full, Trouble::PowerCut] {
+            for at in 0..8 {
+                let disk = SimDisk::new(at);
+                let mut dir = StateDir::on(disk.root()).unwrap();
+                let cell = dir.cell("cpu");
+                cell.save(vec![1]);
+                dir.saved().await;
+                disk.fail(Fault::at(disk.calls() + at, trouble));
+                cell.save(vec![2]);
+                dir.saved().await;
+                let left = if trouble == Trouble::PowerCut { disk.power_cut() } else { disk.copy() };
+                let found = state(&mut StateDir::on(left.root()).unwrap(), "cpu");
+                assert!(matches!(found.as_deref(), Some([1 | 2])), "{trouble:?} at {at}: {found:?}");
+                if trouble != Trouble::PowerCut {
+                    dir.saved().await;
+                    let found = state(&mut StateDir::on(disk.power_cut().root()).unwrap(), "cpu");
+                    assert_eq!(found, Some(vec![2]), "{trouble:?} at {at}");
+                }
+            }
+        }
     }
 }

@@ -33,6 +33,8 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 /// How long the end of all collectors and processors is waited for: half of the agent's own default, so that the queues
 /// have the other.
 const STOP_TIME: Duration = Duration::from_secs(5);
+/// How long the end waits for what they have saved to be on the disk.
+const SAVE_TIME: Duration = Duration::from_secs(1);
 
 /// What the supervisor is told.
 enum Event {
@@ -343,6 +345,8 @@ impl Supervisor {
                 "some collectors or processors were in a call for more than {STOP_TIME:?}, and are left behind"
             );
         }
-        self.states.save();
+        if tokio::time::timeout(SAVE_TIME, self.states.saved()).await.is_err() {
+            tracing::warn!("the disk of what plugins have saved does not answer; their last state may be lost");
+        }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A node's queue appends what it has taken with [`Journal::append`], which survives the death of the process once it
 //! returns, and the death of the machine after [`Journal::sync`]. A [`Reader`] follows on any thread. How far the
-//! records have been dealt with is the caller's business; [`Marks`] keeps that safely.
+//! records have been dealt with is the caller's business; [`Marks`] keeps that safely. [`WholeFiles`] keeps what is small
+//! and is replaced as a whole.
 //!
 //! It knows bytes, not metrics. Beside its bytes a record has a weight, its *items*; the sums of the weights are kept
 //! so that what a damaged file held can be counted to the item.
@@ -24,6 +25,7 @@ mod reader;
 mod recovery;
 mod shared;
 mod walk;
+mod whole;
 
 pub use disk::sim::{Fault, SimDisk, Trouble};
 pub use disk::{Disk, DiskFile, Entry, How, real};
@@ -35,3 +37,4 @@ pub use position::Position;
 pub use reader::{Cause, Loss, Read, Reader};
 pub use recovery::{Recovery, SetAside};
 pub use shared::SegmentInfo;
+pub use whole::{Contents, MAX_WHOLE_BYTES, WholeFiles};

@@ -62,7 +62,8 @@ impl Arguments {
     pub(crate) fn run(self) -> Result<(), Box<dyn std::error::Error>> {
         let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let seed = self.seed.unwrap_or(since.as_secs());
-        let given = std::env::args().collect::<Vec<_>>().join(" ");
+        let quoted = |word: String| if word.contains([' ', '\'', '{']) { format!("'{word}'") } else { word };
+        let given = std::env::args().map(quoted).collect::<Vec<_>>().join(" ");
         let again = if self.seed.is_some() { given } else { format!("{given} --seed {seed}") };
         let report = self.torture(seed)?.run().map_err(|error: Error| -> Box<dyn std::error::Error> { error })?;
         println!("{}", serde_json::to_string_pretty(&report)?);

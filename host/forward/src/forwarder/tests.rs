@@ -18,6 +18,7 @@ mod clocks;
 mod disk;
 mod durable;
 mod pausing;
+mod power;
 mod rerouting;
 
 const CONFIG: NodeConfig = NodeConfig {

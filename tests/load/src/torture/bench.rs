@@ -149,10 +149,15 @@ impl Bench {
         }
     }
 
+    /// Has it read its configuration anew, which it also does by itself. One that is just starting is left to read it
+    /// then: a signal that nobody waits for yet would end it.
     pub(crate) fn reload(&mut self) -> Result<(), Error> {
         self.configure()?;
         self.report.reloads += 1;
-        Ok(self.subject.signal(Signal::HUP)?)
+        match self.api() {
+            Ok(_) => Ok(self.subject.signal(Signal::HUP)?),
+            Err(_) => Ok(()),
+        }
     }
 
     fn until_it_listens(&mut self, most: Duration) -> Result<(), Error> {

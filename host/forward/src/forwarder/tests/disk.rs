@@ -1,7 +1,6 @@
-//! Queues on a simulated disk: it hangs, fails, rots and loses power.
+//! Queues on a simulated disk: it hangs and rots. That it fails and loses power is in `power.rs`.
 //!
-//! `SAKER_POWER_CUTS` says how often the power goes, `SAKER_FLIPS` every how many bytes one is flipped; without them, some
-//! few, for each needs threads of its own.
+//! `SAKER_FLIPS` says every how many bytes one is flipped; without it, some few, for each needs threads of its own.
 
 use std::collections::BTreeSet;
 
@@ -9,16 +8,14 @@ use saker_journal::{Fault, SimDisk, Trouble};
 
 use super::durable::{DURABLE, away, delivered, end, values};
 use super::*;
-use crate::queue::spool::Order as What;
 
-const CUTS: u64 = 60;
 const FLIP_EVERY: u64 = 97;
 
-fn on(disk: &SimDisk, config: NodeConfig, script: &Script) -> Bench {
+pub(super) fn on(disk: &SimDisk, config: NodeConfig, script: &Script) -> Bench {
     Bench::with(config, Some(SpoolDir::on(disk.root())), &[("a", script.clone())], route(&["a"], 1))
 }
 
-fn number(name: &str, otherwise: u64) -> u64 {
+pub(super) fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |number| number.parse().expect("a number"))
 }
 
@@ -139,47 +136,6 @@ fn mark_of(disk: &SimDisk) -> Option<crate::queue::span::Mark> {
         saker_journal::Mark::Held(bytes) => crate::queue::span::Mark::decode(&bytes),
         _ => None,
     }
-}
-
-/// Pushes while something goes wrong; answers the values that were acknowledged.
-async fn push_in_trouble(disk: &SimDisk, fault: Fault) -> BTreeSet<usize> {
-    let queue = QueueConfig { durability: Durability::Disk, bytes: 1 << 16, points: 200, ..DURABLE.queue };
-    let config = NodeConfig { queue: QueueConfig { when_full: WhenFull::Block, ..queue }, ..DURABLE };
-    disk.fail(fault);
-    let bench = on(disk, config, &away());
-    let mut acknowledged = BTreeSet::new();
-    for start in (0..1200).step_by(60) {
-        if bench.send_numbers(start..start + 60).await.is_ok() {
-            acknowledged.extend(start..start + 60);
-        }
-    }
-    acknowledged
-}
-
-/// Everything that was acknowledged is delivered from what is left.
-async fn check(disk: &SimDisk, acknowledged: &BTreeSet<usize>, context: &str) {
-    let script = Script::default();
-    let bench = on(disk, DURABLE, &script);
-    bench.until("it has started", |bench| bench.forwarder.refusal().is_none()).await;
-    bench.forwarder.operate("a", What::InspectQueue(0)).await.unwrap();
-    bench.until("all is delivered", |bench| bench.stats("a").queued == 0).await;
-    let came: BTreeSet<usize> = values(&script).into_iter().collect();
-    let lost: Vec<_> = acknowledged.difference(&came).collect();
-    assert!(lost.is_empty(), "{context}: {} of {} are lost: {lost:?}", lost.len(), acknowledged.len());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_on_disk_is_there_after_the_power_goes_or_a_call_fails() {
-    let mut acknowledged_in_all = 0;
-    let cuts = number("SAKER_POWER_CUTS", CUTS);
-    for seed in 0..cuts {
-        let trouble = [Trouble::PowerCut, Trouble::Broken, Trouble::Full][seed as usize % 3];
-        let (disk, at) = (SimDisk::new(seed), seed * 7 % 100);
-        let acknowledged = push_in_trouble(&disk, Fault::at(at, trouble)).await;
-        acknowledged_in_all += acknowledged.len();
-        check(&disk.power_cut(), &acknowledged, &format!("seed {seed}, {trouble:?} at call {at}")).await;
-    }
-    println!("{cuts} times the power went: {acknowledged_in_all} points were acknowledged, 0 lost");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

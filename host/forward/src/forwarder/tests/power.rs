@@ -1,0 +1,220 @@
+//! Whole queues, with their marks, that deliver while their disk fails, and lose power or are killed, life after life:
+//! what was acknowledged has arrived in one of them, and each begins.
+//!
+//! `SAKER_POWER_CUTS` says how often they end so, `SAKER_FAULTS` every how manieth call fails in turn; without them, some
+//! few, for each life has threads of its own.
+
+use std::collections::BTreeMap;
+
+use saker_journal::{Fault, SimDisk, Trouble};
+
+use super::disk::{number, on};
+use super::durable::DURABLE;
+use super::*;
+use crate::queue::spool::Order as What;
+
+const CUTS: u64 = 90;
+const FAULT_EVERY: u64 = 9;
+/// Lives of one disk.
+const LIVES: u64 = 3;
+/// Runs at the same time: each waits most of its time.
+const SIDE_BY_SIDE: u64 = 8;
+const PUSHES: usize = 10;
+/// Calls that a life makes of its disk, more or less.
+const CALLS: u64 = 120;
+/// Points of a batch.
+const BATCH: usize = 100;
+
+/// How a life ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// What was synced is there.
+    PowerCut,
+    /// All that was written is there.
+    Killed,
+}
+
+/// The same numbers from the same seed.
+struct Chance(u64);
+
+impl Chance {
+    fn new(seed: u64) -> Self {
+        Self((seed ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9) | 1)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % limit
+    }
+}
+
+/// All lives of one disk.
+struct Lives {
+    disk: SimDisk,
+    durability: Durability,
+    chance: Chance,
+    pushed: usize,
+    /// How often each value that was acknowledged has arrived.
+    acknowledged: BTreeMap<usize, u32>,
+}
+
+impl Lives {
+    fn new(seed: u64, durability: Durability) -> Self {
+        let (disk, chance) = (SimDisk::new(seed), Chance::new(seed));
+        Self { disk, durability, chance, pushed: 0, acknowledged: BTreeMap::new() }
+    }
+
+    fn config(&self) -> NodeConfig {
+        let queue = QueueConfig {
+            durability: self.durability,
+            // So small that segments come and go.
+            bytes: 1 << 16,
+            points: 150,
+            when_full: WhenFull::Block,
+            batch_points: BATCH,
+            batch_age: Duration::from_millis(1),
+            ..DURABLE.queue
+        };
+        NodeConfig { queue, ..DURABLE }
+    }
+
+    /// Pushes and delivers while something goes wrong, and is over in the middle of whatever it was at.
+    async fn live(&mut self, fault: Option<Fault>, end: End) {
+        // In some lives the store is away, so that all is on the disk only.
+        let failures = if self.chance.below(3) == 0 { 1_000_000 } else { self.chance.below(12) };
+        let script = Script::answering((0..failures).map(|_| retry()));
+        if let Some(fault) = fault {
+            self.disk.fail(fault);
+        }
+        let bench = on(&self.disk, self.config(), &script);
+        for _ in 0..PUSHES {
+            let points = self.pushed..self.pushed + 1 + self.chance.below(70) as usize;
+            self.pushed = points.end;
+            if bench.send_numbers(points.clone()).await.is_ok() {
+                self.acknowledged.extend(points.map(|point| (point, 0)));
+            }
+            if self.chance.below(3) == 0 {
+                tokio::time::sleep(Duration::from_millis(self.chance.below(5))).await;
+            }
+        }
+        // At one moment for the store and the disk: what arrives later arrives from a dead process.
+        let taken = script.0.taken.lock();
+        self.disk = if end == End::PowerCut { self.disk.power_cut() } else { self.disk.copy() };
+        self.arrived(&taken);
+        drop(taken);
+        drop(bench);
+    }
+
+    fn arrived(&mut self, taken: &[(String, f64)]) {
+        for (_, value) in taken {
+            if let Some(times) = self.acknowledged.get_mut(&(*value as usize)) {
+                *times += 1;
+            }
+        }
+    }
+
+    /// What is left of the disk begins, and delivers what has not arrived yet. Answers what never does.
+    async fn lost(&mut self, context: &str) -> Vec<usize> {
+        let script = Script::default();
+        let bench = on(&self.disk, self.config(), &script);
+        let begins = bench.until("it begins", |bench| bench.forwarder.refusal().is_none());
+        tokio::time::timeout(Duration::from_secs(60), begins).await.unwrap_or_else(|_| panic!("{context}: no start"));
+        bench.forwarder.operate("a", What::InspectQueue(0)).await.unwrap();
+        bench.until("all is delivered", |bench| bench.stats("a").queued == 0).await;
+        drop(bench);
+        self.arrived(&script.taken());
+        self.acknowledged.iter().filter(|(_, times)| **times == 0).map(|(value, _)| *value).collect()
+    }
+}
+
+/// One disk whose lives end as told, with trouble in them; answers how many points were acknowledged.
+async fn run(seed: u64, durability: Durability, end: End) -> usize {
+    let mut lives = Lives::new(seed, durability);
+    let mut context = format!("seed {seed}, {durability:?}, {end:?}:");
+    for _ in 0..LIVES {
+        let trouble = match (lives.chance.below(4), end) {
+            (0 | 1, End::PowerCut) => Some(Trouble::PowerCut),
+            (2, _) => Some(Trouble::Broken),
+            (3, _) => Some(Trouble::Full),
+            _ => None,
+        };
+        let (at, calls) = (lives.disk.calls() + lives.chance.below(CALLS), 1 + lives.chance.below(5));
+        let fault = trouble.map(|trouble| Fault { calls, ..Fault::at(at, trouble) });
+        context += &format!(" {fault:?}");
+        lives.live(fault, end).await;
+    }
+    let lost = lives.lost(&context).await;
+    let all = lives.acknowledged.len();
+    // What is only to survive the process may be lost with the power, but everything begins and is counted.
+    let promised = durability == Durability::Disk || end == End::Killed;
+    assert!(lost.is_empty() || !promised, "{context}: {} of {all} are lost: {lost:?}", lost.len());
+    all
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_beyond_what_was_promised_however_lives_end() {
+    let ends = number("SAKER_POWER_CUTS", CUTS);
+    let (mut done, mut seed, mut acknowledged) = (0, 0, 0);
+    while done < ends {
+        let runs: Vec<_> = (0..SIDE_BY_SIDE)
+            .map(|_| {
+                seed += 1;
+                let (durability, end) = match seed % 5 {
+                    0 => (Durability::Process, End::PowerCut),
+                    1 => (Durability::Process, End::Killed),
+                    _ => (Durability::Disk, End::PowerCut),
+                };
+                tokio::spawn(run(seed, durability, end))
+            })
+            .collect();
+        for run in runs {
+            acknowledged += run.await.unwrap();
+            done += LIVES;
+        }
+    }
+    println!("{done} lives ended: {acknowledged} points were acknowledged, 0 lost beyond what was promised");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_call_of_a_queue_fails_what_is_acknowledged_afterwards_is_on_the_disk() {
+    let every = number("SAKER_FAULTS", FAULT_EVERY);
+    let mut runs = Vec::new();
+    for (trouble, calls) in [(Trouble::Broken, 1), (Trouble::Broken, 4), (Trouble::Full, 1), (Trouble::Full, 30)] {
+        for at in (0..CALLS).filter(|at| (at + calls) % every == 0) {
+            runs.push(async move {
+                let mut lives = Lives::new(at, Durability::Disk);
+                let fault = Fault { calls, ..Fault::at(at, trouble) };
+                let context = format!("{fault:?}");
+                lives.live(Some(fault), End::PowerCut).await;
+                let lost = lives.lost(&context).await;
+                assert!(lost.is_empty(), "{context}: {lost:?} are lost");
+                lives.acknowledged.len()
+            });
+        }
+    }
+    let (count, mut acknowledged) = (runs.len(), 0);
+    let mut runs = runs.into_iter();
+    loop {
+        let some: Vec<_> = runs.by_ref().take(SIDE_BY_SIDE as usize).map(tokio::spawn).collect();
+        if some.is_empty() {
+            break;
+        }
+        for run in some {
+            acknowledged += run.await.unwrap();
+        }
+    }
+    println!("{count} faults: {acknowledged} points were acknowledged, 0 lost");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_repeats_at_most_the_batch_that_was_under_way() {
+    for seed in 0..number("SAKER_POWER_CUTS", CUTS) / 3 {
+        let mut lives = Lives::new(seed, Durability::Process);
+        lives.live(None, End::Killed).await;
+        let lost = lives.lost("killed").await;
+        let again = lives.acknowledged.values().filter(|times| **times > 1).count();
+        assert!(lost.is_empty() && again <= BATCH, "seed {seed}: {again} came twice, {lost:?} are lost");
+    }
+}
