@@ -25,7 +25,7 @@ use serde::Serialize;
 
 use bench::Bench;
 pub use clients::Door;
-pub use ledger::Counts;
+pub use ledger::{Counts, Missing};
 pub use subject::Agent;
 
 /// What is done to an agent.
