@@ -4,6 +4,7 @@
 //! `prometheus-node-exporter` and `graphite-carbon`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is over")]
 
+mod accepting;
 mod agent;
 mod attacks;
 mod cardinality;

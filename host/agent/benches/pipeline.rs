@@ -160,7 +160,7 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
                     value: (series * 31 + round * 7) as f64 / 8.0,
                 })
                 .collect();
-            forwarder.accept(&points).await?;
+            forwarder.accept(&points, saker_forward::Refusing::All).await?;
         }
     }
     delivered(&node, SERIES + POINTS).await;

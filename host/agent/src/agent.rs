@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -13,10 +14,11 @@ use saker_model::SeriesTable;
 use saker_sandbox::{Compiler, PluginHash, Sandbox, SandboxConfig};
 use tokio::task::JoinHandle;
 
-use crate::api::{self, Influx, Listener, Turns};
+use crate::api::{self, Doors, Influx, Listener, Turns};
 use crate::collecting::Shared;
 use crate::config::Config;
 use crate::folder::Watch;
+use crate::laws::{self, Laws};
 use crate::pipeline::{FLOOD, Pipeline, now_ms};
 use crate::state_dir::StateDir;
 use crate::status::Statuses;
@@ -36,8 +38,12 @@ pub(crate) struct Agent {
     pub(crate) started: Instant,
     pub(crate) influx: Influx,
     pub(crate) turns: Turns,
+    pub(crate) doors: Doors,
+    pub(crate) laws: Laws,
     pub(crate) http: Arc<saker_http::Stats>,
     listener: Mutex<Option<Listener>>,
+    /// What is in memory is let go of at the end, which no law knows.
+    is_ending: AtomicBool,
     watching: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -80,8 +86,11 @@ impl Agent {
             started: Instant::now(),
             influx,
             turns: Turns::new(config.listen.parsers),
+            doors: Doors::default(),
+            laws: Laws::default(),
             http: Arc::default(),
             listener: Mutex::default(),
+            is_ending: AtomicBool::new(false),
             watching: Mutex::default(),
         });
         agent.listen(&config).await?;
@@ -89,6 +98,7 @@ impl Agent {
         tokio::spawn(supervisor);
         agent.watch(&config);
         tokio::spawn(sweep(Arc::downgrade(&agent)));
+        tokio::spawn(hold_laws(Arc::downgrade(&agent)));
         Ok(agent)
     }
 
@@ -131,6 +141,7 @@ impl Agent {
 
     /// Ends everything in order: no new values, then what is queued is sent, within the time that is set.
     pub(crate) async fn stop(&self) -> Account {
+        self.is_ending.store(true, Ordering::Relaxed);
         let limit = self.config.load().shutdown_timeout;
         let end = Instant::now() + limit;
         if let Some(watching) = self.watching.lock().take() {
@@ -211,5 +222,17 @@ async fn sweep(agent: std::sync::Weak<Agent>) {
         if let Err(error) = sweeping.await {
             tracing::error!("idle series are not forgotten: {error}");
         }
+    }
+}
+
+async fn hold_laws(agent: std::sync::Weak<Agent>) {
+    let mut interval = tokio::time::interval(laws::LOOK_INTERVAL);
+    loop {
+        interval.tick().await;
+        let Some(agent) = agent.upgrade() else { return };
+        if agent.is_ending.load(Ordering::Relaxed) {
+            return;
+        }
+        agent.laws.look(&agent.pipeline.breaches());
     }
 }

@@ -4,6 +4,7 @@
 //! or as Influx' clients say it, `Authorization: Token`.
 
 mod admission;
+mod doors;
 mod falcon;
 mod influx;
 mod query;
@@ -27,6 +28,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 pub(crate) use self::admission::Turns;
+pub(crate) use self::doors::Doors;
 pub(crate) use self::influx::Influx;
 use crate::agent::Agent;
 use crate::config::Config;
@@ -193,6 +195,7 @@ fn router(agent: Arc<Agent>) -> Router {
         .merge(guarded)
         .merge(operating)
         .fallback(|| async { ApiError::new(StatusCode::NOT_FOUND, "no such path; / lists those that there are") })
+        .layer(middleware::from_fn_with_state(agent.clone(), doors::count))
         // The server holds every body to its limit.
         .layer(DefaultBodyLimit::disable())
         .with_state(agent)
@@ -225,7 +228,7 @@ async fn ready(State(agent): State<Arc<Agent>>) -> Response {
 /// The answer to values that come before their processors: it is too early to judge them.
 fn too_early(agent: &Agent) -> Option<ApiError> {
     let early = !agent.config.load().pipeline.processors.is_empty() && !agent.supervision.is_judging();
-    early.then(|| try_again("the processors are being loaded; try again"))
+    early.then(|| try_again("the processors are being loaded; try again").because(doors::NOT_READY))
 }
 
 /// It is not to be had now, but soon.

@@ -172,7 +172,13 @@ impl Collecting {
             self.status.count(|counts| counts.skipped += 1);
             return;
         }
-        if self.shared.pipeline.forwarder.refusal().is_some() {
+        let forwarder = &self.shared.pipeline.forwarder;
+        if !forwarder.is_open() {
+            // The first values are no worse than those that follow.
+            forwarder.opened().await;
+        }
+        // One node that takes something is reason enough; the others count what they go without.
+        if forwarder.refusal().is_some() {
             self.status.count(|counts| counts.no_room += 1);
             return;
         }

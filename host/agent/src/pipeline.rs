@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::{Mutex, RwLock};
 use saker_cache::Cache;
-use saker_forward::{Forwarder, Overload};
+use saker_forward::{Breach, Forwarder, Law, Left, Overload, Refusing};
 use saker_model::{Mapped, MetricValue, Named, Point, Reason, Refused, SeriesId, SeriesTable};
 
 use crate::processors::{Chain, Judged};
@@ -28,16 +28,23 @@ pub(crate) struct Receipt {
     pub(crate) accepted: usize,
     /// Places in the list that was handed in, and why they were refused.
     pub(crate) refused: Vec<(usize, Reason)>,
+    /// Beside those, how many no node had room for.
+    pub(crate) no_room: usize,
 }
 
-/// Counted for one source. Received = accepted + malformed + refused.
+/// What became of a source's values. Received = accepted + refused.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) received: u64,
+    pub(crate) accepted: u64,
+    pub(crate) refused: Refused,
+}
+
+/// Counted for one source.
 #[derive(Debug, Default)]
 pub(crate) struct SourceCounters {
-    pub(crate) received: AtomicU64,
-    pub(crate) accepted: AtomicU64,
-    /// Records that could not even be read as values.
-    pub(crate) malformed: AtomicU64,
-    refused: [AtomicU64; Reason::ALL.len()],
+    /// All of one time.
+    counts: Mutex<Counts>,
     /// The series that this source was the first to bring, for as long as they are known.
     series: Mutex<HashSet<SeriesId>>,
     /// Whether it is a collector that has brought them.
@@ -45,9 +52,15 @@ pub(crate) struct SourceCounters {
 }
 
 impl SourceCounters {
+    /// What became of its values so far.
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts.lock().clone()
+    }
+
     /// How many were refused for a reason.
+    #[cfg(test)]
     pub(crate) fn refused(&self, reason: Reason) -> u64 {
-        self.refused[reason as usize].load(Ordering::Relaxed)
+        self.counts.lock().refused.of(reason)
     }
 
     /// How many series it was the first to bring.
@@ -146,33 +159,76 @@ impl Pipeline {
                 Err(reason) => receipt.refused.push((place, reason)),
             }
         }
-        receipt.accepted = points.len();
         let mut refused = Refused::default();
         receipt.refused.iter().for_each(|&(_, reason)| refused.add(reason, 1));
-        self.accept_points(source, &points, &refused).await?;
+        // Nobody would come again with them.
+        let left = self.accept_points(source, receipt.received, &points, &refused, Refusing::Copies).await?;
+        receipt.no_room = left.iter().map(Left::count).sum();
+        receipt.accepted = points.len() - receipt.no_room;
         Ok(receipt)
     }
 
     /// Takes points whose series are named already, from a source that keeps names, and counts what it refused on the
-    /// way. The ids must be those of [`SeriesTable::touch`]'s last word.
+    /// way; `received` is how many values it has read. The ids must be those of [`SeriesTable::touch`]'s last word.
+    /// Answers which points were refused for want of room.
     ///
     /// # Errors
     /// As [`accept`](Self::accept).
     pub(crate) async fn accept_points(
         &self,
         source: &SourceName,
+        received: usize,
         points: &[Point],
         refused: &Refused,
-    ) -> Result<(), Overload> {
-        if let Err(overload) = self.forwarder.accept(points).await {
-            let mut refused = refused.clone();
-            refused.add(Reason::NoRoom, points.len() as u64);
-            self.count(source, 0, &refused);
-            return Err(overload);
+        refusing: Refusing,
+    ) -> Result<Vec<Left>, Overload> {
+        let left = match self.forwarder.accept(points, refusing).await {
+            Ok(left) => left,
+            Err(overload) => {
+                let mut refused = refused.clone();
+                refused.add(Reason::NoRoom, points.len() as u64);
+                self.count(source, received, 0, &refused);
+                return Err(overload);
+            }
+        };
+        if left.is_empty() {
+            self.count(source, received, points.len(), refused);
+            self.cache.add(points);
+            return Ok(left);
         }
-        self.count(source, points.len() as u64, refused);
-        self.cache.add(points);
-        Ok(())
+        let taken = without(points, &left);
+        let mut refused = refused.clone();
+        refused.add(Reason::NoRoom, (points.len() - taken.len()) as u64);
+        self.count(source, received, taken.len(), &refused);
+        self.cache.add(&taken);
+        Ok(left)
+    }
+
+    /// Counts values of which none were taken.
+    pub(crate) fn refuse(&self, source: &SourceName, received: usize, refused: &Refused) {
+        self.count(source, received, 0, refused);
+    }
+
+    /// What does not add up now.
+    pub(crate) fn breaches(&self) -> Vec<Breach> {
+        let (mut breaches, mut accepted) = (Vec::new(), 0);
+        for (name, counters) in self.sources() {
+            let counts = counters.counts();
+            accepted += counts.accepted;
+            if counts.received != counts.accepted + counts.refused.total() {
+                let (received, taken, refused) = (counts.received, counts.accepted, counts.refused.total());
+                let numbers = format!("{received} points received, but {taken} accepted + {refused} refused");
+                breaches.push(Breach { law: Law::Received, of: format!("source {name}"), numbers });
+            }
+        }
+        // Read after the sources', which count a body when the forwarder has.
+        let forwarded = self.forwarder.accepted();
+        if accepted > forwarded {
+            let numbers = format!("{accepted} points were accepted, and {forwarded} forwarded");
+            breaches.push(Breach { law: Law::Accepted, of: "all sources".into(), numbers });
+        }
+        breaches.extend(self.forwarder.breaches());
+        breaches
     }
 
     /// Names values without taking them: where each one's point belongs, or why it is refused.
@@ -309,20 +365,25 @@ impl Pipeline {
         known.unwrap_or_else(|| self.sources.write().entry(source.clone()).or_default().clone())
     }
 
-    fn count(&self, source: &SourceName, accepted: u64, refused: &Refused) {
+    fn count(&self, source: &SourceName, received: usize, accepted: usize, refused: &Refused) {
         let counters = self.counters(source);
-        counters.received.fetch_add(accepted + refused.total(), Ordering::Relaxed);
-        counters.accepted.fetch_add(accepted, Ordering::Relaxed);
-        counters.malformed.fetch_add(refused.malformed_count(), Ordering::Relaxed);
-        for reason in Reason::ALL {
-            counters.refused[reason as usize].fetch_add(refused.of(reason), Ordering::Relaxed);
-        }
+        let mut counts = counters.counts.lock();
+        counts.received += received as u64;
+        counts.accepted += accepted as u64;
+        counts.refused.add_all(refused);
     }
 
     /// Seconds since the start, plus the longest idle time that can be set, so that "long ago" is a number.
     pub(crate) fn now_s(&self) -> u32 {
         seconds_since(self.started)
     }
+}
+
+/// The points that were not left.
+fn without(points: &[Point], left: &[Left]) -> Vec<Point> {
+    let mut is_left = vec![false; points.len()];
+    left.iter().flat_map(|left| left.points.clone()).for_each(|range| is_left[range].fill(true));
+    points.iter().zip(is_left).filter(|(_, is_left)| !is_left).map(|(point, _)| *point).collect()
 }
 
 /// Seconds since the start, plus the longest idle time that can be set.
@@ -365,6 +426,7 @@ mod tests {
         let cache = Arc::new(Cache::new(CacheLimits { age_ms: 60_000, items: 10, bytes: 1 << 20 }));
         let budget = Arc::new(saker_forward::Budget::new(1 << 20));
         let forwarder = Arc::new(Forwarder::new(table.clone(), budget, None, 0));
+        forwarder.set_topology(saker_forward::Topology::default());
         Pipeline::new(table, cache, forwarder, SeriesShares { collectors: 0.1, listener: 0.5 })
     }
 
@@ -390,8 +452,8 @@ mod tests {
         assert_eq!(pipeline.table.len(), 1);
         assert_eq!(pipeline.cache.stats().points, 2);
         let (_, counters) = pipeline.sources().remove(0);
-        assert_eq!(counters.received.load(Ordering::Relaxed), 4);
-        assert_eq!(counters.accepted.load(Ordering::Relaxed), 2);
+        assert_eq!((counters.counts().received, counters.counts().accepted), (4, 2));
+        assert_eq!(pipeline.breaches(), []);
         assert_eq!((counters.refused(Reason::BadMetric), counters.refused(Reason::NotFinite)), (1, 1));
     }
 

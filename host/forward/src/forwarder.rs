@@ -14,11 +14,13 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use crate::accepting::{Accepting, Left, Refusing, absent};
 use crate::backend::Backend;
 use crate::budget::Budget;
+use crate::law::{self, Breach};
 use crate::node::{DropReason, Node, NodeConfig, NodeStats};
-use crate::queue::Overload;
 use crate::queue::spool::SpoolDir;
+use crate::queue::{Cause, Overload};
 use crate::sender::{Order, Sender};
 use crate::topology::Topology;
 
@@ -44,7 +46,10 @@ pub struct Forwarder {
     budget: Arc<Budget>,
     spools: Option<SpoolDir>,
     topology: ArcSwap<Topology>,
+    /// Whether there was a topology at all.
+    is_set: watch::Sender<bool>,
     senders: Mutex<HashMap<String, Running>>,
+    accepted: AtomicU64,
     unrouted: AtomicU64,
     seed: u64,
 }
@@ -62,6 +67,8 @@ const FLUSH_MAX: Duration = Duration::from_secs(5);
 const FLUSH_PARTS: u32 = 4;
 /// A disk that answers has this long even if there was no time at all.
 const FLUSH_MIN: Duration = Duration::from_millis(100);
+/// How often points are offered to other nodes, since those that there were have been taken out meanwhile.
+const TOPOLOGIES_MAX: usize = 8;
 /// How often draining looks whether it is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
@@ -75,7 +82,9 @@ impl Forwarder {
             budget,
             spools,
             topology: ArcSwap::default(),
+            is_set: watch::Sender::new(false),
             senders: Mutex::default(),
+            accepted: AtomicU64::new(0),
             unrouted: AtomicU64::new(0),
             seed,
         }
@@ -125,47 +134,85 @@ impl Forwarder {
             });
         }
         let before = self.topology.swap(topology.clone());
+        self.is_set.send_replace(true);
         for node in before.nodes() {
             if !topology.nodes().iter().any(|kept| kept.name() == node.name())
                 && let Some(running) = senders.remove(node.name())
             {
+                // Whoever comes with points for it by now looks for other nodes.
+                node.queue.close();
                 tokio::spawn(retire(node.clone(), running));
             }
         }
     }
 
-    /// Takes points of series that are in the table. When it returns they are in the queues of all their nodes, as safe
-    /// as each is durable.
-    ///
-    /// # Errors
-    /// If a node's queue refuses them. Other nodes may have taken theirs: the source should come again with all of them.
-    pub async fn accept(&self, points: &[Point]) -> Result<(), Overload> {
-        let topology = self.topology();
-        if topology.nodes().is_empty() {
-            return Ok(());
-        }
-        let (shares, unrouted) = topology.sort(points, &self.table);
-        let mut pushes = Vec::with_capacity(shares.len());
-        // What one refuses must not have been taken by another before: the source would bring it twice.
-        for (node, share) in topology.nodes().iter().zip(&shares) {
-            if let Some(refused) = node.queue.refusal().filter(|_| !share.points.is_empty()) {
-                return Err(refused);
-            }
-        }
-        for (node, share) in topology.nodes().iter().zip(shares) {
-            if !share.points.is_empty() {
-                pushes.push(node.take(share));
-            }
-        }
-        let results = join_all(pushes).await;
-        self.unrouted.fetch_add(unrouted, Ordering::Relaxed);
-        results.into_iter().collect()
+    /// Whether nodes and routes are known.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        *self.is_set.borrow()
     }
 
-    /// Why points would be refused now, if they would: some node's queue has no room, or memory is short.
+    /// Whether nodes and routes are known, and of each queue whether it can be opened. Before that nothing is accepted.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.is_set() && !self.topology.load().nodes().iter().any(|node| node.queue.is_opening())
+    }
+
+    /// Waits until it [`is_open`](Self::is_open).
+    pub async fn opened(&self) {
+        // The sender lives as long as this.
+        drop(self.is_set.subscribe().wait_for(|is_set| *is_set).await);
+        let topology = self.topology();
+        for node in topology.nodes() {
+            node.queue.opened().await;
+        }
+    }
+
+    /// Takes points of series that are in the table; waits until it is open. When it returns they are in the queues of all
+    /// their nodes, as safe as each is durable; but for those that it answers, which are in none.
+    ///
+    /// # Errors
+    /// If none are taken, or a queue has failed that had promised room; see [`Cause`].
+    pub async fn accept(&self, points: &[Point], refusing: Refusing) -> Result<Vec<Left>, Overload> {
+        if !self.is_open() {
+            self.opened().await;
+        }
+        for _ in 0..TOPOLOGIES_MAX {
+            let topology = self.topology();
+            let accepting = Accepting::new(&topology, &self.table, refusing);
+            match accepting.take(points).await {
+                Err(Overload { cause: Cause::Absent, .. }) => self.opened().await,
+                Err(overload) => return Err(overload),
+                Ok(accepted) => {
+                    self.accepted.fetch_add(accepted.points as u64, Ordering::SeqCst);
+                    let unrouted = if topology.nodes().is_empty() { 0 } else { accepted.unrouted };
+                    self.unrouted.fetch_add(unrouted, Ordering::Relaxed);
+                    return Ok(accepted.left);
+                }
+            }
+        }
+        Err(absent("the destinations", "they change too fast"))
+    }
+
+    /// Why points would be refused now wherever they go, if they would: no node's queue has room.
     #[must_use]
     pub fn refusal(&self) -> Option<Overload> {
-        self.topology.load().nodes().iter().find_map(|node| node.queue.refusal())
+        let topology = self.topology.load();
+        let refusals = topology.nodes().iter().map(|node| node.queue.refusal());
+        // None if there is one that does not refuse.
+        refusals.reduce(|first, other| other.and(first)).flatten()
+    }
+
+    /// Points that were accepted.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::SeqCst)
+    }
+
+    /// What does not add up now, of points that were accepted, enqueued, and delivered.
+    #[must_use]
+    pub fn breaches(&self) -> Vec<Breach> {
+        self.topology().nodes().iter().flat_map(|node| law::breaches(node)).collect()
     }
 
     /// Points that no route matched, while there were nodes.
@@ -189,7 +236,11 @@ impl Forwarder {
         let topology = self.topology();
         let flush_end = Instant::now() + limit;
         let end = flush_end - FLUSH_MAX.min(limit / FLUSH_PARTS);
-        topology.nodes().iter().for_each(|node| node.queue.hurry());
+        for node in topology.nodes() {
+            // Who comes this late is refused, for nobody would count what becomes of it.
+            node.queue.close();
+            node.queue.hurry();
+        }
         while Instant::now() < end && !topology.nodes().iter().all(|node| node.is_drained()) {
             tokio::time::sleep(DRAIN_LOOK).await;
         }
@@ -216,6 +267,10 @@ impl Forwarder {
 async fn retire(node: Arc<Node>, running: Running) {
     node.queue.hurry();
     let end = Instant::now() + REMOVED_DRAIN;
+    // What it has promised room for is let in, and sent.
+    while Instant::now() < end && !node.queue.is_settled() {
+        tokio::time::sleep(DRAIN_LOOK).await;
+    }
     while Instant::now() < end && !node.is_drained() {
         tokio::time::sleep(DRAIN_LOOK).await;
     }

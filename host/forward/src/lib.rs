@@ -7,6 +7,7 @@
 //! The law of every node: enqueued + recovered = delivered + queued + dropped, by reason.
 #![warn(missing_docs)]
 
+mod accepting;
 mod backend;
 mod backoff;
 mod budget;
@@ -15,6 +16,7 @@ pub mod codec;
 mod forwarder;
 mod hash;
 mod health;
+mod law;
 mod node;
 mod operate;
 mod queue;
@@ -22,15 +24,17 @@ mod route;
 mod sender;
 mod topology;
 
+pub use accepting::{Left, Refusing};
 pub use backend::{Backend, SendError, Session};
 pub use backoff::BackoffConfig;
 pub use budget::{Budget, Share};
 pub use forwarder::{Account, Forwarder, NodeAccount};
 pub use hash::HashKind;
 pub use health::Breaker;
+pub use law::{Breach, Law};
 pub use node::{DropReason, Node, NodeConfig, NodeStats};
 pub use operate::OperateError;
 pub use queue::spool::{Done, Order, Shown, SpoolDir, SpoolFolder, SpoolStats};
-pub use queue::{Durability, FRESH_AGE, Overload, QueueConfig, WhenFull};
+pub use queue::{Cause, Durability, FRESH_AGE, Overload, QueueConfig, WhenFull};
 pub use route::{Matcher, OnUnavailable, Route};
 pub use topology::Topology;

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use saker_model::{Rate, SeriesTable};
+use saker_model::{Point, Rate, SeriesTable};
 use tokio::sync::Notify;
 
 use crate::backend::Backend;
 use crate::backoff::BackoffConfig;
 use crate::budget::Budget;
 use crate::health::{Breaker, Health};
+use crate::queue::room::Reservation;
 use crate::queue::spool::{SpoolDir, SpoolStats};
 use crate::queue::{NodeQueue, Overload, QueueConfig};
 use crate::topology::Share;
@@ -128,6 +129,14 @@ impl NodeStats {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     enqueued: AtomicU64,
+    /// What the forwarder has answered for: of the enqueued, those whose source was told that they are taken,
+    owed: AtomicU64,
+    /// those that are on their way into the queue, or in it before their source is told,
+    in_flight: AtomicU64,
+    /// those whose source was told to come again, since another node has failed,
+    torn: AtomicU64,
+    /// and those that an operator has put there.
+    brought_back: AtomicU64,
     recovered: AtomicU64,
     rerouted: AtomicU64,
     hinted: AtomicU64,
@@ -141,7 +150,30 @@ pub(crate) struct Counters {
 
 impl Counters {
     pub(crate) fn enqueue(&self, points: usize) {
-        self.enqueued.fetch_add(points as u64, Ordering::Relaxed);
+        self.enqueued.fetch_add(points as u64, Ordering::SeqCst);
+    }
+
+    /// Points are about to enter the queue. What becomes of them is counted before they have [`landed`](Self::landed).
+    pub(crate) fn in_flight(&self, points: u64) {
+        self.in_flight.fetch_add(points, Ordering::SeqCst);
+    }
+
+    pub(crate) fn landed(&self, points: u64) {
+        self.in_flight.fetch_sub(points, Ordering::SeqCst);
+    }
+
+    /// The source of points was told that they are taken.
+    pub(crate) fn owe(&self, points: u64) {
+        self.owed.fetch_add(points, Ordering::SeqCst);
+    }
+
+    /// The source of points that are in the queue was told to come again with them.
+    pub(crate) fn tear(&self, points: u64) {
+        self.torn.fetch_add(points, Ordering::SeqCst);
+    }
+
+    pub(crate) fn bring_back(&self, points: usize) {
+        self.brought_back.fetch_add(points as u64, Ordering::SeqCst);
     }
 
     pub(crate) fn recover(&self, points: u64) {
@@ -171,6 +203,24 @@ impl Counters {
         self.sessions.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// What they are. What has gone is read first: a point that goes meanwhile must not count as more than there were.
+    pub(crate) fn flow(&self) -> Flow {
+        let read = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
+        let dropped = self.dropped.iter().map(read).sum::<u64>();
+        let delivered = read(&self.delivered);
+        Flow { delivered, dropped, enqueued: read(&self.enqueued), recovered: read(&self.recovered) }
+    }
+
+    /// What is answered for at least, what is in the queue by then, and what is answered for at most.
+    pub(crate) fn accounts(&self) -> Accounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
+        let answered = || read(&self.owed) + read(&self.torn) + read(&self.brought_back);
+        let at_least = answered();
+        let enqueued = read(&self.enqueued);
+        let in_flight = read(&self.in_flight);
+        Accounts { at_least, enqueued, at_most: in_flight + answered() }
+    }
+
     #[cfg(test)]
     pub(crate) fn enqueued(&self) -> u64 {
         self.enqueued.load(Ordering::Relaxed)
@@ -180,6 +230,23 @@ impl Counters {
     pub(crate) fn lost(&self, reason: DropReason) -> u64 {
         self.dropped[reason as usize].load(Ordering::Relaxed)
     }
+}
+
+/// Points that came into a queue and left it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flow {
+    pub(crate) enqueued: u64,
+    pub(crate) recovered: u64,
+    pub(crate) delivered: u64,
+    pub(crate) dropped: u64,
+}
+
+/// What came into a queue, and what the forwarder knows of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Accounts {
+    pub(crate) at_least: u64,
+    pub(crate) enqueued: u64,
+    pub(crate) at_most: u64,
 }
 
 /// A destination. Its queue outlives changes of its backend and its settings.
@@ -251,12 +318,25 @@ impl Node {
         self.queue.set_config(config.queue);
     }
 
-    /// Puts its share of points into its queue.
-    pub(crate) async fn take(&self, share: Share) -> Result<(), Overload> {
-        self.queue.push(share.points).await?;
+    /// Puts its share of points into its queue, which has promised room for them.
+    pub(crate) async fn take(&self, share: Share, reservation: Reservation) -> Result<(), Overload> {
+        self.queue.commit(share.points, reservation).await?;
         self.counters.rerouted.fetch_add(share.rerouted, Ordering::Relaxed);
         self.counters.hinted.fetch_add(share.hinted, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Puts points into its queue that no source has brought just now.
+    pub(crate) async fn bring_back(&self, points: Vec<Point>, table: &SeriesTable) -> Result<(), Overload> {
+        self.queue.opened().await;
+        let count = points.len();
+        self.counters.in_flight(count as u64);
+        let pushed = self.queue.push(points, table).await;
+        if pushed.is_ok() {
+            self.counters.bring_back(count);
+        }
+        self.counters.landed(count as u64);
+        pushed
     }
 
     /// Whether nothing would be lost if it stopped now, or nothing be won by waiting.

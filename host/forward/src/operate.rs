@@ -59,7 +59,7 @@ impl Forwarder {
         let runtime = tokio::runtime::Handle::current();
         blocking(move || {
             orphan::hand_over(&dir, &name, &table, |points| {
-                runtime.block_on(node.queue.push(points)).map_err(|overload| overload.to_string())
+                runtime.block_on(node.bring_back(points, &table)).map_err(|overload| overload.to_string())
             })
         })
         .await

@@ -8,6 +8,7 @@
 
 mod dead;
 mod lanes;
+pub(crate) mod room;
 pub(crate) mod span;
 pub(crate) mod spool;
 
@@ -22,8 +23,9 @@ use tokio::time::Instant;
 
 use crate::budget::Budget;
 use crate::node::{Counters, DropReason};
-pub(crate) use crate::queue::lanes::Batch;
+pub(crate) use crate::queue::lanes::{Batch, Weight};
 use crate::queue::lanes::{Lanes, Next};
+use crate::queue::room::{Promises, Reservation, Unpromised};
 use crate::queue::span::{Span, Spans};
 use crate::queue::spool::{Spool, SpoolDir};
 
@@ -89,7 +91,7 @@ impl QueueConfig {
 /// How long points of a queue on disk stay in memory as well. A series lives longer than this after its last point.
 pub const FRESH_AGE: Duration = Duration::from_secs(300);
 
-/// A node does not take points now, or the agent's memory is short. The source may come again with the same ones.
+/// A node does not take points now. The source may come again with the same ones.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("node {node} takes no points now: {reason}")]
 pub struct Overload {
@@ -99,7 +101,27 @@ pub struct Overload {
     pub reason: String,
     /// When to come again.
     pub retry_after: Duration,
+    /// What kind of reason that is.
+    pub cause: Cause,
 }
+
+/// Why a node takes no points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Its queue is full. Nothing was kept anywhere.
+    Full,
+    /// Its queue can never hold so many at once. Nothing was kept anywhere.
+    TooLarge,
+    /// Its queue fails. Nothing was kept anywhere.
+    Failing,
+    /// It is not there yet, or not any more. Nothing was kept anywhere.
+    Absent,
+    /// Its queue has failed after it had promised room, when others had kept their part already.
+    Torn,
+}
+
+/// When a refused source is to come again.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The state that the spool and the sender share.
 pub(crate) struct Shared {
@@ -108,13 +130,22 @@ pub(crate) struct Shared {
     ready: Notify,
     pub(crate) counters: Arc<Counters>,
     budget: Arc<Budget>,
+    pub(crate) promises: Promises,
 }
 
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("promises", &self.promises).finish_non_exhaustive()
+    }
+}
+
+// What is counted is counted under the lock of the lanes, so that whoever holds it finds both of one time. Only what the
+// sender delivers or gives up is counted beside it: that is in its hand until it says so.
 impl Shared {
     /// Puts points into the fresh lane. In a journal they are the records of the span.
     fn enter(&self, points: Vec<Point>, span: Span) {
-        self.counters.enqueue(points.len());
         let mut lanes = self.lanes.lock();
+        self.counters.enqueue(points.len());
         let wake = lanes.push(points, span, self.budget.is_over(), &self.counters);
         lanes.charge(&self.budget);
         drop(lanes);
@@ -127,22 +158,40 @@ impl Shared {
 impl Shared {
     /// Begins with what an earlier process has left.
     fn recover(&self, backlog: Spans, sent: &Spans, end: Position) {
+        let mut lanes = self.lanes.lock();
         self.counters.recover(backlog.points());
-        self.lanes.lock().recover(backlog, sent, end);
+        lanes.recover(backlog, sent, end);
+        drop(lanes);
         self.ready.notify_one();
     }
 
     /// Everything before a place is gone from the disk; what is in memory is sent all the same.
     /// Answers how many points that costs.
     fn dropped_before(&self, place: Position, reason: DropReason) -> u64 {
-        let dropped = self.lanes.lock().cut_before(place);
+        let mut lanes = self.lanes.lock();
+        let dropped = lanes.cut_before(place);
         self.counters.lose(reason, dropped);
         dropped
     }
 
+    /// Points that came and went at once.
+    pub(crate) fn pass(&self, reason: DropReason, points: usize) {
+        let _lanes = self.lanes.lock();
+        self.counters.enqueue(points);
+        self.counters.lose(reason, points as u64);
+    }
+
+    /// Points that were found, and could not be read.
+    fn recover_damaged(&self, points: u64) {
+        let _lanes = self.lanes.lock();
+        self.counters.recover(points);
+        self.counters.lose(DropReason::Damaged, points);
+    }
+
     /// Throws away all that waits; answers how many points that were.
     fn discard(&self) -> u64 {
-        let dropped = self.lanes.lock().clear();
+        let mut lanes = self.lanes.lock();
+        let dropped = lanes.clear();
         self.counters.lose(DropReason::Discarded, dropped);
         dropped
     }
@@ -155,6 +204,7 @@ impl Drop for Shared {
 }
 
 pub(crate) struct NodeQueue {
+    name: String,
     shared: Arc<Shared>,
     spool: Option<Spool>,
 }
@@ -175,10 +225,11 @@ impl NodeQueue {
             tracing::warn!(node = name, "points wait on disk, so its queue is in memory only from the next start on");
             config.durability = Durability::Process;
         }
-        let shared = Arc::new(Shared { lanes: Mutex::new(Lanes::new(config)), ready: Notify::new(), counters, budget });
+        let lanes = Mutex::new(Lanes::new(config));
+        let shared = Arc::new(Shared { lanes, ready: Notify::new(), counters, budget, promises: Promises::default() });
         let durable = config.durability != Durability::Memory;
         let spool = dir.filter(|_| durable).map(|dir| Spool::start(name, dir, shared.clone(), table));
-        Self { shared, spool }
+        Self { name: name.into(), shared, spool }
     }
 
     /// What its points survive when that is asked for: whether they are on disk stays as it was at the start.
@@ -199,18 +250,97 @@ impl NodeQueue {
         self.shared.ready.notify_one();
     }
 
-    /// Takes points. When it returns they are as safe as the queue is durable.
+    /// Promises room for points, whose [`commit`](Self::commit) then finds it.
     ///
     /// # Errors
-    /// If they cannot be kept; then none of them is.
-    pub(crate) async fn push(&self, points: Vec<Point>) -> Result<(), Overload> {
+    /// If there is none, or the queue is not there.
+    pub(crate) async fn reserve(&self, points: &[Point], table: &SeriesTable) -> Result<Reservation, Overload> {
+        let begun = Reservation::begin(&self.shared).map_err(|unpromised| match unpromised {
+            Unpromised::Closed => self.overload(Cause::Absent, "it was taken out just now".into()),
+            Unpromised::Busy => self.overload(Cause::Full, "too many wait for its queue".into()),
+        });
         match &self.spool {
-            Some(spool) => spool.append(points).await,
+            Some(spool) => spool.reserve(begun?, points, table).await,
+            None => self.reserve_memory(begun?, points.len()),
+        }
+    }
+
+    fn reserve_memory(&self, mut reservation: Reservation, points: usize) -> Result<Reservation, Overload> {
+        let lanes = self.shared.lanes.lock();
+        if lanes.config.when_full != WhenFull::Block {
+            return Ok(reservation);
+        }
+        let most = lanes.config.points;
+        if points > most {
+            let reason = format!("it holds {most} points in memory at most, and {points} came at once");
+            return Err(self.overload(Cause::TooLarge, reason));
+        }
+        let room = lanes.room(self.shared.budget.is_over()) as u64;
+        if reservation.grow(points as u64, room, || lanes.fresh_points() as u64) {
+            Ok(reservation)
+        } else {
+            Err(self.overload(Cause::Full, format!("its queue is full ({room} points in memory)")))
+        }
+    }
+
+    /// Takes points that room was promised for. When it returns they are as safe as the queue is durable.
+    ///
+    /// # Errors
+    /// If the disk fails or hangs; then none of them is kept.
+    pub(crate) async fn commit(&self, points: Vec<Point>, reservation: Reservation) -> Result<(), Overload> {
+        match &self.spool {
+            Some(spool) => spool.append(points, reservation).await,
             None => {
                 self.shared.enter(points, Span::default());
                 Ok(())
             }
         }
+    }
+
+    /// Takes points for which there is room.
+    ///
+    /// # Errors
+    /// If they cannot be kept; then none of them is.
+    pub(crate) async fn push(&self, points: Vec<Point>, table: &SeriesTable) -> Result<(), Overload> {
+        let reservation = self.reserve(&points, table).await?;
+        self.commit(points, reservation).await
+    }
+
+    /// Counts points that it has no room for, and whose source does not come again.
+    pub(crate) fn leave_out(&self, points: usize) {
+        self.shared.pass(DropReason::QueueFull, points);
+    }
+
+    /// Promises nothing more: the node is taken out.
+    pub(crate) fn close(&self) {
+        self.shared.promises.close();
+    }
+
+    /// Whether nobody is about to bring points that it has promised room for.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.shared.promises.is_settled()
+    }
+
+    /// Whether it is not known yet what it takes.
+    pub(crate) fn is_opening(&self) -> bool {
+        self.spool.as_ref().is_some_and(Spool::is_opening)
+    }
+
+    /// Waits until it is known what it takes.
+    pub(crate) async fn opened(&self) {
+        if let Some(spool) = &self.spool {
+            spool.opened().await;
+        }
+    }
+
+    fn overload(&self, cause: Cause, reason: String) -> Overload {
+        Overload { node: self.name.clone(), reason, retry_after: RETRY_AFTER, cause }
+    }
+
+    /// What waits, what is in the sender's hand, and what `read` makes of the counters at that very time.
+    pub(crate) fn weigh<T>(&self, read: impl FnOnce() -> T) -> (Weight, T) {
+        let lanes = self.shared.lanes.lock();
+        (lanes.weight(), read())
     }
 
     /// Why it would refuse points now, if it would.
@@ -301,31 +431,42 @@ impl NodeQueue {
 
     /// Says that a stretch of the backlog cannot be read any more.
     pub(crate) fn lost(&self, span: Span) -> u64 {
-        let lost = self.shared.lanes.lock().backlog.cut_out(span);
+        let mut lanes = self.shared.lanes.lock();
+        let lost = lanes.backlog.cut_out(span);
         self.shared.counters.lose(DropReason::Damaged, lost);
-        self.commit();
+        drop(lanes);
+        self.mark();
         lost
     }
 
     /// Says that a batch is done with: it is not sent again, not even after a restart.
     pub(crate) fn done(&self) {
         self.shared.lanes.lock().delivered();
-        self.commit();
+        self.mark();
     }
 
     /// The node answers again after it has failed since that time: what it took shortly before is to be sent once more.
     pub(crate) fn resend(&self, failing_since: Instant) {
         if self.is_durable() {
-            let points = self.shared.lanes.lock().resend(failing_since);
+            let mut lanes = self.shared.lanes.lock();
+            let points = lanes.resend(failing_since);
             self.shared.counters.recover(points);
         }
     }
 
     /// Lets it be written down what is still to be delivered. Does not wait for the disk.
-    fn commit(&self) {
+    fn mark(&self) {
         if let Some(spool) = &self.spool {
             spool.commit(self.shared.lanes.lock().is_empty());
         }
+    }
+
+    /// Lets go of all that is in memory, and of so much that the sender holds.
+    pub(crate) fn abandon(&self, reason: DropReason, in_hand: u64) {
+        let mut lanes = self.shared.lanes.lock();
+        lanes.in_hand = None;
+        self.shared.counters.lose(reason, lanes.clear() + in_hand);
+        lanes.charge(&self.shared.budget);
     }
 
     /// Puts back what is in hand: a queue on disk will read all of it again, the points that were sent included. Answers
@@ -335,9 +476,7 @@ impl NodeQueue {
             return false;
         }
         let mut lanes = self.shared.lanes.lock();
-        if let Some(span) = lanes.in_hand.take() {
-            lanes.backlog.add(span);
-        }
+        lanes.put_back();
         self.shared.counters.recover(sent);
         true
     }

@@ -246,7 +246,7 @@ impl Sender {
         }
         // What is on disk waits there for the next start.
         if !self.node.queue.is_durable() {
-            self.node.counters.lose(reason, self.node.queue.in_memory() + in_hand as u64);
+            self.node.queue.abandon(reason, in_hand as u64);
         }
     }
 

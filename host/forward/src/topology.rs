@@ -76,9 +76,27 @@ impl Topology {
 
     /// Sorts points into one share per node; answers how many had no route.
     pub(crate) fn sort(&self, points: &[Point], table: &SeriesTable) -> (Vec<Share>, u64) {
-        self.see_who_is_away();
         let mut shares = vec![Share::default(); self.nodes.len()];
         let mut unrouted = 0;
+        self.each(points, table, |point, targets| {
+            unrouted += u64::from(targets.is_empty());
+            for &(node, why) in targets {
+                let share = &mut shares[node];
+                if share.points.is_empty() {
+                    share.points.reserve(points.len() / self.nodes.len() + 1);
+                }
+                share.points.push(*point);
+                share.rerouted += u64::from(why == Why::Reroute);
+                share.hinted += u64::from(why == Why::Hint);
+            }
+        });
+        (shares, unrouted)
+    }
+
+    /// Calls `visit` with each point and where it goes.
+    #[inline]
+    pub(crate) fn each(&self, points: &[Point], table: &SeriesTable, mut visit: impl FnMut(&Point, &[Target])) {
+        self.see_who_is_away();
         let mut memo = self.memo.read();
         for point in points {
             // Again, if another thread has begun a new memo meanwhile.
@@ -90,18 +108,8 @@ impl Topology {
                 self.find_out(point.series, table);
                 memo = self.memo.read();
             };
-            unrouted += u64::from(targets.is_empty());
-            for &(node, why) in targets.iter() {
-                let share = &mut shares[node];
-                if share.points.is_empty() {
-                    share.points.reserve(points.len() / self.nodes.len() + 1);
-                }
-                share.points.push(*point);
-                share.rerouted += u64::from(why == Why::Reroute);
-                share.hinted += u64::from(why == Why::Hint);
-            }
+            visit(point, targets);
         }
-        (shares, unrouted)
     }
 
     /// Begins a new memo if a node has gone or come back since.

@@ -15,7 +15,7 @@ pub(crate) use arriving::Arriving;
 pub use arriving::BodyError;
 pub use gunzip::{GunzipError, gunzip};
 
-use crate::stats::Refusal;
+use crate::stats::{Label, Refusal};
 use crate::{ApiError, Visit};
 
 /// Memory for a body before more of it is there.
@@ -54,7 +54,9 @@ impl Visit {
             Short::Now => {
                 self.stats.refused.add(Refusal::NoMemory);
                 let message = "the agent's memory for points on their way is in use; try again in 1 s";
-                ApiError::new(StatusCode::TOO_MANY_REQUESTS, message).after(RETRY_AFTER)
+                ApiError::new(StatusCode::TOO_MANY_REQUESTS, message)
+                    .after(RETRY_AFTER)
+                    .because(Refusal::NoMemory.as_str())
             }
         }
     }

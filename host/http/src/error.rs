@@ -14,18 +14,30 @@ pub struct ApiError {
     status: StatusCode,
     message: String,
     retry_after: Option<Duration>,
+    why: Option<Why>,
 }
+
+/// A word for why a request was refused, for who counts answers: an extension of the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Why(pub &'static str);
 
 impl ApiError {
     /// A status and why. The message may repeat what was asked: it is cut and cleaned.
     pub fn new(status: StatusCode, message: impl AsRef<str>) -> Self {
-        Self { status, message: clean(message.as_ref(), MESSAGE_BYTES_MAX), retry_after: None }
+        Self { status, message: clean(message.as_ref(), MESSAGE_BYTES_MAX), retry_after: None, why: None }
     }
 
     /// The same, and when to come again.
     #[must_use]
     pub fn after(mut self, pause: Duration) -> Self {
         self.retry_after = Some(pause);
+        self
+    }
+
+    /// The same, under this word where answers are counted.
+    #[must_use]
+    pub fn because(mut self, why: &'static str) -> Self {
+        self.why = Some(Why(why));
         self
     }
 
@@ -45,6 +57,9 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(json!({"error": self.message}))).into_response();
+        if let Some(why) = self.why {
+            response.extensions_mut().insert(why);
+        }
         let headers = response.headers_mut();
         if let Some(pause) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(pause.as_secs().max(1)));

@@ -27,7 +27,7 @@ mod token;
 
 pub use admission::{OPERATOR_HEADER, Visit, guarded, operator};
 pub use descriptors::raise_limit;
-pub use error::ApiError;
+pub use error::{ApiError, Why};
 pub use names::Names;
 pub use network::{Network, NetworkError};
 pub use server::{Server, StopTimes};

@@ -166,6 +166,12 @@ impl Refused {
         self.by_reason[reason as usize] += count;
     }
 
+    /// Counts what another has counted.
+    pub fn add_all(&mut self, other: &Self) {
+        self.malformed += other.malformed;
+        self.by_reason.iter_mut().zip(&other.by_reason).for_each(|(count, more)| *count += more);
+    }
+
     /// How many were refused for a reason.
     #[must_use]
     pub fn of(&self, reason: Reason) -> u64 {

@@ -9,12 +9,13 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use saker_forward::{Budget, Forwarder, Overload, Share};
+use saker_forward::{Budget, Cause, Forwarder, Overload, Share};
 use saker_http::body::{Meter, Short};
-use saker_http::{ApiError, Refusal, Stats, Visit};
+use saker_http::{ApiError, Label, Refusal, Stats, Visit};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::doors::{NOT_READY, TORN};
 use crate::agent::Agent;
 
 /// Bodies up to here find the last part of the memory free, whatever larger ones hold: one from each connection that
@@ -27,20 +28,40 @@ const SHORT_BYTES: usize = 32 << 10;
 /// How long a body waits until others have been parsed.
 const TURN_WAIT: Duration = Duration::from_secs(10);
 
-/// Lets a request in if no queue refuses.
+/// Lets a request in once every queue is open, and while one of them takes points.
 pub(super) async fn admit(State(agent): State<Arc<Agent>>, request: Request, next: Next) -> Response {
-    match agent.pipeline.forwarder.refusal() {
+    let forwarder = &agent.pipeline.forwarder;
+    if !forwarder.is_open() {
+        return super::try_again("the queues are being opened; try again").because(NOT_READY).into_response();
+    }
+    match forwarder.refusal() {
         Some(overload) => refused(&agent.http, &overload).into_response(),
         None => next.run(request).await,
     }
 }
 
-/// The answer to points that no queue has room for.
+/// The answer to points that are not taken.
 pub(super) fn refused(stats: &Stats, overload: &Overload) -> ApiError {
-    stats.refused.add(Refusal::NoRoom);
     let seconds = overload.retry_after.as_secs().max(1);
-    let message = format!("{overload}; try again in {seconds} s");
-    ApiError::new(StatusCode::TOO_MANY_REQUESTS, message).after(overload.retry_after)
+    let (status, why, message) = match overload.cause {
+        Cause::Full | Cause::Failing => {
+            stats.refused.add(Refusal::NoRoom);
+            let message = format!("{overload}; nothing of it was kept, try again in {seconds} s");
+            (StatusCode::TOO_MANY_REQUESTS, Refusal::NoRoom.as_str(), message)
+        }
+        Cause::TooLarge => {
+            stats.refused.add(Refusal::TooLarge);
+            let message = format!("{overload}; send less at once, or raise the limits of this node's queue");
+            let error = ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message);
+            return error.because(Refusal::TooLarge.as_str());
+        }
+        Cause::Absent => (StatusCode::SERVICE_UNAVAILABLE, NOT_READY, format!("{overload}; try again in {seconds} s")),
+        Cause::Torn => {
+            let message = format!("{overload}; other nodes have kept their part, and get it twice if it comes again");
+            (StatusCode::SERVICE_UNAVAILABLE, TORN, message)
+        }
+    };
+    ApiError::new(status, message).after(overload.retry_after).because(why)
 }
 
 /// How large a body can be that finds memory at all.
@@ -100,7 +121,8 @@ pub(super) async fn parse<T: Send + 'static>(
     }
     let Ok(Ok(turn)) = timeout(TURN_WAIT, agent.turns.0.load_full().acquire_owned()).await else {
         agent.http.refused.add(Refusal::NoTurn);
-        return Err(super::try_again("too many requests at the same time; try again"));
+        let busy = super::try_again("too many requests at the same time; try again");
+        return Err(busy.because(Refusal::NoTurn.as_str()));
     };
     let here = tokio::runtime::Handle::current();
     let parsing = tokio::task::spawn_blocking(move || {

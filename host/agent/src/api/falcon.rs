@@ -12,16 +12,17 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use bytes::Bytes;
+use saker_forward::{Left, Overload, Refusing};
 use saker_http::body::{Meter, Short};
 use saker_http::{ApiError, Visit};
 use saker_model::{Named, Point, Reason, Refused};
 use serde_json::json;
 
-use self::items::Items;
+use self::items::{Found, Items};
 use super::admission::{self, BodyMemory};
 use crate::agent::Agent;
 use crate::pipeline::{SourceName, now_ms};
@@ -56,14 +57,18 @@ async fn take(agent: Arc<Agent>, visit: Visit, body: Bytes, mut memory: BodyMemo
     let mut charged = 0;
     for _ in 0..ATTEMPTS {
         let epoch = agent.pipeline.table.epoch();
-        let taken = read(&agent, &source, &body, &mut memory, &mut charged).await;
-        let taken = taken.map_err(|error| error.into_answer(&visit))?;
+        let mut taken = Taken::default();
+        if let Err(unread) = read(&agent, &source, &body, &mut memory, &mut charged, &mut taken).await {
+            taken.nothing(&agent, &source, &unread);
+            return Err(unread.into_answer(&visit));
+        }
         if agent.pipeline.table.epoch() != epoch {
             continue;
         }
-        let accepted = agent.pipeline.accept_points(&source, &taken.points, &taken.refused).await;
-        accepted.map_err(|overload| admission::refused(&agent.http, &overload))?;
-        return Ok(taken.into_answer());
+        let (received, points) = (taken.items as usize, &taken.points);
+        let accepted = agent.pipeline.accept_points(&source, received, points, &taken.refused, Refusing::Points).await;
+        let left = accepted.map_err(|overload| admission::refused(&agent.http, &overload))?;
+        return Ok(taken.into_answer(&left));
     }
     Err(super::try_again("the names of series change too fast; try again"))
 }
@@ -73,6 +78,8 @@ async fn take(agent: Arc<Agent>, visit: Visit, body: Bytes, mut memory: BodyMemo
 struct Taken {
     items: u64,
     points: Vec<Point>,
+    /// Where points are not one item behind the other: the place of a point, and of its item.
+    jumps: Vec<(usize, u64)>,
     refused: Refused,
     examples: Vec<(u64, String)>,
     /// Whether the rest was not looked at.
@@ -85,21 +92,27 @@ enum Unread {
     NoMemory(Short),
 }
 
-/// Reads a body and names its series. `charged` is what its points have been charged.
+/// Reads a body and names its series. `charged` is what its points have been charged. What fails leaves in `taken` what
+/// was read before.
 async fn read(
     agent: &Agent,
     source: &SourceName,
     body: &[u8],
     memory: &mut BodyMemory,
     charged: &mut usize,
-) -> Result<Taken, Unread> {
+    taken: &mut Taken,
+) -> Result<(), Unread> {
     let (now_ms, endpoint) = (now_ms(), agent.endpoint.load_full());
-    let (mut taken, mut items) = (Taken::default(), Items::new(body));
+    let mut items = Items::new(body);
     loop {
         let mut step = Vec::new();
         while step.len() < STEP_VALUES && !taken.is_cut {
             let Some(item) = items.next_item().map_err(Unread::NoList)? else { break };
-            let value = item.ok_or_else(|| "it is null".to_owned()).and_then(|item| item.into_value(&endpoint, now_ms));
+            let value = match item {
+                Found::Item(item) => item.into_value(&endpoint, now_ms),
+                Found::Null => Err("it is null".to_owned()),
+                Found::TooLong(what) => Err(what),
+            };
             match value {
                 Ok(value) => step.push((taken.items, value)),
                 Err(what) => taken.malformed(what),
@@ -108,7 +121,7 @@ async fn read(
             taken.is_cut = taken.refused.malformed_count() >= MALFORMED_MAX;
         }
         if step.is_empty() {
-            return Ok(taken);
+            return Ok(());
         }
         let (places, values): (Vec<_>, Vec<_>) = step.into_iter().unzip();
         let now = (taken.points.len() + values.len()) * size_of::<Point>();
@@ -119,7 +132,7 @@ async fn read(
         let names = agent.pipeline.name(source, values).await;
         for ((place, (timestamp_ms, value)), Named { target, .. }) in places.into_iter().zip(stamps).zip(names) {
             match target {
-                Ok(series) => taken.points.push(Point { series, timestamp_ms, value }),
+                Ok(series) => taken.take(place, Point { series, timestamp_ms, value }),
                 Err(reason) => taken.refuse(place, reason),
             }
         }
@@ -129,6 +142,55 @@ async fn read(
 }
 
 impl Taken {
+    fn take(&mut self, place: u64, point: Point) {
+        let at = self.points.len();
+        let expected = self.jumps.last().map_or(at as u64, |&(point, item)| item + (at - point) as u64);
+        if expected != place {
+            self.jumps.push((at, place));
+        }
+        self.points.push(point);
+    }
+
+    /// The item that a point was read from.
+    fn item_of(&self, point: usize) -> u64 {
+        let jumps = self.jumps.partition_point(|&(at, _)| at <= point);
+        let (at, item) = jumps.checked_sub(1).map_or((0, 0), |jump| self.jumps[jump]);
+        item + (point - at) as u64
+    }
+
+    /// Counts the items of a body of which nothing is taken: those that were read, and the one that ends it.
+    fn nothing(&self, agent: &Agent, source: &SourceName, unread: &Unread) {
+        let mut refused = self.refused.clone();
+        let rest = (self.items - refused.total().min(self.items)) as usize;
+        let received = match unread {
+            Unread::NoMemory(_) => {
+                refused.add(Reason::NoRoom, rest as u64);
+                self.items as usize
+            }
+            Unread::NoList(_) => {
+                (0..=rest).for_each(|_| refused.add_malformed());
+                self.items as usize + 1
+            }
+        };
+        agent.pipeline.refuse(source, received, &refused);
+    }
+
+    /// The items of points that a node has no room for: from one to another, both included.
+    fn full(&self, left: &[Left]) -> Vec<serde_json::Value> {
+        let full = left.iter().map(|left| {
+            let mut items: Vec<[u64; 2]> = Vec::new();
+            for item in left.points.iter().cloned().flatten().map(|point| self.item_of(point)) {
+                match items.last_mut().filter(|[_, last]| *last + 1 == item) {
+                    Some([_, last]) => *last = item,
+                    None => items.push([item, item]),
+                }
+            }
+            let Overload { node, reason, .. } = &left.overload;
+            json!({"node": node, "reason": reason, "count": left.count(), "items": items})
+        });
+        full.collect()
+    }
+
     fn malformed(&mut self, what: String) {
         self.refused.add_malformed();
         self.example(self.items, || what);
@@ -148,20 +210,29 @@ impl Taken {
         }
     }
 
-    fn into_answer(self) -> Response {
-        let (accepted, refused) = (self.points.len(), self.refused.total());
+    fn into_answer(self, left: &[Left]) -> Response {
+        let no_room: usize = left.iter().map(Left::count).sum();
+        let (accepted, refused) = (self.points.len() - no_room, self.refused.total() + no_room as u64);
         // The status says whether anything was taken at all, so that a client which looks no further learns of it.
         let bad = self.is_cut || (accepted == 0 && refused > 0);
         let status = if bad { StatusCode::BAD_REQUEST } else { StatusCode::OK };
         let message = match refused {
             _ if self.is_cut => "too many items are no metric values; the rest was not read",
             0 => "success",
+            _ if no_room > 0 => "some values were refused; send those of the full nodes again",
             _ => "some values were refused",
         };
+        let full = self.full(left);
         let examples: Vec<_> =
             self.examples.into_iter().map(|(place, reason)| json!({"item": place, "reason": reason})).collect();
-        let data = json!({"total": self.items, "accepted": accepted, "invalid": refused, "refused": examples});
-        (status, Json(json!({"msg": message, "data": data}))).into_response()
+        let mut data = json!({"total": self.items, "accepted": accepted, "invalid": refused, "refused": examples});
+        if full.is_empty() {
+            return (status, Json(json!({"msg": message, "data": data}))).into_response();
+        }
+        data["full"] = full.into();
+        let pause = left.iter().map(|left| left.overload.retry_after.as_secs()).max().unwrap_or(0).max(1);
+        let again = [(header::RETRY_AFTER, pause.to_string())];
+        (status, again, Json(json!({"msg": message, "data": data}))).into_response()
     }
 }
 

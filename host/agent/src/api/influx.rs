@@ -14,9 +14,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
+use saker_forward::Refusing;
 use saker_http::body::Meter;
 use saker_http::{ApiError, Visit};
 use saker_intake::influx::{KnownKeys, KnownStats, Precision, Reading, Report, Request};
+use saker_model::{Point, Reason, Refused};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -24,7 +26,7 @@ use super::admission::BodyMemory;
 use super::{admission, too_early, try_again};
 use crate::agent::Agent;
 use crate::config::InfluxConfig;
-use crate::pipeline::now_ms;
+use crate::pipeline::{Pipeline, SourceName, now_ms};
 
 /// What clients take us for; the version whose answers these are. VictoriaMetrics says the same.
 const VERSION: [(&str, &str); 1] = [("x-influxdb-version", "1.8.0")];
@@ -33,7 +35,7 @@ const VERSION: [(&str, &str); 1] = [("x-influxdb-version", "1.8.0")];
 const STEP_BYTES: usize = 3 << 20;
 /// A statement that is understood here has some words.
 const STATEMENT_BYTES_MAX: usize = 16 << 10;
-/// How often a step is read again because the series' names have changed meanwhile. They do so about once a minute.
+/// How often a body is read again because the series' names have changed meanwhile. They do so about once a minute.
 const ATTEMPTS: u32 = 8;
 
 /// What takes points.
@@ -83,33 +85,64 @@ impl Intake {
         Self { config: config.clone(), endpoint: endpoint.clone(), known: KnownKeys::new(config.known_bytes) }
     }
 
-    /// Takes the lines of a body, step by step.
-    async fn take(&self, agent: &Agent, body: &[u8], request: &Request) -> Result<Report, ApiError> {
+    /// Takes the lines of a body: reads it step by step, then takes all points at once, or none.
+    async fn take(
+        &self,
+        agent: &Agent,
+        body: &[u8],
+        request: &Request,
+        memory: &mut impl Meter,
+        visit: &Visit,
+    ) -> Result<Report, ApiError> {
         let (source, pipeline) = ("influx".into(), &agent.pipeline);
-        let mut reading = Reading::new(body, &self.known, &self.config.mapping, request);
-        while reading.has_more() {
-            let mut attempts = 0..ATTEMPTS;
-            loop {
-                if attempts.next().is_none() {
-                    return Err(try_again("the names of series change too fast; try again"));
-                }
-                let (epoch, now_s) = (pipeline.table.epoch(), pipeline.now_s());
-                reading.read(epoch, now_s);
-                let new = reading.new_values();
-                if !new.is_empty() {
-                    reading.named(pipeline.name(&source, new).await);
-                }
-                if pipeline.table.touch(reading.seen().iter().copied(), now_s, epoch) {
+        let mut charged = 0;
+        for _ in 0..ATTEMPTS {
+            let epoch = pipeline.table.epoch();
+            let mut reading = Reading::new(body, &self.known, &self.config.mapping, request);
+            let (mut points, mut refused) = (Vec::new(), Refused::default());
+            while reading.has_more() && self.step(pipeline, &source, &mut reading, epoch).await {
+                refused.add_all(reading.refused());
+                if !reading.has_more() && points.is_empty() {
                     break;
                 }
+                let now = (points.len() + reading.points().len()) * size_of::<Point>();
+                if let Err(short) = memory.grow(now.saturating_sub(charged)) {
+                    refused.add(Reason::NoRoom, (points.len() + reading.points().len()) as u64);
+                    pipeline.refuse(&source, refused.total() as usize, &refused);
+                    return Err(visit.no_memory(short));
+                }
+                charged = now.max(charged);
+                points.extend_from_slice(reading.points());
+                // A large body is no reason for others to wait.
+                tokio::task::yield_now().await;
             }
-            reading.confirm();
-            let taken = pipeline.accept_points(&source, reading.points(), reading.refused()).await;
+            if reading.has_more() || pipeline.table.epoch() != epoch {
+                continue;
+            }
+            // Most bodies are of one step, and need not be copied.
+            let points = if points.is_empty() { reading.points() } else { &points };
+            let received = points.len() + refused.total() as usize;
+            // The answer knows all of a body or lines that are wrong for ever, nothing in between.
+            let taken = pipeline.accept_points(&source, received, points, &refused, Refusing::All).await;
             taken.map_err(|overload| admission::refused(&agent.http, &overload))?;
-            // A large body is no reason for others to wait.
-            tokio::task::yield_now().await;
+            return Ok(reading.finish());
         }
-        Ok(reading.finish())
+        Err(try_again("the names of series change too fast; try again"))
+    }
+
+    /// Reads a step and names its series; false if the names of before do not hold any more.
+    async fn step(&self, pipeline: &Pipeline, source: &SourceName, reading: &mut Reading<'_>, epoch: u64) -> bool {
+        let now_s = pipeline.now_s();
+        reading.read(epoch, now_s);
+        let new = reading.new_values();
+        if !new.is_empty() {
+            reading.named(pipeline.name(source, new).await);
+        }
+        let holds = pipeline.table.touch(reading.seen().iter().copied(), now_s, epoch);
+        if holds {
+            reading.confirm();
+        }
+        holds
     }
 }
 
@@ -170,7 +203,7 @@ async fn write(
         endpoint: intake.endpoint.clone(),
         now_ms: now_ms(),
     };
-    let (bytes, work) = (body.len(), take(agent.clone(), intake, body, memory, request));
+    let (bytes, work) = (body.len(), take(agent.clone(), intake, body, memory, request, visit.clone()));
     admission::parse(agent, bytes, work).await?
 }
 
@@ -178,12 +211,11 @@ async fn take(
     agent: Arc<Agent>,
     intake: Arc<Intake>,
     body: Bytes,
-    memory: BodyMemory,
+    mut memory: BodyMemory,
     request: Request,
+    visit: Visit,
 ) -> Result<Report, ApiError> {
-    let report = intake.take(&agent, &body, &request).await;
-    drop(memory);
-    report
+    intake.take(&agent, &body, &request, &mut memory, &visit).await
 }
 
 /// 204 if everything was taken, else 400 and what was not. `form` is the error as the client's InfluxDB puts it.

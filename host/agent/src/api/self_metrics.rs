@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::extract::State;
 use axum::http::header;
@@ -123,30 +122,28 @@ impl SelfMetrics {
     fn pipeline(&self, out: &mut Out<'_, '_>) -> fmt::Result {
         let pipeline = &self.0.pipeline;
         let sources = pipeline.sources();
-        let of = |read: &dyn Fn(&crate::pipeline::SourceCounters) -> u64| {
-            let sample = |(name, counters): &(Arc<str>, Arc<crate::pipeline::SourceCounters>)| {
-                (vec![("source", name.to_string())], read(counters) as f64)
-            };
-            sources.iter().map(sample).collect::<Vec<_>>()
+        // Of one time each, so that what was received is what was accepted and refused.
+        let counts: Vec<_> = sources.iter().map(|(name, counters)| (name.to_string(), counters.counts())).collect();
+        let of = |read: &dyn Fn(&crate::pipeline::Counts) -> u64| {
+            let sample = |(name, counts): &(String, _)| (vec![("source", name.clone())], read(counts) as f64);
+            counts.iter().map(sample).collect::<Vec<_>>()
         };
-        out.counter("saker_received_points", "Values that came in", of(&|c| c.received.load(Ordering::Relaxed)))?;
-        out.counter("saker_accepted_points", "Values that were taken", of(&|c| c.accepted.load(Ordering::Relaxed)))?;
+        out.counter("saker_received_points", "Values that came in", of(&|counts| counts.received))?;
+        out.counter("saker_accepted_points", "Values that were taken", of(&|counts| counts.accepted))?;
         let mut refused = Vec::new();
-        for (name, counters) in &sources {
-            for reason in Reason::ALL {
-                let count = counters.refused(reason);
-                if count > 0 {
-                    refused
-                        .push((vec![("source", name.to_string()), ("reason", reason.as_str().into())], count as f64));
-                }
-            }
-            let malformed = counters.malformed.load(Ordering::Relaxed);
-            if malformed > 0 {
-                refused.push((vec![("source", name.to_string()), ("reason", "malformed".into())], malformed as f64));
+        for (name, counts) in &counts {
+            let reasons = Reason::ALL.map(|reason| (reason.as_str(), counts.refused.of(reason)));
+            let malformed = ("malformed", counts.refused.malformed_count());
+            for (reason, count) in reasons.into_iter().chain([malformed]).filter(|&(_, count)| count > 0) {
+                refused.push((vec![("source", name.clone()), ("reason", reason.to_owned())], count as f64));
             }
         }
         out.counter("saker_refused_points", "Values that were not taken, by reason", refused)?;
-        out.gauge("saker_source_series", "Series that a source was the first to bring", of(&|c| c.series() as u64))?;
+        let series =
+            sources.iter().map(|(name, counters)| (vec![("source", name.to_string())], counters.series() as f64));
+        out.gauge("saker_source_series", "Series that a source was the first to bring", series.collect())?;
+        let breaches = self.0.laws.breaches().map(|(law, count)| (law.as_str(), count));
+        out.counter("saker_law_breaches", "Counters found not to add up, by law", by("law", breaches))?;
         out.gauge("saker_series", "Series that are known", one(pipeline.table.len() as f64))?;
         let quota = pipeline.quota();
         let limits = [
@@ -179,6 +176,10 @@ impl SelfMetrics {
         out.counter("saker_http_refused_connections", "Connections turned away", by("reason", stats.turned.all()))?;
         out.counter("saker_http_ended_connections", "Connections ended by the agent", by("reason", stats.ended.all()))?;
         out.counter("saker_http_refused_requests", "Requests refused, by reason", by("reason", stats.refused.all()))?;
+        let bodies = self.0.doors.refused().map(|(door, reason, count)| {
+            (vec![("door", door.to_owned()), ("reason", reason.to_owned())], count as f64)
+        });
+        out.counter("saker_refused_bodies", "Requests with points answered with an error", bodies.collect())?;
         out.counter("saker_http_bodies", "Bodies of requests, by their end", by("end", stats.bodies.all()))
     }
 

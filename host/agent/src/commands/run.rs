@@ -13,6 +13,7 @@ use self::telling::Teller;
 use crate::agent::Agent;
 use crate::cli::ConfigArgs;
 use crate::config::{Config, LogFormat, Problems, Source};
+use crate::data_lock::DataLock;
 use crate::folder::Watch;
 use crate::log::{Level, Log};
 use crate::{Logged, STATUS_CONFIG, STATUS_FAILURE};
@@ -33,6 +34,14 @@ pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
     if let Err(error) = saker_http::raise_limit() {
         tracing::warn!("the limit of open files stays as it is: {error}");
     }
+    // Before anything is opened there, and until the end.
+    let _lock = match DataLock::take(&config.data_dir) {
+        Ok(lock) => lock,
+        Err(error) => {
+            tracing::error!("{:#}", anyhow::Error::from(error));
+            return Err(Logged { status: STATUS_CONFIG }.into());
+        }
+    };
     warn(&config);
     let runtime = super::runtime()?;
     let text = source.file.map(|(_, text)| text);

@@ -233,7 +233,7 @@ impl Supervisor {
         let now = forwarder.topology();
         let same_nodes =
             now.nodes().len() == nodes.len() && now.nodes().iter().zip(&nodes).all(|(a, b)| Arc::ptr_eq(a, b));
-        if !same_nodes || now.routes() != routes {
+        if !forwarder.is_set() || !same_nodes || now.routes() != routes {
             forwarder.set_topology(Topology::new(nodes, routes));
         }
     }

@@ -14,6 +14,7 @@ use crate::node::NodeConfig;
 use crate::queue::{Durability, QueueConfig, WhenFull};
 use crate::route::{Matcher, OnUnavailable, Route};
 
+mod accepting;
 mod clocks;
 mod disk;
 mod durable;
@@ -172,12 +173,15 @@ impl Bench {
         let points: Vec<_> = numbers
             .map(|number| Point { series: self.series(number), timestamp_ms: 0, value: number as f64 })
             .collect();
-        self.forwarder.accept(&points).await
+        let left = self.forwarder.accept(&points, Refusing::All).await?;
+        assert!(left.is_empty());
+        Ok(())
     }
 
     fn stats(&self, node: &str) -> NodeStats {
         let topology = self.forwarder.topology();
         let stats = topology.nodes().iter().find(|known| known.name() == node).unwrap().stats();
+        assert_eq!(self.forwarder.breaches(), [], "the laws");
         let gone = stats.delivered + stats.queued + stats.dropped_in_all();
         assert_eq!(stats.enqueued + stats.recovered, gone, "the law");
         stats
@@ -332,7 +336,7 @@ async fn a_handle_that_is_used_again_stands_for_its_new_series() {
     bench.forwarder.forget(&gone);
     bench.table.release(&gone);
     assert_eq!(bench.series(7), old, "the handle is used again");
-    bench.forwarder.accept(&[Point { series: old, timestamp_ms: 0, value: 7.0 }]).await.unwrap();
+    bench.forwarder.accept(&[Point { series: old, timestamp_ms: 0, value: 7.0 }], Refusing::All).await.unwrap();
     bench.until("the new one is delivered", |bench| bench.stats("a").delivered == 2).await;
     assert_eq!(script.taken(), [("m0".to_owned(), 0.0), ("m7".to_owned(), 7.0)]);
 }

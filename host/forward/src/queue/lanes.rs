@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::budget::Budget;
 use crate::node::{Counters, DropReason};
 use crate::queue::span::{Mark, Span, Spans};
-use crate::queue::{Durability, QueueConfig};
+use crate::queue::{Durability, QueueConfig, WhenFull};
 
 /// With so many separate stretches on disk the fresh lane waits, so that a mark stays small. Each is one outage that was
 /// not made up for before the next.
@@ -48,6 +48,8 @@ pub(crate) struct Lanes {
     ended: bool,
     /// What the sender holds.
     pub(crate) in_hand: Option<Span>,
+    /// How many points that were, when it took them.
+    in_hand_points: u64,
     /// Behind everything that was ever pushed.
     written: Position,
     /// Handles that were taken back, of which the sender has yet to hear,
@@ -68,6 +70,15 @@ struct Sent {
     span: Span,
 }
 
+/// The points of a queue at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Weight {
+    /// In memory or on disk.
+    pub(crate) waiting: u64,
+    /// Taken by the sender, who may have delivered some of them.
+    pub(crate) in_hand: u64,
+}
+
 pub(super) enum Next {
     Fresh(Batch),
     Backlog(Span),
@@ -85,6 +96,7 @@ impl Lanes {
             sent: VecDeque::new(),
             ended: false,
             in_hand: None,
+            in_hand_points: 0,
             written: Position::default(),
             forgets: Vec::new(),
             unwritten_forgets: Vec::new(),
@@ -125,6 +137,19 @@ impl Lanes {
 
     pub(super) fn fresh_points(&self) -> usize {
         self.fresh_points
+    }
+
+    /// What waits, and what is being sent.
+    pub(super) fn weight(&self) -> Weight {
+        let in_hand = self.in_hand.map_or(0, |_| self.in_hand_points);
+        Weight { waiting: self.fresh_points as u64 + self.backlog.points(), in_hand }
+    }
+
+    /// What is being sent waits on disk again.
+    pub(super) fn put_back(&mut self) {
+        if let Some(span) = self.in_hand.take() {
+            self.backlog.add(span);
+        }
     }
 
     /// Whether nothing waits and nothing is being sent.
@@ -212,20 +237,36 @@ impl Lanes {
     }
 
     /// Adds points; answers whether the sender must hear of it.
-    pub(super) fn push(&mut self, points: Vec<Point>, span: Span, squeezed: bool, counters: &Counters) -> bool {
+    pub(super) fn push(&mut self, mut points: Vec<Point>, span: Span, squeezed: bool, counters: &Counters) -> bool {
         self.written = span.to;
         let before = self.fresh_points;
+        let room = self.room(squeezed);
+        if (self.config.durability, self.config.when_full) == (Durability::Memory, WhenFull::DropNewest) {
+            let over = points.len().saturating_sub(room.saturating_sub(before));
+            points.truncate(points.len() - over);
+            counters.lose(DropReason::QueueFull, over as u64);
+            if points.is_empty() {
+                return false;
+            }
+        }
         self.fresh_points += points.len();
         self.fresh.push_back(Chunk { points, span, since: Instant::now() });
-        // An agent that runs out of memory keeps no more in each queue than what is sent next.
-        let room = if squeezed { self.config.points.min(2 * self.config.batch_points) } else { self.config.points };
         self.make_room(room, counters);
         let full = self.config.batch_points;
         // The sender needs to know of the first point, which starts its clock, and of the one that fills a batch.
         before == 0 || (before < full && self.fresh_points >= full)
     }
 
+    /// The points that may be in memory. An agent that runs out of it keeps no more in each queue than what is sent next.
+    pub(super) fn room(&self, squeezed: bool) -> usize {
+        if squeezed { self.config.points.min(2 * self.config.batch_points) } else { self.config.points }
+    }
+
     fn make_room(&mut self, room: usize, counters: &Counters) {
+        // What was let into a queue that refuses stays there.
+        if (self.config.durability, self.config.when_full) == (Durability::Memory, WhenFull::Block) {
+            return;
+        }
         while self.fresh_points > room {
             let over = self.fresh_points - room;
             match self.config.durability {
@@ -301,13 +342,15 @@ impl Lanes {
         }
         self.fresh_points -= points.len();
         self.in_hand = Some(span);
+        self.in_hand_points = points.len() as u64;
         Batch { points, since: first.since }
     }
 
     pub(super) fn hold(&mut self, span: Span) -> bool {
         let there = self.backlog.first().is_some_and(|first| first.from == span.from && first.to.seq >= span.to.seq);
         if there {
-            self.backlog.cut_before(span.to);
+            // What the backlog loses is what is in hand now, also where some of it was not there to be read.
+            self.in_hand_points = self.backlog.cut_before(span.to);
             self.in_hand = Some(span);
         }
         there

@@ -16,18 +16,19 @@ mod writer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use saker_journal::{Marks, Position};
 use saker_model::{Point, SeriesTable};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
+use crate::queue::room::{self, Reservation};
 pub(crate) use crate::queue::spool::backlog::BacklogReader;
 pub use crate::queue::spool::dir::{SpoolDir, SpoolFolder};
 use crate::queue::spool::marker::Marker;
 use crate::queue::spool::writer::Writer;
-use crate::queue::{Overload, Shared};
+use crate::queue::{Cause, Overload, RETRY_AFTER, Shared, WhenFull};
 
 /// Pushes that may wait for the thread. Each source waits for its own, so there are hardly ever as many.
 const JOBS_MAX: usize = 1024;
@@ -35,15 +36,17 @@ const JOBS_MAX: usize = 1024;
 const APPEND_MAX: Duration = Duration::from_secs(5);
 /// How long the end of a queue waits for its thread: one that is stuck in a disk that hangs is left behind.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
-/// When a refused source is to come again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long all wait for a queue that is being opened; then it refuses under its own name, and others go on.
+const OPEN_MAX: Duration = Duration::from_secs(10);
 
 const HANGS: &str = "the disk of its queue does not answer";
 
 /// What the thread is asked to do.
 pub(super) enum Job {
-    /// Keep these.
-    Append(Vec<Point>, oneshot::Sender<Result<(), String>>),
+    /// Keep these, which room was promised for.
+    Append(Push),
+    /// Promise room for so many bytes.
+    MakeRoom(u64, Reservation, oneshot::Sender<Result<Reservation, String>>),
     /// Keep these aside, for this reason.
     KeepDead(Vec<Point>, String, oneshot::Sender<Result<(), String>>),
     /// Read from a place on.
@@ -54,6 +57,13 @@ pub(super) enum Job {
     Flush(oneshot::Sender<Result<(), String>>),
     /// Something that an operator wants.
     Operate(Order, oneshot::Sender<Result<Done, String>>),
+}
+
+/// Points on their way to the disk.
+pub(super) struct Push {
+    pub(super) points: Vec<Point>,
+    pub(super) reservation: Reservation,
+    pub(super) reply: oneshot::Sender<Result<(), String>>,
 }
 
 /// What an operator can do with a queue.
@@ -129,6 +139,8 @@ pub(super) struct State {
     pub(super) torn_bytes: AtomicU64,
     /// The disk has let a push wait for too long, and has not answered since.
     pub(super) hangs: AtomicBool,
+    /// Whether the journal was opened, or could not be, for the first time.
+    pub(super) tried: watch::Sender<bool>,
     /// Set while nothing can be appended.
     pub(super) refusal: Mutex<Option<String>>,
     /// Where it is written down what was delivered. Not held while that is done.
@@ -157,6 +169,8 @@ impl State {
 /// A handle to the threads.
 pub(crate) struct Spool {
     name: String,
+    shared: Arc<Shared>,
+    started: Instant,
     state: Arc<State>,
     jobs: Option<SyncSender<Job>>,
     marker: Option<Marker>,
@@ -177,34 +191,98 @@ impl Spool {
             drop(end);
         };
         let thread = std::thread::Builder::new().name("saker-queue".into()).spawn(run);
-        let marker = thread.and_then(|_| Marker::start(name, shared, state.clone(), end_too));
+        let marker = thread.and_then(|_| Marker::start(name, shared.clone(), state.clone(), end_too));
         let (marker, jobs) = match marker {
             Ok(marker) => (Some(marker), Some(jobs)),
             Err(error) => {
                 *state.refusal.lock() = Some(format!("no thread for its queue: {error}"));
+                state.tried.send_replace(true);
                 (None, None)
             }
         };
-        Self { name: name.into(), state, jobs, marker, ended: Mutex::new(ended) }
+        Self { name: name.into(), shared, started: Instant::now(), state, jobs, marker, ended: Mutex::new(ended) }
+    }
+
+    /// Whether it is not known yet if the journal can be opened.
+    pub(super) fn is_opening(&self) -> bool {
+        !*self.state.tried.borrow() && self.started.elapsed() < OPEN_MAX
+    }
+
+    /// Waits until that is known.
+    pub(super) async fn opened(&self) {
+        let mut tried = self.state.tried.subscribe();
+        let left = OPEN_MAX.saturating_sub(self.started.elapsed());
+        // The sender is there as long as this is; beyond the time it refuses.
+        drop(tokio::time::timeout(left, tried.wait_for(|tried| *tried)).await);
+    }
+
+    /// Promises room for points. Where there is plenty, by a look at two numbers; else by a look at the points, and by
+    /// what the thread can let go of.
+    pub(super) async fn reserve(
+        &self,
+        mut reservation: Reservation,
+        points: &[Point],
+        table: &SeriesTable,
+    ) -> Result<Reservation, Overload> {
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal);
+        }
+        let config = self.shared.lanes.lock().config;
+        if config.when_full != WhenFull::Block {
+            return Ok(reservation);
+        }
+        let used = || self.state.bytes.load(Ordering::SeqCst);
+        let (bytes, spare) = room::bytes_in_plenty(points.len());
+        if reservation.grow_within(bytes, spare, config.bytes, used) {
+            return Ok(reservation);
+        }
+        let needed = room::bytes_of(points, table);
+        if needed > config.bytes {
+            let (count, bytes) = (points.len(), config.bytes);
+            let reason = format!("{count} points at once may need {needed} bytes, and its queue has {bytes} in all");
+            return Err(self.overload(Cause::TooLarge, reason));
+        }
+        if reservation.grow(needed, config.bytes, used) {
+            return Ok(reservation);
+        }
+        let made = tokio::time::timeout(APPEND_MAX, self.ask(|reply| Job::MakeRoom(needed, reservation, reply))).await;
+        match made {
+            Ok(made) => made.map_err(|reason| self.overload(Cause::Full, reason)),
+            Err(_) => {
+                self.state.hangs.store(true, Ordering::Relaxed);
+                Err(self.overload(Cause::Failing, HANGS.to_owned()))
+            }
+        }
     }
 
     /// Takes points; they are as safe as the queue is durable when it returns.
-    pub(super) async fn append(&self, points: Vec<Point>) -> Result<(), Overload> {
-        let appended = tokio::time::timeout(APPEND_MAX, self.ask(|reply| Job::Append(points, reply)));
-        let appended = appended.await.unwrap_or_else(|_| {
-            self.state.hangs.store(true, Ordering::Relaxed);
-            Err(HANGS.to_owned())
-        });
-        appended.map_err(|reason| self.refused(reason))
+    pub(super) async fn append(&self, points: Vec<Point>, reservation: Reservation) -> Result<(), Overload> {
+        let fate = reservation.fate().clone();
+        let asked = self.ask(|reply| Job::Append(Push { points, reservation, reply }));
+        tokio::pin!(asked);
+        let appended = match tokio::time::timeout(APPEND_MAX, &mut asked).await {
+            Ok(appended) => appended,
+            Err(_) if fate.give_up() => {
+                self.state.hangs.store(true, Ordering::Relaxed);
+                Err(HANGS.to_owned())
+            }
+            // They are on the disk, and are being put into memory: the answer is on its way.
+            Err(_) => asked.await,
+        };
+        appended.map_err(|reason| self.overload(Cause::Failing, reason))
     }
 
     /// Why it would refuse points now.
     pub(super) fn refusal(&self) -> Option<Overload> {
-        Some(self.refused(self.state.refusal()?))
+        if let Some(reason) = self.state.refusal() {
+            return Some(self.overload(Cause::Failing, reason));
+        }
+        let untried = !*self.state.tried.borrow();
+        untried.then(|| self.overload(Cause::Absent, "its queue is being opened".into()))
     }
 
-    fn refused(&self, reason: String) -> Overload {
-        Overload { node: self.name.clone(), reason, retry_after: RETRY_AFTER }
+    fn overload(&self, cause: Cause, reason: String) -> Overload {
+        Overload { node: self.name.clone(), reason, retry_after: RETRY_AFTER, cause }
     }
 
     /// Waits until everything that was appended is on the disk.

@@ -28,7 +28,8 @@ fn points(range: std::ops::Range<u32>) -> Vec<Point> {
 }
 
 async fn push(queue: &NodeQueue, range: std::ops::Range<u32>) {
-    queue.push(points(range)).await.expect("memory takes all");
+    let table = SeriesTable::new(10);
+    queue.push(points(range), &table).await.expect("memory takes all");
 }
 
 async fn next(queue: &NodeQueue) -> Vec<u32> {

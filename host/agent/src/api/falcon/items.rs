@@ -1,5 +1,6 @@
 //! The items of a JSON array, one by one: nothing is kept of those that were read, however many there are.
 
+use saker_model::text::{NAME_BYTES_MAX, clean};
 use serde_json::error::Category;
 
 use super::item::Item;
@@ -15,6 +16,14 @@ pub(super) struct Items<'a> {
     count: usize,
 }
 
+/// What stands at a place.
+pub(super) enum Found<'a> {
+    Item(Item<'a>),
+    Null,
+    /// What is too long to be looked at; it was passed over.
+    TooLong(String),
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Stage {
     Before,
@@ -28,8 +37,8 @@ impl<'a> Items<'a> {
         Self { body, at: 0, stage: Stage::Before, count: 0 }
     }
 
-    /// The next item, `None` inside for null; or what is wrong with the array, and where.
-    pub(super) fn next_item(&mut self) -> Result<Option<Option<Item<'a>>>, String> {
+    /// The next item; or what is wrong with the array, and where.
+    pub(super) fn next_item(&mut self) -> Result<Option<Found<'a>>, String> {
         if self.stage == Stage::Before {
             self.expect(b'[', "a list")?;
             self.stage = Stage::First;
@@ -51,21 +60,34 @@ impl<'a> Items<'a> {
         self.item().map(Some)
     }
 
-    fn item(&mut self) -> Result<Option<Item<'a>>, String> {
+    fn item(&mut self) -> Result<Found<'a>, String> {
         let rest = &self.body[self.at..];
         let window = &rest[..rest.len().min(ITEM_BYTES_MAX)];
         let mut values = serde_json::Deserializer::from_slice(window).into_iter::<Option<Item<'a>>>();
         let item = match values.next() {
             Some(Ok(item)) => item,
             Some(Err(error)) if error.classify() == Category::Eof && window.len() < rest.len() => {
-                return Err(self.wrong(&format!("it has more than {ITEM_BYTES_MAX} bytes")));
+                return self.pass_over();
             }
             Some(Err(error)) => return Err(self.wrong(&bare(&error))),
             None => return Err(self.wrong("it is not there")),
         };
         self.at += values.byte_offset();
         self.count += 1;
-        Ok(item)
+        Ok(item.map_or(Found::Null, Found::Item))
+    }
+
+    /// Goes to the end of an item that is too long.
+    fn pass_over(&mut self) -> Result<Found<'a>, String> {
+        let rest = &self.body[self.at..];
+        let Some(bytes) = length(rest) else {
+            return Err(self.wrong(&format!("it has more than {ITEM_BYTES_MAX} bytes, and no end")));
+        };
+        let begin = String::from_utf8_lossy(&rest[..bytes.min(NAME_BYTES_MAX)]);
+        let begin = clean(begin.trim_end_matches(char::REPLACEMENT_CHARACTER), NAME_BYTES_MAX);
+        self.at += bytes;
+        self.count += 1;
+        Ok(Found::TooLong(format!("it has {bytes} bytes, more than {ITEM_BYTES_MAX}; it begins with {begin}")))
     }
 
     /// The next byte that is no blank.
@@ -86,6 +108,27 @@ impl<'a> Items<'a> {
     fn wrong(&self, what: &str) -> String {
         format!("item {}, at byte {}: {what}", self.count, self.at)
     }
+}
+
+/// How long the value is that begins here; none if it does not end. What is within is not looked at, but for what tells
+/// its end.
+fn length(text: &[u8]) -> Option<usize> {
+    let (mut depth, mut in_text, mut at) = (0_usize, false, 0);
+    while let Some(&byte) = text.get(at) {
+        at += 1;
+        match byte {
+            b'\\' if in_text => at += 1,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => continue,
+        }
+        if depth == 0 && !in_text {
+            return (at <= text.len()).then_some(at);
+        }
+    }
+    None
 }
 
 /// What is wrong, without the place, which is that within the item.
@@ -141,9 +184,35 @@ mod tests {
     }
 
     #[test]
+    fn an_item_that_is_too_long_is_passed_over_to_its_own_end_and_named() {
+        let long = "x\\\"]},{\\\\".repeat(ITEM_BYTES_MAX / 8);
+        for item in [
+            format!("{{\"endpoint\":\"{long}\",\"metric\":\"m\"}}"),
+            format!("{{\"other\":[{{\"a\":\"{long}\"}}],\"metric\":\"m\"}}"),
+            format!("[\"{long}\"]"),
+        ] {
+            let body = format!("[{item},{{\"metric\":\"good\"}} , {item}]");
+            let mut items = Items::new(body.as_bytes());
+            let Some(Found::TooLong(what)) = items.next_item().unwrap() else { panic!("{}", &item[..20]) };
+            assert!(
+                what.starts_with(&format!("it has {} bytes, more than 262144; it begins with", item.len())),
+                "{what}"
+            );
+            assert!(what.len() < 1000, "{}", what.len());
+            assert!(matches!(items.next_item(), Ok(Some(Found::Item(_)))));
+            assert!(matches!(items.next_item(), Ok(Some(Found::TooLong(_)))));
+            assert!(matches!(items.next_item(), Ok(None)));
+        }
+    }
+
+    #[test]
     fn an_item_is_bounded_in_length_and_depth() {
         let long = format!("[{{\"metric\":\"{}\"}}]", "x".repeat(ITEM_BYTES_MAX));
-        assert_eq!(count(&long).unwrap_err(), "item 0, at byte 1: it has more than 262144 bytes");
+        assert_eq!(count(&long), Ok(1), "it is passed over");
+        assert_eq!(
+            count(&long[..long.len() - 4]).unwrap_err(),
+            "item 0, at byte 1: it has more than 262144 bytes, and no end"
+        );
         let deep = format!("[{{\"value\":{}", "[".repeat(ITEM_BYTES_MAX / 2));
         assert!(count(&deep).is_err());
         let deep_ignored = format!("[{{\"other\":{}1{}}}]", "[".repeat(1000), "]".repeat(1000));

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use saker_forward::{Account, NodeAccount};
@@ -176,11 +176,10 @@ fn leave_in_log(agent: &Agent, account: &Account) {
 
 /// What each source has brought: received, accepted, refused.
 fn sources(agent: &Agent) -> Vec<(String, [u64; 3])> {
-    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let sources = agent.pipeline.sources().into_iter();
     let figures = sources.map(|(name, counters)| {
-        let (received, accepted) = (read(&counters.received), read(&counters.accepted));
-        (name.to_string(), [received, accepted, received.saturating_sub(accepted)])
+        let counts = counters.counts();
+        (name.to_string(), [counts.received, counts.accepted, counts.refused.total()])
     });
     figures.collect()
 }

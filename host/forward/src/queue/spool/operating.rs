@@ -7,7 +7,7 @@ use saker_model::{Point, Series, SeriesId};
 
 use crate::queue::span::{Span, Spans};
 use crate::queue::spool::backlog::{Next, Records, said};
-use crate::queue::spool::writer::Writer;
+use crate::queue::spool::writer::{Admission, Writer};
 use crate::queue::spool::{Done, Order, Shown};
 
 impl Writer {
@@ -61,12 +61,16 @@ impl Writer {
             |series| table.restore(series),
             |record| {
                 points += record.points.len() as u64;
-                self.append(record.points, &config, &mut kept)?;
+                let count = record.points.len();
+                kept.push((count, self.append(record.points, &config, Admission::Asks)?));
                 Ok(record.end.seq < end.seq)
             },
         );
-        for (points, span) in kept {
-            self.shared.enter(points, span);
+        for (count, kept) in kept {
+            self.shared.counters.in_flight(count as u64);
+            self.enter(kept);
+            self.shared.counters.bring_back(count);
+            self.shared.counters.landed(count as u64);
         }
         let open = self.open.as_mut().ok_or("its queue is not open")?;
         let dead = open.dead.insert(dead);

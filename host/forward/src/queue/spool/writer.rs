@@ -5,36 +5,32 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use saker_journal::{Disk, Journal, JournalConfig, JournalError, Mark as MarkFile, Marks, Position, Recovery};
+use saker_journal::{Disk, Journal, JournalConfig, Mark as MarkFile, Marks, Position, Recovery};
 use saker_model::{Point, SeriesTable};
 use tokio::sync::oneshot;
 
 use crate::codec::Encoder;
-use crate::node::DropReason;
 use crate::queue::dead::DeadLetters;
 use crate::queue::span::{Mark, Span};
 use crate::queue::spool::age::Age;
 use crate::queue::spool::backlog::said;
 use crate::queue::spool::dir::{DEAD, QUEUE};
 use crate::queue::spool::{BacklogReader, Job, SpoolDir, State};
-use crate::queue::{Durability, QueueConfig, Shared, WhenFull};
+use crate::queue::{QueueConfig, Shared};
 
 /// The size of a segment, where an eighth of the queue is more.
 const SEGMENT_BYTES: u64 = 32 << 20;
 /// How often it looks around while there is something to do.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// Pushes that are appended before they are synced and answered together.
-const GROUP_MAX: usize = 256;
 /// The file beside the mark that the age of what there is is written down in.
 const CLOCK: &str = "clock";
-type Reply = oneshot::Sender<Result<(), String>>;
 
 pub(super) struct Writer {
     pub(super) node: String,
     pub(super) dir: SpoolDir,
     pub(super) shared: Arc<Shared>,
     pub(super) table: Arc<SeriesTable>,
-    jobs: Receiver<Job>,
+    pub(super) jobs: Receiver<Job>,
     pub(super) state: Arc<State>,
     pub(super) open: Option<Open>,
     pub(super) looked: Instant,
@@ -50,9 +46,9 @@ pub(super) struct Open {
     pub(super) age: Age,
     /// Where that is written down.
     pub(super) clock: Option<Marks>,
-    encoder: Encoder,
+    pub(super) encoder: Encoder,
     pub(super) dead: Option<DeadLetters>,
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
     /// Appended since the last sync.
     pub(super) dirty: bool,
 }
@@ -72,6 +68,7 @@ impl Writer {
     /// Works until nobody can ask for anything any more.
     pub(super) fn run(mut self) {
         self.ensure_open();
+        self.state.tried.send_replace(true);
         loop {
             let job = if self.is_idle() {
                 self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
@@ -216,8 +213,7 @@ impl Writer {
 
     /// Points that a death in the middle of a write has left unreadable.
     fn count_torn(&self, recovery: &Recovery) {
-        self.shared.counters.recover(recovery.torn_items);
-        self.shared.counters.lose(DropReason::Damaged, recovery.torn_items);
+        self.shared.recover_damaged(recovery.torn_items);
         self.state.torn_bytes.fetch_add(recovery.unknown_bytes, Ordering::Relaxed);
     }
 
@@ -226,9 +222,10 @@ impl Writer {
         DeadLetters::open(dir, limit).map_err(|error| said(&error))
     }
 
-    fn handle(&mut self, job: Job) {
+    pub(super) fn handle(&mut self, job: Job) {
         match job {
-            Job::Append(points, reply) => return self.append_group(points, reply),
+            Job::Append(push) => return self.append_group(push),
+            Job::MakeRoom(bytes, reservation, reply) => answer(reply, self.promise(bytes, reservation)),
             Job::KeepDead(points, reason, reply) => answer(reply, self.keep_dead(&points, &reason)),
             Job::Read(from, table, reply) => {
                 let reader = self.open.as_ref().map(|open| BacklogReader::new(&open.journal, from, table));
@@ -247,183 +244,6 @@ impl Writer {
             Job::Operate(order, reply) => answer(reply, self.operate(order)),
         }
         self.show();
-    }
-
-    /// Appends a push and those that wait behind it, and answers all of them after one sync.
-    fn append_group(&mut self, points: Vec<Point>, reply: Reply) {
-        let config = self.config();
-        if config.durability == Durability::Disk {
-            // What is about to be called safe must not go where nobody finds it.
-            self.notice_removal();
-        }
-        let mut kept = Vec::new();
-        let mut answers = Vec::new();
-        let mut other = None;
-        let mut next = Some((points, reply));
-        while let Some((points, reply)) = next.take() {
-            // Whoever has waited for too long comes again with them.
-            let result = if reply.is_closed() { Ok(()) } else { self.append(points, &config, &mut kept) };
-            answers.push((reply, result));
-            if answers.len() == GROUP_MAX {
-                break;
-            }
-            match self.jobs.try_recv() {
-                Ok(Job::Append(points, reply)) => next = Some((points, reply)),
-                Ok(job) => other = Some(job),
-                Err(_) => {}
-            }
-        }
-        let synced = match config.durability {
-            Durability::Disk => self.sync(),
-            Durability::Memory | Durability::Process => Ok(()),
-        };
-        for (points, span) in kept {
-            self.shared.enter(points, span);
-        }
-        for (reply, result) in answers {
-            answer(reply, synced.clone().and(result));
-        }
-        self.show();
-        if let Some(job) = other {
-            self.handle(job);
-        }
-    }
-
-    /// Appends a push, batch by batch. If something fails nothing of it is kept: its source comes again with all of it.
-    pub(super) fn append(
-        &mut self,
-        mut points: Vec<Point>,
-        config: &QueueConfig,
-        kept: &mut Vec<(Vec<Point>, Span)>,
-    ) -> Result<(), String> {
-        self.ensure_open();
-        let had = kept.len();
-        while !points.is_empty() {
-            let rest = points.split_off(points.len().min(config.batch_points.max(1)));
-            match self.append_batch(points, config) {
-                Ok(batch) => kept.extend(batch),
-                Err(error) => {
-                    kept.truncate(had);
-                    *self.state.refusal.lock() = Some(error.clone());
-                    return Err(error);
-                }
-            }
-            points = rest;
-        }
-        Ok(())
-    }
-
-    /// Appends a batch, in as many records as it takes. Answers what of it is kept, and where.
-    fn append_batch(
-        &mut self,
-        mut points: Vec<Point>,
-        config: &QueueConfig,
-    ) -> Result<Option<(Vec<Point>, Span)>, String> {
-        let (mut taken, mut unknown, mut span) = (0, 0, None::<Span>);
-        while taken < points.len() {
-            let record = self.append_record(&points[taken..], config)?;
-            let Some(Span { from, to }) = record.span else {
-                self.lost(DropReason::QueueFull, points.len() - taken);
-                points.truncate(taken);
-                break;
-            };
-            span = Some(Span { from: span.map_or(from, |span| span.from), to });
-            taken += record.taken;
-            unknown += record.unknown;
-        }
-        if unknown > 0 {
-            points.retain(|point| self.table.get(point.series).is_some());
-            self.lost(DropReason::Forgotten, unknown);
-        }
-        Ok(span.map(|span| (points, span)))
-    }
-
-    /// Points that came and went at once.
-    fn lost(&self, reason: DropReason, points: usize) {
-        self.shared.counters.enqueue(points);
-        self.shared.counters.lose(reason, points as u64);
-    }
-
-    /// Appends a record; none if there was no room and new points are to go.
-    fn append_record(&mut self, points: &[Point], config: &QueueConfig) -> Result<Appended, String> {
-        // Twice at most: what was delivered is given back before the second time.
-        for last in [false, true] {
-            let Some(open) = &mut self.open else {
-                return Err(self.state.refusal.lock().clone().unwrap_or_else(|| "its queue is not open".into()));
-            };
-            // Before they can stand for others in what comes now.
-            let forgotten = std::mem::take(&mut self.shared.lanes.lock().unwritten_forgets);
-            open.encoder.forget(&forgotten);
-            let (first, table) = (open.journal.begins_segment(), &self.table);
-            let encoded = open.encoder.encode(first, points, |id| table.get(id), &mut open.buffer);
-            let needed = Journal::growth(open.buffer.len());
-            match self.make_room(needed, config) {
-                Room::There => {}
-                // The record builds on what it will not follow any more.
-                Room::Anew => continue,
-                Room::None if config.when_full == WhenFull::DropNewest => {
-                    self.begin_anew();
-                    return Ok(Appended { span: None, taken: points.len(), unknown: 0 });
-                }
-                Room::None => {
-                    self.begin_anew();
-                    return Err(format!("its queue is full ({} bytes)", config.bytes));
-                }
-            }
-            let Some(open) = &mut self.open else { return Err("its queue is not open".into()) };
-            let from = open.journal.end();
-            open.journal.stamp(open.age.now_ms());
-            match open.journal.append(&open.buffer, encoded.points) {
-                Ok(_) => {
-                    open.dirty = true;
-                    let span = Some(Span { from, to: open.journal.end() });
-                    return Ok(Appended { span, taken: encoded.taken, unknown: encoded.unknown() });
-                }
-                Err(JournalError::NoSpace { .. }) if !last => self.give_back(),
-                Err(error) => return Err(said(&error)),
-            }
-        }
-        Err("its queue has no room".into())
-    }
-
-    /// The next record builds on none: what was encoded last is not there.
-    fn begin_anew(&mut self) {
-        if let Some(open) = &mut self.open {
-            open.journal.roll();
-        }
-    }
-
-    /// Makes room for so many bytes within the limit, if the oldest points may go for it.
-    fn make_room(&mut self, needed: u64, config: &QueueConfig) -> Room {
-        let Some(open) = &mut self.open else { return Room::None };
-        if open.journal.bytes() + needed <= config.bytes {
-            return Room::There;
-        }
-        self.give_back();
-        let mut anew = false;
-        loop {
-            let Some(open) = &mut self.open else { return Room::None };
-            if open.journal.bytes() + needed <= config.bytes {
-                return if anew { Room::Anew } else { Room::There };
-            }
-            // What was delivered goes before what was not, and before anything is refused.
-            if self.shared.lanes.lock().forget_oldest_sent() {
-                self.give_back();
-                continue;
-            }
-            if config.when_full != WhenFull::DropOldest {
-                return Room::None;
-            }
-            match open.journal.drop_oldest() {
-                Ok(Some(segment)) => self.dropped_before(segment.end, DropReason::QueueFull),
-                // Only the segment that is being written is left.
-                Ok(None) if !open.journal.begins_segment() => {
-                    open.journal.roll();
-                    anew = true;
-                }
-                Ok(None) | Err(_) => return Room::None,
-            }
-        }
     }
 
     pub(super) fn sync(&mut self) -> Result<(), String> {
@@ -472,24 +292,7 @@ impl Writer {
     }
 }
 
-/// What became of points that were to be appended.
-struct Appended {
-    /// Their record; none if they were dropped.
-    span: Option<Span>,
-    /// So many of them were dealt with,
-    taken: usize,
-    /// of which so many are in no record, because their series was forgotten.
-    unknown: usize,
-}
-
-enum Room {
-    There,
-    /// There is, but what was encoded does not fit there.
-    Anew,
-    None,
-}
-
-fn answer<T>(reply: oneshot::Sender<T>, result: T) {
+pub(super) fn answer<T>(reply: oneshot::Sender<T>, result: T) {
     // Whoever asked may have gone.
     drop(reply.send(result));
 }

@@ -1,0 +1,58 @@
+//! Looks from time to time whether the counters add up, and says so once if they do not.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use saker_forward::{Breach, Law};
+
+/// How often it looks.
+pub(crate) const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What was found so far.
+#[derive(Debug, Default)]
+pub(crate) struct Laws {
+    broken: Mutex<BTreeSet<(Law, String)>>,
+    breaches: [AtomicU64; Law::ALL.len()],
+}
+
+impl Laws {
+    /// Notes what does not add up now. What has not before is counted, and said with its numbers.
+    pub(crate) fn look(&self, found: &[Breach]) {
+        let mut broken = self.broken.lock();
+        for Breach { law, of, numbers } in found {
+            if broken.insert((*law, of.clone())) {
+                self.breaches[*law as usize].fetch_add(1, Ordering::Relaxed);
+                tracing::error!(
+                    law = law.as_str(),
+                    "the counters of {of} do not add up, which is a mistake in saker: {numbers}"
+                );
+            }
+        }
+        // Counters only grow: what adds up again was read too early, or has lost as much elsewhere.
+        broken.retain(|(law, of)| found.iter().any(|breach| breach.law == *law && breach.of == *of));
+    }
+
+    /// How often each law was found broken.
+    pub(crate) fn breaches(&self) -> impl Iterator<Item = (Law, u64)> + '_ {
+        Law::ALL.into_iter().map(|law| (law, self.breaches[law as usize].load(Ordering::Relaxed)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_breach_is_counted_when_it_begins() {
+        let laws = Laws::default();
+        let breach = |of: &str| Breach { law: Law::Accepted, of: of.into(), numbers: "1 and 2".into() };
+        laws.look(&[breach("node a")]);
+        laws.look(&[breach("node a"), breach("node b")]);
+        laws.look(&[]);
+        laws.look(&[breach("node a")]);
+        let counts: Vec<_> = laws.breaches().map(|(_, count)| count).collect();
+        assert_eq!(counts, [0, 3, 0]);
+    }
+}

@@ -1,0 +1,218 @@
+//! What is accepted is in all queues that it goes to; what is refused is in none.
+
+use super::durable::{DURABLE, away};
+use super::*;
+use crate::queue::Cause;
+
+const BLOCK: NodeConfig = NodeConfig {
+    queue: QueueConfig { durability: Durability::Memory, when_full: WhenFull::Block, points: 100, ..CONFIG.queue },
+    ..CONFIG
+};
+
+/// A node that takes a hundred points and delivers none, and one with room in plenty. What begins with m goes to both;
+/// with only-a or only-b, to one of them.
+fn full_and_open(config: NodeConfig, spools: Option<SpoolDir>) -> (Bench, Script) {
+    let open = Script::default();
+    let bench = Bench::with(config, spools, &[("a", away())], route(&["a"], 1));
+    let a = bench.forwarder.topology().nodes()[0].clone();
+    let b = bench.node("b", &open, CONFIG);
+    let only = |metric: &str, node: &str| Route {
+        matcher: Matcher { metric: vec![Glob::new(metric)], ..Matcher::default() },
+        ..route(&[node], 1)
+    };
+    let routes =
+        vec![Route { go_on: true, ..only("m*", "a") }, only("m*", "b"), only("only-a*", "a"), only("only-b*", "b")];
+    bench.forwarder.set_topology(Topology::new(vec![a, b], routes));
+    (bench, open)
+}
+
+impl Bench {
+    fn named(&self, names: &[&str]) -> Vec<Point> {
+        let series = |name: &&str| Series {
+            endpoint: "h".into(),
+            metric: (*name).into(),
+            tags: saker_model::Tags::default(),
+            metric_type: MetricType::Gauge,
+            step_s: 10,
+        };
+        let series = names.iter().map(|name| self.table.intern_series(series(name), 0).unwrap());
+        series.map(|series| Point { series, timestamp_ms: 0, value: 0.0 }).collect()
+    }
+
+    async fn fill(&self) {
+        while self.forwarder.accept(&self.named(&["only-a"]), Refusing::All).await.is_ok() {}
+    }
+
+    fn enqueued(&self) -> [u64; 2] {
+        ["a", "b"].map(|node| self.stats(node).enqueued)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_body_that_one_node_has_no_room_for_nothing_is_kept_anywhere() {
+    let (bench, _) = full_and_open(BLOCK, None);
+    bench.fill().await;
+    let before = bench.enqueued();
+    let points = bench.named(&["m1", "only-b", "m2"]);
+    for _ in 0..10 {
+        let overload = bench.forwarder.accept(&points, Refusing::All).await.unwrap_err();
+        assert_eq!((overload.node.as_str(), overload.cause), ("a", Cause::Full), "{overload}");
+    }
+    assert_eq!(bench.enqueued(), before);
+    assert!(bench.forwarder.refusal().is_none(), "there is one that takes points");
+}
+
+#[tokio::test(start_paused = true)]
+async fn points_of_a_full_node_are_refused_by_place_and_the_others_taken() {
+    let (bench, _) = full_and_open(BLOCK, None);
+    bench.fill().await;
+    let [a, b] = bench.enqueued();
+    let points = bench.named(&["only-b1", "m1", "m2", "only-b2", "only-a", "only-b3"]);
+    let left = bench.forwarder.accept(&points, Refusing::Points).await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!((left[0].overload.node.as_str(), &left[0].points[..], left[0].count()), ("a", &[1..3, 4..5][..], 3));
+    assert_eq!(bench.enqueued(), [a, b + 3], "what is refused is kept nowhere");
+    let overload = bench.forwarder.accept(&bench.named(&["m1", "only-a"]), Refusing::Points).await.unwrap_err();
+    assert_eq!(overload.node, "a", "nothing could be taken");
+    // So many separate ones that no answer could name them.
+    let names: Vec<_> = (0..4000).map(|number| if number % 2 == 0 { "only-a" } else { "only-b" }).collect();
+    bench.forwarder.accept(&bench.named(&names), Refusing::Points).await.unwrap_err();
+    assert_eq!(bench.enqueued(), [a, b + 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_does_not_come_again_loses_only_the_copies_of_the_full_node_which_are_counted() {
+    let (bench, _) = full_and_open(BLOCK, None);
+    bench.fill().await;
+    let [a, b] = bench.enqueued();
+    let left = bench.forwarder.accept(&bench.named(&["m1", "only-a", "only-b"]), Refusing::Copies).await.unwrap();
+    assert_eq!(&left[0].points[..], [1..2], "no other has it");
+    assert_eq!(bench.enqueued(), [a + 1, b + 2]);
+    let dropped = bench.stats("a").dropped;
+    assert!(dropped.contains(&(DropReason::QueueFull, 1)), "{dropped:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_in_memory_that_refuses_drops_nothing() {
+    let bench = Bench::with(BLOCK, None, &[("a", away())], route(&["a"], 1));
+    let (mut accepted, mut refused) = (0, 0);
+    for push in 0..50 {
+        match bench.send_numbers(push * 30..push * 30 + 30).await {
+            Ok(()) => accepted += 30,
+            Err(_) => refused += 30,
+        }
+        bench.stats("a");
+    }
+    let stats = bench.stats("a");
+    assert_eq!((stats.enqueued, stats.dropped_in_all()), (accepted, 0));
+    assert!(accepted >= 90 && refused > 0, "{accepted} {refused}");
+    let too_many = bench.send_numbers(0..101).await.unwrap_err();
+    assert_eq!(too_many.cause, Cause::TooLarge, "it would be refused for ever: {too_many}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_in_memory_drops_the_newest_where_it_is_told_to() {
+    let queue = QueueConfig { when_full: WhenFull::DropNewest, batch_points: 1000, ..BLOCK.queue };
+    let bench = Bench::with(NodeConfig { queue, ..BLOCK }, None, &[("a", away())], route(&["a"], 1));
+    bench.send(80).await;
+    bench.send_numbers(80..140).await.unwrap();
+    let stats = bench.stats("a");
+    assert_eq!((stats.in_memory, stats.dropped_in_all()), (100, 40));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pushes_at_the_same_time_are_kept_whole_or_not_at_all_in_a_full_queue_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = QueueConfig { bytes: 128 << 10, when_full: WhenFull::Block, ..DURABLE.queue };
+    let spools = SpoolDir::open(folder.path()).unwrap();
+    let (bench, _) = full_and_open(NodeConfig { queue, ..DURABLE }, Some(spools));
+    let bench = Arc::new(bench);
+    let pushes = (0..8).map(|task| {
+        let bench = bench.clone();
+        tokio::spawn(async move {
+            let mut accepted = 0;
+            for push in 0..100 {
+                let first = task * 1_000_000 + push * 50;
+                let names: Vec<_> = (first..first + 50).map(|number| format!("m{number}")).collect();
+                let names: Vec<_> = names.iter().map(String::as_str).collect();
+                if bench.forwarder.accept(&bench.named(&names), Refusing::All).await.is_ok() {
+                    accepted += 50;
+                }
+            }
+            accepted
+        })
+    });
+    let mut accepted = 0;
+    for push in pushes.collect::<Vec<_>>() {
+        accepted += push.await.unwrap();
+    }
+    assert_eq!(bench.enqueued(), [accepted, accepted]);
+    assert!(accepted > 0 && accepted < 8 * 100 * 50, "{accepted}");
+    let stats = bench.stats("a");
+    assert_eq!(stats.dropped_in_all(), 0);
+    assert!(stats.spool.unwrap().bytes <= 128 << 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_accepted_before_the_destinations_are_known() {
+    let table = Arc::new(SeriesTable::new(10));
+    let bench =
+        Arc::new(Bench { forwarder: Forwarder::new(table.clone(), Arc::new(Budget::new(1 << 20)), None, 1), table });
+    assert!(!bench.forwarder.is_open());
+    let early = tokio::spawn({
+        let bench = bench.clone();
+        async move { bench.forwarder.accept(&bench.named(&["m1"]), Refusing::All).await }
+    });
+    tokio::task::yield_now().await;
+    let script = Script::default();
+    bench.set(vec![bench.node("a", &script, CONFIG)], route(&["a"], 1));
+    early.await.unwrap().unwrap();
+    assert_eq!(bench.stats("a").enqueued, 1, "it has waited for them");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_accepted_while_a_node_is_taken_out_goes_to_one_that_is_there() {
+    let scripts = [Script::default(), Script::default()];
+    let bench = Arc::new(Bench::new(&[("a", scripts[0].clone())], route(&["a"], 1)));
+    let pushing = tokio::spawn({
+        let bench = bench.clone();
+        async move {
+            for push in 0..2000 {
+                bench.send_numbers(push..push + 1).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let mut at = 0;
+    while !pushing.is_finished() {
+        at = 1 - at;
+        let name = ["a", "b"][at];
+        bench.set(vec![bench.node(name, &scripts[at], CONFIG)], route(&[name], 1));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    pushing.await.unwrap();
+    let came = || scripts.iter().map(|script| script.taken().len()).sum::<usize>();
+    for _ in 0..1000 {
+        if came() == 2000 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{} of 2000 were delivered", came());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn points_that_were_given_up_while_the_disk_hung_are_not_kept_when_it_goes_on() {
+    use saker_journal::{Fault, SimDisk, Trouble};
+    let (disk, script) = (SimDisk::new(1), Script::default());
+    let bench = Bench::with(DURABLE, Some(SpoolDir::on(disk.root())), &[("a", script.clone())], route(&["a"], 1));
+    bench.send(100).await;
+    bench.until("they are delivered", |bench| bench.stats("a").delivered == 100).await;
+    disk.fail(Fault { path: ".seg".into(), ..Fault::at(0, Trouble::Hang) });
+    bench.send_numbers(100..200).await.unwrap_err();
+    disk.release();
+    bench.until("it is taken again", |bench| bench.forwarder.refusal().is_none()).await;
+    bench.send_numbers(100..200).await.unwrap();
+    bench.until("all is delivered", |bench| bench.stats("a").delivered == 200).await;
+    assert_eq!((bench.stats("a").enqueued, script.taken().len()), (200, 200), "none came twice");
+}
