@@ -38,7 +38,7 @@ pub(crate) struct Agent {
     pub(crate) started: Instant,
     pub(crate) influx: Influx,
     pub(crate) turns: Turns,
-    pub(crate) doors: Doors,
+    pub(crate) doors: Arc<Doors>,
     pub(crate) laws: Laws,
     pub(crate) http: Arc<saker_http::Stats>,
     listener: Mutex<Option<Listener>>,
@@ -86,13 +86,15 @@ impl Agent {
             started: Instant::now(),
             influx,
             turns: Turns::new(config.listen.parsers),
-            doors: Doors::default(),
+            doors: Arc::default(),
             laws: Laws::default(),
             http: Arc::default(),
             listener: Mutex::default(),
             is_ending: AtomicBool::new(false),
             watching: Mutex::default(),
         });
+        let doors = agent.doors.clone();
+        agent.http.observe(move |path, answer| doors.turned_away(path, answer));
         agent.listen(&config).await?;
         // Not before the last that can fail.
         tokio::spawn(supervisor);

@@ -218,7 +218,9 @@ async fn index(State(agent): State<Arc<Agent>>) -> Json<serde_json::Value> {
 }
 
 async fn ready(State(agent): State<Arc<Agent>>) -> Response {
-    if agent.supervision.is_settled() {
+    if !agent.pipeline.forwarder.is_open() {
+        (StatusCode::SERVICE_UNAVAILABLE, "queues are being opened\n").into_response()
+    } else if agent.supervision.is_settled() {
         "ready\n".into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "plugins are being loaded\n").into_response()

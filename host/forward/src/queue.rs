@@ -174,6 +174,11 @@ impl Shared {
         dropped
     }
 
+    /// Records up to a place were refused in the end, and all that were not are in the lanes.
+    pub(crate) fn pass_over(&self, place: Position) {
+        self.lanes.lock().pass_over(place);
+    }
+
     /// Points that came and went at once.
     pub(crate) fn pass(&self, reason: DropReason, points: usize) {
         let _lanes = self.lanes.lock();

@@ -1,7 +1,11 @@
 //! What became of connections, requests and bodies, counted by reason.
 
+use std::fmt;
 use std::marker::PhantomData;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use axum::response::Response;
 
 /// A closed set of reasons.
 pub trait Label: Copy + 'static {
@@ -157,9 +161,31 @@ pub struct Stats {
     pub refused: Tally<Refusal>,
     /// Bodies.
     pub bodies: Tally<BodyEnd>,
+    observer: OnceLock<Observer>,
+}
+
+/// Who is told of requests that were refused before any path was asked: the path, and the answer.
+struct Observer(Box<dyn Fn(&str, &Response) + Send + Sync>);
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
 }
 
 impl Stats {
+    /// Has somebody told of requests that are refused before the router sees them. The first who asks is.
+    pub fn observe(&self, observer: impl Fn(&str, &Response) + Send + Sync + 'static) {
+        drop(self.observer.set(Observer(Box::new(observer))));
+    }
+
+    /// A request for a path was refused with this answer.
+    pub(crate) fn turned_away(&self, path: &str, answer: &Response) {
+        if let Some(Observer(observer)) = self.observer.get() {
+            observer(path, answer);
+        }
+    }
+
     /// Connections that are open.
     #[must_use]
     pub fn open(&self) -> usize {

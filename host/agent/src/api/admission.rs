@@ -28,10 +28,14 @@ const SHORT_BYTES: usize = 32 << 10;
 /// How long a body waits until others have been parsed.
 const TURN_WAIT: Duration = Duration::from_secs(10);
 
+/// How long a request waits for queues that are being opened, which takes some milliseconds; then it is told to come
+/// again.
+const OPEN_WAIT: Duration = Duration::from_secs(1);
+
 /// Lets a request in once every queue is open, and while one of them takes points.
 pub(super) async fn admit(State(agent): State<Arc<Agent>>, request: Request, next: Next) -> Response {
     let forwarder = &agent.pipeline.forwarder;
-    if !forwarder.is_open() {
+    if !forwarder.is_open() && timeout(OPEN_WAIT, forwarder.opened()).await.is_err() {
         return super::try_again("the queues are being opened; try again").because(NOT_READY).into_response();
     }
     match forwarder.refusal() {

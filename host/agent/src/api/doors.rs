@@ -52,6 +52,13 @@ impl Doors {
         self.0[door][place].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts an answer to a request that was refused before it came to a door.
+    pub(crate) fn turned_away(&self, path: &str, response: &Response) {
+        if let Some(door) = door(path) {
+            self.add(door, response);
+        }
+    }
+
     /// How many were refused, by door and reason, where there were some.
     pub(super) fn refused(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> + '_ {
         let all = DOORS.iter().zip(&self.0).flat_map(|(&door, counts)| {
@@ -65,9 +72,7 @@ impl Doors {
 pub(super) async fn count(State(agent): State<Arc<Agent>>, request: Request, next: Next) -> Response {
     let door = door(request.uri().path());
     let response = next.run(request).await;
-    if let Some(door) = door
-        && (response.status().is_client_error() || response.status().is_server_error())
-    {
+    if let Some(door) = door.filter(|_| response.status().is_client_error() || response.status().is_server_error()) {
         agent.doors.add(door, &response);
     }
     response

@@ -33,6 +33,8 @@ const VERSION: [(&str, &str); 1] = [("x-influxdb-version", "1.8.0")];
 /// What a step of a long body holds besides it: its points, and its new series until they have names. Of a short one no
 /// more than the body.
 const STEP_BYTES: usize = 3 << 20;
+/// A point of a body of many steps, and its copy on the way to a queue.
+const POINT_BYTES: usize = 2 * size_of::<Point>();
 /// A statement that is understood here has some words.
 const STATEMENT_BYTES_MAX: usize = 16 << 10;
 /// How often a body is read again because the series' names have changed meanwhile. They do so about once a minute.
@@ -105,7 +107,7 @@ impl Intake {
                 if !reading.has_more() && points.is_empty() {
                     break;
                 }
-                let now = (points.len() + reading.points().len()) * size_of::<Point>();
+                let now = (points.len() + reading.points().len()) * POINT_BYTES;
                 if let Err(short) = memory.grow(now.saturating_sub(charged)) {
                     refused.add(Reason::NoRoom, (points.len() + reading.points().len()) as u64);
                     pipeline.refuse(&source, refused.total() as usize, &refused);

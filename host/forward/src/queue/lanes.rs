@@ -236,9 +236,14 @@ impl Lanes {
         self.backlog.points() - had
     }
 
+    /// What is before a place and not here was refused: it is not looked for after a restart.
+    pub(super) fn pass_over(&mut self, place: Position) {
+        self.written = self.written.max(place);
+    }
+
     /// Adds points; answers whether the sender must hear of it.
     pub(super) fn push(&mut self, mut points: Vec<Point>, span: Span, squeezed: bool, counters: &Counters) -> bool {
-        self.written = span.to;
+        self.written = self.written.max(span.to);
         let before = self.fresh_points;
         let room = self.room(squeezed);
         if (self.config.durability, self.config.when_full) == (Durability::Memory, WhenFull::DropNewest) {

@@ -5,6 +5,7 @@
 //! or too much. It knows no backends.
 
 mod age;
+mod appending;
 pub(super) mod backlog;
 mod dir;
 mod housekeeping;

@@ -129,7 +129,11 @@ async fn answer(
             let Ok(response) = shared.router.clone().call(request).await;
             (response, seat)
         }
-        Err(refused) => (refused.into_response(), None),
+        Err(refused) => {
+            let response = refused.into_response();
+            shared.stats.turned_away(parts.uri.path(), &response);
+            (response, None)
+        }
     };
     state.set(Phase::Answering);
     Ok(response.map(|body| Answer::new(body, state, seat)))

@@ -47,6 +47,8 @@ impl Teller {
         if tokio::time::timeout(SETTLE_MAX, agent.supervision.settled()).await.is_err() {
             tracing::info!("some plugins are still being compiled");
         }
+        // Whoever reads the address may send to it.
+        agent.pipeline.forwarder.opened().await;
         let from = args.config.as_deref().map_or("built-in defaults".into(), |path| path.display().to_string());
         if self.in_log.load(Ordering::Relaxed) {
             greet_in_log(agent, &from);

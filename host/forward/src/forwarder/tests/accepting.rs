@@ -1,5 +1,7 @@
 //! What is accepted is in all queues that it goes to; what is refused is in none.
 
+use saker_journal::{Fault, SimDisk, Trouble};
+
 use super::durable::{DURABLE, away};
 use super::*;
 use crate::queue::Cause;
@@ -202,17 +204,50 @@ async fn what_is_accepted_while_a_node_is_taken_out_goes_to_one_that_is_there() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_accepted_before_every_queue_is_open() {
+    let (disk, script) = (SimDisk::new(1), Script::default());
+    disk.fail(Fault { path: "a/queue".into(), ..Fault::at(0, Trouble::Hang) });
+    let spools = Some(SpoolDir::on(disk.root()));
+    let bench = Arc::new(Bench::with(DURABLE, spools, &[("a", script.clone())], route(&["a"], 1)));
+    bench.until("it hangs", |_| disk.hanging() > 0).await;
+    assert!(!bench.forwarder.is_open());
+    let early = tokio::spawn({
+        let bench = bench.clone();
+        async move { bench.send_numbers(0..10).await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!early.is_finished());
+    disk.release();
+    early.await.unwrap().unwrap();
+    assert!(bench.forwarder.is_open());
+    assert_eq!(bench.stats("a").enqueued, 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn points_that_were_given_up_while_the_disk_hung_are_not_kept_when_it_goes_on() {
-    use saker_journal::{Fault, SimDisk, Trouble};
     let (disk, script) = (SimDisk::new(1), Script::default());
     let bench = Bench::with(DURABLE, Some(SpoolDir::on(disk.root())), &[("a", script.clone())], route(&["a"], 1));
+    let a = bench.forwarder.topology().nodes()[0].clone();
+    bench.set(vec![a, bench.node("b", &Script::default(), CONFIG)], route(&["a", "b"], 2));
     bench.send(100).await;
     bench.until("they are delivered", |bench| bench.stats("a").delivered == 100).await;
     disk.fail(Fault { path: ".seg".into(), ..Fault::at(0, Trouble::Hang) });
-    bench.send_numbers(100..200).await.unwrap_err();
+    let overload = bench.send_numbers(100..200).await.unwrap_err();
+    assert_eq!((overload.node.as_str(), overload.cause), ("a", Cause::Torn), "the other has kept its part");
+    assert_eq!(bench.enqueued(), [100, 200]);
+    let overload = bench.send_numbers(100..200).await.unwrap_err();
+    assert_eq!((overload.cause, bench.enqueued()), (Cause::Failing, [100, 200]), "and now it is known before");
     disk.release();
-    bench.until("it is taken again", |bench| bench.forwarder.refusal().is_none()).await;
-    bench.send_numbers(100..200).await.unwrap();
-    bench.until("all is delivered", |bench| bench.stats("a").delivered == 200).await;
+    bench.until("it is taken again", |bench| bench.forwarder.refusal().is_none() && disk.hanging() == 0).await;
+    // Nor after a death, though it had come to the disk.
+    let killed = disk.copy();
+    let after = Bench::with(DURABLE, Some(SpoolDir::on(killed.root())), &[("a", Script::default())], route(&["a"], 1));
+    after.forwarder.opened().await;
+    assert_eq!(after.stats("a").recovered, 0);
+    let again = || bench.send_numbers(100..200);
+    while again().await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    bench.until("all is delivered", |bench| bench.stats("a").queued == 0).await;
     assert_eq!((bench.stats("a").enqueued, script.taken().len()), (200, 200), "none came twice");
 }

@@ -6,8 +6,9 @@ use saker_journal::Journal;
 use saker_model::{Point, Series, SeriesId};
 
 use crate::queue::span::{Span, Spans};
+use crate::queue::spool::appending::Admission;
 use crate::queue::spool::backlog::{Next, Records, said};
-use crate::queue::spool::writer::{Admission, Writer};
+use crate::queue::spool::writer::Writer;
 use crate::queue::spool::{Done, Order, Shown};
 
 impl Writer {
