@@ -165,7 +165,9 @@ pub struct Stats {
 }
 
 /// Who is told of requests that were refused before any path was asked: the path, and the answer.
-struct Observer(Box<dyn Fn(&str, &Response) + Send + Sync>);
+struct Observer(Box<Observe>);
+
+type Observe = dyn Fn(&str, &Response) + Send + Sync;
 
 impl fmt::Debug for Observer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
