@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU16;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::backend::WriteError;
 use crate::bindings::types::OpenError;
 
@@ -10,6 +12,9 @@ use crate::testing::http as transport;
 
 /// How much of an answer is kept where it is only shown, in bytes.
 const REASON_MAX: usize = 4096;
+
+/// What is percent-encoded in the value of a query: all but what RFC 3986 calls unreserved.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Status, what `Retry-After` said, and the rest.
 pub(crate) type Answer = (u16, Option<u32>, Rest);
@@ -100,13 +105,7 @@ impl Target {
         self.path.push(if self.path.contains('?') { '&' } else { '?' });
         self.path.push_str(name);
         self.path.push('=');
-        for byte in value.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                self.path.push(char::from(byte));
-            } else {
-                self.path.push_str(&format!("%{byte:02X}"));
-            }
-        }
+        self.path.extend(utf8_percent_encode(value, ENCODED));
         self
     }
 
