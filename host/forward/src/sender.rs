@@ -228,7 +228,7 @@ impl Sender {
             self.reader = None;
             return self.unreadable(found.error.as_deref().unwrap_or("it ends before what was written")).await;
         }
-        let held = !found.points.is_empty() && self.node.queue.hold(found.span);
+        let held = !found.points.is_empty() && self.node.queue.hold(found.span, found.points.len());
         held.then(|| Batch { points: found.points, since: Instant::now() })
     }
 

@@ -351,13 +351,14 @@ impl Lanes {
         Batch { points, since: first.since }
     }
 
-    pub(super) fn hold(&mut self, span: Span) -> bool {
+    /// Takes a span out of the backlog, into the sender's hand, in which so many points were found; answers for how many
+    /// it was counted there, if it is there still.
+    pub(super) fn hold(&mut self, span: Span, points: u64) -> Option<u64> {
         let there = self.backlog.first().is_some_and(|first| first.from == span.from && first.to.seq >= span.to.seq);
-        if there {
-            // What the backlog loses is what is in hand now, also where some of it was not there to be read.
-            self.in_hand_points = self.backlog.cut_before(span.to);
+        there.then(|| {
             self.in_hand = Some(span);
-        }
-        there
+            self.in_hand_points = points;
+            self.backlog.cut_before(span.to)
+        })
     }
 }
