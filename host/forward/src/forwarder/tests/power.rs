@@ -20,8 +20,8 @@ const LIVES: u64 = 3;
 /// Runs at the same time: each waits most of its time.
 const SIDE_BY_SIDE: u64 = 8;
 const PUSHES: usize = 10;
-/// A life makes at least so many calls of its disk.
-const CALLS: u64 = 100;
+/// A life makes at least so many calls of its disk, and three times as many with a store that answers.
+const CALLS: u64 = 40;
 /// Points of a batch.
 const BATCH: usize = 100;
 
@@ -148,7 +148,7 @@ async fn run(seed: u64, durability: Durability, end: End) -> usize {
             (3, _) => Some(Trouble::Full),
             _ => None,
         };
-        let (at, calls) = (lives.disk.calls() + lives.chance.below(CALLS), 1 + lives.chance.below(5));
+        let (at, calls) = (lives.disk.calls() + lives.chance.below(3 * CALLS), 1 + lives.chance.below(5));
         let fault = trouble.map(|trouble| Fault { calls, ..Fault::at(at, trouble) });
         context += &format!(" {fault:?}");
         lives.live(fault, end).await;
