@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,7 +46,8 @@ struct Work {
 impl StateDir {
     /// Opens the folder, which is made if it is not there, and reads all of it: this may take a while.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        std::fs::create_dir_all(path)?;
+        // What plugins keep may be secret.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         Self::on(real(Dir::open_ambient_dir(path, ambient_authority())?))
     }
 

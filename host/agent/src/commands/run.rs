@@ -24,6 +24,12 @@ const CONFIG_POLL: Duration = Duration::from_secs(60);
 const THREADS_WAIT: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
+    let runtime = super::runtime()?;
+    // First of all: whoever asks for a reload too early would end the process.
+    let hangup = {
+        let _inside = runtime.enter();
+        signal(SignalKind::hangup())?
+    };
     let source = gather(args).map_err(|error| refuse(None, args, error, STATUS_FAILURE))?;
     let (config, problems) = Config::look(&source);
     if !problems.is_empty() {
@@ -43,9 +49,8 @@ pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
         }
     };
     warn(&config);
-    let runtime = super::runtime()?;
     let text = source.file.map(|(_, text)| text);
-    let result = runtime.block_on(serve(config, args, text, log.level()));
+    let result = runtime.block_on(serve(config, args, text, log.level(), hangup));
     // A read that hangs in the system must not keep the process.
     runtime.shutdown_timeout(THREADS_WAIT);
     result.map_err(|error| {
@@ -56,12 +61,27 @@ pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
     })
 }
 
-async fn serve(config: Config, args: &ConfigArgs, text: Option<String>, level: Level) -> anyhow::Result<()> {
+async fn serve(
+    config: Config,
+    args: &ConfigArgs,
+    text: Option<String>,
+    level: Level,
+    hangup: Signal,
+) -> anyhow::Result<()> {
     // Before anything starts: a signal that nobody waits for ends the process where it stands.
     let mut signals = Signals::new()?;
-    let hangup = signal(SignalKind::hangup())?;
     let teller = Arc::new(Teller::start(&config)?);
-    let agent = Agent::start(config).await?;
+    // On a thread of its own, so that an end is obeyed also while a disk holds it up.
+    let mut starting = tokio::spawn(Agent::start(config));
+    let agent = tokio::select! {
+        biased;
+        started = &mut starting => started??,
+        signal = signals.next() => {
+            tracing::info!(signal, "stopping before all has started");
+            starting.abort();
+            return Ok(());
+        }
+    };
     let told = tokio::spawn({
         let (teller, agent, args) = (teller.clone(), agent.clone(), args.clone());
         async move { teller.greet(&agent, &args).await }
