@@ -53,7 +53,7 @@ fn what_only_warns_stops_neither_a_start_nor_a_reload() {
         "{text}[node.a]\nbackend = \"nosuch\"\nsettings.url = \"http://10.1.2.3:8086\"\n[[route]]\nnodes = \"a\"\n"
     ));
     agent.until("it is reloaded", |agent| agent.log().contains("configuration reloaded").then_some(()));
-    assert_eq!(agent.metric("saker_routes "), Some(1.0));
+    agent.until("its route is used", |agent| (agent.metric("saker_routes ") == Some(1.0)).then_some(()));
 }
 
 #[test]

@@ -33,10 +33,10 @@ fn a_plugin_without_its_grant_is_denied_and_tells_the_line_that_would_allow_it()
     assert_eq!(fault["kind"], "denied");
     assert_eq!(fault["blame"], "operator");
     assert!(
-        fault["message"].as_str().unwrap().contains("write under [plugin.mine]: grant.read = [\"/proc\"]"),
+        fault["message"].as_str().unwrap().contains("write under [plugin.mine]: grant.read = [\"/proc/loadavg\"]"),
         "{fault:?}"
     );
-    agent.home.write_config(&format!("{}[plugin.mine]\ngrant.read = [\"/proc\"]\n", agent.home.config_text()));
+    agent.home.write_config(&format!("{}[plugin.mine]\ngrant.read = [\"/proc/loadavg\"]\n", agent.home.config_text()));
     agent.until("it collects", |agent| (agent.instance("mine")?["counts"]["succeeded"].as_u64()? > 0).then_some(()));
 }
 

@@ -26,8 +26,9 @@ async fn a_file_is_read_only_if_its_directory_is_granted() {
     let inside = folder.path().to_str().unwrap();
     let file = format!("{inside}/file");
     std::fs::write(&file, "12345").unwrap();
-    check_denied("read", &spec(json!({})), "reading /etc/passwd", r#"grant.read = ["/etc"]"#).await;
-    check_denied("read", &reading("/etc/passwd", &[inside]), "reading /etc/passwd", r#"grant.read = ["/etc"]"#).await;
+    check_denied("read", &spec(json!({})), "reading /etc/passwd", r#"grant.read = ["/etc/passwd"]"#).await;
+    check_denied("read", &reading("/etc/passwd", &[inside]), "reading /etc/passwd", r#"grant.read = ["/etc/passwd"]"#)
+        .await;
     assert_eq!(value(&once("read", &reading(&file, &[inside])).await.unwrap(), "read.bytes"), 5.0);
 }
 

@@ -20,7 +20,7 @@ async fn a_file_that_is_granted_is_read_and_its_neighbours_are_not() {
     std::fs::write(&file, "12345").unwrap();
     std::fs::write(&other, "1234567").unwrap();
     assert_eq!(value(&once("read", &reading(&file, &[&file])).await.unwrap(), "read.bytes"), 5.0);
-    let line = format!("grant.read = [\"{}\"]", folder.path().display());
+    let line = format!("grant.read = [{other:?}]");
     check_denied("read", &reading(&other, &[&file]), &format!("reading {other}"), &line).await;
     let up = format!("{}/../{}/other", folder.path().display(), folder.path().file_name().unwrap().display());
     assert_eq!(once("read", &reading(&up, &[&file])).await.unwrap_err().kind(), "denied");

@@ -61,11 +61,11 @@ impl Permission {
     }
 }
 
-/// Directories are granted for writing, and what was denied is usually a file. Nobody looks whether it is one: a guest
-/// chose the path, and who looks could wait for a file system that does not answer.
+/// Directories are granted for writing, and what was denied is usually a file; a directory ends with a slash. Nobody
+/// looks which it is: a guest chose the path, and who looks could wait for a file system that does not answer.
 fn directory_of(path: &str) -> &str {
-    let parent = Path::new(path).parent().and_then(Path::to_str).filter(|parent| !matches!(*parent, "" | "/"));
-    parent.filter(|_| !path.ends_with('/')).unwrap_or(path)
+    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+    if parent.is_empty() || name == ".." { path } else { parent }
 }
 
 /// What it is, as a doing: "reading /etc/passwd".
@@ -423,6 +423,16 @@ mod tests {
         }
         for text in ["127.0.0.1:80", "10.0.0.0/8:*", "[::1]:80", "db.example:443", "*.example:1"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn the_line_that_grants_a_path_takes_no_look_at_it() {
+        for (path, line) in
+            [("/srv/out/points", "/srv/out/points"), ("/srv/out/a.log", "/srv/out"), ("/a.log", "/a.log")]
+        {
+            assert_eq!(Permission::Write(path.into()).grant_line(), format!("grant.write = [{line:?}]"));
+            assert_eq!(Permission::Read(path.into()).grant_line(), format!("grant.read = [{path:?}]"));
         }
     }
 

@@ -189,12 +189,11 @@ impl WrongBackend {
                     Wrong::Waiting => loop {
                         std::hint::spin_loop();
                     },
+                    Wrong::Answer if format!("{error:?}").contains("the answer broke off") => panic!("told to panic"),
                     _ => error.into(),
                 });
             }
         };
-        // The kit's answer that breaks off begins with this.
-        assert!(self.wrong != Wrong::Answer || response.body != "{\"took\"", "told to panic");
         match (self.wrong, response.status) {
             (Wrong::Hasty, 429) => Err(WriteError::retry("told to be hasty", None)),
             (Wrong::Harsh, 500) => Err(WriteError::reject("told to be harsh")),

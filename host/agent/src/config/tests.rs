@@ -248,7 +248,7 @@ fn a_name_that_belongs_to_no_key_is_a_mistake_on_the_command_line_and_a_warning_
         ("SAKER_SERVICE_HOST", "10.0.0.1"),
         ("SAKER_LISTEN_HTPP", "${NOBODY}"),
     ];
-    let config = Config::read(&with(file(""), &injected, &[])).unwrap();
+    let config = Config::read(&with(file("# defaults"), &injected, &[])).unwrap();
     assert_eq!(config, Config::default());
     let warnings: Vec<_> = config.warnings.0.iter().map(ToString::to_string).collect();
     assert_eq!(warnings.len(), 4, "{warnings:#?}");

@@ -70,7 +70,7 @@ impl Files {
 
     /// Appends whole lines, or nothing of them.
     pub(crate) fn append(&mut self, lines: &[u8], now_ms: i64) -> Result<(), WriteError> {
-        self.append_io(lines, now_ms).map_err(|error| match denied_writing(&self.directory, &error) {
+        self.append_io(lines, now_ms).map_err(|error| match denied_writing(&format!("{}/", self.directory), &error) {
             Some(permission) => WriteError::Denied(permission),
             None => WriteError::retry(format!("{}: {error}", self.directory), None),
         })

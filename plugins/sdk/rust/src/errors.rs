@@ -21,7 +21,8 @@ pub fn denied_path(path: &str, error: &io::Error) -> Option<Permission> {
     (left_its_directory || (nowhere && !is_granted(path))).then(|| Permission::Read(path.into()))
 }
 
-/// The permission that writing to `path` wants, if that is what `error` says; otherwise none.
+/// The permission that writing to `path` wants, if that is what `error` says; otherwise none. The path of a directory
+/// ends with a slash: of a file, it is the directory around it that is to be granted.
 ///
 /// Only inside the sandbox: natively nothing is granted or denied.
 #[must_use]
