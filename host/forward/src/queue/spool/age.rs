@@ -163,7 +163,7 @@ impl Age {
     }
 
     /// What has to be written down, if that was long enough ago; `oldest` is the first record that there is.
-    pub(super) fn to_save(&mut self, oldest: u64) -> Option<Vec<u8>> {
+    pub(super) fn take_due(&mut self, oldest: u64) -> Option<Vec<u8>> {
         let running_ms = millis(self.clock.running());
         if self.saved_ms.is_some_and(|saved| running_ms.saturating_sub(saved) < SAVE_MS) {
             return None;

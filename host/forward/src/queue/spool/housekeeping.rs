@@ -108,7 +108,7 @@ impl Writer {
         if open.age.settle() {
             tracing::info!(node = self.node, "the clock has held for an hour: the age of points counts again");
         }
-        if let Some(bytes) = open.age.to_save(open.journal.start().seq)
+        if let Some(bytes) = open.age.take_due(open.journal.start().seq)
             && let Some(clock) = &open.clock
             && let Err(error) = clock.write(&bytes)
         {

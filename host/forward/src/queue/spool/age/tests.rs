@@ -32,7 +32,7 @@ impl Queue {
     fn look(&mut self) -> bool {
         let settled = self.age.settle();
         let oldest = self.segments.first().map_or(0, |oldest| oldest.first.seq);
-        self.saved = self.age.to_save(oldest).or(self.saved.take());
+        self.saved = self.age.take_due(oldest).or(self.saved.take());
         settled
     }
 
