@@ -431,10 +431,11 @@ impl NodeQueue {
     /// Says that the records of a span, with so many points, are in the sender's hand, after they were read from the
     /// backlog. Answers false if they were dropped meanwhile.
     pub(crate) fn hold(&self, span: Span, points: usize) -> bool {
-        let Some(counted) = self.shared.lanes.lock().hold(span) else { return false };
+        let points = points as u64;
+        let mut lanes = self.shared.lanes.lock();
+        let Some(counted) = lanes.hold(span, points) else { return false };
         // A write that failed may be on the disk after a loss of power all the same, in the place of the one that
         // followed it: what is there is what counts.
-        let points = points as u64;
         self.shared.counters.recover(points.saturating_sub(counted));
         self.shared.counters.lose(DropReason::Damaged, counted.saturating_sub(points));
         true

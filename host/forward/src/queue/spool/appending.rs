@@ -70,6 +70,10 @@ impl Writer {
     /// Appends a push and those that wait behind it, and answers all of them after one sync.
     pub(super) fn append_group(&mut self, first: Push) {
         let config = self.config();
+        if config.durability == Durability::Disk {
+            // What is about to be called safe must not go where nobody finds it.
+            self.notice_removal();
+        }
         let mut appended = Vec::new();
         let mut other = None;
         let mut next = Some(first);
@@ -222,6 +226,7 @@ impl Writer {
             }
             let Some(open) = &mut self.open else { return Err("its queue is not open".into()) };
             let from = open.journal.end();
+            open.journal.stamp(open.age.now_ms());
             match open.journal.append(&open.buffer, encoded.points) {
                 Ok(_) => {
                     open.dirty = true;
