@@ -7,11 +7,15 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The file that is locked; it holds the number of the process that does.
 const NAME: &str = "lock";
 /// A process's number has fewer digits.
 const NUMBER_BYTES_MAX: u64 = 16;
+/// An agent that was killed may have been about to start a compiler, which holds the lock until it is that.
+const PATIENCE: Duration = Duration::from_secs(2);
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The lock. It ends with the process, or when it is dropped.
 #[derive(Debug)]
@@ -47,12 +51,16 @@ impl DataLock {
         // A link would have another file written to.
         options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
         let mut file = options.open(dir.join(NAME)).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(DataLockError::InUse { dir: dir.to_owned(), process: process(&file) });
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < end => std::thread::sleep(LOOK_INTERVAL),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(DataLockError::InUse { dir: dir.to_owned(), process: process(&file) });
+                }
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
             }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         // That it cannot say who it is, such as on a full disk, keeps nobody from running.
         drop(file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())));
