@@ -318,6 +318,8 @@ fn the_worst_plugins_cost_their_own_values_only() {
     for (name, _) in BACKENDS.iter().chain(&PROCESSORS) {
         until_looked_at(&agent, name);
     }
+    // Sixty files that are loaded and opened in the same second are not what is measured.
+    std::thread::sleep(Duration::from_secs(5));
     watch.restart();
     let beside = steady_for(&agent, seconds);
     let memory = watch.peak();
