@@ -84,12 +84,12 @@ const COLLECTORS: [Attack; 60] = [
         Any,
     ),
     ("lookup-flood", "lookup-flood", "settings.names = [\"a.example\"]\ngrant.connect = [\"a.example:80\"]", Any),
-    ("fill-file", "fill", FILLING, Any),
-    ("fill-nameless", "fill", "settings.how = \"nameless\"\ngrant.folder = true\nlimits.folder_bytes = \"8MiB\"", Any),
-    ("fill-sparse", "fill", "settings.how = \"sparse\"\ngrant.folder = true\nlimits.folder_bytes = \"8MiB\"", Any),
-    ("fill-tiny", "fill", "settings.how = \"tiny\"\ngrant.folder = true\nlimits.folder_bytes = \"8MiB\"", Any),
-    ("fill-deep", "fill", "settings.how = \"deep\"\ngrant.folder = true\nlimits.folder_bytes = \"8MiB\"", Any),
-    ("fill-links", "fill", "settings.how = \"links\"\ngrant.folder = true\nlimits.folder_bytes = \"8MiB\"", Any),
+    ("fill-file", "fill", "", Any),
+    ("fill-nameless", "fill", "settings.how = \"nameless\"", Any),
+    ("fill-sparse", "fill", "settings.how = \"sparse\"", Any),
+    ("fill-tiny", "fill", "settings.how = \"tiny\"", Any),
+    ("fill-deep", "fill", "settings.how = \"deep\"", Any),
+    ("fill-links", "fill", "settings.how = \"links\"", Any),
     ("chatter", "chatter", "", Any),
     ("figures", "figures", "", Any),
     ("hasty", "hasty", "", Any),
@@ -106,6 +106,7 @@ const COLLECTORS: [Attack; 60] = [
     ("wants-bomb", "wants-bomb", "", Refused),
 ];
 
+/// What each of those that fill a folder has besides.
 const FILLING: &str = "grant.folder = true\nlimits.folder_bytes = \"8MiB\"";
 const FOLDER_BYTES: u64 = 8 << 20;
 
@@ -148,9 +149,14 @@ fn config(home: &Path) -> String {
     for name in STEADY {
         writeln!(config, "[plugin.{name}]\nsettings.name = {name:?}").unwrap();
     }
-    let plugins = COLLECTORS.iter().map(|(name, _, keys, _)| (name, keys));
-    for (name, keys) in plugins.chain(PROCESSORS.iter().map(|(name, keys)| (name, keys))) {
+    let processors = PROCESSORS.iter().map(|(name, keys)| (name, name, keys));
+    for (name, program, keys) in
+        COLLECTORS.iter().map(|(name, program, keys, _)| (name, program, keys)).chain(processors)
+    {
         writeln!(config, "[plugin.{name}]\n{keys}").unwrap();
+        if *program == "fill" {
+            writeln!(config, "{FILLING}").unwrap();
+        }
     }
     for (name, keys) in BACKENDS {
         writeln!(config, "[node.{name}]\nbackend = {name:?}\n{keys}\nretry = {{ min = \"50ms\", max = \"200ms\" }}")
