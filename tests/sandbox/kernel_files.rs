@@ -52,8 +52,13 @@ struct Other(std::process::Child);
 impl Other {
     #[expect(clippy::disallowed_methods, reason = "a guest looks for a process of somebody else")]
     fn start() -> Self {
-        let started = std::process::Command::new("sleep").arg("600").env("SECRET", "hidden").spawn();
-        Self(started.unwrap())
+        let started = Self(std::process::Command::new("sleep").arg("600").env("SECRET", "hidden").spawn().unwrap());
+        // `spawn` returns as soon as the new program cannot fail to start; its arguments are there a moment later.
+        let arguments = format!("/proc/{}/cmdline", started.0.id());
+        while std::fs::read(&arguments).unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+        started
     }
 }
 

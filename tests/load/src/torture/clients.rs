@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 
 use super::decode::METRIC;
 use super::ledger::{Ledger, Outcome};
-use crate::Client;
 use crate::random::Random;
+use crate::{Answer, Client};
 
 /// A door of an agent: a protocol, and the path where it is spoken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl Clients {
                 let (pause, whole) = (random.millis(HALF_WAY_MS), random.one_in(2));
                 if let Ok(mut client) = shared.connect() {
                     let answer = client.post_slowly(door.path(), door.body(0, &points).as_bytes(), pause, whole);
-                    shared.heard(&points, answer.as_ref().ok().map(|answer| answer.status));
+                    shared.heard(&points, answer.as_ref().ok());
                 }
                 shared.busy.fetch_sub(1, Ordering::SeqCst);
             });
@@ -145,13 +145,26 @@ impl Shared {
         Ok(client)
     }
 
-    fn heard(&self, points: &Range<u64>, status: Option<u16>) {
-        match status {
-            Some(200..300) => self.ledger.settle(points, Outcome::Acknowledged),
-            Some(_) => self.ledger.settle(points, Outcome::Refused),
-            None => {}
+    fn heard(&self, points: &Range<u64>, answer: Option<&Answer>) {
+        let Some(answer) = answer else { return };
+        if !(200..300).contains(&answer.status) {
+            return self.ledger.settle(points, Outcome::Refused);
+        }
+        self.ledger.settle(points, Outcome::Acknowledged);
+        for refused in left_out(&answer.body) {
+            let end = (points.start + refused.end).min(points.end);
+            self.ledger.settle(&(points.start + refused.start..end), Outcome::Refused);
         }
     }
+}
+
+/// The items that a taken body was told no destination has room for: `data.full[].items`, from one to another, both
+/// included.
+fn left_out(body: &[u8]) -> Vec<Range<u64>> {
+    let answer: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let nodes = answer["data"]["full"].as_array().into_iter().flatten();
+    let items = nodes.filter_map(|node| node["items"].as_array()).flatten();
+    items.filter_map(|item| Some(item[0].as_u64()?..item[1].as_u64()? + 1)).collect()
 }
 
 struct Pusher {
@@ -182,7 +195,7 @@ impl Pusher {
         let points = self.shared.ledger.take(1 + self.random.below(most) as usize);
         let (count, start) = (points.end - points.start, Instant::now());
         let answer = client.post(self.door.path(), self.door.body(self.number, &points).as_bytes());
-        self.shared.heard(&points, answer.as_ref().ok().map(|answer| answer.status));
+        self.shared.heard(&points, answer.as_ref().ok());
         match answer {
             Ok(answer) if (200..300).contains(&answer.status) => {
                 self.client = Some(client);
@@ -238,6 +251,14 @@ impl Door {
 mod tests {
     use super::super::decode;
     use super::*;
+
+    #[test]
+    fn what_a_taken_body_was_told_to_send_again_is_read_from_the_answer() {
+        let answer =
+            br#"{"msg": "", "data": {"full": [{"node": "n1", "items": [[0, 2], [5, 5]]}, {"items": [[9, 9]]}]}}"#;
+        assert_eq!(left_out(answer), [0..3, 5..6, 9..10]);
+        assert_eq!(left_out(b""), []);
+    }
 
     #[test]
     fn a_body_holds_its_points_and_each_is_of_another_series() {
