@@ -15,6 +15,15 @@ pub(crate) struct BacklogReader {
     epoch: u64,
     /// Before the next record that is wanted.
     at: Position,
+    /// That record, if it was read already and made too much of a batch.
+    ahead: Option<Ahead>,
+}
+
+/// A decoded record.
+struct Ahead {
+    before: Position,
+    after: Position,
+    points: Vec<Point>,
 }
 
 /// What was read.
@@ -41,7 +50,7 @@ pub(crate) struct Lost {
 impl BacklogReader {
     pub(super) fn new(journal: &Journal, from: Position, table: Arc<SeriesTable>) -> Self {
         let epoch = table.epoch();
-        Self { records: Records::new(journal, from), table, epoch, at: from }
+        Self { records: Records::new(journal, from), table, epoch, at: from, ahead: None }
     }
 
     /// Whether it gets there by reading on, and its handles are still good. What lies between is read over, once: a new
@@ -50,17 +59,19 @@ impl BacklogReader {
         self.at.seq <= from.seq && self.epoch == self.table.epoch()
     }
 
-    /// Reads records of a span that begins here, until they make so many points or something is lost.
+    /// Reads records of a span that begins here, as many as make at most so many points, but one at least, or until
+    /// something is lost.
     pub(crate) fn read(&mut self, span: Span, most: usize) -> Found {
         let mut found = Found { span: Span { from: span.from, to: span.from }, ..Found::default() };
         while found.points.len() < most && found.span.to.seq < span.to.seq {
-            let table = &self.table;
-            match self.records.next(&mut found.points, |series| table.restore(series)) {
-                Ok(Next::Record { before, after }) => {
-                    if before.seq < span.from.seq {
-                        found.points.clear();
-                        continue;
-                    }
+            let had = found.points.len();
+            match self.next(&mut found.points) {
+                Ok(Next::Record { before, .. }) if before.seq < span.from.seq => found.points.clear(),
+                Ok(Next::Record { before, after }) if had > 0 && found.points.len() > most => {
+                    self.ahead = Some(Ahead { before, after, points: found.points.split_off(had) });
+                    break;
+                }
+                Ok(Next::Record { after, .. }) => {
                     found.span.to = after;
                     self.at = after;
                 }
@@ -77,6 +88,14 @@ impl BacklogReader {
             }
         }
         found
+    }
+
+    fn next(&mut self, points: &mut Vec<Point>) -> Result<Next, String> {
+        if let Some(Ahead { before, after, points: decoded }) = self.ahead.take() {
+            points.extend(decoded);
+            return Ok(Next::Record { before, after });
+        }
+        self.records.next(points, |series| self.table.restore(series))
     }
 }
 
