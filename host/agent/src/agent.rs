@@ -24,6 +24,8 @@ use crate::state_dir::StateDir;
 use crate::status::Statuses;
 use crate::supervisor::{Supervision, Supervisor};
 
+/// Of the time for the end so much is kept for the account, a tenth at most: it is printed within it.
+const ACCOUNT_TIME: Duration = Duration::from_millis(250);
 /// How often idle series are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -145,7 +147,7 @@ impl Agent {
     pub(crate) async fn stop(&self) -> Account {
         self.is_ending.store(true, Ordering::Relaxed);
         let limit = self.config.load().shutdown_timeout;
-        let end = Instant::now() + limit;
+        let end = Instant::now() + (limit - ACCOUNT_TIME.min(limit / 10));
         if let Some(watching) = self.watching.lock().take() {
             watching.abort();
         }
