@@ -19,6 +19,8 @@ pub(crate) struct Package {
     pub(crate) source: Option<String>,
     /// Names of what its manifest asks for, for whatever use.
     pub(crate) asks_for: Vec<String>,
+    /// Of these, what it is linked with when it runs: neither for its tests nor for its build.
+    pub(crate) runs_with: Vec<String>,
 }
 
 impl Package {
@@ -45,12 +47,18 @@ pub(crate) fn ours() -> impl Iterator<Item = &'static Package> {
 
 fn package(package: &Value) -> Package {
     let text = |value: &Value| value.as_str().map(str::to_owned);
+    let dependencies = package["dependencies"].as_array().unwrap();
+    let names = |only_normal: bool| {
+        let asked = dependencies.iter().filter(|it| !only_normal || it["kind"].is_null());
+        asked.map(|it| text(&it["name"]).unwrap()).collect()
+    };
     Package {
         name: text(&package["name"]).unwrap(),
         version: text(&package["version"]).unwrap(),
         licence: text(&package["license"]),
         source: text(&package["source"]),
-        asks_for: package["dependencies"].as_array().unwrap().iter().map(|it| text(&it["name"]).unwrap()).collect(),
+        asks_for: names(false),
+        runs_with: names(true),
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::config::parse_duration;
+use saker_config::parse_duration;
 
 pub(crate) use author::{
     AuthorCommand, BenchArgs, DiffArgs, Kind, Language, NewArgs, RunArgs, ServerChoice, TestArgs, TrialArgs,

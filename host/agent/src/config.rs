@@ -2,16 +2,13 @@
 //!
 //! `examples/agent.toml` shows every key at its default; a test holds it to that.
 
-mod expansion;
-mod problem;
 mod reach;
-mod reader;
 mod sections;
 mod shipped;
-mod values;
+mod words;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use saker_cache::CacheLimits;
@@ -23,13 +20,10 @@ use saker_intake::influx::Mapping;
 use saker_model::text::clean;
 use saker_model::{Glob, LIMITS};
 use saker_sandbox::{Grants, Limits, PluginHash};
-use serde_json::{Map, Value};
-use toml::de::DeTable;
 
-pub(crate) use problem::{Place, Problem, Problems, Warnings};
-pub(crate) use reader::{Source, suggestion};
+use saker_config::{Listen, Place, Places, Problem, Problems, Settings, Source, Warnings};
+
 use shipped::SHIPPED;
-pub(crate) use values::{Listen, parse_duration, type_of};
 
 use crate::quota::SeriesShares;
 
@@ -60,22 +54,6 @@ pub(crate) struct Config {
     pub(crate) places: Places,
     /// What is no mistake, and yet hardly what was meant.
     pub(crate) warnings: Warnings,
-}
-
-/// Places by key. Where something is written is no part of what it says.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Places(BTreeMap<String, Place>);
-
-impl PartialEq for Places {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Places {
-    pub(crate) fn get(&self, key: &str) -> Option<&Place> {
-        self.0.get(key)
-    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -180,13 +158,6 @@ impl PartialEq for Written {
     fn eq(&self, _: &Self) -> bool {
         true
     }
-}
-
-/// A plugin's settings, and where each of them is written.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Settings {
-    pub(crate) values: Map<String, Value>,
-    pub(crate) places: Places,
 }
 
 /// A node.
@@ -353,20 +324,10 @@ impl Config {
     /// Reads what can be read of it: all mistakes, and the configuration with defaults in their places. Where the
     /// syntax is broken there is none, since that would only lead to mistakes that are none.
     pub(crate) fn look(source: &Source) -> (Option<Self>, Vec<Problem>) {
-        let reading = reader::Reading::new(source);
-        let parsed = source.file.as_ref().map(|(_, text)| {
-            let (mut table, errors) = DeTable::parse_recoverable(text);
-            errors.iter().for_each(|error| reading.syntax(error));
-            reading.expand(&mut table);
-            table
-        });
-        if reading.is_broken() {
-            return (None, reading.finish(false).0);
-        }
-        let mut config = sections::read(reading.root(parsed.as_ref()));
-        let (problems, warnings) = reading.finish(true);
+        let (read, problems) = saker_config::look(source, sections::read);
+        let Some((mut config, warnings)) = read else { return (None, problems) };
+        config.warnings = warnings;
         let empty = source.file.as_ref().filter(|(_, text)| text.trim().is_empty());
-        config.warnings = Warnings(warnings);
         config.warnings.0.extend(empty.map(|(path, text)| Problem {
             place: Place::in_file(path, text, &(0..0)),
             key: String::new(),
@@ -387,22 +348,6 @@ impl Config {
             let name = clean(&rustix::system::uname().nodename().to_string_lossy(), LIMITS.text_bytes);
             if name.is_empty() { "localhost".into() } else { name }
         })
-    }
-}
-
-impl Source {
-    /// The file, the environment of this process, and `key=value` arguments.
-    pub(crate) fn gather(file: Option<&Path>, set: &[(String, String)]) -> Result<Self, std::io::Error> {
-        let file = match file {
-            Some(path) => Some((path.to_owned(), std::fs::read_to_string(path)?)),
-            None => None,
-        };
-        let variables: BTreeMap<_, _> = std::env::vars_os()
-            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-            .collect();
-        let ours = variables.iter().filter(|(name, _)| name.starts_with("SAKER_"));
-        let environment = ours.map(|(name, value)| (name.clone(), value.clone())).collect();
-        Ok(Self { file, environment, arguments: set.iter().cloned().collect(), variables })
     }
 }
 

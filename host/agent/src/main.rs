@@ -29,9 +29,9 @@ mod supervisor;
 use std::process::ExitCode;
 
 use clap::Parser;
+use saker_config::Problems;
 
 use crate::cli::{Cli, Command, PluginCommand};
-use crate::config::Problems;
 use crate::printing::complain;
 
 /// The configuration is wrong (`EX_CONFIG` of sysexits.h).

@@ -6,7 +6,7 @@
 use saker_model::text::{MESSAGE_BYTES_MAX, clean};
 use serde_json::{Map, Value};
 
-use crate::config::{suggestion, type_of};
+use saker_config::{suggestion, type_of};
 
 /// Misfits that are told: whoever has mended these sees the next.
 const MISFITS_MAX: usize = 20;

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use saker_config::{Given, Read};
+
 /// An address and how many of its bits count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
@@ -39,6 +41,13 @@ impl FromStr for Network {
         let width = if address.is_ipv4() { 32 } else { 128 };
         let bits = bits.map_or(Ok(width), str::parse).map_err(|_| wrong())?;
         if bits > width { Err(wrong()) } else { Ok(Self { address, bits }) }
+    }
+}
+
+impl Read for Network {
+    fn read(given: &Given<'_>) -> Result<Self, String> {
+        let text = given.text().ok_or_else(|| given.expected("an address or a network in quotes"))?;
+        text.parse().map_err(|error: NetworkError| error.to_string())
     }
 }
 

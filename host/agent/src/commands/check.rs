@@ -11,10 +11,11 @@ use saker_sandbox::{Grants, Kind, Plugin, Sandbox, SandboxError};
 use self::reach::{Weight, unreached};
 use crate::agent;
 use crate::cli::ConfigArgs;
-use crate::config::{Config, Place, PluginConfig, Problem, Problems, Settings, TlsConfig};
+use crate::config::{Config, PluginConfig, TlsConfig};
 use crate::folder;
 use crate::printing::{complain, say};
 use crate::settings_schema;
+use saker_config::{Place, Problem, Problems, Settings};
 
 /// Keys whose mistakes leave open which plugin files are meant.
 const FOLDER_KEYS: [&str; 2] = ["plugins", "data_dir"];

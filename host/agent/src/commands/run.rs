@@ -12,11 +12,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use self::telling::Teller;
 use crate::agent::Agent;
 use crate::cli::ConfigArgs;
-use crate::config::{Config, LogFormat, Problems, Source};
+use crate::config::{Config, LogFormat};
 use crate::data_lock::DataLock;
 use crate::folder::Watch;
 use crate::log::{Level, Log};
 use crate::{Logged, STATUS_CONFIG, STATUS_FAILURE};
+use saker_config::{Problems, Source};
 
 /// How often the configuration file is looked at where the system does not tell of changes.
 const CONFIG_POLL: Duration = Duration::from_secs(60);

@@ -6,10 +6,10 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use saker_config::Table;
 use saker_sandbox::{GrantPathError, Grants, check_grant_path, check_usage_path};
 
 use super::Config;
-use super::reader::Table;
 
 /// A grant of a path.
 struct Reach<'a> {

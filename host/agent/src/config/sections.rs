@@ -6,19 +6,18 @@ use std::time::Duration;
 
 use axum::http::HeaderName;
 use saker_cache::CacheLimits;
+use saker_config::{Bytes, Listen, Places, Settings, Table, Warnings, suggestion};
 use saker_forward::{BackoffConfig, Durability, FRESH_AGE, HashKind, NodeConfig, OnUnavailable, QueueConfig, WhenFull};
 use saker_intake::influx::Mapping;
 use saker_model::text::clean;
 use saker_model::{LIMITS, Reason, is_text};
-use saker_sandbox::{Deadlines, Destination, Grants, INTERVAL_MIN, Limits, SecretGrant};
+use saker_sandbox::{Deadlines, Grants, INTERVAL_MIN, Limits, SecretGrant};
 
 use super::SignatureConfig;
-use super::reader::{Table, suggestion};
-use super::values::{Bytes, Listen, SettingsTable};
 use super::{
     Config, DEFAULT_MEMORY_AGE, DEFAULT_REROUTE_AFTER, DEFAULT_SENDING, DestinationConfig, FolderConfig, InfluxConfig,
-    ListenConfig, LogConfig, LogFormat, PipelineConfig, Places, PluginConfig, RouteConfig, SHIPPED, Settings,
-    TlsConfig, Warnings, Written,
+    ListenConfig, LogConfig, LogFormat, PipelineConfig, PluginConfig, RouteConfig, SHIPPED, TlsConfig, Written,
+    words::{Connect, Hash, SentTo},
 };
 use crate::quota::SeriesShares;
 
@@ -72,7 +71,7 @@ pub(super) fn read(mut root: Table<'_>) -> Config {
         },
         route: Vec::new(),
         secret: BTreeMap::new(),
-        places: places(&root),
+        places: Places::of(&root),
         warnings: Warnings::default(),
     };
     let names: BTreeSet<_> = root.table("node").names().into_iter().collect();
@@ -88,19 +87,6 @@ pub(super) fn read(mut root: Table<'_>) -> Config {
 struct Owned<'a> {
     folder: PathBuf,
     secrets: &'a BTreeMap<String, PathBuf>,
-}
-
-/// Where everything in the file is written.
-fn places(root: &Table<'_>) -> Places {
-    let mut places = BTreeMap::new();
-    for group in root.names() {
-        let below = root.places_below(&group).into_iter();
-        places.extend(below.map(|(path, place)| {
-            let key = if path.is_empty() { group.clone() } else { format!("{group}.{path}") };
-            (key, place)
-        }));
-    }
-    Places(places)
 }
 
 /// Whose values these are: what every value is refused without, when it is validated.
@@ -153,7 +139,7 @@ fn interval(table: &mut Table<'_>) -> Option<Duration> {
 }
 
 fn log(mut table: Table<'_>, default: LogConfig) -> LogConfig {
-    let format = choice(&mut table, "format", default.format, &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+    let format = table.choice("format", default.format, &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
     let level = table.get("level", default.level);
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&level) {
         table.wrong("level", format!("expected a level such as \"info\" or \"info,plugin=debug\": {error}"));
@@ -168,7 +154,7 @@ fn listen(mut table: Table<'_>, default: ListenConfig) -> ListenConfig {
         token_file: table.path("token_file"),
         names: names(&mut table),
         trusted_proxies: table.get("trusted_proxies", default.trusted_proxies),
-        parsers: at_least(&mut table, "parsers", default.parsers, 1),
+        parsers: table.at_least("parsers", default.parsers, 1),
         limits: listen_limits(&mut table, default.limits),
     };
     if config.parsers > PARSERS_MAX {
@@ -214,9 +200,9 @@ fn listen_limits(table: &mut Table<'_>, default: saker_http::Limits) -> saker_ht
         body_timeout: time("body_timeout", default.body_timeout),
         answer_stall: time("answer_stall", default.answer_stall),
         idle_timeout: time("idle_timeout", default.idle_timeout),
-        connections: at_least(table, "connections", default.connections, 1),
-        address_connections: at_least(table, "address_connections", default.address_connections, 1),
-        loopback_connections: at_least(table, "loopback_connections", default.loopback_connections, 1),
+        connections: table.at_least("connections", default.connections, 1),
+        address_connections: table.at_least("address_connections", default.address_connections, 1),
+        loopback_connections: table.at_least("loopback_connections", default.loopback_connections, 1),
         head_bytes: table.get("head_bytes", Bytes(default.head_bytes)).0,
         body_bytes: table.get("body_bytes", Bytes(default.body_bytes)).0,
     };
@@ -224,15 +210,6 @@ fn listen_limits(table: &mut Table<'_>, default: saker_http::Limits) -> saker_ht
         table.wrong("head_bytes", "must be at least 4KiB");
     }
     limits
-}
-
-/// A number that must not be less.
-fn at_least(table: &mut Table<'_>, key: &'static str, default: usize, least: usize) -> usize {
-    let number = table.get(key, default);
-    if number < least {
-        table.wrong(key, format!("must be at least {least}"));
-    }
-    number
 }
 
 fn influx(mut table: Table<'_>, default: InfluxConfig) -> InfluxConfig {
@@ -297,7 +274,7 @@ fn plugins(mut table: Table<'_>, default: FolderConfig) -> FolderConfig {
 
 fn pipeline(mut table: Table<'_>, default: PipelineConfig) -> PipelineConfig {
     let pass_on_failure =
-        choice(&mut table, "on_processor_failure", default.pass_on_failure, &[("pass", true), ("drop", false)]);
+        table.choice("on_processor_failure", default.pass_on_failure, &[("pass", true), ("drop", false)]);
     let config = PipelineConfig {
         processors: table.get("processors", default.processors),
         pass_on_failure,
@@ -353,18 +330,13 @@ fn plugin(name: &str, mut table: Table<'_>, owned: &Owned<'_>) -> PluginConfig {
         file,
         enabled: table.get("enabled", default.enabled),
         interval: interval(&mut table),
-        settings: settings(&mut table),
+        settings: Settings::read(&mut table),
         grants: grants(&mut table, default.grants.clone(), owned),
         limits: limits(table.table("limits")),
     };
     table.finish();
     // What came from the environment or the command line shows in what it has changed.
     PluginConfig { written: Written(in_file || config != default), ..config }
-}
-
-fn settings(table: &mut Table<'_>) -> Settings {
-    let SettingsTable(values) = table.get("settings", SettingsTable::default());
-    Settings { values, places: Places(table.places_below("settings")) }
 }
 
 fn grants(table: &mut Table<'_>, default: Grants, owned: &Owned<'_>) -> Grants {
@@ -375,7 +347,9 @@ fn grants(table: &mut Table<'_>, default: Grants, owned: &Owned<'_>) -> Grants {
         process_arguments: grant.get("process_arguments", default.process_arguments),
         folder: grant.get("folder", false).then(|| owned.folder.clone()),
         usage: directories(&mut grant, "usage", default.usage),
-        connect: grant.get("connect", default.connect),
+        connect: grant
+            .optional::<Vec<Connect>>("connect")
+            .map_or(default.connect, |all| all.into_iter().map(|one| one.0).collect()),
         secret: secret_grants(&mut grant, owned.secrets),
         env: grant.get("env", default.env),
         stdout: grant.get("stdout", default.stdout),
@@ -403,7 +377,7 @@ fn secret_grants(grant: &mut Table<'_>, secrets: &BTreeMap<String, PathBuf>) -> 
 
 fn secret_grant(mut table: Table<'_>, secrets: &BTreeMap<String, PathBuf>) -> Option<SecretGrant> {
     let name = table.required::<String>("name", "\"token\"");
-    let to = table.required::<Destination>("to", "\"https://db.example:443\"");
+    let to = table.required::<SentTo>("to", "\"https://db.example:443\"").map(|to| to.0);
     let header = table.get("header", "authorization".to_owned());
     let prefix = table.get("prefix", if header == "authorization" { "Bearer " } else { "" }.to_owned());
     let parsed = HeaderName::from_bytes(header.as_bytes());
@@ -464,7 +438,7 @@ fn limits(mut table: Table<'_>) -> Limits {
 
 fn node(mut table: Table<'_>, owned: &Owned<'_>) -> Option<DestinationConfig> {
     let backend = table.required::<String>("backend", "\"influx\"");
-    let settings = settings(&mut table);
+    let settings = Settings::read(&mut table);
     let grants = grants(&mut table, Grants::default(), owned);
     let limits = limits(table.table("limits"));
     let sending = sending(&mut table);
@@ -490,14 +464,12 @@ fn sending(table: &mut Table<'_>) -> NodeConfig {
 }
 
 fn queue(mut table: Table<'_>, default: QueueConfig) -> QueueConfig {
-    let durability = choice(
-        &mut table,
+    let durability = table.choice(
         "durability",
         default.durability,
         &[("memory", Durability::Memory), ("process", Durability::Process), ("disk", Durability::Disk)],
     );
-    let when_full = choice(
-        &mut table,
+    let when_full = table.choice(
         "when_full",
         default.when_full,
         &[("drop-oldest", WhenFull::DropOldest), ("drop-newest", WhenFull::DropNewest), ("block", WhenFull::Block)],
@@ -527,18 +499,6 @@ fn queue(mut table: Table<'_>, default: QueueConfig) -> QueueConfig {
     config
 }
 
-/// One of a few words.
-fn choice<T: Copy>(table: &mut Table<'_>, key: &'static str, default: T, words: &[(&str, T)]) -> T {
-    let Some(given) = table.optional::<String>(key) else { return default };
-    if let Some((_, value)) = words.iter().find(|(word, _)| *word == given) {
-        return *value;
-    }
-    let all: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-    let (last, others) = all.split_last().expect("there are words to choose from");
-    table.wrong(key, format!("expected {} or {last}, found {given:?}", others.join(", ")));
-    default
-}
-
 fn route(mut table: Table<'_>, names: &BTreeSet<String>) -> Option<RouteConfig> {
     let nodes = table.required::<Vec<String>>("nodes", "[\"a\", \"b\"]");
     let mut tags = BTreeMap::new();
@@ -553,7 +513,7 @@ fn route(mut table: Table<'_>, names: &BTreeSet<String>) -> Option<RouteConfig> 
         endpoint: table.get("endpoint", Vec::new()),
         tags,
         nodes: nodes.unwrap_or_default(),
-        hash: table.get("hash", HashKind::Rendezvous),
+        hash: table.get("hash", Hash(HashKind::Rendezvous)).0,
         replicas: table.get("replicas", 1),
         go_on: table.get("continue", false),
         on_unavailable: on_unavailable(&mut table),
@@ -579,6 +539,6 @@ fn route(mut table: Table<'_>, names: &BTreeSet<String>) -> Option<RouteConfig> 
 
 fn on_unavailable(table: &mut Table<'_>) -> OnUnavailable {
     let after = table.get("reroute_after", DEFAULT_REROUTE_AFTER);
-    let reroute = choice(table, "on_unavailable", false, &[("spool", false), ("reroute", true)]);
+    let reroute = table.choice("on_unavailable", false, &[("spool", false), ("reroute", true)]);
     if reroute { OnUnavailable::Reroute(after) } else { OnUnavailable::Spool }
 }

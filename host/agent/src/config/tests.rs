@@ -1,6 +1,11 @@
 //! The examples, held to the code; and a table of mistakes, each with its place and its cure.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+
+use saker_config::Reading;
+use serde_json::Value;
+use toml::de::DeTable;
 
 use super::*;
 
@@ -74,7 +79,7 @@ fn the_reference_says_what_the_defaults_are() {
 #[test]
 fn the_reference_shows_every_key_that_is_read() {
     let source = file(&uncommented(EVERY_KEY));
-    let reading = reader::Reading::new(&source);
+    let reading = Reading::new(&source);
     let text = &source.file.as_ref().unwrap().1;
     let parsed = DeTable::parse(text).unwrap_or_else(|error| panic!("{error}"));
     sections::read(reading.root(Some(&parsed)));

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use saker_config::Settings;
 use saker_sandbox::{
     Blame, Figures, Grants, Hangs, InstanceSpec, Limits, LogTail, Meters, Plugin, PluginHash, StateCell,
 };
 use serde_json::{Map, Value};
 
 use crate::collecting::Version;
-use crate::config::Settings;
 use crate::schedule::Schedule;
 use crate::settings_schema;
 use crate::status::{Status, Statuses};

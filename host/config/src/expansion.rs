@@ -10,17 +10,17 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// The table that belongs to a plugin.
-pub(super) const SETTINGS: &str = "settings";
+pub(crate) const SETTINGS: &str = "settings";
 
 /// A value that names a variable that is not there.
-pub(super) struct Unexpanded {
-    pub(super) span: Range<usize>,
-    pub(super) key: String,
-    pub(super) what: String,
+pub(crate) struct Unexpanded {
+    pub(crate) span: Range<usize>,
+    pub(crate) key: String,
+    pub(crate) what: String,
 }
 
 /// Expands every text in a table; answers those that cannot be.
-pub(super) fn expand_table(table: &mut DeTable<'_>, variables: &BTreeMap<String, String>) -> Vec<Unexpanded> {
+pub(crate) fn expand_table(table: &mut DeTable<'_>, variables: &BTreeMap<String, String>) -> Vec<Unexpanded> {
     let mut failed = Vec::new();
     below("", table, variables, &mut failed);
     failed
@@ -63,7 +63,7 @@ fn within(
 ///
 /// # Errors
 /// Says which variable is not there, or what is no name of one.
-pub(super) fn expand<'a>(text: &'a str, variables: &BTreeMap<String, String>) -> Result<Cow<'a, str>, String> {
+pub(crate) fn expand<'a>(text: &'a str, variables: &BTreeMap<String, String>) -> Result<Cow<'a, str>, String> {
     if !text.contains("${") {
         return Ok(Cow::Borrowed(text));
     }

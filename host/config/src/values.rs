@@ -5,27 +5,30 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use saker_forward::HashKind;
 use saker_model::Glob;
-use saker_sandbox::{Address, Destination};
-use serde_json::{Map, Value};
 use toml::de::DeValue;
 
 /// What is given for a key: a value of the file, or text from elsewhere.
-pub(crate) enum Given<'a> {
+pub enum Given<'a> {
+    /// Of the file.
     Toml(&'a DeValue<'a>),
+    /// From elsewhere.
     Text(Cow<'a, str>),
 }
 
 /// A value that can be read.
-pub(crate) trait Read: Sized {
-    /// Reads it, or says what was expected.
+pub trait Read: Sized {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What was expected, and what was found.
     fn read(given: &Given<'_>) -> Result<Self, String>;
 }
 
 impl Given<'_> {
     /// The value as text, if it is written as such.
-    fn text(&self) -> Option<&str> {
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
         match self {
             Self::Toml(value) => value.as_str(),
             Self::Text(text) => Some(text),
@@ -54,7 +57,9 @@ impl Given<'_> {
         }
     }
 
-    fn expected(&self, what: &str) -> String {
+    /// What is said of a value that is none of what was expected.
+    #[must_use]
+    pub fn expected(&self, what: &str) -> String {
         format!("expected {what}, found {}", self.shown())
     }
 }
@@ -119,7 +124,8 @@ impl Read for Duration {
 }
 
 /// A number and a unit.
-pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at(split);
@@ -137,7 +143,7 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
 
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Bytes(pub(crate) usize);
+pub struct Bytes(pub usize);
 
 impl Read for Bytes {
     fn read(given: &Given<'_>) -> Result<Self, String> {
@@ -168,7 +174,7 @@ fn parse_bytes(text: &str) -> Option<usize> {
 
 /// Where the HTTP API listens, if it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Listen(pub(crate) Option<SocketAddr>);
+pub struct Listen(pub Option<SocketAddr>);
 
 impl Read for Listen {
     fn read(given: &Given<'_>) -> Result<Self, String> {
@@ -180,41 +186,9 @@ impl Read for Listen {
     }
 }
 
-impl Read for Address {
-    fn read(given: &Given<'_>) -> Result<Self, String> {
-        let text = given.text().ok_or_else(|| given.expected("an address in quotes"))?;
-        text.parse().map_err(|error: saker_sandbox::GrantError| error.to_string())
-    }
-}
-
-impl Read for saker_http::Network {
-    fn read(given: &Given<'_>) -> Result<Self, String> {
-        let text = given.text().ok_or_else(|| given.expected("an address or a network in quotes"))?;
-        text.parse().map_err(|error: saker_http::NetworkError| error.to_string())
-    }
-}
-
-impl Read for Destination {
-    fn read(given: &Given<'_>) -> Result<Self, String> {
-        let text = given.text().ok_or_else(|| given.expected("a destination in quotes"))?;
-        text.parse().map_err(|error: saker_sandbox::DestinationError| error.to_string())
-    }
-}
-
 impl Read for Glob {
     fn read(given: &Given<'_>) -> Result<Self, String> {
         given.text().map(Self::new).ok_or_else(|| given.expected("a pattern in quotes"))
-    }
-}
-
-impl Read for HashKind {
-    fn read(given: &Given<'_>) -> Result<Self, String> {
-        match given.text() {
-            Some("rendezvous") => Ok(Self::Rendezvous),
-            Some("jump") => Ok(Self::Jump),
-            Some("falcon") => Ok(Self::Falcon),
-            _ => Err(given.expected("\"rendezvous\", \"jump\" or \"falcon\"")),
-        }
     }
 }
 
@@ -231,58 +205,6 @@ impl<T: Read> Read for Vec<T> {
                 items.map(|item| T::read(&Given::Text(item.into()))).collect()
             }
         }
-    }
-}
-
-/// A plugin's settings: a table, as the JSON that the plugin gets.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub(crate) struct SettingsTable(pub(crate) Map<String, Value>);
-
-impl Read for SettingsTable {
-    fn read(given: &Given<'_>) -> Result<Self, String> {
-        let value = match given {
-            Given::Toml(value) => to_json(value),
-            Given::Text(text) => {
-                serde_json::from_str(text).map_err(|error| format!("expected a JSON object: {error}"))?
-            }
-        };
-        match value {
-            Value::Object(fields) => Ok(Self(fields)),
-            // What stands there may be a secret.
-            other => Err(format!("expected a table, found {}", type_of(&other))),
-        }
-    }
-}
-
-/// The type of a setting's value, for messages: the value itself may be a secret, whatever its name is.
-pub(crate) fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
-        Value::Number(number) if number.is_f64() => "a fraction",
-        Value::Number(_) => "a whole number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a table",
-    }
-}
-
-fn to_json(value: &DeValue<'_>) -> Value {
-    match value {
-        DeValue::String(text) => Value::from(text.as_ref()),
-        DeValue::Integer(number) => {
-            let digits = number.as_str().replace('_', "");
-            i64::from_str_radix(&digits, number.radix()).map_or_else(|_| Value::from(digits), Value::from)
-        }
-        DeValue::Float(number) => number.as_str().replace('_', "").parse::<f64>().map_or(Value::Null, Value::from),
-        DeValue::Boolean(value) => Value::from(*value),
-        DeValue::Datetime(time) => Value::from(time.to_string()),
-        DeValue::Array(items) => items.iter().map(|item| to_json(item.get_ref())).collect(),
-        DeValue::Table(table) => table
-            .iter()
-            .map(|(key, value)| (key.get_ref().to_string(), to_json(value.get_ref())))
-            .collect::<Map<_, _>>()
-            .into(),
     }
 }
 
@@ -317,12 +239,5 @@ mod tests {
     fn lists_split_at_commas_outside_the_file() {
         assert_eq!(read::<Vec<String>>("a, b,"), Ok(vec!["a".into(), "b".into()]));
         assert_eq!(read::<Vec<usize>>("1,x"), Err("expected a whole number, found \"x\"".into()));
-    }
-
-    #[test]
-    fn settings_become_json() {
-        let toml = DeValue::parse("{ a = 1_000, b = [0x10, 1.5], c = { d = \"x\" }, e = true }").unwrap();
-        let SettingsTable(fields) = SettingsTable::read(&Given::Toml(toml.get_ref())).unwrap();
-        assert_eq!(Value::from(fields), serde_json::json!({"a": 1000, "b": [16, 1.5], "c": {"d": "x"}, "e": true}));
     }
 }

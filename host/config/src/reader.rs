@@ -12,25 +12,11 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::expansion::{SETTINGS, expand, expand_table};
-use super::problem::{Place, Problem};
-use super::values::{Given, Read};
-
-/// Where configuration comes from.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Source {
-    /// The file and its text; none runs on defaults.
-    pub(crate) file: Option<(PathBuf, String)>,
-    /// The environment's variables that begin with `SAKER_`.
-    pub(crate) environment: BTreeMap<String, String>,
-    /// `key=value` from the command line.
-    pub(crate) arguments: BTreeMap<String, String>,
-    /// All variables of the environment, which values may name as `${NAME}`.
-    pub(crate) variables: BTreeMap<String, String>,
-}
+use crate::expansion::{SETTINGS, expand, expand_table};
+use crate::{Given, Place, Problem, Read, Source};
 
 /// What all tables of one reading share.
-pub(crate) struct Reading<'a> {
+pub struct Reading<'a> {
     source: &'a Source,
     problems: RefCell<Vec<Problem>>,
     /// The syntax of the file is broken.
@@ -41,7 +27,7 @@ pub(crate) struct Reading<'a> {
 }
 
 /// A table of the file, or a place where one could be.
-pub(crate) struct Table<'a> {
+pub struct Table<'a> {
     reading: &'a Reading<'a>,
     path: String,
     entries: Option<&'a DeTable<'a>>,
@@ -53,7 +39,9 @@ pub(crate) struct Table<'a> {
 const SUGGESTION_EDITS_MAX: usize = 3;
 
 impl<'a> Reading<'a> {
-    pub(crate) fn new(source: &'a Source) -> Self {
+    /// A reading of a source, of which nothing is read yet.
+    #[must_use]
+    pub fn new(source: &'a Source) -> Self {
         Self {
             source,
             problems: RefCell::default(),
@@ -64,7 +52,7 @@ impl<'a> Reading<'a> {
     }
 
     /// The whole configuration as a table. `parsed` is the file's.
-    pub(crate) fn root(&'a self, parsed: Option<&'a Spanned<DeTable<'a>>>) -> Table<'a> {
+    pub fn root(&'a self, parsed: Option<&'a Spanned<DeTable<'a>>>) -> Table<'a> {
         let place = match &self.source.file {
             Some((path, _)) => Place::File { path: path.clone(), line: 1, column: 1 },
             None => Place::Default,
@@ -73,14 +61,15 @@ impl<'a> Reading<'a> {
     }
 
     /// Notes what the parser of the file's syntax has found.
-    pub(crate) fn syntax(&self, error: &toml::de::Error) {
+    pub fn syntax(&self, error: &toml::de::Error) {
         let Some((path, text)) = &self.source.file else { return };
         let place = Place::in_file(path, text, &error.span().unwrap_or_default());
         self.broken.set(true);
         self.note(place, "", error.message().replace('\n', " "));
     }
 
-    pub(crate) fn note(&self, place: Place, key: &str, what: impl Into<String>) {
+    /// Notes a mistake.
+    pub fn note(&self, place: Place, key: &str, what: impl Into<String>) {
         // A value that could not be expanded is wrong in every other way as well.
         if !self.unexpanded.borrow().contains(&place) {
             self.problems.borrow_mut().push(Problem { place, key: key.into(), what: what.into() });
@@ -88,12 +77,13 @@ impl<'a> Reading<'a> {
     }
 
     /// Whether the file's syntax is broken.
-    pub(crate) fn is_broken(&self) -> bool {
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
         self.broken.get()
     }
 
     /// Puts the environment's variables into the file's values.
-    pub(crate) fn expand(&self, table: &mut Spanned<DeTable<'_>>) {
+    pub fn expand(&self, table: &mut Spanned<DeTable<'_>>) {
         for unknown in expand_table(table.get_mut(), &self.source.variables) {
             self.note_unexpanded(self.place_of(unknown.span), &unknown.key, unknown.what);
         }
@@ -105,14 +95,14 @@ impl<'a> Reading<'a> {
     }
 
     /// The keys that were asked for, whether they are given or not.
-    #[cfg(test)]
-    pub(crate) fn asked(&self) -> Vec<String> {
+    #[must_use]
+    pub fn asked(&self) -> Vec<String> {
         self.used.borrow().iter().filter(|name| !name.starts_with("SAKER_")).cloned().collect()
     }
 
     /// All mistakes, in the order of the file, and what is none and yet hardly meant. Only if every table has been read
     /// is it known which names from the environment and the command line belong to no key.
-    pub(crate) fn finish(self, all_read: bool) -> (Vec<Problem>, Vec<Problem>) {
+    pub fn finish(self, all_read: bool) -> (Vec<Problem>, Vec<Problem>) {
         let used = self.used.take();
         let mut problems = self.problems.take();
         let mut warnings = Vec::new();
@@ -146,7 +136,7 @@ impl<'a> Reading<'a> {
 impl<'a> Table<'a> {
     /// A path: one in the file is meant from the file's folder, one from elsewhere from the current folder. An empty one
     /// is none.
-    pub(crate) fn path(&mut self, key: &'static str) -> Option<PathBuf> {
+    pub fn path(&mut self, key: &'static str) -> Option<PathBuf> {
         let path = self.optional::<String>(key).filter(|path| !path.is_empty())?;
         match (self.place_of(key), self.folder()) {
             (Place::File { .. }, Some(folder)) => Some(folder.join(path)),
@@ -155,7 +145,7 @@ impl<'a> Table<'a> {
     }
 
     /// A list of paths, each meant as that of [`path`](Self::path).
-    pub(crate) fn paths(&mut self, key: &'static str) -> Vec<PathBuf> {
+    pub fn paths(&mut self, key: &'static str) -> Vec<PathBuf> {
         let paths: Vec<String> = self.get(key, Vec::new());
         let in_file = matches!(self.place_of(key), Place::File { .. });
         let folder = self.folder().filter(|_| in_file).unwrap_or(Path::new("")).to_owned();
@@ -167,20 +157,21 @@ impl<'a> Table<'a> {
     }
 
     /// How many tables a list of tables has.
-    pub(crate) fn count(&self, key: &str) -> usize {
+    #[must_use]
+    pub fn count(&self, key: &str) -> usize {
         let list = self.entries.and_then(|entries| entries.get(key)).and_then(|value| value.get_ref().as_array());
         list.map_or(0, |list| list.len())
     }
 
     /// Notes a mistake of a table in a table, such as `[node.NAME]`.
-    pub(crate) fn wrong_in(&self, group: &str, name: &str, what: &str) {
+    pub fn wrong_in(&self, group: &str, name: &str, what: &str) {
         let table = self.inner(group);
         let place = table.inner(name).place();
         self.reading.note(place, &table.key(name), what);
     }
 
     /// Notes a mistake of a key that is some tables further in.
-    pub(crate) fn wrong_below(&self, tables: &[&str], key: &str, what: &str) {
+    pub fn wrong_below(&self, tables: &[&str], key: &str, what: &str) {
         match tables {
             [] => self.wrong(key, what),
             [first, rest @ ..] => self.inner(first).wrong_below(rest, key, what),
@@ -188,27 +179,32 @@ impl<'a> Table<'a> {
     }
 
     /// The file that the configuration is read from.
-    pub(crate) fn file(&self) -> Option<&Path> {
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
         self.reading.source.file.as_ref().map(|(path, _)| path.as_path())
     }
 
     /// Whether this table is written in the file.
-    pub(crate) fn is_there(&self) -> bool {
+    #[must_use]
+    pub fn is_there(&self) -> bool {
         self.entries.is_some()
     }
 
     /// The path of a key in this table.
-    pub(crate) fn key(&self, key: &str) -> String {
+    #[must_use]
+    pub fn key(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     /// Where this table begins.
-    pub(crate) fn place(&self) -> Place {
+    #[must_use]
+    pub fn place(&self) -> Place {
         self.place.clone()
     }
 
     /// Where a key's value is written; the table's own place if it is not.
-    pub(crate) fn place_of(&self, key: &str) -> Place {
+    #[must_use]
+    pub fn place_of(&self, key: &str) -> Place {
         match self.given(key) {
             Some((_, place)) => place,
             None => self.place(),
@@ -216,17 +212,17 @@ impl<'a> Table<'a> {
     }
 
     /// Notes a mistake in a key's value that only a look at more than the value finds.
-    pub(crate) fn wrong(&self, key: &str, what: impl Into<String>) {
+    pub fn wrong(&self, key: &str, what: impl Into<String>) {
         self.reading.note(self.place_of(key), &self.key(key), what);
     }
 
     /// The value of a key, or a default.
-    pub(crate) fn get<T: Read>(&mut self, key: &'static str, default: T) -> T {
+    pub fn get<T: Read>(&mut self, key: &'static str, default: T) -> T {
         self.optional(key).unwrap_or(default)
     }
 
     /// The value of a key, if it is given and right.
-    pub(crate) fn optional<T: Read>(&mut self, key: &'static str) -> Option<T> {
+    pub fn optional<T: Read>(&mut self, key: &'static str) -> Option<T> {
         self.known.push(key);
         let (given, place) = self.given(key)?;
         match T::read(&given) {
@@ -238,8 +234,29 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// One of a few words.
+    pub fn choice<T: Copy>(&mut self, key: &'static str, default: T, words: &[(&str, T)]) -> T {
+        let Some(given) = self.optional::<String>(key) else { return default };
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == given) {
+            return *value;
+        }
+        let all: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+        let (last, others) = all.split_last().expect("there are words to choose from");
+        self.wrong(key, format!("expected {} or {last}, found {given:?}", others.join(", ")));
+        default
+    }
+
+    /// A number that must not be less.
+    pub fn at_least(&mut self, key: &'static str, default: usize, least: usize) -> usize {
+        let number = self.get(key, default);
+        if number < least {
+            self.wrong(key, format!("must be at least {least}"));
+        }
+        number
+    }
+
     /// The value of a key that must be given.
-    pub(crate) fn required<T: Read>(&mut self, key: &'static str, example: &str) -> Option<T> {
+    pub fn required<T: Read>(&mut self, key: &'static str, example: &str) -> Option<T> {
         if self.given(key).is_none() {
             self.known.push(key);
             self.reading.note(self.place(), &self.key(key), format!("missing; write for example: {key} = {example}"));
@@ -249,14 +266,14 @@ impl<'a> Table<'a> {
     }
 
     /// A table in this one, empty if it is not there.
-    pub(crate) fn table(&mut self, key: &'static str) -> Table<'a> {
+    pub fn table(&mut self, key: &'static str) -> Table<'a> {
         self.known.push(key);
         self.inner(key)
     }
 
     /// The tables in a table whose keys are names that the operator has chosen, such as `[node.NAME]`; `also` are names
     /// that are there without being written.
-    pub(crate) fn named(&mut self, key: &'static str, also: &[&str]) -> Vec<(String, Table<'a>)> {
+    pub fn named(&mut self, key: &'static str, also: &[&str]) -> Vec<(String, Table<'a>)> {
         self.known.push(key);
         let group = self.inner(key);
         let mut names: BTreeSet<String> = also.iter().map(|&name| name.to_owned()).collect();
@@ -279,7 +296,7 @@ impl<'a> Table<'a> {
     }
 
     /// The tables of a list of tables, such as `[[route]]`.
-    pub(crate) fn list(&mut self, key: &'static str) -> Vec<Table<'a>> {
+    pub fn list(&mut self, key: &'static str) -> Vec<Table<'a>> {
         self.known.push(key);
         let Some(value) = self.entries.and_then(|entries| entries.get(key)) else { return Vec::new() };
         let Some(array) = value.get_ref().as_array() else {
@@ -301,23 +318,27 @@ impl<'a> Table<'a> {
     }
 
     /// The names of the keys that are written in this table.
-    pub(crate) fn names(&self) -> Vec<String> {
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
         self.entries.iter().flat_map(|entries| entries.keys()).map(|name| name.get_ref().to_string()).collect()
     }
 
     /// The value of a key whose name is not known beforehand.
-    pub(crate) fn free<T: Read>(&self, key: &str) -> Option<T> {
+    #[must_use]
+    pub fn free<T: Read>(&self, key: &str) -> Option<T> {
         let (given, place) = self.given(key)?;
         T::read(&given).map_err(|what| self.reading.note(place, &self.key(key), what)).ok()
     }
 
     /// Whether anything is written for a key.
-    pub(crate) fn has(&self, key: &str) -> bool {
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
         self.given(key).is_some()
     }
 
     /// The places of everything below a key, by path within it (`a.b`), for a text that is checked later.
-    pub(crate) fn places_below(&self, key: &str) -> BTreeMap<String, Place> {
+    #[must_use]
+    pub fn places_below(&self, key: &str) -> BTreeMap<String, Place> {
         let mut places = BTreeMap::new();
         if let Some(value) = self.entries.and_then(|entries| entries.get(key)) {
             self.collect_places("", value, &mut places);
@@ -344,7 +365,7 @@ impl<'a> Table<'a> {
     }
 
     /// Ends the reading of this table: what it holds beside the keys that were asked for is a mistake.
-    pub(crate) fn finish(self) {
+    pub fn finish(self) {
         for (name, _) in self.entries.iter().flat_map(|entries| entries.iter()) {
             if !self.known.contains(&name.get_ref().as_ref()) {
                 let what = format!("there is no such key{}", suggestion(name.get_ref(), self.known.iter().copied()));
@@ -414,7 +435,8 @@ fn variable(path: &str) -> String {
 }
 
 /// "; did you mean …?", or nothing.
-pub(crate) fn suggestion<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
+#[must_use]
+pub fn suggestion<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<_> = known.collect();
     let near = known.iter().map(|&key| (strsim::damerau_levenshtein(wrong, key), key)).min();
     match near {

@@ -6,9 +6,16 @@ use std::path::{Path, PathBuf};
 
 /// Where something was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
     /// In the file, at a line and a column that count from 1.
-    File { path: PathBuf, line: usize, column: usize },
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// The column.
+        column: usize,
+    },
     /// In an environment variable.
     Environment(String),
     /// On the command line.
@@ -19,7 +26,8 @@ pub(crate) enum Place {
 
 impl Place {
     /// The place of a range of bytes in a file's text.
-    pub(crate) fn in_file(path: &Path, text: &str, span: &Range<usize>) -> Self {
+    #[must_use]
+    pub fn in_file(path: &Path, text: &str, span: &Range<usize>) -> Self {
         let before = &text[..text.floor_char_boundary(span.start)];
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
@@ -27,7 +35,8 @@ impl Place {
     }
 
     /// The order in which places are told: those in the file first, from its beginning to its end.
-    pub(crate) fn order(&self) -> (u8, usize, usize) {
+    #[must_use]
+    pub fn order(&self) -> (u8, usize, usize) {
         match self {
             Self::File { line, column, .. } => (0, *line, *column),
             _ => (1, 0, 0),
@@ -48,11 +57,13 @@ impl fmt::Display for Place {
 
 /// A mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Problem {
-    pub(crate) place: Place,
+pub struct Problem {
+    /// Where it is.
+    pub place: Place,
     /// The key with its tables, such as `plugin.cpu.interval`; empty for the whole file.
-    pub(crate) key: String,
-    pub(crate) what: String,
+    pub key: String,
+    /// What is wrong, and what to write instead.
+    pub what: String,
 }
 
 impl fmt::Display for Problem {
@@ -67,7 +78,7 @@ impl fmt::Display for Problem {
 
 /// All mistakes that were found. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Problems(pub(crate) Vec<Problem>);
+pub struct Problems(pub Vec<Problem>);
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,7 +92,7 @@ impl std::error::Error for Problems {}
 
 /// What is no mistake, and yet hardly what was meant. It is no part of what a configuration says.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Warnings(pub(crate) Vec<Problem>);
+pub struct Warnings(pub Vec<Problem>);
 
 impl PartialEq for Warnings {
     fn eq(&self, _: &Self) -> bool {

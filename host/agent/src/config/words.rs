@@ -1,0 +1,39 @@
+//! Values of other crates, as they are written in a configuration.
+
+use saker_config::{Given, Read};
+use saker_forward::HashKind;
+use saker_sandbox::{Address, Destination, DestinationError, GrantError};
+
+/// Where a plugin may connect to.
+pub(super) struct Connect(pub(super) Address);
+
+impl Read for Connect {
+    fn read(given: &Given<'_>) -> Result<Self, String> {
+        let text = given.text().ok_or_else(|| given.expected("an address in quotes"))?;
+        text.parse().map(Self).map_err(|error: GrantError| error.to_string())
+    }
+}
+
+/// Where a secret may be sent to.
+pub(super) struct SentTo(pub(super) Destination);
+
+impl Read for SentTo {
+    fn read(given: &Given<'_>) -> Result<Self, String> {
+        let text = given.text().ok_or_else(|| given.expected("a destination in quotes"))?;
+        text.parse().map(Self).map_err(|error: DestinationError| error.to_string())
+    }
+}
+
+/// How a route spreads series.
+pub(super) struct Hash(pub(super) HashKind);
+
+impl Read for Hash {
+    fn read(given: &Given<'_>) -> Result<Self, String> {
+        match given.text() {
+            Some("rendezvous") => Ok(Self(HashKind::Rendezvous)),
+            Some("jump") => Ok(Self(HashKind::Jump)),
+            Some("falcon") => Ok(Self(HashKind::Falcon)),
+            _ => Err(given.expected("\"rendezvous\", \"jump\" or \"falcon\"")),
+        }
+    }
+}
