@@ -21,6 +21,7 @@ mod influx;
 mod installing;
 mod kit;
 mod loading;
+mod metrics;
 mod plugin_folder;
 mod processors;
 mod push;

@@ -9,8 +9,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("saker-model", &[]),
     ("saker-journal", &[]),
     ("saker-config", &["saker-model"]),
+    ("saker-telemetry", &["saker-model"]),
     ("saker-sandbox", &["saker-model"]),
-    ("saker-http", &["saker-config", "saker-model"]),
+    ("saker-cache", &["saker-telemetry", "saker-model"]),
+    ("saker-http", &["saker-config", "saker-telemetry", "saker-model"]),
+    ("saker-forward", &["saker-journal", "saker-model", "saker-telemetry"]),
 ];
 
 #[test]

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use saker_cache::Cache;
-use saker_forward::{Account, Budget, Forwarder, SpoolDir};
+use saker_cache::{Cache, CacheMetrics};
+use saker_forward::{Account, Budget, Forwarder, NodeMetrics, SpoolDir};
+use saker_http::HttpMetrics;
 use saker_model::SeriesTable;
 use saker_sandbox::{Compiler, PluginHash, Sandbox, SandboxConfig};
+use saker_telemetry::{ProcessMetrics, Registry};
 use tokio::task::JoinHandle;
 
 use crate::api::{self, Doors, Influx, Listener, Turns};
@@ -35,13 +37,13 @@ pub(crate) struct Agent {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) statuses: Arc<Statuses>,
     pub(crate) supervision: Supervision,
-    pub(crate) sandbox: Sandbox,
     pub(crate) endpoint: Arc<ArcSwap<Arc<str>>>,
     pub(crate) started: Instant,
-    pub(crate) influx: Influx,
+    pub(crate) influx: Arc<Influx>,
     pub(crate) turns: Turns,
     pub(crate) doors: Arc<Doors>,
-    pub(crate) laws: Laws,
+    pub(crate) laws: Arc<Laws>,
+    pub(crate) metrics: Registry,
     pub(crate) http: Arc<saker_http::Stats>,
     listener: Mutex<Option<Listener>>,
     /// What is in memory is let go of at the end, which no law knows.
@@ -68,7 +70,7 @@ impl Agent {
         let pipeline = Arc::new(Pipeline::new(table, cache, Arc::new(forwarder), config.pipeline.shares));
         let endpoint = Arc::new(ArcSwap::from_pointee(endpoint));
         let shared = Shared { sandbox: sandbox.clone(), pipeline: pipeline.clone(), endpoint: endpoint.clone() };
-        let influx = Influx::new(&config.influx, &endpoint.load());
+        let influx = Arc::new(Influx::new(&config.influx, &endpoint.load()));
         let statuses = Arc::new(Statuses::default());
         let states = config.data_dir.join("state");
         let opened = tokio::task::spawn_blocking({
@@ -78,19 +80,30 @@ impl Agent {
         let states = opened.await?.with_context(|| format!("cannot open {}", states.display()))?;
         let (supervision, supervisor) =
             Supervisor::prepare(config.clone(), sandbox.clone(), shared, statuses.clone(), states);
+        let (started, doors, laws, http) =
+            (Instant::now(), Arc::<Doors>::default(), Arc::<Laws>::default(), Arc::default());
+        let mut metrics = Registry::default();
+        metrics.register(ProcessMetrics::new(started, versions()));
+        metrics.register(api::LogMetrics);
+        metrics.register(api::PipelineMetrics { pipeline: pipeline.clone(), laws: laws.clone() });
+        metrics.register(CacheMetrics::new(pipeline.cache.clone()));
+        metrics.register(HttpMetrics::new(Arc::clone(&http)));
+        metrics.register(api::DoorMetrics { doors: doors.clone(), influx: influx.clone() });
+        metrics.register(api::PluginMetrics { statuses: statuses.clone(), sandbox: sandbox.clone() });
+        metrics.register(NodeMetrics::new(pipeline.forwarder.clone()));
         let agent = Arc::new(Self {
             config: ArcSwap::from_pointee(config.clone()),
             pipeline,
             statuses,
             supervision,
-            sandbox,
             endpoint,
-            started: Instant::now(),
-            influx,
+            started,
+            influx: influx.clone(),
             turns: Turns::new(config.listen.parsers),
-            doors: Arc::default(),
-            laws: Laws::default(),
-            http: Arc::default(),
+            doors,
+            laws,
+            metrics,
+            http,
             listener: Mutex::default(),
             is_ending: AtomicBool::new(false),
             watching: Mutex::default(),
@@ -198,6 +211,11 @@ impl Agent {
             before.abort();
         }
     }
+}
+
+/// What this program is made of.
+fn versions() -> saker_telemetry::Labels {
+    vec![("version", env!("CARGO_PKG_VERSION").to_owned()), ("wasmtime", saker_sandbox::wasmtime_version().to_owned())]
 }
 
 /// A sandbox as the configuration wants it, which compiles in a child process.

@@ -5,7 +5,9 @@
 //! The pipeline writes whole batches; the API reads. Nothing here waits but for one short lock.
 
 mod cache;
+mod metrics;
 mod timed;
 
 pub use cache::{Cache, CacheLimits, CacheStats};
+pub use metrics::CacheMetrics;
 pub use timed::TimedStore;

@@ -1,0 +1,87 @@
+//! What is registered, and the text that is made of it.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::encoding::text::encode;
+
+use crate::Out;
+
+/// The type of the text.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What a component counts.
+pub trait Metrics: Send + Sync + 'static {
+    /// Writes all of it, as it is now.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    fn write(&self, out: &mut Out<'_, '_>) -> fmt::Result;
+}
+
+/// The metrics of all components, in the order in which they were registered.
+#[derive(Default)]
+pub struct Registry {
+    collectors: prometheus_client::registry::Registry,
+}
+
+/// A component's metrics, read anew each time.
+struct Component<M>(M);
+
+impl Registry {
+    /// Registers a component, once.
+    pub fn register<M: Metrics>(&mut self, metrics: M) {
+        self.collectors.register_collector(Box::new(Component(metrics)));
+    }
+
+    /// All metrics as OpenMetrics text.
+    ///
+    /// # Errors
+    /// If a component cannot write what it counts.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.collectors)?;
+        Ok(text)
+    }
+}
+
+impl<M> fmt::Debug for Component<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::any::type_name::<M>())
+    }
+}
+
+impl<M: Metrics> Collector for Component<M> {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.0.write(&mut Out::new(&mut encoder))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Doors(f64);
+
+    impl Metrics for Doors {
+        fn write(&self, out: &mut Out<'_, '_>) -> fmt::Result {
+            out.counter("doors_opened", "Doors that were opened", crate::one(self.0))?;
+            out.gauge("doors", "Doors by colour", crate::by("colour", [("red", 2), ("blue", 1)].into_iter()))?;
+            out.counter("doors_broken", "Doors that were broken", Vec::new())
+        }
+    }
+
+    #[test]
+    fn what_is_registered_is_in_the_text_in_its_order() {
+        let mut registry = Registry::default();
+        registry.register(Doors(3.0));
+        registry.register(Doors(4.0));
+        let text = registry.text().unwrap();
+        let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        let doors = ["doors{colour=\"red\"} 2.0", "doors{colour=\"blue\"} 1.0"];
+        let (first, second) = (["doors_opened_total 3.0"], ["doors_opened_total 4.0"]);
+        assert_eq!(samples, [&first[..], &doors, &second, &doors].concat());
+        assert!(text.contains("# TYPE doors_broken counter"), "a family without samples is told: {text}");
+    }
+}
