@@ -238,7 +238,8 @@ async fn points_that_were_given_up_while_the_disk_hung_are_not_kept_when_it_goes
     let overload = bench.send_numbers(100..200).await.unwrap_err();
     assert_eq!((overload.cause, bench.enqueued()), (Cause::Failing, [100, 200]), "and now it is known before");
     disk.release();
-    bench.until("it is taken again", |bench| bench.forwarder.refusal().is_none() && disk.hanging() == 0).await;
+    let goes_on = |bench: &Bench| bench.forwarder.topology().nodes()[0].queue.refusal().is_none();
+    bench.until("its disk goes on", |bench| goes_on(bench) && disk.hanging() == 0).await;
     // Nor after a death, though it had come to the disk.
     let killed = disk.copy();
     let after = Bench::with(DURABLE, Some(SpoolDir::on(killed.root())), &[("a", Script::default())], route(&["a"], 1));
