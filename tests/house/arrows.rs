@@ -11,9 +11,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("saker-config", &["saker-model"]),
     ("saker-telemetry", &["saker-model"]),
     ("saker-sandbox", &["saker-model"]),
-    ("saker-cache", &["saker-telemetry", "saker-model"]),
+    ("saker-pipeline", &["saker-model", "saker-telemetry"]),
+    ("saker-cache", &["saker-pipeline", "saker-telemetry", "saker-model"]),
+    ("saker-intake", &["saker-pipeline", "saker-model"]),
     ("saker-http", &["saker-config", "saker-telemetry", "saker-model"]),
-    ("saker-forward", &["saker-journal", "saker-model", "saker-telemetry"]),
+    ("saker-forward", &["saker-pipeline", "saker-journal", "saker-model", "saker-telemetry"]),
 ];
 
 #[test]

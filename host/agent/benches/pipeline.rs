@@ -8,15 +8,6 @@
 #[path = "../src/destination.rs"]
 mod destination;
 #[allow(dead_code, reason = "a part of the agent is enough here")]
-#[path = "../src/pipeline.rs"]
-mod pipeline;
-#[allow(dead_code, reason = "a part of the agent is enough here")]
-#[path = "../src/processors.rs"]
-mod processors;
-#[allow(dead_code, reason = "a part of the agent is enough here")]
-#[path = "../src/quota.rs"]
-mod quota;
-#[allow(dead_code, reason = "a part of the agent is enough here")]
 #[path = "../src/status.rs"]
 mod status;
 
@@ -28,13 +19,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::{BoxFuture, ready};
 use rustix::time::{ClockId, clock_gettime};
 use saker_cache::{Cache, CacheLimits};
 use saker_forward::{
-    BackoffConfig, Budget, Durability, Forwarder, HashKind, Matcher, Node, NodeConfig, OnUnavailable, QueueConfig,
-    Route, Topology, WhenFull,
+    BackoffConfig, Durability, Forwarder, HashKind, Matcher, Node, NodeConfig, OnUnavailable, QueueConfig, Route,
+    Topology, WhenFull,
 };
-use saker_model::{MetricType, MetricValue, Point, SeriesId, SeriesTable};
+use saker_model::{MetricType, MetricValue, Point, Series, SeriesId, SeriesTable};
+use saker_pipeline::{Budget, MemoryBudget, Pipeline, Refusing, Relabel, RelabelOutcome, SeriesShares, Sinks};
 use saker_sandbox::{Compiler, Figures, Grants, InstanceSpec, LogTail, Meters, Sandbox, SandboxConfig};
 
 const SERIES: usize = 40_000;
@@ -45,7 +38,7 @@ const POINTS: usize = SERIES * ROUNDS;
 const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 
 /// One listener may fill the table.
-const SHARES: quota::SeriesShares = quota::SeriesShares { collectors: 0.0, listener: 1.0 };
+const SHARES: SeriesShares = SeriesShares { collectors: 0.0, listener: 1.0 };
 const SENDING: NodeConfig = NodeConfig {
     queue: QueueConfig {
         durability: Durability::Memory,
@@ -61,6 +54,15 @@ const SENDING: NodeConfig = NodeConfig {
     },
     backoff: BackoffConfig { min: Duration::from_millis(500), max: Duration::from_secs(30) },
 };
+
+/// No processors.
+struct Unchanged;
+
+impl Relabel for Unchanged {
+    fn relabel<'a>(&'a self, series: &'a [Arc<Series>]) -> BoxFuture<'a, Vec<RelabelOutcome>> {
+        Box::pin(ready(vec![RelabelOutcome::Keep; series.len()]))
+    }
+}
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     if std::env::args().any(|argument| argument == "--receiver") {
@@ -120,7 +122,8 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
     };
     slot.set("influx.wasm", plugin, spec);
     let table = Arc::new(SeriesTable::new(1_000_000));
-    let forwarder = Arc::new(Forwarder::new(table.clone(), Arc::new(Budget::new(1 << 30)), None, 1));
+    let memory = Arc::new(MemoryBudget::new(1 << 30));
+    let forwarder = Arc::new(Forwarder::new(table.clone(), memory.clone(), None, 1));
     let node = forwarder.node("bench", Box::new(destination::Destination(slot)), SENDING);
     let route = Route {
         matcher: Matcher::default(),
@@ -132,12 +135,14 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
     };
     forwarder.set_topology(Topology::new(vec![node.clone()], vec![route]));
     let cache = Cache::new(CacheLimits { age_ms: 120_000, items: 1000, bytes: 64 << 20 });
-    let pipeline = pipeline::Pipeline::new(table.clone(), Arc::new(cache), forwarder.clone(), SHARES);
+    let sinks = Sinks { durable: forwarder.clone(), others: vec![Arc::new(cache)] };
+    let pipeline = Arc::new(Pipeline::new(table.clone(), memory, sinks, Arc::new(Unchanged), SHARES));
+    let session = pipeline.session("bench", Budget::Listener);
 
     // Series are named, defined and sent once before the clock starts: what is measured is the steady state.
     let first: Vec<_> = (0..SERIES).map(|series| value(series, 0)).collect();
     let ids: Vec<SeriesId> = first.iter().map(|value| table.intern(value, 0)).collect::<Result<_, _>>()?;
-    pipeline.accept(&"bench".into(), first, quota::Budget::Listener).await?;
+    session.accept(first).await?;
     delivered(&node, SERIES).await;
     let rounds: Vec<Vec<MetricValue>> = match from_values {
         true => (1..=ROUNDS).map(|round| (0..SERIES).map(|series| value(series, round)).collect()).collect(),
@@ -147,7 +152,7 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
     let wall = Instant::now();
     if from_values {
         for values in rounds {
-            pipeline.accept(&"bench".into(), values, quota::Budget::Listener).await?;
+            session.accept(values).await?;
         }
     } else {
         for round in 1..=ROUNDS {
@@ -160,7 +165,7 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
                     value: (series * 31 + round * 7) as f64 / 8.0,
                 })
                 .collect();
-            forwarder.accept(&points, saker_forward::Refusing::All).await?;
+            forwarder.accept(&points, Refusing::All).await?;
         }
     }
     delivered(&node, SERIES + POINTS).await;

@@ -9,9 +9,12 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use saker_cache::{Cache, CacheMetrics};
-use saker_forward::{Account, Budget, Forwarder, NodeMetrics, SpoolDir};
+use saker_forward::{Account, Forwarder, NodeMetrics, SpoolDir};
 use saker_http::HttpMetrics;
 use saker_model::SeriesTable;
+use saker_pipeline::{
+    Budget, FLOOD, IngestSession, LOOK_INTERVAL, Laws, MemoryBudget, Pipeline, PipelineMetrics, Sinks, now_ms,
+};
 use saker_sandbox::{Compiler, PluginHash, Sandbox, SandboxConfig};
 use saker_telemetry::{ProcessMetrics, Registry};
 use tokio::task::JoinHandle;
@@ -20,8 +23,7 @@ use crate::api::{self, Doors, Influx, Listener, Turns};
 use crate::collecting::Shared;
 use crate::config::Config;
 use crate::folder::Watch;
-use crate::laws::{self, Laws};
-use crate::pipeline::{FLOOD, Pipeline, now_ms};
+use crate::processors::Chain;
 use crate::state_dir::StateDir;
 use crate::status::Statuses;
 use crate::supervisor::{Supervision, Supervisor};
@@ -35,6 +37,12 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 pub(crate) struct Agent {
     pub(crate) config: ArcSwap<Config>,
     pub(crate) pipeline: Arc<Pipeline>,
+    /// What Open-Falcon's push brings.
+    pub(crate) push: IngestSession,
+    /// What Influx' lines bring.
+    pub(crate) lines: IngestSession,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) forwarder: Arc<Forwarder>,
     pub(crate) statuses: Arc<Statuses>,
     pub(crate) supervision: Supervision,
     pub(crate) endpoint: Arc<ArcSwap<Arc<str>>>,
@@ -63,13 +71,21 @@ impl Agent {
         let seed = PluginHash::of(format!("{endpoint}/{}", now_ms()).as_bytes()).to_string();
         let spools = config.data_dir.join("queues");
         let spools = SpoolDir::open(&spools).with_context(|| format!("cannot open {}", spools.display()))?;
-        let budget = Arc::new(Budget::new(config.pipeline.memory_bytes));
+        let memory = Arc::new(MemoryBudget::new(config.pipeline.memory_bytes));
         let seed = u64::from_str_radix(&seed[..16], 16).unwrap_or(0);
-        let forwarder = Forwarder::new(table.clone(), budget, Some(spools), seed);
+        let forwarder = Arc::new(Forwarder::new(table.clone(), memory.clone(), Some(spools), seed));
         let cache = Arc::new(Cache::new(config.cache));
-        let pipeline = Arc::new(Pipeline::new(table, cache, Arc::new(forwarder), config.pipeline.shares));
+        let chain = Arc::<Chain>::default();
+        let sinks = Sinks { durable: forwarder.clone(), others: vec![cache.clone()] };
+        let pipeline = Arc::new(Pipeline::new(table, memory, sinks, chain.clone(), config.pipeline.shares));
         let endpoint = Arc::new(ArcSwap::from_pointee(endpoint));
-        let shared = Shared { sandbox: sandbox.clone(), pipeline: pipeline.clone(), endpoint: endpoint.clone() };
+        let shared = Shared {
+            sandbox: sandbox.clone(),
+            pipeline: pipeline.clone(),
+            chain,
+            forwarder: forwarder.clone(),
+            endpoint: endpoint.clone(),
+        };
         let influx = Arc::new(Influx::new(&config.influx, &endpoint.load()));
         let statuses = Arc::new(Statuses::default());
         let states = config.data_dir.join("state");
@@ -85,15 +101,19 @@ impl Agent {
         let mut metrics = Registry::default();
         metrics.register(ProcessMetrics::new(started, versions()));
         metrics.register(api::LogMetrics);
-        metrics.register(api::PipelineMetrics { pipeline: pipeline.clone(), laws: laws.clone() });
-        metrics.register(CacheMetrics::new(pipeline.cache.clone()));
+        metrics.register(PipelineMetrics { pipeline: pipeline.clone(), laws: laws.clone() });
+        metrics.register(CacheMetrics::new(cache.clone()));
         metrics.register(HttpMetrics::new(Arc::clone(&http)));
         metrics.register(api::DoorMetrics { doors: doors.clone(), influx: influx.clone() });
         metrics.register(api::PluginMetrics { statuses: statuses.clone(), sandbox: sandbox.clone() });
-        metrics.register(NodeMetrics::new(pipeline.forwarder.clone()));
+        metrics.register(NodeMetrics::new(forwarder.clone()));
         let agent = Arc::new(Self {
             config: ArcSwap::from_pointee(config.clone()),
+            push: pipeline.session("push", Budget::Listener),
+            lines: pipeline.session("influx", Budget::Listener),
             pipeline,
+            cache,
+            forwarder,
             statuses,
             supervision,
             endpoint,
@@ -141,9 +161,9 @@ impl Agent {
         if before.listen.parsers != config.listen.parsers {
             self.turns.set(config.listen.parsers);
         }
-        self.pipeline.cache.set_limits(config.cache);
+        self.cache.set_limits(config.cache);
         self.pipeline.set_shares(config.pipeline.shares);
-        self.pipeline.forwarder.budget().set_limit(config.pipeline.memory_bytes);
+        self.pipeline.memory().set_limit(config.pipeline.memory_bytes);
         if before.plugins.dir != config.plugins.dir || before.plugins.poll != config.plugins.poll {
             self.watch(&config);
         }
@@ -171,7 +191,7 @@ impl Agent {
         if tokio::time::timeout_at(end.into(), self.supervision.stop()).await.is_err() {
             tracing::warn!("collectors did not end within {limit:?}");
         }
-        self.pipeline.forwarder.drain(end.saturating_duration_since(Instant::now())).await
+        self.forwarder.drain(end.saturating_duration_since(Instant::now())).await
     }
 
     async fn listen(self: &Arc<Self>, config: &Config) -> anyhow::Result<()> {
@@ -248,7 +268,7 @@ async fn sweep(agent: std::sync::Weak<Agent>) {
 }
 
 async fn hold_laws(agent: std::sync::Weak<Agent>) {
-    let mut interval = tokio::time::interval(laws::LOOK_INTERVAL);
+    let mut interval = tokio::time::interval(LOOK_INTERVAL);
     loop {
         interval.tick().await;
         let Some(agent) = agent.upgrade() else { return };

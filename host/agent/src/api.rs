@@ -30,7 +30,7 @@ use tokio::net::TcpListener;
 pub(crate) use self::admission::Turns;
 pub(crate) use self::doors::Doors;
 pub(crate) use self::influx::Influx;
-pub(crate) use self::self_metrics::{DoorMetrics, LogMetrics, PipelineMetrics, PluginMetrics};
+pub(crate) use self::self_metrics::{DoorMetrics, LogMetrics, PluginMetrics};
 use crate::agent::Agent;
 use crate::config::Config;
 
@@ -219,7 +219,7 @@ async fn index(State(agent): State<Arc<Agent>>) -> Json<serde_json::Value> {
 }
 
 async fn ready(State(agent): State<Arc<Agent>>) -> Response {
-    if !agent.pipeline.forwarder.is_open() {
+    if !agent.pipeline.durable().is_open() {
         (StatusCode::SERVICE_UNAVAILABLE, "queues are being opened\n").into_response()
     } else if agent.supervision.is_settled() {
         "ready\n".into_response()

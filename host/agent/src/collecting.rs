@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use saker_forward::Forwarder;
+use saker_pipeline::{Budget, IngestSession, Pipeline, now_ms};
 use saker_sandbox::{
     Blame, CallError, Collector, Health, HealthConfig, InstanceSpec, Plugin, SHARE_WINDOW, Sandbox, Share, Tick,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::pipeline::{Pipeline, SourceName, now_ms};
-use crate::quota::Budget;
+use crate::processors::Chain;
 use crate::schedule::Schedule;
 use crate::status::Status;
 
@@ -36,6 +37,8 @@ pub(crate) struct Version {
 pub(crate) struct Shared {
     pub(crate) sandbox: Sandbox,
     pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) chain: Arc<Chain>,
+    pub(crate) forwarder: Arc<Forwarder>,
     pub(crate) endpoint: Arc<ArcSwap<Arc<str>>>,
 }
 
@@ -55,13 +58,13 @@ pub(crate) struct Handle {
 impl Handle {
     pub(crate) fn start(shared: Shared, version: Version, status: Arc<Status>) -> Self {
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
-        let source: SourceName = format!("collector:{}", status.name).into();
+        let session = shared.pipeline.session(format!("collector:{}", status.name), budget(&version));
         status.runs(&version.file, &version.plugin, &version.spec, Some(version.schedule.interval_ms()));
         let share = Share::since(status.meters.cpu());
         let collecting = Collecting {
             shared,
             status,
-            source,
+            session,
             health: Health::new(HealthConfig::default()),
             share,
             instance: None,
@@ -105,6 +108,12 @@ pub(crate) async fn canary(shared: &Shared, version: &Version) -> Result<(), Cal
     trial.close().await
 }
 
+/// How many series a version may bring.
+fn budget(version: &Version) -> Budget {
+    let limits = &version.spec.limits;
+    Budget::Collector { new_series: limits.new_series, series: limits.series }
+}
+
 fn tick(schedule: &Schedule, timestamp_ms: i64) -> Tick {
     let interval_ms = u32::try_from(schedule.interval_ms()).unwrap_or(u32::MAX);
     Tick { timestamp_ms, interval_ms, step_s: schedule.step_s() }
@@ -113,7 +122,7 @@ fn tick(schedule: &Schedule, timestamp_ms: i64) -> Tick {
 struct Collecting {
     shared: Shared,
     status: Arc<Status>,
-    source: SourceName,
+    session: IngestSession,
     version: Version,
     health: Health,
     share: Share,
@@ -172,7 +181,7 @@ impl Collecting {
             self.status.count(|counts| counts.skipped += 1);
             return;
         }
-        let forwarder = &self.shared.pipeline.forwarder;
+        let forwarder = self.shared.pipeline.durable();
         if !forwarder.is_open() {
             // The first values are no worse than those that follow.
             forwarder.opened().await;
@@ -210,9 +219,7 @@ impl Collecting {
             Some((before, left)) if left > 1 => Some((before, left - 1)),
             _ => None,
         };
-        let limits = &self.version.spec.limits;
-        let budget = Budget::Collector { new_series: limits.new_series, series: limits.series };
-        let receipt = match self.shared.pipeline.accept(&self.source, values, budget).await {
+        let receipt = match self.session.accept(values).await {
             Ok(receipt) => receipt,
             // Counted as refused; the next tick is left out until there is room.
             Err(overload) => return tracing::debug!(plugin = self.status.name, "values refused: {overload}"),
@@ -280,6 +287,7 @@ impl Collecting {
 
     /// What the version before has done is not held against this one.
     fn begin_anew(&mut self) {
+        self.session.set_budget(budget(&self.version));
         self.health = Health::new(HealthConfig::default());
         self.share = Share::since(self.status.meters.cpu());
     }

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use saker_cache::CacheLimits;
+use saker_config::{Listen, Place, Places, Problem, Problems, Settings, Source, Warnings};
 use saker_forward::{
     BackoffConfig, Durability, HashKind, Matcher, NodeConfig, OnUnavailable, QueueConfig, Route, WhenFull,
 };
@@ -19,13 +20,10 @@ use saker_http::Network;
 use saker_intake::influx::Mapping;
 use saker_model::text::clean;
 use saker_model::{Glob, LIMITS};
+use saker_pipeline::SeriesShares;
 use saker_sandbox::{Grants, Limits, PluginHash};
 
-use saker_config::{Listen, Place, Places, Problem, Problems, Settings, Source, Warnings};
-
 use shipped::SHIPPED;
-
-use crate::quota::SeriesShares;
 
 /// Everything.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,29 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use futures_util::future::BoxFuture;
 use saker_model::text::{MESSAGE_BYTES_MAX, clean};
-use saker_model::{Mapped, MetricValue, Reason, Series, SeriesId, SeriesTable};
+use saker_model::{MetricValue, Reason, Series};
+use saker_pipeline::{Relabel, RelabelOutcome, now_ms};
 use saker_sandbox::{
     CallError, Health, HealthConfig, InstanceSpec, Plugin, PluginFault, Processor, SHARE_WINDOW, Sandbox, Share,
     Verdict,
 };
 
-use crate::pipeline::now_ms;
-use crate::quota::Room;
 use crate::status::Status;
-
-/// What became of a series.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Judged {
-    /// Its values belong to this series.
-    To(SeriesId),
-    /// Its values are dropped.
-    Dropped,
-    /// A processor has made something of it that is no series.
-    Refused(Reason),
-    /// A processor failed; it will be asked again.
-    Failed,
-}
 
 /// One processor.
 pub(crate) struct Link {
@@ -61,34 +48,18 @@ impl Chain {
     pub(crate) fn set(&self, links: Vec<Arc<Link>>) {
         self.links.store(Arc::new(links));
     }
+}
 
-    /// Asks about series that are in the table, and notes the answers there.
-    /// What they are called instead has its place in the same room.
-    pub(crate) async fn judge(&self, table: &SeriesTable, ids: &[SeriesId], now_s: u32, room: Room) -> Vec<Judged> {
-        let links = self.links.load_full();
-        let mut judged: Vec<_> = ids.iter().map(|&id| Judged::To(id)).collect();
-        let mut current: Vec<Option<Series>> =
-            ids.iter().map(|&id| table.get(id).map(|series| (*series).clone())).collect();
-        for link in links.iter() {
-            link.pass(&mut current, &mut judged).await;
-        }
-        for ((&id, series), judged) in ids.iter().zip(current).zip(&mut judged) {
-            if let (Judged::To(target), Some(series)) = (&mut *judged, series)
-                && table.get(id).is_some_and(|original| *original != series)
-            {
-                match table.intern_series_within(series, now_s, room.limit) {
-                    Ok(changed) => *target = changed,
-                    Err(_) => *judged = Judged::Refused(room.refusal),
-                }
+impl Relabel for Chain {
+    fn relabel<'a>(&'a self, series: &'a [Arc<Series>]) -> BoxFuture<'a, Vec<RelabelOutcome>> {
+        Box::pin(async move {
+            let links = self.links.load_full();
+            let mut outcomes = vec![RelabelOutcome::Keep; series.len()];
+            for link in links.iter() {
+                link.pass(series, &mut outcomes).await;
             }
-            match judged {
-                Judged::To(target) => table.set_mapped(id, Mapped::To(*target)),
-                Judged::Dropped => table.set_mapped(id, Mapped::Dropped),
-                // Not remembered: the next value asks again.
-                Judged::Refused(_) | Judged::Failed => {}
-            }
-        }
-        judged
+            outcomes
+        })
     }
 }
 
@@ -117,11 +88,14 @@ impl Link {
     }
 
     /// Takes the series that are still on their way one processor further.
-    async fn pass(&self, current: &mut [Option<Series>], judged: &mut [Judged]) {
-        let places: Vec<_> = (0..current.len())
-            .filter(|&place| matches!(judged[place], Judged::To(_)) && current[place].is_some())
-            .collect();
-        let asked: Vec<_> = places.iter().filter_map(|&place| current[place].clone()).collect();
+    async fn pass(&self, series: &[Arc<Series>], outcomes: &mut [RelabelOutcome]) {
+        let current = |place: usize, outcomes: &[RelabelOutcome]| match &outcomes[place] {
+            RelabelOutcome::Keep => Some((*series[place]).clone()),
+            RelabelOutcome::To(changed) => Some(changed.clone()),
+            _ => None,
+        };
+        let (places, asked): (Vec<_>, Vec<_>) =
+            (0..series.len()).filter_map(|place| Some((place, current(place, outcomes)?))).unzip();
         if asked.is_empty() {
             return;
         }
@@ -131,27 +105,25 @@ impl Link {
                 if let Some(error) = error {
                     self.status.failed(&error);
                 }
-                places.into_iter().for_each(|place| judged[place] = Judged::Failed);
+                places.into_iter().for_each(|place| outcomes[place] = RelabelOutcome::Failed);
                 return;
             }
         };
         self.status.succeeded(asked.len());
         let mut failed: Option<(CallError, u64)> = None;
-        for (place, verdict) in places.into_iter().zip(verdicts) {
+        for ((place, series), verdict) in places.into_iter().zip(&asked).zip(verdicts) {
             match verdict {
                 Verdict::Keep => {}
-                Verdict::Drop => judged[place] = Judged::Dropped,
+                Verdict::Drop => outcomes[place] = RelabelOutcome::Dropped,
                 Verdict::Fail(message) => {
-                    let series = current[place].take().map(|series| series.to_string()).unwrap_or_default();
                     let message = format!("failed to map the series {series}: {message}");
                     let error = || CallError::from(PluginFault::Other(clean(&message, MESSAGE_BYTES_MAX)));
                     failed.get_or_insert_with(|| (error(), 0)).1 += 1;
-                    judged[place] = Judged::Failed;
+                    outcomes[place] = RelabelOutcome::Failed;
                 }
-                Verdict::Change(value) => match to_series(value) {
-                    Ok(series) => current[place] = Some(series),
-                    Err(reason) => judged[place] = Judged::Refused(reason),
-                },
+                Verdict::Change(value) => {
+                    outcomes[place] = to_series(value).map_or_else(RelabelOutcome::Refused, RelabelOutcome::To);
+                }
             }
         }
         // Told by its first, however many there are: thousands of reports would cost more than the call.

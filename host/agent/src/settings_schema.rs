@@ -3,10 +3,9 @@
 //! Only the part of JSON Schema that settings need: `type`, `properties`, `required`, `additionalProperties`, `items`,
 //! `enum`, `minimum`, `maximum`. Other keywords are left to the plugin itself, which has the last word in `open`.
 
+use saker_config::{suggestion, type_of};
 use saker_model::text::{MESSAGE_BYTES_MAX, clean};
 use serde_json::{Map, Value};
-
-use saker_config::{suggestion, type_of};
 
 /// Misfits that are told: whoever has mended these sees the next.
 const MISFITS_MAX: usize = 20;

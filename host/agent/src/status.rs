@@ -10,7 +10,7 @@ use saker_model::text::{MESSAGE_BYTES_MAX, clean};
 use saker_sandbox::{Blame, CallError, Figures, HealthState, InstanceSpec, Kind, LogTail, Meters, Plugin};
 use serde::Serialize;
 
-use crate::pipeline::now_ms;
+use saker_pipeline::now_ms;
 
 /// What went wrong once, was over, and goes wrong after so long again, is news.
 const NEWS_AFTER_MS: i64 = 600_000;

@@ -2,6 +2,7 @@
 
 use parking_lot::Mutex;
 use saker_model::{Point, SeriesId};
+use saker_pipeline::Sink;
 
 use crate::timed::TimedStore;
 
@@ -106,6 +107,20 @@ impl Cache {
     #[must_use]
     pub fn stats(&self) -> CacheStats {
         self.inner.lock().stats
+    }
+}
+
+impl Sink for Cache {
+    fn keep(&self, points: &[Point]) {
+        self.add(points);
+    }
+
+    fn forget(&self, ids: &[SeriesId]) {
+        self.remove(ids);
+    }
+
+    fn shrink(&self) {
+        self.shrink();
     }
 }
 

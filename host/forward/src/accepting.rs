@@ -8,38 +8,11 @@ use std::ops::Range;
 
 use futures_util::future::join_all;
 use saker_model::{Point, SeriesTable};
+use saker_pipeline::{Cause, Left, Overload, Refusing};
 
+use crate::queue::RETRY_AFTER;
 use crate::queue::room::Reservation;
-use crate::queue::{Cause, Overload, RETRY_AFTER};
 use crate::topology::{Share, Topology};
-
-/// What is to become of points if a node that they go to has no room for them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusing {
-    /// All are refused: the source can only be told about all of them.
-    All,
-    /// Those that go to this node are refused, here and elsewhere: the source can come again with just them.
-    Points,
-    /// This node goes without, and counts it; what no node has room for is refused. The source does not come again.
-    Copies,
-}
-
-/// Points that were refused, while others were taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Left {
-    /// The node that has no room for them, and why.
-    pub overload: Overload,
-    /// Which: places in what was handed in.
-    pub points: Vec<Range<usize>>,
-}
-
-impl Left {
-    /// How many points they are.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.points.iter().map(Range::len).sum()
-    }
-}
 
 /// Separate stretches of points that can be refused while others are taken: as many as an answer can name.
 const STRETCHES_MAX: usize = 1000;

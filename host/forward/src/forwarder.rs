@@ -6,21 +6,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
 use saker_model::{Point, SeriesId, SeriesTable};
+use saker_pipeline::{Breach, Cause, DurableSink, Left, MemoryBudget, Overload, Refusing};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::accepting::{Accepting, Left, Refusing, absent};
+use crate::accepting::{Accepting, absent};
 use crate::backend::Backend;
-use crate::budget::Budget;
-use crate::law::{self, Breach};
+use crate::law;
 use crate::node::{DropReason, Node, NodeConfig, NodeStats};
 use crate::queue::spool::SpoolDir;
-use crate::queue::{Cause, Overload};
 use crate::sender::{Order, Sender};
 use crate::topology::Topology;
 
@@ -43,7 +42,7 @@ pub struct Account {
 /// Takes points and gets them to their nodes.
 pub struct Forwarder {
     table: Arc<SeriesTable>,
-    budget: Arc<Budget>,
+    budget: Arc<MemoryBudget>,
     spools: Option<SpoolDir>,
     topology: ArcSwap<Topology>,
     /// Whether there was a topology at all.
@@ -76,7 +75,7 @@ impl Forwarder {
     /// A forwarder without nodes. Queues on disk are in `spools`; without it all are in memory. `seed` sets the jitter of
     /// pauses; every agent should have another.
     #[must_use]
-    pub fn new(table: Arc<SeriesTable>, budget: Arc<Budget>, spools: Option<SpoolDir>, seed: u64) -> Self {
+    pub fn new(table: Arc<SeriesTable>, budget: Arc<MemoryBudget>, spools: Option<SpoolDir>, seed: u64) -> Self {
         Self {
             table,
             budget,
@@ -99,7 +98,7 @@ impl Forwarder {
 
     /// The bytes that points on their way may take.
     #[must_use]
-    pub fn budget(&self) -> &Arc<Budget> {
+    pub fn budget(&self) -> &Arc<MemoryBudget> {
         &self.budget
     }
 
@@ -261,6 +260,36 @@ impl Forwarder {
         }
         let account = |node: &Arc<Node>| NodeAccount { node: node.name().to_owned(), stats: node.stats() };
         Account { nodes: topology.nodes().iter().map(account).collect() }
+    }
+}
+
+impl DurableSink for Forwarder {
+    fn accept<'a>(&'a self, points: &'a [Point], refusing: Refusing) -> BoxFuture<'a, Result<Vec<Left>, Overload>> {
+        Box::pin(self.accept(points, refusing))
+    }
+
+    fn accepted(&self) -> u64 {
+        self.accepted()
+    }
+
+    fn refusal(&self) -> Option<Overload> {
+        self.refusal()
+    }
+
+    fn is_open(&self) -> bool {
+        self.is_open()
+    }
+
+    fn opened(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.opened())
+    }
+
+    fn forget(&self, ids: &[SeriesId]) {
+        self.forget(ids);
+    }
+
+    fn breaches(&self) -> Vec<Breach> {
+        self.breaches()
     }
 }
 

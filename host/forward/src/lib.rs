@@ -10,7 +10,6 @@
 mod accepting;
 mod backend;
 mod backoff;
-mod budget;
 pub mod clock;
 pub mod codec;
 mod forwarder;
@@ -25,18 +24,15 @@ mod route;
 mod sender;
 mod topology;
 
-pub use accepting::{Left, Refusing};
 pub use backend::{Backend, SendError, Session};
 pub use backoff::BackoffConfig;
-pub use budget::{Budget, Share};
 pub use forwarder::{Account, Forwarder, NodeAccount};
 pub use hash::HashKind;
 pub use health::Breaker;
-pub use law::{Breach, Law};
 pub use metrics::NodeMetrics;
 pub use node::{DropReason, Node, NodeConfig, NodeStats};
 pub use operate::OperateError;
 pub use queue::spool::{Done, Order, Shown, SpoolDir, SpoolFolder, SpoolStats};
-pub use queue::{Cause, Durability, FRESH_AGE, Overload, QueueConfig, WhenFull};
+pub use queue::{Durability, FRESH_AGE, QueueConfig, WhenFull};
 pub use route::{Matcher, OnUnavailable, Route};
 pub use topology::Topology;

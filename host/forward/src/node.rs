@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use saker_model::{Point, Rate, SeriesTable};
+use saker_pipeline::{MemoryBudget, Overload};
 use tokio::sync::Notify;
 
 use crate::backend::Backend;
 use crate::backoff::BackoffConfig;
-use crate::budget::Budget;
 use crate::health::{Breaker, Health};
 use crate::queue::room::Reservation;
 use crate::queue::spool::{SpoolDir, SpoolStats};
-use crate::queue::{NodeQueue, Overload, QueueConfig};
+use crate::queue::{NodeQueue, QueueConfig};
 use crate::topology::Share;
 
 /// Why points did not get to a node.
@@ -273,7 +273,7 @@ impl Node {
         backend: Box<dyn Backend>,
         mut config: NodeConfig,
         table: &Arc<SeriesTable>,
-        budget: &Arc<Budget>,
+        budget: &Arc<MemoryBudget>,
         spools: Option<&SpoolDir>,
     ) -> Self {
         let counters = Arc::new(Counters::default());

@@ -18,10 +18,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use saker_journal::Position;
 use saker_model::{Point, SeriesId, SeriesTable};
+use saker_pipeline::{Cause, MemoryBudget, Overload};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::budget::Budget;
 use crate::node::{Counters, DropReason};
 pub(crate) use crate::queue::lanes::{Batch, Weight};
 use crate::queue::lanes::{Lanes, Next};
@@ -91,35 +91,6 @@ impl QueueConfig {
 /// How long points of a queue on disk stay in memory as well. A series lives longer than this after its last point.
 pub const FRESH_AGE: Duration = Duration::from_secs(300);
 
-/// A node does not take points now. The source may come again with the same ones.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("node {node} takes no points now: {reason}")]
-pub struct Overload {
-    /// The node's name.
-    pub node: String,
-    /// Why.
-    pub reason: String,
-    /// When to come again.
-    pub retry_after: Duration,
-    /// What kind of reason that is.
-    pub cause: Cause,
-}
-
-/// Why a node takes no points.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// Its queue is full. Nothing was kept anywhere.
-    Full,
-    /// Its queue can never hold so many at once. Nothing was kept anywhere.
-    TooLarge,
-    /// Its queue fails. Nothing was kept anywhere.
-    Failing,
-    /// It is not there yet, or not any more. Nothing was kept anywhere.
-    Absent,
-    /// Its queue has failed after it had promised room, when others had kept their part already.
-    Torn,
-}
-
 /// When a refused source is to come again.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -129,7 +100,7 @@ pub(crate) struct Shared {
     /// Tells the sender that there is something to do.
     ready: Notify,
     pub(crate) counters: Arc<Counters>,
-    budget: Arc<Budget>,
+    budget: Arc<MemoryBudget>,
     pub(crate) promises: Promises,
 }
 
@@ -221,7 +192,7 @@ impl NodeQueue {
         config: QueueConfig,
         counters: Arc<Counters>,
         table: Arc<SeriesTable>,
-        budget: Arc<Budget>,
+        budget: Arc<MemoryBudget>,
         dir: Option<&SpoolDir>,
     ) -> Self {
         let mut config = config;

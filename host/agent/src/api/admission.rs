@@ -9,9 +9,9 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use saker_forward::{Budget, Cause, Forwarder, Overload, Share};
 use saker_http::body::{Meter, Short};
 use saker_http::{ApiError, Label, Refusal, Stats, Visit};
+use saker_pipeline::{Cause, MemoryBudget, MemoryPermit, Overload, Pipeline};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -34,11 +34,11 @@ const OPEN_WAIT: Duration = Duration::from_secs(1);
 
 /// Lets a request in once every queue is open, and while one of them takes points.
 pub(super) async fn admit(State(agent): State<Arc<Agent>>, request: Request, next: Next) -> Response {
-    let forwarder = &agent.pipeline.forwarder;
-    if !forwarder.is_open() && timeout(OPEN_WAIT, forwarder.opened()).await.is_err() {
+    let sink = agent.pipeline.durable();
+    if !sink.is_open() && timeout(OPEN_WAIT, sink.opened()).await.is_err() {
         return super::try_again("the queues are being opened; try again").because(NOT_READY).into_response();
     }
-    match forwarder.refusal() {
+    match sink.refusal() {
         Some(overload) => refused(&agent.http, &overload).into_response(),
         None => next.run(request).await,
     }
@@ -75,27 +75,27 @@ pub(super) fn body_bytes_most(memory_bytes: usize) -> usize {
 
 /// What a body holds of the memory for points on their way.
 pub(super) struct BodyMemory {
-    share: Share,
-    budget: Arc<Budget>,
+    permit: MemoryPermit,
+    budget: Arc<MemoryBudget>,
 }
 
 impl BodyMemory {
     /// Nothing yet.
-    pub(super) fn begin(visit: &Visit, forwarder: &Forwarder) -> Result<Self, ApiError> {
-        let budget = forwarder.budget().clone();
-        let share = budget.take(0).ok_or_else(|| visit.no_memory(Short::Now))?;
-        Ok(Self { share, budget })
+    pub(super) fn begin(visit: &Visit, pipeline: &Pipeline) -> Result<Self, ApiError> {
+        let budget = pipeline.memory().clone();
+        let permit = budget.take(0).ok_or_else(|| visit.no_memory(Short::Now))?;
+        Ok(Self { permit, budget })
     }
 }
 
 impl Meter for BodyMemory {
     fn grow(&mut self, bytes: usize) -> Result<(), Short> {
-        let (limit, held) = (self.budget.limit(), self.share.bytes().saturating_add(bytes));
+        let (limit, held) = (self.budget.limit(), self.permit.bytes().saturating_add(bytes));
         let spare = if held > SMALL_BYTES { limit / SPARE_PART } else { 0 };
         if held > limit - spare {
             return Err(Short::Ever);
         }
-        if self.share.grow(bytes, spare) { Ok(()) } else { Err(Short::Now) }
+        if self.permit.grow(bytes, spare) { Ok(()) } else { Err(Short::Now) }
     }
 }
 

@@ -16,16 +16,15 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use bytes::Bytes;
-use saker_forward::{Left, Overload, Refusing};
 use saker_http::body::{Meter, Short};
 use saker_http::{ApiError, Visit};
 use saker_model::{Named, Point, Reason, Refused};
+use saker_pipeline::{Attempt, IngestSession, Left, Overload, Refusing, now_ms};
 use serde_json::json;
 
 use self::items::{Found, Items};
 use super::admission::{self, BodyMemory};
 use crate::agent::Agent;
-use crate::pipeline::{SourceName, now_ms};
 
 /// How many refusals are told one by one.
 const EXAMPLES_MAX: usize = 10;
@@ -33,8 +32,6 @@ const EXAMPLES_MAX: usize = 10;
 const STEP_VALUES: usize = 1000;
 /// After so many items that cannot be read, the rest is not looked at: whoever has sent them has sent something else.
 const MALFORMED_MAX: u64 = 1000;
-/// How often a body is read again because the series' names have changed meanwhile. They do so about once a minute.
-const ATTEMPTS: u32 = 8;
 
 pub(super) async fn push(
     State(agent): State<Arc<Agent>>,
@@ -45,7 +42,7 @@ pub(super) async fn push(
     if let Some(answer) = super::too_early(&agent) {
         return Err(answer);
     }
-    let memory = BodyMemory::begin(&visit, &agent.pipeline.forwarder)?;
+    let memory = BodyMemory::begin(&visit, &agent.pipeline)?;
     let (body, memory) = saker_http::body::read(&visit, &headers, body, memory).await?;
     let (bytes, work) = (body.len(), take(agent.clone(), visit, body, memory));
     admission::parse(&agent, bytes, work).await?
@@ -53,20 +50,19 @@ pub(super) async fn push(
 
 /// Takes the values of a body.
 async fn take(agent: Arc<Agent>, visit: Visit, body: Bytes, mut memory: BodyMemory) -> Result<Response, ApiError> {
-    let source: SourceName = "push".into();
     let mut charged = 0;
-    for _ in 0..ATTEMPTS {
-        let epoch = agent.pipeline.table.epoch();
+    for attempt in agent.push.attempts() {
+        let endpoint = agent.endpoint.load_full();
         let mut taken = Taken::default();
-        if let Err(unread) = read(&agent, &source, &body, &mut memory, &mut charged, &mut taken).await {
-            taken.nothing(&agent, &source, &unread);
+        if let Err(unread) = read(&attempt, &endpoint, &body, &mut memory, &mut charged, &mut taken).await {
+            taken.nothing(&agent.push, &unread);
             return Err(unread.into_answer(&visit));
         }
-        if agent.pipeline.table.epoch() != epoch {
+        if !attempt.holds() {
             continue;
         }
         let (received, points) = (taken.items as usize, &taken.points);
-        let accepted = agent.pipeline.accept_points(&source, received, points, &taken.refused, Refusing::Points).await;
+        let accepted = attempt.take(received, points, &taken.refused, Refusing::Points).await;
         let left = accepted.map_err(|overload| admission::refused(&agent.http, &overload))?;
         return Ok(taken.into_answer(&left));
     }
@@ -95,21 +91,21 @@ enum Unread {
 /// Reads a body and names its series. `charged` is what its points have been charged. What fails leaves in `taken` what
 /// was read before.
 async fn read(
-    agent: &Agent,
-    source: &SourceName,
+    attempt: &Attempt<'_>,
+    endpoint: &Arc<str>,
     body: &[u8],
     memory: &mut BodyMemory,
     charged: &mut usize,
     taken: &mut Taken,
 ) -> Result<(), Unread> {
-    let (now_ms, endpoint) = (now_ms(), agent.endpoint.load_full());
+    let now_ms = now_ms();
     let mut items = Items::new(body);
     loop {
         let mut step = Vec::new();
         while step.len() < STEP_VALUES && !taken.is_cut {
             let Some(item) = items.next_item().map_err(Unread::NoList)? else { break };
             let value = match item {
-                Found::Item(item) => item.into_value(&endpoint, now_ms),
+                Found::Item(item) => item.into_value(endpoint, now_ms),
                 Found::Null => Err("it is null".to_owned()),
                 Found::TooLong(what) => Err(what),
             };
@@ -129,7 +125,7 @@ async fn read(
         *charged = now.max(*charged);
         taken.points.reserve(values.len());
         let stamps: Vec<_> = values.iter().map(|value| (value.timestamp_ms, value.value)).collect();
-        let names = agent.pipeline.name(source, values).await;
+        let names = attempt.name(values).await;
         for ((place, (timestamp_ms, value)), Named { target, .. }) in places.into_iter().zip(stamps).zip(names) {
             match target {
                 Ok(series) => taken.take(place, Point { series, timestamp_ms, value }),
@@ -159,7 +155,7 @@ impl Taken {
     }
 
     /// Counts the items of a body of which nothing is taken: those that were read, and the one that ends it.
-    fn nothing(&self, agent: &Agent, source: &SourceName, unread: &Unread) {
+    fn nothing(&self, session: &IngestSession, unread: &Unread) {
         let mut refused = self.refused.clone();
         let rest = (self.items - refused.total().min(self.items)) as usize;
         let received = match unread {
@@ -172,7 +168,7 @@ impl Taken {
                 self.items as usize + 1
             }
         };
-        agent.pipeline.refuse(source, received, &refused);
+        session.refuse(received, &refused);
     }
 
     /// The items of points that a node has no room for: from one to another, both included.

@@ -14,11 +14,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use saker_forward::Refusing;
 use saker_http::body::Meter;
 use saker_http::{ApiError, Visit};
 use saker_intake::influx::{KnownKeys, KnownStats, Precision, Reading, Report, Request};
 use saker_model::{Point, Reason, Refused};
+use saker_pipeline::{Attempt, Refusing, now_ms};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -26,7 +26,6 @@ use super::admission::BodyMemory;
 use super::{admission, too_early, try_again};
 use crate::agent::Agent;
 use crate::config::InfluxConfig;
-use crate::pipeline::{Pipeline, SourceName, now_ms};
 
 /// What clients take us for; the version whose answers these are. VictoriaMetrics says the same.
 const VERSION: [(&str, &str); 1] = [("x-influxdb-version", "1.8.0")];
@@ -37,8 +36,6 @@ const STEP_BYTES: usize = 3 << 20;
 const POINT_BYTES: usize = 2 * size_of::<Point>();
 /// A statement that is understood here has some words.
 const STATEMENT_BYTES_MAX: usize = 16 << 10;
-/// How often a body is read again because the series' names have changed meanwhile. They do so about once a minute.
-const ATTEMPTS: u32 = 8;
 
 /// What takes points.
 pub(super) fn writes() -> Router<Arc<Agent>> {
@@ -96,13 +93,12 @@ impl Intake {
         memory: &mut impl Meter,
         visit: &Visit,
     ) -> Result<Report, ApiError> {
-        let (source, pipeline) = ("influx".into(), &agent.pipeline);
+        let session = &agent.lines;
         let mut charged = 0;
-        for _ in 0..ATTEMPTS {
-            let epoch = pipeline.table.epoch();
+        for attempt in session.attempts() {
             let mut reading = Reading::new(body, &self.known, &self.config.mapping, request);
             let (mut points, mut refused) = (Vec::new(), Refused::default());
-            while reading.has_more() && self.step(pipeline, &source, &mut reading, epoch).await {
+            while reading.has_more() && self.step(&attempt, &mut reading).await {
                 refused.add_all(reading.refused());
                 if !reading.has_more() && points.is_empty() {
                     break;
@@ -110,7 +106,7 @@ impl Intake {
                 let now = (points.len() + reading.points().len()) * POINT_BYTES;
                 if let Err(short) = memory.grow(now.saturating_sub(charged)) {
                     refused.add(Reason::NoRoom, (points.len() + reading.points().len()) as u64);
-                    pipeline.refuse(&source, refused.total() as usize, &refused);
+                    session.refuse(refused.total() as usize, &refused);
                     return Err(visit.no_memory(short));
                 }
                 charged = now.max(charged);
@@ -118,14 +114,14 @@ impl Intake {
                 // A large body is no reason for others to wait.
                 tokio::task::yield_now().await;
             }
-            if reading.has_more() || pipeline.table.epoch() != epoch {
+            if reading.has_more() || !attempt.holds() {
                 continue;
             }
             // Most bodies are of one step, and need not be copied.
             let points = if points.is_empty() { reading.points() } else { &points };
             let received = points.len() + refused.total() as usize;
             // The answer knows all of a body or lines that are wrong for ever, nothing in between.
-            let taken = pipeline.accept_points(&source, received, points, &refused, Refusing::All).await;
+            let taken = attempt.take(received, points, &refused, Refusing::All).await;
             taken.map_err(|overload| admission::refused(&agent.http, &overload))?;
             return Ok(reading.finish());
         }
@@ -133,14 +129,14 @@ impl Intake {
     }
 
     /// Reads a step and names its series; false if the names of before do not hold any more.
-    async fn step(&self, pipeline: &Pipeline, source: &SourceName, reading: &mut Reading<'_>, epoch: u64) -> bool {
-        let now_s = pipeline.now_s();
-        reading.read(epoch, now_s);
+    async fn step(&self, attempt: &Attempt<'_>, reading: &mut Reading<'_>) -> bool {
+        let now_s = attempt.now_s();
+        reading.read(attempt.names(), now_s);
         let new = reading.new_values();
         if !new.is_empty() {
-            reading.named(pipeline.name(source, new).await);
+            reading.named(attempt.name(new).await);
         }
-        let holds = pipeline.table.touch(reading.seen().iter().copied(), now_s, epoch);
+        let holds = attempt.touch(reading.seen().iter().copied(), now_s);
         if holds {
             reading.confirm();
         }
@@ -195,7 +191,7 @@ async fn write(
     if let Some(answer) = too_early(agent) {
         return Err(answer);
     }
-    let memory = BodyMemory::begin(visit, &agent.pipeline.forwarder)?;
+    let memory = BodyMemory::begin(visit, &agent.pipeline)?;
     let (body, mut memory) = saker_http::body::read(visit, headers, body, memory).await?;
     memory.grow(body.len().min(STEP_BYTES)).map_err(|short| visit.no_memory(short))?;
     let intake = agent.influx.0.load_full();

@@ -64,7 +64,7 @@ pub(super) async fn series(
     State(agent): State<Arc<Agent>>,
     Query(selection): Query<Selection>,
 ) -> Result<Response, ApiError> {
-    aside(move |wanted| answer(&agent.pipeline.table, &selection, wanted, |_, _| Some(None))).await
+    aside(move |wanted| answer(agent.pipeline.table(), &selection, wanted, |_, _| Some(None))).await
 }
 
 pub(super) async fn recent(
@@ -74,8 +74,8 @@ pub(super) async fn recent(
     let (start, end) = (selection.start.unwrap_or(i64::MIN), selection.end.unwrap_or(i64::MAX));
     let most = selection.points.unwrap_or(usize::MAX);
     aside(move |wanted| {
-        answer(&agent.pipeline.table, &selection, wanted, |id, room| {
-            let points = agent.pipeline.cache.range(id, start, end, most.min(room));
+        answer(agent.pipeline.table(), &selection, wanted, |id, room| {
+            let points = agent.cache.range(id, start, end, most.min(room));
             (!points.is_empty()).then_some(Some(points))
         })
     })

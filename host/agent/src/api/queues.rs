@@ -37,7 +37,7 @@ enum What {
 }
 
 pub(super) async fn list(State(agent): State<Arc<Agent>>) -> Result<Json<Value>, ApiError> {
-    let forwarder = &agent.pipeline.forwarder;
+    let forwarder = &agent.forwarder;
     let topology = forwarder.topology();
     let mut queues: Vec<_> = topology
         .nodes()
@@ -81,7 +81,7 @@ pub(super) async fn inspect(
         What::Queue => Order::InspectQueue(limit),
         What::Dead => Order::InspectDead(limit),
     };
-    let Done { points, shown } = agent.pipeline.forwarder.operate(&node, order).await.map_err(not_done)?;
+    let Done { points, shown } = agent.forwarder.operate(&node, order).await.map_err(not_done)?;
     let shown: Vec<_> = shown.iter().map(view).collect();
     Ok(Json(json!({"points": points, "shown": shown})))
 }
@@ -91,7 +91,7 @@ pub(super) async fn replay(
     Path(node): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, ApiError> {
-    let forwarder = &agent.pipeline.forwarder;
+    let forwarder = &agent.forwarder;
     let points = if asked.to.is_none() && forwarder.topology().node(&node).is_some() {
         forwarder.operate(&node, Order::ReplayDead).await.map_err(not_done)?.points
     } else {
@@ -110,7 +110,7 @@ pub(super) async fn discard(
         What::Queue => Order::DropQueue,
         What::Dead => Order::DropDead,
     };
-    let points = agent.pipeline.forwarder.operate(&node, order).await.map_err(not_done)?.points;
+    let points = agent.forwarder.operate(&node, order).await.map_err(not_done)?.points;
     tracing::warn!(node, points, "points were thrown away, as an operator asked");
     Ok(Json(json!({"points": points})))
 }

@@ -6,15 +6,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use saker_model::Reason;
 use saker_sandbox::{Figure, Sandbox};
-use saker_telemetry::{CONTENT_TYPE, Metrics, Out, by, one};
+use saker_telemetry::{CONTENT_TYPE, Metrics, Out, one};
 
 use super::Doors;
 use super::influx::Influx;
 use crate::agent::Agent;
-use crate::laws::Laws;
-use crate::pipeline::Pipeline;
 use crate::status::Statuses;
 
 pub(super) async fn metrics(State(agent): State<Arc<Agent>>) -> Response {
@@ -33,53 +30,6 @@ impl Metrics for LogMetrics {
     fn write(&self, out: &mut Out<'_, '_>) -> fmt::Result {
         let lost = crate::log::lost().map(|(reason, lines)| (vec![("reason", reason.to_owned())], lines as f64));
         out.counter("saker_log_lost_lines", "Lines of the log that were not written, by reason", lost.into())
-    }
-}
-
-/// What is counted of sources and series.
-pub(crate) struct PipelineMetrics {
-    pub(crate) pipeline: Arc<Pipeline>,
-    pub(crate) laws: Arc<Laws>,
-}
-
-impl Metrics for PipelineMetrics {
-    fn write(&self, out: &mut Out<'_, '_>) -> fmt::Result {
-        let pipeline = &self.pipeline;
-        let sources = pipeline.sources();
-        // Of one time each, so that what was received is what was accepted and refused.
-        let counts: Vec<_> = sources.iter().map(|(name, counters)| (name.to_string(), counters.counts())).collect();
-        let of = |read: &dyn Fn(&crate::pipeline::Counts) -> u64| {
-            let sample = |(name, counts): &(String, _)| (vec![("source", name.clone())], read(counts) as f64);
-            counts.iter().map(sample).collect::<Vec<_>>()
-        };
-        out.counter("saker_received_points", "Values that came in", of(&|counts| counts.received))?;
-        out.counter("saker_accepted_points", "Values that were taken", of(&|counts| counts.accepted))?;
-        let mut refused = Vec::new();
-        for (name, counts) in &counts {
-            let reasons = Reason::ALL.map(|reason| (reason.as_str(), counts.refused.of(reason)));
-            let malformed = ("malformed", counts.refused.malformed_count());
-            for (reason, count) in reasons.into_iter().chain([malformed]).filter(|&(_, count)| count > 0) {
-                refused.push((vec![("source", name.clone()), ("reason", reason.to_owned())], count as f64));
-            }
-        }
-        out.counter("saker_refused_points", "Values that were not taken, by reason", refused)?;
-        let series =
-            sources.iter().map(|(name, counters)| (vec![("source", name.to_string())], counters.series() as f64));
-        out.gauge("saker_source_series", "Series that a source was the first to bring", series.collect())?;
-        let breaches = self.laws.breaches().map(|(law, count)| (law.as_str(), count));
-        out.counter("saker_law_breaches", "Counters found not to add up, by law", by("law", breaches))?;
-        out.gauge("saker_series", "Series that are known", one(pipeline.table.len() as f64))?;
-        let quota = pipeline.quota();
-        let limits = [
-            ("all", quota.limit),
-            ("all_listeners", quota.listeners()),
-            ("one_listener", quota.listener.min(quota.limit)),
-        ];
-        let limits = limits.map(|(of, series)| (vec![("of", of.to_owned())], series as f64));
-        out.gauge("saker_series_limit", "Series that may be known, of all and of listeners", limits.into())?;
-        let budget = pipeline.forwarder.budget();
-        out.gauge("saker_memory_budget_bytes", "Memory for points on their way", one(budget.limit() as f64))?;
-        out.gauge("saker_memory_used_bytes", "Of it in use", one(budget.used() as f64))
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) async fn routes(
     State(agent): State<Arc<Agent>>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, ApiError> {
-    let topology = agent.pipeline.forwarder.topology();
+    let topology = agent.forwarder.topology();
     let config = agent.config.load();
     let routes: Vec<_> = topology
         .routes()
@@ -92,7 +92,7 @@ pub(super) async fn routes(
             node_view(node.name(), backend.as_deref(), &node.stats())
         })
         .collect();
-    let mut answer = json!({"routes": routes, "nodes": nodes, "unrouted_points": agent.pipeline.forwarder.unrouted()});
+    let mut answer = json!({"routes": routes, "nodes": nodes, "unrouted_points": agent.forwarder.unrouted()});
     if let Some(metric) = &asked.metric {
         let series = series_of(&agent, &asked, metric)?;
         answer["targets"] = json!({"series": series.key(), "nodes": topology.targets(&series)});

@@ -5,6 +5,7 @@ mod reach;
 
 use std::path::Path;
 
+use saker_config::{Place, Problem, Problems, Settings};
 use saker_install::Keys;
 use saker_sandbox::{Grants, Kind, Plugin, Sandbox, SandboxError};
 
@@ -15,7 +16,6 @@ use crate::config::{Config, PluginConfig, TlsConfig};
 use crate::folder;
 use crate::printing::{complain, say};
 use crate::settings_schema;
-use saker_config::{Place, Problem, Problems, Settings};
 
 /// Keys whose mistakes leave open which plugin files are meant.
 const FOLDER_KEYS: [&str; 2] = ["plugins", "data_dir"];

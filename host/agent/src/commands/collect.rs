@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use saker_model::{MetricValue, Reason};
+use saker_pipeline::now_ms;
 use saker_sandbox::{
     Collector, Compiler, Grants, InstanceSpec, Kind, Permission, Plugin, Sandbox, SandboxConfig, SandboxError, Tape,
     Tick, check_grant_path,
@@ -17,7 +18,6 @@ use serde_json::{Value, json};
 use super::table;
 use crate::cli::{CollectArgs, Format};
 use crate::config::{Config, plugin_section};
-use crate::pipeline::now_ms;
 use crate::printing::{complain, print, say};
 
 /// Compiling that takes longer is told.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use saker_config::{Problems, Source};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::telling::Teller;
@@ -17,7 +18,6 @@ use crate::data_lock::DataLock;
 use crate::folder::Watch;
 use crate::log::{Level, Log};
 use crate::{Logged, STATUS_CONFIG, STATUS_FAILURE};
-use saker_config::{Problems, Source};
 
 /// How often the configuration file is looked at where the system does not tell of changes.
 const CONFIG_POLL: Duration = Duration::from_secs(60);

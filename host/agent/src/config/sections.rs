@@ -11,6 +11,7 @@ use saker_forward::{BackoffConfig, Durability, FRESH_AGE, HashKind, NodeConfig, 
 use saker_intake::influx::Mapping;
 use saker_model::text::clean;
 use saker_model::{LIMITS, Reason, is_text};
+use saker_pipeline::SeriesShares;
 use saker_sandbox::{Deadlines, Grants, INTERVAL_MIN, Limits, SecretGrant};
 
 use super::SignatureConfig;
@@ -19,7 +20,6 @@ use super::{
     ListenConfig, LogConfig, LogFormat, PipelineConfig, PluginConfig, RouteConfig, SHIPPED, TlsConfig, Written,
     words::{Connect, Hash, SentTo},
 };
-use crate::quota::SeriesShares;
 
 /// A series lives longer than points of it are in memory.
 const SERIES_IDLE_MIN: Duration = Duration::from_secs(2 * FRESH_AGE.as_secs());

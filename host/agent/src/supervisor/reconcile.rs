@@ -139,8 +139,8 @@ impl Supervisor {
         }
         self.shared.pipeline.set_pass_on_failure(self.config.pipeline.pass_on_failure);
         let order: Vec<_> = names.iter().filter_map(|name| self.link_of(name)).collect();
-        if changed || self.shared.pipeline.chain().differs(&order) {
-            self.shared.pipeline.chain().set(order);
+        if changed || self.shared.chain.differs(&order) {
+            self.shared.chain.set(order);
             self.shared.pipeline.judge_again();
         }
     }
@@ -218,7 +218,7 @@ impl Supervisor {
                     seat.status.clone(),
                     "its backend is not loaded yet".into(),
                 ));
-                let forwarder = &self.shared.pipeline.forwarder;
+                let forwarder = &self.shared.forwarder;
                 let backend = Box::new(Destination(slot.clone()));
                 // It looks at the disk for what an earlier process has left.
                 let node = off_the_worker(|| forwarder.node(name, backend, config.sending));
@@ -229,7 +229,7 @@ impl Supervisor {
         }
         let routes: Vec<_> = self.config.route.iter().map(crate::config::RouteConfig::to_route).collect();
         let nodes: Vec<_> = self.nodes.values().map(|destined| destined.node.clone()).collect();
-        let forwarder = &self.shared.pipeline.forwarder;
+        let forwarder = &self.shared.forwarder;
         let now = forwarder.topology();
         let same_nodes =
             now.nodes().len() == nodes.len() && now.nodes().iter().zip(&nodes).all(|(a, b)| Arc::ptr_eq(a, b));

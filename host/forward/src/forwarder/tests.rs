@@ -139,7 +139,7 @@ impl Bench {
 
     fn with(config: NodeConfig, spools: Option<SpoolDir>, nodes: &[(&str, Script)], route: Route) -> Self {
         let table = Arc::new(SeriesTable::new(100_000));
-        let budget = Arc::new(Budget::new(64 << 20));
+        let budget = Arc::new(MemoryBudget::new(64 << 20));
         let bench = Self { forwarder: Forwarder::new(table.clone(), budget, spools, 1), table };
         bench.set(nodes.iter().map(|(name, script)| bench.node(name, script, config)).collect(), route);
         bench

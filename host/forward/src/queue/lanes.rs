@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use saker_journal::Position;
 use saker_model::{Point, SeriesId};
+use saker_pipeline::MemoryBudget;
 use tokio::time::Instant;
 
-use crate::budget::Budget;
 use crate::node::{Counters, DropReason};
 use crate::queue::span::{Mark, Span, Spans};
 use crate::queue::{Durability, QueueConfig, WhenFull};
@@ -115,7 +115,7 @@ impl Lanes {
     }
 
     /// Tells the agent's budget what is in memory here.
-    pub(super) fn charge(&mut self, budget: &Budget) {
+    pub(super) fn charge(&mut self, budget: &MemoryBudget) {
         budget.set(&mut self.charged, self.fresh_points * size_of::<Point>());
     }
 

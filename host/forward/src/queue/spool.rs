@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use saker_journal::{Marks, Position};
 use saker_model::{Point, SeriesTable};
+use saker_pipeline::{Cause, Overload};
 use tokio::sync::{oneshot, watch};
 
 use crate::queue::room::{self, Reservation};
@@ -29,7 +30,7 @@ pub(crate) use crate::queue::spool::backlog::BacklogReader;
 pub use crate::queue::spool::dir::{SpoolDir, SpoolFolder};
 use crate::queue::spool::marker::Marker;
 use crate::queue::spool::writer::Writer;
-use crate::queue::{Cause, Overload, RETRY_AFTER, Shared, WhenFull};
+use crate::queue::{RETRY_AFTER, Shared, WhenFull};
 
 /// Pushes that may wait for the thread. Each source waits for its own, so there are hardly ever as many.
 const JOBS_MAX: usize = 1024;

@@ -19,7 +19,7 @@ const CONFIG: QueueConfig = QueueConfig {
 };
 
 fn queue() -> NodeQueue {
-    let (table, budget) = (Arc::new(SeriesTable::new(10)), Arc::new(Budget::new(1 << 20)));
+    let (table, budget) = (Arc::new(SeriesTable::new(10)), Arc::new(MemoryBudget::new(1 << 20)));
     NodeQueue::new("a", CONFIG, Arc::new(Counters::default()), table, budget, None)
 }
 

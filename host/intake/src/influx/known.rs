@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hashbrown::HashTable;
 use parking_lot::{Mutex, MutexGuard};
 use saker_model::{Named, Reason, SeriesId};
+use saker_pipeline::Names;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::line::FIELDS_MAX;
@@ -40,7 +41,7 @@ pub struct KnownStats {
 #[derive(Default)]
 pub(super) struct Shard {
     /// The table's epoch that all entries belong to.
-    epoch: u64,
+    epoch: Names,
     entries: HashTable<Entry>,
     bytes: usize,
 }
@@ -97,7 +98,7 @@ impl KnownKeys {
 
     /// The part that a key belongs to, as it is at this epoch. None if the epoch has moved on already.
     #[inline]
-    pub(super) fn shard(&self, wanted: &Wanted<'_>, epoch: u64) -> Option<MutexGuard<'_, Shard>> {
+    pub(super) fn shard(&self, wanted: &Wanted<'_>, epoch: Names) -> Option<MutexGuard<'_, Shard>> {
         // The table looks at other bits of the hash.
         let mut shard = self.shards[(wanted.hash >> 40) as usize % SHARDS].lock();
         if shard.epoch < epoch {
@@ -107,7 +108,7 @@ impl KnownKeys {
     }
 
     /// Remembers fields of a key, if what is said of them lasts. Their ids must have been valid at this epoch.
-    pub(super) fn learn(&self, wanted: &Wanted<'_>, fields: &[(&[u8], Named)], epoch: u64, now_s: u32) {
+    pub(super) fn learn(&self, wanted: &Wanted<'_>, fields: &[(&[u8], Named)], epoch: Names, now_s: u32) {
         let Some(mut shard) = self.shard(wanted, epoch) else { return };
         let before = shard.take(wanted);
         let entry = Entry::with(before, wanted, fields, now_s);
@@ -237,8 +238,12 @@ mod tests {
         Wanted::new(raw.as_bytes(), db, 0)
     }
 
+    fn learn(known: &KnownKeys, wanted: &Wanted<'_>, fields: &[(&[u8], Named)], epoch: u64, now_s: u32) {
+        known.learn(wanted, fields, Names::numbered(epoch), now_s);
+    }
+
     fn look(known: &KnownKeys, wanted: &Wanted<'_>, epoch: u64, name: &str) -> Option<Result<SeriesId, Reason>> {
-        let mut shard = known.shard(wanted, epoch)?;
+        let mut shard = known.shard(wanted, Names::numbered(epoch))?;
         let entry = shard.find(wanted)?;
         entry.find(name.as_bytes(), 1).map(|place| entry.target(place))
     }
@@ -247,8 +252,8 @@ mod tests {
     fn fields_are_found_again_whatever_the_order_they_came_in() {
         let known = KnownKeys::new(1 << 20);
         let key = wanted("m,a=b", None);
-        known.learn(&key, &[(b"x", named(1)), (b"yy", named(2))], 0, 0);
-        known.learn(&key, &[(b"", named(3)), (b"x", named(4)), (b"z", Named { lasting: false, ..named(5) })], 0, 0);
+        learn(&known, &key, &[(b"x", named(1)), (b"yy", named(2))], 0, 0);
+        learn(&known, &key, &[(b"", named(3)), (b"x", named(4)), (b"z", Named { lasting: false, ..named(5) })], 0, 0);
         assert_eq!(look(&known, &key, 0, "x"), Some(Ok(SeriesId(1))));
         assert_eq!(look(&known, &key, 0, "yy"), Some(Ok(SeriesId(2))));
         assert_eq!(look(&known, &key, 0, ""), Some(Ok(SeriesId(3))));
@@ -261,7 +266,7 @@ mod tests {
     fn the_same_key_in_another_database_is_another_key() {
         let known = KnownKeys::new(1 << 20);
         let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
-        known.learn(&wanted("m", Some(&a)), &[(b"x", named(1))], 0, 0);
+        learn(&known, &wanted("m", Some(&a)), &[(b"x", named(1))], 0, 0);
         assert_eq!(look(&known, &wanted("m", Some(&a)), 0, "x"), Some(Ok(SeriesId(1))));
         assert_eq!(look(&known, &wanted("m", Some(&b)), 0, "x"), None);
         assert_eq!(look(&known, &wanted("m", None), 0, "x"), None);
@@ -271,9 +276,9 @@ mod tests {
     fn everything_is_forgotten_when_the_epoch_moves_and_nothing_is_learned_of_the_past() {
         let known = KnownKeys::new(1 << 20);
         let key = wanted("m", None);
-        known.learn(&key, &[(b"x", named(1))], 3, 0);
+        learn(&known, &key, &[(b"x", named(1))], 3, 0);
         assert_eq!(look(&known, &key, 4, "x"), None);
-        known.learn(&key, &[(b"x", named(1))], 3, 0);
+        learn(&known, &key, &[(b"x", named(1))], 3, 0);
         assert_eq!(look(&known, &key, 3, "x"), None, "who still lives in the past finds nothing");
         assert_eq!(look(&known, &key, 4, "x"), None);
     }
@@ -283,14 +288,14 @@ mod tests {
         let known = KnownKeys::new(256 << 10);
         let keys: Vec<_> = (0..10_000).map(|number| format!("measurement,host=host_{number}")).collect();
         for key in &keys {
-            known.learn(&wanted(key, None), &[(b"x", named(1))], 0, 0);
+            learn(&known, &wanted(key, None), &[(b"x", named(1))], 0, 0);
             assert!(known.stats().bytes <= 256 << 10);
         }
         let stats = known.stats();
         assert!(stats.keys > 100, "{stats:?}");
         assert_eq!(stats.keys as u64 + stats.evicted, 10_000);
         assert_eq!(look(&known, &wanted(&keys[9999], None), 0, "x"), Some(Ok(SeriesId(1))), "the newest is there");
-        known.learn(&wanted(&"long".repeat(100_000), None), &[(b"x", named(1))], 0, 0);
+        learn(&known, &wanted(&"long".repeat(100_000), None), &[(b"x", named(1))], 0, 0);
         assert_eq!(known.stats(), stats, "what would never fit drives nothing out");
     }
 
@@ -299,9 +304,9 @@ mod tests {
         let known = KnownKeys::new(1 << 20);
         let key = wanted("m", None);
         let dropped = Named { target: Err(Reason::Processor), ..named(2) };
-        known.learn(&key, &[(b"x", named(1)), (b"y", dropped)], 0, 100);
+        learn(&known, &key, &[(b"x", named(1)), (b"y", dropped)], 0, 100);
         let due = |now_s| {
-            let mut shard = known.shard(&key, 0).unwrap();
+            let mut shard = known.shard(&key, Names::numbered(0)).unwrap();
             shard.find(&key).unwrap().due(now_s).map(Iterator::collect::<Vec<_>>)
         };
         assert_eq!(due(129), None);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use saker_model::{LIMITS, MetricType, MetricValue, Named, Point, Reason, Refused, SeriesId, check_time};
+use saker_pipeline::Names;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::key::{Key, unescaped};
@@ -75,7 +76,7 @@ pub struct Reading<'a> {
 
 #[derive(Default)]
 struct Step<'a> {
-    epoch: u64,
+    epoch: Names,
     now_s: u32,
     /// Where it ends.
     to: usize,
@@ -123,8 +124,8 @@ impl<'a> Reading<'a> {
         self.from < self.body.len()
     }
 
-    /// Reads a step, or the same one again. `epoch` is the series table's at this moment, `now_s` its clock.
-    pub fn read(&mut self, epoch: u64, now_s: u32) {
+    /// Reads a step, or the same one again. `epoch` are the names that hold at this moment, `now_s` its clock.
+    pub fn read(&mut self, epoch: Names, now_s: u32) {
         self.step.begin(epoch, now_s);
         let mut scanner = Scanner::new(self.body, self.from);
         while self.step.points.len() < STEP_POINTS && self.step.new.len() < STEP_NEW && scanner.next_line() {
@@ -319,7 +320,7 @@ impl<'a> Reading<'a> {
 
 impl<'a> Step<'a> {
     /// Begins anew, with the memory of the one before.
-    fn begin(&mut self, epoch: u64, now_s: u32) {
+    fn begin(&mut self, epoch: Names, now_s: u32) {
         let Self { mut points, mut new, mut seen, mut unfit, .. } = std::mem::take(self);
         points.clear();
         new.clear();

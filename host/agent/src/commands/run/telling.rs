@@ -48,7 +48,7 @@ impl Teller {
             tracing::info!("some plugins are still being compiled");
         }
         // Whoever reads the address may send to it.
-        agent.pipeline.forwarder.opened().await;
+        agent.forwarder.opened().await;
         let from = args.config.as_deref().map_or("built-in defaults".into(), |path| path.display().to_string());
         if self.in_log.load(Ordering::Relaxed) {
             greet_in_log(agent, &from);

@@ -1,10 +1,10 @@
 //! What is accepted is in all queues that it goes to; what is refused is in none.
 
 use saker_journal::{Fault, SimDisk, Trouble};
+use saker_pipeline::Cause;
 
 use super::durable::{DURABLE, away};
 use super::*;
-use crate::queue::Cause;
 
 const BLOCK: NodeConfig = NodeConfig {
     queue: QueueConfig { durability: Durability::Memory, when_full: WhenFull::Block, points: 100, ..CONFIG.queue },
@@ -158,8 +158,10 @@ async fn pushes_at_the_same_time_are_kept_whole_or_not_at_all_in_a_full_queue_on
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_accepted_before_the_destinations_are_known() {
     let table = Arc::new(SeriesTable::new(10));
-    let bench =
-        Arc::new(Bench { forwarder: Forwarder::new(table.clone(), Arc::new(Budget::new(1 << 20)), None, 1), table });
+    let bench = Arc::new(Bench {
+        forwarder: Forwarder::new(table.clone(), Arc::new(MemoryBudget::new(1 << 20)), None, 1),
+        table,
+    });
     assert!(!bench.forwarder.is_open());
     let early = tokio::spawn({
         let bench = bench.clone();

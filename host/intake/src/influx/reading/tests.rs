@@ -48,7 +48,7 @@ impl World {
         let (mut points, mut new) = (Vec::new(), 0);
         while reading.has_more() {
             let epoch = self.table.epoch();
-            reading.read(epoch, 1000);
+            reading.read(Names::numbered(epoch), 1000);
             let values = reading.new_values();
             new += values.len();
             reading.named(values.into_iter().map(|value| self.name(value, 1000)).collect());
@@ -293,14 +293,14 @@ fn after_the_epoch_has_moved_a_step_is_read_again_with_new_names() {
     world.read(b"m x=1 0");
     let mut reading = Reading::new(b"m x=2 0\nbad", &world.known, &world.mapping, &world.request);
     let epoch = world.table.epoch();
-    reading.read(epoch, 1000);
+    reading.read(Names::numbered(epoch), 1000);
     assert_eq!((reading.points().len(), reading.new_values().len()), (1, 0));
     let gone = world.table.sweep(2000);
     assert!(!world.table.touch(reading.seen().iter().copied(), 2000, epoch));
     world.table.release(&gone);
     let other = world.name(new_value("other"), 2000);
     assert_eq!(other.source, Some(gone[0]), "the id is another's now");
-    reading.read(world.table.epoch(), 2000);
+    reading.read(Names::numbered(world.table.epoch()), 2000);
     assert_eq!((reading.points().len(), reading.new_values().len()), (0, 1));
     let names: Vec<_> = reading.new_values().into_iter().map(|value| world.name(value, 2000)).collect();
     assert_ne!(names[0].source, other.source);

@@ -10,7 +10,7 @@ const LISTENER_SERIES_MIN: usize = 1000;
 
 /// How many series a source may bring.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Budget {
+pub enum Budget {
     /// A collector. One that puts a timestamp into a tag is stopped here, and not the storage behind it.
     Collector {
         /// That nobody has brought before, in one call.
@@ -24,22 +24,22 @@ pub(crate) enum Budget {
 
 /// How the table is shared out.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct SeriesShares {
+pub struct SeriesShares {
     /// The part of the table that only collectors fill.
-    pub(crate) collectors: f64,
+    pub collectors: f64,
     /// The part of the table that one listener may fill.
-    pub(crate) listener: f64,
+    pub listener: f64,
 }
 
 /// The same in series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SeriesQuota {
+pub struct SeriesQuota {
     /// All.
-    pub(crate) limit: usize,
+    pub limit: usize,
     /// Of these, kept for collectors.
-    pub(crate) reserve: usize,
+    pub reserve: usize,
     /// What one listener may bring; more than all, where a small table is not split.
-    pub(crate) listener: usize,
+    pub listener: usize,
 }
 
 /// Where a source's new series have their place.
@@ -52,7 +52,9 @@ pub(crate) struct Room {
 }
 
 impl SeriesShares {
-    pub(crate) fn of(self, limit: usize) -> SeriesQuota {
+    /// The shares of so many series.
+    #[must_use]
+    pub fn of(self, limit: usize) -> SeriesQuota {
         let part = |share: f64| (limit as f64 * share.clamp(0.0, 1.0)) as usize;
         SeriesQuota { limit, reserve: part(self.collectors), listener: part(self.listener).max(LISTENER_SERIES_MIN) }
     }
@@ -60,7 +62,8 @@ impl SeriesShares {
 
 impl SeriesQuota {
     /// What all listeners together may fill.
-    pub(crate) fn listeners(&self) -> usize {
+    #[must_use]
+    pub fn listeners(&self) -> usize {
         self.limit - self.reserve
     }
 

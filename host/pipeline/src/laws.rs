@@ -4,22 +4,22 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::{Breach, Law};
 use parking_lot::Mutex;
-use saker_forward::{Breach, Law};
 
 /// How often it looks.
-pub(crate) const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+pub const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What was found so far.
 #[derive(Debug, Default)]
-pub(crate) struct Laws {
+pub struct Laws {
     broken: Mutex<BTreeSet<(Law, String)>>,
     breaches: [AtomicU64; Law::ALL.len()],
 }
 
 impl Laws {
     /// Notes what does not add up now. What has not before is counted, and said with its numbers.
-    pub(crate) fn look(&self, found: &[Breach]) {
+    pub fn look(&self, found: &[Breach]) {
         let mut broken = self.broken.lock();
         for Breach { law, of, numbers } in found {
             if broken.insert((*law, of.clone())) {
@@ -35,7 +35,7 @@ impl Laws {
     }
 
     /// How often each law was found broken.
-    pub(crate) fn breaches(&self) -> impl Iterator<Item = (Law, u64)> + '_ {
+    pub fn breaches(&self) -> impl Iterator<Item = (Law, u64)> + '_ {
         Law::ALL.into_iter().map(|law| (law, self.breaches[law as usize].load(Ordering::Relaxed)))
     }
 }

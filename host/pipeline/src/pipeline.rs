@@ -3,77 +3,62 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, RwLock};
-use saker_cache::Cache;
-use saker_forward::{Breach, Forwarder, Law, Left, Overload, Refusing};
-use saker_model::{Mapped, MetricValue, Named, Point, Reason, Refused, SeriesId, SeriesTable};
+use parking_lot::RwLock;
+use saker_model::{Mapped, MetricValue, Named, Point, Reason, Refused, Series, SeriesId, SeriesTable};
 
-use crate::processors::{Chain, Judged};
-use crate::quota::{Budget, SeriesQuota, SeriesShares};
+use crate::quota::Room;
+use crate::{
+    Breach, Budget, DurableSink, IngestSession, Law, Left, MemoryBudget, Overload, Refusing, Relabel, RelabelOutcome,
+    SeriesQuota, SeriesShares, Sink, SourceCounters, SourceName, now_ms,
+};
 
 /// So many series that are forgotten at once leave memory behind that is worth giving back: some three MiB.
-pub(crate) const FLOOD: usize = 10_000;
+pub const FLOOD: usize = 10_000;
 /// Room for series is given back if it is this many times what is needed.
 const SPARE: usize = 8;
 
-/// Where values come from, as it is counted.
-pub(crate) type SourceName = Arc<str>;
-
 /// What became of the values of one call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Receipt {
-    pub(crate) received: usize,
-    pub(crate) accepted: usize,
+pub struct Receipt {
+    /// Values that were handed in.
+    pub received: usize,
+    /// Of these, those that were taken.
+    pub accepted: usize,
     /// Places in the list that was handed in, and why they were refused.
-    pub(crate) refused: Vec<(usize, Reason)>,
+    pub refused: Vec<(usize, Reason)>,
     /// Beside those, how many no node had room for.
-    pub(crate) no_room: usize,
+    pub no_room: usize,
 }
 
-/// What became of a source's values. Received = accepted + refused.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) received: u64,
-    pub(crate) accepted: u64,
-    pub(crate) refused: Refused,
+/// What became of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judged {
+    /// Its values belong to this series.
+    To(SeriesId),
+    /// Its values are dropped.
+    Dropped,
+    /// It was made into something that is no series.
+    Refused(Reason),
+    /// Nothing could be said of it; it is asked about again.
+    Failed,
 }
 
-/// Counted for one source.
-#[derive(Debug, Default)]
-pub(crate) struct SourceCounters {
-    /// All of one time.
-    counts: Mutex<Counts>,
-    /// The series that this source was the first to bring, for as long as they are known.
-    series: Mutex<HashSet<SeriesId>>,
-    /// Whether it is a collector that has brought them.
-    collects: AtomicBool,
+/// Where points go.
+pub struct Sinks {
+    /// Whose word an acknowledgement is.
+    pub durable: Arc<dyn DurableSink>,
+    /// What keeps everything that was acknowledged.
+    pub others: Vec<Arc<dyn Sink>>,
 }
 
-impl SourceCounters {
-    /// What became of its values so far.
-    pub(crate) fn counts(&self) -> Counts {
-        self.counts.lock().clone()
-    }
-
-    /// How many were refused for a reason.
-    #[cfg(test)]
-    pub(crate) fn refused(&self, reason: Reason) -> u64 {
-        self.counts.lock().refused.of(reason)
-    }
-
-    /// How many series it was the first to bring.
-    pub(crate) fn series(&self) -> usize {
-        self.series.lock().len()
-    }
-}
-
-pub(crate) struct Pipeline {
-    pub(crate) table: Arc<SeriesTable>,
-    pub(crate) cache: Arc<Cache>,
-    pub(crate) forwarder: Arc<Forwarder>,
-    chain: Chain,
+/// The road: what is known of series and sources, and where points go.
+pub struct Pipeline {
+    table: Arc<SeriesTable>,
+    memory: Arc<MemoryBudget>,
+    sinks: Sinks,
+    relabel: Arc<dyn Relabel>,
     pass_on_failure: AtomicBool,
     /// One at a time asks about new series, so that each is asked about once.
     asking: tokio::sync::Mutex<()>,
@@ -85,10 +70,13 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    pub(crate) fn new(
+    /// A road to these sinks. `memory` is what points on their way may take.
+    #[must_use]
+    pub fn new(
         table: Arc<SeriesTable>,
-        cache: Arc<Cache>,
-        forwarder: Arc<Forwarder>,
+        memory: Arc<MemoryBudget>,
+        sinks: Sinks,
+        relabel: Arc<dyn Relabel>,
         shares: SeriesShares,
     ) -> Self {
         let started = Instant::now();
@@ -96,9 +84,9 @@ impl Pipeline {
         let quota = shares.of(table.limit());
         Self {
             table,
-            cache,
-            forwarder,
-            chain: Chain::default(),
+            memory,
+            sinks,
+            relabel,
             pass_on_failure: AtomicBool::new(true),
             asking: tokio::sync::Mutex::default(),
             sources: RwLock::default(),
@@ -108,33 +96,54 @@ impl Pipeline {
         }
     }
 
-    /// The processors that new series go through.
-    pub(crate) fn chain(&self) -> &Chain {
-        &self.chain
+    /// What a source of this name brings, held to this budget.
+    #[must_use]
+    pub fn session(self: &Arc<Self>, source: impl Into<SourceName>, budget: Budget) -> IngestSession {
+        IngestSession::new(self.clone(), source.into(), budget)
+    }
+
+    /// The series that are known.
+    #[must_use]
+    pub fn table(&self) -> &Arc<SeriesTable> {
+        &self.table
+    }
+
+    /// The bytes that points on their way may take.
+    #[must_use]
+    pub fn memory(&self) -> &Arc<MemoryBudget> {
+        &self.memory
+    }
+
+    /// The sink that decides whether anything is taken.
+    #[must_use]
+    pub fn durable(&self) -> &dyn DurableSink {
+        &*self.sinks.durable
     }
 
     /// Whether values pass as they are when a processor fails.
-    pub(crate) fn set_pass_on_failure(&self, pass: bool) {
+    pub fn set_pass_on_failure(&self, pass: bool) {
         self.pass_on_failure.store(pass, Ordering::Relaxed);
     }
 
     /// Shares the table out in another way; what is in it stays.
-    pub(crate) fn set_shares(&self, shares: SeriesShares) {
+    pub fn set_shares(&self, shares: SeriesShares) {
         *self.quota.write() = shares.of(self.table.limit());
     }
 
     /// How the table is shared out.
-    pub(crate) fn quota(&self) -> SeriesQuota {
+    #[must_use]
+    pub fn quota(&self) -> SeriesQuota {
         *self.quota.read()
     }
 
     /// Asks the processors anew about every series, because they have changed.
-    pub(crate) fn judge_again(&self) {
+    pub fn judge_again(&self) {
         self.table.forget_mapped();
     }
 
     /// The counters of all sources.
-    pub(crate) fn sources(&self) -> Vec<(SourceName, Arc<SourceCounters>)> {
+    #[must_use]
+    pub fn sources(&self) -> Vec<(SourceName, Arc<SourceCounters>)> {
         self.sources.read().iter().map(|(name, counters)| (name.clone(), counters.clone())).collect()
     }
 
@@ -145,13 +154,13 @@ impl Pipeline {
     /// If a queue has no room; then all are refused, and the source may come again with them.
     pub(crate) async fn accept(
         &self,
-        source: &SourceName,
+        counters: &SourceCounters,
         values: Vec<MetricValue>,
         budget: Budget,
     ) -> Result<Receipt, Overload> {
         let mut receipt = Receipt { received: values.len(), ..Receipt::default() };
         let (values, places) = validate(values, &mut receipt);
-        let named = self.name_valid(&values, &self.counters(source), budget).await;
+        let named = self.name_valid(&values, counters, budget).await;
         let mut points = Vec::with_capacity(values.len());
         for ((value, place), named) in values.iter().zip(places).zip(named) {
             match named.target {
@@ -162,7 +171,7 @@ impl Pipeline {
         let mut refused = Refused::default();
         receipt.refused.iter().for_each(|&(_, reason)| refused.add(reason, 1));
         // Nobody would come again with them.
-        let left = self.accept_points(source, receipt.received, &points, &refused, Refusing::Copies).await?;
+        let left = self.accept_points(counters, receipt.received, &points, &refused, Refusing::Copies).await?;
         receipt.no_room = left.iter().map(Left::count).sum();
         receipt.accepted = points.len() - receipt.no_room;
         Ok(receipt)
@@ -176,41 +185,37 @@ impl Pipeline {
     /// As [`accept`](Self::accept).
     pub(crate) async fn accept_points(
         &self,
-        source: &SourceName,
+        counters: &SourceCounters,
         received: usize,
         points: &[Point],
         refused: &Refused,
         refusing: Refusing,
     ) -> Result<Vec<Left>, Overload> {
-        let left = match self.forwarder.accept(points, refusing).await {
+        let left = match self.sinks.durable.accept(points, refusing).await {
             Ok(left) => left,
             Err(overload) => {
                 let mut refused = refused.clone();
                 refused.add(Reason::NoRoom, points.len() as u64);
-                self.count(source, received, 0, &refused);
+                counters.count(received, 0, &refused);
                 return Err(overload);
             }
         };
         if left.is_empty() {
-            self.count(source, received, points.len(), refused);
-            self.cache.add(points);
+            counters.count(received, points.len(), refused);
+            self.keep(points);
             return Ok(left);
         }
         let taken = without(points, &left);
         let mut refused = refused.clone();
         refused.add(Reason::NoRoom, (points.len() - taken.len()) as u64);
-        self.count(source, received, taken.len(), &refused);
-        self.cache.add(&taken);
+        counters.count(received, taken.len(), &refused);
+        self.keep(&taken);
         Ok(left)
     }
 
-    /// Counts values of which none were taken.
-    pub(crate) fn refuse(&self, source: &SourceName, received: usize, refused: &Refused) {
-        self.count(source, received, 0, refused);
-    }
-
     /// What does not add up now.
-    pub(crate) fn breaches(&self) -> Vec<Breach> {
+    #[must_use]
+    pub fn breaches(&self) -> Vec<Breach> {
         let (mut breaches, mut accepted) = (Vec::new(), 0);
         for (name, counters) in self.sources() {
             let counts = counters.counts();
@@ -222,23 +227,21 @@ impl Pipeline {
             }
         }
         // Read after the sources', which count a body when the forwarder has.
-        let forwarded = self.forwarder.accepted();
+        let forwarded = self.sinks.durable.accepted();
         if accepted > forwarded {
             let numbers = format!("{accepted} points were accepted, and {forwarded} forwarded");
             breaches.push(Breach { law: Law::Accepted, of: "all sources".into(), numbers });
         }
-        breaches.extend(self.forwarder.breaches());
+        breaches.extend(self.sinks.durable.breaches());
         breaches
     }
 
     /// Names values without taking them: where each one's point belongs, or why it is refused.
-    pub(crate) async fn name(&self, source: &SourceName, values: Vec<MetricValue>) -> Vec<Named> {
+    pub(crate) async fn name(&self, counters: &SourceCounters, values: Vec<MetricValue>, budget: Budget) -> Vec<Named> {
         let mut receipt = Receipt { received: values.len(), ..Receipt::default() };
         let (values, places) = validate(values, &mut receipt);
         let mut named = vec![Named { source: None, target: Err(Reason::BadMetric), lasting: false }; receipt.received];
-        for (place, answer) in
-            places.into_iter().zip(self.name_valid(&values, &self.counters(source), Budget::Listener).await)
-        {
+        for (place, answer) in places.into_iter().zip(self.name_valid(&values, counters, budget).await) {
             named[place] = answer;
         }
         for (place, reason) in receipt.refused {
@@ -249,13 +252,13 @@ impl Pipeline {
 
     /// Forgets series that brought no value for so long; answers how many. With a million of them it takes a while, so it
     /// has no place among the agent's tasks.
-    pub(crate) fn sweep(&self, idle: Duration) -> usize {
+    pub fn sweep(&self, idle: Duration) -> usize {
         self.table.set_time(self.now_s());
         let before = self.now_s().saturating_sub(u32::try_from(idle.as_secs()).unwrap_or(u32::MAX));
         let gone = self.table.sweep(before);
         if !gone.is_empty() {
-            self.cache.remove(&gone);
-            self.forwarder.forget(&gone);
+            self.sinks.others.iter().for_each(|sink| sink.forget(&gone));
+            self.sinks.durable.forget(&gone);
             let gone_set: HashSet<_> = gone.iter().copied().collect();
             for (_, counters) in self.sources() {
                 let mut series = counters.series.lock();
@@ -274,7 +277,7 @@ impl Pipeline {
         }
         if gone.len() >= FLOOD {
             self.table.shrink();
-            self.cache.shrink();
+            self.sinks.others.iter().for_each(|sink| sink.shrink());
         }
         gone.len()
     }
@@ -330,7 +333,7 @@ impl Pipeline {
         let mut ids: Vec<_> = unasked.iter().map(|&(_, id)| id).collect();
         ids.sort_unstable();
         ids.dedup();
-        let judged = self.chain.judge(&self.table, &ids, now_s, room).await;
+        let judged = self.judge(&ids, now_s, room).await;
         for (index, id) in unasked {
             let place = ids.binary_search(&id).expect("every id was asked about");
             let (target, lasting) = match &judged[place] {
@@ -342,6 +345,41 @@ impl Pipeline {
             };
             all[index] = Named { source: Some(id), target, lasting };
         }
+    }
+
+    /// Asks about series that are in the table, and notes the answers there. What they are called instead has its place in
+    /// the same room.
+    async fn judge(&self, ids: &[SeriesId], now_s: u32, room: Room) -> Vec<Judged> {
+        let known: Vec<_> = ids.iter().map(|&id| self.table.get(id)).collect();
+        let asked: Vec<_> = known.iter().flatten().cloned().collect();
+        let mut outcomes = self.relabel.relabel(&asked).await.into_iter();
+        let mut judge = |(&id, original): (&SeriesId, &Option<Arc<Series>>)| {
+            let Some(original) = original else { return Judged::To(id) };
+            match outcomes.next().unwrap_or(RelabelOutcome::Failed) {
+                RelabelOutcome::To(changed) if changed != **original => {
+                    let interned = self.table.intern_series_within(changed, now_s, room.limit);
+                    interned.map_or(Judged::Refused(room.refusal), Judged::To)
+                }
+                RelabelOutcome::Keep | RelabelOutcome::To(_) => Judged::To(id),
+                RelabelOutcome::Dropped => Judged::Dropped,
+                RelabelOutcome::Refused(reason) => Judged::Refused(reason),
+                RelabelOutcome::Failed => Judged::Failed,
+            }
+        };
+        let judged: Vec<_> = ids.iter().zip(&known).map(&mut judge).collect();
+        for (&id, judged) in ids.iter().zip(&judged) {
+            match judged {
+                Judged::To(target) => self.table.set_mapped(id, Mapped::To(*target)),
+                Judged::Dropped => self.table.set_mapped(id, Mapped::Dropped),
+                // Not remembered: the next value asks again.
+                Judged::Refused(_) | Judged::Failed => {}
+            }
+        }
+        judged
+    }
+
+    fn keep(&self, points: &[Point]) {
+        self.sinks.others.iter().for_each(|sink| sink.keep(points));
     }
 
     /// Counts a series that a source was the first to bring; answers how many collectors have brought.
@@ -360,17 +398,9 @@ impl Pipeline {
         known
     }
 
-    fn counters(&self, source: &SourceName) -> Arc<SourceCounters> {
+    pub(crate) fn counters(&self, source: &SourceName) -> Arc<SourceCounters> {
         let known = self.sources.read().get(source).cloned();
         known.unwrap_or_else(|| self.sources.write().entry(source.clone()).or_default().clone())
-    }
-
-    fn count(&self, source: &SourceName, received: usize, accepted: usize, refused: &Refused) {
-        let counters = self.counters(source);
-        let mut counts = counters.counts.lock();
-        counts.received += received as u64;
-        counts.accepted += accepted as u64;
-        counts.refused.add_all(refused);
     }
 
     /// Seconds since the start, plus the longest idle time that can be set, so that "long ago" is a number.
@@ -389,12 +419,6 @@ fn without(points: &[Point], left: &[Left]) -> Vec<Point> {
 /// Seconds since the start, plus the longest idle time that can be set.
 fn seconds_since(started: Instant) -> u32 {
     (1 << 30) + u32::try_from(started.elapsed().as_secs()).unwrap_or(u32::MAX >> 1)
-}
-
-/// The clock, in milliseconds since 1970-01-01 UTC.
-pub(crate) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Puts values in order; answers those that are valid and their places in the list.
@@ -416,18 +440,98 @@ fn validate(mut values: Vec<MetricValue>, receipt: &mut Receipt) -> (Vec<MetricV
 
 #[cfg(test)]
 mod tests {
-    use saker_cache::CacheLimits;
+    use futures_util::future::{BoxFuture, ready};
+    use parking_lot::Mutex;
     use saker_model::MetricType;
 
     use super::*;
 
-    fn pipeline(max_series: usize) -> Pipeline {
+    /// Keeps what it is given.
+    #[derive(Default)]
+    struct Window(Mutex<Vec<Point>>);
+
+    impl Sink for Window {
+        fn keep(&self, points: &[Point]) {
+            self.0.lock().extend(points);
+        }
+
+        fn forget(&self, ids: &[SeriesId]) {
+            self.0.lock().retain(|point| !ids.contains(&point.series));
+        }
+    }
+
+    /// Has room for everything.
+    #[derive(Default)]
+    struct Boundless(AtomicUsize);
+
+    impl DurableSink for Boundless {
+        fn accept<'a>(&'a self, points: &'a [Point], _: Refusing) -> BoxFuture<'a, Result<Vec<Left>, Overload>> {
+            self.0.fetch_add(points.len(), Ordering::Relaxed);
+            Box::pin(ready(Ok(Vec::new())))
+        }
+
+        fn accepted(&self) -> u64 {
+            self.0.load(Ordering::Relaxed) as u64
+        }
+
+        fn refusal(&self) -> Option<Overload> {
+            None
+        }
+
+        fn is_open(&self) -> bool {
+            true
+        }
+
+        fn opened(&self) -> BoxFuture<'_, ()> {
+            Box::pin(ready(()))
+        }
+
+        fn forget(&self, _: &[SeriesId]) {}
+
+        fn breaches(&self) -> Vec<Breach> {
+            Vec::new()
+        }
+    }
+
+    /// Changes nothing.
+    struct Unchanged;
+
+    impl Relabel for Unchanged {
+        fn relabel<'a>(&'a self, series: &'a [Arc<Series>]) -> BoxFuture<'a, Vec<RelabelOutcome>> {
+            Box::pin(ready(vec![RelabelOutcome::Keep; series.len()]))
+        }
+    }
+
+    struct Bench {
+        pipeline: Arc<Pipeline>,
+        window: Arc<Window>,
+    }
+
+    impl std::ops::Deref for Bench {
+        type Target = Arc<Pipeline>;
+
+        fn deref(&self) -> &Arc<Pipeline> {
+            &self.pipeline
+        }
+    }
+
+    impl Bench {
+        async fn accept(&self, source: &str, values: Vec<MetricValue>, budget: Budget) -> Receipt {
+            self.session(source, budget).accept(values).await.unwrap()
+        }
+
+        fn kept(&self) -> usize {
+            self.window.0.lock().len()
+        }
+    }
+
+    fn pipeline(max_series: usize) -> Bench {
         let table = Arc::new(SeriesTable::new(max_series));
-        let cache = Arc::new(Cache::new(CacheLimits { age_ms: 60_000, items: 10, bytes: 1 << 20 }));
-        let budget = Arc::new(saker_forward::Budget::new(1 << 20));
-        let forwarder = Arc::new(Forwarder::new(table.clone(), budget, None, 0));
-        forwarder.set_topology(saker_forward::Topology::default());
-        Pipeline::new(table, cache, forwarder, SeriesShares { collectors: 0.1, listener: 0.5 })
+        let window = Arc::<Window>::default();
+        let sinks = Sinks { durable: Arc::new(Boundless::default()), others: vec![window.clone()] };
+        let shares = SeriesShares { collectors: 0.1, listener: 0.5 };
+        let pipeline = Pipeline::new(table, Arc::new(MemoryBudget::new(1 << 20)), sinks, Arc::new(Unchanged), shares);
+        Bench { pipeline: Arc::new(pipeline), window }
     }
 
     fn value(metric: &str, number: f64) -> MetricValue {
@@ -446,11 +550,11 @@ mod tests {
     async fn what_is_valid_is_kept_and_the_rest_refused_by_place_and_reason() {
         let pipeline = pipeline(10);
         let values = vec![value("a", 1.0), value("", 1.0), value("b", f64::NAN), value("a", 2.0)];
-        let receipt = pipeline.accept(&"test".into(), values, Budget::Listener).await.unwrap();
+        let receipt = pipeline.accept("test", values, Budget::Listener).await;
         assert_eq!((receipt.received, receipt.accepted), (4, 2));
         assert_eq!(receipt.refused, [(1, Reason::BadMetric), (2, Reason::NotFinite)]);
         assert_eq!(pipeline.table.len(), 1);
-        assert_eq!(pipeline.cache.stats().points, 2);
+        assert_eq!(pipeline.kept(), 2);
         let (_, counters) = pipeline.sources().remove(0);
         assert_eq!((counters.counts().received, counters.counts().accepted), (4, 2));
         assert_eq!(pipeline.breaches(), []);
@@ -460,9 +564,9 @@ mod tests {
     #[tokio::test]
     async fn names_that_hold_are_told_from_those_that_may_change() {
         let pipeline = pipeline(1);
-        let named = pipeline
-            .name(&"test".into(), vec![value("a", 1.0), value("", 1.0), value("b", 1.0), value("a", f64::NAN)])
-            .await;
+        let session = pipeline.session("test", Budget::Listener);
+        let attempt = session.attempts().next().unwrap();
+        let named = attempt.name(vec![value("a", 1.0), value("", 1.0), value("b", 1.0), value("a", f64::NAN)]).await;
         let id = pipeline.table.intern(&value("a", 1.0), 0).unwrap();
         let expected = [
             Named { source: Some(id), target: Ok(id), lasting: true },
@@ -471,16 +575,14 @@ mod tests {
             Named { source: None, target: Err(Reason::NotFinite), lasting: false },
         ];
         assert_eq!(named, expected);
-        assert_eq!(pipeline.cache.stats().points, 0, "nothing was taken");
+        assert_eq!(pipeline.kept(), 0, "nothing was taken");
     }
 
     #[tokio::test]
     async fn beyond_the_limit_of_series_only_known_ones_pass() {
         let pipeline = pipeline(1);
-        let receipt = pipeline
-            .accept(&"test".into(), vec![value("a", 1.0), value("b", 1.0), value("a", 2.0)], Budget::Listener)
-            .await
-            .unwrap();
+        let receipt =
+            pipeline.accept("test", vec![value("a", 1.0), value("b", 1.0), value("a", 2.0)], Budget::Listener).await;
         assert_eq!(receipt.accepted, 2);
         assert_eq!(receipt.refused, [(1, Reason::SeriesLimit)]);
     }
@@ -488,15 +590,15 @@ mod tests {
     #[tokio::test]
     async fn a_source_brings_only_so_many_series_at_once_and_in_all() {
         let pipeline = pipeline(100);
-        let (source, budget) = ("test".into(), Budget::Collector { new_series: 2, series: 3 });
+        let (source, budget) = ("test", Budget::Collector { new_series: 2, series: 3 });
         let bring = async |names: &[&str]| {
             let values = names.iter().map(|name| value(name, 1.0)).collect();
-            pipeline.accept(&source, values, budget).await.unwrap().refused
+            pipeline.accept(source, values, budget).await.refused
         };
         assert_eq!(bring(&["a", "b", "c", "a"]).await, [(2, Reason::NewSeries)], "what is known is not new");
         assert_eq!(bring(&["a", "b", "c", "d"]).await, [(3, Reason::SourceSeries)]);
         // What another source has brought counts for that one.
-        pipeline.accept(&"other".into(), vec![value("e", 1.0)], Budget::Listener).await.unwrap();
+        pipeline.accept("other", vec![value("e", 1.0)], Budget::Listener).await;
         assert_eq!(bring(&["e", "a", "b", "c"]).await, []);
         assert_eq!(bring(&["f"]).await, [(0, Reason::SourceSeries)]);
         let (_, counters) = pipeline.sources().into_iter().find(|(name, _)| **name == *"test").unwrap();
@@ -509,9 +611,9 @@ mod tests {
 
     const COLLECTOR: Budget = Budget::Collector { new_series: 5000, series: 50_000 };
 
-    async fn bring(pipeline: &Pipeline, source: &str, names: std::ops::Range<usize>, budget: Budget) -> Receipt {
+    async fn bring(pipeline: &Bench, source: &str, names: std::ops::Range<usize>, budget: Budget) -> Receipt {
         let values = names.map(|number| value(&format!("{source}.{number}"), 1.0)).collect();
-        pipeline.accept(&source.into(), values, budget).await.unwrap()
+        pipeline.accept(source, values, budget).await
     }
 
     #[tokio::test]
@@ -555,11 +657,11 @@ mod tests {
     #[tokio::test]
     async fn an_idle_series_is_forgotten_everywhere() {
         let pipeline = pipeline(10);
-        pipeline.accept(&"test".into(), vec![value("a", 1.0)], Budget::Listener).await.unwrap();
+        pipeline.accept("test", vec![value("a", 1.0)], Budget::Listener).await;
         pipeline.sweep(Duration::from_secs(3600));
         assert_eq!(pipeline.table.len(), 1);
         tokio::time::sleep(Duration::from_millis(1100)).await;
         pipeline.sweep(Duration::ZERO);
-        assert_eq!((pipeline.table.len(), pipeline.cache.stats().points), (0, 0));
+        assert_eq!((pipeline.table.len(), pipeline.kept()), (0, 0));
     }
 }

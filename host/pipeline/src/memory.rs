@@ -5,19 +5,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// One for the whole agent. Requests ask before they are read; queues tell what they hold, and hold less when it is over.
 #[derive(Debug)]
-pub struct Budget {
+pub struct MemoryBudget {
     limit: AtomicUsize,
     used: AtomicUsize,
 }
 
 /// Bytes of a budget, given back when it is dropped.
 #[derive(Debug)]
-pub struct Share {
-    budget: Arc<Budget>,
+pub struct MemoryPermit {
+    budget: Arc<MemoryBudget>,
     bytes: usize,
 }
 
-impl Budget {
+impl MemoryBudget {
     /// A budget of so many bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
@@ -43,20 +43,20 @@ impl Budget {
 
     /// Takes bytes, if there are so many left.
     #[must_use]
-    pub fn take(self: &Arc<Self>, bytes: usize) -> Option<Share> {
+    pub fn take(self: &Arc<Self>, bytes: usize) -> Option<MemoryPermit> {
         let before = self.used.fetch_add(bytes, Ordering::Relaxed);
-        let share = Share { budget: self.clone(), bytes };
+        let share = MemoryPermit { budget: self.clone(), bytes };
         // Dropping the share gives back what was too much.
         (before.saturating_add(bytes) <= self.limit()).then_some(share)
     }
 
     /// Whether more is in use than three quarters: the rest is for requests, which cannot be put on disk.
-    pub(crate) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.used() > self.limit() / 4 * 3
     }
 
     /// Says that somebody who held `charged` bytes holds `now` bytes.
-    pub(crate) fn set(&self, charged: &mut usize, now: usize) {
+    pub fn set(&self, charged: &mut usize, now: usize) {
         if now >= *charged {
             self.used.fetch_add(now - *charged, Ordering::Relaxed);
         } else {
@@ -66,7 +66,7 @@ impl Budget {
     }
 }
 
-impl Share {
+impl MemoryPermit {
     /// Takes more bytes, if there are so many left, and `spare` ones for others.
     #[must_use]
     pub fn grow(&mut self, bytes: usize, spare: usize) -> bool {
@@ -87,7 +87,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for MemoryPermit {
     fn drop(&mut self) {
         self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
     }
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn bytes_are_given_only_while_there_are_some_and_come_back() {
-        let budget = Arc::new(Budget::new(100));
+        let budget = Arc::new(MemoryBudget::new(100));
         let share = budget.take(60).expect("there are 100");
         assert!(budget.take(60).is_none());
         assert_eq!(budget.used(), 60, "what was not given is not in use");
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_share_grows_as_long_as_something_is_left_for_others() {
-        let budget = Arc::new(Budget::new(100));
+        let budget = Arc::new(MemoryBudget::new(100));
         let mut share = budget.take(0).expect("nothing is always to be had");
         assert!(share.grow(80, 20));
         assert!(!share.grow(1, 20));
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_queue_says_what_it_holds() {
-        let (budget, mut charged) = (Arc::new(Budget::new(100)), 0);
+        let (budget, mut charged) = (Arc::new(MemoryBudget::new(100)), 0);
         budget.set(&mut charged, 80);
         assert!(budget.is_over() && budget.take(30).is_none());
         budget.set(&mut charged, 10);

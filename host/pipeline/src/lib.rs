@@ -1,0 +1,30 @@
+//! The one road that values take: validated, named, relabelled, kept.
+//!
+//! Every source hands what it has to an [`IngestSession`]; everything that wants points is a [`Sink`], and the one whose
+//! word an acknowledgement is, a [`DurableSink`]. New series are asked about at a [`Relabel`], once. No plugin and no
+//! socket is known here.
+#![warn(missing_docs)]
+
+mod clock;
+mod law;
+mod laws;
+mod memory;
+mod metrics;
+mod pipeline;
+mod quota;
+mod relabel;
+mod session;
+mod sink;
+mod sources;
+
+pub use clock::now_ms;
+pub use law::{Breach, Law};
+pub use laws::{LOOK_INTERVAL, Laws};
+pub use memory::{MemoryBudget, MemoryPermit};
+pub use metrics::PipelineMetrics;
+pub use pipeline::{FLOOD, Pipeline, Receipt, Sinks};
+pub use quota::{Budget, SeriesQuota, SeriesShares};
+pub use relabel::{Relabel, RelabelOutcome};
+pub use session::{Attempt, IngestSession, Names};
+pub use sink::{Cause, DurableSink, Left, Overload, Refusing, Sink};
+pub use sources::{Counts, SourceCounters, SourceName};

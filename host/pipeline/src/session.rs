@@ -1,0 +1,116 @@
+//! How a source hands in what it has.
+
+use std::sync::{Arc, OnceLock};
+
+use saker_model::{MetricValue, Named, Point, Refused, SeriesId};
+
+use crate::{Budget, Left, Overload, Pipeline, Receipt, Refusing, SourceCounters, SourceName};
+
+/// How often a body is read again because the series' names have changed meanwhile. They do so about once a minute.
+const ATTEMPTS: usize = 8;
+
+/// What one source brings: counted under its name, held to its budget.
+pub struct IngestSession {
+    pipeline: Arc<Pipeline>,
+    source: SourceName,
+    /// None as long as it has brought nothing, so that a source is counted from its first value on.
+    counters: OnceLock<Arc<SourceCounters>>,
+    budget: Budget,
+}
+
+/// The names that series have at a time. Of two that differ, those of the later are valid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Names(u64);
+
+impl Names {
+    /// Names that are told from others by a number, for whoever has no pipeline to ask.
+    #[must_use]
+    pub const fn numbered(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl IngestSession {
+    pub(crate) fn new(pipeline: Arc<Pipeline>, source: SourceName, budget: Budget) -> Self {
+        Self { pipeline, source, counters: OnceLock::new(), budget }
+    }
+
+    fn counters(&self) -> &Arc<SourceCounters> {
+        self.counters.get_or_init(|| self.pipeline.counters(&self.source))
+    }
+
+    /// Holds it to another budget.
+    pub fn set_budget(&mut self, budget: Budget) {
+        self.budget = budget;
+    }
+
+    /// Takes values. When it returns, they are in all sinks, as safe as the durable one is, or refused with a reason.
+    ///
+    /// # Errors
+    /// If there is no room; then all are refused, and the source may come again with them.
+    pub async fn accept(&self, values: Vec<MetricValue>) -> Result<Receipt, Overload> {
+        self.pipeline.accept(self.counters(), values, self.budget).await
+    }
+
+    /// Counts values of which none were taken.
+    pub fn refuse(&self, received: usize, refused: &Refused) {
+        self.counters().count(received, 0, refused);
+    }
+
+    /// The attempts at a body whose points are taken at once: as many as are worth it. Names are asked for as it is read,
+    /// and hold until series are forgotten; when they do not hold any more, the next attempt reads it again.
+    pub fn attempts(&self) -> impl Iterator<Item = Attempt<'_>> {
+        (0..ATTEMPTS).map(|_| Attempt { session: self, names: Names(self.pipeline.table().epoch()) })
+    }
+}
+
+/// One reading of a body.
+pub struct Attempt<'a> {
+    session: &'a IngestSession,
+    names: Names,
+}
+
+impl Attempt<'_> {
+    /// The names that it goes by, for those who remember some.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        self.names
+    }
+
+    /// The clock that series' idleness is measured by, in seconds.
+    #[must_use]
+    pub fn now_s(&self) -> u32 {
+        self.session.pipeline.now_s()
+    }
+
+    /// Names values without taking them: where each one's point belongs, or why it is refused.
+    pub async fn name(&self, values: Vec<MetricValue>) -> Vec<Named> {
+        self.session.pipeline.name(self.session.counters(), values, self.session.budget).await
+    }
+
+    /// Tells series alive whose names were remembered. False if the names do not hold any more.
+    pub fn touch(&self, ids: impl IntoIterator<Item = SeriesId>, now_s: u32) -> bool {
+        self.session.pipeline.table().touch(ids, now_s, self.names.0)
+    }
+
+    /// Whether the names still hold.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.session.pipeline.table().epoch() == self.names.0
+    }
+
+    /// Takes points whose series have these names, and counts what was refused on the way; `received` is how many values
+    /// were read. Answers which points were refused for want of room.
+    ///
+    /// # Errors
+    /// As [`IngestSession::accept`].
+    pub async fn take(
+        &self,
+        received: usize,
+        points: &[Point],
+        refused: &Refused,
+        refusing: Refusing,
+    ) -> Result<Vec<Left>, Overload> {
+        self.session.pipeline.accept_points(self.session.counters(), received, points, refused, refusing).await
+    }
+}

@@ -1,0 +1,103 @@
+//! Where points go, as the pipeline knows it, and why they may not.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use saker_model::{Point, SeriesId};
+
+use crate::Breach;
+
+/// What keeps every point that was acknowledged, and refuses none.
+pub trait Sink: Send + Sync + 'static {
+    /// Keeps points, in one go.
+    fn keep(&self, points: &[Point]);
+
+    /// Takes handles back: they may stand for other series from now on.
+    fn forget(&self, ids: &[SeriesId]);
+
+    /// Gives back the memory that a flood of series has left behind.
+    fn shrink(&self) {}
+}
+
+/// The sink whose word an acknowledgement is: what it takes is as safe as it says, and it refuses what it has no room for.
+pub trait DurableSink: Send + Sync + 'static {
+    /// Takes points of series that are in the table; waits until it is open. When it returns they are kept, but for those
+    /// that it answers, which are not.
+    fn accept<'a>(&'a self, points: &'a [Point], refusing: Refusing) -> BoxFuture<'a, Result<Vec<Left>, Overload>>;
+
+    /// Points that it has taken.
+    fn accepted(&self) -> u64;
+
+    /// Why it would take nothing now, if it would not.
+    fn refusal(&self) -> Option<Overload>;
+
+    /// Whether it takes anything yet.
+    fn is_open(&self) -> bool;
+
+    /// Waits until it [`is_open`](Self::is_open).
+    fn opened(&self) -> BoxFuture<'_, ()>;
+
+    /// Takes handles back: they may stand for other series from now on.
+    fn forget(&self, ids: &[SeriesId]);
+
+    /// What does not add up now.
+    fn breaches(&self) -> Vec<Breach>;
+}
+
+/// What is to become of points if a node that they go to has no room for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusing {
+    /// All are refused: the source can only be told about all of them.
+    All,
+    /// Those that go to this node are refused, here and elsewhere: the source can come again with just them.
+    Points,
+    /// This node goes without, and counts it; what no node has room for is refused. The source does not come again.
+    Copies,
+}
+
+/// Points that were refused, while others were taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The node that has no room for them, and why.
+    pub overload: Overload,
+    /// Which: places in what was handed in.
+    pub points: Vec<Range<usize>>,
+}
+
+impl Left {
+    /// How many points they are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.points.iter().map(Range::len).sum()
+    }
+}
+
+/// A node does not take points now. The source may come again with the same ones.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("node {node} takes no points now: {reason}")]
+pub struct Overload {
+    /// The node's name.
+    pub node: String,
+    /// Why.
+    pub reason: String,
+    /// When to come again.
+    pub retry_after: Duration,
+    /// What kind of reason that is.
+    pub cause: Cause,
+}
+
+/// Why a node takes no points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Its queue is full. Nothing was kept anywhere.
+    Full,
+    /// Its queue can never hold so many at once. Nothing was kept anywhere.
+    TooLarge,
+    /// Its queue fails. Nothing was kept anywhere.
+    Failing,
+    /// It is not there yet, or not any more. Nothing was kept anywhere.
+    Absent,
+    /// Its queue has failed after it had promised room, when others had kept their part already.
+    Torn,
+}
