@@ -270,6 +270,11 @@ impl Agent {
         }
     }
 
+    /// Waits until the log says so: its lines are written by a thread of their own, after what they tell of.
+    pub(crate) fn until_logged(&self, words: &str) {
+        self.until(&format!("the log says {words:?}"), |agent| agent.log().contains(words).then_some(()));
+    }
+
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }

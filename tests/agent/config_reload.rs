@@ -16,7 +16,7 @@ fn a_changed_file_takes_hold_and_a_wrong_one_changes_nothing() {
     agent.until("the mistake is logged", |agent| {
         agent.log().contains("configuration not reloaded, the one before is kept").then_some(())
     });
-    assert!(agent.log().contains("agent.toml:1:12: interval: expected a duration"), "{}", agent.log());
+    agent.until_logged("agent.toml:1:12: interval: expected a duration");
     assert_eq!(agent.instance("load").unwrap()["interval_ms"], 300);
 
     agent.home.write_config(&format!(

@@ -237,7 +237,7 @@ fn a_flipped_bit_costs_nothing_and_a_damaged_stretch_what_it_held_which_is_said(
     assert!(lost > 0 && lost < summary.acknowledged / segments.len() as u64 * 2, "{lost} of {summary:?}");
     let holding = bench.holding(&acks, |holding| holding.missing == lost);
     assert_eq!(holding.missing, lost, "what is missing is what was said to be: {holding:?}");
-    assert!(agent.log().contains("points in the queue are lost"), "{}", agent.log());
+    agent.until_logged("points in the queue are lost");
     bench.check_the_law(&agent);
 }
 

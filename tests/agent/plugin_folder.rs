@@ -246,7 +246,7 @@ fn nothing_is_loaded_from_a_folder_that_others_can_write_to() {
     let agent = home.start();
     let refused = |agent: &Agent| agent.metric("saker_plugin_folder_refused");
     assert_eq!(refused(&agent), Some(1.0));
-    assert!(agent.log().contains("no plugin is loaded from the plugin folder"), "{}", agent.log());
+    agent.until_logged("no plugin is loaded from the plugin folder");
     assert!(agent.instance("steady-2").is_none());
     let listed = saker(&["plugin", "list", "--address", &agent.address], agent.home.dir.path());
     assert!(String::from_utf8_lossy(&listed.stdout).contains("NO PLUGIN IS LOADED"), "{listed:?}");

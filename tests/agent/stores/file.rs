@@ -73,7 +73,7 @@ fn a_line_that_a_crash_has_cut_is_taken_back_and_a_swap_goes_on_with_the_same_fi
     agent.until("it is swapped", |agent| (agent.instance("node there")?["counts"]["swaps"] == 1).then_some(()));
     push(&agent, &plain(5, 2));
     delivered(&agent, 10);
-    assert!(agent.log().contains("took back 7 bytes of a line that was not finished"), "{}", agent.log());
+    agent.until_logged("took back 7 bytes of a line that was not finished");
     let text = text(dir.path());
     let (first, rest) = text.split_once('\n').unwrap();
     assert_eq!(first, "{\"whole\":1}");

@@ -48,7 +48,7 @@ fn every_point_arrives_and_those_that_a_server_rejects_are_counted() {
         let done = node["delivered"] == values.len() - 3 && node["dropped"]["unacknowledged"] == 3;
         (done && node["queued"] == 0).then_some(())
     });
-    assert!(agent.log().contains("3 points rejected: too old"), "{}", agent.log());
+    agent.until_logged("3 points rejected: too old");
     let asked = server.asked();
     assert_eq!((asked[0].path.as_str(), asked[0].header("content-encoding")), ("/v1/metrics", Some("gzip")));
     let mut found: Vec<_> = asked[1..].iter().flat_map(|asked| points(&asked.body)).collect();
