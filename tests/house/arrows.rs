@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("saker-cache", &["saker-pipeline", "saker-telemetry", "saker-model"]),
     ("saker-intake", &["saker-pipeline", "saker-model"]),
     ("saker-http", &["saker-config", "saker-telemetry", "saker-model"]),
+    ("saker-cli", &["saker-http", "saker-config", "saker-sandbox", "saker-model", "saker-telemetry"]),
     ("saker-forward", &["saker-pipeline", "saker-journal", "saker-model", "saker-telemetry"]),
 ];
 

@@ -6,7 +6,6 @@
 
 mod agent;
 mod api;
-mod cli;
 mod collecting;
 mod commands;
 mod config;
@@ -15,7 +14,6 @@ mod destination;
 mod folder;
 mod log;
 mod memory;
-mod printing;
 mod processors;
 mod schedule;
 mod settings_schema;
@@ -25,11 +23,9 @@ mod supervisor;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use saker_cli::args::{Cli, Command, PluginCommand};
+use saker_cli::complain;
 use saker_config::Problems;
-
-use crate::cli::{Cli, Command, PluginCommand};
-use crate::printing::complain;
 
 /// The configuration is wrong (`EX_CONFIG` of sysexits.h).
 pub(crate) const STATUS_CONFIG: u8 = 78;
@@ -55,20 +51,20 @@ fn main() -> ExitCode {
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, HEAPS_MOST);
     }
-    let cli = Cli::parse();
+    let cli = Cli::from_args();
     let result = match cli.command {
         Command::Run(args) => commands::run(&args),
         Command::Check(args) => commands::check(&args),
         Command::Collect(args) => commands::collect(&args),
         Command::Plugin(PluginCommand::Inspect(args)) => commands::inspect(&args),
-        Command::Plugin(PluginCommand::List(args)) => commands::list(&args),
-        Command::Plugin(PluginCommand::Status(args)) => commands::status(&args),
-        Command::Plugin(PluginCommand::Revive(args)) => commands::revive(&args),
-        Command::Queue(command) => commands::queue(&command),
+        Command::Plugin(PluginCommand::List(args)) => saker_cli::list(&args),
+        Command::Plugin(PluginCommand::Status(args)) => saker_cli::status(&args),
+        Command::Plugin(PluginCommand::Revive(args)) => saker_cli::revive(&args),
+        Command::Queue(command) => saker_cli::queue(&command),
         Command::Plugin(PluginCommand::Author(command)) => commands::author(&command),
         Command::Plugin(PluginCommand::Install(command)) => commands::installing(&command),
-        Command::Top(args) => commands::top(&args),
-        Command::Completions { shell } => commands::completions(shell),
+        Command::Top(args) => saker_cli::top(&args),
+        Command::Completions { shell } => saker_cli::completions(shell),
         Command::Compile(args) => return commands::compile(&args),
     };
     match result {

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use saker_cli::args::{AuthorCommand, BenchArgs, DiffArgs, ServerChoice, TestArgs, TrialArgs};
+use saker_cli::printing::print;
+use saker_cli::say;
+use saker_cli::table;
 use saker_kit::{Options, Outcome, Server, Weight};
 use saker_sandbox::Plugin;
 use serde_json::{Map, Value, json};
 
 use super::collect::{grants, load, load_counting};
-use super::table;
-use crate::cli::{AuthorCommand, BenchArgs, DiffArgs, ServerChoice, TestArgs, TrialArgs};
-use crate::printing::{print, say};
 use crate::settings_schema;
 
 pub(crate) fn author(command: &AuthorCommand) -> anyhow::Result<()> {
@@ -24,7 +25,7 @@ pub(crate) fn author(command: &AuthorCommand) -> anyhow::Result<()> {
 }
 
 fn test(args: &TestArgs) -> anyhow::Result<()> {
-    let (plugin, report) = super::runtime()?.block_on(async {
+    let (plugin, report) = saker_cli::runtime()?.block_on(async {
         let (sandbox, plugin) = load(&args.trial.file).await?;
         let options = Options { pause: args.interval, only: args.case.clone(), ..options(&args.trial, &plugin)? };
         let report = saker_kit::conform(&sandbox, &plugin, &options).await;
@@ -78,7 +79,7 @@ fn test(args: &TestArgs) -> anyhow::Result<()> {
 }
 
 fn bench(args: &BenchArgs) -> anyhow::Result<()> {
-    let bench = super::runtime()?.block_on(async {
+    let bench = saker_cli::runtime()?.block_on(async {
         let (counting, counted) = load_counting(&args.trial.file).await?;
         let (timing, timed) = load(&args.trial.file).await?;
         let options = options(&args.trial, &timed)?;
@@ -105,7 +106,7 @@ fn bench(args: &BenchArgs) -> anyhow::Result<()> {
 }
 
 fn diff(args: &DiffArgs) -> anyhow::Result<()> {
-    let changes = super::runtime()?.block_on(async {
+    let changes = saker_cli::runtime()?.block_on(async {
         let (_sandbox, old) = load(&args.old).await?;
         let (_sandbox, new) = load(&args.new).await?;
         anyhow::Ok(saker_kit::diff(&old, &new))

@@ -5,16 +5,16 @@ mod reach;
 
 use std::path::Path;
 
+use saker_cli::args::ConfigArgs;
+use saker_cli::{complain, say};
 use saker_config::{Place, Problem, Problems, Settings};
 use saker_install::Keys;
 use saker_sandbox::{Grants, Kind, Plugin, Sandbox, SandboxError};
 
 use self::reach::{Weight, unreached};
 use crate::agent;
-use crate::cli::ConfigArgs;
 use crate::config::{Config, PluginConfig, TlsConfig};
 use crate::folder;
-use crate::printing::{complain, say};
 use crate::settings_schema;
 
 /// Keys whose mistakes leave open which plugin files are meant.
@@ -26,7 +26,7 @@ pub(crate) fn check(args: &ConfigArgs) -> anyhow::Result<()> {
     let config = match config {
         Some(config) => {
             let mut checker = Checker { config: &config, place: place(args), problems, warnings: Vec::new() };
-            super::runtime()?.block_on(checker.look_further());
+            saker_cli::runtime()?.block_on(checker.look_further());
             (problems, warnings) = (checker.problems, checker.warnings);
             warnings.extend(config.warnings.0.iter().cloned());
             config

@@ -7,6 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use saker_cli::args::{CollectArgs, Format};
+use saker_cli::printing::print;
+use saker_cli::table;
+use saker_cli::{complain, say};
 use saker_model::{MetricValue, Reason};
 use saker_pipeline::now_ms;
 use saker_sandbox::{
@@ -15,16 +19,13 @@ use saker_sandbox::{
 };
 use serde_json::{Value, json};
 
-use super::table;
-use crate::cli::{CollectArgs, Format};
 use crate::config::{Config, plugin_section};
-use crate::printing::{complain, print, say};
 
 /// Compiling that takes longer is told.
 const SILENT_MAX: Duration = Duration::from_millis(500);
 
 pub(crate) fn collect(args: &CollectArgs) -> anyhow::Result<()> {
-    let values = super::runtime()?.block_on(async {
+    let values = saker_cli::runtime()?.block_on(async {
         let (sandbox, plugin) = load(&args.file).await?;
         collects(&args.file, &plugin)?;
         let session = Session::new(args, &plugin)?;

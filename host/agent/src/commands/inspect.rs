@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
+use saker_cli::args::InspectArgs;
+use saker_cli::printing::print;
+use saker_cli::say;
+use saker_cli::table;
 use saker_sandbox::Origin;
 use serde_json::{Value, json};
 
 use super::collect::load;
-use super::table;
-use crate::cli::InspectArgs;
-use crate::printing::{print, say};
 
 pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
-    let (_sandbox, plugin) = super::runtime()?.block_on(load(&args.file))?;
+    let (_sandbox, plugin) = saker_cli::runtime()?.block_on(load(&args.file))?;
     let description = plugin.description();
     if args.json {
         let wants: Vec<_> = description

@@ -4,18 +4,19 @@
 //! then compiled and described, then put in place and pinned.
 
 use anyhow::{Context, bail};
+use saker_cli::args::{ConfigArgs, InstallArgs, InstallCommand, PushArgs, RegistryArgs, RemoveArgs, UpdateArgs};
+use saker_cli::printing::print;
+use saker_cli::say;
+use saker_cli::table;
 use saker_install::{Consent, Drift, Fetched, Folder, Keys, Named, Registry, Source};
 use saker_kit::Weight;
 use saker_sandbox::Plugin;
 
 use super::collect::load_unseen;
-use super::table;
-use crate::cli::{ConfigArgs, InstallArgs, InstallCommand, PushArgs, RegistryArgs, RemoveArgs, UpdateArgs};
 use crate::config::SignatureConfig;
-use crate::printing::{print, say};
 
 pub(crate) fn installing(command: &InstallCommand) -> anyhow::Result<()> {
-    super::runtime()?.block_on(async {
+    saker_cli::runtime()?.block_on(async {
         match command {
             InstallCommand::Install(args) => install(args).await,
             InstallCommand::Update(args) => update(args).await,

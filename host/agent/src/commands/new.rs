@@ -6,10 +6,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use saker_cli::args::{Kind, Language, NewArgs};
+use saker_cli::say;
 use toml::{Table, Value};
-
-use crate::cli::{Kind, Language, NewArgs};
-use crate::printing::say;
 
 /// Paths below the repository, and what the files hold.
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/kits.rs"));

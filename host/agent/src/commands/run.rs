@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use saker_cli::args::ConfigArgs;
 use saker_config::{Problems, Source};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::telling::Teller;
 use crate::agent::Agent;
-use crate::cli::ConfigArgs;
 use crate::config::{Config, LogFormat};
 use crate::data_lock::DataLock;
 use crate::folder::Watch;
@@ -25,7 +25,7 @@ const CONFIG_POLL: Duration = Duration::from_secs(60);
 const THREADS_WAIT: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
-    let runtime = super::runtime()?;
+    let runtime = saker_cli::runtime()?;
     // First of all: whoever asks for a reload too early would end the process.
     let hangup = {
         let _inside = runtime.enter();

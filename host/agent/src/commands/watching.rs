@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use saker_cli::args::RunArgs;
+use saker_cli::printing::reader_is_gone;
+use saker_cli::say;
 use saker_model::MetricValue;
 use saker_model::text::{MESSAGE_BYTES_MAX, clean};
 use saker_sandbox::{Collector, InstanceSpec, PluginHash, StateCell};
@@ -13,10 +16,8 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use super::collect::{collects, explain, grants, load, section, tick_now};
-use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::folder::Watch;
-use crate::printing::{reader_is_gone, say};
 
 /// How often the file is looked at where the system tells of no changes.
 const POLL: Duration = Duration::from_secs(2);
@@ -39,7 +40,7 @@ struct Running {
 }
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
-    super::runtime()?.block_on(watch(args))
+    saker_cli::runtime()?.block_on(watch(args))
 }
 
 async fn watch(args: &RunArgs) -> anyhow::Result<()> {

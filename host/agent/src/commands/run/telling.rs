@@ -9,11 +9,11 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use saker_cli::args::ConfigArgs;
+use saker_cli::table;
 use saker_forward::{Account, NodeAccount};
 
-use super::super::table;
 use crate::agent::Agent;
-use crate::cli::ConfigArgs;
 use crate::config::{Config, LogFormat};
 use crate::log::{Lines, Purpose};
 

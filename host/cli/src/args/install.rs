@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::ConfigArgs;
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum InstallCommand {
+pub enum InstallCommand {
     /// Put a plugin into the plugin folder, from a file, a folder or a registry, and pin it in plugins.lock.
     Install(InstallArgs),
     /// Fetch what was installed anew. A version that asks for more is put in place only with --accept.
@@ -22,71 +22,71 @@ pub(crate) enum InstallCommand {
 
 /// How registries are talked to.
 #[derive(Debug, Args)]
-pub(crate) struct RegistryArgs {
+pub struct RegistryArgs {
     /// Speak to this registry without TLS.
     #[arg(long, value_name = "HOST:PORT")]
-    pub(crate) plain_http: Vec<String>,
+    pub plain_http: Vec<String>,
     /// A server beside the registry itself that may be told the password when the registry sends there for a token:
     /// auth.docker.io for Docker Hub.
     #[arg(long, value_name = "HOST[:PORT]")]
-    pub(crate) token_service: Vec<String>,
+    pub token_service: Vec<String>,
     /// The user to log in as. Name and password go to the registry, never over plain HTTP except on this machine.
     #[arg(long, value_name = "NAME", requires = "password_file")]
-    pub(crate) user: Option<String>,
+    pub user: Option<String>,
     /// A file that holds the user's password.
     #[arg(long, value_name = "FILE", requires = "user")]
-    pub(crate) password_file: Option<PathBuf>,
+    pub password_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct InstallArgs {
+pub struct InstallArgs {
     /// A .wasm file, a folder of them, `oci://host/name:tag` or `oci://host/name@sha256:…`.
-    pub(crate) source: String,
+    pub source: String,
     /// The name in the plugin folder, if not the source's own.
     #[arg(long)]
-    pub(crate) name: Option<String>,
+    pub name: Option<String>,
     /// Put an older version in the place of a newer one.
     #[arg(long)]
-    pub(crate) downgrade: bool,
+    pub downgrade: bool,
     #[command(flatten)]
-    pub(crate) registry: RegistryArgs,
+    pub registry: RegistryArgs,
     #[command(flatten)]
-    pub(crate) config: ConfigArgs,
+    pub config: ConfigArgs,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct UpdateArgs {
+pub struct UpdateArgs {
     /// The plugins to update; all that were installed if none is named.
-    pub(crate) names: Vec<String>,
+    pub names: Vec<String>,
     /// Put versions in place that ask for more than those before.
     #[arg(long)]
-    pub(crate) accept: bool,
+    pub accept: bool,
     /// Put older versions in the place of newer ones.
     #[arg(long)]
-    pub(crate) downgrade: bool,
+    pub downgrade: bool,
     #[command(flatten)]
-    pub(crate) registry: RegistryArgs,
+    pub registry: RegistryArgs,
     #[command(flatten)]
-    pub(crate) config: ConfigArgs,
+    pub config: ConfigArgs,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct RemoveArgs {
+pub struct RemoveArgs {
     /// The plugin's name in the plugin folder.
-    pub(crate) name: String,
+    pub name: String,
     #[command(flatten)]
-    pub(crate) config: ConfigArgs,
+    pub config: ConfigArgs,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct PushArgs {
+pub struct PushArgs {
     /// The plugin file.
-    pub(crate) file: PathBuf,
+    pub file: PathBuf,
     /// Where to: `oci://host/name:tag`.
-    pub(crate) target: String,
+    pub target: String,
     /// A private key to sign with: PEM of PKCS#8, ECDSA P-256 or Ed25519.
     #[arg(long, value_name = "FILE")]
-    pub(crate) sign_key: Option<PathBuf>,
+    pub sign_key: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) registry: RegistryArgs,
+    pub registry: RegistryArgs,
 }

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::{client, table};
-use crate::cli::TopArgs;
+use crate::args::TopArgs;
 use crate::printing::{print, reader_is_gone};
+use crate::{client, table};
 
 /// What is shown of a fault.
 const FAULT_CHARS: usize = 60;
@@ -16,8 +16,8 @@ const FAULT_CHARS: usize = 60;
 /// Clears the screen and goes to its first place.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
-pub(crate) fn top(args: &TopArgs) -> anyhow::Result<()> {
-    super::runtime()?.block_on(async {
+pub fn top(args: &TopArgs) -> anyhow::Result<()> {
+    crate::runtime()?.block_on(async {
         let mut before: Option<Look> = None;
         let mut times = 0;
         loop {
@@ -112,7 +112,7 @@ impl Look {
 /// The beginning of what went wrong last, behind its age.
 fn fault(fault: &Value) -> String {
     let Some(message) = fault["message"].as_str() else { return String::new() };
-    let age = super::list::age(fault);
+    let age = crate::list::age(fault);
     format!("{}: {}", age.trim_start_matches(", "), message.chars().take(FAULT_CHARS).collect::<String>())
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 const CELL_BYTES_MAX: usize = 8 << 10;
 
 /// Rows with their columns lined up; the last column of a row may be as long as it likes.
-pub(super) fn render(rows: &[Vec<String>]) -> String {
+pub fn render(rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<_>> =
         rows.iter().map(|row| row.iter().map(|cell| clean(cell, CELL_BYTES_MAX)).collect()).collect();
     let mut widths: Vec<usize> = Vec::new();
@@ -41,7 +41,7 @@ pub(super) fn render(rows: &[Vec<String>]) -> String {
 }
 
 /// JSON for a terminal or a program: what a terminal would act on stands in it as an escape, which means the same.
-pub(super) fn json(value: &Value) -> String {
+pub fn json(value: &Value) -> String {
     let text = format!("{value:#}");
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {

@@ -10,10 +10,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use saker_config::parse_duration;
 
-pub(crate) use author::{
+pub use author::{
     AuthorCommand, BenchArgs, DiffArgs, Kind, Language, NewArgs, RunArgs, ServerChoice, TestArgs, TrialArgs,
 };
-pub(crate) use install::{InstallArgs, InstallCommand, PushArgs, RegistryArgs, RemoveArgs, UpdateArgs};
+pub use install::{InstallArgs, InstallCommand, PushArgs, RegistryArgs, RemoveArgs, UpdateArgs};
 
 fn version() -> &'static str {
     static VERSION: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
@@ -25,13 +25,21 @@ fn version() -> &'static str {
 /// A host metrics agent, extended by WebAssembly plugins.
 #[derive(Debug, Parser)]
 #[command(name = "saker", version = version(), arg_required_else_help = true)]
-pub(crate) struct Cli {
+pub struct Cli {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub command: Command,
+}
+
+impl Cli {
+    /// What was asked for; ends the process with a word about it if that makes no sense.
+    #[must_use]
+    pub fn from_args() -> Self {
+        Self::parse()
+    }
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub enum Command {
     /// Run the agent.
     Run(ConfigArgs),
     /// Find every mistake in a configuration, the plugins' settings included.
@@ -57,7 +65,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum PluginCommand {
+pub enum PluginCommand {
     /// Tell what a plugin file is, imports and wants, without granting it anything.
     Inspect(InspectArgs),
     /// List the plugins of a running agent.
@@ -73,7 +81,7 @@ pub(crate) enum PluginCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum QueueCommand {
+pub enum QueueCommand {
     /// List the queues, those on disk that belong to no node included.
     List(ClientArgs),
     /// Show the oldest points of a queue.
@@ -85,89 +93,89 @@ pub(crate) enum QueueCommand {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct QueueInspectArgs {
+pub struct QueueInspectArgs {
     /// The node.
-    pub(crate) node: String,
+    pub node: String,
     /// Show what was rejected, and why.
     #[arg(short, long)]
-    pub(crate) rejected: bool,
+    pub rejected: bool,
     /// So many points.
     #[arg(short = 'n', long, default_value_t = 20)]
-    pub(crate) limit: usize,
+    pub limit: usize,
     #[command(flatten)]
-    pub(crate) client: ClientArgs,
+    pub client: ClientArgs,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct QueueReplayArgs {
+pub struct QueueReplayArgs {
     /// The node, or the queue on disk that has none.
-    pub(crate) node: String,
+    pub node: String,
     /// The node that gets the points of a queue that has none.
     #[arg(long, value_name = "NODE")]
-    pub(crate) to: Option<String>,
+    pub to: Option<String>,
     #[command(flatten)]
-    pub(crate) client: ClientArgs,
+    pub client: ClientArgs,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct QueueDropArgs {
+pub struct QueueDropArgs {
     /// The node, or the queue on disk that has none.
-    pub(crate) node: String,
+    pub node: String,
     /// Throw away what was rejected instead.
     #[arg(short, long)]
-    pub(crate) rejected: bool,
+    pub rejected: bool,
     #[command(flatten)]
-    pub(crate) client: ClientArgs,
+    pub client: ClientArgs,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct CompileArgs {
+pub struct CompileArgs {
     /// For a sandbox that counts instructions.
     #[arg(long)]
-    pub(crate) counting: bool,
+    pub counting: bool,
 }
 
 /// Where configuration comes from.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct ConfigArgs {
+pub struct ConfigArgs {
     /// The configuration file. Without one, the agent runs on its defaults.
     #[arg(short, long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
     /// Set a key, such as `listen.http=127.0.0.1:2000`. Wins over the environment, which wins over the file.
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse_assignment)]
-    pub(crate) set: Vec<(String, String)>,
+    pub set: Vec<(String, String)>,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct CollectArgs {
+pub struct CollectArgs {
     /// The plugin file.
-    pub(crate) file: PathBuf,
+    pub file: PathBuf,
     /// Grant something: `read=/proc`, `usage=/`, `connect=127.0.0.1:80`, `env=HOME`, `stdout`; `wanted` grants all that
     /// the plugin says it wants.
     #[arg(short, long, value_name = "GRANT")]
-    pub(crate) grant: Vec<String>,
+    pub grant: Vec<String>,
     /// The plugin's settings, as a JSON object.
     #[arg(short, long, value_name = "JSON", default_value = "{}")]
-    pub(crate) settings: String,
+    pub settings: String,
     /// How to print.
     #[arg(short, long, value_enum, default_value = "table")]
-    pub(crate) format: Format,
+    pub format: Format,
     /// How often to collect; what needs a difference shows from the second time on. Only the last is printed.
     #[arg(short = 'n', long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub(crate) ticks: u32,
+    pub ticks: u32,
     /// The time between ticks.
     #[arg(short, long, default_value = "1s", value_parser = parse_interval)]
-    pub(crate) interval: Duration,
+    pub interval: Duration,
     /// Write all that the host tells the plugin to this file, for --replay.
     #[arg(long, value_name = "CALLS.JSONL")]
-    pub(crate) record: Option<PathBuf>,
+    pub record: Option<PathBuf>,
     /// Let the plugin collect from a recording in place of the host: with the settings, grants and ticks of then.
     #[arg(long, value_name = "CALLS.JSONL", conflicts_with_all = ["record", "grant", "settings", "ticks", "interval"])]
-    pub(crate) replay: Option<PathBuf>,
+    pub replay: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Format {
+pub enum Format {
     /// For people.
     Table,
     /// One JSON object per line.
@@ -177,46 +185,46 @@ pub(crate) enum Format {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct InspectArgs {
+pub struct InspectArgs {
     /// The plugin file.
-    pub(crate) file: PathBuf,
+    pub file: PathBuf,
     /// Print JSON.
     #[arg(long)]
-    pub(crate) json: bool,
+    pub json: bool,
 }
 
 /// How to reach a running agent.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct ClientArgs {
+pub struct ClientArgs {
     /// The agent's address.
     #[arg(short, long, default_value = "127.0.0.1:1988", value_name = "HOST:PORT", env = "SAKER_LISTEN_HTTP")]
-    pub(crate) address: String,
+    pub address: String,
     /// A file that holds the agent's token.
     #[arg(long, value_name = "FILE", env = "SAKER_LISTEN_TOKEN_FILE")]
-    pub(crate) token_file: Option<PathBuf>,
+    pub token_file: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
-    pub(crate) json: bool,
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct StatusArgs {
+pub struct StatusArgs {
     /// The instance's name.
-    pub(crate) name: String,
+    pub name: String,
     #[command(flatten)]
-    pub(crate) client: ClientArgs,
+    pub client: ClientArgs,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct TopArgs {
+pub struct TopArgs {
     #[command(flatten)]
-    pub(crate) client: ClientArgs,
+    pub client: ClientArgs,
     /// The time between two looks.
     #[arg(short, long, default_value = "2s", value_parser = parse_interval)]
-    pub(crate) interval: Duration,
+    pub interval: Duration,
     /// Look so often, then end. 0 is for ever.
     #[arg(short = 'n', long, default_value_t = 0)]
-    pub(crate) times: u32,
+    pub times: u32,
 }
 
 fn parse_assignment(text: &str) -> Result<(String, String), String> {

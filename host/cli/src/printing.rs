@@ -13,24 +13,24 @@ static READER_IS_GONE: AtomicBool = AtomicBool::new(false);
 /// What was asked for cannot be printed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to standard output: {0}")]
-pub(crate) struct Unprinted(#[source] io::Error);
+pub struct Unprinted(#[source] io::Error);
 
 /// Prints to standard output. A reader that has gone is no failure: the command's verdict stands without it.
 ///
 /// # Errors
 /// If it cannot be written for any other reason, such as a full disk.
-pub(crate) fn print(text: fmt::Arguments<'_>) -> Result<(), Unprinted> {
+pub fn print(text: fmt::Arguments<'_>) -> Result<(), Unprinted> {
     let mut stdout = io::stdout().lock();
     judge(stdout.write_fmt(text).and_then(|()| stdout.flush()))
 }
 
 /// Prints to standard error, which is where a failure to do so would be told as well.
-pub(crate) fn print_error(text: fmt::Arguments<'_>) {
+pub fn print_error(text: fmt::Arguments<'_>) {
     let _ = io::stderr().lock().write_fmt(text);
 }
 
 /// Whether it is of no use to print on.
-pub(crate) fn reader_is_gone() -> bool {
+pub fn reader_is_gone() -> bool {
     READER_IS_GONE.load(Ordering::Relaxed)
 }
 
@@ -45,6 +45,7 @@ fn judge(printed: io::Result<()>) -> Result<(), Unprinted> {
 }
 
 /// Prints a line to standard output: `say!("{name}: removed")?`.
+#[macro_export]
 macro_rules! say {
     ($($words:tt)*) => {
         $crate::printing::print(format_args!("{}\n", format_args!($($words)*)))
@@ -52,13 +53,12 @@ macro_rules! say {
 }
 
 /// Prints a line to standard error, after the program's name.
+#[macro_export]
 macro_rules! complain {
     ($($words:tt)*) => {
         $crate::printing::print_error(format_args!("saker: {}\n", format_args!($($words)*)))
     };
 }
-
-pub(crate) use {complain, say};
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@ use saker_model::text::{MESSAGE_BYTES_MAX, clean, is_clean};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use crate::cli::ClientArgs;
+use crate::args::ClientArgs;
 
 /// Bytes of an answer: some thousand instances, each with its last failure and log lines, have a tenth.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -17,17 +17,17 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 const TEXT_BYTES_MAX: usize = 8 * MESSAGE_BYTES_MAX;
 
 /// The JSON behind a path of the API.
-pub(super) async fn get(args: &ClientArgs, path: &str) -> anyhow::Result<Value> {
+pub(crate) async fn get(args: &ClientArgs, path: &str) -> anyhow::Result<Value> {
     ask(args, Method::GET, path).await
 }
 
 /// Has something done; the JSON that tells what was.
-pub(super) async fn post(args: &ClientArgs, path: &str) -> anyhow::Result<Value> {
+pub(crate) async fn post(args: &ClientArgs, path: &str) -> anyhow::Result<Value> {
     ask(args, Method::POST, path).await
 }
 
 /// A name as a part of a path or of a query.
-pub(super) fn encoded(name: &str) -> String {
+pub(crate) fn encoded(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     name.bytes().map(|byte| if plain(byte) { char::from(byte).into() } else { format!("%{byte:02X}") }).collect()
 }

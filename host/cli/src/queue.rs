@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
-use super::{client, table};
-use crate::cli::{ClientArgs, QueueCommand, QueueDropArgs, QueueInspectArgs, QueueReplayArgs};
-use crate::printing::{print, say};
+use crate::args::{ClientArgs, QueueCommand, QueueDropArgs, QueueInspectArgs, QueueReplayArgs};
+use crate::printing::print;
+use crate::say;
+use crate::{client, table};
 
-pub(crate) fn queue(command: &QueueCommand) -> anyhow::Result<()> {
-    let runtime = super::runtime()?;
+pub fn queue(command: &QueueCommand) -> anyhow::Result<()> {
+    let runtime = crate::runtime()?;
     match command {
         QueueCommand::List(args) => runtime.block_on(list(args)),
         QueueCommand::Inspect(args) => runtime.block_on(inspect(args)),

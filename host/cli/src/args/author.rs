@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::parse_interval;
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum AuthorCommand {
+pub enum AuthorCommand {
     /// Begin a plugin: a folder that builds, tests and runs as it is, with all that it needs but the language's tools.
     New(NewArgs),
     /// Hold a plugin to its contract, case by case.
@@ -23,19 +23,19 @@ pub(crate) enum AuthorCommand {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct NewArgs {
+pub struct NewArgs {
     /// The plugin's name, and the folder's: lower-case letters, digits and `-`.
-    pub(crate) name: String,
+    pub name: String,
     /// What the plugin does.
     #[arg(short, long, value_enum)]
-    pub(crate) kind: Kind,
+    pub kind: Kind,
     /// What it is written in.
     #[arg(short, long, value_enum)]
-    pub(crate) language: Language,
+    pub language: Language,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// It measures.
     Collector,
     /// It renames, tags or drops series.
@@ -45,7 +45,7 @@ pub(crate) enum Kind {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Language {
+pub enum Language {
     /// Rust, by cargo.
     Rust,
     /// Python 3, by componentize-py.
@@ -75,71 +75,71 @@ impl fmt::Display for Language {
 
 /// How a plugin is run outside the agent.
 #[derive(Debug, Args)]
-pub(crate) struct TrialArgs {
+pub struct TrialArgs {
     /// The plugin file.
-    pub(crate) file: PathBuf,
+    pub file: PathBuf,
     /// Grant something: `read=/proc`, `usage=/`, `connect=127.0.0.1:80`, `env=HOME`, `stdout`; `wanted` grants all that
     /// the plugin says it wants.
     #[arg(short, long, value_name = "GRANT")]
-    pub(crate) grant: Vec<String>,
+    pub grant: Vec<String>,
     /// The plugin's settings, as a JSON object. `{kit}` in a text stands for the address of the kit's server.
     #[arg(short, long, value_name = "JSON")]
-    pub(crate) settings: Option<String>,
+    pub settings: Option<String>,
     /// Where a backend writes to.
     #[arg(long, value_enum, default_value = "kit")]
-    pub(crate) server: ServerChoice,
+    pub server: ServerChoice,
     /// Print JSON.
     #[arg(long)]
-    pub(crate) json: bool,
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct TestArgs {
+pub struct TestArgs {
     #[command(flatten)]
-    pub(crate) trial: TrialArgs,
+    pub trial: TrialArgs,
     /// The time between two ticks of a collector.
     #[arg(short, long, default_value = "250ms", value_parser = parse_interval)]
-    pub(crate) interval: Duration,
+    pub interval: Duration,
     /// Try only the cases whose names hold these words.
     #[arg(short, long, value_name = "WORDS")]
-    pub(crate) case: Option<String>,
+    pub case: Option<String>,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct BenchArgs {
+pub struct BenchArgs {
     #[command(flatten)]
-    pub(crate) trial: TrialArgs,
+    pub trial: TrialArgs,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct RunArgs {
+pub struct RunArgs {
     /// The plugin file.
-    pub(crate) file: PathBuf,
+    pub file: PathBuf,
     /// Grant something, as for `test`.
     #[arg(short, long, value_name = "GRANT")]
-    pub(crate) grant: Vec<String>,
+    pub grant: Vec<String>,
     /// The plugin's settings, as a JSON object.
     #[arg(short, long, value_name = "JSON", default_value = "{}")]
-    pub(crate) settings: String,
+    pub settings: String,
     /// The time between ticks.
     #[arg(short, long, default_value = "1s", value_parser = parse_interval)]
-    pub(crate) interval: Duration,
+    pub interval: Duration,
     /// End after so many ticks. 0 is never.
     #[arg(short = 'n', long, default_value_t = 0)]
-    pub(crate) ticks: u64,
+    pub ticks: u64,
     /// Take each new version of the file.
     #[arg(short, long)]
-    pub(crate) watch: bool,
+    pub watch: bool,
     /// Run this by the shell whenever a source has changed.
     #[arg(short, long, value_name = "COMMAND", requires = "watch")]
-    pub(crate) build: Option<String>,
+    pub build: Option<String>,
     /// Where the sources are.
     #[arg(long, value_name = "DIR", default_value = "src")]
-    pub(crate) source: PathBuf,
+    pub source: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum ServerChoice {
+pub enum ServerChoice {
     /// To servers that the kit starts on the loopback.
     Kit,
     /// To the real server that the settings name.
@@ -147,12 +147,12 @@ pub(crate) enum ServerChoice {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct DiffArgs {
+pub struct DiffArgs {
     /// The plugin file that is in use.
-    pub(crate) old: PathBuf,
+    pub old: PathBuf,
     /// The plugin file that is to take its place.
-    pub(crate) new: PathBuf,
+    pub new: PathBuf,
     /// Print JSON.
     #[arg(long)]
-    pub(crate) json: bool,
+    pub json: bool,
 }

@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
-use super::{client, table};
-use crate::cli::{ClientArgs, StatusArgs};
-use crate::printing::{print, say};
+use crate::args::{ClientArgs, StatusArgs};
+use crate::printing::print;
+use crate::say;
+use crate::{client, table};
 
-pub(crate) fn list(args: &ClientArgs) -> anyhow::Result<()> {
-    let plugins = super::runtime()?.block_on(client::get(args, "/api/v1/plugins"))?;
+pub fn list(args: &ClientArgs) -> anyhow::Result<()> {
+    let plugins = crate::runtime()?.block_on(client::get(args, "/api/v1/plugins"))?;
     if args.json {
         say!("{}", table::json(&plugins))?;
         return Ok(());
@@ -53,18 +54,18 @@ pub(crate) fn list(args: &ClientArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(crate) fn revive(args: &StatusArgs) -> anyhow::Result<()> {
+pub fn revive(args: &StatusArgs) -> anyhow::Result<()> {
     let path = format!("/api/v1/plugins/{}/revive", args.name.replace(' ', "%20"));
-    super::runtime()?.block_on(client::post(&args.client, &path))?;
+    crate::runtime()?.block_on(client::post(&args.client, &path))?;
     let when = if args.name.starts_with("node ") { "is tried again at once" } else { "is called at its next tick" };
     say!("{} {when}", args.name)?;
     Ok(())
 }
 
-pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<()> {
+pub fn status(args: &StatusArgs) -> anyhow::Result<()> {
     // A node's instance has a space in its name.
     let path = format!("/api/v1/plugins/{}", client::encoded(&args.name));
-    let instance = super::runtime()?.block_on(client::get(&args.client, &path))?;
+    let instance = crate::runtime()?.block_on(client::get(&args.client, &path))?;
     if args.client.json {
         say!("{}", table::json(&instance))?;
         return Ok(());
@@ -76,7 +77,7 @@ pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<()> {
 }
 
 /// How long ago a fault was, and whether it is over: ", 3 m ago, over".
-pub(super) fn age(fault: &Value) -> String {
+pub(crate) fn age(fault: &Value) -> String {
     let Some(seconds) = fault["ago_s"].as_u64() else { return String::new() };
     let ago = match seconds {
         0..120 => format!("{seconds} s"),
