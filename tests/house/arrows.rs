@@ -10,6 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("saker-journal", &[]),
     ("saker-config", &["saker-model"]),
     ("saker-telemetry", &["saker-model"]),
+    ("saker-log", &["saker-config", "saker-telemetry", "saker-model"]),
     ("saker-sandbox", &["saker-model"]),
     ("saker-pipeline", &["saker-model", "saker-telemetry"]),
     ("saker-cache", &["saker-pipeline", "saker-telemetry", "saker-model"]),

@@ -100,7 +100,7 @@ impl Agent {
             (Instant::now(), Arc::<Doors>::default(), Arc::<Laws>::default(), Arc::default());
         let mut metrics = Registry::default();
         metrics.register(ProcessMetrics::new(started, versions()));
-        metrics.register(api::LogMetrics);
+        metrics.register(saker_log::LogMetrics);
         metrics.register(PipelineMetrics { pipeline: pipeline.clone(), laws: laws.clone() });
         metrics.register(CacheMetrics::new(cache.clone()));
         metrics.register(HttpMetrics::new(Arc::clone(&http)));

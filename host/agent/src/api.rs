@@ -30,7 +30,7 @@ use tokio::net::TcpListener;
 pub(crate) use self::admission::Turns;
 pub(crate) use self::doors::Doors;
 pub(crate) use self::influx::Influx;
-pub(crate) use self::self_metrics::{DoorMetrics, LogMetrics, PluginMetrics};
+pub(crate) use self::self_metrics::{DoorMetrics, PluginMetrics};
 use crate::agent::Agent;
 use crate::config::Config;
 

@@ -18,6 +18,7 @@ use saker_forward::{
 };
 use saker_http::Network;
 use saker_intake::influx::Mapping;
+use saker_log::LogConfig;
 use saker_model::text::clean;
 use saker_model::{Glob, LIMITS};
 use saker_pipeline::SeriesShares;
@@ -52,19 +53,6 @@ pub(crate) struct Config {
     pub(crate) places: Places,
     /// What is no mistake, and yet hardly what was meant.
     pub(crate) warnings: Warnings,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct LogConfig {
-    /// `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,plugin=debug`.
-    pub(crate) level: String,
-    pub(crate) format: LogFormat,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LogFormat {
-    Text,
-    Json,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -206,7 +194,7 @@ impl Default for Config {
             data_dir: "data".into(),
             interval: Duration::from_secs(10),
             shutdown_timeout: Duration::from_secs(10),
-            log: LogConfig { level: "info".into(), format: LogFormat::Text },
+            log: LogConfig::default(),
             listen: ListenConfig {
                 http: Listen(Some(([127, 0, 0, 1], 1988).into())),
                 token_file: None,

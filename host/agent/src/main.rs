@@ -12,7 +12,6 @@ mod config;
 mod data_lock;
 mod destination;
 mod folder;
-mod log;
 mod memory;
 mod processors;
 mod schedule;

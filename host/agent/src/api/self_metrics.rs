@@ -23,16 +23,6 @@ pub(super) async fn metrics(State(agent): State<Arc<Agent>>) -> Response {
     }
 }
 
-/// What is counted of the log.
-pub(crate) struct LogMetrics;
-
-impl Metrics for LogMetrics {
-    fn write(&self, out: &mut Out<'_, '_>) -> fmt::Result {
-        let lost = crate::log::lost().map(|(reason, lines)| (vec![("reason", reason.to_owned())], lines as f64));
-        out.counter("saker_log_lost_lines", "Lines of the log that were not written, by reason", lost.into())
-    }
-}
-
 /// What is counted of the doors that take points.
 pub(crate) struct DoorMetrics {
     pub(crate) doors: Arc<Doors>,

@@ -9,14 +9,14 @@ use std::time::Duration;
 use anyhow::Context;
 use saker_cli::args::ConfigArgs;
 use saker_config::{Problems, Source};
+use saker_log::{Level, Log, LogFormat};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::telling::Teller;
 use crate::agent::Agent;
-use crate::config::{Config, LogFormat};
+use crate::config::Config;
 use crate::data_lock::DataLock;
 use crate::folder::Watch;
-use crate::log::{Level, Log};
 use crate::{Logged, STATUS_CONFIG, STATUS_FAILURE};
 
 /// How often the configuration file is looked at where the system does not tell of changes.

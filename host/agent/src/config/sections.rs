@@ -9,6 +9,7 @@ use saker_cache::CacheLimits;
 use saker_config::{Bytes, Listen, Places, Settings, Table, Warnings, suggestion};
 use saker_forward::{BackoffConfig, Durability, FRESH_AGE, HashKind, NodeConfig, OnUnavailable, QueueConfig, WhenFull};
 use saker_intake::influx::Mapping;
+use saker_log::LogConfig;
 use saker_model::text::clean;
 use saker_model::{LIMITS, Reason, is_text};
 use saker_pipeline::SeriesShares;
@@ -17,7 +18,7 @@ use saker_sandbox::{Deadlines, Grants, INTERVAL_MIN, Limits, SecretGrant};
 use super::SignatureConfig;
 use super::{
     Config, DEFAULT_MEMORY_AGE, DEFAULT_REROUTE_AFTER, DEFAULT_SENDING, DestinationConfig, FolderConfig, InfluxConfig,
-    ListenConfig, LogConfig, LogFormat, PipelineConfig, PluginConfig, RouteConfig, SHIPPED, TlsConfig, Written,
+    ListenConfig, PipelineConfig, PluginConfig, RouteConfig, SHIPPED, TlsConfig, Written,
     words::{Connect, Hash, SentTo},
 };
 
@@ -51,7 +52,7 @@ pub(super) fn read(mut root: Table<'_>) -> Config {
         data_dir: data_dir.clone(),
         interval: interval(&mut root).unwrap_or(default.interval),
         shutdown_timeout: root.get("shutdown_timeout", default.shutdown_timeout),
-        log: log(root.table("log"), default.log),
+        log: LogConfig::read(root.table("log")),
         influx: influx(listen_table.table("influx"), default.influx),
         listen: listen(listen_table, default.listen),
         tls: tls(root.table("tls")),
@@ -136,16 +137,6 @@ fn interval(table: &mut Table<'_>) -> Option<Duration> {
         return None;
     }
     Some(interval)
-}
-
-fn log(mut table: Table<'_>, default: LogConfig) -> LogConfig {
-    let format = table.choice("format", default.format, &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
-    let level = table.get("level", default.level);
-    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&level) {
-        table.wrong("level", format!("expected a level such as \"info\" or \"info,plugin=debug\": {error}"));
-    }
-    table.finish();
-    LogConfig { level, format }
 }
 
 fn listen(mut table: Table<'_>, default: ListenConfig) -> ListenConfig {

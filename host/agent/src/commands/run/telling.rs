@@ -12,10 +12,10 @@ use std::time::Duration;
 use saker_cli::args::ConfigArgs;
 use saker_cli::table;
 use saker_forward::{Account, NodeAccount};
+use saker_log::{Lines, LogFormat, Purpose};
 
 use crate::agent::Agent;
-use crate::config::{Config, LogFormat};
-use crate::log::{Lines, Purpose};
+use crate::config::Config;
 
 /// How long the start-up message waits for plugins; a large one that is new takes longer.
 const SETTLE_MAX: Duration = Duration::from_secs(60);

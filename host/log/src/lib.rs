@@ -3,6 +3,11 @@
 //! Either may be a pipe whose reader sleeps. So nobody waits for them: lines are kept in memory up to a bound, and a
 //! thread writes them. What finds no room is lost, counted, and told in the log when there is room again.
 
+#![warn(missing_docs)]
+
+mod config;
+
+use std::fmt;
 use std::io::{self, Write};
 use std::panic::PanicHookInfo;
 use std::sync::Arc;
@@ -11,10 +16,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use saker_model::text::{MESSAGE_BYTES_MAX, clean};
+use saker_telemetry::{Metrics, Out};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
-use crate::config::{LogConfig, LogFormat};
+pub use self::config::{LogConfig, LogFormat};
 
 /// Bytes of lines that wait for their reader: some five thousand lines, a minute of a very talkative agent. As much
 /// again is on its way to the system.
@@ -34,26 +40,47 @@ const NO_ROOM: usize = 0;
 const UNWRITTEN: usize = 1;
 
 /// How many lines of the log were lost, by reason.
-pub(crate) fn lost() -> [(&'static str, u64); 2] {
+fn lost() -> [(&'static str, u64); 2] {
     [("no_room", NO_ROOM), ("write_failed", UNWRITTEN)].map(|(why, index)| (why, LOST[index].load(Ordering::Relaxed)))
 }
 
+/// What is counted of the log.
+pub struct LogMetrics;
+
+impl Metrics for LogMetrics {
+    fn write(&self, out: &mut Out<'_, '_>) -> fmt::Result {
+        let lost = lost().map(|(reason, lines)| (vec![("reason", reason.to_owned())], lines as f64));
+        out.counter("saker_log_lost_lines", "Lines of the log that were not written, by reason", lost.into())
+    }
+}
+
+/// The log does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The level is none.
+    #[error("cannot use the log level: {0}")]
+    Level(#[from] tracing_subscriber::filter::ParseError),
+    /// The system has no thread left to write its lines.
+    #[error("cannot start the log's thread: {0}")]
+    Thread(#[from] io::Error),
+}
+
 /// The log. Dropping it ends it: what waits is written, within a limit of time.
-pub(crate) struct Log {
+pub struct Log {
     level: Level,
     lines: Lines,
 }
 
 /// The level of the log, which can be changed.
 #[derive(Clone)]
-pub(crate) struct Level(reload::Handle<EnvFilter, Registry>);
+pub struct Level(reload::Handle<EnvFilter, Registry>);
 
 impl Log {
     /// Starts the log on standard error. From now on panics are events of it.
     ///
     /// # Errors
     /// If the level is none, or the system has no thread left.
-    pub(crate) fn start(config: &LogConfig) -> anyhow::Result<Self> {
+    pub fn start(config: &LogConfig) -> Result<Self, LogError> {
         let filter = EnvFilter::try_new(&config.level)?;
         let (filter, level) = reload::Layer::new(filter);
         let lines = Lines::start("log", Purpose::Log, io::stderr())?;
@@ -75,18 +102,20 @@ impl Log {
     }
 
     /// Its level.
-    pub(crate) fn level(&self) -> Level {
+    #[must_use]
+    pub fn level(&self) -> Level {
         self.level.clone()
     }
 }
 
 impl Level {
     /// Changes it; a text that is no level changes nothing, and is told.
-    pub(crate) fn set(&self, level: &str) {
-        let set =
-            EnvFilter::try_new(level).map_err(anyhow::Error::from).and_then(|filter| Ok(self.0.reload(filter)?));
+    pub fn set(&self, level: &str) {
+        let set = EnvFilter::try_new(level)
+            .map_err(|error| error.to_string())
+            .and_then(|filter| self.0.reload(filter).map_err(|error| error.to_string()));
         if let Err(error) = set {
-            tracing::error!("cannot change the log level: {error:#}");
+            tracing::error!("cannot change the log level: {error}");
         }
     }
 }
@@ -107,7 +136,7 @@ fn tell_panic(panic: &PanicHookInfo<'_>) {
 
 /// What lines are for, which decides about those that are lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub enum Purpose {
     /// They are counted, and told in the log itself.
     Log,
     /// Whoever has written them looks whether they [arrived](Lines::arrived).
@@ -116,7 +145,7 @@ pub(crate) enum Purpose {
 
 /// A stream of lines with a thread that writes them. Adding one never waits.
 #[derive(Clone)]
-pub(crate) struct Lines(Arc<Shared>);
+pub struct Lines(Arc<Shared>);
 
 struct Shared {
     purpose: Purpose,
@@ -142,7 +171,7 @@ impl Lines {
     ///
     /// # Errors
     /// If the system has no thread left.
-    pub(crate) fn start(name: &str, purpose: Purpose, sink: impl Write + Send + 'static) -> io::Result<Self> {
+    pub fn start(name: &str, purpose: Purpose, sink: impl Write + Send + 'static) -> io::Result<Self> {
         let shared =
             Arc::new(Shared { purpose, state: Mutex::default(), filled: Condvar::new(), emptied: Condvar::new() });
         let lines = Self(shared.clone());
@@ -151,7 +180,7 @@ impl Lines {
     }
 
     /// Adds whole lines, if there is room for them.
-    pub(crate) fn push(&self, text: &[u8]) {
+    pub fn push(&self, text: &[u8]) {
         let mut state = self.0.state.lock();
         if state.waiting.len() + text.len() > WAITING_BYTES_MAX {
             return self.0.lose(&mut state, NO_ROOM, 1);
@@ -161,7 +190,7 @@ impl Lines {
     }
 
     /// Waits until all lines are written, for so long at most. Whether they are.
-    pub(crate) fn flush(&self, limit: Duration) -> bool {
+    pub fn flush(&self, limit: Duration) -> bool {
         let end = Instant::now() + limit;
         let mut state = self.0.state.lock();
         while state.writing || !state.waiting.is_empty() {
@@ -173,7 +202,8 @@ impl Lines {
     }
 
     /// Whether none was lost so far.
-    pub(crate) fn arrived(&self) -> bool {
+    #[must_use]
+    pub fn arrived(&self) -> bool {
         !self.0.state.lock().lossy
     }
 }
@@ -248,7 +278,7 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 /// Takes one event, which the log's formatter writes at once.
-pub(crate) struct Event<'a>(&'a Lines);
+pub struct Event<'a>(&'a Lines);
 
 impl Write for Event<'_> {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
