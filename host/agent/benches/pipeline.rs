@@ -26,7 +26,7 @@ use saker_forward::{
     BackoffConfig, Durability, Forwarder, HashKind, Matcher, Node, NodeConfig, OnUnavailable, QueueConfig, Route,
     Topology, WhenFull,
 };
-use saker_model::{MetricType, MetricValue, Point, Series, SeriesId, SeriesTable};
+use saker_model::{MetricType, MetricValue, Point, Series, SeriesId, SeriesLimits, SeriesTable};
 use saker_pipeline::{Budget, MemoryBudget, Pipeline, Refusing, Relabel, RelabelOutcome, SeriesShares, Sinks};
 use saker_sandbox::{Compiler, Figures, Grants, InstanceSpec, LogTail, Meters, Sandbox, SandboxConfig};
 
@@ -59,7 +59,11 @@ const SENDING: NodeConfig = NodeConfig {
 struct Unchanged;
 
 impl Relabel for Unchanged {
-    fn relabel<'a>(&'a self, series: &'a [Arc<Series>]) -> BoxFuture<'a, Vec<RelabelOutcome>> {
+    fn relabel<'a>(
+        &'a self,
+        series: &'a [Arc<Series>],
+        _: &'a SeriesLimits,
+    ) -> BoxFuture<'a, Vec<RelabelOutcome>> {
         Box::pin(ready(vec![RelabelOutcome::Keep; series.len()]))
     }
 }

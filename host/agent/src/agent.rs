@@ -78,6 +78,7 @@ impl Agent {
         let chain = Arc::<Chain>::default();
         let sinks = Sinks { durable: forwarder.clone(), others: vec![cache.clone()] };
         let pipeline = Arc::new(Pipeline::new(table, memory, sinks, chain.clone(), config.pipeline.shares));
+        pipeline.set_limits(config.pipeline.series);
         let endpoint = Arc::new(ArcSwap::from_pointee(endpoint));
         let shared = Shared {
             sandbox: sandbox.clone(),
@@ -163,6 +164,7 @@ impl Agent {
         }
         self.cache.set_limits(config.cache);
         self.pipeline.set_shares(config.pipeline.shares);
+        self.pipeline.set_limits(config.pipeline.series);
         self.pipeline.memory().set_limit(config.pipeline.memory_bytes);
         if before.plugins.dir != config.plugins.dir || before.plugins.poll != config.plugins.poll {
             self.watch(&config);

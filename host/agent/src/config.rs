@@ -20,7 +20,7 @@ use saker_http::Network;
 use saker_intake::influx::Mapping;
 use saker_log::LogConfig;
 use saker_model::text::clean;
-use saker_model::{Glob, LIMITS};
+use saker_model::{Glob, LIMITS, SeriesLimits};
 use saker_pipeline::SeriesShares;
 use saker_sandbox::{Grants, Limits, PluginHash};
 
@@ -111,6 +111,8 @@ pub(crate) struct PipelineConfig {
     pub(crate) max_series: usize,
     /// How these are shared out.
     pub(crate) shares: SeriesShares,
+    /// What bounds one of them.
+    pub(crate) series: SeriesLimits,
     /// After this time without a value a series is forgotten.
     pub(crate) series_idle: Duration,
     /// Bytes of memory for points on their way.
@@ -225,6 +227,7 @@ impl Default for Config {
                 pass_on_failure: true,
                 max_series: 1_000_000,
                 shares: SeriesShares { collectors: 0.1, listener: 0.5 },
+                series: SeriesLimits::default(),
                 series_idle: Duration::from_secs(3600),
                 memory_bytes: 128 << 20,
             },

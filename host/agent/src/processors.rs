@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use saker_model::text::{MESSAGE_BYTES_MAX, clean};
-use saker_model::{MetricValue, Reason, Series};
-use saker_pipeline::{Relabel, RelabelOutcome, now_ms};
+use saker_model::{MetricValue, Series, SeriesError, SeriesLimits};
+use saker_pipeline::{Relabel, RelabelOutcome};
 use saker_sandbox::{
     CallError, Health, HealthConfig, InstanceSpec, Plugin, PluginFault, Processor, SHARE_WINDOW, Sandbox, Share,
     Verdict,
@@ -51,12 +51,16 @@ impl Chain {
 }
 
 impl Relabel for Chain {
-    fn relabel<'a>(&'a self, series: &'a [Arc<Series>]) -> BoxFuture<'a, Vec<RelabelOutcome>> {
+    fn relabel<'a>(
+        &'a self,
+        series: &'a [Arc<Series>],
+        limits: &'a SeriesLimits,
+    ) -> BoxFuture<'a, Vec<RelabelOutcome>> {
         Box::pin(async move {
             let links = self.links.load_full();
             let mut outcomes = vec![RelabelOutcome::Keep; series.len()];
             for link in links.iter() {
-                link.pass(series, &mut outcomes).await;
+                link.pass(series, &mut outcomes, limits).await;
             }
             outcomes
         })
@@ -88,7 +92,7 @@ impl Link {
     }
 
     /// Takes the series that are still on their way one processor further.
-    async fn pass(&self, series: &[Arc<Series>], outcomes: &mut [RelabelOutcome]) {
+    async fn pass(&self, series: &[Arc<Series>], outcomes: &mut [RelabelOutcome], limits: &SeriesLimits) {
         let current = |place: usize, outcomes: &[RelabelOutcome]| match &outcomes[place] {
             RelabelOutcome::Keep => Some((*series[place]).clone()),
             RelabelOutcome::To(changed) => Some(changed.clone()),
@@ -122,7 +126,10 @@ impl Link {
                     outcomes[place] = RelabelOutcome::Failed;
                 }
                 Verdict::Change(value) => {
-                    outcomes[place] = to_series(value).map_or_else(RelabelOutcome::Refused, RelabelOutcome::To);
+                    outcomes[place] = match to_series(value, limits) {
+                        Ok(series) => RelabelOutcome::To(series),
+                        Err(error) => RelabelOutcome::Refused(error.into()),
+                    };
                 }
             }
         }
@@ -178,9 +185,10 @@ impl Link {
     }
 }
 
-/// A processor's series is validated like any source's.
-fn to_series(mut value: MetricValue) -> Result<Series, Reason> {
-    value.validate(now_ms())?;
+/// A processor's series is checked like any source's.
+fn to_series(mut value: MetricValue, limits: &SeriesLimits) -> Result<Series, SeriesError> {
+    value.arrange();
+    value.check_series(limits)?;
     Ok(Series {
         endpoint: value.endpoint,
         metric: value.metric.into(),

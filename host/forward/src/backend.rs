@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use saker_model::{Point, Series, SeriesId};
 
-/// A destination. Opens sessions; a series that is defined in one stays defined until it ends.
+/// A destination. Opens sessions; a series that is defined in one stays defined until it ends, and is defined again when its
+/// type or step has changed.
 pub trait Backend: Send + Sync + 'static {
     /// Opens a session.
     fn open(&self) -> BoxFuture<'_, Result<Box<dyn Session>, SendError>>;
@@ -14,11 +15,18 @@ pub trait Backend: Send + Sync + 'static {
     /// A number that changes when the sessions so far should end and a new one be opened: another version of the
     /// plugin, other settings.
     fn generation(&self) -> u64;
+
+    /// Whether it can say that a series is stale. If not, it is not given points with the
+    /// [marker](saker_model::STALE_MARKER): they are dropped, and counted.
+    fn takes_stale_markers(&self) -> bool {
+        false
+    }
 }
 
 /// A session with a destination.
 pub trait Session: Send {
-    /// Takes back handles, gives series theirs, then writes points; answers how many were taken.
+    /// Takes back handles, gives series theirs, then writes points; answers how many were taken. A handle that is given
+    /// again stands for the same series, whose type or step has changed.
     fn write<'a>(
         &'a mut self,
         forget: Vec<SeriesId>,

@@ -36,6 +36,8 @@ pub enum DropReason {
     Poison,
     /// The backend said that it took fewer points than it was given.
     Unacknowledged,
+    /// They say that their series is stale, which the backend cannot say.
+    StaleMarker,
     /// The node was taken out of the configuration.
     NodeRemoved,
     /// The agent stopped before they could be sent.
@@ -44,7 +46,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::QueueFull,
         Self::Expired,
         Self::Damaged,
@@ -53,6 +55,7 @@ impl DropReason {
         Self::Rejected,
         Self::Poison,
         Self::Unacknowledged,
+        Self::StaleMarker,
         Self::NodeRemoved,
         Self::Shutdown,
     ];
@@ -69,6 +72,7 @@ impl DropReason {
             Self::Rejected => "rejected",
             Self::Poison => "poison",
             Self::Unacknowledged => "unacknowledged",
+            Self::StaleMarker => "stale_marker",
             Self::NodeRemoved => "node_removed",
             Self::Shutdown => "shutdown",
         }

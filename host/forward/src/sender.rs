@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use saker_model::{Point, Series, SeriesId, SeriesTable};
+use saker_model::{Changed, Point, Series, SeriesId, SeriesTable, is_stale};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -86,6 +86,8 @@ struct Open {
     session: Box<dyn Session>,
     generation: u64,
     defined: Vec<bool>,
+    /// How many changes of the table's series it knows of.
+    changes: u64,
 }
 
 /// A pause, and the backend's version that it was made for.
@@ -145,6 +147,7 @@ impl Sender {
     async fn send(&mut self, mut batch: Batch, orders: &mut watch::Receiver<Order>) -> Option<(DropReason, usize)> {
         let offered = batch.points.len();
         let batches = offered.div_ceil(self.node.config.lock().queue.batch_points.max(1));
+        self.leave_out_stale(&mut batch.points);
         self.probes.left = PROBES_MAX.saturating_mul(u32::try_from(batches).unwrap_or(u32::MAX));
         while !batch.points.is_empty() {
             let config = self.node.config.lock().queue;
@@ -180,6 +183,16 @@ impl Sender {
         }
         self.node.queue.done();
         None
+    }
+
+    /// A backend that cannot say that a series is stale does not see the marker.
+    fn leave_out_stale(&self, points: &mut Vec<Point>) {
+        if self.node.backend.takes_stale_markers() || !points.iter().any(|point| is_stale(point.value)) {
+            return;
+        }
+        let offered = points.len();
+        points.retain(|point| !is_stale(point.value));
+        self.node.counters.lose(DropReason::StaleMarker, (offered - points.len()) as u64);
     }
 
     /// Nothing is offered for so long.
@@ -262,6 +275,7 @@ impl Sender {
                 *defined = false;
             }
         }
+        open.note_changes(&self.table);
         let define = open.undefined(&part.points, &self.table);
         match open.session.write(forget, &define, &part.points).await {
             Ok(taken) => {
@@ -371,12 +385,31 @@ impl Sender {
         }
         let session = backend.open().await?;
         self.node.counters.open();
-        self.session = Some(Open { session, generation, defined: Vec::new() });
+        self.session = Some(Open { session, generation, defined: Vec::new(), changes: self.table.changes() });
         Ok(())
     }
 }
 
 impl Open {
+    /// Has series defined again whose type or step has changed since they were.
+    fn note_changes(&mut self, table: &SeriesTable) {
+        if table.changes() == self.changes {
+            return;
+        }
+        let (changes, changed) = table.changed_since(self.changes);
+        self.changes = changes;
+        match changed {
+            Changed::These(ids) => {
+                for id in ids {
+                    if let Some(defined) = self.defined.get_mut(id.index()) {
+                        *defined = false;
+                    }
+                }
+            }
+            Changed::Any => self.defined.fill(false),
+        }
+    }
+
     fn undefined(&self, points: &[Point], table: &SeriesTable) -> Vec<(SeriesId, Arc<Series>)> {
         let mut new: Vec<_> = points
             .iter()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use saker_model::{MetricValue, Reason};
+use saker_model::{MetricValue, Reason, flat};
 use saker_sandbox::{CallError, Collector, Grants, InstanceSpec, StateCell, Tick};
 
 use crate::common::memory_settles;
@@ -120,7 +120,14 @@ fn taken(values: &[MetricValue]) -> [Verdict; 3] {
         });
         found.map_or_else(|| Ok(format!("{} values", values.len())), Err)
     };
-    let names = [Reason::BadEndpoint, Reason::BadMetric, Reason::BadTag, Reason::DuplicateTag, Reason::TooManyTags];
+    let names = [
+        Reason::BadEndpoint,
+        Reason::BadMetric,
+        Reason::BadTag,
+        Reason::DuplicateTag,
+        Reason::TooManyTags,
+        Reason::TooLong,
+    ];
     let times = refused(
         &[Reason::BadStep, Reason::BadTimestamp, Reason::AheadOfClock],
         "give milliseconds since 1970 and whole seconds, or leave both to the agent",
@@ -140,15 +147,17 @@ fn apart(values: &[MetricValue]) -> Option<crate::report::Miss> {
 }
 
 fn show(value: &MetricValue) -> String {
-    let tags: Vec<_> = value.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    format!("{:?} {{{}}} = {}", value.metric, tags.join(","), value.value)
+    format!("{:?} {{{}}} = {}", value.metric, flat::tags(pairs(value)), value.value)
 }
 
 fn identity_of(value: &MetricValue) -> Identity {
-    let mut tags: Vec<_> = value.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let mut tags = pairs(value);
     tags.sort_unstable();
-    let (endpoint, metric, kind) = (&value.endpoint, &value.metric, value.metric_type.as_str());
-    format!("{metric}{{{}}} of {endpoint}, {kind}, every {} s", tags.join(","), value.step_s)
+    format!("{}{{{}}} of {}", value.metric, flat::tags(tags), value.endpoint)
+}
+
+fn pairs(value: &MetricValue) -> Vec<(&str, &str)> {
+    value.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
 }
 
 fn identities(values: &[MetricValue]) -> BTreeSet<Identity> {

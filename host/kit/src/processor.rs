@@ -181,7 +181,7 @@ async fn output(subject: &Subject<'_>) -> Verdict {
                             "{series} becomes {:?} {:?} of {:?}: {reason}",
                             value.metric, value.tags, value.endpoint
                         ),
-                        "make names and tags that the agent takes: 255 bytes, no control characters, no commas in tags, 40 tags",
+                        "make names and tags that the agent takes: 255 bytes, values of tags 4096, no control characters, 40 tags",
                     ));
                 }
             }

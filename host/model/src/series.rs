@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use saker_names::flat;
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// How a value is to be read; Open-Falcon's three types.
@@ -59,14 +60,14 @@ pub struct Point {
     pub series: SeriesId,
     /// When, in milliseconds since 1970-01-01 UTC.
     pub timestamp_ms: i64,
-    /// The value: finite.
+    /// The value: finite, or the [stale marker](crate::STALE_MARKER).
     pub value: f64,
 }
 
 /// Key and value pairs, sorted by key, each key once. Series of one table that have the same tags share them.
 pub type Tags = Arc<[(Box<str>, Box<str>)]>;
 
-/// What identifies a series: everything of a metric value but its value and its time.
+/// A series: what identifies it, endpoint, metric and tags, and what is said of it at this time, its type and step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
     /// Whose series, usually a host's name.
@@ -75,33 +76,42 @@ pub struct Series {
     pub metric: Box<str>,
     /// Sorted by key.
     pub tags: Tags,
-    /// How its values are to be read.
+    /// How its values are to be read; what was said last holds.
     pub metric_type: MetricType,
-    /// How often it is measured, in seconds.
+    /// How often it is measured, in seconds; what was said last holds.
     pub step_s: u32,
 }
 
 impl Series {
+    /// Whether both are the same series, whatever is said of it.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.metric == other.metric && self.endpoint == other.endpoint && self.tags == other.tags
+    }
+
     /// The value of a tag.
     #[must_use]
     pub fn tag(&self, key: &str) -> Option<&str> {
         self.tags.iter().find(|(name, _)| &**name == key).map(|(_, value)| &**value)
     }
 
-    /// Open-Falcon's primary key, `endpoint/metric` or `endpoint/metric/k=v,k=v`: what series are placed on nodes by.
+    /// Open-Falcon's primary key, `endpoint/metric` or `endpoint/metric/k=v,k=v`, its tags as [`flat`] has them: what
+    /// series are placed on nodes by.
     #[must_use]
     pub fn key(&self) -> String {
         let mut key = String::with_capacity(64);
         key.push_str(&self.endpoint);
         key.push('/');
         key.push_str(&self.metric);
-        for (index, (name, value)) in self.tags.iter().enumerate() {
-            key.push(if index == 0 { '/' } else { ',' });
-            key.push_str(name);
-            key.push('=');
-            key.push_str(value);
+        if !self.tags.is_empty() {
+            key.push('/');
+            flat::push_tags(&mut key, self.pairs());
         }
         key
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.tags.iter().map(|(key, value)| (&**key, &**value))
     }
 
     /// About how many bytes it holds on the heap, if nobody shares its tags.
@@ -116,24 +126,15 @@ impl Series {
 impl fmt::Display for Series {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.metric)?;
-        for (index, (name, value)) in self.tags.iter().enumerate() {
-            write!(f, "{}{name}={value}", if index == 0 { '{' } else { ',' })?;
-        }
         if !self.tags.is_empty() {
-            f.write_str("}")?;
+            write!(f, "{{{}}}", flat::tags(self.pairs()))?;
         }
         write!(f, " of {}", self.endpoint)
     }
 }
 
 /// The hash that the table finds a series by. Lengths go in, so that text cannot move between its fields unseen.
-pub(crate) fn identity_hash<'a>(
-    endpoint: &str,
-    metric: &str,
-    tags: impl Iterator<Item = (&'a str, &'a str)>,
-    metric_type: MetricType,
-    step_s: u32,
-) -> u64 {
+pub(crate) fn identity_hash<'a>(endpoint: &str, metric: &str, tags: impl Iterator<Item = (&'a str, &'a str)>) -> u64 {
     let mut hasher = Xxh3Default::new();
     let mut text = |text: &str| {
         hasher.update(&(text.len() as u32).to_le_bytes());
@@ -145,14 +146,12 @@ pub(crate) fn identity_hash<'a>(
         text(name);
         text(value);
     }
-    hasher.update(&[metric_type as u8]);
-    hasher.update(&step_s.to_le_bytes());
     hasher.digest()
 }
 
 /// The hash that the table finds tags by.
 pub(crate) fn tags_hash<'a>(tags: impl Iterator<Item = (&'a str, &'a str)>) -> u64 {
-    identity_hash("", "", tags, MetricType::Gauge, 0)
+    identity_hash("", "", tags)
 }
 
 #[cfg(test)]
@@ -174,6 +173,7 @@ mod tests {
         assert_eq!(series(&[]).key(), "host1/net.if.in.bytes");
         assert_eq!(series(&[("iface", "eth0")]).key(), "host1/net.if.in.bytes/iface=eth0");
         assert_eq!(series(&[("a", "1"), ("b", "2")]).key(), "host1/net.if.in.bytes/a=1,b=2");
+        assert_eq!(series(&[("a", "1,b=2")]).key(), r"host1/net.if.in.bytes/a=1\,b\=2");
     }
 
     #[test]
@@ -184,9 +184,8 @@ mod tests {
 
     #[test]
     fn text_that_moves_between_fields_changes_the_hash() {
-        let hash = |endpoint: &str, metric: &str, tags: &[(&str, &str)]| {
-            identity_hash(endpoint, metric, tags.iter().copied(), MetricType::Gauge, 60)
-        };
+        let hash =
+            |endpoint: &str, metric: &str, tags: &[(&str, &str)]| identity_hash(endpoint, metric, tags.iter().copied());
         assert_ne!(hash("ab", "c", &[]), hash("a", "bc", &[]));
         assert_ne!(hash("a", "b", &[("c", "de")]), hash("a", "b", &[("cd", "e")]));
         assert_ne!(hash("a", "b", &[]), hash("a", "b", &[("", "")]));

@@ -1,13 +1,16 @@
 //! The table that names every series once.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use hashbrown::HashTable;
 use parking_lot::RwLock;
 
-use crate::series::{Series, SeriesId, Tags, identity_hash, tags_hash};
-use crate::value::{MetricValue, Reason};
+use crate::attributes::{Attributes, Said};
+use crate::reason::Reason;
+use crate::series::{MetricType, Series, SeriesId, Tags, identity_hash, tags_hash};
+use crate::value::MetricValue;
 
 /// What became of a series in the processors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,15 @@ pub struct Named {
     pub lasting: bool,
 }
 
+/// The series whose type or step has changed since somebody looked last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// These.
+    These(Vec<SeriesId>),
+    /// More than are remembered: any may have.
+    Any,
+}
+
 /// The table holds as many series as it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the limit of {limit} series is reached")]
@@ -47,6 +59,8 @@ pub struct SeriesTable {
     /// What time it is, as was told last.
     latest_s: AtomicU32,
     epoch: AtomicU64,
+    /// How often a type or step has changed.
+    changes: AtomicU64,
     inner: RwLock<Inner>,
 }
 
@@ -58,16 +72,34 @@ struct Inner {
     tags: [HashTable<Tags>; TAG_PARTS],
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
+    /// The last series whose type or step has changed, the newest behind.
+    changed: VecDeque<SeriesId>,
 }
 
 struct Slot {
     series: Arc<Series>,
-    hash: u64,
+    /// What of the hash is needed to find another place for the series in a table that grows.
+    hash: u32,
     /// One of the two constants below, or the id that it is mapped to.
     mapped: AtomicU32,
     seen_s: AtomicU32,
+    /// What sources say of it; processors may have made something else of that.
+    attributes: Attributes,
 }
 
+/// Who names a series.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// A source, with a value.
+    Source,
+    /// The processors.
+    Processor,
+    /// A queue of an earlier life.
+    Disk,
+}
+
+/// Changes that are remembered: who looks less often than once in so many defines every series again.
+const CHANGES_KEPT: usize = 1 << 16;
 /// Series that are looked at under one hold of the lock, by who goes through all of them: a fraction of a millisecond.
 const STEP: usize = 1024;
 /// With a million sets of tags, some thirty thousand in each.
@@ -90,6 +122,7 @@ impl SeriesTable {
             limit: limit.min(LIMIT_MAX),
             latest_s: AtomicU32::new(0),
             epoch: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
             inner: RwLock::default(),
         }
     }
@@ -113,12 +146,18 @@ impl SeriesTable {
     }
 
     /// Finds what became of each validated value's series, and marks it as seen at `now_s` (seconds since any fixed
-    /// time). Calls `found` with the value's index; series that are not in the table count as [`Mapped::Unasked`].
+    /// time). Calls `found` with the value's index; series that are not in the table count as [`Mapped::Unasked`], and so
+    /// do those of which the value says another type or step, until it is [interned](Self::intern).
     pub fn find(&self, values: &[MetricValue], now_s: u32, mut found: impl FnMut(usize, Option<SeriesId>, Mapped)) {
         let inner = self.inner.read();
         for (index, value) in values.iter().enumerate() {
             match inner.lookup(hash_of(value), |series| is_of(series, value)) {
-                Some(id) => found(index, Some(SeriesId(id)), inner.slot(id).see(&inner, now_s)),
+                Some(id) => {
+                    let slot = inner.slot(id);
+                    let mapped = slot.see(&inner, now_s);
+                    let holds = slot.attributes.stands_against(Said::of_value(value), now_s);
+                    found(index, Some(SeriesId(id)), if holds { mapped } else { Mapped::Unasked });
+                }
                 None => found(index, None, Mapped::Unasked),
             }
         }
@@ -136,6 +175,27 @@ impl SeriesTable {
         self.epoch.load(Ordering::Acquire)
     }
 
+    /// How often the type or step of a series has changed: who has told others of them looks here, and then at
+    /// [`changed_since`](Self::changed_since).
+    #[must_use]
+    #[inline]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// The series whose type or step has changed since there were so many changes, and how many there are now.
+    #[must_use]
+    pub fn changed_since(&self, changes: u64) -> (u64, Changed) {
+        let inner = self.inner.read();
+        let now = self.changes();
+        let new = usize::try_from(now.saturating_sub(changes)).unwrap_or(usize::MAX);
+        let changed = match inner.changed.len().checked_sub(new) {
+            Some(old) => Changed::These(inner.changed.range(old..).copied().collect()),
+            None => Changed::Any,
+        };
+        (now, changed)
+    }
+
     /// Marks series as seen at `now_s`, for who keeps their ids instead of finding them. Answers whether the epoch is
     /// still this one and all are there; if not, none of the ids may be used.
     pub fn touch(&self, ids: impl IntoIterator<Item = SeriesId>, now_s: u32, epoch: u64) -> bool {
@@ -151,7 +211,8 @@ impl SeriesTable {
         })
     }
 
-    /// The id of a validated value's series, which is added if it is new.
+    /// The id of a validated value's series, which is added if it is new. If it is known, what the value says of its type
+    /// and step holds from now on, unless they have changed only minutes ago.
     ///
     /// # Errors
     /// [`TableFull`], if it is new and there is no room.
@@ -176,15 +237,17 @@ impl SeriesTable {
             metric_type: value.metric_type,
             step_s: value.step_s,
         };
-        self.insert(hash_of(value), now_s, limit, |series| is_of(series, value), make)
+        let said = (value.metric_type, value.step_s);
+        self.insert(hash_of(value), now_s, limit, (By::Source, said), |series| is_of(series, value), make)
     }
 
-    /// The id of a series, which is added if it is new. Its tags must be sorted and valid.
+    /// The id of a series, which is added if it is new. Its tags must be sorted and valid. If it is known, its type and step
+    /// are these from now on.
     ///
     /// # Errors
     /// [`TableFull`], if it is new and there is no room.
     pub fn intern_series(&self, series: Series, now_s: u32) -> Result<SeriesId, TableFull> {
-        self.insert_series(series, now_s, self.limit)
+        self.insert_series(series, now_s, self.limit, By::Processor)
     }
 
     /// The same with another limit, as [`intern_within`](Self::intern_within).
@@ -192,27 +255,29 @@ impl SeriesTable {
     /// # Errors
     /// [`TableFull`], if it is new and the table holds so many already.
     pub fn intern_series_within(&self, series: Series, now_s: u32, limit: usize) -> Result<SeriesId, TableFull> {
-        self.insert_series(series, now_s, limit)
+        self.insert_series(series, now_s, limit, By::Processor)
     }
 
     /// The id of a series that comes from disk. It is added beyond the limit too, for it was let in before, and counts
-    /// as seen at the time that was told last.
+    /// as seen at the time that was told last. Its type and step are those that were restored last, until a source of this
+    /// life has said them.
     ///
     /// # Panics
     /// With four billion series.
     pub fn restore(&self, series: Series) -> SeriesId {
         let now_s = self.latest_s.load(Ordering::Relaxed);
-        self.insert_series(series, now_s, LIMIT_MAX).expect("no table gets so large")
+        self.insert_series(series, now_s, LIMIT_MAX, By::Disk).expect("no table gets so large")
     }
 
-    fn insert_series(&self, series: Series, now_s: u32, limit: usize) -> Result<SeriesId, TableFull> {
+    fn insert_series(&self, series: Series, now_s: u32, limit: usize, by: By) -> Result<SeriesId, TableFull> {
         let tags = || series.tags.iter().map(|(key, value)| (&**key, &**value));
-        let hash = identity_hash(&series.endpoint, &series.metric, tags(), series.metric_type, series.step_s);
+        let hash = identity_hash(&series.endpoint, &series.metric, tags());
         let make = |inner: &mut Inner| {
             let tags = inner.share(tags_hash(tags()), |known| *known == series.tags, || series.tags.clone());
             Series { tags, ..series.clone() }
         };
-        self.insert(hash, now_s, limit, |known| *known == series, make)
+        let said = (series.metric_type, series.step_s);
+        self.insert(hash, now_s, limit, (by, said), |known| known.is_same(&series), make)
     }
 
     fn insert(
@@ -220,6 +285,7 @@ impl SeriesTable {
         hash: u64,
         now_s: u32,
         limit: usize,
+        (by, said): (By, (MetricType, u32)),
         is_it: impl Fn(&Series) -> bool,
         make: impl FnOnce(&mut Inner) -> Series,
     ) -> Result<SeriesId, TableFull> {
@@ -227,13 +293,23 @@ impl SeriesTable {
         let mut inner = self.inner.write();
         if let Some(id) = inner.lookup(hash, is_it) {
             inner.slot(id).see(&inner, now_s);
+            if inner.say(SeriesId(id), by, said, now_s) {
+                self.changes.fetch_add(1, Ordering::Release);
+            }
             return Ok(SeriesId(id));
         }
         if inner.by_hash.len() >= limit {
             return Err(TableFull { limit });
         }
         let series = Arc::new(make(&mut inner));
-        let slot = Slot { series, hash, mapped: AtomicU32::new(UNASKED), seen_s: AtomicU32::new(now_s) };
+        let said = Said::of_series(&series);
+        let slot = Slot {
+            series,
+            hash: short(hash),
+            mapped: AtomicU32::new(UNASKED),
+            seen_s: AtomicU32::new(now_s),
+            attributes: if by == By::Disk { Attributes::from_disk(said) } else { Attributes::new(said) },
+        };
         Ok(SeriesId(inner.add(slot)))
     }
 
@@ -291,7 +367,7 @@ impl SeriesTable {
             for id in at..inner.slots.len().min(at + STEP) {
                 let idle = inner.slots[id].as_ref().filter(|slot| slot.seen_s.load(Ordering::Relaxed) < before_s);
                 let Some(hash) = idle.map(|slot| slot.hash) else { continue };
-                if let Ok(entry) = inner.by_hash.find_entry(hash, |&known| known as usize == id) {
+                if let Ok(entry) = inner.by_hash.find_entry(spread(hash), |&known| known as usize == id) {
                     entry.remove();
                 }
                 dropped.extend(inner.slots[id].take());
@@ -331,7 +407,7 @@ impl SeriesTable {
         }
         if is_spare(by_hash.capacity(), by_hash.len()) {
             let room = by_hash.len() * 2;
-            by_hash.shrink_to(room, |&id| slots[id as usize].as_ref().map_or(0, |slot| slot.hash));
+            by_hash.shrink_to(room, |&id| slots[id as usize].as_ref().map_or(0, |slot| spread(slot.hash)));
         }
         drop(inner);
         for part in 0..TAG_PARTS {
@@ -351,8 +427,9 @@ impl SeriesTable {
 
 impl Inner {
     fn lookup(&self, hash: u64, is_it: impl Fn(&Series) -> bool) -> Option<u32> {
+        let hash = short(hash);
         self.by_hash
-            .find(hash, |&id| {
+            .find(spread(hash), |&id| {
                 let slot = self.slot(id);
                 slot.hash == hash && is_it(&slot.series)
             })
@@ -382,8 +459,35 @@ impl Inner {
             }
         };
         let Self { by_hash, slots, .. } = self;
-        by_hash.insert_unique(hash, id, |&known| slots[known as usize].as_ref().map_or(0, |slot| slot.hash));
+        let hash_of = |&known: &u32| slots[known as usize].as_ref().map_or(0, |slot| spread(slot.hash));
+        by_hash.insert_unique(spread(hash), id, hash_of);
         id
+    }
+
+    /// Takes note of what is said of a series that is known; answers whether its type or step is another now.
+    fn say(&mut self, id: SeriesId, by: By, (metric_type, step_s): (MetricType, u32), now_s: u32) -> bool {
+        let slot = self.slots[id.index()].as_mut().expect("it was just found");
+        let said = Said::new(metric_type, step_s);
+        match by {
+            By::Source => {
+                slot.attributes = slot.attributes.then(said, now_s);
+                if !slot.attributes.is(said) {
+                    return false;
+                }
+            }
+            By::Processor => {}
+            By::Disk if slot.attributes.is_from_disk() => slot.attributes = Attributes::from_disk(said),
+            By::Disk => return false,
+        }
+        if (slot.series.metric_type, slot.series.step_s) == (metric_type, step_s) {
+            return false;
+        }
+        slot.series = Arc::new(Series { metric_type, step_s, ..Series::clone(&slot.series) });
+        if self.changed.len() >= CHANGES_KEPT {
+            self.changed.pop_front();
+        }
+        self.changed.push_back(id);
+        true
     }
 }
 
@@ -415,6 +519,16 @@ impl Slot {
     }
 }
 
+/// The half of a hash that a series keeps.
+fn short(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// A hash that is spread over all its bits again, for the table looks at both ends (Fibonacci hashing, Knuth 6.4).
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 fn hash_of_tags(tags: &Tags) -> u64 {
     tags_hash(tags.iter().map(|(key, value)| (&**key, &**value)))
 }
@@ -426,15 +540,11 @@ fn is_spare(room: usize, needed: usize) -> bool {
 
 fn hash_of(value: &MetricValue) -> u64 {
     let tags = value.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    identity_hash(&value.endpoint, &value.metric, tags, value.metric_type, value.step_s)
+    identity_hash(&value.endpoint, &value.metric, tags)
 }
 
 fn is_of(series: &Series, value: &MetricValue) -> bool {
-    *series.metric == *value.metric
-        && *series.endpoint == *value.endpoint
-        && series.metric_type == value.metric_type
-        && series.step_s == value.step_s
-        && same_tags(&series.tags, value)
+    *series.metric == *value.metric && *series.endpoint == *value.endpoint && same_tags(&series.tags, value)
 }
 
 fn same_tags(tags: &Tags, value: &MetricValue) -> bool {
@@ -442,185 +552,4 @@ fn same_tags(tags: &Tags, value: &MetricValue) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::MetricType;
-
-    fn value(metric: &str) -> MetricValue {
-        MetricValue {
-            endpoint: "h".into(),
-            metric: metric.into(),
-            tags: vec![("a".into(), "1".into())],
-            metric_type: MetricType::Gauge,
-            value: 0.0,
-            timestamp_ms: 0,
-            step_s: 10,
-        }
-    }
-
-    fn find(table: &SeriesTable, metric: &str, now_s: u32) -> (Option<SeriesId>, Mapped) {
-        let mut answer = None;
-        table.find(&[value(metric)], now_s, |_, id, mapped| answer = Some((id, mapped)));
-        answer.unwrap()
-    }
-
-    #[test]
-    fn the_same_identity_has_one_id_and_any_difference_another() {
-        let table = SeriesTable::new(10);
-        let id = table.intern(&value("m"), 0).unwrap();
-        assert_eq!(table.intern(&value("m"), 0).unwrap(), id);
-        for change in [
-            |value: &mut MetricValue| value.step_s = 20,
-            |value: &mut MetricValue| value.metric_type = MetricType::Counter,
-            |value: &mut MetricValue| value.tags[0].1 = "2".into(),
-            |value: &mut MetricValue| value.endpoint = "g".into(),
-        ] {
-            let mut other = value("m");
-            change(&mut other);
-            assert_ne!(table.intern(&other, 0).unwrap(), id);
-        }
-        assert_eq!(table.len(), 5);
-        assert_eq!(table.get(id).unwrap().to_string(), "m{a=1} of h");
-    }
-
-    #[test]
-    fn a_full_table_refuses_new_series_and_knows_the_old() {
-        let table = SeriesTable::new(1);
-        let id = table.intern(&value("m"), 0).unwrap();
-        assert_eq!(table.intern(&value("n"), 0), Err(TableFull { limit: 1 }));
-        assert_eq!(table.intern(&value("m"), 0), Ok(id));
-    }
-
-    #[test]
-    fn what_a_processor_said_is_remembered_until_it_is_forgotten() {
-        let table = SeriesTable::new(10);
-        let id = table.intern(&value("m"), 0).unwrap();
-        assert_eq!(find(&table, "m", 0), (Some(id), Mapped::Unasked));
-        table.set_mapped(id, Mapped::Dropped);
-        assert_eq!(find(&table, "m", 0).1, Mapped::Dropped);
-        let other = table.intern(&value("n"), 0).unwrap();
-        table.set_mapped(id, Mapped::To(other));
-        assert_eq!(find(&table, "m", 0).1, Mapped::To(other));
-        table.forget_mapped();
-        assert_eq!(find(&table, "m", 0).1, Mapped::Unasked);
-        assert_eq!(find(&table, "unknown", 0), (None, Mapped::Unasked));
-    }
-
-    #[test]
-    fn an_idle_series_is_swept_and_its_id_used_again_only_after_release() {
-        let table = SeriesTable::new(10);
-        let old = table.intern(&value("old"), 0).unwrap();
-        let target = table.intern(&value("target"), 0).unwrap();
-        let source = table.intern(&value("source"), 0).unwrap();
-        table.set_mapped(source, Mapped::To(target));
-        find(&table, "source", 100);
-        assert_eq!(table.sweep(50), vec![old], "a series lives as long as another is mapped to it");
-        assert!(table.get(old).is_none());
-        assert_ne!(table.intern(&value("new"), 100).unwrap(), old);
-        table.release(&[old]);
-        assert_eq!(table.intern(&value("newer"), 100).unwrap(), old);
-    }
-
-    #[test]
-    fn series_with_the_same_tags_share_them_until_none_is_left() {
-        let table = SeriesTable::new(10);
-        let [a, b] = ["a", "b"].map(|name| table.intern(&value(name), 0).unwrap());
-        let mut changed = Series { metric: "c".into(), ..(*table.get(a).unwrap()).clone() };
-        changed.tags = changed.tags.iter().cloned().collect();
-        let c = table.intern_series(changed, 0).unwrap();
-        let tags = |id| table.get(id).unwrap().tags.clone();
-        assert!(Arc::ptr_eq(&tags(a), &tags(b)) && Arc::ptr_eq(&tags(a), &tags(c)));
-        let sets = || table.inner.read().tags.iter().map(HashTable::len).sum::<usize>();
-        assert_eq!(sets(), 1);
-        assert_eq!(table.sweep(1), vec![a, b, c]);
-        assert_eq!(sets(), 0);
-    }
-
-    #[test]
-    fn touched_ids_live_with_what_they_are_mapped_to() {
-        let table = SeriesTable::new(10);
-        let [source, target, idle] = ["source", "target", "idle"].map(|name| table.intern(&value(name), 0).unwrap());
-        table.set_mapped(source, Mapped::To(target));
-        let epoch = table.epoch();
-        assert!(table.touch([source], 100, epoch));
-        assert!(!table.touch([source, SeriesId(99)], 100, epoch), "one is not there");
-        assert_eq!(table.sweep(50), vec![idle]);
-        assert!(!table.touch([source], 200, epoch), "an id is gone");
-        assert_eq!(table.sweep(150), vec![source, target], "what was refused was not touched");
-    }
-
-    #[test]
-    fn the_epoch_moves_when_ids_go_and_when_judgements_are_forgotten_and_only_then() {
-        let table = SeriesTable::new(10);
-        let mut epoch = table.epoch();
-        let mut moved = |table: &SeriesTable| std::mem::replace(&mut epoch, table.epoch()) != table.epoch();
-        let id = table.intern(&value("m"), 0).unwrap();
-        table.set_mapped(id, Mapped::To(id));
-        assert!(table.sweep(0).is_empty());
-        assert!(!moved(&table));
-        table.forget_mapped();
-        assert!(moved(&table));
-        assert_eq!(table.sweep(1), vec![id]);
-        assert!(moved(&table));
-        table.release(&[id]);
-        assert!(!moved(&table));
-    }
-
-    fn flood(table: &SeriesTable, range: std::ops::Range<usize>, now_s: u32) {
-        for number in range {
-            let value = MetricValue { tags: vec![("n".into(), number.to_string())], ..value("flood") };
-            table.intern(&value, now_s).unwrap();
-        }
-    }
-
-    #[test]
-    fn pages_of_series_show_each_once_and_none_is_long() {
-        let table = SeriesTable::new(10_000);
-        flood(&table, 0..5000, 0);
-        let (mut seen, mut next, mut pages) = (Vec::new(), Some(SeriesId(0)), 0);
-        while let Some(from) = next {
-            let mut page = Vec::new();
-            next = table.page(from, &mut page);
-            assert!(page.len() <= STEP);
-            seen.extend(page.into_iter().map(|(id, _)| id.0));
-            pages += 1;
-        }
-        assert_eq!((seen, pages), ((0..5000).collect(), 5));
-        assert_eq!(table.page(SeriesId(u32::MAX), &mut Vec::new()), None);
-    }
-
-    #[test]
-    fn after_a_flood_the_table_is_as_small_as_before_and_ids_stay_unique() {
-        let table = SeriesTable::new(100_000);
-        flood(&table, 0..10, 100);
-        flood(&table, 10..50_000, 0);
-        let gone = table.sweep(50);
-        table.shrink();
-        assert_eq!(table.inner.read().slots.len(), 50_000, "ids that may still be in use are not given away");
-        table.release(&gone);
-        table.shrink();
-        let inner = table.inner.read();
-        assert!(inner.slots.capacity() < 100 && inner.free.is_empty() && inner.by_hash.capacity() < 100);
-        assert!(inner.tags.iter().all(|part| part.capacity() < SPARE_MIN));
-        drop(inner);
-        flood(&table, 0..5000, 100);
-        let (mut ids, mut next) = (Vec::new(), Some(SeriesId(0)));
-        while let Some(from) = next {
-            next = table.page(from, &mut ids);
-        }
-        assert_eq!(ids.len(), 5000);
-        assert_eq!((table.len(), ids.last().unwrap().0), (5000, SeriesId(4999)));
-    }
-
-    #[test]
-    fn a_series_whose_target_a_sweep_has_taken_is_asked_about_anew() {
-        let table = SeriesTable::new(10);
-        let [target, source] = ["target", "source"].map(|name| table.intern(&value(name), 0).unwrap());
-        table.set_mapped(source, Mapped::To(target));
-        // As a sweep that is half way leaves it.
-        table.inner.write().slots[target.index()] = None;
-        assert_eq!(find(&table, "source", 100), (Some(source), Mapped::Unasked));
-        let again = table.intern(&value("source"), 100).unwrap();
-        assert_eq!((again, find(&table, "source", 100).1), (source, Mapped::Unasked));
-    }
-}
+mod tests;

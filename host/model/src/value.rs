@@ -1,8 +1,10 @@
-//! The record at every edge, and what makes one unusable.
+//! The record at every edge, and what makes one unusable: its series, or its point.
 
 use std::sync::Arc;
 
+use crate::reason::Reason;
 use crate::series::MetricType;
+use crate::stale::is_stale;
 use crate::text::is_clean;
 
 /// One measurement as a source hands it in: Open-Falcon's MetricValue with its tags taken apart.
@@ -12,7 +14,7 @@ pub struct MetricValue {
     pub endpoint: Arc<str>,
     /// The name.
     pub metric: String,
-    /// In any order until [`validate`](Self::validate) has sorted them.
+    /// In any order until [`arrange`](Self::arrange) has sorted them.
     pub tags: Vec<(String, String)>,
     /// How the value is to be read.
     pub metric_type: MetricType,
@@ -24,174 +26,59 @@ pub struct MetricValue {
     pub step_s: u32,
 }
 
-/// Why a value was not taken. Every refusal is counted under its name.
+/// Why a series is none. Every value of it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Reason {
+pub enum SeriesError {
     /// No endpoint, or one that is too long or holds what [`clean`](crate::text::clean) takes out.
     #[error("endpoint must have 1 to 255 bytes and no control character")]
     BadEndpoint,
     /// No name, or one that is too long or holds what [`clean`](crate::text::clean) takes out.
     #[error("metric must have 1 to 255 bytes and no control character")]
     BadMetric,
-    /// A tag without a key, with a part that is too long, or with `,`, `=` or what [`clean`](crate::text::clean) takes
-    /// out.
-    #[error("a tag's key and value must have 1 to 255 bytes and no comma, equals sign or control character")]
+    /// A tag without a key, with a part that is too long, or with what [`clean`](crate::text::clean) takes out.
+    #[error("a tag must have a key of 1 to 255 bytes, a value of at most 4096, and no control character")]
     BadTag,
     /// A key that stands twice.
     #[error("a tag key stands twice")]
     DuplicateTag,
     /// More tags than a series may have.
-    #[error("more than 40 tags")]
+    #[error("more tags than [pipeline] max_tags allows")]
     TooManyTags,
-    /// Not a number, or an infinity.
-    #[error("value is not finite")]
-    NotFinite,
+    /// All its texts together are too long.
+    #[error("endpoint, metric and tags have more than 16384 bytes together")]
+    TooLong,
     /// A step of zero, or of more than a week.
     #[error("step must be 1 to 604800 seconds")]
     BadStep,
+}
+
+/// Why a point is none. Others of its series may be good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum PointError {
+    /// An infinity, or no number and not the stale marker.
+    #[error("value is not finite")]
+    NotFinite,
     /// Before 1970, or too far in the future.
     #[error("timestamp is before 1970, or no time at all")]
     BadTimestamp,
     /// The time stamp is later than this host's clock, by more than clocks differ.
     #[error("timestamp is more than ten minutes ahead of this host's clock")]
     AheadOfClock,
-    /// The table of series is full.
-    #[error("the limit of series is reached")]
-    SeriesLimit,
-    /// One call of a collector brought more series that were new than it may.
-    #[error("more new series in one call than limits.new_series allows")]
-    NewSeries,
-    /// The source has as many series as it may have.
-    #[error("the source has as many series as limits.series allows")]
-    SourceSeries,
-    /// The listener has as many series as one may have.
-    #[error("the listener has as many series as [pipeline] listener_share allows")]
-    ListenerSeries,
-    /// Only collectors may bring more.
-    #[error("the rest of the series is kept for collectors, as [pipeline] collector_share says")]
-    ReservedSeries,
-    /// A processor dropped the series.
-    #[error("dropped by a processor")]
-    Processor,
-    /// A processor failed, and is set to drop what it cannot judge.
-    #[error("a processor failed")]
-    ProcessorFailed,
-    /// A text where only numbers have a place.
-    #[error("value is text, and only numbers can be kept")]
-    TextValue,
-    /// A queue had no room. The source may come again with it.
-    #[error("a queue has no room")]
-    NoRoom,
 }
 
-impl Reason {
-    /// Every reason.
-    pub const ALL: [Self; 18] = [
-        Self::BadEndpoint,
-        Self::BadMetric,
-        Self::BadTag,
-        Self::DuplicateTag,
-        Self::TooManyTags,
-        Self::NotFinite,
-        Self::BadStep,
-        Self::BadTimestamp,
-        Self::AheadOfClock,
-        Self::SeriesLimit,
-        Self::NewSeries,
-        Self::SourceSeries,
-        Self::ListenerSeries,
-        Self::ReservedSeries,
-        Self::Processor,
-        Self::ProcessorFailed,
-        Self::TextValue,
-        Self::NoRoom,
-    ];
-
-    /// The name that it is counted under.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::BadEndpoint => "bad_endpoint",
-            Self::BadMetric => "bad_metric",
-            Self::BadTag => "bad_tag",
-            Self::DuplicateTag => "duplicate_tag",
-            Self::TooManyTags => "too_many_tags",
-            Self::NotFinite => "not_finite",
-            Self::BadStep => "bad_step",
-            Self::BadTimestamp => "bad_timestamp",
-            Self::AheadOfClock => "ahead_of_clock",
-            Self::SeriesLimit => "series_limit",
-            Self::NewSeries => "new_series",
-            Self::SourceSeries => "source_series",
-            Self::ListenerSeries => "listener_series",
-            Self::ReservedSeries => "reserved_series",
-            Self::Processor => "processor",
-            Self::ProcessorFailed => "processor_failed",
-            Self::TextValue => "text_value",
-            Self::NoRoom => "no_room",
-        }
-    }
-
-    /// Whether it lies in what identifies the series, so that every other value of the series is refused as well.
-    #[must_use]
-    pub fn is_of_series(self) -> bool {
-        matches!(
-            self,
-            Self::BadEndpoint | Self::BadMetric | Self::BadTag | Self::DuplicateTag | Self::TooManyTags | Self::BadStep
-        )
-    }
-}
-
-/// How many values were refused, by reason.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Refused {
-    malformed: u64,
-    by_reason: [u64; Reason::ALL.len()],
-}
-
-impl Refused {
-    /// Counts a record that could not even be read as values.
-    pub fn add_malformed(&mut self) {
-        self.malformed += 1;
-    }
-
-    /// How many records could not even be read as values.
-    #[must_use]
-    pub fn malformed_count(&self) -> u64 {
-        self.malformed
-    }
-
-    /// Counts values that were refused for a reason.
-    pub fn add(&mut self, reason: Reason, count: u64) {
-        self.by_reason[reason as usize] += count;
-    }
-
-    /// Counts what another has counted.
-    pub fn add_all(&mut self, other: &Self) {
-        self.malformed += other.malformed;
-        self.by_reason.iter_mut().zip(&other.by_reason).for_each(|(count, more)| *count += more);
-    }
-
-    /// How many were refused for a reason.
-    #[must_use]
-    pub fn of(&self, reason: Reason) -> u64 {
-        self.by_reason[reason as usize]
-    }
-
-    /// All of them, the malformed ones included.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.malformed + self.by_reason.iter().sum::<u64>()
-    }
-}
-
-/// What bounds a metric value.
+/// What bounds every metric value.
 #[derive(Clone, Copy, Debug)]
 pub struct ValueLimits {
-    /// Bytes of an endpoint, a metric, a tag's key or a tag's value. Open-Falcon's limit.
+    /// Bytes of an endpoint, a metric or a tag's key. Open-Falcon's limit.
     pub text_bytes: usize,
-    /// Tags of one series. VictoriaMetrics' limit.
+    /// Bytes of a tag's value: paths, command lines and images of containers are long. Prometheus' servers take as much.
+    pub tag_value_bytes: usize,
+    /// Bytes of all texts of a series: with its definition a record of a queue still has room for points.
+    pub series_bytes: usize,
+    /// Tags of one series, where nothing else is set. VictoriaMetrics' limit; what has more is dropped there unsaid.
     pub tags: usize,
+    /// What that may be set to: as many as the definition of a series in a queue can hold.
+    pub tags_most: usize,
     /// The longest step, in seconds: a week.
     pub step_s: u32,
     /// How far ahead of the clock a timestamp may be, in milliseconds: ten minutes. Clocks that are kept differ by less,
@@ -199,63 +86,122 @@ pub struct ValueLimits {
     pub ahead_ms: i64,
 }
 
-/// The limits that [`MetricValue::validate`] checks.
-pub const LIMITS: ValueLimits = ValueLimits { text_bytes: 255, tags: 40, step_s: 604_800, ahead_ms: 600_000 };
+/// The limits of every metric value.
+pub const LIMITS: ValueLimits = ValueLimits {
+    text_bytes: 255,
+    tag_value_bytes: 4096,
+    series_bytes: 16 << 10,
+    tags: 40,
+    tags_most: 256,
+    step_s: 604_800,
+    ahead_ms: 600_000,
+};
+
+/// What of a series' bounds is set by the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeriesLimits {
+    /// How many tags it may have.
+    pub tags: usize,
+}
+
+impl Default for SeriesLimits {
+    fn default() -> Self {
+        Self { tags: LIMITS.tags }
+    }
+}
 
 impl MetricValue {
-    /// Sorts the tags, leaves out those without a value, and checks everything against [`LIMITS`]. `now_ms` is the
-    /// clock.
+    /// Puts the value in the order that its series is looked for in: sorts the tags, and leaves out those without a value,
+    /// which say nothing; VictoriaMetrics and Prometheus leave them out as well. Cheap where there is nothing to do.
+    pub fn arrange(&mut self) {
+        if self.tags.iter().any(|(_, value)| value.is_empty()) {
+            self.tags.retain(|(_, value)| !value.is_empty());
+        }
+        if !self.tags.is_sorted() {
+            self.tags.sort_unstable();
+        }
+    }
+
+    /// Checks what the value says of its series, once it is [arranged](Self::arrange). A series that is known has passed.
+    ///
+    /// # Errors
+    /// The first [`SeriesError`] found.
+    pub fn check_series(&self, limits: &SeriesLimits) -> Result<(), SeriesError> {
+        if !is_text(&self.endpoint) {
+            return Err(SeriesError::BadEndpoint);
+        }
+        if !is_text(&self.metric) {
+            return Err(SeriesError::BadMetric);
+        }
+        if self.tags.len() > limits.tags {
+            return Err(SeriesError::TooManyTags);
+        }
+        let is_value = |text: &str| text.len() <= LIMITS.tag_value_bytes && is_clean(text);
+        if !self.tags.iter().all(|(key, value)| is_text(key) && is_value(value)) {
+            return Err(SeriesError::BadTag);
+        }
+        if self.tags.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+            return Err(SeriesError::DuplicateTag);
+        }
+        let tags: usize = self.tags.iter().map(|(key, value)| key.len() + value.len()).sum();
+        if self.endpoint.len() + self.metric.len() + tags > LIMITS.series_bytes {
+            return Err(SeriesError::TooLong);
+        }
+        self.check_step()
+    }
+
+    /// Checks the step, which may be another in each value.
+    ///
+    /// # Errors
+    /// [`SeriesError::BadStep`].
+    pub fn check_step(&self) -> Result<(), SeriesError> {
+        if (1..=LIMITS.step_s).contains(&self.step_s) { Ok(()) } else { Err(SeriesError::BadStep) }
+    }
+
+    /// Checks value and time. `now_ms` is the clock.
+    ///
+    /// # Errors
+    /// The first [`PointError`] found.
+    pub fn check_point(&self, now_ms: i64) -> Result<(), PointError> {
+        check_number(self.value)?;
+        check_time(self.timestamp_ms, now_ms)
+    }
+
+    /// All of it, for whoever has a value and no series yet: arranges it, and checks its series against the limits that
+    /// hold where nothing else is set, then its point.
     ///
     /// # Errors
     /// The first [`Reason`] found.
     pub fn validate(&mut self, now_ms: i64) -> Result<(), Reason> {
-        if !is_text(&self.endpoint) {
-            return Err(Reason::BadEndpoint);
-        }
-        if !is_text(&self.metric) {
-            return Err(Reason::BadMetric);
-        }
-        // A tag without a value says nothing; VictoriaMetrics and Prometheus leave it out as well.
-        self.tags.retain(|(_, value)| !value.is_empty());
-        if self.tags.len() > LIMITS.tags {
-            return Err(Reason::TooManyTags);
-        }
-        if !self.tags.iter().all(|(key, value)| is_tag_text(key) && is_tag_text(value)) {
-            return Err(Reason::BadTag);
-        }
-        self.tags.sort_unstable();
-        if self.tags.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-            return Err(Reason::DuplicateTag);
-        }
-        if !self.value.is_finite() {
-            return Err(Reason::NotFinite);
-        }
-        if self.step_s == 0 || self.step_s > LIMITS.step_s {
-            return Err(Reason::BadStep);
-        }
-        check_time(self.timestamp_ms, now_ms)
+        self.arrange();
+        self.check_series(&SeriesLimits::default())?;
+        Ok(self.check_point(now_ms)?)
     }
+}
+
+/// Whether a number can be a value: if it is finite, or the [stale marker](crate::STALE_MARKER).
+///
+/// # Errors
+/// [`PointError::NotFinite`].
+pub fn check_number(value: f64) -> Result<(), PointError> {
+    if value.is_finite() || is_stale(value) { Ok(()) } else { Err(PointError::NotFinite) }
 }
 
 /// Whether a value may have that timestamp while the clock says `now_ms`.
 ///
 /// # Errors
-/// [`Reason::BadTimestamp`] or [`Reason::AheadOfClock`].
-pub fn check_time(timestamp_ms: i64, now_ms: i64) -> Result<(), Reason> {
+/// [`PointError::BadTimestamp`] or [`PointError::AheadOfClock`].
+pub fn check_time(timestamp_ms: i64, now_ms: i64) -> Result<(), PointError> {
     if timestamp_ms < 0 {
-        return Err(Reason::BadTimestamp);
+        return Err(PointError::BadTimestamp);
     }
-    if timestamp_ms > now_ms.saturating_add(LIMITS.ahead_ms) { Err(Reason::AheadOfClock) } else { Ok(()) }
+    if timestamp_ms > now_ms.saturating_add(LIMITS.ahead_ms) { Err(PointError::AheadOfClock) } else { Ok(()) }
 }
 
-/// Whether a text can be an endpoint or a metric's name.
+/// Whether a text can be an endpoint, a metric's name or a tag's key.
 #[must_use]
 pub fn is_text(text: &str) -> bool {
     !text.is_empty() && text.len() <= LIMITS.text_bytes && is_clean(text)
-}
-
-fn is_tag_text(text: &str) -> bool {
-    is_text(text) && !text.contains([',', '='])
 }
 
 #[cfg(test)]
@@ -305,11 +251,16 @@ mod tests {
         check(|value| value.metric = "Temperatur.Außen".into(), Ok(()));
         check(|value| value.metric = "m".repeat(256), Err(Reason::BadMetric));
         check(|value| value.tags = tags(&[("a", "1"), ("a", "2")]), Err(Reason::DuplicateTag));
-        check(|value| value.tags = tags(&[("a,b", "1")]), Err(Reason::BadTag));
         check(|value| value.tags = tags(&[("", "1")]), Err(Reason::BadTag));
-        check(|value| value.tags = tags(&[("a", "b=c")]), Err(Reason::BadTag));
+        check(|value| value.tags = tags(&[("a,b=", "b=c,\\")]), Ok(()));
+        check(|value| value.tags = tags(&[("a\t", "1")]), Err(Reason::BadTag));
+        check(|value| value.tags = tags(&[("a", &"v".repeat(4096))]), Ok(()));
+        check(|value| value.tags = tags(&[("a", &"v".repeat(4097))]), Err(Reason::BadTag));
+        let long: Vec<_> = (0..4).map(|n| (n.to_string(), "v".repeat(4096))).collect();
+        check(|value| value.tags.clone_from(&long), Err(Reason::TooLong));
         check(|value| value.tags = (0..41).map(|n| (n.to_string(), "x".into())).collect(), Err(Reason::TooManyTags));
         check(|value| value.value = f64::NAN, Err(Reason::NotFinite));
+        check(|value| value.value = crate::STALE_MARKER, Ok(()));
         check(|value| value.value = f64::NEG_INFINITY, Err(Reason::NotFinite));
         check(|value| value.step_s = 0, Err(Reason::BadStep));
         check(|value| value.timestamp_ms = -1, Err(Reason::BadTimestamp));
@@ -320,10 +271,23 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_has_a_name_of_its_own() {
-        let mut names: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), Reason::ALL.len());
+    fn the_number_of_tags_is_a_setting() {
+        let mut value = value();
+        value.tags = (0..41).map(|n| (n.to_string(), "x".into())).collect();
+        value.arrange();
+        assert_eq!(value.check_series(&SeriesLimits { tags: 41 }), Ok(()));
+        assert_eq!(value.check_series(&SeriesLimits { tags: 40 }), Err(SeriesError::TooManyTags));
+    }
+
+    #[test]
+    fn a_bad_point_says_nothing_of_its_series_nor_a_bad_series_of_its_point() {
+        let mut value = value();
+        value.value = f64::INFINITY;
+        assert_eq!(value.check_series(&SeriesLimits::default()), Ok(()));
+        assert_eq!(value.check_point(NOW_MS), Err(PointError::NotFinite));
+        value.value = 1.0;
+        value.metric = String::new();
+        assert_eq!(value.check_series(&SeriesLimits::default()), Err(SeriesError::BadMetric));
+        assert_eq!(value.check_point(NOW_MS), Ok(()));
     }
 }

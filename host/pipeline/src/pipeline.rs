@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
-use saker_model::{Mapped, MetricValue, Named, Point, Reason, Refused, Series, SeriesId, SeriesTable};
+use saker_model::{Mapped, MetricValue, Named, Point, Reason, Refused, Series, SeriesId, SeriesLimits, SeriesTable};
 
 use crate::quota::Room;
 use crate::{
@@ -60,6 +60,7 @@ pub struct Pipeline {
     sinks: Sinks,
     relabel: Arc<dyn Relabel>,
     pass_on_failure: AtomicBool,
+    limits: RwLock<SeriesLimits>,
     /// One at a time asks about new series, so that each is asked about once.
     asking: tokio::sync::Mutex<()>,
     sources: RwLock<BTreeMap<SourceName, Arc<SourceCounters>>>,
@@ -88,6 +89,7 @@ impl Pipeline {
             sinks,
             relabel,
             pass_on_failure: AtomicBool::new(true),
+            limits: RwLock::default(),
             asking: tokio::sync::Mutex::default(),
             sources: RwLock::default(),
             quota: RwLock::new(quota),
@@ -123,6 +125,14 @@ impl Pipeline {
     /// Whether values pass as they are when a processor fails.
     pub fn set_pass_on_failure(&self, pass: bool) {
         self.pass_on_failure.store(pass, Ordering::Relaxed);
+    }
+
+    /// Bounds series that are new in another way; those that are known have passed.
+    pub fn set_limits(&self, limits: SeriesLimits) {
+        if std::mem::replace(&mut *self.limits.write(), limits) != limits {
+            // What was refused for good may be taken now.
+            self.judge_again();
+        }
     }
 
     /// Shares the table out in another way; what is in it stays.
@@ -168,6 +178,7 @@ impl Pipeline {
                 Err(reason) => receipt.refused.push((place, reason)),
             }
         }
+        receipt.refused.sort_unstable_by_key(|&(place, _)| place);
         let mut refused = Refused::default();
         receipt.refused.iter().for_each(|&(_, reason)| refused.add(reason, 1));
         // Nobody would come again with them.
@@ -310,9 +321,14 @@ impl Pipeline {
         let _asking = self.asking.lock().await;
         let (now_s, quota) = (self.now_s(), self.quota());
         let mut room = quota.room(budget, self.of_collectors.load(Ordering::Relaxed));
+        let limits = *self.limits.read();
         let mut unasked = Vec::new();
         let mut brought = 0;
         for &(index, known) in new {
+            if let Err(error) = values[index].check_series(&limits).map_err(Reason::from) {
+                all[index] = Named { source: None, target: Err(error), lasting: true };
+                continue;
+            }
             let over = if known { None } else { quota.over(budget, brought, source.series()) };
             if let Some(reason) = over.filter(|_| !self.is_known(&values[index])) {
                 all[index].target = Err(reason);
@@ -333,7 +349,7 @@ impl Pipeline {
         let mut ids: Vec<_> = unasked.iter().map(|&(_, id)| id).collect();
         ids.sort_unstable();
         ids.dedup();
-        let judged = self.judge(&ids, now_s, room).await;
+        let judged = self.judge(&ids, now_s, (room, &limits)).await;
         for (index, id) in unasked {
             let place = ids.binary_search(&id).expect("every id was asked about");
             let (target, lasting) = match &judged[place] {
@@ -349,10 +365,10 @@ impl Pipeline {
 
     /// Asks about series that are in the table, and notes the answers there. What they are called instead has its place in
     /// the same room.
-    async fn judge(&self, ids: &[SeriesId], now_s: u32, room: Room) -> Vec<Judged> {
+    async fn judge(&self, ids: &[SeriesId], now_s: u32, (room, limits): (Room, &SeriesLimits)) -> Vec<Judged> {
         let known: Vec<_> = ids.iter().map(|&id| self.table.get(id)).collect();
         let asked: Vec<_> = known.iter().flatten().cloned().collect();
-        let mut outcomes = self.relabel.relabel(&asked).await.into_iter();
+        let mut outcomes = self.relabel.relabel(&asked, limits).await.into_iter();
         let mut judge = |(&id, original): (&SeriesId, &Option<Arc<Series>>)| {
             let Some(original) = original else { return Judged::To(id) };
             match outcomes.next().unwrap_or(RelabelOutcome::Failed) {
@@ -421,13 +437,15 @@ fn seconds_since(started: Instant) -> u32 {
     (1 << 30) + u32::try_from(started.elapsed().as_secs()).unwrap_or(u32::MAX >> 1)
 }
 
-/// Puts values in order; answers those that are valid and their places in the list.
+/// Puts values in order; answers those whose points are valid and their places in the list. Their series are checked
+/// when they are new.
 fn validate(mut values: Vec<MetricValue>, receipt: &mut Receipt) -> (Vec<MetricValue>, Vec<usize>) {
     let now_ms = now_ms();
     let mut places = Vec::with_capacity(values.len());
     let mut place = 0;
     values.retain_mut(|value| {
-        let verdict = value.validate(now_ms);
+        value.arrange();
+        let verdict = value.check_step().map_err(Reason::from).and_then(|()| Ok(value.check_point(now_ms)?));
         match verdict {
             Ok(()) => places.push(place),
             Err(reason) => receipt.refused.push((place, reason)),
@@ -497,7 +515,11 @@ mod tests {
     struct Unchanged;
 
     impl Relabel for Unchanged {
-        fn relabel<'a>(&'a self, series: &'a [Arc<Series>]) -> BoxFuture<'a, Vec<RelabelOutcome>> {
+        fn relabel<'a>(
+            &'a self,
+            series: &'a [Arc<Series>],
+            _: &'a SeriesLimits,
+        ) -> BoxFuture<'a, Vec<RelabelOutcome>> {
             Box::pin(ready(vec![RelabelOutcome::Keep; series.len()]))
         }
     }

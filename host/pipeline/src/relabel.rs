@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use saker_model::{Reason, Series};
+use saker_model::{Reason, Series, SeriesLimits};
 
 /// What becomes of a series.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,10 @@ pub enum RelabelOutcome {
 
 /// Says what becomes of series. It is asked about each of them once, until [`judge_again`](crate::Pipeline::judge_again).
 pub trait Relabel: Send + Sync + 'static {
-    /// What becomes of these, in their order.
-    fn relabel<'a>(&'a self, series: &'a [Arc<Series>]) -> BoxFuture<'a, Vec<RelabelOutcome>>;
+    /// What becomes of these, in their order. Series that they are made into are checked against `limits`, as any are.
+    fn relabel<'a>(
+        &'a self,
+        series: &'a [Arc<Series>],
+        limits: &'a SeriesLimits,
+    ) -> BoxFuture<'a, Vec<RelabelOutcome>>;
 }

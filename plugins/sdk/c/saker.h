@@ -32,7 +32,7 @@ typedef enum saker_metric_type {
     SAKER_DERIVE,
 } saker_metric_type;
 
-/// One `key=value` of a series. Neither part holds a control character, `,` or `=`; see `saker_tag_value`.
+/// One `key=value` of a series. Neither part holds a control character; see `saker_tag_value`.
 typedef struct saker_tag {
     const char *key;
     const char *value;
@@ -94,7 +94,7 @@ SAKER_CHECKED bool saker_tags_set(saker_tags *tags, const char *key, const char 
 /// The value of the tag with this key; NULL if there is none.
 const char *saker_tags_get(const saker_tags *tags, const char *key);
 
-/// `text` with `_` for what a tag may not hold: a comma, an equals sign, a control character.
+/// `text` with `_` for what a tag may not hold: a control character.
 const char *saker_tag_value(const char *text);
 
 /// One value of a series that a backend knows by its handle.

@@ -7,6 +7,7 @@ use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use saker_http::ApiError;
+use saker_model::flat::{self, Spaces};
 use saker_model::{Glob, Series, SeriesId, SeriesTable};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -168,11 +169,10 @@ fn ended(mut text: Vec<u8>, total: usize, next: Option<SeriesId>) -> Vec<u8> {
 }
 
 fn parse_tags(text: &str) -> Result<Vec<(String, Glob)>, ApiError> {
-    text.split(',')
-        .filter(|tag| !tag.is_empty())
-        .map(|tag| match tag.split_once('=') {
-            Some((key, pattern)) => Ok((key.to_owned(), Glob::new(pattern))),
-            None => Err(ApiError::new(StatusCode::BAD_REQUEST, format!("tags must be key=pattern, found {tag:?}"))),
+    flat::parse(text, Spaces::Keep)
+        .map(|tag| match tag {
+            Ok((key, pattern)) => Ok((key.into_owned(), Glob::new(&pattern))),
+            Err(tag) => Err(ApiError::new(StatusCode::BAD_REQUEST, format!("tags must be key=pattern, found {tag:?}"))),
         })
         .collect()
 }

@@ -7,6 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use saker_forward::{NodeStats, OnUnavailable};
 use saker_http::ApiError;
+use saker_model::flat::{self, Spaces};
 use saker_model::{MetricType, Series};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -131,11 +132,10 @@ fn node_view(name: &str, backend: Option<&str>, stats: &NodeStats) -> Value {
 }
 
 fn series_of(agent: &Agent, asked: &Asked, metric: &str) -> Result<Series, ApiError> {
-    let tags = asked.tags.iter().flat_map(|tags| tags.split(',')).filter(|tag| !tag.is_empty());
-    let mut tags = tags
-        .map(|tag| match tag.split_once('=') {
-            Some((key, value)) => Ok((key.into(), value.into())),
-            None => Err(ApiError::new(StatusCode::BAD_REQUEST, format!("tags must be key=value, found {tag:?}"))),
+    let mut tags = flat::parse(asked.tags.as_deref().unwrap_or_default(), Spaces::Keep)
+        .map(|tag| match tag {
+            Ok((key, value)) => Ok((key.into(), value.into())),
+            Err(tag) => Err(ApiError::new(StatusCode::BAD_REQUEST, format!("tags must be key=value, found {tag:?}"))),
         })
         .collect::<Result<Vec<(Box<str>, Box<str>)>, _>>()?;
     tags.sort_unstable();

@@ -11,7 +11,7 @@ use saker_cli::args::{CollectArgs, Format};
 use saker_cli::printing::print;
 use saker_cli::table;
 use saker_cli::{complain, say};
-use saker_model::{MetricValue, Reason};
+use saker_model::{MetricValue, Reason, flat};
 use saker_pipeline::now_ms;
 use saker_sandbox::{
     Collector, Compiler, Grants, InstanceSpec, Kind, Permission, Plugin, Sandbox, SandboxConfig, SandboxError, Tape,
@@ -323,7 +323,7 @@ fn parse_grants(words: &[String]) -> anyhow::Result<Grants> {
 }
 
 fn tags_of(value: &MetricValue) -> String {
-    value.tags.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+    flat::tags(value.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())))
 }
 
 fn as_table(values: &[MetricValue]) -> String {

@@ -9,8 +9,8 @@ use anyhow::{Context, bail};
 use saker_cli::args::RunArgs;
 use saker_cli::printing::reader_is_gone;
 use saker_cli::say;
-use saker_model::MetricValue;
 use saker_model::text::{MESSAGE_BYTES_MAX, clean};
+use saker_model::{MetricValue, flat};
 use saker_sandbox::{Collector, InstanceSpec, PluginHash, StateCell};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -159,9 +159,9 @@ async fn tick(running: &mut Running, args: &RunArgs, shown: &mut BTreeMap<String
 }
 
 fn series(value: &MetricValue) -> String {
-    let mut tags: Vec<_> = value.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let mut tags: Vec<_> = value.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     tags.sort_unstable();
-    let name = if tags.is_empty() { value.metric.clone() } else { format!("{}{{{}}}", value.metric, tags.join(",")) };
+    let name = if tags.is_empty() { value.metric.clone() } else { format!("{}{{{}}}", value.metric, flat::tags(tags)) };
     // The agent would refuse one that a terminal acts on; here it is only shown.
     clean(&name, MESSAGE_BYTES_MAX)
 }

@@ -11,7 +11,7 @@ use saker_forward::{BackoffConfig, Durability, FRESH_AGE, HashKind, NodeConfig, 
 use saker_intake::influx::Mapping;
 use saker_log::LogConfig;
 use saker_model::text::clean;
-use saker_model::{LIMITS, Reason, is_text};
+use saker_model::{LIMITS, Reason, SeriesLimits, is_text};
 use saker_pipeline::SeriesShares;
 use saker_sandbox::{Deadlines, Grants, INTERVAL_MIN, Limits, SecretGrant};
 
@@ -274,9 +274,13 @@ fn pipeline(mut table: Table<'_>, default: PipelineConfig) -> PipelineConfig {
             collectors: share(&mut table, "collector_share", default.shares.collectors),
             listener: share(&mut table, "listener_share", default.shares.listener),
         },
+        series: SeriesLimits { tags: table.get("max_tags", default.series.tags) },
         series_idle: table.get("series_idle", default.series_idle),
         memory_bytes: table.get("memory_bytes", Bytes(default.memory_bytes)).0,
     };
+    if !(1..=LIMITS.tags_most).contains(&config.series.tags) {
+        table.wrong("max_tags", format!("must be 1 to {}, as many as a queue can hold", LIMITS.tags_most));
+    }
     if config.series_idle < SERIES_IDLE_MIN {
         table.wrong(
             "series_idle",

@@ -8,7 +8,7 @@ use super::MAX_SERIES_BYTES;
 use super::bytes::{Bytes, put_number};
 
 /// The longest text of a series. With the next two it bounds what a definition of a few bytes can grow to.
-const MAX_TEXT_BYTES: usize = 1024;
+const MAX_TEXT_BYTES: usize = 4096;
 /// The most tags of a series.
 const MAX_TAGS: usize = 256;
 
@@ -16,9 +16,10 @@ const MAX_TAGS: usize = 256;
 const TEXT_FRONT_BYTES: usize = 4;
 const OTHER_BYTES: usize = 8;
 
-const _: () = assert!(MAX_TEXT_BYTES >= LIMITS.text_bytes && MAX_TAGS >= LIMITS.tags);
 /// A validated series can always be defined.
-const _: () = assert!(OTHER_BYTES + 2 * (LIMITS.tags + 1) * (LIMITS.text_bytes + TEXT_FRONT_BYTES) <= MAX_SERIES_BYTES);
+const _: () = assert!(MAX_TEXT_BYTES >= LIMITS.tag_value_bytes && MAX_TEXT_BYTES >= LIMITS.text_bytes);
+const _: () = assert!(MAX_TAGS >= LIMITS.tags_most);
+const _: () = assert!(OTHER_BYTES + LIMITS.series_bytes + 2 * (MAX_TAGS + 1) * TEXT_FRONT_BYTES <= MAX_SERIES_BYTES);
 
 const TYPE_BITS: u8 = 0b0000_0011;
 const SAME_ENDPOINT: u8 = 0b0000_0100;
@@ -101,7 +102,9 @@ pub(super) fn get(bytes: &mut Bytes<'_>, before: &Series) -> Option<Series> {
         0 => get_tags(bytes, before)?,
         _ => before.tags.clone(),
     };
-    Some(Series { endpoint, metric, tags, metric_type, step_s })
+    let series = Series { endpoint, metric, tags, metric_type, step_s };
+    // Texts that are shared with the one before take next to nothing here, and all that they are in memory.
+    is_definable(&series).then_some(series)
 }
 
 fn get_tags(bytes: &mut Bytes<'_>, before: &Series) -> Option<saker_model::Tags> {
@@ -112,7 +115,7 @@ fn get_tags(bytes: &mut Bytes<'_>, before: &Series) -> Option<saker_model::Tags>
         let key = get_text(bytes, before.0)?.into();
         tags.push((key, get_text(bytes, before.1)?.into()));
     }
-    is_sorted(&tags).then(|| tags.into())
+    Some(tags.into())
 }
 
 fn tag(series: &Series, index: usize) -> (&str, &str) {

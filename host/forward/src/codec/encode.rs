@@ -106,13 +106,18 @@ impl Encoder {
         Encoded { taken, points: count as u32 }
     }
 
-    /// Drops what is known of series whose handles may be given to others.
+    /// Drops what is known of series whose handles may be given to others, or which are to be defined again.
     pub fn forget(&mut self, ids: &[SeriesId]) {
         for id in ids {
             if let Some(place) = self.places.get_mut(id.index()) {
                 *place = Place::default();
             }
         }
+    }
+
+    /// Drops what is known of all series: each is defined again when it has a point.
+    pub fn forget_all(&mut self) {
+        self.places.fill(Place::default());
     }
 
     fn begin_segment(&mut self) {

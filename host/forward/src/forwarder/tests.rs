@@ -1,7 +1,7 @@
 //! Whole forwarders over backends that are scripted.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use futures_util::future::BoxFuture;
 use saker_model::{Glob, MetricType, Series};
@@ -15,6 +15,7 @@ use crate::queue::{Durability, QueueConfig, WhenFull};
 use crate::route::{Matcher, OnUnavailable, Route};
 
 mod accepting;
+mod attributes;
 mod clocks;
 mod disk;
 mod durable;
@@ -55,6 +56,10 @@ struct Inner {
     calls: AtomicU64,
     /// A value that breaks every session.
     poison: Mutex<Option<f64>>,
+    /// Every definition: the series' name, type and step.
+    defined: Mutex<Vec<(String, MetricType, u32)>>,
+    /// Whether it can say that a series is stale.
+    says_stale: AtomicBool,
 }
 
 impl Script {
@@ -83,6 +88,10 @@ impl Backend for Script {
     fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Relaxed)
     }
+
+    fn takes_stale_markers(&self) -> bool {
+        self.0.says_stale.load(Ordering::Relaxed)
+    }
 }
 
 struct Scripted {
@@ -103,6 +112,8 @@ impl Session for Scripted {
             }
             for (id, series) in define {
                 self.names.insert(*id, series.metric.to_string());
+                let definition = (series.metric.to_string(), series.metric_type, series.step_s);
+                self.script.0.defined.lock().push(definition);
             }
             let inner = &self.script.0;
             inner.calls.fetch_add(1, Ordering::Relaxed);
@@ -162,6 +173,17 @@ impl Bench {
             step_s: 10,
         };
         self.table.intern_series(series, 0).unwrap()
+    }
+
+    /// A series that is known, whatever is said of it by now.
+    fn series_as_it_is(&self, number: usize) -> SeriesId {
+        let mut page = Vec::new();
+        let mut next = Some(SeriesId(0));
+        while let Some(from) = next {
+            next = self.table.page(from, &mut page);
+        }
+        let named = |(_, series): &&(SeriesId, Arc<Series>)| *series.metric == format!("m{number}");
+        page.iter().find(named).expect("it is known").0
     }
 
     /// One point of each of so many series; the value is the series' number.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use saker_model::{LIMITS, MetricType, MetricValue, Named, Point, Reason, Refused, SeriesId, check_time};
+use saker_model::{LIMITS, MetricType, MetricValue, Named, Point, PointError, Reason, Refused, SeriesId, check_time};
 use saker_pipeline::Names;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -255,7 +255,7 @@ impl<'a> Reading<'a> {
         let (step, request) = (&mut self.step, self.request);
         let time = time.map_or(Some(request.precision.now(request.now_ms)), |time| request.precision.to_ms(time));
         let fit = |time: i64| check_time(time, request.now_ms).map(|()| time);
-        let timestamp_ms = match time.ok_or(Reason::BadTimestamp).and_then(fit) {
+        let timestamp_ms = match time.ok_or(PointError::BadTimestamp).and_then(fit).map_err(Reason::from) {
             Ok(timestamp_ms) => timestamp_ms,
             Err(reason) => {
                 step.take_back(mark);

@@ -1,6 +1,6 @@
-//! What Prometheus knows a series by: its labels, in the characters that they may have.
+//! What Prometheus knows a series by: its labels, with those that the operator has chosen.
 
-use saker_sdk::encode::Labels;
+use saker_sdk::encode::{Labels, prometheus};
 use saker_sdk::{OpenError, Series};
 
 /// Which labels are added to a series' tags.
@@ -13,8 +13,8 @@ pub(crate) struct Naming {
 impl Naming {
     /// A label for the endpoint and a value for `job`; empty leaves either out.
     pub(crate) fn new(endpoint_label: String, job: String) -> Result<Self, OpenError> {
-        let valid = endpoint_label.is_empty() || label_name(&endpoint_label) == endpoint_label;
-        if !valid || endpoint_label.starts_with("__") || endpoint_label == "job" {
+        let valid = endpoint_label.is_empty() || prometheus::label_name(&endpoint_label) == endpoint_label;
+        if !valid || endpoint_label.starts_with("__") || endpoint_label == prometheus::JOB {
             let what = "must be letters, digits and _, not beginning with a digit or __, and not job";
             return Err(OpenError::Settings(format!("endpoint_label: {what}; found {endpoint_label:?}")));
         }
@@ -23,37 +23,9 @@ impl Naming {
 
     /// All labels of a series.
     pub(crate) fn labels(&self, series: &Series) -> Labels {
-        let mut labels = Labels::default();
-        labels.add("__name__", &metric_name(&series.metric));
-        labels.add("job", &self.job);
-        if !self.endpoint_label.is_empty() {
-            labels.add(&self.endpoint_label, &series.endpoint);
-        }
-        for (key, value) in &series.tags {
-            labels.add(&label_name(key), value);
-        }
-        labels
+        let tags = series.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        prometheus::labels(&series.metric, (&self.endpoint_label, &series.endpoint), &self.job, tags)
     }
-}
-
-/// `[a-zA-Z_:][a-zA-Z0-9_:]*`
-fn metric_name(metric: &str) -> String {
-    sanitised(metric, |letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == ':')
-}
-
-/// `[a-zA-Z_][a-zA-Z0-9_]*`
-fn label_name(key: &str) -> String {
-    sanitised(key, |letter| letter.is_ascii_alphanumeric() || letter == '_')
-}
-
-/// The name with `_` for every other character, and before a leading digit.
-fn sanitised(name: &str, allowed: impl Fn(char) -> bool) -> String {
-    let mut clean = String::with_capacity(name.len() + 1);
-    if name.is_empty() || name.starts_with(|first: char| first.is_ascii_digit()) {
-        clean.push('_');
-    }
-    clean.extend(name.chars().map(|letter| if allowed(letter) { letter } else { '_' }));
-    clean
 }
 
 #[cfg(test)]
@@ -75,23 +47,6 @@ mod tests {
     }
 
     #[test]
-    fn names_have_the_characters_that_prometheus_allows() {
-        for (metric, name) in [
-            ("cpu.idle", "cpu_idle"),
-            ("a:b-c d", "a:b_c_d"),
-            ("5xx", "_5xx"),
-            ("größe", "gr__e"),
-            ("", "_"),
-            ("_é", "__"),
-        ] {
-            assert_eq!(metric_name(metric), name);
-        }
-        for (key, name) in [("host.name", "host_name"), ("a:b", "a_b"), ("0", "_0"), ("Zone", "Zone"), ("💡", "_")] {
-            assert_eq!(label_name(key), name);
-        }
-    }
-
-    #[test]
     fn labels_are_sorted_by_their_bytes_and_values_stay_as_they_are() {
         assert_eq!(
             labels("instance", "saker", "df.used", &[("Zone", "é \"x\""), ("mount", "/a\\b")]),
@@ -103,22 +58,6 @@ mod tests {
     fn endpoint_and_job_can_be_named_otherwise_or_left_out() {
         assert_eq!(labels("host", "a", "m", &[]), ["__name__=m", "host=web1", "job=a"]);
         assert_eq!(labels("", "", "m", &[("empty", "")]), ["__name__=m"]);
-    }
-
-    #[test]
-    fn tags_that_meet_are_both_kept() {
-        assert_eq!(
-            labels("instance", "saker", "m", &[("__name__", "x"), ("instance", "y"), ("job", "z")]),
-            [
-                "__name__=m",
-                "exported___name__=x",
-                "exported_instance=y",
-                "exported_job=z",
-                "instance=web1",
-                "job=saker"
-            ]
-        );
-        assert_eq!(labels("", "", "m", &[("a-b", "1"), ("a.b", "2")]), ["__name__=m", "a_b=1", "exported_a_b=2"]);
     }
 
     #[test]

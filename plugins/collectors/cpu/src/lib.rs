@@ -4,6 +4,7 @@ mod stat;
 
 use saker_sdk::gaps::Gaps;
 use saker_sdk::prelude::*;
+use saker_sdk::round;
 
 use crate::stat::{IDLE, MODES, Stat, TICKS_PER_SECOND, Times};
 
@@ -85,7 +86,7 @@ fn push_shares(values: &mut Vec<MetricValue>, prefix: &str, core: Option<u32>, n
     let Some(shares) = now.percent_since(before) else { return };
     let core = core.map(|number| number.to_string());
     let mut push = |mode: &str, percent: f64| {
-        let value = MetricValue::gauge(&format!("{prefix}.{mode}"), percent);
+        let value = MetricValue::gauge(&format!("{prefix}.{mode}"), round::percent(percent));
         values.push(match &core {
             Some(core) => value.tag("core", core),
             None => value,

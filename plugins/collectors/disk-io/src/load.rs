@@ -1,6 +1,7 @@
 //! What two readings of a device tell of the time between them. The formulas are those of `iostat`.
 
 use saker_sdk::rates::Change;
+use saker_sdk::round;
 
 use crate::diskstats::ALWAYS;
 
@@ -40,14 +41,15 @@ pub(crate) fn between(change: &Change<ALWAYS>) -> Option<[f64; 7]> {
     let (read, written) = (count(SECTORS_READ)?, count(SECTORS_WRITTEN)?);
     let busy = msec(MSEC_BUSY);
     let per_request = |total: f64| if requests > 0.0 { total / requests } else { 0.0 };
+    let [read_bytes, written_bytes] = [read, written].map(|sectors| sectors * SECTOR_BYTES * 1000.0 / passed_ms);
     Some([
-        read * SECTOR_BYTES * 1000.0 / passed_ms,
-        written * SECTOR_BYTES * 1000.0 / passed_ms,
-        per_request(read + written),
-        msec(MSEC_WEIGHTED) / passed_ms,
-        per_request(msec(MSEC_READ) + msec(MSEC_WRITE)),
-        per_request(busy),
-        (100.0 * busy / passed_ms).min(100.0),
+        round::rate(read_bytes),
+        round::rate(written_bytes),
+        round::rate(per_request(read + written)),
+        round::rate(msec(MSEC_WEIGHTED) / passed_ms),
+        round::rate(per_request(msec(MSEC_READ) + msec(MSEC_WRITE))),
+        round::rate(per_request(busy)),
+        round::percent((100.0 * busy / passed_ms).min(100.0)),
     ])
 }
 

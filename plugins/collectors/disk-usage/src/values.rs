@@ -1,8 +1,7 @@
 //! What the size and fill of file systems become: the metrics `df.*`, as README.md lists them.
 
-use saker_sdk::MetricValue;
-use saker_sdk::gaps;
 use saker_sdk::host::Usage;
+use saker_sdk::{MetricValue, gaps, round};
 
 use crate::Place;
 
@@ -66,8 +65,13 @@ impl Report {
 
     fn push(&mut self, place: &Place, names: [&str; 5], total: u64, used: u64, free: u64) {
         let percent = percent(used, free);
-        let figures =
-            [Some(total as f64), Some(used as f64), Some(free as f64), percent, percent.map(|used| 100.0 - used)];
+        let figures = [
+            Some(total as f64),
+            Some(used as f64),
+            Some(free as f64),
+            percent,
+            percent.map(|used| round::percent(100.0 - used)),
+        ];
         for (name, figure) in names.iter().zip(figures) {
             if let Some(figure) = figure {
                 self.values
@@ -80,7 +84,7 @@ impl Report {
 /// The share of what is used in what a user could have used, as `df` reckons it.
 fn percent(used: u64, free: u64) -> Option<f64> {
     let all = used as f64 + free as f64;
-    (all > 0.0).then(|| 100.0 * used as f64 / all)
+    (all > 0.0).then(|| round::percent(100.0 * used as f64 / all))
 }
 
 #[cfg(test)]
@@ -113,8 +117,8 @@ mod tests {
                 ("df.bytes.total", 1000.0),
                 ("df.bytes.used", 300.0),
                 ("df.bytes.free", 600.0),
-                ("df.bytes.used.percent", 100.0 / 3.0),
-                ("df.bytes.free.percent", 100.0 - 100.0 / 3.0),
+                ("df.bytes.used.percent", 33.33),
+                ("df.bytes.free.percent", 66.67),
                 ("df.inodes.total", 40.0),
                 ("df.inodes.used", 10.0),
                 ("df.inodes.free", 30.0),
@@ -122,7 +126,7 @@ mod tests {
                 ("df.inodes.free.percent", 75.0),
                 ("df.statistics.total", 1000.0),
                 ("df.statistics.used", 300.0),
-                ("df.statistics.used.percent", 100.0 / 3.0),
+                ("df.statistics.used.percent", 33.33),
             ]),
         );
     }

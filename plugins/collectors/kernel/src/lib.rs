@@ -8,6 +8,7 @@ mod single;
 
 use saker_sdk::gaps::Gaps;
 use saker_sdk::prelude::*;
+use saker_sdk::round;
 
 use crate::figures::{STAT, VMSTAT};
 use crate::single::FileTable;
@@ -94,7 +95,7 @@ fn push_files(values: &mut Vec<MetricValue>, FileTable { allocated, most }: File
     // The superuser may go beyond the limit.
     values.push(MetricValue::gauge("kernel.files.left", most.saturating_sub(allocated) as f64));
     if most > 0 {
-        values.push(MetricValue::gauge("kernel.files.percent", 100.0 * allocated as f64 / most as f64));
+        values.push(MetricValue::gauge("kernel.files.percent", round::percent(100.0 * allocated as f64 / most as f64)));
     }
 }
 
@@ -146,7 +147,7 @@ mod tests {
             ("kernel.maxfiles", 1_611_264.0),
             ("kernel.files.allocated", 9_216.0),
             ("kernel.files.left", 1_602_048.0),
-            ("kernel.files.percent", 100.0 * 9_216.0 / 1_611_264.0),
+            ("kernel.files.percent", 0.57),
             ("kernel.maxproc", 4_194_304.0),
             ("kernel.entropy", 256.0),
             ("kernel.uptime", 1_462_898.17),

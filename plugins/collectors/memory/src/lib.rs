@@ -5,6 +5,7 @@ mod meminfo;
 
 use saker_sdk::gaps::Gaps;
 use saker_sdk::prelude::*;
+use saker_sdk::round;
 
 use crate::meminfo::{FIGURES, Meminfo};
 
@@ -77,8 +78,8 @@ fn push_shares(values: &mut Vec<MetricValue>, names: &Names, total: u64, free: u
     values.push(MetricValue::gauge(names.used, used as f64));
     // A share of nothing is no number: a host without swap has none that is free and none that is used.
     if total > 0 {
-        values.push(MetricValue::gauge(names.used_percent, 100.0 * used as f64 / total as f64));
-        values.push(MetricValue::gauge(names.free_percent, 100.0 * free as f64 / total as f64));
+        values.push(MetricValue::gauge(names.used_percent, round::percent(100.0 * used as f64 / total as f64)));
+        values.push(MetricValue::gauge(names.free_percent, round::percent(100.0 * free as f64 / total as f64)));
     }
 }
 

@@ -7,6 +7,7 @@ use saker_sdk::gaps::Gaps;
 use saker_sdk::glob;
 use saker_sdk::prelude::*;
 use saker_sdk::rates::{Change, Rates};
+use saker_sdk::round;
 
 use crate::dev::Interface;
 use crate::speed::Speeds;
@@ -85,7 +86,7 @@ saker_sdk::export_collector!(Network);
 
 fn push_shares(values: &mut Vec<MetricValue>, interface: &Interface, change: Option<Change<2>>, speed: f64) {
     if let Some([received, sent]) = change.and_then(|change| change.per_second()) {
-        let percent = |bytes: f64| 100.0 * 8.0 * bytes / speed;
+        let percent = |bytes: f64| round::percent(100.0 * 8.0 * bytes / speed);
         values.push(interface.gauge("net.if.in.percent", percent(received)));
         values.push(interface.gauge("net.if.out.percent", percent(sent)));
     }

@@ -1,6 +1,7 @@
 //! Groups of processes that the operator asks for: which processes belong to one, and what they come to.
 
 use saker_sdk::prelude::*;
+use saker_sdk::round;
 
 use crate::GroupSettings;
 use crate::stat::{Process, TICKS_PER_SECOND};
@@ -98,10 +99,10 @@ impl Group {
         push("proc.mem.rss", tally.pages as f64 * f64::from(page_bytes));
         // Where every process is new, nobody knows what they have used; where there is none, it is nothing.
         if let Some(elapsed_s) = elapsed_s.filter(|_| tally.compared > 0 || tally.processes == 0) {
-            push("proc.cpu.percent", 100.0 * tally.ticks as f64 / TICKS_PER_SECOND / elapsed_s);
+            push("proc.cpu.percent", round::percent(100.0 * tally.ticks as f64 / TICKS_PER_SECOND / elapsed_s));
         }
         if let Some((start, uptime_s)) = tally.first_start.zip(uptime_s) {
-            push("proc.uptime", (uptime_s - start as f64 / TICKS_PER_SECOND).max(0.0));
+            push("proc.uptime", round::rate((uptime_s - start as f64 / TICKS_PER_SECOND).max(0.0)));
         }
     }
 }

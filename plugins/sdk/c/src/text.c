@@ -111,7 +111,7 @@ const char *saker_tag_value(const char *text) {
         unsigned char byte = (unsigned char)text[0], next = (unsigned char)text[1];
         // U+0080 to U+009F are control characters as well.
         bool is_late_control = byte == 0xC2 && next >= 0x80 && next <= 0x9F;
-        bool is_usable = byte >= 0x20 && byte != 0x7F && byte != ',' && byte != '=' && !is_late_control;
+        bool is_usable = byte >= 0x20 && byte != 0x7F && !is_late_control;
         *out++ = is_usable ? text[0] : '_';
         text += is_late_control ? 2 : 1;
     }

@@ -4,7 +4,7 @@
 #include "internal.h"
 
 /// What the agent takes: tags of a series, and bytes of a key or a value.
-enum { TAGS_MAX = 40, BYTES_MAX = 255 };
+enum { TAGS_MAX = 40, KEY_BYTES_MAX = 255, VALUE_BYTES_MAX = 4096 };
 
 static const char *copy(const char *text) {
     return saker_arena_copy(&saker_call_arena, text, strlen(text));
@@ -64,14 +64,15 @@ saker_value *saker_with_tag(saker_value *value, const char *key, const char *tex
 }
 
 /// Whether the agent takes this as a key or a value.
-static bool is_usable(const char *text) {
-    return *text && strlen(text) <= BYTES_MAX && strcmp(saker_tag_value(text), text) == 0;
+static bool is_usable(const char *text, size_t most) {
+    return *text && strlen(text) <= most && strcmp(saker_tag_value(text), text) == 0;
 }
 
 bool saker_tags_set(saker_tags *tags, const char *key, const char *value) {
-    if (!is_usable(key) || !is_usable(value)) {
-        const char *what = "bytes without comma, equals sign and control character";
-        return saker_failed("tag %.60s=%.60s: expected 1 to %d %s", key, value, BYTES_MAX, what);
+    if (!is_usable(key, KEY_BYTES_MAX) || !is_usable(value, VALUE_BYTES_MAX)) {
+        const char *form = "tag %.60s=%.60s: expected a key of 1 to %d bytes and a value of 1 to %d, "
+                           "without control characters";
+        return saker_failed(form, key, value, KEY_BYTES_MAX, VALUE_BYTES_MAX);
     }
     if (!find(tags, key) && tags->count >= TAGS_MAX) {
         return saker_failed("tag %s: a series has at most %d tags", key, TAGS_MAX);

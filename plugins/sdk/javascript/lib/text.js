@@ -42,9 +42,9 @@ export function pairs(text) {
 }
 
 /**
- * `text` with `_` for what a tag may not hold: a comma, an equals sign, a control character.
+ * `text` with `_` for what a tag may not hold: a control character.
  * @param {string} text
  */
 export function tagValue(text) {
-    return text.replace(/[,=\x00-\x1f\x7f-\x9f]/g, '_');
+    return text.replace(/[\x00-\x1f\x7f-\x9f]/g, '_');
 }

@@ -11,7 +11,7 @@ from ._failures import from_os
 from .errors import Malformed, Unavailable
 
 _PAIR = re.compile(r"\s*([^\s:]+)[\s:]+(.*?)\s*")
-_NOT_IN_TAGS = re.compile(r"[\x00-\x1f\x7f-\x9f,=]")
+_NOT_IN_TAGS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def read(path: str) -> str:
@@ -63,7 +63,7 @@ def pairs(text: str) -> Iterator[tuple[str, str]]:
 
 
 def tag_value(text: str) -> str:
-    """`text` with `_` for what a tag may not hold: a comma, an equals sign, a control character."""
+    """`text` with `_` for what a tag may not hold: a control character."""
     return _NOT_IN_TAGS.sub("_", text)
 
 

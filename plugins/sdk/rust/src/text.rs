@@ -80,10 +80,10 @@ pub fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// `text` with `_` for what a tag may not hold: a comma, an equals sign, a control character.
+/// `text` with `_` for what a tag may not hold: a control character.
 #[must_use]
 pub fn tag_value(text: &str) -> String {
-    text.replace(|letter: char| letter.is_control() || matches!(letter, ',' | '='), "_")
+    text.replace(|letter: char| letter.is_control(), "_")
 }
 
 #[cfg(test)]
@@ -91,8 +91,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_holds_nothing_that_would_end_it() {
-        assert_eq!(tag_value("/mnt/a,b=c\nd e"), "/mnt/a_b_c_d e");
+    fn a_tag_holds_anything_but_control_characters() {
+        assert_eq!(tag_value("/mnt/a,b=c\nd e"), "/mnt/a,b=c_d e");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use saker_model::flat::{self, Spaces};
 use saker_model::text::{NAME_BYTES_MAX, clean};
 use saker_model::{MetricType, MetricValue};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -59,14 +60,12 @@ impl Item<'_> {
     }
 }
 
-/// `k=v,k2=v2`, with spaces left out as Open-Falcon does.
+/// `k=v,k2=v2`, with spaces left out as Open-Falcon does, unless a backslash stands before them.
 fn parse_tags(text: &str) -> Result<Vec<(String, String)>, String> {
-    let bare: Cow<'_, str> = if text.contains(' ') { text.replace(' ', "").into() } else { text.into() };
-    bare.split(',')
-        .filter(|tag| !tag.is_empty())
-        .map(|tag| match tag.split_once('=') {
-            Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
-            None => Err(format!("a tag must be key=value, found {}", quoted(tag))),
+    flat::parse(text, Spaces::LeaveOut)
+        .map(|tag| match tag {
+            Ok((key, value)) => Ok((key.into_owned(), value.into_owned())),
+            Err(tag) => Err(format!("a tag must be key=value, found {}", quoted(tag))),
         })
         .collect()
 }
@@ -245,6 +244,13 @@ mod tests {
             r#"{"metric":"m","value":1,"tags":null,"endpoint":null,"counterType":null,"step":null,"timestamp":null}"#;
         let value = one(nothing).unwrap();
         assert_eq!((&*value.endpoint, value.tags.len(), value.step_s, value.timestamp_ms), ("self", 0, 60, NOW_MS));
+    }
+
+    #[test]
+    fn a_backslash_makes_a_comma_an_equals_sign_or_a_space_part_of_a_tag() {
+        let value = one(r#"{"metric":"m","value":1,"tags":"a=1\\,b\\=2\\ 3, path=C:\\temp,c=d=e"}"#).unwrap();
+        let tags: Vec<_> = value.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(tags, [("a", "1,b=2 3"), ("path", r"C:\temp"), ("c", "d=e")]);
     }
 
     #[test]

@@ -208,6 +208,7 @@ impl Writer {
             // Before they can stand for others in what comes now.
             let forgotten = std::mem::take(&mut self.shared.lanes.lock().unwritten_forgets);
             open.encoder.forget(&forgotten);
+            open.note_changes(&self.table);
             let (first, table) = (open.journal.begins_segment(), &self.table);
             let encoded = open.encoder.encode(first, points, |id| table.get(id), &mut open.buffer);
             let needed = Journal::growth(open.buffer.len());

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use saker_journal::{Disk, Journal, JournalConfig, Mark as MarkFile, Marks, Position, Recovery};
-use saker_model::{Point, SeriesTable};
+use saker_model::{Changed, Point, SeriesTable};
 use tokio::sync::oneshot;
 
 use crate::codec::Encoder;
@@ -47,10 +47,27 @@ pub(super) struct Open {
     /// Where that is written down.
     pub(super) clock: Option<Marks>,
     pub(super) encoder: Encoder,
+    /// How many changes of the table's series the encoder knows of.
+    pub(super) changes: u64,
     pub(super) dead: Option<DeadLetters>,
     pub(super) buffer: Vec<u8>,
     /// Appended since the last sync.
     pub(super) dirty: bool,
+}
+
+impl Open {
+    /// Has series defined again whose type or step has changed since they were.
+    pub(super) fn note_changes(&mut self, table: &SeriesTable) {
+        if table.changes() == self.changes {
+            return;
+        }
+        let (changes, changed) = table.changed_since(self.changes);
+        self.changes = changes;
+        match changed {
+            Changed::These(ids) => self.encoder.forget(&ids),
+            Changed::Any => self.encoder.forget_all(),
+        }
+    }
 }
 
 impl Writer {
@@ -181,7 +198,8 @@ impl Writer {
         };
         let folder = self.dir.number(&self.node, QUEUE).ok();
         let (clock, age) = self.resume_age(&*dir()?, &journal);
-        Ok(Open { journal, folder, age, clock, encoder: Encoder::default(), dead, buffer: Vec::new(), dirty: false })
+        let (encoder, changes) = (Encoder::default(), self.table.changes());
+        Ok(Open { journal, folder, age, clock, encoder, changes, dead, buffer: Vec::new(), dirty: false })
     }
 
     /// Goes on with the age of what there is.

@@ -54,6 +54,12 @@ mod tests {
     }
 
     #[test]
+    fn what_would_end_a_tag_has_a_backslash_before_it() {
+        let text = line(Falcon, series("m", &[("a", "1,b=2"), ("path", r"C:\temp")]), 0, 1.0);
+        assert!(text.contains(r#""tags":"a=1\\,b\\=2,path=C:\\temp""#), "{text}");
+    }
+
+    #[test]
     fn no_tags_are_an_empty_string() {
         let text = line(Falcon, series("m", &[]), -1, 0.5);
         assert!(

@@ -3,6 +3,8 @@
 //! The text of a setting may refer to the series, in the way of the `tag` processor: `${endpoint}`, `${metric}`,
 //! `${tags.KEY}` (empty if there is no such tag), `${tags}` (all of them, `k=v,k=v`), and `$$` for a dollar sign.
 
+use saker_names::flat;
+
 use crate::bindings::types::{OpenError, Series};
 
 /// A text with references to a series.
@@ -128,10 +130,10 @@ impl Reference {
     }
 }
 
-/// The tags of a series as Open-Falcon writes them: `k=v,k=v`. Neither part holds a comma or an equals sign.
+/// The tags of a series as Open-Falcon writes them: `k=v,k=v`, see [`flat`].
 #[must_use]
 pub fn tags(series: &Series) -> String {
-    series.tags.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+    flat::tags(series.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())))
 }
 
 #[cfg(test)]
