@@ -53,6 +53,7 @@ const SENDING: NodeConfig = NodeConfig {
         batch_age: Duration::from_millis(100),
     },
     backoff: BackoffConfig { min: Duration::from_millis(500), max: Duration::from_secs(30) },
+    stale_markers: false,
 };
 
 /// No processors.

@@ -299,6 +299,7 @@ pub(crate) const DEFAULT_SENDING: NodeConfig = NodeConfig {
         batch_age: Duration::from_secs(1),
     },
     backoff: BackoffConfig { min: Duration::from_millis(500), max: Duration::from_secs(30) },
+    stale_markers: false,
 };
 
 impl Config {

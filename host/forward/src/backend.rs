@@ -15,12 +15,6 @@ pub trait Backend: Send + Sync + 'static {
     /// A number that changes when the sessions so far should end and a new one be opened: another version of the
     /// plugin, other settings.
     fn generation(&self) -> u64;
-
-    /// Whether it can say that a series is stale. If not, it is not given points with the
-    /// [marker](saker_model::STALE_MARKER): they are dropped, and counted.
-    fn takes_stale_markers(&self) -> bool {
-        false
-    }
 }
 
 /// A session with a destination.

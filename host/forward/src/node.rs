@@ -86,6 +86,9 @@ pub struct NodeConfig {
     pub queue: QueueConfig,
     /// Its pauses.
     pub backoff: BackoffConfig,
+    /// Whether its backend can say that a series is stale. If not, it is not given points with the
+    /// [marker](saker_model::STALE_MARKER): they are dropped, and counted.
+    pub stale_markers: bool,
 }
 
 /// A node's figures. Enqueued + recovered = delivered + queued + dropped.

@@ -187,7 +187,7 @@ impl Sender {
 
     /// A backend that cannot say that a series is stale does not see the marker.
     fn leave_out_stale(&self, points: &mut Vec<Point>) {
-        if self.node.backend.takes_stale_markers() || !points.iter().any(|point| is_stale(point.value)) {
+        if self.node.config.lock().stale_markers || !points.iter().any(|point| is_stale(point.value)) {
             return;
         }
         let offered = points.len();

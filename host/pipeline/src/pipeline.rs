@@ -584,6 +584,53 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn another_type_or_step_is_the_same_series() {
+        let pipeline = pipeline(10);
+        let changed = MetricValue { metric_type: MetricType::Counter, step_s: 60, ..value("a", 2.0) };
+        for values in [vec![value("a", 1.0)], vec![changed], vec![value("a", 3.0)]] {
+            let receipt = pipeline.accept(&"test".into(), values, Budget::Listener).await.unwrap();
+            assert_eq!((receipt.accepted, receipt.refused), (1, vec![]));
+        }
+        let id = pipeline.table.intern(&value("a", 1.0), pipeline.now_s()).unwrap();
+        let series = pipeline.table.get(id).unwrap();
+        assert_eq!((series.metric_type, series.step_s), (MetricType::Counter, 60), "a change holds for a while");
+        assert_eq!((pipeline.table.len(), pipeline.cache.stats().points, pipeline.table.changes()), (1, 3, 1));
+        let (_, counters) = pipeline.sources().remove(0);
+        assert_eq!(counters.series(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_bad_step_is_refused_of_a_known_series_too_and_changes_nothing() {
+        let pipeline = pipeline(10);
+        let bad = MetricValue { step_s: 0, ..value("a", 2.0) };
+        let receipt = pipeline.accept(&"test".into(), vec![value("a", 1.0), bad], Budget::Listener).await.unwrap();
+        assert_eq!(receipt.refused, [(1, Reason::BadStep)]);
+        assert_eq!(pipeline.table.changes(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_stale_marker_is_taken_and_another_nan_is_not() {
+        let pipeline = pipeline(10);
+        let values = vec![value("a", saker_model::STALE_MARKER), value("a", f64::NAN)];
+        let receipt = pipeline.accept(&"test".into(), values, Budget::Listener).await.unwrap();
+        assert_eq!((receipt.accepted, receipt.refused), (1, vec![(1, Reason::NotFinite)]));
+    }
+
+    #[tokio::test]
+    async fn the_number_of_tags_can_be_set_and_what_was_refused_is_asked_about_again() {
+        let pipeline = pipeline(10);
+        let tags = (0..41).map(|number| (number.to_string(), "a,b=c".to_owned())).collect();
+        let many = MetricValue { tags, ..value("a", 1.0) };
+        let take =
+            async || pipeline.accept(&"test".into(), vec![many.clone()], Budget::Listener).await.unwrap().refused;
+        let epoch = pipeline.table.epoch();
+        assert_eq!(take().await, [(0, Reason::TooManyTags)]);
+        pipeline.set_limits(SeriesLimits { tags: 41 });
+        assert_ne!(pipeline.table.epoch(), epoch, "who remembers the refusal forgets it");
+        assert_eq!(take().await, []);
+    }
+
+    #[tokio::test]
     async fn names_that_hold_are_told_from_those_that_may_change() {
         let pipeline = pipeline(1);
         let session = pipeline.session("test", Budget::Listener);

@@ -35,7 +35,7 @@ pub(super) fn awkward() -> Vec<Value> {
     let values =
         [0.0, -1.0, 0.1, 1e-300, f64::MAX, f64::MIN_POSITIVE, -12345.678, 1e20, 9_007_199_254_740_993.0, 99.99];
     let times = [now, 2, 1, now + 300, now - 1, now, now - 100_000, 1_000_000_000, now, now];
-    let tags = ["", "k=v", "mount=/var-lib", "q=\"x\"\\", "é=💡", "a=1,b=2", "k={}", "k=$2", "sql=';OR'1", "x.y=*.>"];
+    let tags = ["", "k=v", "mount=/var-lib", "q=\"x\"\\y", "é=💡", "a=1,b=2", "k={}", "k=$2", "sql=';OR'1", "x.y=*.>"];
     let kinds = ["GAUGE", "COUNTER", "DERIVE"];
     (0..names.len())
         .map(|place| {

@@ -455,7 +455,9 @@ fn sending(table: &mut Table<'_>) -> NodeConfig {
     let backoff =
         BackoffConfig { min: retry.get("min", default.backoff.min), max: retry.get("max", default.backoff.max) };
     retry.finish();
-    NodeConfig { queue: QueueConfig { batch_points, batch_age, ..self::queue(queue, default.queue) }, backoff }
+    let stale_markers = table.get("stale_markers", default.stale_markers);
+    let queue = QueueConfig { batch_points, batch_age, ..self::queue(queue, default.queue) };
+    NodeConfig { queue, backoff, stale_markers }
 }
 
 fn queue(mut table: Table<'_>, default: QueueConfig) -> QueueConfig {

@@ -1,7 +1,7 @@
 //! Whole forwarders over backends that are scripted.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicU64;
 
 use futures_util::future::BoxFuture;
 use saker_model::{Glob, MetricType, Series};
@@ -37,6 +37,7 @@ const CONFIG: NodeConfig = NodeConfig {
         batch_age: Duration::from_millis(50),
     },
     backoff: BackoffConfig { min: Duration::from_millis(100), max: Duration::from_secs(2) },
+    stale_markers: false,
 };
 
 /// A destination that answers by a script, then takes everything.
@@ -58,8 +59,6 @@ struct Inner {
     poison: Mutex<Option<f64>>,
     /// Every definition: the series' name, type and step.
     defined: Mutex<Vec<(String, MetricType, u32)>>,
-    /// Whether it can say that a series is stale.
-    says_stale: AtomicBool,
 }
 
 impl Script {
@@ -87,10 +86,6 @@ impl Backend for Script {
 
     fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Relaxed)
-    }
-
-    fn takes_stale_markers(&self) -> bool {
-        self.0.says_stale.load(Ordering::Relaxed)
     }
 }
 

@@ -450,7 +450,7 @@ typedef uint8_t saker_plugin_types_metric_type_t;
 // A total that may grow or shrink, stored as its rate of change.
 #define SAKER_PLUGIN_TYPES_METRIC_TYPE_DERIVE 2
 
-// One `key=value` of a series. A key is not empty; neither part holds a control character, `,` or `=`.
+// One `key=value` of a series. A key is not empty; neither part holds a control character.
 typedef struct saker_plugin_types_tag_t {
   bindings_string_t   f0;
   bindings_string_t   f1;
@@ -476,7 +476,7 @@ typedef struct saker_plugin_types_metric_value_t {
   saker_plugin_types_list_tag_t   tags;
   // How the value is to be read.
   saker_plugin_types_metric_type_t   metric_type;
-  // The value. Infinities and not-a-number are refused, and counted as refused.
+  // The value. Infinities and not-a-number are refused, and counted; but for Prometheus' stale marker, by its bits.
   double   value;
   // When it was true. Left out, it is the tick's own time.
   bindings_option_s64_t   timestamp_ms;
@@ -487,7 +487,7 @@ typedef struct saker_plugin_types_metric_value_t {
 // A handle that stands for a series, given by the agent. Valid in the instance that it was given to.
 typedef uint32_t saker_plugin_types_series_id_t;
 
-// What identifies a series: everything of a metric value but its value and its time.
+// A series: endpoint, metric and tags identify it; of type and step, what was said last holds.
 typedef struct saker_plugin_types_series_t {
   // Whose series it is.
   bindings_string_t   endpoint;
@@ -507,7 +507,7 @@ typedef struct saker_plugin_types_point_t {
   saker_plugin_types_series_id_t   series;
   // When, in milliseconds since 1970-01-01 UTC.
   int64_t   timestamp_ms;
-  // The value: finite.
+  // The value: finite, or Prometheus' stale marker where the operator has set `stale_markers`.
   double   value;
 } saker_plugin_types_point_t;
 

@@ -22,7 +22,7 @@ class Tick:
 
 @dataclass
 class Series:
-    """What identifies a series: everything of a metric value but its value and its time. `step_s` is in seconds."""
+    """A series: endpoint, metric and tags identify it; type and `step_s`, in seconds, are what was said last."""
 
     endpoint: str
     metric: str

@@ -5,6 +5,9 @@ use saker_model::{MetricValue, STALE_MARKER, is_stale};
 use super::durable::{DURABLE, away, delivered, end};
 use super::*;
 
+/// Of a backend that can say it.
+const ABLE: NodeConfig = NodeConfig { stale_markers: true, ..CONFIG };
+
 impl Bench {
     /// A source says something of series 0.
     fn say(&self, metric_type: MetricType, step_s: u32, now_s: u32) -> SeriesId {
@@ -105,8 +108,9 @@ async fn after_a_restart_the_latest_type_and_step_in_the_queue_hold_until_a_sour
 #[tokio::test(start_paused = true)]
 async fn a_backend_that_cannot_say_that_a_series_is_stale_is_not_told_and_the_marker_is_counted() {
     let (mute, able) = (Script::default(), Script::default());
-    able.0.says_stale.store(true, Ordering::Relaxed);
-    let bench = Bench::new(&[("mute", mute.clone()), ("able", able.clone())], route(&["mute", "able"], 2));
+    let bench = Bench::new(&[("mute", mute.clone())], route(&["mute", "able"], 2));
+    let mute_node = bench.forwarder.topology().nodes()[0].clone();
+    bench.set(vec![mute_node, bench.node("able", &able, ABLE)], route(&["mute", "able"], 2));
     let id = bench.say(MetricType::Gauge, 10, 0);
     for value in [1.0, STALE_MARKER, 2.0, STALE_MARKER] {
         bench.value(id, value).await;
@@ -124,7 +128,8 @@ async fn a_stale_marker_keeps_its_bits_on_disk() {
     let folder = tempfile::tempdir().unwrap();
     let open = |script: &Script| {
         let spools = SpoolDir::open(folder.path()).unwrap();
-        Bench::with(DURABLE, Some(spools), &[("a", script.clone())], route(&["a"], 1))
+        let config = NodeConfig { stale_markers: true, ..DURABLE };
+        Bench::with(config, Some(spools), &[("a", script.clone())], route(&["a"], 1))
     };
     let bench = open(&away());
     let id = bench.say(MetricType::Gauge, 10, 0);
@@ -133,7 +138,6 @@ async fn a_stale_marker_keeps_its_bits_on_disk() {
     }
     end(bench).await;
     let script = Script::default();
-    script.0.says_stale.store(true, Ordering::Relaxed);
     let bench = open(&script);
     delivered(&bench, 4).await;
     let stale: Vec<_> = script.taken().iter().map(|(_, value)| is_stale(*value)).collect();

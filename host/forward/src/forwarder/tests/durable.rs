@@ -8,6 +8,7 @@ use crate::queue::spool::Order as What;
 pub(super) const DURABLE: NodeConfig = NodeConfig {
     queue: QueueConfig { durability: Durability::Process, ..CONFIG.queue },
     backoff: BackoffConfig { min: Duration::from_millis(1), max: Duration::from_millis(20) },
+    stale_markers: false,
 };
 
 pub(super) fn away() -> Script {
