@@ -6,11 +6,13 @@ use crate::graph::ours;
 
 /// What each crate of the host may depend on, of ours. Crates that are not named here are not held yet.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("saker-model", &[]),
+    ("saker-names", &[]),
+    ("saker-model", &["saker-names"]),
     ("saker-journal", &[]),
     ("saker-config", &["saker-model"]),
     ("saker-telemetry", &["saker-model"]),
     ("saker-log", &["saker-config", "saker-telemetry", "saker-model"]),
+    ("saker-sdk", &["saker-names"]),
     ("saker-sandbox", &["saker-model"]),
     ("saker-pipeline", &["saker-model", "saker-telemetry"]),
     ("saker-cache", &["saker-pipeline", "saker-telemetry", "saker-model"]),
