@@ -60,11 +60,7 @@ const SENDING: NodeConfig = NodeConfig {
 struct Unchanged;
 
 impl Relabel for Unchanged {
-    fn relabel<'a>(
-        &'a self,
-        series: &'a [Arc<Series>],
-        _: &'a SeriesLimits,
-    ) -> BoxFuture<'a, Vec<RelabelOutcome>> {
+    fn relabel<'a>(&'a self, series: &'a [Arc<Series>], _: &'a SeriesLimits) -> BoxFuture<'a, Vec<RelabelOutcome>> {
         Box::pin(ready(vec![RelabelOutcome::Keep; series.len()]))
     }
 }

@@ -23,9 +23,6 @@ pub enum RelabelOutcome {
 /// Says what becomes of series. It is asked about each of them once, until [`judge_again`](crate::Pipeline::judge_again).
 pub trait Relabel: Send + Sync + 'static {
     /// What becomes of these, in their order. Series that they are made into are checked against `limits`, as any are.
-    fn relabel<'a>(
-        &'a self,
-        series: &'a [Arc<Series>],
-        limits: &'a SeriesLimits,
-    ) -> BoxFuture<'a, Vec<RelabelOutcome>>;
+    fn relabel<'a>(&'a self, series: &'a [Arc<Series>], limits: &'a SeriesLimits)
+    -> BoxFuture<'a, Vec<RelabelOutcome>>;
 }
