@@ -14,12 +14,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("saker-log", &["saker-config", "saker-telemetry", "saker-model"]),
     ("saker-sdk", &["saker-names"]),
     ("saker-sandbox", &["saker-model"]),
-    ("saker-pipeline", &["saker-model", "saker-telemetry"]),
-    ("saker-cache", &["saker-pipeline", "saker-telemetry", "saker-model"]),
+    ("saker-pipeline", &["saker-config", "saker-model", "saker-telemetry"]),
+    ("saker-cache", &["saker-pipeline", "saker-config", "saker-telemetry", "saker-model"]),
     ("saker-intake", &["saker-pipeline", "saker-model"]),
     ("saker-http", &["saker-config", "saker-telemetry", "saker-model"]),
     ("saker-cli", &["saker-http", "saker-config", "saker-sandbox", "saker-model", "saker-telemetry"]),
-    ("saker-forward", &["saker-pipeline", "saker-journal", "saker-model", "saker-telemetry"]),
+    ("saker-forward", &["saker-pipeline", "saker-config", "saker-journal", "saker-model", "saker-telemetry"]),
 ];
 
 #[test]

@@ -13,15 +13,13 @@ use std::time::Duration;
 
 use saker_cache::CacheLimits;
 use saker_config::{Listen, Place, Places, Problem, Problems, Settings, Source, Warnings};
-use saker_forward::{
-    BackoffConfig, Durability, HashKind, Matcher, NodeConfig, OnUnavailable, QueueConfig, Route, WhenFull,
-};
+use saker_forward::{NodeConfig, Route};
 use saker_http::Network;
 use saker_intake::influx::Mapping;
 use saker_log::LogConfig;
+use saker_model::LIMITS;
 use saker_model::text::clean;
-use saker_model::{Glob, LIMITS, SeriesLimits};
-use saker_pipeline::SeriesShares;
+use saker_pipeline::PipelineConfig;
 use saker_sandbox::{Grants, Limits, PluginHash};
 
 use shipped::SHIPPED;
@@ -46,7 +44,7 @@ pub(crate) struct Config {
     pub(crate) cache: CacheLimits,
     pub(crate) plugin: BTreeMap<String, PluginConfig>,
     pub(crate) node: BTreeMap<String, DestinationConfig>,
-    pub(crate) route: Vec<RouteConfig>,
+    pub(crate) route: Vec<Route>,
     /// The files of secrets, by name.
     pub(crate) secret: BTreeMap<String, PathBuf>,
     /// Where everything in the file is written, by key, such as `node.a`.
@@ -102,23 +100,6 @@ pub(crate) struct SignatureConfig {
     pub(crate) required: bool,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct PipelineConfig {
-    /// The processors' names, in their order.
-    pub(crate) processors: Vec<String>,
-    /// Whether values pass as they are when a processor fails; otherwise they are dropped.
-    pub(crate) pass_on_failure: bool,
-    pub(crate) max_series: usize,
-    /// How these are shared out.
-    pub(crate) shares: SeriesShares,
-    /// What bounds one of them.
-    pub(crate) series: SeriesLimits,
-    /// After this time without a value a series is forgotten.
-    pub(crate) series_idle: Duration,
-    /// Bytes of memory for points on their way.
-    pub(crate) memory_bytes: usize,
-}
-
 /// The table that a plugin's grants and settings are written in, as TOML has it.
 pub(crate) fn plugin_section(name: &str) -> String {
     let bare = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
@@ -159,36 +140,6 @@ pub(crate) struct DestinationConfig {
     pub(crate) sending: NodeConfig,
 }
 
-/// A route, as it is written.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct RouteConfig {
-    pub(crate) metric: Vec<Glob>,
-    pub(crate) endpoint: Vec<Glob>,
-    pub(crate) tags: BTreeMap<String, Vec<Glob>>,
-    pub(crate) nodes: Vec<String>,
-    pub(crate) hash: HashKind,
-    pub(crate) replicas: usize,
-    pub(crate) go_on: bool,
-    pub(crate) on_unavailable: OnUnavailable,
-}
-
-impl RouteConfig {
-    pub(crate) fn to_route(&self) -> Route {
-        Route {
-            matcher: Matcher {
-                metric: self.metric.clone(),
-                endpoint: self.endpoint.clone(),
-                tags: self.tags.clone().into_iter().collect(),
-            },
-            nodes: self.nodes.clone(),
-            hash: self.hash,
-            replicas: self.replicas,
-            go_on: self.go_on,
-            on_unavailable: self.on_unavailable,
-        }
-    }
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -222,16 +173,8 @@ impl Default for Config {
                 file_bytes: 32 << 20,
                 signatures: SignatureConfig::default(),
             },
-            pipeline: PipelineConfig {
-                processors: Vec::new(),
-                pass_on_failure: true,
-                max_series: 1_000_000,
-                shares: SeriesShares { collectors: 0.1, listener: 0.5 },
-                series: SeriesLimits::default(),
-                series_idle: Duration::from_secs(3600),
-                memory_bytes: 128 << 20,
-            },
-            cache: CacheLimits { age_ms: 120_000, items: 1000, bytes: 64 << 20 },
+            pipeline: PipelineConfig::default(),
+            cache: CacheLimits::default(),
             plugin: SHIPPED
                 .iter()
                 .map(|shipped| (shipped.name.into(), PluginConfig::default_of(shipped.name)))
@@ -278,29 +221,6 @@ impl PluginConfig {
         self.file.clone().unwrap_or_else(|| format!("{name}.wasm"))
     }
 }
-
-/// How long points wait in a queue in memory: less than a series lives without a value.
-pub(crate) const DEFAULT_MEMORY_AGE: Duration = Duration::from_secs(600);
-/// The grace before a node that is away is done without.
-pub(crate) const DEFAULT_REROUTE_AFTER: Duration = Duration::from_secs(30);
-
-/// How a node queues and retries without a word from the operator.
-pub(crate) const DEFAULT_SENDING: NodeConfig = NodeConfig {
-    queue: QueueConfig {
-        durability: Durability::Process,
-        bytes: 1 << 30,
-        when_full: WhenFull::DropOldest,
-        points: 500_000,
-        age: Duration::from_secs(7 * 86_400),
-        backlog_share: 0.5,
-        resend: Duration::ZERO,
-        dead_letter_bytes: 64 << 20,
-        batch_points: 10_000,
-        batch_age: Duration::from_secs(1),
-    },
-    backoff: BackoffConfig { min: Duration::from_millis(500), max: Duration::from_secs(30) },
-    stale_markers: false,
-};
 
 impl Config {
     /// Reads the configuration from all its sources.

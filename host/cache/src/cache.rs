@@ -1,6 +1,9 @@
 //! All windows, under one bound of bytes.
 
+use std::time::Duration;
+
 use parking_lot::Mutex;
+use saker_config::{Bytes, Table};
 use saker_model::{Point, SeriesId};
 use saker_pipeline::Sink;
 
@@ -20,6 +23,28 @@ pub struct CacheLimits {
     pub items: usize,
     /// Bytes of all points together.
     pub bytes: usize,
+}
+
+impl Default for CacheLimits {
+    fn default() -> Self {
+        Self { age_ms: 120_000, items: 1000, bytes: 64 << 20 }
+    }
+}
+
+impl CacheLimits {
+    /// Reads `[cache]`.
+    #[must_use]
+    pub fn read(mut table: Table<'_>) -> Self {
+        let default = Self::default();
+        let age = table.get("age", Duration::from_millis(default.age_ms.unsigned_abs()));
+        let limits = Self {
+            age_ms: i64::try_from(age.as_millis()).unwrap_or(i64::MAX),
+            items: table.get("items", default.items),
+            bytes: table.get("bytes", Bytes(default.bytes)).0,
+        };
+        table.finish();
+        limits
+    }
 }
 
 /// What the cache holds and has done.

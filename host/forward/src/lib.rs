@@ -12,6 +12,7 @@ mod backend;
 mod backoff;
 pub mod clock;
 pub mod codec;
+mod config;
 mod forwarder;
 mod hash;
 mod health;

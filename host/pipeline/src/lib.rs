@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 mod clock;
+mod config;
 mod law;
 mod laws;
 mod memory;
@@ -18,6 +19,7 @@ mod sink;
 mod sources;
 
 pub use clock::now_ms;
+pub use config::PipelineConfig;
 pub use law::{Breach, Law};
 pub use laws::{LOOK_INTERVAL, Laws};
 pub use memory::{MemoryBudget, MemoryPermit};

@@ -7,28 +7,23 @@ use std::time::Duration;
 use axum::http::HeaderName;
 use saker_cache::CacheLimits;
 use saker_config::{Bytes, Listen, Places, Settings, Table, Warnings, suggestion};
-use saker_forward::{BackoffConfig, Durability, FRESH_AGE, HashKind, NodeConfig, OnUnavailable, QueueConfig, WhenFull};
+use saker_forward::{Durability, FRESH_AGE, NodeConfig, Route};
 use saker_intake::influx::Mapping;
 use saker_log::LogConfig;
 use saker_model::text::clean;
-use saker_model::{LIMITS, Reason, SeriesLimits, is_text};
-use saker_pipeline::SeriesShares;
+use saker_model::{LIMITS, Reason, is_text};
+use saker_pipeline::PipelineConfig;
 use saker_sandbox::{Deadlines, Grants, INTERVAL_MIN, Limits, SecretGrant};
 
 use super::SignatureConfig;
 use super::{
-    Config, DEFAULT_MEMORY_AGE, DEFAULT_REROUTE_AFTER, DEFAULT_SENDING, DestinationConfig, FolderConfig, InfluxConfig,
-    ListenConfig, PipelineConfig, PluginConfig, RouteConfig, SHIPPED, TlsConfig, Written,
-    words::{Connect, Hash, SentTo},
+    Config, DestinationConfig, FolderConfig, InfluxConfig, ListenConfig, PluginConfig, SHIPPED, TlsConfig, Written,
+    words::{Connect, SentTo},
 };
 
 /// A series lives longer than points of it are in memory.
 const SERIES_IDLE_MIN: Duration = Duration::from_secs(2 * FRESH_AGE.as_secs());
 const _: () = assert!(SERIES_IDLE_MIN.as_secs() >= saker_intake::influx::SERIES_IDLE_MIN_S);
-/// More than any store keeps in memory only.
-const RESEND_MAX: Duration = Duration::from_secs(3600);
-/// No queue on disk is smaller: a segment of it is an eighth.
-const QUEUE_BYTES_MIN: u64 = 1 << 20;
 /// Each is a thread at work.
 const PARSERS_MAX: usize = 256;
 /// A head with a token and what a proxy adds finds room.
@@ -57,8 +52,8 @@ pub(super) fn read(mut root: Table<'_>) -> Config {
         listen: listen(listen_table, default.listen),
         tls: tls(root.table("tls")),
         plugins: plugins(root.table("plugins"), default.plugins),
-        pipeline: pipeline(root.table("pipeline"), default.pipeline),
-        cache: cache(root.table("cache"), default.cache),
+        pipeline: PipelineConfig::read(root.table("pipeline"), SERIES_IDLE_MIN),
+        cache: CacheLimits::read(root.table("cache")),
         plugin: {
             let shipped: Vec<_> = SHIPPED.iter().map(|shipped| shipped.name).collect();
             let named = root.named("plugin", &shipped);
@@ -76,7 +71,7 @@ pub(super) fn read(mut root: Table<'_>) -> Config {
         warnings: Warnings::default(),
     };
     let names: BTreeSet<_> = root.table("node").names().into_iter().collect();
-    let routes = root.list("route").into_iter().filter_map(|table| route(table, &names)).collect();
+    let routes = root.list("route").into_iter().map(|table| Route::read(table, &names)).collect();
     let config = Config { route: routes, secret: secrets, ..config };
     check_together(&root, &config, &names);
     super::reach::check(&root, &config);
@@ -263,54 +258,6 @@ fn plugins(mut table: Table<'_>, default: FolderConfig) -> FolderConfig {
     config
 }
 
-fn pipeline(mut table: Table<'_>, default: PipelineConfig) -> PipelineConfig {
-    let pass_on_failure =
-        table.choice("on_processor_failure", default.pass_on_failure, &[("pass", true), ("drop", false)]);
-    let config = PipelineConfig {
-        processors: table.get("processors", default.processors),
-        pass_on_failure,
-        max_series: table.get("max_series", default.max_series),
-        shares: SeriesShares {
-            collectors: share(&mut table, "collector_share", default.shares.collectors),
-            listener: share(&mut table, "listener_share", default.shares.listener),
-        },
-        series: SeriesLimits { tags: table.get("max_tags", default.series.tags) },
-        series_idle: table.get("series_idle", default.series_idle),
-        memory_bytes: table.get("memory_bytes", Bytes(default.memory_bytes)).0,
-    };
-    if !(1..=LIMITS.tags_most).contains(&config.series.tags) {
-        table.wrong("max_tags", format!("must be 1 to {}, as many as a queue can hold", LIMITS.tags_most));
-    }
-    if config.series_idle < SERIES_IDLE_MIN {
-        table.wrong(
-            "series_idle",
-            format!("must be at least {SERIES_IDLE_MIN:?}, for points can be in memory that long"),
-        );
-    }
-    table.finish();
-    config
-}
-
-/// A part of a whole.
-fn share(table: &mut Table<'_>, key: &'static str, default: f64) -> f64 {
-    let share = table.get(key, default);
-    if !(0.0..=1.0).contains(&share) {
-        table.wrong(key, "must be 0 to 1: a share of max_series");
-    }
-    share
-}
-
-fn cache(mut table: Table<'_>, default: CacheLimits) -> CacheLimits {
-    let age = table.get("age", Duration::from_millis(default.age_ms.unsigned_abs()));
-    let limits = CacheLimits {
-        age_ms: i64::try_from(age.as_millis()).unwrap_or(i64::MAX),
-        items: table.get("items", default.items),
-        bytes: table.get("bytes", Bytes(default.bytes)).0,
-    };
-    table.finish();
-    limits
-}
-
 fn plugin(name: &str, mut table: Table<'_>, owned: &Owned<'_>) -> PluginConfig {
     let default = PluginConfig::default_of(name);
     let file = table.optional::<String>("file");
@@ -436,106 +383,7 @@ fn node(mut table: Table<'_>, owned: &Owned<'_>) -> Option<DestinationConfig> {
     let settings = Settings::read(&mut table);
     let grants = grants(&mut table, Grants::default(), owned);
     let limits = limits(table.table("limits"));
-    let sending = sending(&mut table);
+    let sending = NodeConfig::read(&mut table);
     table.finish();
     Some(DestinationConfig { backend: backend?, settings, grants, limits, sending })
-}
-
-fn sending(table: &mut Table<'_>) -> NodeConfig {
-    let default = DEFAULT_SENDING;
-    let queue = table.table("queue");
-    let mut batch = table.table("batch");
-    let batch_points = batch.get("points", default.queue.batch_points);
-    let batch_age = batch.get("age", default.queue.batch_age);
-    if batch_points == 0 {
-        batch.wrong("points", "must be at least 1");
-    }
-    batch.finish();
-    let mut retry = table.table("retry");
-    let backoff =
-        BackoffConfig { min: retry.get("min", default.backoff.min), max: retry.get("max", default.backoff.max) };
-    retry.finish();
-    let stale_markers = table.get("stale_markers", default.stale_markers);
-    let queue = QueueConfig { batch_points, batch_age, ..self::queue(queue, default.queue) };
-    NodeConfig { queue, backoff, stale_markers }
-}
-
-fn queue(mut table: Table<'_>, default: QueueConfig) -> QueueConfig {
-    let durability = table.choice(
-        "durability",
-        default.durability,
-        &[("memory", Durability::Memory), ("process", Durability::Process), ("disk", Durability::Disk)],
-    );
-    let when_full = table.choice(
-        "when_full",
-        default.when_full,
-        &[("drop-oldest", WhenFull::DropOldest), ("drop-newest", WhenFull::DropNewest), ("block", WhenFull::Block)],
-    );
-    let age = if durability == Durability::Memory { DEFAULT_MEMORY_AGE } else { default.age };
-    let config = QueueConfig {
-        durability,
-        when_full,
-        bytes: table.get("bytes", Bytes(default.bytes as usize)).0 as u64,
-        points: table.get("points", default.points),
-        age: table.get("age", age),
-        backlog_share: table.get("backlog_share", default.backlog_share),
-        resend: table.get("resend", default.resend),
-        dead_letter_bytes: table.get("dead_letter_bytes", Bytes(default.dead_letter_bytes as usize)).0 as u64,
-        ..default
-    };
-    if !(0.0..=1.0).contains(&config.backlog_share) {
-        table.wrong("backlog_share", "must be 0 to 1: the share of batches that are taken from the backlog");
-    }
-    if config.resend > RESEND_MAX {
-        table.wrong("resend", format!("must be at most {RESEND_MAX:?}"));
-    }
-    if config.bytes < QUEUE_BYTES_MIN {
-        table.wrong("bytes", "must be at least 1MiB");
-    }
-    table.finish();
-    config
-}
-
-fn route(mut table: Table<'_>, names: &BTreeSet<String>) -> Option<RouteConfig> {
-    let nodes = table.required::<Vec<String>>("nodes", "[\"a\", \"b\"]");
-    let mut tags = BTreeMap::new();
-    let patterns = table.table("tags");
-    for key in patterns.names() {
-        if let Some(globs) = patterns.free(&key) {
-            tags.insert(key, globs);
-        }
-    }
-    let route = RouteConfig {
-        metric: table.get("metric", Vec::new()),
-        endpoint: table.get("endpoint", Vec::new()),
-        tags,
-        nodes: nodes.unwrap_or_default(),
-        hash: table.get("hash", Hash(HashKind::Rendezvous)).0,
-        replicas: table.get("replicas", 1),
-        go_on: table.get("continue", false),
-        on_unavailable: on_unavailable(&mut table),
-    };
-    for name in route.nodes.iter().filter(|name| !names.contains(*name)) {
-        let near = suggestion(name, names.iter().map(String::as_str));
-        table.wrong("nodes", format!("there is no [node.{name}]{near}"));
-    }
-    let mut distinct = route.nodes.clone();
-    distinct.sort_unstable();
-    distinct.dedup();
-    if distinct.len() < route.nodes.len() {
-        table.wrong("nodes", "a node stands twice");
-    }
-    if table.has("nodes") && route.nodes.is_empty() {
-        table.wrong("nodes", "must name at least one node");
-    } else if table.has("nodes") && !(1..=route.nodes.len()).contains(&route.replicas) {
-        table.wrong("replicas", format!("must be 1 to {}, the number of nodes", route.nodes.len()));
-    }
-    table.finish();
-    Some(route)
-}
-
-fn on_unavailable(table: &mut Table<'_>) -> OnUnavailable {
-    let after = table.get("reroute_after", DEFAULT_REROUTE_AFTER);
-    let reroute = table.choice("on_unavailable", false, &[("spool", false), ("reroute", true)]);
-    if reroute { OnUnavailable::Reroute(after) } else { OnUnavailable::Spool }
 }

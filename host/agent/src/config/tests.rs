@@ -96,10 +96,10 @@ fn the_reference_shows_every_key_that_is_read() {
 fn what_the_reference_shows_in_comments_is_at_its_default_as_well() {
     let config = read(&uncommented(EVERY_KEY));
     let node = &config.node["a"];
-    assert_eq!(node.sending, DEFAULT_SENDING);
+    assert_eq!(node.sending, NodeConfig::default());
     assert_eq!(node.limits, Limits::default());
     let route = &config.route[0];
-    assert_eq!((route.hash, route.replicas, route.go_on), (HashKind::Rendezvous, 1, false));
+    assert_eq!((route.hash, route.replicas, route.go_on), (saker_forward::HashKind::Rendezvous, 1, false));
     let cpu = &config.plugin["cpu"];
     assert_eq!((cpu.file_of("cpu"), cpu.interval), (cpu.file_of("cpu"), Some(config.interval)));
 }
@@ -115,7 +115,7 @@ fn the_example_of_three_nodes_sends_everything_to_one_of_three() {
     }
     assert_eq!(config.route.len(), 1);
     assert_eq!((config.route[0].nodes.len(), config.route[0].replicas), (3, 1));
-    assert!(config.route[0].metric.is_empty() && config.route[0].tags.is_empty());
+    assert!(config.route[0].matcher.metric.is_empty() && config.route[0].matcher.tags.is_empty());
 }
 
 #[test]

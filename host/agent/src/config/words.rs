@@ -1,7 +1,6 @@
 //! Values of other crates, as they are written in a configuration.
 
 use saker_config::{Given, Read};
-use saker_forward::HashKind;
 use saker_sandbox::{Address, Destination, DestinationError, GrantError};
 
 /// Where a plugin may connect to.
@@ -21,19 +20,5 @@ impl Read for SentTo {
     fn read(given: &Given<'_>) -> Result<Self, String> {
         let text = given.text().ok_or_else(|| given.expected("a destination in quotes"))?;
         text.parse().map(Self).map_err(|error: DestinationError| error.to_string())
-    }
-}
-
-/// How a route spreads series.
-pub(super) struct Hash(pub(super) HashKind);
-
-impl Read for Hash {
-    fn read(given: &Given<'_>) -> Result<Self, String> {
-        match given.text() {
-            Some("rendezvous") => Ok(Self(HashKind::Rendezvous)),
-            Some("jump") => Ok(Self(HashKind::Jump)),
-            Some("falcon") => Ok(Self(HashKind::Falcon)),
-            _ => Err(given.expected("\"rendezvous\", \"jump\" or \"falcon\"")),
-        }
     }
 }

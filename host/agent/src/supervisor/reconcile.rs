@@ -227,7 +227,7 @@ impl Supervisor {
             self.nodes[name].node.set_config(config.sending);
             self.reconcile_node(name);
         }
-        let routes: Vec<_> = self.config.route.iter().map(crate::config::RouteConfig::to_route).collect();
+        let routes = self.config.route.clone();
         let nodes: Vec<_> = self.nodes.values().map(|destined| destined.node.clone()).collect();
         let forwarder = &self.shared.forwarder;
         let now = forwarder.topology();

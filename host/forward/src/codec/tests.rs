@@ -169,7 +169,7 @@ fn a_series_is_asked_for_and_defined_once_a_segment() {
         asked.clone()
     };
     assert_eq!(encode(&mut encoder, false), [10, 11]);
-    assert_eq!(encode(&mut encoder, false), []);
+    assert_eq!(encode(&mut encoder, false), [] as [u32; 0]);
     encoder.forget(&[SeriesId(9), SeriesId(4_000_000)]);
     assert_eq!(encode(&mut encoder, false), [9]);
     assert_eq!(encode(&mut encoder, true), [8, 9, 10, 11]);

@@ -1,0 +1,82 @@
+//! `[pipeline]`.
+
+use std::time::Duration;
+
+use saker_config::{Bytes, Table};
+use saker_model::{LIMITS, SeriesLimits};
+
+use crate::SeriesShares;
+
+/// What the road may take, and whom it asks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PipelineConfig {
+    /// The processors' names, in their order.
+    pub processors: Vec<String>,
+    /// Whether values pass as they are when a processor fails; otherwise they are dropped.
+    pub pass_on_failure: bool,
+    /// Series that may be known at a time.
+    pub max_series: usize,
+    /// How these are shared out.
+    pub shares: SeriesShares,
+    /// What one series may be.
+    pub series: SeriesLimits,
+    /// After this time without a value a series is forgotten.
+    pub series_idle: Duration,
+    /// Bytes of memory for points on their way.
+    pub memory_bytes: usize,
+}
+
+impl Default for PipelineConfig {
+    fn default() -> Self {
+        Self {
+            processors: Vec::new(),
+            pass_on_failure: true,
+            max_series: 1_000_000,
+            shares: SeriesShares { collectors: 0.1, listener: 0.5 },
+            series: SeriesLimits::default(),
+            series_idle: Duration::from_secs(3600),
+            memory_bytes: 128 << 20,
+        }
+    }
+}
+
+impl PipelineConfig {
+    /// Reads its table. Points can be in memory for `idle_min`, and no series may be forgotten sooner.
+    #[must_use]
+    pub fn read(mut table: Table<'_>, idle_min: Duration) -> Self {
+        let default = Self::default();
+        let config = Self {
+            processors: table.get("processors", default.processors),
+            pass_on_failure: table.choice(
+                "on_processor_failure",
+                default.pass_on_failure,
+                &[("pass", true), ("drop", false)],
+            ),
+            max_series: table.get("max_series", default.max_series),
+            shares: SeriesShares {
+                collectors: share(&mut table, "collector_share", default.shares.collectors),
+                listener: share(&mut table, "listener_share", default.shares.listener),
+            },
+            series: SeriesLimits { tags: table.get("max_tags", default.series.tags) },
+            series_idle: table.get("series_idle", default.series_idle),
+            memory_bytes: table.get("memory_bytes", Bytes(default.memory_bytes)).0,
+        };
+        if !(1..=LIMITS.tags_most).contains(&config.series.tags) {
+            table.wrong("max_tags", format!("must be 1 to {}, as many as a queue can hold", LIMITS.tags_most));
+        }
+        if config.series_idle < idle_min {
+            table.wrong("series_idle", format!("must be at least {idle_min:?}, for points can be in memory that long"));
+        }
+        table.finish();
+        config
+    }
+}
+
+/// A part of a whole.
+fn share(table: &mut Table<'_>, key: &'static str, default: f64) -> f64 {
+    let share = table.get(key, default);
+    if !(0.0..=1.0).contains(&share) {
+        table.wrong(key, "must be 0 to 1: a share of max_series");
+    }
+    share
+}
