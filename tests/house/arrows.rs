@@ -16,7 +16,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("saker-sandbox", &["saker-model"]),
     ("saker-pipeline", &["saker-config", "saker-model", "saker-telemetry"]),
     ("saker-cache", &["saker-pipeline", "saker-config", "saker-telemetry", "saker-model"]),
-    ("saker-intake", &["saker-pipeline", "saker-model"]),
+    (
+        "saker-ingest",
+        &["saker-pipeline", "saker-http", "saker-codec", "saker-config", "saker-telemetry", "saker-model"],
+    ),
     ("saker-http", &["saker-config", "saker-telemetry", "saker-model"]),
     ("saker-cli", &["saker-http", "saker-config", "saker-sandbox", "saker-model", "saker-telemetry"]),
     ("saker-forward", &["saker-pipeline", "saker-config", "saker-journal", "saker-model", "saker-telemetry"]),

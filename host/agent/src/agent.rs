@@ -11,15 +11,16 @@ use parking_lot::Mutex;
 use saker_cache::{Cache, CacheMetrics};
 use saker_forward::{Account, Forwarder, NodeMetrics, SpoolDir};
 use saker_http::HttpMetrics;
+use saker_ingest::falcon::Push;
+use saker_ingest::influx::Influx;
+use saker_ingest::{Admission, Context as IngestContext, Doors, Ingest, IngestMetrics};
 use saker_model::SeriesTable;
-use saker_pipeline::{
-    Budget, FLOOD, IngestSession, LOOK_INTERVAL, Laws, MemoryBudget, Pipeline, PipelineMetrics, Sinks, now_ms,
-};
+use saker_pipeline::{FLOOD, LOOK_INTERVAL, Laws, MemoryBudget, Pipeline, PipelineMetrics, Sinks, now_ms};
 use saker_sandbox::{Compiler, PluginHash, Sandbox, SandboxConfig};
 use saker_telemetry::{ProcessMetrics, Registry};
 use tokio::task::JoinHandle;
 
-use crate::api::{self, Doors, Influx, Listener, Turns};
+use crate::api::{self, Listener};
 use crate::collecting::Shared;
 use crate::config::Config;
 use crate::folder::Watch;
@@ -35,21 +36,16 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What runs, as the API and the commands see it.
 pub(crate) struct Agent {
-    pub(crate) config: ArcSwap<Config>,
+    pub(crate) config: Arc<ArcSwap<Config>>,
     pub(crate) pipeline: Arc<Pipeline>,
-    /// What Open-Falcon's push brings.
-    pub(crate) push: IngestSession,
-    /// What Influx' lines bring.
-    pub(crate) lines: IngestSession,
+    /// What other programs push through.
+    pub(crate) ingest: Ingest<Config>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) forwarder: Arc<Forwarder>,
     pub(crate) statuses: Arc<Statuses>,
     pub(crate) supervision: Supervision,
     pub(crate) endpoint: Arc<ArcSwap<Arc<str>>>,
     pub(crate) started: Instant,
-    pub(crate) influx: Arc<Influx>,
-    pub(crate) turns: Turns,
-    pub(crate) doors: Arc<Doors>,
     pub(crate) laws: Arc<Laws>,
     pub(crate) metrics: Registry,
     pub(crate) http: Arc<saker_http::Stats>,
@@ -87,7 +83,6 @@ impl Agent {
             forwarder: forwarder.clone(),
             endpoint: endpoint.clone(),
         };
-        let influx = Arc::new(Influx::new(&config.influx, &endpoint.load()));
         let statuses = Arc::new(Statuses::default());
         let states = config.data_dir.join("state");
         let opened = tokio::task::spawn_blocking({
@@ -97,31 +92,37 @@ impl Agent {
         let states = opened.await?.with_context(|| format!("cannot open {}", states.display()))?;
         let (supervision, supervisor) =
             Supervisor::prepare(config.clone(), sandbox.clone(), shared, statuses.clone(), states);
-        let (started, doors, laws, http) =
-            (Instant::now(), Arc::<Doors>::default(), Arc::<Laws>::default(), Arc::default());
+        let (started, laws, http) = (Instant::now(), Arc::<Laws>::default(), Arc::<saker_http::Stats>::default());
+        let live = Arc::new(ArcSwap::from_pointee(config.clone()));
+        let is_judging = {
+            let (live, supervision) = (live.clone(), supervision.clone());
+            move || supervision.is_judging() || live.load().pipeline.processors.is_empty()
+        };
+        let admission = Admission::new(pipeline.clone(), http.clone(), config.listen.parsers, is_judging);
+        let doors = Arc::new(Doors::new(pipeline.clone()));
+        let context = IngestContext { doors: doors.clone(), admission: Arc::new(admission) };
+        let mut ingest = Ingest::new(context, Arc::clone(&endpoint.load()));
+        ingest.add::<Push>(&config, |_| &());
+        ingest.add::<Influx>(&config, |config| &config.listeners.influx);
         let mut metrics = Registry::default();
         metrics.register(ProcessMetrics::new(started, versions()));
         metrics.register(saker_log::LogMetrics);
         metrics.register(PipelineMetrics { pipeline: pipeline.clone(), laws: laws.clone() });
         metrics.register(CacheMetrics::new(cache.clone()));
         metrics.register(HttpMetrics::new(Arc::clone(&http)));
-        metrics.register(api::DoorMetrics { doors: doors.clone(), influx: influx.clone() });
+        metrics.register(IngestMetrics::new(doors.clone()));
         metrics.register(api::PluginMetrics { statuses: statuses.clone(), sandbox: sandbox.clone() });
         metrics.register(NodeMetrics::new(forwarder.clone()));
         let agent = Arc::new(Self {
-            config: ArcSwap::from_pointee(config.clone()),
-            push: pipeline.session("push", Budget::Listener),
-            lines: pipeline.session("influx", Budget::Listener),
+            config: live,
             pipeline,
+            ingest,
             cache,
             forwarder,
             statuses,
             supervision,
             endpoint,
             started,
-            influx: influx.clone(),
-            turns: Turns::new(config.listen.parsers),
-            doors,
             laws,
             metrics,
             http,
@@ -129,8 +130,8 @@ impl Agent {
             is_ending: AtomicBool::new(false),
             watching: Mutex::default(),
         });
-        let doors = agent.doors.clone();
         agent.http.observe(move |path, answer| doors.turned_away(path, answer));
+        agent.ingest.apply(&config, &agent.endpoint.load()).await?;
         agent.listen(&config).await?;
         // Not before the last that can fail.
         tokio::spawn(supervisor);
@@ -158,9 +159,8 @@ impl Agent {
             }
         }
         self.endpoint.store(Arc::new(config.endpoint().into()));
-        self.influx.set(&config.influx, &self.endpoint.load());
         if before.listen.parsers != config.listen.parsers {
-            self.turns.set(config.listen.parsers);
+            self.ingest.admission().set_parsers(config.listen.parsers);
         }
         self.cache.set_limits(config.cache);
         self.pipeline.set_shares(config.pipeline.shares);
@@ -170,7 +170,8 @@ impl Agent {
             self.watch(&config);
         }
         self.supervision.config_changed(config.clone()).await;
-        self.listen(&config).await
+        let (ingest, api) = (self.ingest.apply(&config, &self.endpoint.load()).await, self.listen(&config).await);
+        Ok(ingest.map_err(anyhow::Error::from).and(api)?)
     }
 
     /// The address that the API listens on.

@@ -3,10 +3,6 @@
 //! Loopback needs no token; where one is set, every path but `/health` and `/ready` wants it as `Authorization: Bearer`,
 //! or as Influx' clients say it, `Authorization: Token`.
 
-mod admission;
-mod doors;
-mod falcon;
-mod influx;
 mod query;
 mod queues;
 mod self_metrics;
@@ -27,10 +23,7 @@ use saker_http::{ApiError, Limits, Names, Server, Settings, StopTimes, Token};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-pub(crate) use self::admission::Turns;
-pub(crate) use self::doors::Doors;
-pub(crate) use self::influx::Influx;
-pub(crate) use self::self_metrics::{DoorMetrics, PluginMetrics};
+pub(crate) use self::self_metrics::PluginMetrics;
 use crate::agent::Agent;
 use crate::config::Config;
 
@@ -79,7 +72,7 @@ pub(crate) async fn settings(config: &Config) -> anyhow::Result<Settings> {
     let (listen, memory_bytes) = (config.listen.clone(), config.pipeline.memory_bytes);
     let reading = tokio::task::spawn_blocking(move || {
         let token = listen.token_file.as_deref().map(Token::read).transpose()?;
-        let body_bytes = listen.limits.body_bytes.min(admission::body_bytes_most(memory_bytes));
+        let body_bytes = listen.limits.body_bytes.min(saker_ingest::body_bytes_most(memory_bytes));
         let limits = Limits { body_bytes, ..listen.limits };
         Ok(Settings { limits, names: Names::of_this_host(&listen.names), proxies: listen.trusted_proxies, token })
     });
@@ -167,14 +160,11 @@ fn begin(
 }
 
 fn router(agent: Arc<Agent>) -> Router {
-    let taking = Router::new()
-        .route("/v1/push", post(falcon::push))
-        .merge(influx::writes())
-        .layer(middleware::from_fn_with_state(agent.clone(), admission::admit));
+    let (ingest, count) =
+        (agent.ingest.router(), middleware::from_fn_with_state(agent.ingest.doors(), saker_ingest::count));
     let guarded = Router::new()
         .route("/", get(index))
         .route("/metrics", get(self_metrics::metrics))
-        .route("/ping", get(influx::ping))
         .route("/api/v1/plugins", get(views::plugins))
         .route("/api/v1/plugins/{name}", get(views::plugin))
         .route("/api/v1/routes", get(views::routes))
@@ -182,24 +172,25 @@ fn router(agent: Arc<Agent>) -> Router {
         .route("/api/v1/recent", get(query::recent))
         .route("/api/v1/queues", get(queues::list))
         .route("/api/v1/queues/{node}", get(queues::inspect))
-        .merge(influx::queries())
-        .merge(taking)
+        .with_state(agent.clone())
+        .merge(ingest)
         .layer(middleware::from_fn(saker_http::guarded));
     let operating = Router::new()
         .route("/api/v1/plugins/{name}/revive", post(views::revive))
         .route("/api/v1/queues/{node}/replay", post(queues::replay))
         .route("/api/v1/queues/{node}/drop", post(queues::discard))
-        .layer(middleware::from_fn(saker_http::operator));
+        .layer(middleware::from_fn(saker_http::operator))
+        .with_state(agent.clone());
     Router::new()
         .route("/health", get(|| async { "ok\n" }))
         .route("/ready", get(ready))
+        .with_state(agent)
         .merge(guarded)
         .merge(operating)
         .fallback(|| async { ApiError::new(StatusCode::NOT_FOUND, "no such path; / lists those that there are") })
-        .layer(middleware::from_fn_with_state(agent.clone(), doors::count))
+        .layer(count)
         // The server holds every body to its limit.
         .layer(DefaultBodyLimit::disable())
-        .with_state(agent)
 }
 
 async fn index(State(agent): State<Arc<Agent>>) -> Json<serde_json::Value> {
@@ -226,15 +217,4 @@ async fn ready(State(agent): State<Arc<Agent>>) -> Response {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "plugins are being loaded\n").into_response()
     }
-}
-
-/// The answer to values that come before their processors: it is too early to judge them.
-fn too_early(agent: &Agent) -> Option<ApiError> {
-    let early = !agent.config.load().pipeline.processors.is_empty() && !agent.supervision.is_judging();
-    early.then(|| try_again("the processors are being loaded; try again").because(doors::NOT_READY))
-}
-
-/// It is not to be had now, but soon.
-fn try_again(message: &str) -> ApiError {
-    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message).after(Duration::from_secs(1))
 }

@@ -12,10 +12,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use saker_cache::CacheLimits;
-use saker_config::{Listen, Place, Places, Problem, Problems, Settings, Source, Warnings};
+use saker_config::{Listen, Place, Places, Problem, Problems, Settings, Source, Table, Warnings};
 use saker_forward::{NodeConfig, Route};
 use saker_http::Network;
-use saker_intake::influx::Mapping;
+use saker_ingest::influx::InfluxConfig;
 use saker_log::LogConfig;
 use saker_model::LIMITS;
 use saker_model::text::clean;
@@ -37,7 +37,7 @@ pub(crate) struct Config {
     pub(crate) shutdown_timeout: Duration,
     pub(crate) log: LogConfig,
     pub(crate) listen: ListenConfig,
-    pub(crate) influx: InfluxConfig,
+    pub(crate) listeners: Listeners,
     pub(crate) tls: TlsConfig,
     pub(crate) plugins: FolderConfig,
     pub(crate) pipeline: PipelineConfig,
@@ -67,12 +67,31 @@ pub(crate) struct ListenConfig {
     pub(crate) limits: saker_http::Limits,
 }
 
-/// How Influx line protocol is taken: `[listen.influx]`.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct InfluxConfig {
-    pub(crate) mapping: Mapping,
-    /// Memory for what is known of lines that came before.
-    pub(crate) known_bytes: usize,
+/// The protocols that have settings: one line each, which makes its table `[listen.NAME]`, its default and its reading.
+macro_rules! listeners {
+    ($($name:ident: $config:ty,)*) => {
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub(crate) struct Listeners {
+            $(pub(crate) $name: $config,)*
+        }
+
+        impl Listeners {
+            fn read(listen: &mut Table<'_>) -> Self {
+                Self {
+                    $($name: {
+                        let mut table = listen.table(stringify!($name));
+                        let config = <$config>::read(&mut table);
+                        table.finish();
+                        config
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+listeners! {
+    influx: InfluxConfig,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -156,16 +175,7 @@ impl Default for Config {
                 parsers: 8,
                 limits: saker_http::Limits::default(),
             },
-            influx: InfluxConfig {
-                mapping: Mapping {
-                    separator: "_".into(),
-                    value_field: "value".into(),
-                    endpoint_tag: "host".into(),
-                    step_s: 10,
-                    refuse_texts: true,
-                },
-                known_bytes: 64 << 20,
-            },
+            listeners: Listeners::default(),
             tls: TlsConfig::default(),
             plugins: FolderConfig {
                 dir: "plugins".into(),

@@ -9,8 +9,6 @@ use axum::response::{IntoResponse, Response};
 use saker_sandbox::{Figure, Sandbox};
 use saker_telemetry::{CONTENT_TYPE, Metrics, Out, one};
 
-use super::Doors;
-use super::influx::Influx;
 use crate::agent::Agent;
 use crate::status::Statuses;
 
@@ -20,25 +18,6 @@ pub(super) async fn metrics(State(agent): State<Arc<Agent>>) -> Response {
         Err(error) => {
             saker_http::ApiError::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
         }
-    }
-}
-
-/// What is counted of the doors that take points.
-pub(crate) struct DoorMetrics {
-    pub(crate) doors: Arc<Doors>,
-    pub(crate) influx: Arc<Influx>,
-}
-
-impl Metrics for DoorMetrics {
-    fn write(&self, out: &mut Out<'_, '_>) -> fmt::Result {
-        let bodies = self.doors.refused().map(|(door, reason, count)| {
-            (vec![("door", door.to_owned()), ("reason", reason.to_owned())], count as f64)
-        });
-        out.counter("saker_refused_bodies", "Requests with points answered with an error", bodies.collect())?;
-        let known = self.influx.known();
-        out.gauge("saker_influx_known_keys", "Measurements with tags that are known", one(known.keys as f64))?;
-        out.gauge("saker_influx_known_bytes", "Memory for them", one(known.bytes as f64))?;
-        out.counter("saker_influx_evicted_keys", "Known keys forgotten for want of room", one(known.evicted as f64))
     }
 }
 

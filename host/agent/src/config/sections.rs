@@ -8,22 +8,21 @@ use axum::http::HeaderName;
 use saker_cache::CacheLimits;
 use saker_config::{Bytes, Listen, Places, Settings, Table, Warnings, suggestion};
 use saker_forward::{Durability, FRESH_AGE, NodeConfig, Route};
-use saker_intake::influx::Mapping;
 use saker_log::LogConfig;
 use saker_model::text::clean;
-use saker_model::{LIMITS, Reason, is_text};
+use saker_model::{Reason, is_text};
 use saker_pipeline::PipelineConfig;
 use saker_sandbox::{Deadlines, Grants, INTERVAL_MIN, Limits, SecretGrant};
 
 use super::SignatureConfig;
 use super::{
-    Config, DestinationConfig, FolderConfig, InfluxConfig, ListenConfig, PluginConfig, SHIPPED, TlsConfig, Written,
+    Config, DestinationConfig, FolderConfig, ListenConfig, Listeners, PluginConfig, SHIPPED, TlsConfig, Written,
     words::{Connect, SentTo},
 };
 
 /// A series lives longer than points of it are in memory.
 const SERIES_IDLE_MIN: Duration = Duration::from_secs(2 * FRESH_AGE.as_secs());
-const _: () = assert!(SERIES_IDLE_MIN.as_secs() >= saker_intake::influx::SERIES_IDLE_MIN_S);
+const _: () = assert!(SERIES_IDLE_MIN.as_secs() >= saker_ingest::SERIES_IDLE_MIN_S);
 /// Each is a thread at work.
 const PARSERS_MAX: usize = 256;
 /// A head with a token and what a proxy adds finds room.
@@ -32,8 +31,6 @@ const HEAD_BYTES_MIN: usize = 4 << 10;
 const LISTEN_TIME_MIN: Duration = Duration::from_millis(100);
 /// So much of a name that is wrong is shown.
 const SHOWN_BYTES: usize = 40;
-/// Part of every metric's name, which has room for 255 bytes.
-const SEPARATOR_BYTES_MAX: usize = 16;
 /// No folder is looked through more often.
 const POLL_MIN: Duration = Duration::from_secs(1);
 
@@ -48,7 +45,7 @@ pub(super) fn read(mut root: Table<'_>) -> Config {
         interval: interval(&mut root).unwrap_or(default.interval),
         shutdown_timeout: root.get("shutdown_timeout", default.shutdown_timeout),
         log: LogConfig::read(root.table("log")),
-        influx: influx(listen_table.table("influx"), default.influx),
+        listeners: Listeners::read(&mut listen_table),
         listen: listen(listen_table, default.listen),
         tls: tls(root.table("tls")),
         plugins: plugins(root.table("plugins"), default.plugins),
@@ -196,40 +193,6 @@ fn listen_limits(table: &mut Table<'_>, default: saker_http::Limits) -> saker_ht
         table.wrong("head_bytes", "must be at least 4KiB");
     }
     limits
-}
-
-fn influx(mut table: Table<'_>, default: InfluxConfig) -> InfluxConfig {
-    let mapping = default.mapping;
-    let step = table.get("step", Duration::from_secs(mapping.step_s.into()));
-    let step_s = u32::try_from(step.as_secs()).unwrap_or(u32::MAX);
-    if step.subsec_nanos() != 0 || !(1..=LIMITS.step_s).contains(&step_s) {
-        table.wrong("step", "must be whole seconds, from 1s to 7d");
-    }
-    let refuse_texts = match table.optional::<String>("texts").as_deref() {
-        None => mapping.refuse_texts,
-        Some("refuse") => true,
-        Some("skip") => false,
-        Some(other) => {
-            table.wrong("texts", format!("expected \"refuse\" or \"skip\", found {other:?}"));
-            mapping.refuse_texts
-        }
-    };
-    let config = InfluxConfig {
-        mapping: Mapping {
-            separator: table.get("separator", mapping.separator),
-            value_field: table.get("value_field", mapping.value_field),
-            endpoint_tag: table.get("endpoint_tag", mapping.endpoint_tag),
-            step_s,
-            refuse_texts,
-        },
-        known_bytes: table.get("known_bytes", Bytes(default.known_bytes)).0,
-    };
-    let separator = &config.mapping.separator;
-    if separator.len() > SEPARATOR_BYTES_MAX || separator.chars().any(char::is_control) {
-        table.wrong("separator", format!("must be at most {SEPARATOR_BYTES_MAX} bytes without control characters"));
-    }
-    table.finish();
-    config
 }
 
 fn tls(mut table: Table<'_>) -> TlsConfig {

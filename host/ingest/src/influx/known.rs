@@ -21,7 +21,7 @@ const SHARDS: usize = 64;
 pub(super) const TOUCH_EVERY_S: u32 = 30;
 
 /// Bounded in bytes. When a part is full it is emptied: what is in use is learned again at its next line.
-pub struct KnownKeys {
+pub(crate) struct KnownKeys {
     shards: Box<[Mutex<Shard>]>,
     shard_bytes: usize,
     evicted: AtomicU64,
@@ -29,13 +29,13 @@ pub struct KnownKeys {
 
 /// What is held, and what was given up for want of room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KnownStats {
+pub(crate) struct KnownStats {
     /// Keys.
-    pub keys: usize,
+    pub(crate) keys: usize,
     /// Bytes of memory for them.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
     /// Keys that were forgotten because there was no room.
-    pub evicted: u64,
+    pub(crate) evicted: u64,
 }
 
 #[derive(Default)]
@@ -76,7 +76,7 @@ struct Field {
 impl KnownKeys {
     /// Nothing is known yet. At most so many bytes are used.
     #[must_use]
-    pub fn new(bytes: usize) -> Self {
+    pub(crate) fn new(bytes: usize) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             shard_bytes: bytes / SHARDS,
@@ -86,7 +86,7 @@ impl KnownKeys {
 
     /// What is held.
     #[must_use]
-    pub fn stats(&self) -> KnownStats {
+    pub(crate) fn stats(&self) -> KnownStats {
         let mut stats = KnownStats { evicted: self.evicted.load(Ordering::Relaxed), ..KnownStats::default() };
         for shard in &self.shards {
             let shard = shard.lock();

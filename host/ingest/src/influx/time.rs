@@ -2,7 +2,7 @@
 
 /// The unit of the timestamps of one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
+pub(crate) enum Precision {
     /// Not said: told from each timestamp's size. From 1e17 on it counts nanoseconds, from 1e14 microseconds, from 1e11
     /// milliseconds, below that seconds, which is right for every time from 1973 to 5138; VictoriaMetrics' rule.
     #[default]
@@ -24,7 +24,7 @@ pub enum Precision {
 impl Precision {
     /// The precision of that name; an empty one is unsaid.
     #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "" => Self::Unsaid,
             "n" | "ns" => Self::Nanoseconds,

@@ -23,37 +23,37 @@ const FAULTS_SHOWN: usize = 10;
 
 /// What one request says of all its lines.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     /// The database or bucket: a tag `db` of every line that has none.
-    pub db: Option<Arc<str>>,
+    pub(crate) db: Option<Arc<str>>,
     /// What timestamps count.
-    pub precision: Precision,
+    pub(crate) precision: Precision,
     /// Whose values these are where no tag says it.
-    pub endpoint: Arc<str>,
+    pub(crate) endpoint: Arc<str>,
     /// The clock.
-    pub now_ms: i64,
+    pub(crate) now_ms: i64,
 }
 
 /// A line that was not taken, or not all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// Its number, from 1 on.
-    pub line: usize,
+    pub(crate) line: usize,
     /// What is wrong.
-    pub what: String,
+    pub(crate) what: String,
 }
 
 /// What became of a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub(crate) struct Report {
     /// Values that were taken.
-    pub taken: u64,
+    pub(crate) taken: u64,
     /// Values that were left out without a fault of the sender's: what processors drop, and texts that are skipped.
-    pub skipped: u64,
+    pub(crate) skipped: u64,
     /// Values and unreadable lines that were refused.
-    pub faulty: u64,
+    pub(crate) faulty: u64,
     /// The first faults, in the order of their lines.
-    pub faults: Vec<Fault>,
+    pub(crate) faults: Vec<Fault>,
 }
 
 /// Reads a body in steps of some ten thousand points.
@@ -62,7 +62,7 @@ pub struct Report {
 /// ([`named`](Self::named)); then ask the series table whether the epoch still holds, with what was
 /// [`seen`](Self::seen). If it does, [`confirm`](Self::confirm) the step, take its [`points`](Self::points), and go on;
 /// if it does not, read the same step again.
-pub struct Reading<'a> {
+pub(crate) struct Reading<'a> {
     body: &'a [u8],
     known: &'a KnownKeys,
     mapping: &'a Mapping,
@@ -113,19 +113,19 @@ struct Mark {
 impl<'a> Reading<'a> {
     /// Begins to read.
     #[must_use]
-    pub fn new(body: &'a [u8], known: &'a KnownKeys, mapping: &'a Mapping, request: &'a Request) -> Self {
+    pub(crate) fn new(body: &'a [u8], known: &'a KnownKeys, mapping: &'a Mapping, request: &'a Request) -> Self {
         let seed = request.db.as_ref().map_or(0, |db| xxh3_64(db.as_bytes()));
         Self { body, known, mapping, request, seed, from: 0, step: Step::default(), report: Report::default() }
     }
 
     /// Whether there is more to read.
     #[must_use]
-    pub fn has_more(&self) -> bool {
+    pub(crate) fn has_more(&self) -> bool {
         self.from < self.body.len()
     }
 
     /// Reads a step, or the same one again. `epoch` are the names that hold at this moment, `now_s` its clock.
-    pub fn read(&mut self, epoch: Names, now_s: u32) {
+    pub(crate) fn read(&mut self, epoch: Names, now_s: u32) {
         self.step.begin(epoch, now_s);
         let mut scanner = Scanner::new(self.body, self.from);
         while self.step.points.len() < STEP_POINTS && self.step.new.len() < STEP_NEW && scanner.next_line() {
@@ -142,12 +142,12 @@ impl<'a> Reading<'a> {
 
     /// Values of series that have no name yet. Their names go to [`named`](Self::named), in the same order.
     #[must_use]
-    pub fn new_values(&self) -> Vec<MetricValue> {
+    pub(crate) fn new_values(&self) -> Vec<MetricValue> {
         self.step.new.iter().map(|new| self.metric_value(new)).collect()
     }
 
     /// Takes the names of the new values.
-    pub fn named(&mut self, names: Vec<Named>) {
+    pub(crate) fn named(&mut self, names: Vec<Named>) {
         let step = &mut self.step;
         let new = std::mem::take(&mut step.new);
         for (new, named) in new.iter().zip(&names) {
@@ -164,24 +164,24 @@ impl<'a> Reading<'a> {
 
     /// Series that have to be told alive with this step.
     #[must_use]
-    pub fn seen(&self) -> &[SeriesId] {
+    pub(crate) fn seen(&self) -> &[SeriesId] {
         &self.step.seen
     }
 
     /// The step's points, known and new.
     #[must_use]
-    pub fn points(&self) -> &[Point] {
+    pub(crate) fn points(&self) -> &[Point] {
         &self.step.points
     }
 
     /// How many of the step's values were refused.
     #[must_use]
-    pub fn refused(&self) -> &Refused {
+    pub(crate) fn refused(&self) -> &Refused {
         &self.step.refused
     }
 
     /// The step stands: remembers its names, and goes on behind it.
-    pub fn confirm(&mut self) {
+    pub(crate) fn confirm(&mut self) {
         self.learn();
         let refused = &self.step.refused;
         let texts = if self.mapping.refuse_texts { 0 } else { refused.of(Reason::TextValue) };
@@ -200,7 +200,7 @@ impl<'a> Reading<'a> {
 
     /// What became of the body.
     #[must_use]
-    pub fn finish(self) -> Report {
+    pub(crate) fn finish(self) -> Report {
         self.report
     }
 

@@ -4,6 +4,8 @@
 //! fields and only numbers are parsed; where not, the reading asks for the series' names. The caller owns the series
 //! table and the road that points take, so it is the one that answers.
 
+mod config;
+mod http;
 mod key;
 mod known;
 mod line;
@@ -11,9 +13,11 @@ mod number;
 mod reading;
 mod time;
 
-pub use known::{KnownKeys, KnownStats};
-pub use reading::{Fault, Reading, Report, Request};
-pub use time::Precision;
+pub use config::InfluxConfig;
+pub use http::Influx;
+pub(crate) use known::{KnownKeys, KnownStats};
+use reading::{Reading, Report, Request};
+use time::Precision;
 
 /// How lines become metric values.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! ask before they write.
 //!
 //! A line that cannot be taken spoils no other: the answer is then 400 with "partial write" as InfluxDB's, the lines'
-//! numbers and what is wrong with them. Parsing is `saker-intake`'s.
+//! numbers and what is wrong with them.
 
 use std::sync::Arc;
 
@@ -11,21 +11,20 @@ use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Form, FromRequest, Query, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use saker_http::body::Meter;
 use saker_http::{ApiError, Visit};
-use saker_intake::influx::{KnownKeys, KnownStats, Precision, Reading, Report, Request};
 use saker_model::{Point, Reason, Refused};
-use saker_pipeline::{Attempt, Refusing, now_ms};
+use saker_pipeline::{Attempt, IngestSession, Refusing, now_ms};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::admission::BodyMemory;
-use super::{admission, too_early, try_again};
-use crate::agent::Agent;
-use crate::config::InfluxConfig;
+use super::{InfluxConfig, KnownKeys, Precision, Reading, Report, Request};
+use crate::admission::{self, Admission, BodyMemory};
+use crate::{Context, Door, ListenError, Listener};
 
 /// What clients take us for; the version whose answers these are. VictoriaMetrics says the same.
 const VERSION: [(&str, &str); 1] = [("x-influxdb-version", "1.8.0")];
@@ -37,63 +36,71 @@ const POINT_BYTES: usize = 2 * size_of::<Point>();
 /// A statement that is understood here has some words.
 const STATEMENT_BYTES_MAX: usize = 16 << 10;
 
-/// What takes points.
-pub(super) fn writes() -> Router<Arc<Agent>> {
-    Router::new()
-        .route("/write", post(write_v1))
-        .route("/influx/write", post(write_v1))
-        .route("/api/v2/write", post(write_v2))
-        .route("/influx/api/v2/write", post(write_v2))
-}
+/// The paths that bring lines: as InfluxDB 1 has them, and as InfluxDB 2.
+const PATHS: &[&str] = &[V1[0], V1[1], V2[0], V2[1]];
+const V1: [&str; 2] = ["/write", "/influx/write"];
+const V2: [&str; 2] = ["/api/v2/write", "/influx/api/v2/write"];
 
-/// What clients ask before.
-pub(super) fn queries() -> Router<Arc<Agent>> {
-    Router::new().route("/query", get(query).post(query)).layer(DefaultBodyLimit::max(STATEMENT_BYTES_MAX))
+/// Influx' line protocol.
+pub struct Influx {
+    door: Arc<Door>,
+    admission: Arc<Admission>,
+    intake: ArcSwap<Intake>,
 }
 
 /// How lines are taken, and what is known of those that came before.
-pub(crate) struct Influx(ArcSwap<Intake>);
-
 struct Intake {
     config: InfluxConfig,
     endpoint: Arc<str>,
-    known: KnownKeys,
+    known: Arc<KnownKeys>,
 }
 
-impl Influx {
-    pub(crate) fn new(config: &InfluxConfig, endpoint: &Arc<str>) -> Self {
-        Self(ArcSwap::from_pointee(Intake::new(config, endpoint)))
+impl Listener for Influx {
+    type Config = InfluxConfig;
+
+    fn build(context: &Context, config: &InfluxConfig, endpoint: &Arc<str>) -> Self {
+        let (door, intake) = (context.doors.open("influx", PATHS), Intake::new(config, endpoint));
+        door.show(intake.known.clone());
+        Self { door, admission: context.admission.clone(), intake: ArcSwap::from_pointee(intake) }
     }
 
-    /// Takes another configuration. What is known holds only as long as names are made in the same way.
-    pub(crate) fn set(&self, config: &InfluxConfig, endpoint: &Arc<str>) {
-        let now = self.0.load();
+    fn router(self: &Arc<Self>) -> Router {
+        let writes = V1.into_iter().fold(Router::new(), |writes, path| writes.route(path, post(write_v1)));
+        let writes = V2.into_iter().fold(writes, |writes, path| writes.route(path, post(write_v2)));
+        let admit = middleware::from_fn_with_state(self.admission.clone(), admission::admit);
+        let queries = Router::new().route("/query", get(query).post(query));
+        // What clients ask before they write.
+        let queries = queries.layer(DefaultBodyLimit::max(STATEMENT_BYTES_MAX)).route("/ping", get(ping));
+        writes.layer(admit).with_state(self.clone()).merge(queries)
+    }
+
+    /// What is known holds only as long as names are made in the same way.
+    async fn apply(&self, config: &InfluxConfig, endpoint: &Arc<str>) -> Result<(), ListenError> {
+        let now = self.intake.load();
         if now.config != *config || now.endpoint != *endpoint {
-            self.0.store(Arc::new(Intake::new(config, endpoint)));
+            let intake = Intake::new(config, endpoint);
+            self.door.show(intake.known.clone());
+            self.intake.store(Arc::new(intake));
         }
-    }
-
-    /// What is known of lines that came before.
-    pub(super) fn known(&self) -> KnownStats {
-        self.0.load().known.stats()
+        Ok(())
     }
 }
 
 impl Intake {
     fn new(config: &InfluxConfig, endpoint: &Arc<str>) -> Self {
-        Self { config: config.clone(), endpoint: endpoint.clone(), known: KnownKeys::new(config.known_bytes) }
+        Self { config: config.clone(), endpoint: endpoint.clone(), known: Arc::new(KnownKeys::new(config.known_bytes)) }
     }
 
     /// Takes the lines of a body: reads it step by step, then takes all points at once, or none.
     async fn take(
         &self,
-        agent: &Agent,
+        session: &IngestSession,
+        admission: &Admission,
         body: &[u8],
         request: &Request,
         memory: &mut impl Meter,
         visit: &Visit,
     ) -> Result<Report, ApiError> {
-        let session = &agent.lines;
         let mut charged = 0;
         for attempt in session.attempts() {
             let mut reading = Reading::new(body, &self.known, &self.config.mapping, request);
@@ -122,10 +129,10 @@ impl Intake {
             let received = points.len() + refused.total() as usize;
             // The answer knows all of a body or lines that are wrong for ever, nothing in between.
             let taken = attempt.take(received, points, &refused, Refusing::All).await;
-            taken.map_err(|overload| admission::refused(&agent.http, &overload))?;
+            taken.map_err(|overload| admission.refused(&overload))?;
             return Ok(reading.finish());
         }
-        Err(try_again("the names of series change too fast; try again"))
+        Err(admission::try_again("the names of series change too fast; try again"))
     }
 
     /// Reads a step and names its series; false if the names of before do not hold any more.
@@ -156,29 +163,29 @@ struct Asked {
 type Parameters = Result<Query<Asked>, QueryRejection>;
 
 async fn write_v1(
-    agent: State<Arc<Agent>>,
+    influx: State<Arc<Influx>>,
     visit: Extension<Visit>,
     asked: Parameters,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let report = write(&agent, &visit, asked, &headers, body).await?;
+    let report = write(&influx, &visit, asked, &headers, body).await?;
     Ok(answer(&report, |message| json!({"error": message})))
 }
 
 async fn write_v2(
-    agent: State<Arc<Agent>>,
+    influx: State<Arc<Influx>>,
     visit: Extension<Visit>,
     asked: Parameters,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let report = write(&agent, &visit, asked, &headers, body).await?;
+    let report = write(&influx, &visit, asked, &headers, body).await?;
     Ok(answer(&report, |message| json!({"code": "invalid", "message": message})))
 }
 
 async fn write(
-    agent: &Arc<Agent>,
+    influx: &Arc<Influx>,
     visit: &Visit,
     asked: Parameters,
     headers: &HeaderMap,
@@ -188,32 +195,32 @@ async fn write(
     let Query(asked) = asked.map_err(|error| bad(error.body_text()))?;
     let precision = Precision::parse(&asked.precision)
         .ok_or_else(|| bad(format!("precision must be ns, us, ms, s, m or h, found {:?}", asked.precision)))?;
-    if let Some(answer) = too_early(agent) {
+    if let Some(answer) = influx.admission.too_early() {
         return Err(answer);
     }
-    let memory = BodyMemory::begin(visit, &agent.pipeline)?;
+    let memory = influx.admission.memory(visit)?;
     let (body, mut memory) = saker_http::body::read(visit, headers, body, memory).await?;
     memory.grow(body.len().min(STEP_BYTES)).map_err(|short| visit.no_memory(short))?;
-    let intake = agent.influx.0.load_full();
+    let intake = influx.intake.load_full();
     let request = Request {
         db: asked.db.or(asked.bucket).filter(|name| !name.is_empty()).map(Arc::from),
         precision,
         endpoint: intake.endpoint.clone(),
         now_ms: now_ms(),
     };
-    let (bytes, work) = (body.len(), take(agent.clone(), intake, body, memory, request, visit.clone()));
-    admission::parse(agent, bytes, work).await?
+    let (bytes, work) = (body.len(), take(influx.clone(), intake, body, memory, request, visit.clone()));
+    influx.admission.parse(bytes, work).await?
 }
 
 async fn take(
-    agent: Arc<Agent>,
+    influx: Arc<Influx>,
     intake: Arc<Intake>,
     body: Bytes,
     mut memory: BodyMemory,
     request: Request,
     visit: Visit,
 ) -> Result<Report, ApiError> {
-    intake.take(&agent, &body, &request, &mut memory, &visit).await
+    intake.take(influx.door.session(), &influx.admission, &body, &request, &mut memory, &visit).await
 }
 
 /// 204 if everything was taken, else 400 and what was not. `form` is the error as the client's InfluxDB puts it.
@@ -232,13 +239,13 @@ fn answer(report: &Report, form: impl Fn(&str) -> serde_json::Value) -> Response
 }
 
 #[derive(Deserialize)]
-pub(super) struct Ping {
+struct Ping {
     #[serde(default)]
     verbose: String,
 }
 
 /// Whether we are there; with `verbose=true` as JSON.
-pub(super) async fn ping(Query(ping): Query<Ping>) -> Response {
+async fn ping(Query(ping): Query<Ping>) -> Response {
     match ping.verbose.as_str() {
         "" | "false" | "0" => (StatusCode::NO_CONTENT, VERSION).into_response(),
         _ => (VERSION, Json(json!({"version": VERSION[0].1}))).into_response(),

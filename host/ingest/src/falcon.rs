@@ -10,11 +10,14 @@ mod items;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
+use axum::routing::post;
+use axum::{Extension, Json, Router};
 use bytes::Bytes;
 use saker_http::body::{Meter, Short};
 use saker_http::{ApiError, Visit};
@@ -23,8 +26,8 @@ use saker_pipeline::{Attempt, IngestSession, Left, Overload, Refusing, now_ms};
 use serde_json::json;
 
 use self::items::{Found, Items};
-use super::admission::{self, BodyMemory};
-use crate::agent::Agent;
+use crate::admission::{self, Admission, BodyMemory};
+use crate::{Context, Door, ListenError, Listener};
 
 /// How many refusals are told one by one.
 const EXAMPLES_MAX: usize = 10;
@@ -33,29 +36,59 @@ const STEP_VALUES: usize = 1000;
 /// After so many items that cannot be read, the rest is not looked at: whoever has sent them has sent something else.
 const MALFORMED_MAX: u64 = 1000;
 
-pub(super) async fn push(
-    State(agent): State<Arc<Agent>>,
+/// The paths that bring values.
+const PATHS: &[&str] = &["/v1/push"];
+
+/// Open-Falcon's push.
+pub struct Push {
+    door: Arc<Door>,
+    admission: Arc<Admission>,
+    endpoint: ArcSwap<Arc<str>>,
+}
+
+impl Listener for Push {
+    type Config = ();
+
+    fn build(context: &Context, (): &(), endpoint: &Arc<str>) -> Self {
+        let door = context.doors.open("push", PATHS);
+        Self { door, admission: context.admission.clone(), endpoint: ArcSwap::from_pointee(endpoint.clone()) }
+    }
+
+    fn router(self: &Arc<Self>) -> Router {
+        let admit = middleware::from_fn_with_state(self.admission.clone(), admission::admit);
+        Router::new().route(PATHS[0], post(push)).layer(admit).with_state(self.clone())
+    }
+
+    async fn apply(&self, (): &(), endpoint: &Arc<str>) -> Result<(), ListenError> {
+        self.endpoint.store(Arc::new(endpoint.clone()));
+        Ok(())
+    }
+}
+
+async fn push(
+    State(push): State<Arc<Push>>,
     Extension(visit): Extension<Visit>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    if let Some(answer) = super::too_early(&agent) {
+    if let Some(answer) = push.admission.too_early() {
         return Err(answer);
     }
-    let memory = BodyMemory::begin(&visit, &agent.pipeline)?;
+    let memory = push.admission.memory(&visit)?;
     let (body, memory) = saker_http::body::read(&visit, &headers, body, memory).await?;
-    let (bytes, work) = (body.len(), take(agent.clone(), visit, body, memory));
-    admission::parse(&agent, bytes, work).await?
+    let (bytes, work) = (body.len(), take(push.clone(), visit, body, memory));
+    push.admission.parse(bytes, work).await?
 }
 
 /// Takes the values of a body.
-async fn take(agent: Arc<Agent>, visit: Visit, body: Bytes, mut memory: BodyMemory) -> Result<Response, ApiError> {
+async fn take(push: Arc<Push>, visit: Visit, body: Bytes, mut memory: BodyMemory) -> Result<Response, ApiError> {
     let mut charged = 0;
-    for attempt in agent.push.attempts() {
-        let endpoint = agent.endpoint.load_full();
+    let session = push.door.session();
+    for attempt in session.attempts() {
+        let endpoint = push.endpoint.load_full();
         let mut taken = Taken::default();
         if let Err(unread) = read(&attempt, &endpoint, &body, &mut memory, &mut charged, &mut taken).await {
-            taken.nothing(&agent.push, &unread);
+            taken.nothing(session, &unread);
             return Err(unread.into_answer(&visit));
         }
         if !attempt.holds() {
@@ -63,10 +96,10 @@ async fn take(agent: Arc<Agent>, visit: Visit, body: Bytes, mut memory: BodyMemo
         }
         let (received, points) = (taken.items as usize, &taken.points);
         let accepted = attempt.take(received, points, &taken.refused, Refusing::Points).await;
-        let left = accepted.map_err(|overload| admission::refused(&agent.http, &overload))?;
+        let left = accepted.map_err(|overload| push.admission.refused(&overload))?;
         return Ok(taken.into_answer(&left));
     }
-    Err(super::try_again("the names of series change too fast; try again"))
+    Err(admission::try_again("the names of series change too fast; try again"))
 }
 
 /// What a body came to.

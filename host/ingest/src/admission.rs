@@ -1,0 +1,165 @@
+//! The door of everything that takes points: while no queue has room, a request is told to come again before its body is
+//! read; memory is charged as the body comes; and long bodies are parsed a few at a time, aside of what answers others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use saker_http::body::{Meter, Short};
+use saker_http::{ApiError, Label, Refusal, Stats, Visit};
+use saker_pipeline::{Cause, MemoryBudget, MemoryPermit, Overload, Pipeline};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::doors::{NOT_READY, TORN};
+
+/// Bodies up to here find the last part of the memory free, whatever larger ones hold: one from each connection that
+/// this machine may have fits into it.
+const SMALL_BYTES: usize = 64 << 10;
+/// That part.
+const SPARE_PART: usize = 8;
+/// A body up to here is parsed where it was read: in less time than it takes to ask another thread.
+const SHORT_BYTES: usize = 32 << 10;
+/// How long a body waits until others have been parsed.
+const TURN_WAIT: Duration = Duration::from_secs(10);
+
+/// How long a request waits for queues that are being opened, which takes some milliseconds; then it is told to come
+/// again.
+const OPEN_WAIT: Duration = Duration::from_secs(1);
+
+/// What may come in, and when.
+pub struct Admission {
+    pipeline: Arc<Pipeline>,
+    stats: Arc<Stats>,
+    /// The turns of long bodies.
+    turns: ArcSwap<Semaphore>,
+    is_judging: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+/// Lets a request in once every queue is open, and while one of them takes points.
+pub(crate) async fn admit(State(admission): State<Arc<Admission>>, request: Request, next: Next) -> Response {
+    let sink = admission.pipeline.durable();
+    if !sink.is_open() && timeout(OPEN_WAIT, sink.opened()).await.is_err() {
+        return try_again("the queues are being opened; try again").because(NOT_READY).into_response();
+    }
+    match sink.refusal() {
+        Some(overload) => admission.refused(&overload).into_response(),
+        None => next.run(request).await,
+    }
+}
+
+impl Admission {
+    /// Bodies are parsed by so many at the same time. `is_judging` says whether there is somebody who can judge series,
+    /// or nobody who has to; before that it is too early for any.
+    pub fn new(
+        pipeline: Arc<Pipeline>,
+        stats: Arc<Stats>,
+        parsers: usize,
+        is_judging: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let turns = ArcSwap::from_pointee(Semaphore::new(parsers));
+        Self { pipeline, stats, turns, is_judging: Box::new(is_judging) }
+    }
+
+    /// Changes how many bodies are parsed at the same time.
+    pub fn set_parsers(&self, parsers: usize) {
+        self.turns.store(Arc::new(Semaphore::new(parsers)));
+    }
+
+    /// The answer to values that come before their processors: it is too early to judge them.
+    pub(crate) fn too_early(&self) -> Option<ApiError> {
+        let early = !(self.is_judging)();
+        early.then(|| try_again("the processors are being loaded; try again").because(NOT_READY))
+    }
+
+    /// What a body holds of the memory for points on their way: nothing yet.
+    pub(crate) fn memory(&self, visit: &Visit) -> Result<BodyMemory, ApiError> {
+        let budget = self.pipeline.memory().clone();
+        let permit = budget.take(0).ok_or_else(|| visit.no_memory(Short::Now))?;
+        Ok(BodyMemory { permit, budget })
+    }
+
+    /// Has a body of so many bytes parsed and taken: to its end, even if its sender goes away meanwhile.
+    pub(crate) async fn parse<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let failed =
+            |error: tokio::task::JoinError| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+        if bytes <= SHORT_BYTES {
+            return tokio::spawn(work).await.map_err(failed);
+        }
+        let Ok(Ok(turn)) = timeout(TURN_WAIT, self.turns.load_full().acquire_owned()).await else {
+            self.stats.refused.add(Refusal::NoTurn);
+            let busy = try_again("too many requests at the same time; try again");
+            return Err(busy.because(Refusal::NoTurn.as_str()));
+        };
+        let here = tokio::runtime::Handle::current();
+        let parsing = tokio::task::spawn_blocking(move || {
+            let done = here.block_on(work);
+            drop(turn);
+            done
+        });
+        parsing.await.map_err(failed)
+    }
+
+    /// The answer to points that are not taken.
+    pub(crate) fn refused(&self, overload: &Overload) -> ApiError {
+        let seconds = overload.retry_after.as_secs().max(1);
+        let (status, why, message) = match overload.cause {
+            Cause::Full | Cause::Failing => {
+                self.stats.refused.add(Refusal::NoRoom);
+                let message = format!("{overload}; nothing of it was kept, try again in {seconds} s");
+                (StatusCode::TOO_MANY_REQUESTS, Refusal::NoRoom.as_str(), message)
+            }
+            Cause::TooLarge => {
+                self.stats.refused.add(Refusal::TooLarge);
+                let message = format!("{overload}; send less at once, or raise the limits of this node's queue");
+                let error = ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message);
+                return error.because(Refusal::TooLarge.as_str());
+            }
+            Cause::Absent => {
+                (StatusCode::SERVICE_UNAVAILABLE, NOT_READY, format!("{overload}; try again in {seconds} s"))
+            }
+            Cause::Torn => {
+                let message =
+                    format!("{overload}; other nodes have kept their part, and get it twice if it comes again");
+                (StatusCode::SERVICE_UNAVAILABLE, TORN, message)
+            }
+        };
+        ApiError::new(status, message).after(overload.retry_after).because(why)
+    }
+}
+
+/// It is not to be had now, but soon.
+pub(crate) fn try_again(message: &str) -> ApiError {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message).after(Duration::from_secs(1))
+}
+
+/// How large a body can be that finds memory at all.
+#[must_use]
+pub fn body_bytes_most(memory_bytes: usize) -> usize {
+    memory_bytes - memory_bytes / SPARE_PART
+}
+
+/// What a body holds of the memory for points on their way.
+pub(crate) struct BodyMemory {
+    permit: MemoryPermit,
+    budget: Arc<MemoryBudget>,
+}
+
+impl Meter for BodyMemory {
+    fn grow(&mut self, bytes: usize) -> Result<(), Short> {
+        let (limit, held) = (self.budget.limit(), self.permit.bytes().saturating_add(bytes));
+        let spare = if held > SMALL_BYTES { limit / SPARE_PART } else { 0 };
+        if held > limit - spare {
+            return Err(Short::Ever);
+        }
+        if self.permit.grow(bytes, spare) { Ok(()) } else { Err(Short::Now) }
+    }
+}

@@ -1,0 +1,69 @@
+//! What can be set: `[listen.influx]`.
+
+use std::time::Duration;
+
+use saker_config::{Bytes, Table};
+use saker_model::LIMITS;
+
+use super::Mapping;
+
+/// Part of every metric's name, which has room for 255 bytes.
+const SEPARATOR_BYTES_MAX: usize = 16;
+
+/// How Influx line protocol is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InfluxConfig {
+    /// How lines become metric values.
+    pub mapping: Mapping,
+    /// Memory for what is known of lines that came before.
+    pub known_bytes: usize,
+}
+
+impl Default for InfluxConfig {
+    fn default() -> Self {
+        Self {
+            mapping: Mapping {
+                separator: "_".into(),
+                value_field: "value".into(),
+                endpoint_tag: "host".into(),
+                step_s: 10,
+                refuse_texts: true,
+            },
+            known_bytes: 64 << 20,
+        }
+    }
+}
+
+impl InfluxConfig {
+    /// Reads its table; what is not written has its default.
+    #[must_use]
+    pub fn read(table: &mut Table<'_>) -> Self {
+        let Self { mapping, known_bytes } = Self::default();
+        let refuse_texts = table.choice("texts", mapping.refuse_texts, &[("refuse", true), ("skip", false)]);
+        let config = Self {
+            mapping: Mapping {
+                separator: table.get("separator", mapping.separator),
+                value_field: table.get("value_field", mapping.value_field),
+                endpoint_tag: table.get("endpoint_tag", mapping.endpoint_tag),
+                step_s: step_s(table, mapping.step_s),
+                refuse_texts,
+            },
+            known_bytes: table.get("known_bytes", Bytes(known_bytes)).0,
+        };
+        let separator = &config.mapping.separator;
+        if separator.len() > SEPARATOR_BYTES_MAX || separator.chars().any(char::is_control) {
+            table.wrong("separator", format!("must be at most {SEPARATOR_BYTES_MAX} bytes without control characters"));
+        }
+        config
+    }
+}
+
+/// How often values come, where the protocol does not say it.
+pub(crate) fn step_s(table: &mut Table<'_>, default: u32) -> u32 {
+    let step = table.get("step", Duration::from_secs(default.into()));
+    let step_s = u32::try_from(step.as_secs()).unwrap_or(u32::MAX);
+    if step.subsec_nanos() != 0 || !(1..=LIMITS.step_s).contains(&step_s) {
+        table.wrong("step", "must be whole seconds, from 1s to 7d");
+    }
+    step_s
+}

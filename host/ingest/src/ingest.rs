@@ -1,0 +1,134 @@
+//! All protocols together, as the agent has them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use futures_util::future::{BoxFuture, join_all};
+
+use crate::{Admission, Doors};
+
+/// What every protocol is given.
+#[derive(Clone)]
+pub struct Context {
+    /// Where it opens its door.
+    pub doors: Arc<Doors>,
+    /// Who says whether anything may come in now.
+    pub admission: Arc<Admission>,
+}
+
+/// A protocol that samples come in by.
+pub trait Listener: Send + Sync + Sized + 'static {
+    /// What can be set.
+    type Config: Send + Sync + 'static;
+
+    /// Opens its door. It listens nowhere until its settings are [applied](Self::apply).
+    fn build(context: &Context, config: &Self::Config, endpoint: &Arc<str>) -> Self;
+
+    /// What it answers to over HTTP.
+    fn router(self: &Arc<Self>) -> Router {
+        Router::new()
+    }
+
+    /// Takes settings, and changes what differs. `endpoint` is whose values these are where nothing else says it.
+    fn apply(&self, config: &Self::Config, endpoint: &Arc<str>)
+    -> impl Future<Output = Result<(), ListenError>> + Send;
+
+    /// Takes what has come, and nothing more.
+    fn stop(&self, _limit: Duration) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+}
+
+/// A protocol does not listen where it is told to. It goes on where it did before.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} for {listener}; set listen.{listener} to another address or to \"off\"")]
+pub struct ListenError {
+    /// The protocol.
+    pub listener: &'static str,
+    /// Where.
+    pub address: SocketAddr,
+    /// Why not.
+    #[source]
+    pub source: std::io::Error,
+}
+
+/// All protocols of an agent whose configuration is a `C`.
+pub struct Ingest<C> {
+    context: Context,
+    endpoint: Arc<str>,
+    listeners: Vec<Box<dyn Held<C>>>,
+}
+
+/// A listener, and where its settings stand.
+struct Holder<C, L: Listener> {
+    listener: Arc<L>,
+    settings: fn(&C) -> &L::Config,
+}
+
+/// What all listeners have in common, without their types.
+trait Held<C>: Send + Sync {
+    fn router(&self) -> Router;
+    fn apply<'a>(&'a self, config: &'a C, endpoint: &'a Arc<str>) -> BoxFuture<'a, Result<(), ListenError>>;
+    fn stop(&self, limit: Duration) -> BoxFuture<'_, ()>;
+}
+
+impl<C: Send + Sync + 'static> Ingest<C> {
+    /// No protocols yet.
+    #[must_use]
+    pub fn new(context: Context, endpoint: Arc<str>) -> Self {
+        Self { context, endpoint, listeners: Vec::new() }
+    }
+
+    /// Adds a protocol. `settings` says where its own stand in the configuration.
+    pub fn add<L: Listener>(&mut self, config: &C, settings: fn(&C) -> &L::Config) {
+        let listener = Arc::new(L::build(&self.context, settings(config), &self.endpoint));
+        self.listeners.push(Box::new(Holder { listener, settings }));
+    }
+
+    /// What they answer to over HTTP.
+    pub fn router(&self) -> Router {
+        self.listeners.iter().fold(Router::new(), |router, listener| router.merge(listener.router()))
+    }
+
+    /// Where each has its door.
+    #[must_use]
+    pub fn doors(&self) -> Arc<Doors> {
+        self.context.doors.clone()
+    }
+
+    /// Who says what may come in.
+    #[must_use]
+    pub fn admission(&self) -> &Admission {
+        &self.context.admission
+    }
+
+    /// Has all of them take settings.
+    ///
+    /// # Errors
+    /// Those that do not listen where they are told to; all others do.
+    pub async fn apply(&self, config: &C, endpoint: &Arc<str>) -> Result<(), ListenError> {
+        let applied = join_all(self.listeners.iter().map(|listener| listener.apply(config, endpoint))).await;
+        applied.into_iter().collect()
+    }
+
+    /// Has all of them take what has come, within this time, and nothing more.
+    pub async fn stop(&self, limit: Duration) {
+        join_all(self.listeners.iter().map(|listener| listener.stop(limit))).await;
+    }
+}
+
+impl<C: Send + Sync + 'static, L: Listener> Held<C> for Holder<C, L> {
+    fn router(&self) -> Router {
+        self.listener.router()
+    }
+
+    fn apply<'a>(&'a self, config: &'a C, endpoint: &'a Arc<str>) -> BoxFuture<'a, Result<(), ListenError>> {
+        Box::pin(self.listener.apply((self.settings)(config), endpoint))
+    }
+
+    fn stop(&self, limit: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(self.listener.stop(limit))
+    }
+}
