@@ -12,14 +12,14 @@ use toml::{Table, Value};
 
 /// Paths below the repository, and what the files hold.
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/kits.rs"));
-/// What the manifest of the Rust kit inherits.
+/// What the manifests of the Rust kit inherit.
 const WORKSPACE: &str = include_str!("../../../../Cargo.toml");
 /// The longest name, in bytes.
 const NAME_MAX: usize = 64;
 /// Words that compilers know as something else: crates, and Rust's keywords.
 const TAKEN: &str = "alloc as async await break const continue core crate dyn else enum extern false fn for gen if impl \
     in let loop match mod move mut proc-macro pub ref return saker-sdk self static std struct super test \
-    trait true type unsafe use where while wit-bindgen wasip2 serde-json";
+    trait true type unsafe use where while saker-names wit-bindgen wasip2 serde-json";
 /// Where a project has the kit of its language.
 const KIT: &str = "sdk";
 
@@ -39,8 +39,7 @@ pub(crate) fn new(args: &NewArgs) -> anyhow::Result<()> {
         if let Some(path) = path.strip_prefix(&example) {
             write(&folder.join(renamed(path, args).as_ref()), renamed(text(path, bytes)?, args).as_bytes())?;
         } else if let Some(path) = path.strip_prefix(&kit) {
-            let bytes =
-                if path == "Cargo.toml" { Cow::Owned(alone(text(path, bytes)?)?.into()) } else { (*bytes).into() };
+            let bytes = if is_manifest(path) { Cow::Owned(alone(text(path, bytes)?)?.into()) } else { (*bytes).into() };
             write(&folder.join(KIT).join(path), &bytes)?;
         }
     }
@@ -105,13 +104,19 @@ fn renamed<'a>(text: &'a str, args: &NewArgs) -> Cow<'a, str> {
     text
 }
 
-/// The manifest of the Rust kit without a workspace to inherit from.
+/// Whether a file of a kit is the manifest of one of the Rust kit's crates.
+fn is_manifest(path: &str) -> bool {
+    path.rsplit('/').next() == Some("Cargo.toml")
+}
+
+/// A manifest of the Rust kit without a workspace to inherit from.
 fn alone(manifest: &str) -> anyhow::Result<String> {
     let workspace: Table = WORKSPACE.parse()?;
     let workspace = &workspace["workspace"];
     let mut manifest: Table = manifest.parse()?;
     // How this repository is checked is no concern of others.
     manifest.remove("lints");
+    manifest.remove("dev-dependencies");
     inherit(&mut manifest, "package", &workspace["package"]);
     inherit(&mut manifest, "dependencies", &workspace["dependencies"]);
     if let Some(targets) = manifest.get_mut("target").and_then(Value::as_table_mut) {
@@ -134,6 +139,8 @@ fn inherit(manifest: &mut Table, section: &str, workspace: &Value) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -155,12 +162,33 @@ mod tests {
 
     #[test]
     fn the_rust_kit_inherits_nothing_from_this_repository() {
-        let manifest = FILES.iter().find(|(path, _)| *path == "plugins/sdk/rust/Cargo.toml").unwrap().1;
-        let manifest = alone(text("Cargo.toml", manifest).unwrap()).unwrap();
-        assert!(!manifest.contains("workspace"), "{manifest}");
-        let table: Table = manifest.parse().unwrap();
-        assert_eq!(table["package"]["version"].as_str(), Some(env!("CARGO_PKG_VERSION")));
-        assert!(table["dependencies"]["wit-bindgen"]["version"].is_str());
+        let manifests = rust_manifests();
+        for (path, manifest) in &manifests {
+            assert!(!manifest.to_string().contains("workspace"), "{path}: {manifest}");
+            assert_eq!(manifest["package"]["version"].as_str(), Some(env!("CARGO_PKG_VERSION")), "{path}");
+        }
+        assert!(manifests["Cargo.toml"]["dependencies"]["wit-bindgen"]["version"].is_str());
+    }
+
+    #[test]
+    fn all_crates_of_the_rust_kit_are_in_its_folder() {
+        let manifests = rust_manifests();
+        for (path, manifest) in &manifests {
+            let folder = path.strip_suffix("Cargo.toml").unwrap();
+            let dependencies = manifest.get("dependencies").and_then(Value::as_table).into_iter().flatten();
+            for of in dependencies.filter_map(|(_, dependency)| dependency.get("path").and_then(Value::as_str)) {
+                assert!(manifests.contains_key(&format!("{folder}{of}/Cargo.toml")), "{path} wants {of}");
+            }
+        }
+        assert!(manifests.len() > 1);
+    }
+
+    /// As a project gets them, by their paths in the kit.
+    fn rust_manifests() -> BTreeMap<String, Table> {
+        let kit = FILES.iter().filter_map(|(path, bytes)| Some((path.strip_prefix("plugins/sdk/rust/")?, bytes)));
+        kit.filter(|(path, _)| is_manifest(path))
+            .map(|(path, bytes)| (path.to_owned(), alone(text(path, bytes).unwrap()).unwrap().parse().unwrap()))
+            .collect()
     }
 
     #[test]
