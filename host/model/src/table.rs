@@ -475,6 +475,8 @@ impl Inner {
                     return false;
                 }
             }
+            // It speaks in this life, so what is read from disk is older from now on.
+            By::Processor if slot.attributes.is_from_disk() => slot.attributes = Attributes::new(said),
             By::Processor => {}
             By::Disk if slot.attributes.is_from_disk() => slot.attributes = Attributes::from_disk(said),
             By::Disk => return false,

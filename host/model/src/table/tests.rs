@@ -120,6 +120,17 @@ fn of_what_is_restored_the_latest_holds_until_a_source_speaks() {
 }
 
 #[test]
+fn what_a_processor_has_said_of_a_restored_series_is_newer_than_the_disk_too() {
+    let table = SeriesTable::new(10);
+    let tags = [("a".into(), "1".into())].into_iter().collect();
+    let old = Series { endpoint: "h".into(), metric: "m".into(), tags, metric_type: MetricType::Gauge, step_s: 10 };
+    let id = table.restore(old.clone());
+    assert_eq!(table.intern_series(Series { step_s: 60, ..old.clone() }, 0), Ok(id));
+    assert_eq!(table.restore(old), id);
+    assert_eq!(is_said(&table, id), (MetricType::Gauge, 60));
+}
+
+#[test]
 fn more_changes_than_are_remembered_may_be_of_any_series() {
     let table = SeriesTable::new(10);
     let id = table.intern(&value("m"), 0).unwrap();
