@@ -23,6 +23,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("saker-http", &["saker-config", "saker-telemetry", "saker-model"]),
     ("saker-cli", &["saker-http", "saker-config", "saker-sandbox", "saker-model", "saker-telemetry"]),
     ("saker-forward", &["saker-pipeline", "saker-config", "saker-journal", "saker-model", "saker-telemetry"]),
+    (
+        "saker-plugins",
+        &[
+            "saker-sandbox",
+            "saker-pipeline",
+            "saker-forward",
+            "saker-journal",
+            "saker-config",
+            "saker-telemetry",
+            "saker-http",
+            "saker-model",
+        ],
+    ),
+    ("saker-install", &["saker-plugins", "saker-model"]),
 ];
 
 #[test]

@@ -4,13 +4,6 @@
 //! Three figures, each processor time of this process per point: from points in the forwarder, from metric values at the
 //! pipeline's front door, and, to compare with, the same lines written by native code to the same server.
 
-#[allow(dead_code, reason = "a part of the agent is enough here")]
-#[path = "../src/destination.rs"]
-mod destination;
-#[allow(dead_code, reason = "a part of the agent is enough here")]
-#[path = "../src/status.rs"]
-mod status;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -28,6 +21,7 @@ use saker_forward::{
 };
 use saker_model::{MetricType, MetricValue, Point, Series, SeriesId, SeriesLimits, SeriesTable};
 use saker_pipeline::{Budget, MemoryBudget, Pipeline, Refusing, Relabel, RelabelOutcome, SeriesShares, Sinks};
+use saker_plugins::{Destination, Slot, Status};
 use saker_sandbox::{Compiler, Figures, Grants, InstanceSpec, LogTail, Meters, Sandbox, SandboxConfig};
 
 const SERIES: usize = 40_000;
@@ -111,8 +105,8 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
     let sandbox = Sandbox::new(SandboxConfig { cache_dir: None, compiler: Compiler::InProcess, ca_file: None })?;
     let plugin = sandbox.load(&bytes).await?;
     let (meters, figures, log_tail) = (Arc::new(Meters::default()), Figures::default(), LogTail::default());
-    let status = status::Status::new("node bench", meters.clone(), figures.clone(), log_tail.clone());
-    let slot = Arc::new(destination::Slot::new(sandbox, Arc::new(status), "not yet".into()));
+    let status = Status::new("node bench", meters.clone(), figures.clone(), log_tail.clone());
+    let slot = Arc::new(Slot::new(sandbox, Arc::new(status), "not yet".into()));
     let spec = InstanceSpec {
         name: "node bench".into(),
         section: "node.bench".into(),
@@ -125,7 +119,7 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
     let table = Arc::new(SeriesTable::new(1_000_000));
     let memory = Arc::new(MemoryBudget::new(1 << 30));
     let forwarder = Arc::new(Forwarder::new(table.clone(), memory.clone(), None, 1));
-    let node = forwarder.node("bench", Box::new(destination::Destination(slot)), SENDING);
+    let node = forwarder.node("bench", Box::new(Destination(slot)), SENDING);
     let route = Route {
         matcher: Matcher::default(),
         nodes: vec!["bench".into()],

@@ -16,18 +16,14 @@ use saker_ingest::influx::Influx;
 use saker_ingest::{Admission, Context as IngestContext, Doors, Ingest, IngestMetrics};
 use saker_model::SeriesTable;
 use saker_pipeline::{FLOOD, LOOK_INTERVAL, Laws, MemoryBudget, Pipeline, PipelineMetrics, Sinks, now_ms};
+use saker_plugins::folder::Watch;
+use saker_plugins::{Chain, PluginMetrics, Shared, StateDir, Statuses, Supervision, Supervisor};
 use saker_sandbox::{Compiler, PluginHash, Sandbox, SandboxConfig};
 use saker_telemetry::{ProcessMetrics, Registry};
 use tokio::task::JoinHandle;
 
 use crate::api::{self, Listener};
-use crate::collecting::Shared;
 use crate::config::Config;
-use crate::folder::Watch;
-use crate::processors::Chain;
-use crate::state_dir::StateDir;
-use crate::status::Statuses;
-use crate::supervisor::{Supervision, Supervisor};
 
 /// Of the time for the end so much is kept for the account, a tenth at most: it is printed within it.
 const ACCOUNT_TIME: Duration = Duration::from_millis(250);
@@ -91,12 +87,12 @@ impl Agent {
         });
         let states = opened.await?.with_context(|| format!("cannot open {}", states.display()))?;
         let (supervision, supervisor) =
-            Supervisor::prepare(config.clone(), sandbox.clone(), shared, statuses.clone(), states);
+            Supervisor::prepare(config.plan(), sandbox.clone(), shared, statuses.clone(), states);
         let (started, laws, http) = (Instant::now(), Arc::<Laws>::default(), Arc::<saker_http::Stats>::default());
         let live = Arc::new(ArcSwap::from_pointee(config.clone()));
         let is_judging = {
             let (live, supervision) = (live.clone(), supervision.clone());
-            move || supervision.is_judging() || live.load().pipeline.processors.is_empty()
+            move || supervision.is_judging() || live.load().plugins.processors.is_empty()
         };
         let admission = Admission::new(pipeline.clone(), http.clone(), config.listen.parsers, is_judging);
         let doors = Arc::new(Doors::new(pipeline.clone()));
@@ -111,7 +107,7 @@ impl Agent {
         metrics.register(CacheMetrics::new(cache.clone()));
         metrics.register(HttpMetrics::new(Arc::clone(&http)));
         metrics.register(IngestMetrics::new(doors.clone()));
-        metrics.register(api::PluginMetrics { statuses: statuses.clone(), sandbox: sandbox.clone() });
+        metrics.register(PluginMetrics { statuses: statuses.clone(), sandbox: sandbox.clone() });
         metrics.register(NodeMetrics::new(forwarder.clone()));
         let agent = Arc::new(Self {
             config: live,
@@ -166,10 +162,10 @@ impl Agent {
         self.pipeline.set_shares(config.pipeline.shares);
         self.pipeline.set_limits(config.pipeline.series);
         self.pipeline.memory().set_limit(config.pipeline.memory_bytes);
-        if before.plugins.dir != config.plugins.dir || before.plugins.poll != config.plugins.poll {
+        if before.plugins.folder != config.plugins.folder {
             self.watch(&config);
         }
-        self.supervision.config_changed(config.clone()).await;
+        self.supervision.config_changed(config.plan()).await;
         let (ingest, api) = (self.ingest.apply(&config, &self.endpoint.load()).await, self.listen(&config).await);
         Ok(ingest.map_err(anyhow::Error::from).and(api)?)
     }
@@ -220,7 +216,8 @@ impl Agent {
     }
 
     fn watch(&self, config: &Config) {
-        let (supervision, dir, poll) = (self.supervision.clone(), config.plugins.dir.clone(), config.plugins.poll);
+        let folder = &config.plugins.folder;
+        let (supervision, dir, poll) = (self.supervision.clone(), folder.dir.clone(), folder.poll);
         let task = tokio::spawn(async move {
             let watch = Watch::new(&dir);
             // What happened before the watch began is found by a look.

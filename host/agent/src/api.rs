@@ -5,8 +5,8 @@
 
 mod query;
 mod queues;
+mod routes;
 mod self_metrics;
-mod views;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use saker_http::{ApiError, Limits, Names, Server, Settings, StopTimes, Token};
+use saker_plugins::ApiState;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-pub(crate) use self::self_metrics::PluginMetrics;
 use crate::agent::Agent;
 use crate::config::Config;
 
@@ -160,14 +160,14 @@ fn begin(
 }
 
 fn router(agent: Arc<Agent>) -> Router {
+    let plugins = ApiState { statuses: agent.statuses.clone(), supervision: agent.supervision.clone() };
     let (ingest, count) =
         (agent.ingest.router(), middleware::from_fn_with_state(agent.ingest.doors(), saker_ingest::count));
     let guarded = Router::new()
         .route("/", get(index))
         .route("/metrics", get(self_metrics::metrics))
-        .route("/api/v1/plugins", get(views::plugins))
-        .route("/api/v1/plugins/{name}", get(views::plugin))
-        .route("/api/v1/routes", get(views::routes))
+        .merge(saker_plugins::router(plugins.clone()))
+        .route("/api/v1/routes", get(routes::routes))
         .route("/api/v1/series", get(query::series))
         .route("/api/v1/recent", get(query::recent))
         .route("/api/v1/queues", get(queues::list))
@@ -176,7 +176,7 @@ fn router(agent: Arc<Agent>) -> Router {
         .merge(ingest)
         .layer(middleware::from_fn(saker_http::guarded));
     let operating = Router::new()
-        .route("/api/v1/plugins/{name}/revive", post(views::revive))
+        .merge(saker_plugins::operating(plugins))
         .route("/api/v1/queues/{node}/replay", post(queues::replay))
         .route("/api/v1/queues/{node}/drop", post(queues::discard))
         .layer(middleware::from_fn(saker_http::operator))

@@ -2,17 +2,14 @@
 //!
 //! `examples/agent.toml` shows every key at its default; a test holds it to that.
 
-mod reach;
 mod sections;
-mod shipped;
-mod words;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use saker_cache::CacheLimits;
-use saker_config::{Listen, Place, Places, Problem, Problems, Settings, Source, Table, Warnings};
+use saker_config::{Listen, Place, Places, Problem, Problems, Source, Table, Warnings};
 use saker_forward::{NodeConfig, Route};
 use saker_http::Network;
 use saker_ingest::influx::InfluxConfig;
@@ -20,9 +17,7 @@ use saker_log::LogConfig;
 use saker_model::LIMITS;
 use saker_model::text::clean;
 use saker_pipeline::PipelineConfig;
-use saker_sandbox::{Grants, Limits, PluginHash};
-
-use shipped::SHIPPED;
+use saker_plugins::{Plan, PluginsConfig};
 
 /// Everything.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,22 +26,18 @@ pub(crate) struct Config {
     pub(crate) endpoint: Option<String>,
     /// Where compiled code and saved state are kept.
     pub(crate) data_dir: PathBuf,
-    /// How often collectors are called that have no interval of their own.
-    pub(crate) interval: Duration,
     /// How long the agent may go on sending when it is told to stop.
     pub(crate) shutdown_timeout: Duration,
     pub(crate) log: LogConfig,
     pub(crate) listen: ListenConfig,
     pub(crate) listeners: Listeners,
     pub(crate) tls: TlsConfig,
-    pub(crate) plugins: FolderConfig,
+    pub(crate) plugins: PluginsConfig,
     pub(crate) pipeline: PipelineConfig,
     pub(crate) cache: CacheLimits,
-    pub(crate) plugin: BTreeMap<String, PluginConfig>,
-    pub(crate) node: BTreeMap<String, DestinationConfig>,
+    /// How each node queues and retries, by its name.
+    pub(crate) sending: BTreeMap<String, NodeConfig>,
     pub(crate) route: Vec<Route>,
-    /// The files of secrets, by name.
-    pub(crate) secret: BTreeMap<String, PathBuf>,
     /// Where everything in the file is written, by key, such as `node.a`.
     pub(crate) places: Places,
     /// What is no mistake, and yet hardly what was meant.
@@ -100,71 +91,11 @@ pub(crate) struct TlsConfig {
     pub(crate) ca_file: Option<PathBuf>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct FolderConfig {
-    pub(crate) dir: PathBuf,
-    /// How often the folder is looked through where the system does not tell of changes.
-    pub(crate) poll: Duration,
-    /// Bytes of one file.
-    pub(crate) file_bytes: usize,
-    pub(crate) signatures: SignatureConfig,
-}
-
-/// Whose signatures count.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct SignatureConfig {
-    /// Files of public keys.
-    pub(crate) keys: Vec<PathBuf>,
-    /// Whether a plugin without a signature is refused.
-    pub(crate) required: bool,
-}
-
-/// The table that a plugin's grants and settings are written in, as TOML has it.
-pub(crate) fn plugin_section(name: &str) -> String {
-    let bare = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
-    if !name.is_empty() && name.chars().all(bare) { format!("plugin.{name}") } else { format!("plugin.{name:?}") }
-}
-
-/// A collector or a processor.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct PluginConfig {
-    pub(crate) written: Written,
-    /// The file in the folder; none means the name and `.wasm`.
-    pub(crate) file: Option<String>,
-    pub(crate) enabled: bool,
-    pub(crate) interval: Option<Duration>,
-    pub(crate) settings: Settings,
-    pub(crate) grants: Grants,
-    pub(crate) limits: Limits,
-}
-
-/// Whether the operator has written anything of a plugin. That is no part of what is written.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Written(pub(crate) bool);
-
-impl PartialEq for Written {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-/// A node.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct DestinationConfig {
-    /// The name of the backend's file, without `.wasm`.
-    pub(crate) backend: String,
-    pub(crate) settings: Settings,
-    pub(crate) grants: Grants,
-    pub(crate) limits: Limits,
-    pub(crate) sending: NodeConfig,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
             endpoint: None,
             data_dir: "data".into(),
-            interval: Duration::from_secs(10),
             shutdown_timeout: Duration::from_secs(10),
             log: LogConfig::default(),
             listen: ListenConfig {
@@ -177,58 +108,14 @@ impl Default for Config {
             },
             listeners: Listeners::default(),
             tls: TlsConfig::default(),
-            plugins: FolderConfig {
-                dir: "plugins".into(),
-                poll: Duration::from_secs(10),
-                file_bytes: 32 << 20,
-                signatures: SignatureConfig::default(),
-            },
+            plugins: PluginsConfig::default(),
             pipeline: PipelineConfig::default(),
             cache: CacheLimits::default(),
-            plugin: SHIPPED
-                .iter()
-                .map(|shipped| (shipped.name.into(), PluginConfig::default_of(shipped.name)))
-                .collect(),
-            node: BTreeMap::new(),
+            sending: BTreeMap::new(),
             route: Vec::new(),
-            secret: BTreeMap::new(),
             places: Places::default(),
             warnings: Warnings::default(),
         }
-    }
-}
-
-impl PluginConfig {
-    /// What an instance of this name is without a word from the operator.
-    pub(crate) fn default_of(name: &str) -> Self {
-        let shipped = SHIPPED.iter().find(|shipped| shipped.name == name);
-        let (read, usage) = shipped.map_or((&[][..], &[][..]), |shipped| (shipped.read, shipped.usage));
-        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect();
-        Self {
-            written: Written(false),
-            file: None,
-            enabled: true,
-            interval: None,
-            settings: Settings::default(),
-            grants: Grants { read: paths(read), usage: paths(usage), ..Grants::default() },
-            limits: Limits::default(),
-        }
-    }
-
-    /// What an instance of this name is granted if its file has this hash. What a name brings without a word from the
-    /// operator, it brings to the file that shipped under it, and to no other.
-    pub(crate) fn grants_for(&self, name: &str, hash: PluginHash) -> Grants {
-        if self.is_foreign(name, hash) { Grants::default() } else { self.grants.clone() }
-    }
-
-    /// Whether a file has a name that would bring grants, and is not the file that shipped.
-    pub(crate) fn is_foreign(&self, name: &str, hash: PluginHash) -> bool {
-        !self.written.0 && !self.grants.is_empty() && !shipped::is_shipped(name, hash)
-    }
-
-    /// The name of its file, for an instance of this name.
-    pub(crate) fn file_of(&self, name: &str) -> String {
-        self.file.clone().unwrap_or_else(|| format!("{name}.wasm"))
     }
 }
 
@@ -256,10 +143,9 @@ impl Config {
         (Some(config), problems)
     }
 
-    /// Whether a plugin may print data to standard output.
-    pub(crate) fn prints_data(&self) -> bool {
-        let plugins = self.plugin.values().filter(|plugin| plugin.enabled).map(|plugin| &plugin.grants);
-        plugins.chain(self.node.values().map(|node| &node.grants)).any(|grants| grants.stdout)
+    /// What is to run, and where values go.
+    pub(crate) fn plan(&self) -> Plan {
+        Plan { plugins: self.plugins.clone(), sending: self.sending.clone(), routes: self.route.clone() }
     }
 
     /// Whose values these are.

@@ -6,19 +6,10 @@
 
 mod agent;
 mod api;
-mod collecting;
 mod commands;
 mod config;
 mod data_lock;
-mod destination;
-mod folder;
 mod memory;
-mod processors;
-mod schedule;
-mod settings_schema;
-mod state_dir;
-mod status;
-mod supervisor;
 
 use std::process::ExitCode;
 

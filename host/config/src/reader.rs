@@ -24,6 +24,8 @@ pub struct Reading<'a> {
     /// Where variables are named that are not there.
     unexpanded: RefCell<Vec<Place>>,
     used: RefCell<BTreeSet<String>>,
+    /// The keys that were asked for of each table, by its path: several components may each read their own of one.
+    known: RefCell<BTreeMap<String, Vec<&'static str>>>,
 }
 
 /// A table of the file, or a place where one could be.
@@ -32,7 +34,6 @@ pub struct Table<'a> {
     path: String,
     entries: Option<&'a DeTable<'a>>,
     place: Place,
-    known: Vec<&'static str>,
 }
 
 /// A key that is not there and none of the known ones is this many edits away: no suggestion.
@@ -48,6 +49,7 @@ impl<'a> Reading<'a> {
             broken: Cell::default(),
             unexpanded: RefCell::default(),
             used: RefCell::default(),
+            known: RefCell::default(),
         }
     }
 
@@ -57,7 +59,7 @@ impl<'a> Reading<'a> {
             Some((path, _)) => Place::File { path: path.clone(), line: 1, column: 1 },
             None => Place::Default,
         };
-        Table { reading: self, path: String::new(), entries: parsed.map(Spanned::get_ref), place, known: Vec::new() }
+        Table { reading: self, path: String::new(), entries: parsed.map(Spanned::get_ref), place }
     }
 
     /// Notes what the parser of the file's syntax has found.
@@ -71,8 +73,14 @@ impl<'a> Reading<'a> {
     /// Notes a mistake.
     pub fn note(&self, place: Place, key: &str, what: impl Into<String>) {
         // A value that could not be expanded is wrong in every other way as well.
-        if !self.unexpanded.borrow().contains(&place) {
-            self.problems.borrow_mut().push(Problem { place, key: key.into(), what: what.into() });
+        if self.unexpanded.borrow().contains(&place) {
+            return;
+        }
+        let problem = Problem { place, key: key.into(), what: what.into() };
+        let mut problems = self.problems.borrow_mut();
+        // A table that is read twice has its mistakes once.
+        if !problems.contains(&problem) {
+            problems.push(problem);
         }
     }
 
@@ -120,8 +128,6 @@ impl<'a> Reading<'a> {
             problems.push(Problem { place: Place::CommandLine, key: key.clone(), what });
         }
         problems.sort_by_key(|problem| problem.place.order());
-        // A table that is read twice has its mistakes once.
-        problems.dedup();
         (problems, warnings)
     }
 
@@ -223,7 +229,7 @@ impl<'a> Table<'a> {
 
     /// The value of a key, if it is given and right.
     pub fn optional<T: Read>(&mut self, key: &'static str) -> Option<T> {
-        self.known.push(key);
+        self.asks_for(key);
         let (given, place) = self.given(key)?;
         match T::read(&given) {
             Ok(value) => Some(value),
@@ -258,7 +264,7 @@ impl<'a> Table<'a> {
     /// The value of a key that must be given.
     pub fn required<T: Read>(&mut self, key: &'static str, example: &str) -> Option<T> {
         if self.given(key).is_none() {
-            self.known.push(key);
+            self.asks_for(key);
             self.reading.note(self.place(), &self.key(key), format!("missing; write for example: {key} = {example}"));
             return None;
         }
@@ -267,14 +273,14 @@ impl<'a> Table<'a> {
 
     /// A table in this one, empty if it is not there.
     pub fn table(&mut self, key: &'static str) -> Table<'a> {
-        self.known.push(key);
+        self.asks_for(key);
         self.inner(key)
     }
 
     /// The tables in a table whose keys are names that the operator has chosen, such as `[node.NAME]`; `also` are names
     /// that are there without being written.
     pub fn named(&mut self, key: &'static str, also: &[&str]) -> Vec<(String, Table<'a>)> {
-        self.known.push(key);
+        self.asks_for(key);
         let group = self.inner(key);
         let mut names: BTreeSet<String> = also.iter().map(|&name| name.to_owned()).collect();
         names.extend(group.entries.iter().flat_map(|entries| entries.keys()).map(|name| name.get_ref().to_string()));
@@ -297,7 +303,7 @@ impl<'a> Table<'a> {
 
     /// The tables of a list of tables, such as `[[route]]`.
     pub fn list(&mut self, key: &'static str) -> Vec<Table<'a>> {
-        self.known.push(key);
+        self.asks_for(key);
         let Some(value) = self.entries.and_then(|entries| entries.get(key)) else { return Vec::new() };
         let Some(array) = value.get_ref().as_array() else {
             self.wrong(key, format!("expected a list of tables; write [[{key}]]"));
@@ -309,7 +315,7 @@ impl<'a> Table<'a> {
             let place = self.reading.place_of(item.span());
             match item.get_ref().as_table() {
                 Some(entries) => {
-                    tables.push(Table { reading: self.reading, path, entries: Some(entries), place, known: vec![] });
+                    tables.push(Table { reading: self.reading, path, entries: Some(entries), place });
                 }
                 None => self.reading.note(place, &path, format!("expected a table; write [[{key}]]")),
             }
@@ -364,13 +370,23 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Ends the reading of this table: what it holds beside the keys that were asked for is a mistake.
+    /// Ends the reading of this table, which is for the last to do who reads of it: what it holds beside the keys that were
+    /// asked for is a mistake.
     pub fn finish(self) {
+        let known = self.reading.known.borrow().get(&self.path).cloned().unwrap_or_default();
         for (name, _) in self.entries.iter().flat_map(|entries| entries.iter()) {
-            if !self.known.contains(&name.get_ref().as_ref()) {
-                let what = format!("there is no such key{}", suggestion(name.get_ref(), self.known.iter().copied()));
+            if !known.contains(&name.get_ref().as_ref()) {
+                let what = format!("there is no such key{}", suggestion(name.get_ref(), known.iter().copied()));
                 self.reading.note(self.reading.place_of(name.span()), &self.key(name.get_ref()), what);
             }
+        }
+    }
+
+    fn asks_for(&self, key: &'static str) {
+        let mut all = self.reading.known.borrow_mut();
+        let known = all.entry(self.path.clone()).or_default();
+        if !known.contains(&key) {
+            known.push(key);
         }
     }
 
@@ -388,7 +404,7 @@ impl<'a> Table<'a> {
             );
         }
         let place = value.map_or_else(|| self.place(), |value| self.reading.place_of(value.span()));
-        Table { reading: self.reading, path: self.key(key), entries, place, known: Vec::new() }
+        Table { reading: self.reading, path: self.key(key), entries, place }
     }
 
     /// What is given for a key, by whoever wins, and where.

@@ -38,9 +38,9 @@ impl Default for NodeConfig {
 }
 
 impl NodeConfig {
-    /// Reads its keys of a node's table: `queue`, `batch`, `retry`, `stale_markers`.
+    /// Reads its keys of a node's table: `queue`, `batch`, `retry`, `stale_markers`; the others are its backend's.
     #[must_use]
-    pub fn read(table: &mut Table<'_>) -> Self {
+    pub fn read(mut table: Table<'_>) -> Self {
         let default = Self::default();
         let queue = table.table("queue");
         let mut batch = table.table("batch");
@@ -56,6 +56,7 @@ impl NodeConfig {
         retry.finish();
         let stale_markers = table.get("stale_markers", default.stale_markers);
         let queue = QueueConfig { batch_points, batch_age, ..self::queue(queue, default.queue) };
+        table.finish();
         Self { queue, backoff, stale_markers }
     }
 }

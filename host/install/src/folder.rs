@@ -6,10 +6,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use saker_plugins::{Exposed, Keys, SignatureError};
 use serde::{Deserialize, Serialize};
 
-use crate::exposed::Exposed;
-use crate::keys::{Keys, SignatureError};
 use crate::source::{Fetched, is_name};
 use crate::version;
 
@@ -373,7 +372,7 @@ mod tests {
         let keys = Keys::read(&[public]).unwrap();
         let signed = |name: &str, bytes: &[u8]| {
             let signature = crate::sign(&pair.serialize_pem(), bytes).unwrap();
-            Fetched { signature: Some(crate::Signature::Plain(signature)), ..fetched(name, bytes) }
+            Fetched { signature: Some(saker_plugins::Signature::Plain(signature)), ..fetched(name, bytes) }
         };
         let mut folder = Folder::open(&dir.path().join("plugins")).unwrap();
         let mut put = |fetched: &Fetched, plugin: &str, version: &str, consent: Consent| {

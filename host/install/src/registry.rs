@@ -12,13 +12,14 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{Method, StatusCode, Uri, header};
 use saker_model::text::{MESSAGE_BYTES_MAX, clean};
+use saker_plugins::{Signature, sha256};
 use serde_json::{Value, json};
 
 use crate::FILE_BYTES_MAX;
 use crate::client::{Answer, send};
 use crate::origin::Origin;
 use crate::reference::Reference;
-use crate::signature::{Signature, payload, sha256, sign};
+use crate::sign::{payload, sign};
 
 /// The type of an image's manifest.
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

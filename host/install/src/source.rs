@@ -4,10 +4,11 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use saker_plugins::Signature;
+
 use crate::FILE_BYTES_MAX;
 use crate::reference::Reference;
 use crate::registry::{Registry, RegistryError};
-use crate::signature::Signature;
 
 /// Where a plugin comes from, as the user writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub enum SourceError {
     Name(PathBuf),
     /// The signature beside it.
     #[error("{0}: {1}")]
-    Signature(PathBuf, crate::keys::SignatureError),
+    Signature(PathBuf, saker_plugins::SignatureError),
     /// The registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),

@@ -7,13 +7,9 @@ use saker_model::{LIMITS, SeriesLimits};
 
 use crate::SeriesShares;
 
-/// What the road may take, and whom it asks.
-#[derive(Clone, Debug, PartialEq)]
+/// What the road may take.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PipelineConfig {
-    /// The processors' names, in their order.
-    pub processors: Vec<String>,
-    /// Whether values pass as they are when a processor fails; otherwise they are dropped.
-    pub pass_on_failure: bool,
     /// Series that may be known at a time.
     pub max_series: usize,
     /// How these are shared out.
@@ -29,8 +25,6 @@ pub struct PipelineConfig {
 impl Default for PipelineConfig {
     fn default() -> Self {
         Self {
-            processors: Vec::new(),
-            pass_on_failure: true,
             max_series: 1_000_000,
             shares: SeriesShares { collectors: 0.1, listener: 0.5 },
             series: SeriesLimits::default(),
@@ -41,17 +35,11 @@ impl Default for PipelineConfig {
 }
 
 impl PipelineConfig {
-    /// Reads its table. Points can be in memory for `idle_min`, and no series may be forgotten sooner.
+    /// Reads its keys of the table. Points can be in memory for `idle_min`, and no series may be forgotten sooner.
     #[must_use]
     pub fn read(mut table: Table<'_>, idle_min: Duration) -> Self {
         let default = Self::default();
         let config = Self {
-            processors: table.get("processors", default.processors),
-            pass_on_failure: table.choice(
-                "on_processor_failure",
-                default.pass_on_failure,
-                &[("pass", true), ("drop", false)],
-            ),
             max_series: table.get("max_series", default.max_series),
             shares: SeriesShares {
                 collectors: share(&mut table, "collector_share", default.shares.collectors),

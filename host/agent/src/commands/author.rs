@@ -8,11 +8,11 @@ use saker_cli::printing::print;
 use saker_cli::say;
 use saker_cli::table;
 use saker_kit::{Options, Outcome, Server, Weight};
+use saker_plugins::settings_schema;
 use saker_sandbox::Plugin;
 use serde_json::{Map, Value, json};
 
 use super::collect::{grants, load, load_counting};
-use crate::settings_schema;
 
 pub(crate) fn author(command: &AuthorCommand) -> anyhow::Result<()> {
     match command {

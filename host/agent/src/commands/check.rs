@@ -8,14 +8,12 @@ use std::path::Path;
 use saker_cli::args::ConfigArgs;
 use saker_cli::{complain, say};
 use saker_config::{Place, Problem, Problems, Settings};
-use saker_install::Keys;
+use saker_plugins::{Keys, PluginConfig, folder, settings_schema};
 use saker_sandbox::{Grants, Kind, Plugin, Sandbox, SandboxError};
 
 use self::reach::{Weight, unreached};
 use crate::agent;
-use crate::config::{Config, PluginConfig, TlsConfig};
-use crate::folder;
-use crate::settings_schema;
+use crate::config::{Config, TlsConfig};
 
 /// Keys whose mistakes leave open which plugin files are meant.
 const FOLDER_KEYS: [&str; 2] = ["plugins", "data_dir"];
@@ -43,8 +41,8 @@ pub(crate) fn check(args: &ConfigArgs) -> anyhow::Result<()> {
     let count = |number: usize, one: &str| format!("{number} {one}{}", if number == 1 { "" } else { "s" });
     say!(
         "the configuration is right: {}, {}, {}",
-        count(config.plugin.values().filter(|plugin| plugin.enabled).count(), "plugin"),
-        count(config.node.len(), "node"),
+        count(config.plugins.instances.values().filter(|plugin| plugin.enabled).count(), "plugin"),
+        count(config.plugins.backends.len(), "node"),
         count(config.route.len(), "route")
     )?;
     Ok(())
@@ -115,7 +113,7 @@ impl Checker<'_> {
         {
             self.wrong("tls.ca_file", what);
         }
-        for (name, path) in &config.secret {
+        for (name, path) in &config.plugins.secrets {
             if let Err(what) = readable(path) {
                 self.wrong(&format!("secret.{name}.file"), what);
             }
@@ -126,11 +124,11 @@ impl Checker<'_> {
     /// against their settings.
     async fn check_plugins(&mut self) {
         let config = self.config;
-        if let Err(error) = Keys::read(&config.plugins.signatures.keys) {
+        if let Err(error) = Keys::read(&config.plugins.folder.signatures.keys) {
             // Every plugin would be refused for the same reason.
             return self.wrong("plugins.signature_keys", error.to_string());
         }
-        if let Err(error) = folder::scan(&config.plugins.dir) {
+        if let Err(error) = folder::scan(&config.plugins.folder.dir) {
             // Nothing in it would be loaded, whatever it is.
             return self.wrong("plugins.dir", error.to_string());
         }
@@ -190,7 +188,7 @@ impl Checker<'_> {
 
     /// The plugin of a file, if it is one of the kind that is wanted.
     async fn load(&self, sandbox: &Sandbox, Use { file, kind, .. }: &Use) -> Result<Plugin, String> {
-        let config = &self.config.plugins;
+        let config = &self.config.plugins.folder;
         let bytes = folder::read_checked(&config.dir, file, config.file_bytes, &config.signatures)
             .map_err(|error| format!("{file} in {}: {error}", config.dir.display()))?;
         let plugin = sandbox.load(&bytes).await.map_err(|error| format!("{file}: {error}"))?;
@@ -216,18 +214,18 @@ fn uses(config: &Config) -> Vec<Use> {
         grants: plugin.grants.clone(),
     };
     let mut uses = Vec::new();
-    for name in &config.pipeline.processors {
-        let plugin = config.plugin.get(name).cloned().unwrap_or_else(|| PluginConfig::default_of(name));
+    for name in &config.plugins.processors {
+        let plugin = config.plugins.instances.get(name).cloned().unwrap_or_else(|| PluginConfig::default_of(name));
         uses.push(of_plugin("pipeline.processors".into(), name, &plugin, Kind::Processor));
     }
-    for (name, plugin) in &config.plugin {
+    for (name, plugin) in &config.plugins.instances {
         // The shipped collectors need not be there, and processors are among these already.
         let written = *plugin != PluginConfig::default_of(name) && plugin.enabled;
-        if written && !config.pipeline.processors.contains(name) {
+        if written && !config.plugins.processors.contains(name) {
             uses.push(of_plugin(format!("plugin.{name}"), name, plugin, Kind::Collector));
         }
     }
-    uses.extend(config.node.iter().map(|(name, node)| Use {
+    uses.extend(config.plugins.backends.iter().map(|(name, node)| Use {
         key: format!("node.{name}"),
         file: format!("{}.wasm", node.backend),
         kind: Kind::Backend,

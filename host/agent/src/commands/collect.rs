@@ -19,7 +19,7 @@ use saker_sandbox::{
 };
 use serde_json::{Value, json};
 
-use crate::config::{Config, plugin_section};
+use crate::config::Config;
 
 /// Compiling that takes longer is told.
 const SILENT_MAX: Duration = Duration::from_millis(500);
@@ -198,7 +198,9 @@ pub(super) fn tick_now(interval: Duration) -> Tick {
 
 /// The table of the configuration that a plugin's grants are written in: an instance is called as its file is.
 pub(super) fn section(file: &Path) -> String {
-    plugin_section(&file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()))
+    saker_plugins::plugin_section(
+        &file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
+    )
 }
 
 /// What can be recorded of grants, in the words of `--grant`.

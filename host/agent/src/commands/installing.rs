@@ -8,12 +8,12 @@ use saker_cli::args::{ConfigArgs, InstallArgs, InstallCommand, PushArgs, Registr
 use saker_cli::printing::print;
 use saker_cli::say;
 use saker_cli::table;
-use saker_install::{Consent, Drift, Fetched, Folder, Keys, Named, Registry, Source};
+use saker_install::{Consent, Drift, Fetched, Folder, Named, Registry, Source};
 use saker_kit::Weight;
+use saker_plugins::{Keys, SignatureConfig};
 use saker_sandbox::Plugin;
 
 use super::collect::load_unseen;
-use crate::config::SignatureConfig;
 
 pub(crate) fn installing(command: &InstallCommand) -> anyhow::Result<()> {
     saker_cli::runtime()?.block_on(async {
@@ -37,9 +37,9 @@ struct Place {
 impl Place {
     fn open(args: &ConfigArgs) -> anyhow::Result<Self> {
         let config = super::run::read(args)?;
-        let signatures = config.plugins.signatures;
+        let signatures = config.plugins.folder.signatures;
         let keys = Keys::read(&signatures.keys).context("plugins.signature_keys")?;
-        Ok(Self { folder: Folder::open(&config.plugins.dir)?, keys, signatures })
+        Ok(Self { folder: Folder::open(&config.plugins.folder.dir)?, keys, signatures })
     }
 
     /// What a fetched file is, if it is signed as it has to be.
@@ -123,7 +123,7 @@ async fn update(args: &UpdateArgs) -> anyhow::Result<()> {
 
 fn installed(args: &ConfigArgs) -> anyhow::Result<()> {
     let config = super::run::read(args)?;
-    let folder = Folder::look(&config.plugins.dir)?;
+    let folder = Folder::look(&config.plugins.folder.dir)?;
     let mut rows =
         vec![["plugin", "version", "hash", "file", "source", "digest", "signed by"].map(String::from).to_vec()];
     let mut drifted = 0;

@@ -11,13 +11,13 @@ use saker_cli::printing::reader_is_gone;
 use saker_cli::say;
 use saker_model::text::{MESSAGE_BYTES_MAX, clean};
 use saker_model::{MetricValue, flat};
+use saker_plugins::folder::Watch;
 use saker_sandbox::{Collector, InstanceSpec, PluginHash, StateCell};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use super::collect::{collects, explain, grants, load, section, tick_now};
 use crate::config::Config;
-use crate::folder::Watch;
 
 /// How often the file is looked at where the system tells of no changes.
 const POLL: Duration = Duration::from_secs(2);

@@ -1,24 +1,19 @@
 //! The tables of the configuration, one function each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::http::HeaderName;
 use saker_cache::CacheLimits;
-use saker_config::{Bytes, Listen, Places, Settings, Table, Warnings, suggestion};
+use saker_config::{Bytes, Listen, Places, Table, Warnings};
 use saker_forward::{Durability, FRESH_AGE, NodeConfig, Route};
 use saker_log::LogConfig;
 use saker_model::text::clean;
 use saker_model::{Reason, is_text};
 use saker_pipeline::PipelineConfig;
-use saker_sandbox::{Deadlines, Grants, INTERVAL_MIN, Limits, SecretGrant};
+use saker_plugins::{OwnPlace, PluginsConfig};
 
-use super::SignatureConfig;
-use super::{
-    Config, DestinationConfig, FolderConfig, ListenConfig, Listeners, PluginConfig, SHIPPED, TlsConfig, Written,
-    words::{Connect, SentTo},
-};
+use super::{Config, ListenConfig, Listeners, TlsConfig};
 
 /// A series lives longer than points of it are in memory.
 const SERIES_IDLE_MIN: Duration = Duration::from_secs(2 * FRESH_AGE.as_secs());
@@ -31,55 +26,49 @@ const HEAD_BYTES_MIN: usize = 4 << 10;
 const LISTEN_TIME_MIN: Duration = Duration::from_millis(100);
 /// So much of a name that is wrong is shown.
 const SHOWN_BYTES: usize = 40;
-/// No folder is looked through more often.
-const POLL_MIN: Duration = Duration::from_secs(1);
-
 pub(super) fn read(mut root: Table<'_>) -> Config {
     let default = Config::default();
     let data_dir = root.path("data_dir").unwrap_or(default.data_dir);
     let mut listen_table = root.table("listen");
-    let (folders, secrets) = (data_dir.join("folders"), secrets(&mut root));
+    // The plugins' part comes first, since tables that they share with others are finished by those.
+    let plugins = PluginsConfig::read(&mut root, &data_dir);
     let config = Config {
         endpoint: endpoint(&mut root),
         data_dir: data_dir.clone(),
-        interval: interval(&mut root).unwrap_or(default.interval),
         shutdown_timeout: root.get("shutdown_timeout", default.shutdown_timeout),
         log: LogConfig::read(root.table("log")),
         listeners: Listeners::read(&mut listen_table),
         listen: listen(listen_table, default.listen),
         tls: tls(root.table("tls")),
-        plugins: plugins(root.table("plugins"), default.plugins),
         pipeline: PipelineConfig::read(root.table("pipeline"), SERIES_IDLE_MIN),
         cache: CacheLimits::read(root.table("cache")),
-        plugin: {
-            let shipped: Vec<_> = SHIPPED.iter().map(|shipped| shipped.name).collect();
-            let named = root.named("plugin", &shipped);
-            let own = |name: &str| Owned { folder: folders.join(name), secrets: &secrets };
-            named.into_iter().map(|(name, table)| (name.clone(), plugin(&name, table, &own(&name)))).collect()
+        sending: {
+            let all = root.named("node", &[]).into_iter().map(|(name, table)| (name, NodeConfig::read(table)));
+            all.filter(|(name, _)| plugins.backends.contains_key(name)).collect()
         },
-        node: {
-            let named = root.named("node", &[]);
-            let own = |name: &str| Owned { folder: folders.join(format!("node.{name}")), secrets: &secrets };
-            named.into_iter().filter_map(|(name, table)| Some((name.clone(), node(table, &own(&name))?))).collect()
-        },
+        plugins,
         route: Vec::new(),
-        secret: BTreeMap::new(),
         places: Places::of(&root),
         warnings: Warnings::default(),
     };
     let names: BTreeSet<_> = root.table("node").names().into_iter().collect();
     let routes = root.list("route").into_iter().map(|table| Route::read(table, &names)).collect();
-    let config = Config { route: routes, secret: secrets, ..config };
+    let config = Config { route: routes, ..config };
     check_together(&root, &config, &names);
-    super::reach::check(&root, &config);
+    config.plugins.check_reach(&root, own_places(&config));
     root.finish();
     config
 }
 
-/// What an instance's grants refer to: the folder of its own, and the files of secrets by name.
-struct Owned<'a> {
-    folder: PathBuf,
-    secrets: &'a BTreeMap<String, PathBuf>,
+/// Places that no plugin is granted.
+fn own_places(config: &Config) -> Vec<OwnPlace> {
+    let mut own = vec![OwnPlace { path: config.data_dir.clone(), what: "data_dir", secret: true }];
+    let mut add = |path: Option<&PathBuf>, what, secret| {
+        own.extend(path.map(|path| OwnPlace { path: path.clone(), what, secret }));
+    };
+    add(config.listen.token_file.as_ref(), "the token of the API", true);
+    add(config.tls.ca_file.as_ref(), "the certificates that are trusted", false);
+    own
 }
 
 /// Whose values these are: what every value is refused without, when it is validated.
@@ -105,8 +94,8 @@ fn check_together(root: &Table<'_>, config: &Config, names: &BTreeSet<String>) {
             );
         }
     }
-    for (name, node) in &config.node {
-        let queue = &node.sending.queue;
+    for (name, sending) in &config.sending {
+        let queue = &sending.queue;
         if queue.durability == Durability::Memory && queue.age >= config.pipeline.series_idle {
             root.wrong_in(
                 "node",
@@ -115,20 +104,6 @@ fn check_together(root: &Table<'_>, config: &Config, names: &BTreeSet<String>) {
             );
         }
     }
-    for name in &config.pipeline.processors {
-        if config.plugin.get(name).is_some_and(|plugin| !plugin.enabled) {
-            root.wrong_in("plugin", name, "[pipeline] processors names it, and here it is not enabled");
-        }
-    }
-}
-
-fn interval(table: &mut Table<'_>) -> Option<Duration> {
-    let interval = table.optional::<Duration>("interval")?;
-    if interval < INTERVAL_MIN {
-        table.wrong("interval", format!("must be at least {INTERVAL_MIN:?}"));
-        return None;
-    }
-    Some(interval)
 }
 
 fn listen(mut table: Table<'_>, default: ListenConfig) -> ListenConfig {
@@ -199,154 +174,4 @@ fn tls(mut table: Table<'_>) -> TlsConfig {
     let ca_file = table.path("ca_file");
     table.finish();
     TlsConfig { ca_file }
-}
-
-fn plugins(mut table: Table<'_>, default: FolderConfig) -> FolderConfig {
-    let config = FolderConfig {
-        dir: table.path("dir").unwrap_or(default.dir),
-        poll: table.get("poll", default.poll),
-        file_bytes: table.get("file_bytes", Bytes(default.file_bytes)).0,
-        signatures: SignatureConfig {
-            keys: table.paths("signature_keys"),
-            required: table.get("require_signature", default.signatures.required),
-        },
-    };
-    if config.signatures.required && config.signatures.keys.is_empty() {
-        table.wrong("require_signature", "no signature can count without a key; name one in plugins.signature_keys");
-    }
-    if config.poll < POLL_MIN {
-        table.wrong("poll", format!("must be at least {POLL_MIN:?}"));
-    }
-    table.finish();
-    config
-}
-
-fn plugin(name: &str, mut table: Table<'_>, owned: &Owned<'_>) -> PluginConfig {
-    let default = PluginConfig::default_of(name);
-    let file = table.optional::<String>("file");
-    if let Some(file) = &file
-        && (file.contains('/') || !file.ends_with(".wasm"))
-    {
-        table.wrong("file", format!("expected the name of a .wasm file in the plugin folder, found {file:?}"));
-    }
-    let in_file = table.is_there();
-    let config = PluginConfig {
-        written: Written(in_file),
-        file,
-        enabled: table.get("enabled", default.enabled),
-        interval: interval(&mut table),
-        settings: Settings::read(&mut table),
-        grants: grants(&mut table, default.grants.clone(), owned),
-        limits: limits(table.table("limits")),
-    };
-    table.finish();
-    // What came from the environment or the command line shows in what it has changed.
-    PluginConfig { written: Written(in_file || config != default), ..config }
-}
-
-fn grants(table: &mut Table<'_>, default: Grants, owned: &Owned<'_>) -> Grants {
-    let mut grant = table.table("grant");
-    let grants = Grants {
-        read: directories(&mut grant, "read", default.read),
-        write: directories(&mut grant, "write", default.write),
-        process_arguments: grant.get("process_arguments", default.process_arguments),
-        folder: grant.get("folder", false).then(|| owned.folder.clone()),
-        usage: directories(&mut grant, "usage", default.usage),
-        connect: grant
-            .optional::<Vec<Connect>>("connect")
-            .map_or(default.connect, |all| all.into_iter().map(|one| one.0).collect()),
-        secret: secret_grants(&mut grant, owned.secrets),
-        env: grant.get("env", default.env),
-        stdout: grant.get("stdout", default.stdout),
-    };
-    grant.finish();
-    grants
-}
-
-/// Secrets are named here and kept in files, so that no configuration, environment or command line holds one.
-fn secrets(root: &mut Table<'_>) -> BTreeMap<String, PathBuf> {
-    let mut files = BTreeMap::new();
-    for (name, mut table) in root.named("secret", &[]) {
-        match table.path("file") {
-            Some(file) => drop(files.insert(name, file)),
-            None => table.wrong("file", "missing; write for example: file = \"/etc/saker/token\""),
-        }
-        table.finish();
-    }
-    files
-}
-
-fn secret_grants(grant: &mut Table<'_>, secrets: &BTreeMap<String, PathBuf>) -> Vec<SecretGrant> {
-    grant.list("secret").into_iter().filter_map(|table| secret_grant(table, secrets)).collect()
-}
-
-fn secret_grant(mut table: Table<'_>, secrets: &BTreeMap<String, PathBuf>) -> Option<SecretGrant> {
-    let name = table.required::<String>("name", "\"token\"");
-    let to = table.required::<SentTo>("to", "\"https://db.example:443\"").map(|to| to.0);
-    let header = table.get("header", "authorization".to_owned());
-    let prefix = table.get("prefix", if header == "authorization" { "Bearer " } else { "" }.to_owned());
-    let parsed = HeaderName::from_bytes(header.as_bytes());
-    if parsed.is_err() {
-        table.wrong("header", format!("expected the name of a header such as \"authorization\", found {header:?}"));
-    }
-    let file = name.as_ref().and_then(|name| secrets.get(name));
-    if let (Some(name), None) = (&name, file) {
-        let near = suggestion(name, secrets.keys().map(String::as_str));
-        table.wrong("name", format!("there is no [secret.{name}]{near}"));
-    }
-    table.finish();
-    Some(SecretGrant { name: name?, file: file?.clone(), to: to?, header: parsed.ok()?, prefix })
-}
-
-fn directories(table: &mut Table<'_>, key: &'static str, default: Vec<PathBuf>) -> Vec<PathBuf> {
-    let paths: Vec<PathBuf> = table.get(key, default);
-    for path in paths.iter().filter(|path| !path.is_absolute()) {
-        table.wrong(key, format!("expected absolute paths such as \"/proc\", found {path:?}"));
-    }
-    paths
-}
-
-fn limits(mut table: Table<'_>) -> Limits {
-    let default = Limits::default();
-    let mut deadline = table.table("deadline");
-    let deadlines = Deadlines {
-        open: deadline.get("open", default.deadlines.open),
-        collect: deadline.get("collect", default.deadlines.collect),
-        map: deadline.get("map", default.deadlines.map),
-        write: deadline.get("write", default.deadlines.write),
-        close: deadline.get("close", default.deadlines.close),
-    };
-    deadline.finish();
-    let limits = Limits {
-        memory_bytes: table.get("memory_bytes", Bytes(default.memory_bytes)).0,
-        table_elements: table.get("table_elements", default.table_elements),
-        core_instances: table.get("core_instances", default.core_instances),
-        answer_bytes: table.get("answer_bytes", Bytes(default.answer_bytes)).0,
-        answer_records: table.get("answer_records", default.answer_records),
-        new_series: table.get("new_series", default.new_series),
-        series: table.get("series", default.series),
-        cpu_percent: table.get("cpu_percent", default.cpu_percent),
-        deadlines,
-        log_lines_per_s: table.get("log_lines_per_s", default.log_lines_per_s),
-        log_line_bytes: table.get("log_line_bytes", Bytes(default.log_line_bytes)).0,
-        state_bytes: table.get("state_bytes", Bytes(default.state_bytes)).0,
-        folder_bytes: table.get("folder_bytes", Bytes(default.folder_bytes)).0,
-        compress_bytes: table.get("compress_bytes", Bytes(default.compress_bytes)).0,
-        open_files: table.get("open_files", default.open_files),
-        connections: table.get("connections", default.connections),
-        response_bytes: table.get("response_bytes", Bytes(default.response_bytes)).0,
-        figures: table.get("figures", default.figures),
-    };
-    table.finish();
-    limits
-}
-
-fn node(mut table: Table<'_>, owned: &Owned<'_>) -> Option<DestinationConfig> {
-    let backend = table.required::<String>("backend", "\"influx\"");
-    let settings = Settings::read(&mut table);
-    let grants = grants(&mut table, Grants::default(), owned);
-    let limits = limits(table.table("limits"));
-    let sending = NodeConfig::read(&mut table);
-    table.finish();
-    Some(DestinationConfig { backend: backend?, settings, grants, limits, sending })
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use saker_config::Reading;
+use saker_plugins::PluginConfig;
+use saker_sandbox::{Limits, PluginHash};
 use serde_json::Value;
 use toml::de::DeTable;
 
@@ -95,20 +97,19 @@ fn the_reference_shows_every_key_that_is_read() {
 #[test]
 fn what_the_reference_shows_in_comments_is_at_its_default_as_well() {
     let config = read(&uncommented(EVERY_KEY));
-    let node = &config.node["a"];
-    assert_eq!(node.sending, NodeConfig::default());
-    assert_eq!(node.limits, Limits::default());
+    assert_eq!(config.sending["a"], NodeConfig::default());
+    assert_eq!(config.plugins.backends["a"].limits, Limits::default());
     let route = &config.route[0];
     assert_eq!((route.hash, route.replicas, route.go_on), (saker_forward::HashKind::Rendezvous, 1, false));
-    let cpu = &config.plugin["cpu"];
-    assert_eq!((cpu.file_of("cpu"), cpu.interval), (cpu.file_of("cpu"), Some(config.interval)));
+    let cpu = &config.plugins.instances["cpu"];
+    assert_eq!((cpu.file_of("cpu"), cpu.interval), (cpu.file_of("cpu"), Some(config.plugins.interval)));
 }
 
 #[test]
 fn the_example_of_three_nodes_sends_everything_to_one_of_three() {
     let config = read(THREE_NODES);
-    assert_eq!(config.node.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
-    for node in config.node.values() {
+    assert_eq!(config.plugins.backends.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
+    for node in config.plugins.backends.values() {
         let url = node.settings.values["url"].as_str().unwrap();
         assert_eq!(node.backend, "remote-write");
         assert_eq!(format!("http://{}", node.grants.connect[0]), url, "a node may connect to where it sends");
@@ -121,10 +122,10 @@ fn the_example_of_three_nodes_sends_everything_to_one_of_three() {
 #[test]
 fn the_example_of_a_processor_runs_one_file_under_two_names() {
     let config = read(TAG);
-    assert_eq!(config.pipeline.processors, ["place", "noise"]);
-    for name in &config.pipeline.processors {
-        assert_eq!(config.plugin[name].file_of(name), "tag.wasm");
-        assert_eq!(config.plugin[name].settings.values["rules"].as_array().map(Vec::len), Some(1));
+    assert_eq!(config.plugins.processors, ["place", "noise"]);
+    for name in &config.plugins.processors {
+        assert_eq!(config.plugins.instances[name].file_of(name), "tag.wasm");
+        assert_eq!(config.plugins.instances[name].settings.values["rules"].as_array().map(Vec::len), Some(1));
     }
 }
 
@@ -134,7 +135,7 @@ fn the_command_line_wins_over_the_environment_and_the_environment_over_the_file(
     let environment = [("SAKER_LISTEN_HTTP", "127.0.0.1:2"), ("SAKER_INTERVAL", "20s")];
     let config = Config::read(&with(source, &environment, &[("listen.http", "127.0.0.1:3")])).unwrap();
     assert_eq!(config.listen.http, Listen(Some(([127, 0, 0, 1], 3).into())));
-    assert_eq!(config.interval, Duration::from_secs(20));
+    assert_eq!(config.plugins.interval, Duration::from_secs(20));
     assert_eq!(config.cache.items, 7);
 }
 
@@ -151,10 +152,10 @@ fn one_rule_names_every_key_in_the_environment() {
     let source = file("[node.a-1]\nbackend = \"stdout\"\n[[route]]\nnodes = \"a-1\"");
     let config = Config::read(&with(source, &environment, &[])).unwrap();
     assert_eq!(config.data_dir, Path::new("/var/lib/saker"));
-    assert_eq!(config.plugin["disk-usage"].grants.usage, [Path::new("/"), Path::new("/srv")]);
-    assert_eq!(config.plugin["cpu"].settings.values["per_core"], Value::from(false));
-    assert_eq!(config.plugin["cpu"].limits.deadlines.collect, Duration::from_secs(2));
-    assert_eq!(config.node["a-1"].sending.backoff.max, Duration::from_secs(60));
+    assert_eq!(config.plugins.instances["disk-usage"].grants.usage, [Path::new("/"), Path::new("/srv")]);
+    assert_eq!(config.plugins.instances["cpu"].settings.values["per_core"], Value::from(false));
+    assert_eq!(config.plugins.instances["cpu"].limits.deadlines.collect, Duration::from_secs(2));
+    assert_eq!(config.sending["a-1"].backoff.max, Duration::from_secs(60));
     assert_eq!(config.listen.http, Listen(None));
 }
 
@@ -164,7 +165,7 @@ fn paths_in_a_file_are_meant_from_its_folder_and_others_from_here() {
     let source = Source { file: Some(("/etc/saker/agent.toml".into(), text.into())), ..Source::default() };
     let config = Config::read(&with(source, &[("SAKER_TLS_CA_FILE", "ca.pem")], &[])).unwrap();
     assert_eq!(config.data_dir, Path::new("/etc/saker/data"));
-    assert_eq!(config.plugins.dir, Path::new("/opt/plugins"));
+    assert_eq!(config.plugins.folder.dir, Path::new("/opt/plugins"));
     assert_eq!(config.tls.ca_file.as_deref(), Some(Path::new("ca.pem")));
 }
 
@@ -296,8 +297,8 @@ fn variables_of_the_environment_stand_in_values_and_one_that_is_not_there_is_a_m
     assert_eq!(config.endpoint(), "web-1");
     assert_eq!(config.data_dir, Path::new("/var/web-1/${x}"));
     assert_eq!(config.listen.http, Listen(Some(([127, 0, 0, 1], 5).into())));
-    assert_eq!(config.plugin["cpu"].grants.read, [Path::new("/web-1")]);
-    assert_eq!(config.node["a"].settings.values["path"], "${endpoint}.${metric}", "a plugin's own");
+    assert_eq!(config.plugins.instances["cpu"].grants.read, [Path::new("/web-1")]);
+    assert_eq!(config.plugins.backends["a"].settings.values["path"], "${endpoint}.${metric}", "a plugin's own");
 
     source.variables.clear();
     let cure = "set it where the agent is started, or write the value itself; to mean ${ itself, write $${";
@@ -571,18 +572,21 @@ fn a_granted_path_has_no_link_in_it_and_the_mistake_says_where_it_leads() {
 fn a_name_brings_its_grants_to_the_file_that_shipped_or_once_its_table_is_written() {
     let foreign = PluginHash::of(b"some other file");
     let config = read("");
-    for (name, plugin) in &config.plugin {
+    for (name, plugin) in &config.plugins.instances {
         assert!(!plugin.grants.is_empty(), "{name}");
         assert!(plugin.is_foreign(name, foreign) && plugin.grants_for(name, foreign).is_empty(), "{name}");
     }
     for text in ["[plugin.cpu]", "[plugin.cpu]\ninterval = \"5s\"", "[plugin.cpu.limits]\nseries = 9"] {
-        let cpu = read(text).plugin["cpu"].clone();
+        let cpu = read(text).plugins.instances["cpu"].clone();
         assert_eq!(cpu.grants_for("cpu", foreign).read, [Path::new("/proc/stat")], "{text}");
     }
     let set = with(Source::default(), &[("SAKER_PLUGIN_CPU_INTERVAL", "3s")], &[("plugin.load.interval", "3s")]);
     let config = Config::read(&set).unwrap();
-    assert!(!config.plugin["cpu"].is_foreign("cpu", foreign) && !config.plugin["load"].is_foreign("load", foreign));
-    assert!(config.plugin["memory"].is_foreign("memory", foreign));
+    assert!(
+        !config.plugins.instances["cpu"].is_foreign("cpu", foreign)
+            && !config.plugins.instances["load"].is_foreign("load", foreign)
+    );
+    assert!(config.plugins.instances["memory"].is_foreign("memory", foreign));
     assert!(!PluginConfig::default_of("mine").is_foreign("mine", foreign), "it has no grants to lose");
 }
 

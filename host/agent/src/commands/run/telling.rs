@@ -39,7 +39,7 @@ impl Teller {
 
     /// Another configuration holds. What has carried data once is no longer for people.
     pub(super) fn heed(&self, config: &Config) {
-        self.in_log.fetch_or(config.prints_data(), Ordering::Relaxed);
+        self.in_log.fetch_or(config.plugins.prints_data(), Ordering::Relaxed);
     }
 
     /// Tells of the start when every plugin has been looked at.
@@ -97,9 +97,9 @@ fn greeting(agent: &Agent, from: &str) -> String {
         text += &format!("{kind}s that nothing names: {}\n", names.join(", "));
     }
     if let Some(error) = agent.statuses.folder_error() {
-        text += &format!("NO PLUGIN IS LOADED from {}: {error}\n", config.plugins.dir.display());
+        text += &format!("NO PLUGIN IS LOADED from {}: {error}\n", config.plugins.folder.dir.display());
     } else if agent.statuses.files().is_empty() {
-        text += &format!("no plugins in {}: put .wasm files there\n", config.plugins.dir.display());
+        text += &format!("no plugins in {}: put .wasm files there\n", config.plugins.folder.dir.display());
     }
     if config.route.is_empty() {
         text += "no [[route]]: values are kept in the cache, and sent nowhere\n";

@@ -9,7 +9,18 @@ use std::path::{Path, PathBuf};
 use saker_config::Table;
 use saker_sandbox::{GrantPathError, Grants, check_grant_path, check_usage_path};
 
-use super::Config;
+use super::PluginsConfig;
+
+/// A place of the agent's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnPlace {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it is, for the message.
+    pub what: &'static str,
+    /// Whether reading it gives away what nobody is to know.
+    pub secret: bool,
+}
 
 /// A grant of a path.
 struct Reach<'a> {
@@ -19,18 +30,10 @@ struct Reach<'a> {
     path: PathBuf,
 }
 
-/// A place of the agent's own.
-struct Own {
-    path: PathBuf,
-    what: &'static str,
-    /// Whether reading it gives away what nobody is to know.
-    secret: bool,
-}
-
 /// Notes every grant that reaches too far.
-pub(super) fn check(root: &Table<'_>, config: &Config) {
+pub(super) fn check(root: &Table<'_>, config: &PluginsConfig, mut own: Vec<OwnPlace>) {
     let reaches = reaches(config);
-    let own = own_places(root, config);
+    add_own_places(root, config, &mut own);
     for reach in &reaches {
         let what = as_written(reach).or_else(|| own.iter().find_map(|own| into_own_place(reach, own)));
         let what = what.or_else(|| reaches.iter().find_map(|other| around_another(reach, other)));
@@ -41,13 +44,13 @@ pub(super) fn check(root: &Table<'_>, config: &Config) {
 }
 
 /// All grants of paths, of what runs.
-fn reaches(config: &Config) -> Vec<Reach<'_>> {
+fn reaches(config: &PluginsConfig) -> Vec<Reach<'_>> {
     let mut all = Vec::new();
-    let plugins = config.plugin.iter().filter(|(_, plugin)| plugin.enabled);
+    let plugins = config.instances.iter().filter(|(_, plugin)| plugin.enabled);
     for (name, plugin) in plugins {
         add(&mut all, ("plugin", name), &plugin.grants);
     }
-    for (name, node) in &config.node {
+    for (name, node) in &config.backends {
         add(&mut all, ("node", name), &node.grants);
     }
     all
@@ -62,20 +65,14 @@ fn add<'a>(all: &mut Vec<Reach<'a>>, owner: (&'static str, &'a str), grants: &Gr
     all.extend(grants.folder.iter().map(|path| Reach { owner, key: "folder", path: path.clone() }));
 }
 
-fn own_places(root: &Table<'_>, config: &Config) -> Vec<Own> {
-    let mut own = vec![
-        Own { path: config.data_dir.clone(), what: "data_dir", secret: true },
-        Own { path: config.plugins.dir.clone(), what: "the plugin folder", secret: false },
-    ];
+fn add_own_places(root: &Table<'_>, config: &PluginsConfig, own: &mut Vec<OwnPlace>) {
     let mut add =
-        |path: Option<&Path>, what, secret| own.extend(path.map(|path| Own { path: path.into(), what, secret }));
+        |path: Option<&Path>, what, secret| own.extend(path.map(|path| OwnPlace { path: path.into(), what, secret }));
+    add(Some(&config.folder.dir), "the plugin folder", false);
     add(root.file(), "this configuration", true);
-    add(config.listen.token_file.as_deref(), "the token of the API", true);
-    add(config.tls.ca_file.as_deref(), "the certificates that are trusted", false);
     add(std::env::current_exe().ok().as_deref(), "the agent's program", false);
-    config.plugins.signatures.keys.iter().for_each(|key| add(Some(key), "a key of signatures", false));
-    config.secret.values().for_each(|file| add(Some(file), "a secret", true));
-    own
+    config.folder.signatures.keys.iter().for_each(|key| add(Some(key), "a key of signatures", false));
+    config.secrets.values().for_each(|file| add(Some(file), "a secret", true));
 }
 
 /// What is wrong with a path by itself: a link in it, or that it leads where no grant does.
@@ -92,7 +89,7 @@ fn as_written(reach: &Reach<'_>) -> Option<String> {
     }
 }
 
-fn into_own_place(reach: &Reach<'_>, own: &Own) -> Option<String> {
+fn into_own_place(reach: &Reach<'_>, own: &OwnPlace) -> Option<String> {
     let reads = reach.key == "read" && own.secret;
     if !(reads || reach.key == "write") || !(lies_in(&own.path, &reach.path) || lies_in(&reach.path, &own.path)) {
         return None;

@@ -12,12 +12,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use saker_forward::Node;
+use saker_forward::{Node, NodeConfig, Route};
 use saker_sandbox::{Kind, Plugin, Sandbox};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::collecting::{self, Shared, Version};
-use crate::config::Config;
+use crate::config::PluginsConfig;
 use crate::destination::Slot;
 use crate::folder::Seen;
 use crate::processors::Link;
@@ -41,7 +41,7 @@ enum Event {
     /// Something in the plugin folder may have changed.
     Folder,
     /// The configuration is another.
-    Config(Box<Config>),
+    Config(Box<Plan>),
     /// A file was looked at.
     Seen { file: String, visit: u64, seen: Result<Seen, String> },
     /// A file was compiled and described, or not.
@@ -66,7 +66,7 @@ enum Target {
 
 /// How to talk to the supervisor.
 #[derive(Clone)]
-pub(crate) struct Supervision {
+pub struct Supervision {
     events: mpsc::Sender<Event>,
     settled: watch::Receiver<bool>,
     judging: watch::Receiver<bool>,
@@ -74,27 +74,27 @@ pub(crate) struct Supervision {
 
 impl Supervision {
     /// The plugin folder may have changed.
-    pub(crate) async fn folder_changed(&self) {
+    pub async fn folder_changed(&self) {
         self.tell(Event::Folder).await;
     }
 
     /// The configuration is another.
-    pub(crate) async fn config_changed(&self, config: Config) {
-        self.tell(Event::Config(Box::new(config))).await;
+    pub async fn config_changed(&self, plan: Plan) {
+        self.tell(Event::Config(Box::new(plan))).await;
     }
 
     /// Has an instance called again that backs off or is in quarantine, or a file compiled again that cannot be used.
     ///
     /// # Errors
     /// Why not: there is none of this name, or it has no time for it now.
-    pub(crate) async fn revive(&self, name: &str) -> Result<(), String> {
+    pub async fn revive(&self, name: &str) -> Result<(), String> {
         let (answer, answered) = oneshot::channel();
         self.tell(Event::Revive(name.to_owned(), answer)).await;
         answered.await.unwrap_or_else(|_| Err("the agent is ending".into()))
     }
 
     /// Ends every collector and processor in order and writes their state; nodes go on.
-    pub(crate) async fn stop(&self) {
+    pub async fn stop(&self) {
         let (done, ended) = oneshot::channel();
         self.tell(Event::Stop(done)).await;
         // A supervisor that is gone has nothing left to end.
@@ -103,17 +103,17 @@ impl Supervision {
 
     /// Whether what the configuration names has been loaded since the start, or cannot be; and all other files that were
     /// there, unless they took too long.
-    pub(crate) fn is_settled(&self) -> bool {
+    pub fn is_settled(&self) -> bool {
         *self.settled.borrow()
     }
 
     /// Whether the processors have been loaded since the start, or cannot be.
-    pub(crate) fn is_judging(&self) -> bool {
+    pub fn is_judging(&self) -> bool {
         *self.judging.borrow()
     }
 
     /// Waits until it [`is_settled`](Self::is_settled).
-    pub(crate) async fn settled(&self) {
+    pub async fn settled(&self) {
         let mut settled = self.settled.clone();
         // A supervisor that is gone will not settle any more.
         let _ = settled.wait_for(|&settled| settled).await;
@@ -124,6 +124,17 @@ impl Supervision {
             tracing::error!("the supervisor has ended");
         }
     }
+}
+
+/// What is to run, and where values go.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The plugins.
+    pub plugins: PluginsConfig,
+    /// How each node queues and retries.
+    pub sending: BTreeMap<String, NodeConfig>,
+    /// Which values go to which nodes.
+    pub routes: Vec<Route>,
 }
 
 /// A collector that runs.
@@ -145,8 +156,11 @@ struct Linked {
     link: Option<Arc<Link>>,
 }
 
-pub(crate) struct Supervisor {
-    config: Config,
+/// Decides what runs: its task.
+pub struct Supervisor {
+    config: PluginsConfig,
+    sending: BTreeMap<String, NodeConfig>,
+    routes: Vec<Route>,
     sandbox: Sandbox,
     shared: Shared,
     statuses: Arc<Statuses>,
@@ -164,8 +178,8 @@ pub(crate) struct Supervisor {
 
 impl Supervisor {
     /// Makes the supervisor, which waits to be run: what it loads is of no use to an agent that cannot listen.
-    pub(crate) fn prepare(
-        config: Config,
+    pub fn prepare(
+        plan: Plan,
         sandbox: Sandbox,
         shared: Shared,
         statuses: Arc<Statuses>,
@@ -175,8 +189,10 @@ impl Supervisor {
         let (settled, has_settled) = watch::channel(false);
         let (judging, has_judged) = watch::channel(false);
         let supervisor = Self {
-            uses: Uses::of(&config),
-            config,
+            uses: Uses::of(&plan.plugins),
+            config: plan.plugins,
+            sending: plan.sending,
+            routes: plan.routes,
             sandbox,
             shared,
             statuses,
@@ -220,10 +236,10 @@ impl Supervisor {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Folder => self.look(),
-            Event::Config(config) => {
-                let (old, new) = (&self.config.plugins, &config.plugins);
+            Event::Config(plan) => {
+                let (old, new) = (&self.config.folder, &plan.plugins.folder);
                 let other_files = old.dir != new.dir || old.signatures != new.signatures;
-                self.config = *config;
+                (self.config, self.sending, self.routes) = (plan.plugins, plan.sending, plan.routes);
                 self.uses = Uses::of(&self.config);
                 if other_files {
                     self.files.clear();
@@ -314,7 +330,7 @@ impl Supervisor {
 
     /// The plugin of a file, if it is of that kind; else why not.
     fn plugin(&self, file: &str, kind: Kind) -> Result<&Plugin, String> {
-        let dir = self.config.plugins.dir.display();
+        let dir = self.config.folder.dir.display();
         match self.files.get(file) {
             None => Err(format!("there is no {file} in {dir}")),
             Some(File { plugin: Some(plugin), .. }) if plugin.kind() == kind => Ok(plugin),

@@ -52,7 +52,7 @@ impl Exposed {
     ///
     /// # Errors
     /// [`Exposed::Mode`]
-    pub(crate) fn check_mode(path: &Path, metadata: &Metadata) -> Result<(), Self> {
+    pub fn check_mode(path: &Path, metadata: &Metadata) -> Result<(), Self> {
         let mode = metadata.mode() & 0o7777;
         if mode & OTHERS_WRITE != 0 {
             return Err(Self::Mode { path: path.into(), mode });

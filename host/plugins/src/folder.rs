@@ -11,13 +11,13 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use notify::{RecursiveMode, Watcher};
 use parking_lot::Mutex;
-use saker_install::{Exposed, Keys, Signature};
 use saker_model::text::is_clean;
 use saker_sandbox::{Kind, PluginHash};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::config::SignatureConfig;
+use crate::{Exposed, Keys, Signature};
 
 /// How long nothing must have happened before a change is looked at, if a file is being written: some tools write in
 /// pieces and say at no time that they are done.
@@ -30,8 +30,9 @@ const QUIET_MAX: Duration = Duration::from_secs(2);
 
 /// What tells that a file is another, without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fingerprint {
-    pub(crate) bytes: u64,
+pub struct Fingerprint {
+    /// Its size.
+    pub bytes: u64,
     modified: Option<SystemTime>,
     inode: u64,
     /// Who may write to it: one that was refused for that is looked at again when it is mended.
@@ -43,24 +44,26 @@ pub(crate) struct Fingerprint {
 
 impl Fingerprint {
     /// When the file was written last, or touched.
-    pub(crate) fn changed(&self) -> Option<SystemTime> {
+    #[must_use]
+    pub fn changed(&self) -> Option<SystemTime> {
         self.modified
     }
 }
 
 /// What a look at a file tells, without running or compiling it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen {
-    pub(crate) hash: PluginHash,
+pub struct Seen {
+    /// Its hash.
+    pub hash: PluginHash,
     /// None, if its exports do not tell.
-    pub(crate) kind: Option<Kind>,
+    pub kind: Option<Kind>,
 }
 
 /// The plugin files in a folder, by name. A folder that is not there has none.
 ///
 /// # Errors
 /// Those of the system, and [`Exposed`]: where others can write, nothing is a plugin.
-pub(crate) fn scan(path: &Path) -> io::Result<BTreeMap<String, Fingerprint>> {
+pub fn scan(path: &Path) -> io::Result<BTreeMap<String, Fingerprint>> {
     let dir = match Dir::open_ambient_dir(path, ambient_authority()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
         other => other?,
@@ -107,7 +110,7 @@ fn fingerprint(metadata: &std::fs::Metadata) -> Fingerprint {
 ///
 /// # Errors
 /// In words: it is too large, it changes, it cannot be read, others can write to it.
-pub(crate) fn read(dir: &Path, name: &str, most: usize) -> Result<Vec<u8>, String> {
+pub fn read(dir: &Path, name: &str, most: usize) -> Result<Vec<u8>, String> {
     let failed = |error: io::Error| format!("cannot read it: {error}");
     let mut file = std::fs::File::open(dir.join(name)).map_err(failed)?;
     let before = file.metadata().map_err(failed)?;
@@ -128,12 +131,7 @@ pub(crate) fn read(dir: &Path, name: &str, most: usize) -> Result<Vec<u8>, Strin
 ///
 /// # Errors
 /// In words: those of [`read`], and what is wrong with the signature.
-pub(crate) fn read_checked(
-    dir: &Path,
-    name: &str,
-    most: usize,
-    signatures: &SignatureConfig,
-) -> Result<Vec<u8>, String> {
+pub fn read_checked(dir: &Path, name: &str, most: usize, signatures: &SignatureConfig) -> Result<Vec<u8>, String> {
     let bytes = read(dir, name, most)?;
     if signatures.keys.is_empty() {
         return Ok(bytes);
@@ -153,13 +151,13 @@ pub(crate) fn read_checked(
 ///
 /// # Errors
 /// As [`read_checked`].
-pub(crate) fn look(dir: &Path, name: &str, most: usize, signatures: &SignatureConfig) -> Result<Seen, String> {
+pub fn look(dir: &Path, name: &str, most: usize, signatures: &SignatureConfig) -> Result<Seen, String> {
     let bytes = read_checked(dir, name, most, signatures)?;
     Ok(Seen { hash: PluginHash::of(&bytes), kind: saker_sandbox::kind_of(&bytes) })
 }
 
 /// Tells of changes in folders.
-pub(crate) struct Watch {
+pub struct Watch {
     changed: Arc<Notify>,
     /// What is being written, as far as the system tells.
     unfinished: Arc<Mutex<HashSet<PathBuf>>>,
@@ -168,12 +166,14 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Watches a folder. Where the system cannot, only the poll interval helps.
-    pub(crate) fn new(dir: &Path) -> Self {
+    #[must_use]
+    pub fn new(dir: &Path) -> Self {
         Self::begin(dir, RecursiveMode::NonRecursive)
     }
 
     /// Watches a folder with all that is below it.
-    pub(crate) fn tree(dir: &Path) -> Self {
+    #[must_use]
+    pub fn tree(dir: &Path) -> Self {
         Self::begin(dir, RecursiveMode::Recursive)
     }
 
@@ -201,7 +201,7 @@ impl Watch {
     }
 
     /// Waits for a change and the quiet after it, or for so long without one. Can be dropped while it waits.
-    pub(crate) async fn change(&self, poll: Duration) {
+    pub async fn change(&self, poll: Duration) {
         if tokio::time::timeout(poll, self.changed.notified()).await.is_err() {
             return;
         }

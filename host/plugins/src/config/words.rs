@@ -1,4 +1,4 @@
-//! Values of other crates, as they are written in a configuration.
+//! Values of the sandbox, as they are written in a configuration.
 
 use saker_config::{Given, Read};
 use saker_sandbox::{Address, Destination, DestinationError, GrantError};

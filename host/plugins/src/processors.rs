@@ -32,7 +32,7 @@ struct Running {
 
 /// All processors in their order.
 #[derive(Default)]
-pub(crate) struct Chain {
+pub struct Chain {
     links: ArcSwap<Vec<Arc<Link>>>,
 }
 

@@ -34,12 +34,17 @@ pub(crate) struct Version {
 
 /// What all collectors share.
 #[derive(Clone)]
-pub(crate) struct Shared {
-    pub(crate) sandbox: Sandbox,
-    pub(crate) pipeline: Arc<Pipeline>,
-    pub(crate) chain: Arc<Chain>,
-    pub(crate) forwarder: Arc<Forwarder>,
-    pub(crate) endpoint: Arc<ArcSwap<Arc<str>>>,
+pub struct Shared {
+    /// Where plugins run.
+    pub sandbox: Sandbox,
+    /// Where values go.
+    pub pipeline: Arc<Pipeline>,
+    /// Where processors stand.
+    pub chain: Arc<Chain>,
+    /// Where nodes stand.
+    pub forwarder: Arc<Forwarder>,
+    /// Whose values these are.
+    pub endpoint: Arc<ArcSwap<Arc<str>>>,
 }
 
 enum Order {

@@ -22,26 +22,30 @@ const REFUSAL_BYTES_MAX: usize = 4 * MESSAGE_BYTES_MAX;
 
 /// What went wrong, and when.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Fault {
-    pub(crate) message: String,
-    pub(crate) kind: &'static str,
-    pub(crate) blame: &'static str,
-    pub(crate) at_ms: i64,
+pub struct Fault {
+    /// What happened, as the log has it.
+    pub message: String,
+    /// What kind of failure it is.
+    pub kind: &'static str,
+    /// Who has to mend it: `plugin`, `operator` or `host`.
+    pub blame: &'static str,
+    /// When it happened, in milliseconds since 1970-01-01 UTC.
+    pub at_ms: i64,
     /// How long ago that was.
-    pub(crate) ago_s: u64,
+    pub ago_s: u64,
     /// Whether a call has succeeded since.
-    pub(crate) over: bool,
+    pub over: bool,
     /// When, if so.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) over_at_ms: Option<i64>,
+    pub over_at_ms: Option<i64>,
     /// The limit that it ran into, if it was one: its key under `limits`, and its value.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) limit: Option<FaultLimit>,
+    pub limit: Option<FaultLimit>,
     /// Where in the plugin it happened, innermost function first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) frames: Vec<String>,
+    pub frames: Vec<String>,
     /// What the plugin logged before.
-    pub(crate) log: Vec<String>,
+    pub log: Vec<String>,
 }
 
 impl Fault {
@@ -53,41 +57,46 @@ impl Fault {
 
 /// A limit that was run into.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct FaultLimit {
-    pub(crate) key: String,
-    pub(crate) value: String,
+pub struct FaultLimit {
+    /// Its key under `limits`.
+    pub key: String,
+    /// Its value, as it is written.
+    pub value: String,
 }
 
 /// Counted for one instance.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub(crate) struct Counts {
+pub struct Counts {
     /// Ticks that were due.
-    pub(crate) ticks: u64,
+    pub ticks: u64,
     /// Of these, ticks that brought values.
-    pub(crate) succeeded: u64,
+    pub succeeded: u64,
     /// Of these, ticks that failed.
-    pub(crate) failed: u64,
+    pub failed: u64,
     /// Of these, ticks that were left out while it backed off or was quarantined.
-    pub(crate) skipped: u64,
+    pub skipped: u64,
     /// Of these, ticks that were over before the call of an earlier one.
-    pub(crate) overrun: u64,
+    pub overrun: u64,
     /// Of these, ticks that were left out because a queue had no room for what they would bring.
-    pub(crate) no_room: u64,
+    pub no_room: u64,
     /// Metric values, or series for a processor.
-    pub(crate) values: u64,
+    pub values: u64,
     /// Versions that have taken another's place.
-    pub(crate) swaps: u64,
+    pub swaps: u64,
     /// Versions that were taken back because they failed at once.
-    pub(crate) rollbacks: u64,
+    pub rollbacks: u64,
     /// Failures by kind.
-    pub(crate) faults: BTreeMap<&'static str, u64>,
+    pub faults: BTreeMap<&'static str, u64>,
 }
 
 /// What is known about an instance.
-pub(crate) struct Status {
-    pub(crate) name: String,
-    pub(crate) meters: Arc<Meters>,
-    pub(crate) figures: Figures,
+pub struct Status {
+    /// Its name.
+    pub name: String,
+    /// What it uses.
+    pub meters: Arc<Meters>,
+    /// The figures of its own.
+    pub figures: Figures,
     log_tail: LogTail,
     inner: Mutex<Inner>,
 }
@@ -111,36 +120,54 @@ struct Inner {
 
 /// A picture of an instance, for the API.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct InstanceView {
-    pub(crate) name: String,
-    pub(crate) kind: &'static str,
-    pub(crate) file: String,
-    pub(crate) version: String,
-    pub(crate) hash: String,
-    pub(crate) summary: String,
-    pub(crate) state: &'static str,
+pub struct InstanceView {
+    /// Its name.
+    pub name: String,
+    /// `collector`, `processor` or `backend`; empty as long as nothing is in place.
+    pub kind: &'static str,
+    /// The file that it runs.
+    pub file: String,
+    /// The version that the file says it is.
+    pub version: String,
+    /// The file's BLAKE3 hash.
+    pub hash: String,
+    /// What it does, in its own words.
+    pub summary: String,
+    /// How it fares.
+    pub state: &'static str,
     /// When it is called again, if it is not running.
-    pub(crate) retry_in_s: Option<u64>,
-    pub(crate) wants: Vec<String>,
-    pub(crate) grants: Vec<String>,
+    pub retry_in_s: Option<u64>,
+    /// What it asks for.
+    pub wants: Vec<String>,
+    /// What it is granted.
+    pub grants: Vec<String>,
+    /// How often it is called, if it is a collector.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) interval_ms: Option<u64>,
+    pub interval_ms: Option<u64>,
     /// What it may use, by the keys of the configuration: bytes, seconds or pieces.
-    pub(crate) limits: BTreeMap<&'static str, f64>,
-    pub(crate) counts: Counts,
-    pub(crate) calls: u64,
-    pub(crate) cpu_seconds: f64,
-    pub(crate) memory_bytes: u64,
-    pub(crate) log_lines_dropped: u64,
-    pub(crate) stuck_threads: u64,
+    pub limits: BTreeMap<&'static str, f64>,
+    /// What is counted of it.
+    pub counts: Counts,
+    /// Calls that were begun.
+    pub calls: u64,
+    /// Processor time of its calls.
+    pub cpu_seconds: f64,
+    /// Its linear memory after the last call.
+    pub memory_bytes: u64,
+    /// Lines of its log over the rate.
+    pub log_lines_dropped: u64,
+    /// Calls of it that hang in the system.
+    pub stuck_threads: u64,
     /// What went wrong last.
-    pub(crate) last_fault: Option<Fault>,
+    pub last_fault: Option<Fault>,
     /// Why a newer version or other settings were not taken; this one runs on.
-    pub(crate) refused_update: Option<Fault>,
+    pub refused_update: Option<Fault>,
 }
 
 impl Status {
-    pub(crate) fn new(name: &str, meters: Arc<Meters>, figures: Figures, log_tail: LogTail) -> Self {
+    /// Of an instance of this name, which runs nothing yet.
+    #[must_use]
+    pub fn new(name: &str, meters: Arc<Meters>, figures: Figures, log_tail: LogTail) -> Self {
         let inner = Inner {
             kind: None,
             file: String::new(),
@@ -161,7 +188,7 @@ impl Status {
     }
 
     /// Another version, or the first one, runs from now on.
-    pub(crate) fn runs(&self, file: &str, plugin: &Plugin, spec: &InstanceSpec, interval_ms: Option<u64>) {
+    pub fn runs(&self, file: &str, plugin: &Plugin, spec: &InstanceSpec, interval_ms: Option<u64>) {
         let mut inner = self.inner.lock();
         let description = plugin.description();
         inner.kind = Some(plugin.kind());
@@ -293,7 +320,8 @@ impl Status {
     }
 
     /// A picture of it.
-    pub(crate) fn view(&self) -> InstanceView {
+    #[must_use]
+    pub fn view(&self) -> InstanceView {
         let inner = self.inner.lock();
         let retry_in_s = match inner.health {
             HealthState::Running => None,
@@ -328,23 +356,26 @@ impl Status {
 
 /// A picture of a file in the plugin folder, for the API.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct FileView {
-    pub(crate) file: String,
-    pub(crate) bytes: u64,
+pub struct FileView {
+    /// Its name.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
     /// What the file is, if it is a plugin.
-    pub(crate) kind: Option<&'static str>,
-    pub(crate) hash: Option<String>,
+    pub kind: Option<&'static str>,
+    /// Its BLAKE3 hash, once it was read.
+    pub hash: Option<String>,
     /// The instances and nodes that run it.
-    pub(crate) used_by: Vec<String>,
+    pub used_by: Vec<String>,
     /// Why the file as it is now cannot be used.
-    pub(crate) error: Option<String>,
+    pub error: Option<String>,
     /// Whether it is being compiled or tried.
-    pub(crate) busy: bool,
+    pub busy: bool,
 }
 
 /// All of it. The supervisor writes, everyone reads.
 #[derive(Default)]
-pub(crate) struct Statuses {
+pub struct Statuses {
     instances: RwLock<BTreeMap<String, Arc<Status>>>,
     files: RwLock<Vec<FileView>>,
     folder_error: RwLock<Option<String>>,
@@ -359,7 +390,9 @@ impl Statuses {
         news
     }
 
-    pub(crate) fn folder_error(&self) -> Option<String> {
+    /// Why nothing is loaded from the plugin folder, if nothing is.
+    #[must_use]
+    pub fn folder_error(&self) -> Option<String> {
         self.folder_error.read().clone()
     }
 
@@ -371,7 +404,9 @@ impl Statuses {
         self.instances.write().remove(name);
     }
 
-    pub(crate) fn instances(&self) -> Vec<Arc<Status>> {
+    /// All instances, by name.
+    #[must_use]
+    pub fn instances(&self) -> Vec<Arc<Status>> {
         self.instances.read().values().cloned().collect()
     }
 
@@ -379,7 +414,9 @@ impl Statuses {
         *self.files.write() = files;
     }
 
-    pub(crate) fn files(&self) -> Vec<FileView> {
+    /// All files of the plugin folder.
+    #[must_use]
+    pub fn files(&self) -> Vec<FileView> {
         self.files.read().clone()
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 const SUFFIX: &str = ".state";
 
 /// The cells of all names that were asked for, and what was found for others.
-pub(crate) struct StateDir {
+pub struct StateDir {
     cells: BTreeMap<String, StateCell>,
     /// By file name.
     found: BTreeMap<String, Vec<u8>>,
@@ -45,7 +45,7 @@ struct Work {
 
 impl StateDir {
     /// Opens the folder, which is made if it is not there, and reads all of it: this may take a while.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path) -> io::Result<Self> {
         // What plugins keep may be secret.
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         Self::on(real(Dir::open_ambient_dir(path, ambient_authority())?))

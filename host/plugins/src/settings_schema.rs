@@ -14,13 +14,16 @@ const DEPTH_MAX: usize = 16;
 
 /// A setting that does not fit: its path, such as `rules[0].metric`, and what is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Misfit {
-    pub(crate) path: String,
-    pub(crate) what: String,
+pub struct Misfit {
+    /// Where in the settings.
+    pub path: String,
+    /// What is wrong.
+    pub what: String,
 }
 
 /// Everything in `settings` that does not fit `schema`.
-pub(crate) fn check(schema: &Value, settings: &Map<String, Value>) -> Vec<Misfit> {
+#[must_use]
+pub fn check(schema: &Value, settings: &Map<String, Value>) -> Vec<Misfit> {
     let mut misfits = Vec::new();
     check_object(schema, settings, "", 0, &mut misfits);
     misfits.truncate(MISFITS_MAX);

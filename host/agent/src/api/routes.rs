@@ -1,51 +1,18 @@
-//! What runs and where values go, as JSON.
+//! Where values go, as JSON.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use saker_forward::{NodeStats, OnUnavailable};
 use saker_http::ApiError;
 use saker_model::flat::{self, Spaces};
 use saker_model::{MetricType, Series};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::agent::Agent;
-use crate::status::{FileView, InstanceView};
-
-#[derive(Serialize)]
-pub(super) struct Plugins {
-    instances: Vec<InstanceView>,
-    files: Vec<FileView>,
-    /// Why nothing is loaded from the plugin folder, if nothing is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    folder_error: Option<String>,
-}
-
-pub(super) async fn plugins(State(agent): State<Arc<Agent>>) -> Json<Plugins> {
-    let instances = agent.statuses.instances().iter().map(|status| status.view()).collect();
-    Json(Plugins { instances, files: agent.statuses.files(), folder_error: agent.statuses.folder_error() })
-}
-
-pub(super) async fn plugin(
-    State(agent): State<Arc<Agent>>,
-    Path(name): Path<String>,
-) -> Result<Json<InstanceView>, ApiError> {
-    let instances = agent.statuses.instances();
-    match instances.iter().find(|status| status.name == name) {
-        Some(status) => Ok(Json(status.view())),
-        None => Err(ApiError::new(StatusCode::NOT_FOUND, format!("there is no instance {name:?}"))),
-    }
-}
-
-pub(super) async fn revive(State(agent): State<Arc<Agent>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
-    match agent.supervision.revive(&name).await {
-        Ok(()) => Ok(Json(json!({"revived": name}))),
-        Err(why) => Err(ApiError::new(StatusCode::CONFLICT, why)),
-    }
-}
 
 /// A series to ask about: where does it go?
 #[derive(Debug, Deserialize)]
@@ -89,7 +56,7 @@ pub(super) async fn routes(
         .nodes()
         .iter()
         .map(|node| {
-            let backend = config.node.get(node.name()).map(|node| node.backend.clone());
+            let backend = config.plugins.backends.get(node.name()).map(|backend| backend.backend.clone());
             node_view(node.name(), backend.as_deref(), &node.stats())
         })
         .collect();

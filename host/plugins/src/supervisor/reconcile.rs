@@ -28,9 +28,9 @@ impl Supervisor {
 
     /// Whether a processor's file is on its way for the first time.
     pub(super) fn awaits_processors(&self) -> bool {
-        let mut names = self.config.pipeline.processors.iter();
+        let mut names = self.config.processors.iter();
         names.any(|name| {
-            let config = self.config.plugin.get(name);
+            let config = self.config.instances.get(name);
             let file = config.map_or_else(|| format!("{name}.wasm"), |config| config.file_of(name));
             self.is_on_its_way(&file)
         })
@@ -44,10 +44,10 @@ impl Supervisor {
                 continue;
             }
             let stem = file.trim_end_matches(".wasm");
-            if !self.config.plugin.contains_key(stem) {
+            if !self.config.instances.contains_key(stem) {
                 wanted.insert(stem.to_owned(), (file.clone(), PluginConfig::default_of(stem)));
             }
-            for (name, plugin) in &self.config.plugin {
+            for (name, plugin) in &self.config.instances {
                 if plugin.enabled && plugin.file_of(name) == *file {
                     wanted.insert(name.clone(), (file.clone(), plugin.clone()));
                 }
@@ -121,7 +121,7 @@ impl Supervisor {
     }
 
     fn reconcile_processors(&mut self) {
-        let names = self.config.pipeline.processors.clone();
+        let names = self.config.processors.clone();
         let mut changed = false;
         let gone: Vec<_> = self.processors.keys().filter(|name| !names.contains(name)).cloned().collect();
         for name in gone {
@@ -137,7 +137,7 @@ impl Supervisor {
             }
             changed |= self.reconcile_processor(name);
         }
-        self.shared.pipeline.set_pass_on_failure(self.config.pipeline.pass_on_failure);
+        self.shared.pipeline.set_pass_on_failure(self.config.pass_on_failure);
         let order: Vec<_> = names.iter().filter_map(|name| self.link_of(name)).collect();
         if changed || self.shared.chain.differs(&order) {
             self.shared.chain.set(order);
@@ -152,7 +152,7 @@ impl Supervisor {
     }
 
     fn reconcile_processor(&mut self, name: &str) -> bool {
-        let config = self.config.plugin.get(name).cloned().unwrap_or_else(|| PluginConfig::default_of(name));
+        let config = self.config.instance(name);
         let file = config.file_of(name);
         if self.is_on_its_way(&file) {
             return false;
@@ -199,7 +199,7 @@ impl Supervisor {
     }
 
     fn reconcile_nodes(&mut self) {
-        let names: Vec<_> = self.config.node.keys().cloned().collect();
+        let names: Vec<_> = self.config.backends.keys().cloned().collect();
         self.nodes.retain(|name, _| names.contains(name));
         for instance in self.statuses.instances() {
             if let Some(node) = instance.name.strip_prefix("node ")
@@ -209,7 +209,7 @@ impl Supervisor {
             }
         }
         for name in &names {
-            let config = self.config.node[name].clone();
+            let Some(&sending) = self.sending.get(name) else { continue };
             if !self.nodes.contains_key(name) {
                 let instance = format!("node {name}");
                 let seat = Seat::new(&instance, &format!("node.{name}"), self.states.cell(&instance), &self.statuses);
@@ -221,25 +221,24 @@ impl Supervisor {
                 let forwarder = &self.shared.forwarder;
                 let backend = Box::new(Destination(slot.clone()));
                 // It looks at the disk for what an earlier process has left.
-                let node = off_the_worker(|| forwarder.node(name, backend, config.sending));
+                let node = off_the_worker(|| forwarder.node(name, backend, sending));
                 self.nodes.insert(name.clone(), Destined { seat, slot, node });
             }
-            self.nodes[name].node.set_config(config.sending);
+            self.nodes[name].node.set_config(sending);
             self.reconcile_node(name);
         }
-        let routes = self.config.route.clone();
         let nodes: Vec<_> = self.nodes.values().map(|destined| destined.node.clone()).collect();
         let forwarder = &self.shared.forwarder;
         let now = forwarder.topology();
         let same_nodes =
             now.nodes().len() == nodes.len() && now.nodes().iter().zip(&nodes).all(|(a, b)| Arc::ptr_eq(a, b));
-        if !forwarder.is_set() || !same_nodes || now.routes() != routes {
-            forwarder.set_topology(Topology::new(nodes, routes));
+        if !forwarder.is_set() || !same_nodes || now.routes() != self.routes {
+            forwarder.set_topology(Topology::new(nodes, self.routes.clone()));
         }
     }
 
     fn reconcile_node(&mut self, name: &str) {
-        let config = self.config.node[name].clone();
+        let config = self.config.backends[name].clone();
         let file = format!("{}.wasm", config.backend);
         if self.is_on_its_way(&file) {
             return;

@@ -1,7 +1,5 @@
 //! A backend plugin as the destination of a node.
 
-// Told by its path, since a benchmark takes this file in as well.
-#[path = "destination/pausing.rs"]
 mod pausing;
 
 use std::sync::Arc;
@@ -23,7 +21,7 @@ use pausing::Pausing;
 const POINT_CPU: Duration = Duration::from_micros(20);
 
 /// The place of a node's backend: the version that new sessions are opened from.
-pub(crate) struct Slot {
+pub struct Slot {
     sandbox: Sandbox,
     status: Arc<Status>,
     current: Mutex<Current>,
@@ -46,7 +44,9 @@ enum Current {
 }
 
 impl Slot {
-    pub(crate) fn new(sandbox: Sandbox, status: Arc<Status>, missing: String) -> Self {
+    /// One without a version: why there is none.
+    #[must_use]
+    pub fn new(sandbox: Sandbox, status: Arc<Status>, missing: String) -> Self {
         let pace = Mutex::new(Pace { share: Share::since(status.meters.cpu()), until: None });
         let current = Mutex::new(Current::Missing(missing));
         Self { sandbox, status, current, generation: AtomicU64::new(0), pace, pausing: Mutex::default() }
@@ -76,7 +76,7 @@ impl Slot {
     }
 
     /// Puts a version in place; the next batch goes to a new session of it.
-    pub(crate) fn set(&self, file: &str, plugin: Plugin, spec: InstanceSpec) {
+    pub fn set(&self, file: &str, plugin: Plugin, spec: InstanceSpec) {
         self.status.runs(file, &plugin, &spec, None);
         *self.current.lock() = Current::Ready(Box::new((plugin, spec)));
         // Another version, or other limits, are not to blame for the one before.
@@ -149,7 +149,7 @@ pub(crate) async fn canary(sandbox: &Sandbox, plugin: &Plugin, spec: &InstanceSp
 }
 
 /// What the forwarder sees of a slot.
-pub(crate) struct Destination(pub(crate) Arc<Slot>);
+pub struct Destination(pub Arc<Slot>);
 
 impl Backend for Destination {
     fn open(&self) -> BoxFuture<'_, Result<Box<dyn Session>, SendError>> {

@@ -13,7 +13,7 @@ use saker_sandbox::{Kind, Plugin, PluginHash};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Event, Supervisor};
-use crate::config::{Config, PluginConfig};
+use crate::config::{PluginConfig, PluginsConfig};
 use crate::folder::{self, Fingerprint, Seen};
 
 /// Files that are compiled at the same time: each takes a core for a while.
@@ -99,14 +99,14 @@ pub(super) struct Uses {
 }
 
 impl Uses {
-    pub(super) fn of(config: &Config) -> Self {
+    pub(super) fn of(config: &PluginsConfig) -> Self {
         let mut uses = Self::default();
-        for name in &config.pipeline.processors {
-            let plugin = config.plugin.get(name);
+        for name in &config.processors {
+            let plugin = config.instances.get(name);
             uses.processors.insert(plugin.map_or_else(|| format!("{name}.wasm"), |plugin| plugin.file_of(name)));
         }
-        uses.backends.extend(config.node.values().map(|node| format!("{}.wasm", node.backend)));
-        for (name, plugin) in &config.plugin {
+        uses.backends.extend(config.backends.values().map(|backend| format!("{}.wasm", backend.backend)));
+        for (name, plugin) in &config.instances {
             uses.ruled.insert(format!("{name}.wasm"));
             if plugin.enabled {
                 uses.enabled.insert(plugin.file_of(name));
@@ -185,7 +185,7 @@ async fn within<T>(
 impl Supervisor {
     /// Looks through the folder, and has what is new there looked at.
     pub(super) fn look(&mut self) {
-        let dir = self.config.plugins.dir.clone();
+        let dir = self.config.folder.dir.clone();
         let found = match folder::scan(&dir) {
             Ok(found) => found,
             Err(error) => {
@@ -236,8 +236,8 @@ impl Supervisor {
             error: None,
         });
         (file.fingerprint, file.visit, file.stage) = (fingerprint, visit, Stage::Looking);
-        let (events, looking, dir) = (self.events.clone(), self.slots.looking.clone(), self.config.plugins.dir.clone());
-        let (most, signatures) = (self.config.plugins.file_bytes, self.config.plugins.signatures.clone());
+        let (events, looking, dir) = (self.events.clone(), self.slots.looking.clone(), self.config.folder.dir.clone());
+        let (most, signatures) = (self.config.folder.file_bytes, self.config.folder.signatures.clone());
         let hung = self.slots.hung.clone();
         tokio::spawn(async move {
             let Ok(slot) = looking.acquire_owned().await else { return };
@@ -297,8 +297,8 @@ impl Supervisor {
         file.stage = Stage::Loading;
         let (visit, changed) = (file.visit, file.fingerprint.changed());
         let (sandbox, events, describing) = (self.sandbox.clone(), self.events.clone(), self.slots.describing.clone());
-        let (dir, most) = (self.config.plugins.dir.clone(), self.config.plugins.file_bytes);
-        let signatures = self.config.plugins.signatures.clone();
+        let (dir, most) = (self.config.folder.dir.clone(), self.config.folder.file_bytes);
+        let signatures = self.config.folder.signatures.clone();
         tokio::spawn(async move {
             let path = name.clone();
             let mut read = tokio::task::spawn_blocking(move || folder::read_checked(&dir, &path, most, &signatures));
@@ -424,8 +424,8 @@ mod tests {
         ranked.into_iter().map(|(_, name)| name).collect()
     }
 
-    fn uses(change: impl FnOnce(&mut Config)) -> Uses {
-        let mut config = Config::default();
+    fn uses(change: impl FnOnce(&mut PluginsConfig)) -> Uses {
+        let mut config = PluginsConfig::default();
         change(&mut config);
         Uses::of(&config)
     }
@@ -445,21 +445,21 @@ mod tests {
     fn what_nothing_names_is_not_wanted_and_small_collectors_come_first() {
         let nothing = uses(|_| {});
         assert_eq!(order(&nothing, &FILES), ["mine.wasm", "cpu.wasm", "junk.wasm", "python.wasm"]);
-        let tagged = uses(|config| config.pipeline.processors = vec!["tag".into()]);
+        let tagged = uses(|config| config.processors = vec!["tag".into()]);
         assert_eq!(order(&tagged, &FILES)[..2], ["tag.wasm", "mine.wasm"]);
     }
 
     #[test]
     fn a_collector_that_is_disabled_is_wanted_only_under_another_name() {
-        let disabled = |config: &mut Config| {
+        let disabled = |config: &mut PluginsConfig| {
             let cpu = PluginConfig { enabled: false, ..PluginConfig::default_of("cpu") };
-            config.plugin.insert("cpu".into(), cpu);
+            config.instances.insert("cpu".into(), cpu);
         };
         assert!(!order(&uses(disabled), &FILES).contains(&"cpu.wasm"));
         let other = uses(|config| {
             disabled(config);
             let other = PluginConfig { file: Some("cpu.wasm".into()), ..PluginConfig::default_of("other") };
-            config.plugin.insert("other".into(), other);
+            config.instances.insert("other".into(), other);
         });
         assert!(order(&other, &FILES).contains(&"cpu.wasm"));
         assert!(other.name("cpu.wasm") && !other.name("load.wasm"));

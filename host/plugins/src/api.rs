@@ -1,0 +1,63 @@
+//! What is known of plugins, as JSON, and what an operator may do to them.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use saker_http::ApiError;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::status::{FileView, InstanceView, Statuses};
+use crate::supervisor::Supervision;
+
+/// What the handlers need.
+#[derive(Clone)]
+pub struct ApiState {
+    /// What is known of every instance.
+    pub statuses: Arc<Statuses>,
+    /// Who can have one called again.
+    pub supervision: Supervision,
+}
+
+/// The paths that tell about plugins.
+pub fn router<S>(state: ApiState) -> Router<S> {
+    Router::new().route("/api/v1/plugins", get(plugins)).route("/api/v1/plugins/{name}", get(plugin)).with_state(state)
+}
+
+/// The paths that change what runs: for operators only.
+pub fn operating<S>(state: ApiState) -> Router<S> {
+    Router::new().route("/api/v1/plugins/{name}/revive", post(revive)).with_state(state)
+}
+
+#[derive(Serialize)]
+struct Plugins {
+    instances: Vec<InstanceView>,
+    files: Vec<FileView>,
+    /// Why nothing is loaded from the plugin folder, if nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folder_error: Option<String>,
+}
+
+async fn plugins(State(state): State<ApiState>) -> Json<Plugins> {
+    let statuses = &state.statuses;
+    let instances = statuses.instances().iter().map(|status| status.view()).collect();
+    Json(Plugins { instances, files: statuses.files(), folder_error: statuses.folder_error() })
+}
+
+async fn plugin(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Json<InstanceView>, ApiError> {
+    let instances = state.statuses.instances();
+    match instances.iter().find(|status| status.name == name) {
+        Some(status) => Ok(Json(status.view())),
+        None => Err(ApiError::new(StatusCode::NOT_FOUND, format!("there is no instance {name:?}"))),
+    }
+}
+
+async fn revive(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
+    match state.supervision.revive(&name).await {
+        Ok(()) => Ok(Json(json!({"revived": name}))),
+        Err(why) => Err(ApiError::new(StatusCode::CONFLICT, why)),
+    }
+}
