@@ -149,7 +149,7 @@ fn the_agent_runs_nothing_that_is_not_signed_where_a_signature_is_required() {
     assert_eq!(found, "it is not signed: there is no steady-1.wasm.sig beside it");
     // A signature that comes later is looked at.
     let key = std::fs::read_to_string(&desk.private).unwrap();
-    let signature = saker_plugins::Signature::Plain(saker_install::sign(&key, &guest("steady-1")).unwrap());
+    let signature = saker_plugins::Signature::Plain(saker_author::install::sign(&key, &guest("steady-1")).unwrap());
     std::fs::write(agent.home.dir.path().join("plugins/steady-1.wasm.sig"), signature.to_text()).unwrap();
     agent.until("it runs", |agent| agent.instance("steady-1"));
     // One that is wrong is not.

@@ -21,7 +21,18 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["saker-pipeline", "saker-http", "saker-codec", "saker-config", "saker-telemetry", "saker-model"],
     ),
     ("saker-http", &["saker-config", "saker-telemetry", "saker-model"]),
-    ("saker-cli", &["saker-http", "saker-config", "saker-sandbox", "saker-model", "saker-telemetry"]),
+    (
+        "saker-cli",
+        &[
+            "saker-author",
+            "saker-plugins",
+            "saker-sandbox",
+            "saker-pipeline",
+            "saker-http",
+            "saker-config",
+            "saker-model",
+        ],
+    ),
     ("saker-forward", &["saker-pipeline", "saker-config", "saker-journal", "saker-model", "saker-telemetry"]),
     (
         "saker-plugins",
@@ -36,7 +47,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "saker-model",
         ],
     ),
-    ("saker-install", &["saker-plugins", "saker-model"]),
+    ("saker-author", &["saker-plugins", "saker-sandbox", "saker-model"]),
 ];
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use saker_kit::{Options, Outcome, Report, Server, bench, conform, diff};
+use saker_author::{Options, Outcome, Report, Server, bench, conform, diff};
 use saker_sandbox::{Compiler, Grants, Plugin, Sandbox, SandboxConfig};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -327,7 +327,7 @@ async fn a_version_differs_from_itself_in_nothing_and_from_another_in_what_it_as
     assert!(changes.contains(&"version") && changes.contains(&"hash"), "{changes:?}");
     let (collector, backend) = (load(sandbox(), "plugins", "cpu").await, load(sandbox(), "plugins", "influx").await);
     let changes = diff(&collector, &backend);
-    assert!(changes[0].weight == saker_kit::Weight::More, "{changes:#?}");
+    assert!(changes[0].weight == saker_author::Weight::More, "{changes:#?}");
     let words: Vec<_> = changes.iter().map(|change| change.words.as_str()).collect();
     assert!(words.contains(&"collector → backend"), "{words:#?}");
     assert!(words.contains(&"no longer wants grant.read = [\"/proc\"]"), "{words:#?}");

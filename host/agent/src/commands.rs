@@ -1,13 +1,7 @@
 //! What each command does.
 
-mod author;
 mod check;
-mod collect;
-mod inspect;
-mod installing;
-mod new;
 mod run;
-mod watching;
 
 use std::process::ExitCode;
 
@@ -15,11 +9,9 @@ use saker_cli::args::CompileArgs;
 use saker_cli::printing::print_error;
 use saker_model::text::{MESSAGE_BYTES_MAX, clean};
 
-pub(crate) use author::author;
 pub(crate) use check::check;
-pub(crate) use collect::collect;
-pub(crate) use inspect::inspect;
-pub(crate) use installing::installing;
+#[cfg(feature = "author")]
+pub(crate) use run::plugin_folder;
 pub(crate) use run::run;
 
 /// The child process that compiles: bytes in, machine code out, and nothing of the agent around it.

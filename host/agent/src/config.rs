@@ -9,13 +9,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use saker_cache::CacheLimits;
-use saker_config::{Listen, Place, Places, Problem, Problems, Source, Table, Warnings};
+use saker_config::{Listen, Place, Places, Problem, Problems, Source, Table, Warnings, host_name};
 use saker_forward::{NodeConfig, Route};
 use saker_http::Network;
 use saker_ingest::influx::InfluxConfig;
 use saker_log::LogConfig;
-use saker_model::LIMITS;
-use saker_model::text::clean;
 use saker_pipeline::PipelineConfig;
 use saker_plugins::{Plan, PluginsConfig};
 
@@ -150,10 +148,7 @@ impl Config {
 
     /// Whose values these are.
     pub(crate) fn endpoint(&self) -> String {
-        self.endpoint.clone().unwrap_or_else(|| {
-            let name = clean(&rustix::system::uname().nodename().to_string_lossy(), LIMITS.text_bytes);
-            if name.is_empty() { "localhost".into() } else { name }
-        })
+        self.endpoint.clone().unwrap_or_else(host_name)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The command line.
 
+#[cfg(feature = "author")]
 mod author;
+#[cfg(feature = "author")]
 mod install;
 
 use std::path::PathBuf;
@@ -10,9 +12,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use saker_config::parse_duration;
 
+#[cfg(feature = "author")]
 pub use author::{
     AuthorCommand, BenchArgs, DiffArgs, Kind, Language, NewArgs, RunArgs, ServerChoice, TestArgs, TrialArgs,
 };
+#[cfg(feature = "author")]
 pub use install::{InstallArgs, InstallCommand, PushArgs, RegistryArgs, RemoveArgs, UpdateArgs};
 
 fn version() -> &'static str {
@@ -74,8 +78,12 @@ pub enum PluginCommand {
     Status(StatusArgs),
     /// Have an instance of a running agent called again that backs off or is in quarantine.
     Revive(StatusArgs),
+    /// What authors of plugins do with them.
+    #[cfg(feature = "author")]
     #[command(flatten)]
     Author(AuthorCommand),
+    /// Plugin files on their way to the plugin folder.
+    #[cfg(feature = "author")]
     #[command(flatten)]
     Install(InstallCommand),
 }

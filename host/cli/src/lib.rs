@@ -1,18 +1,34 @@
 //! The command line: what can be asked for, how it is printed, and the commands that ask a running agent.
 
 pub mod args;
+#[cfg(feature = "author")]
+mod author;
 mod client;
+mod collect;
+mod inspect;
+#[cfg(feature = "author")]
+mod installing;
 mod list;
+#[cfg(feature = "author")]
+mod new;
 pub mod printing;
 mod queue;
 pub mod table;
 mod top;
+#[cfg(feature = "author")]
+mod watching;
 
 use anyhow::Context;
 use clap::CommandFactory;
 use clap_complete::Shell;
 use tokio::runtime::Runtime;
 
+#[cfg(feature = "author")]
+pub use author::author;
+pub use collect::collect;
+pub use inspect::inspect;
+#[cfg(feature = "author")]
+pub use installing::installing;
 pub use list::{list, revive, status};
 pub use queue::queue;
 pub use top::top;

@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 mod expansion;
+mod host;
 mod places;
 mod problem;
 mod reader;
@@ -12,6 +13,7 @@ mod settings;
 mod source;
 mod values;
 
+pub use host::host_name;
 pub use places::Places;
 pub use problem::{Place, Problem, Problems, Warnings};
 pub use reader::{Reading, Table, suggestion};

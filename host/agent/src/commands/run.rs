@@ -134,9 +134,10 @@ pub(super) fn gather(args: &ConfigArgs) -> anyhow::Result<Source> {
     })
 }
 
-/// Reads the configuration, or says all that is wrong with it.
-pub(super) fn read(args: &ConfigArgs) -> anyhow::Result<Config> {
-    Ok(Config::read(&gather(args)?)?)
+/// The plugin folder of a configuration, or all that is wrong with that.
+#[cfg(feature = "author")]
+pub(crate) fn plugin_folder(args: &ConfigArgs) -> anyhow::Result<saker_plugins::FolderConfig> {
+    Ok(Config::read(&gather(args)?)?.plugins.folder)
 }
 
 /// The same for an agent that runs. A file that was emptied is a mistake then, mostly half of a write: taken by its word

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use saker_plugins::Signature;
 
-use crate::FILE_BYTES_MAX;
-use crate::reference::Reference;
-use crate::registry::{Registry, RegistryError};
+use crate::install::FILE_BYTES_MAX;
+use crate::install::reference::Reference;
+use crate::install::registry::{Registry, RegistryError};
 
 /// Where a plugin comes from, as the user writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use saker_plugins::{Exposed, Keys, SignatureError};
 use serde::{Deserialize, Serialize};
 
-use crate::source::{Fetched, is_name};
-use crate::version;
+use crate::install::source::{Fetched, is_name};
+use crate::install::version;
 
 /// The file in the plugin folder that pins what was installed.
 const LOCK: &str = "plugins.lock";
@@ -340,7 +340,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::source::Source;
+    use crate::install::source::Source;
 
     fn fetched(name: &str, bytes: &[u8]) -> Fetched {
         let source = Source::Path("/from/here.wasm".into());
@@ -371,7 +371,7 @@ mod tests {
         std::fs::write(&public, pair.public_key_pem()).unwrap();
         let keys = Keys::read(&[public]).unwrap();
         let signed = |name: &str, bytes: &[u8]| {
-            let signature = crate::sign(&pair.serialize_pem(), bytes).unwrap();
+            let signature = crate::install::sign(&pair.serialize_pem(), bytes).unwrap();
             Fetched { signature: Some(saker_plugins::Signature::Plain(signature)), ..fetched(name, bytes) }
         };
         let mut folder = Folder::open(&dir.path().join("plugins")).unwrap();

@@ -6,14 +6,15 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use saker_cli::args::{Kind, Language, NewArgs};
-use saker_cli::say;
 use toml::{Table, Value};
+
+use crate::args::{Kind, Language, NewArgs};
+use crate::say;
 
 /// Paths below the repository, and what the files hold.
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/kits.rs"));
 /// What the manifests of the Rust kit inherit.
-const WORKSPACE: &str = include_str!("../../../../Cargo.toml");
+const WORKSPACE: &str = include_str!("../../../Cargo.toml");
 /// The longest name, in bytes.
 const NAME_MAX: usize = 64;
 /// Words that compilers know as something else: crates, and Rust's keywords.

@@ -6,9 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use saker_cli::args::RunArgs;
-use saker_cli::printing::reader_is_gone;
-use saker_cli::say;
 use saker_model::text::{MESSAGE_BYTES_MAX, clean};
 use saker_model::{MetricValue, flat};
 use saker_plugins::folder::Watch;
@@ -16,8 +13,10 @@ use saker_sandbox::{Collector, InstanceSpec, PluginHash, StateCell};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::collect::{collects, explain, grants, load, section, tick_now};
-use crate::config::Config;
+use crate::args::RunArgs;
+use crate::collect::{collects, explain, grants, load, section, tick_now};
+use crate::printing::reader_is_gone;
+use crate::say;
 
 /// How often the file is looked at where the system tells of no changes.
 const POLL: Duration = Duration::from_secs(2);
@@ -40,7 +39,7 @@ struct Running {
 }
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
-    saker_cli::runtime()?.block_on(watch(args))
+    crate::runtime()?.block_on(watch(args))
 }
 
 async fn watch(args: &RunArgs) -> anyhow::Result<()> {
@@ -138,7 +137,7 @@ fn announce(running: &Running) -> anyhow::Result<()> {
 
 /// Ticks once, and prints what is new or has changed.
 async fn tick(running: &mut Running, args: &RunArgs, shown: &mut BTreeMap<String, f64>) -> anyhow::Result<()> {
-    let endpoint: Arc<str> = Config::default().endpoint().into();
+    let endpoint: Arc<str> = saker_config::host_name().into();
     let values = match running.collector.collect(&endpoint, tick_now(args.interval)).await {
         Ok(values) => values,
         Err(error) => return Ok(say!("{}", explain(&error, &running.spec))?),

@@ -7,10 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use saker_cli::args::{CollectArgs, Format};
-use saker_cli::printing::print;
-use saker_cli::table;
-use saker_cli::{complain, say};
 use saker_model::{MetricValue, Reason, flat};
 use saker_pipeline::now_ms;
 use saker_sandbox::{
@@ -19,13 +15,20 @@ use saker_sandbox::{
 };
 use serde_json::{Value, json};
 
-use crate::config::Config;
+use crate::args::{CollectArgs, Format};
+use crate::printing::print;
+use crate::table;
+use crate::{complain, say};
 
 /// Compiling that takes longer is told.
 const SILENT_MAX: Duration = Duration::from_millis(500);
 
-pub(crate) fn collect(args: &CollectArgs) -> anyhow::Result<()> {
-    let values = saker_cli::runtime()?.block_on(async {
+/// Runs one collector and prints what it measures.
+///
+/// # Errors
+/// If it cannot be run, or its values cannot be printed.
+pub fn collect(args: &CollectArgs) -> anyhow::Result<()> {
+    let values = crate::runtime()?.block_on(async {
         let (sandbox, plugin) = load(&args.file).await?;
         collects(&args.file, &plugin)?;
         let session = Session::new(args, &plugin)?;
@@ -56,7 +59,7 @@ pub(crate) fn collect(args: &CollectArgs) -> anyhow::Result<()> {
 }
 
 /// Refuses what is no collector.
-pub(super) fn collects(file: &Path, plugin: &Plugin) -> anyhow::Result<()> {
+pub(crate) fn collects(file: &Path, plugin: &Plugin) -> anyhow::Result<()> {
     if plugin.kind() != Kind::Collector {
         let (file, kind) = (file.display(), plugin.kind().as_str());
         bail!("{file} is a {kind}, and only collectors collect; try: saker plugin test {file}");
@@ -66,12 +69,13 @@ pub(super) fn collects(file: &Path, plugin: &Plugin) -> anyhow::Result<()> {
 
 /// A plugin from a file, in a sandbox of its own. Its machine code is kept in the user's cache folder, for a plugin in
 /// Python takes ten seconds to compile.
-pub(super) async fn load(file: &Path) -> anyhow::Result<(Sandbox, Plugin)> {
+pub(crate) async fn load(file: &Path) -> anyhow::Result<(Sandbox, Plugin)> {
     load_into(file, Sandbox::new, &["compile"]).await
 }
 
 /// The same in a sandbox that counts instructions.
-pub(super) async fn load_counting(file: &Path) -> anyhow::Result<(Sandbox, Plugin)> {
+#[cfg(feature = "author")]
+pub(crate) async fn load_counting(file: &Path) -> anyhow::Result<(Sandbox, Plugin)> {
     load_into(file, Sandbox::counting, &["compile", "--counting"]).await
 }
 
@@ -94,7 +98,8 @@ async fn load_into(
 }
 
 /// The same from bytes that are not in a file yet, and may never be: nothing of them is kept.
-pub(super) async fn load_unseen(bytes: &[u8]) -> anyhow::Result<(Sandbox, Plugin)> {
+#[cfg(feature = "author")]
+pub(crate) async fn load_unseen(bytes: &[u8]) -> anyhow::Result<(Sandbox, Plugin)> {
     load_bytes(bytes, Sandbox::new, &["compile"], None).await
 }
 
@@ -144,7 +149,7 @@ impl Session {
         let name = plugin.description().name.clone();
         let mut session = Self {
             spec: InstanceSpec { section: section(&args.file), name, ..InstanceSpec::default() },
-            endpoint: Config::default().endpoint().into(),
+            endpoint: saker_config::host_name().into(),
             replayed: None,
             ticks: args.ticks,
             interval: args.interval,
@@ -191,13 +196,13 @@ impl Session {
     }
 }
 
-pub(super) fn tick_now(interval: Duration) -> Tick {
+pub(crate) fn tick_now(interval: Duration) -> Tick {
     let interval_ms = u32::try_from(interval.as_millis()).unwrap_or(u32::MAX);
     Tick { timestamp_ms: now_ms(), interval_ms, step_s: interval_ms.div_ceil(1000) }
 }
 
 /// The table of the configuration that a plugin's grants are written in: an instance is called as its file is.
-pub(super) fn section(file: &Path) -> String {
+pub(crate) fn section(file: &Path) -> String {
     saker_plugins::plugin_section(
         &file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
     )
@@ -238,7 +243,7 @@ async fn run(sandbox: &Sandbox, plugin: &Plugin, session: &Session) -> anyhow::R
 }
 
 /// An error of a call, with what the plugin has logged before.
-pub(super) fn explain(error: &saker_sandbox::CallError, spec: &InstanceSpec) -> anyhow::Error {
+pub(crate) fn explain(error: &saker_sandbox::CallError, spec: &InstanceSpec) -> anyhow::Error {
     let hint = match error {
         saker_sandbox::CallError::Denied(denied) => {
             let line = denied.permission.grant_line().replace("grant.", "").replace(" = [\"", "=").replace("\"]", "");
@@ -267,7 +272,7 @@ fn report_refused(values: &mut Vec<MetricValue>) {
 }
 
 /// What is granted: the words, and for `wanted` all that the plugin wants and that can be granted as it stands.
-pub(super) fn grants(words: &[String], plugin: &Plugin) -> anyhow::Result<Grants> {
+pub(crate) fn grants(words: &[String], plugin: &Plugin) -> anyhow::Result<Grants> {
     let (wanted, words): (Vec<_>, Vec<_>) = words.iter().cloned().partition(|word| word == "wanted");
     let mut grants = parse_grants(&words)?;
     for path in [&grants.read, &grants.write, &grants.usage].into_iter().flatten() {

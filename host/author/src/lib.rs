@@ -1,5 +1,5 @@
-//! What a plugin's author needs beside the agent: [`conform`] holds a plugin to its contract, [`bench()`] measures it, and
-//! [`diff`] tells what a new version asks more than the old.
+//! What a plugin's author needs beside the agent: [`conform`] holds a plugin to its contract, [`bench()`] measures it,
+//! [`diff`] tells what a new version asks more than the old, and [`install`] brings plugin files from registries and there.
 //!
 //! The command line calls it. It runs plugins in a [`Sandbox`] as the agent does, with servers
 //! of its own on the loopback in place of a storage system; it knows no configuration files and prints nothing.
@@ -11,6 +11,7 @@ mod collector;
 mod common;
 mod destination;
 mod diff;
+pub mod install;
 mod processor;
 mod report;
 mod samples;

@@ -15,11 +15,11 @@ use saker_model::text::{MESSAGE_BYTES_MAX, clean};
 use saker_plugins::{Signature, sha256};
 use serde_json::{Value, json};
 
-use crate::FILE_BYTES_MAX;
-use crate::client::{Answer, send};
-use crate::origin::Origin;
-use crate::reference::Reference;
-use crate::sign::{payload, sign};
+use crate::install::FILE_BYTES_MAX;
+use crate::install::client::{Answer, send};
+use crate::install::origin::Origin;
+use crate::install::reference::Reference;
+use crate::install::sign::{payload, sign};
 
 /// The type of an image's manifest.
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

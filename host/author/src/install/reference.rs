@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::registry::RegistryError;
+use crate::install::registry::RegistryError;
 
 /// A reference, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
-use saker_cli::args::InspectArgs;
-use saker_cli::printing::print;
-use saker_cli::say;
-use saker_cli::table;
 use saker_sandbox::Origin;
 use serde_json::{Value, json};
 
-use super::collect::load;
+use crate::args::InspectArgs;
+use crate::collect::load;
+use crate::printing::print;
+use crate::say;
+use crate::table;
 
-pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
-    let (_sandbox, plugin) = saker_cli::runtime()?.block_on(load(&args.file))?;
+/// Tells what a plugin file is.
+///
+/// # Errors
+/// If it is none, or cannot be read.
+pub fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
+    let (_sandbox, plugin) = crate::runtime()?.block_on(load(&args.file))?;
     let description = plugin.description();
     if args.json {
         let wants: Vec<_> = description

@@ -3,32 +3,36 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use saker_cli::args::{AuthorCommand, BenchArgs, DiffArgs, ServerChoice, TestArgs, TrialArgs};
-use saker_cli::printing::print;
-use saker_cli::say;
-use saker_cli::table;
-use saker_kit::{Options, Outcome, Server, Weight};
+use saker_author::{Options, Outcome, Server, Weight};
 use saker_plugins::settings_schema;
 use saker_sandbox::Plugin;
 use serde_json::{Map, Value, json};
 
-use super::collect::{grants, load, load_counting};
+use crate::args::{AuthorCommand, BenchArgs, DiffArgs, ServerChoice, TestArgs, TrialArgs};
+use crate::collect::{grants, load, load_counting};
+use crate::printing::print;
+use crate::say;
+use crate::table;
 
-pub(crate) fn author(command: &AuthorCommand) -> anyhow::Result<()> {
+/// Does what authors of plugins do with them before any agent does.
+///
+/// # Errors
+/// If the plugin fails, or cannot be tried.
+pub fn author(command: &AuthorCommand) -> anyhow::Result<()> {
     match command {
-        AuthorCommand::New(args) => super::new::new(args),
+        AuthorCommand::New(args) => crate::new::new(args),
         AuthorCommand::Test(args) => test(args),
         AuthorCommand::Bench(args) => bench(args),
         AuthorCommand::Diff(args) => diff(args),
-        AuthorCommand::Run(args) => super::watching::run(args),
+        AuthorCommand::Run(args) => crate::watching::run(args),
     }
 }
 
 fn test(args: &TestArgs) -> anyhow::Result<()> {
-    let (plugin, report) = saker_cli::runtime()?.block_on(async {
+    let (plugin, report) = crate::runtime()?.block_on(async {
         let (sandbox, plugin) = load(&args.trial.file).await?;
         let options = Options { pause: args.interval, only: args.case.clone(), ..options(&args.trial, &plugin)? };
-        let report = saker_kit::conform(&sandbox, &plugin, &options).await;
+        let report = saker_author::conform(&sandbox, &plugin, &options).await;
         anyhow::Ok((plugin, report))
     })?;
     let description = plugin.description();
@@ -79,11 +83,11 @@ fn test(args: &TestArgs) -> anyhow::Result<()> {
 }
 
 fn bench(args: &BenchArgs) -> anyhow::Result<()> {
-    let bench = saker_cli::runtime()?.block_on(async {
+    let bench = crate::runtime()?.block_on(async {
         let (counting, counted) = load_counting(&args.trial.file).await?;
         let (timing, timed) = load(&args.trial.file).await?;
         let options = options(&args.trial, &timed)?;
-        saker_kit::bench((&counting, &counted), (&timing, &timed), &options).await.map_err(anyhow::Error::msg)
+        saker_author::bench((&counting, &counted), (&timing, &timed), &options).await.map_err(anyhow::Error::msg)
     })?;
     if args.trial.json {
         say!("{:#}", bench.to_json())?;
@@ -106,14 +110,14 @@ fn bench(args: &BenchArgs) -> anyhow::Result<()> {
 }
 
 fn diff(args: &DiffArgs) -> anyhow::Result<()> {
-    let changes = saker_cli::runtime()?.block_on(async {
+    let changes = crate::runtime()?.block_on(async {
         let (_sandbox, old) = load(&args.old).await?;
         let (_sandbox, new) = load(&args.new).await?;
-        anyhow::Ok(saker_kit::diff(&old, &new))
+        anyhow::Ok(saker_author::diff(&old, &new))
     })?;
     let more = changes.iter().filter(|change| change.weight == Weight::More).count();
     if args.json {
-        let changes: Vec<_> = changes.iter().map(saker_kit::Change::to_json).collect();
+        let changes: Vec<_> = changes.iter().map(saker_author::Change::to_json).collect();
         say!("{}", table::json(&json!({"asks_more": more > 0, "changes": changes})))?;
     } else {
         let rows: Vec<_> = changes

@@ -4,24 +4,31 @@
 //! then compiled and described, then put in place and pinned.
 
 use anyhow::{Context, bail};
-use saker_cli::args::{ConfigArgs, InstallArgs, InstallCommand, PushArgs, RegistryArgs, RemoveArgs, UpdateArgs};
-use saker_cli::printing::print;
-use saker_cli::say;
-use saker_cli::table;
-use saker_install::{Consent, Drift, Fetched, Folder, Named, Registry, Source};
-use saker_kit::Weight;
-use saker_plugins::{Keys, SignatureConfig};
+use saker_author::Weight;
+use saker_author::install::{Consent, Drift, Fetched, Folder, Named, Registry, Source};
+use saker_plugins::{FolderConfig, Keys, SignatureConfig};
 use saker_sandbox::Plugin;
 
-use super::collect::load_unseen;
+use crate::args::{ConfigArgs, InstallArgs, InstallCommand, PushArgs, RegistryArgs, RemoveArgs, UpdateArgs};
+use crate::collect::load_unseen;
+use crate::printing::print;
+use crate::say;
+use crate::table;
 
-pub(crate) fn installing(command: &InstallCommand) -> anyhow::Result<()> {
-    saker_cli::runtime()?.block_on(async {
+/// Brings plugin files into the plugin folder of a configuration, which `read` reads, or to a registry.
+///
+/// # Errors
+/// Whatever keeps a file from being where it should be, with what to do about it.
+pub fn installing(
+    command: &InstallCommand,
+    read: impl Fn(&ConfigArgs) -> anyhow::Result<FolderConfig>,
+) -> anyhow::Result<()> {
+    crate::runtime()?.block_on(async {
         match command {
-            InstallCommand::Install(args) => install(args).await,
-            InstallCommand::Update(args) => update(args).await,
-            InstallCommand::Installed(args) => installed(args),
-            InstallCommand::Remove(args) => remove(args),
+            InstallCommand::Install(args) => install(args, &read(&args.config)?).await,
+            InstallCommand::Update(args) => update(args, &read(&args.config)?).await,
+            InstallCommand::Installed(args) => installed(&read(args)?),
+            InstallCommand::Remove(args) => remove(args, &read(&args.config)?),
             InstallCommand::Push(args) => push(args).await,
         }
     })
@@ -35,11 +42,10 @@ struct Place {
 }
 
 impl Place {
-    fn open(args: &ConfigArgs) -> anyhow::Result<Self> {
-        let config = super::run::read(args)?;
-        let signatures = config.plugins.folder.signatures;
+    fn open(config: &FolderConfig) -> anyhow::Result<Self> {
+        let signatures = config.signatures.clone();
         let keys = Keys::read(&signatures.keys).context("plugins.signature_keys")?;
-        Ok(Self { folder: Folder::open(&config.plugins.folder.dir)?, keys, signatures })
+        Ok(Self { folder: Folder::open(&config.dir)?, keys, signatures })
     }
 
     /// What a fetched file is, if it is signed as it has to be.
@@ -64,9 +70,10 @@ impl Place {
     }
 }
 
-async fn install(args: &InstallArgs) -> anyhow::Result<()> {
-    let mut place = Place::open(&args.config)?;
-    let mut found = saker_install::fetch(&Source::from(args.source.as_str()), &registry(&args.registry)?).await?;
+async fn install(args: &InstallArgs, config: &FolderConfig) -> anyhow::Result<()> {
+    let mut place = Place::open(config)?;
+    let mut found =
+        saker_author::install::fetch(&Source::from(args.source.as_str()), &registry(&args.registry)?).await?;
     if let Some(name) = &args.name {
         let [one] = &mut found[..] else { bail!("--name: {} holds {} plugins", args.source, found.len()) };
         one.name.clone_from(name);
@@ -81,14 +88,14 @@ async fn install(args: &InstallArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn update(args: &UpdateArgs) -> anyhow::Result<()> {
-    let mut place = Place::open(&args.config)?;
+async fn update(args: &UpdateArgs, config: &FolderConfig) -> anyhow::Result<()> {
+    let mut place = Place::open(config)?;
     let registry = registry(&args.registry)?;
     let names = if args.names.is_empty() { place.folder.pins().keys().cloned().collect() } else { args.names.clone() };
     let mut refused = Vec::new();
     for name in names {
         let source = Source::from(place.folder.pin(&name)?.source.as_str());
-        let found = saker_install::fetch(&source, &registry).await?;
+        let found = saker_author::install::fetch(&source, &registry).await?;
         let [fetched] = &found[..] else { bail!("{source} holds {} plugins now", found.len()) };
         let fetched = Fetched { name: name.clone(), ..fetched.clone() };
         let new = place.look_at(&fetched).await?;
@@ -102,7 +109,7 @@ async fn update(args: &UpdateArgs) -> anyhow::Result<()> {
             Ok(bytes) => load_unseen(bytes).await.ok(),
             Err(_) => None,
         };
-        let changes = old.map_or(Vec::new(), |(_, old)| saker_kit::diff(&old, &new));
+        let changes = old.map_or(Vec::new(), |(_, old)| saker_author::diff(&old, &new));
         for change in &changes {
             say!("{name}: {} {}: {}", change.weight.as_str(), change.what, change.words)?;
         }
@@ -121,9 +128,8 @@ async fn update(args: &UpdateArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn installed(args: &ConfigArgs) -> anyhow::Result<()> {
-    let config = super::run::read(args)?;
-    let folder = Folder::look(&config.plugins.folder.dir)?;
+fn installed(config: &FolderConfig) -> anyhow::Result<()> {
+    let folder = Folder::look(&config.dir)?;
     let mut rows =
         vec![["plugin", "version", "hash", "file", "source", "digest", "signed by"].map(String::from).to_vec()];
     let mut drifted = 0;
@@ -151,8 +157,8 @@ fn installed(args: &ConfigArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn remove(args: &RemoveArgs) -> anyhow::Result<()> {
-    let mut place = Place::open(&args.config)?;
+fn remove(args: &RemoveArgs, config: &FolderConfig) -> anyhow::Result<()> {
+    let mut place = Place::open(config)?;
     place.folder.remove(&args.name)?;
     say!("{}: removed", args.name)?;
     Ok(())
@@ -166,7 +172,7 @@ async fn push(args: &PushArgs) -> anyhow::Result<()> {
         std::fs::read_to_string(file).with_context(|| format!("--sign-key: cannot read {}", file.display()))
     });
     let key = key.transpose()?;
-    let digest = saker_install::push(&registry(&args.registry)?, &args.target, &bytes, key.as_deref()).await?;
+    let digest = saker_author::install::push(&registry(&args.registry)?, &args.target, &bytes, key.as_deref()).await?;
     say!("{digest}")?;
     Ok(())
 }
