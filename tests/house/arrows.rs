@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("saker-sdk", &["saker-names"]),
     ("saker-sandbox", &["saker-model"]),
     ("saker-pipeline", &["saker-config", "saker-model", "saker-telemetry"]),
-    ("saker-cache", &["saker-pipeline", "saker-config", "saker-telemetry", "saker-model"]),
+    ("saker-cache", &["saker-pipeline", "saker-http", "saker-config", "saker-telemetry", "saker-model"]),
     (
         "saker-ingest",
         &["saker-pipeline", "saker-http", "saker-codec", "saker-config", "saker-telemetry", "saker-model"],
@@ -33,7 +33,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "saker-model",
         ],
     ),
-    ("saker-forward", &["saker-pipeline", "saker-config", "saker-journal", "saker-model", "saker-telemetry"]),
+    (
+        "saker-forward",
+        &["saker-pipeline", "saker-http", "saker-config", "saker-journal", "saker-model", "saker-telemetry"],
+    ),
     (
         "saker-plugins",
         &[

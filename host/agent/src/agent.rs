@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use axum::Router;
 use parking_lot::Mutex;
 use saker_cache::{Cache, CacheMetrics};
 use saker_forward::{Account, Forwarder, NodeMetrics, SpoolDir};
-use saker_http::HttpMetrics;
+use saker_http::{HttpMetrics, Listener};
 use saker_ingest::falcon::Push;
 use saker_ingest::influx::Influx;
 use saker_ingest::{Admission, Context as IngestContext, Doors, Ingest, IngestMetrics};
@@ -22,7 +23,7 @@ use saker_sandbox::{Compiler, PluginHash, Sandbox, SandboxConfig};
 use saker_telemetry::{ProcessMetrics, Registry};
 use tokio::task::JoinHandle;
 
-use crate::api::{self, Listener};
+use crate::api::{self, About, Routes};
 use crate::config::Config;
 
 /// Of the time for the end so much is kept for the account, a tenth at most: it is printed within it.
@@ -41,11 +42,8 @@ pub(crate) struct Agent {
     pub(crate) statuses: Arc<Statuses>,
     pub(crate) supervision: Supervision,
     pub(crate) endpoint: Arc<ArcSwap<Arc<str>>>,
-    pub(crate) started: Instant,
     pub(crate) laws: Arc<Laws>,
-    pub(crate) metrics: Registry,
-    pub(crate) http: Arc<saker_http::Stats>,
-    listener: Mutex<Option<Listener>>,
+    listener: Listener,
     /// What is in memory is let go of at the end, which no law knows.
     is_ending: AtomicBool,
     watching: Mutex<Option<JoinHandle<()>>>,
@@ -109,6 +107,30 @@ impl Agent {
         metrics.register(IngestMetrics::new(doors.clone()));
         metrics.register(PluginMetrics { statuses: statuses.clone(), sandbox: sandbox.clone() });
         metrics.register(NodeMetrics::new(forwarder.clone()));
+        let routes = {
+            let plugins = saker_plugins::ApiState { statuses: statuses.clone(), supervision: supervision.clone() };
+            let forwarding = saker_forward::ApiState {
+                forwarder: forwarder.clone(),
+                backend_of: backend_names(&live),
+                endpoint: Arc::new({
+                    let endpoint = endpoint.clone();
+                    move || (**endpoint.load()).clone()
+                }),
+            };
+            let recent = saker_cache::ApiState { cache: cache.clone(), table: pipeline.table().clone() };
+            let guarded = Router::new()
+                .merge(saker_plugins::router(plugins.clone()))
+                .merge(saker_forward::router(forwarding.clone()))
+                .merge(saker_cache::router(recent))
+                .merge(ingest.router());
+            let operating =
+                Router::new().merge(saker_plugins::operating(plugins)).merge(saker_forward::operating(forwarding));
+            Routes { guarded, operating, doors: doors.clone() }
+        };
+        let about =
+            About { endpoint: endpoint.clone(), started, pipeline: pipeline.clone(), supervision: supervision.clone() };
+        http.observe(move |path, answer| doors.turned_away(path, answer));
+        let listener = Listener::new(api::router(routes, about, Arc::new(metrics)), http);
         let agent = Arc::new(Self {
             config: live,
             pipeline,
@@ -118,15 +140,11 @@ impl Agent {
             statuses,
             supervision,
             endpoint,
-            started,
             laws,
-            metrics,
-            http,
-            listener: Mutex::default(),
+            listener,
             is_ending: AtomicBool::new(false),
             watching: Mutex::default(),
         });
-        agent.http.observe(move |path, answer| doors.turned_away(path, answer));
         agent.ingest.apply(&config, &agent.endpoint.load()).await?;
         agent.listen(&config).await?;
         // Not before the last that can fail.
@@ -172,7 +190,7 @@ impl Agent {
 
     /// The address that the API listens on.
     pub(crate) fn address(&self) -> Option<std::net::SocketAddr> {
-        self.listener.lock().as_ref().map(Listener::address)
+        self.listener.address()
     }
 
     /// Ends everything in order: no new values, then what is queued is sent, within the time that is set.
@@ -183,36 +201,17 @@ impl Agent {
         if let Some(watching) = self.watching.lock().take() {
             watching.abort();
         }
-        let listener = self.listener.lock().take();
-        if let Some(listener) = listener {
-            listener.stop(limit).await;
-        }
+        self.listener.stop(limit).await;
         if tokio::time::timeout_at(end.into(), self.supervision.stop()).await.is_err() {
             tracing::warn!("collectors did not end within {limit:?}");
         }
         self.forwarder.drain(end.saturating_duration_since(Instant::now())).await
     }
 
-    async fn listen(self: &Arc<Self>, config: &Config) -> anyhow::Result<()> {
-        let settings = api::settings(config).await?;
-        let configured = config.listen.http.0;
-        if let (Some(address), Some(listener)) = (configured, &*self.listener.lock())
-            && listener.set(address, &settings)
-        {
-            return Ok(());
-        }
-        let before = self.listener.lock().take();
-        let (now, result) = match api::listen(self, before, configured, settings).await {
-            Ok(now) => {
-                if let Some(listener) = &now {
-                    tracing::info!(address = %listener.address(), "listening");
-                }
-                (now, Ok(()))
-            }
-            Err((kept, error)) => (kept, Err(error)),
-        };
-        *self.listener.lock() = now;
-        result
+    async fn listen(&self, config: &Config) -> anyhow::Result<()> {
+        let (listen, most) = (config.listen.clone(), saker_ingest::body_bytes_most(config.pipeline.memory_bytes));
+        let settings = tokio::task::spawn_blocking(move || listen.settings(most)).await??;
+        Ok(self.listener.listen(config.listen.http.0, settings).await?)
     }
 
     fn watch(&self, config: &Config) {
@@ -231,6 +230,12 @@ impl Agent {
             before.abort();
         }
     }
+}
+
+/// The names of nodes' backends, as they are configured at a time.
+fn backend_names(config: &Arc<ArcSwap<Config>>) -> Arc<dyn Fn(&str) -> Option<String> + Send + Sync> {
+    let config = config.clone();
+    Arc::new(move |node| config.load().plugins.backends.get(node).map(|backend| backend.backend.clone()))
 }
 
 /// What this program is made of.

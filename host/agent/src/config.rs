@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use saker_cache::CacheLimits;
-use saker_config::{Listen, Place, Places, Problem, Problems, Source, Table, Warnings, host_name};
+use saker_config::{Place, Places, Problem, Problems, Source, Table, Warnings, host_name};
 use saker_forward::{NodeConfig, Route};
-use saker_http::Network;
+use saker_http::ListenConfig;
 use saker_ingest::influx::InfluxConfig;
 use saker_log::LogConfig;
 use saker_pipeline::PipelineConfig;
@@ -40,20 +40,6 @@ pub(crate) struct Config {
     pub(crate) places: Places,
     /// What is no mistake, and yet hardly what was meant.
     pub(crate) warnings: Warnings,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct ListenConfig {
-    pub(crate) http: Listen,
-    /// A file whose first line is the token that requests must carry.
-    pub(crate) token_file: Option<PathBuf>,
-    /// Names under which it is asked, beside the host's own.
-    pub(crate) names: Vec<String>,
-    /// Proxies whose word is taken for where requests come from.
-    pub(crate) trusted_proxies: Vec<Network>,
-    /// Long bodies that are parsed at the same time.
-    pub(crate) parsers: usize,
-    pub(crate) limits: saker_http::Limits,
 }
 
 /// The protocols that have settings: one line each, which makes its table `[listen.NAME]`, its default and its reading.
@@ -96,14 +82,7 @@ impl Default for Config {
             data_dir: "data".into(),
             shutdown_timeout: Duration::from_secs(10),
             log: LogConfig::default(),
-            listen: ListenConfig {
-                http: Listen(Some(([127, 0, 0, 1], 1988).into())),
-                token_file: None,
-                names: Vec::new(),
-                trusted_proxies: Vec::new(),
-                parsers: 8,
-                limits: saker_http::Limits::default(),
-            },
+            listen: ListenConfig::default(),
             listeners: Listeners::default(),
             tls: TlsConfig::default(),
             plugins: PluginsConfig::default(),

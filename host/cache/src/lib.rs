@@ -4,10 +4,12 @@
 //! the age and the number allow, and a late point never evicts. The [`Cache`] holds the stores under one bound of bytes.
 //! The pipeline writes whole batches; the API reads. Nothing here waits but for one short lock.
 
+mod api;
 mod cache;
 mod metrics;
 mod timed;
 
+pub use api::{ApiState, router};
 pub use cache::{Cache, CacheLimits, CacheStats};
 pub use metrics::CacheMetrics;
 pub use timed::TimedStore;

@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 mod accepting;
+mod api;
 mod backend;
 mod backoff;
 pub mod clock;
@@ -25,6 +26,7 @@ mod route;
 mod sender;
 mod topology;
 
+pub use api::{ApiState, operating, router};
 pub use backend::{Backend, SendError, Session};
 pub use backoff::BackoffConfig;
 pub use forwarder::{Account, Forwarder, NodeAccount};

@@ -12,10 +12,12 @@
 
 mod admission;
 pub mod body;
+mod config;
 mod connection;
 mod descriptors;
 mod error;
 mod forwarded;
+mod listener;
 mod metrics;
 mod names;
 mod network;
@@ -27,8 +29,10 @@ mod table;
 mod token;
 
 pub use admission::{OPERATOR_HEADER, Visit, guarded, operator};
+pub use config::ListenConfig;
 pub use descriptors::raise_limit;
 pub use error::{ApiError, Why};
+pub use listener::{ListenError, Listener};
 pub use metrics::HttpMetrics;
 pub use names::Names;
 pub use network::{Network, NetworkError};

@@ -5,25 +5,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use saker_cache::CacheLimits;
-use saker_config::{Bytes, Listen, Places, Table, Warnings};
+use saker_config::{Places, Table, Warnings};
 use saker_forward::{Durability, FRESH_AGE, NodeConfig, Route};
+use saker_http::ListenConfig;
 use saker_log::LogConfig;
 use saker_model::text::clean;
 use saker_model::{Reason, is_text};
 use saker_pipeline::PipelineConfig;
 use saker_plugins::{OwnPlace, PluginsConfig};
 
-use super::{Config, ListenConfig, Listeners, TlsConfig};
+use super::{Config, Listeners, TlsConfig};
 
 /// A series lives longer than points of it are in memory.
 const SERIES_IDLE_MIN: Duration = Duration::from_secs(2 * FRESH_AGE.as_secs());
 const _: () = assert!(SERIES_IDLE_MIN.as_secs() >= saker_ingest::SERIES_IDLE_MIN_S);
-/// Each is a thread at work.
-const PARSERS_MAX: usize = 256;
-/// A head with a token and what a proxy adds finds room.
-const HEAD_BYTES_MIN: usize = 4 << 10;
-/// Nobody's request is over sooner.
-const LISTEN_TIME_MIN: Duration = Duration::from_millis(100);
 /// So much of a name that is wrong is shown.
 const SHOWN_BYTES: usize = 40;
 pub(super) fn read(mut root: Table<'_>) -> Config {
@@ -38,7 +33,7 @@ pub(super) fn read(mut root: Table<'_>) -> Config {
         shutdown_timeout: root.get("shutdown_timeout", default.shutdown_timeout),
         log: LogConfig::read(root.table("log")),
         listeners: Listeners::read(&mut listen_table),
-        listen: listen(listen_table, default.listen),
+        listen: ListenConfig::read(listen_table),
         tls: tls(root.table("tls")),
         pipeline: PipelineConfig::read(root.table("pipeline"), SERIES_IDLE_MIN),
         cache: CacheLimits::read(root.table("cache")),
@@ -104,70 +99,6 @@ fn check_together(root: &Table<'_>, config: &Config, names: &BTreeSet<String>) {
             );
         }
     }
-}
-
-fn listen(mut table: Table<'_>, default: ListenConfig) -> ListenConfig {
-    let config = ListenConfig {
-        http: table.get("http", default.http),
-        token_file: table.path("token_file"),
-        names: names(&mut table),
-        trusted_proxies: table.get("trusted_proxies", default.trusted_proxies),
-        parsers: table.at_least("parsers", default.parsers, 1),
-        limits: listen_limits(&mut table, default.limits),
-    };
-    if config.parsers > PARSERS_MAX {
-        table.wrong("parsers", format!("must be at most {PARSERS_MAX}"));
-    }
-    if let Listen(Some(address)) = config.http
-        && !address.ip().is_loopback()
-        && config.token_file.is_none()
-    {
-        table.wrong(
-            "http",
-            format!("{address} can be reached from other machines, so it needs a token: set listen.token_file to a file that holds one, or listen on 127.0.0.1"),
-        );
-    }
-    table.finish();
-    config
-}
-
-/// Names of hosts, as they stand in a request.
-fn names(table: &mut Table<'_>) -> Vec<String> {
-    let names: Vec<String> = table.get("names", Vec::new());
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    for name in names.iter().filter(|name| name.is_empty() || !name.chars().all(plain)) {
-        table.wrong(
-            "names",
-            format!("expected names of hosts such as \"saker.example.com\", without a port, found {name:?}"),
-        );
-    }
-    names
-}
-
-fn listen_limits(table: &mut Table<'_>, default: saker_http::Limits) -> saker_http::Limits {
-    let mut time = |key: &'static str, default: Duration| {
-        let time = table.get(key, default);
-        if time < LISTEN_TIME_MIN {
-            table.wrong(key, format!("must be at least {LISTEN_TIME_MIN:?}"));
-        }
-        time
-    };
-    let limits = saker_http::Limits {
-        head_timeout: time("head_timeout", default.head_timeout),
-        body_stall: time("body_stall", default.body_stall),
-        body_timeout: time("body_timeout", default.body_timeout),
-        answer_stall: time("answer_stall", default.answer_stall),
-        idle_timeout: time("idle_timeout", default.idle_timeout),
-        connections: table.at_least("connections", default.connections, 1),
-        address_connections: table.at_least("address_connections", default.address_connections, 1),
-        loopback_connections: table.at_least("loopback_connections", default.loopback_connections, 1),
-        head_bytes: table.get("head_bytes", Bytes(default.head_bytes)).0,
-        body_bytes: table.get("body_bytes", Bytes(default.body_bytes)).0,
-    };
-    if limits.head_bytes < HEAD_BYTES_MIN {
-        table.wrong("head_bytes", "must be at least 4KiB");
-    }
-    limits
 }
 
 fn tls(mut table: Table<'_>) -> TlsConfig {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use saker_config::Reading;
+use saker_config::{Listen, Reading};
 use saker_plugins::PluginConfig;
 use saker_sandbox::{Limits, PluginHash};
 use serde_json::Value;

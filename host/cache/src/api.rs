@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use saker_http::ApiError;
 use saker_model::flat::{self, Spaces};
 use saker_model::{Glob, Series, SeriesId, SeriesTable};
@@ -13,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::agent::Agent;
+use crate::Cache;
 
 /// Series in one answer, unless another number is asked for.
 const LIMIT_DEFAULT: usize = 1000;
@@ -31,7 +33,7 @@ static TURNS: Semaphore = Semaphore::const_new(2);
 /// Which series are wanted: patterns with `*`. Tags are `key=pattern`, separated by commas.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Selection {
+struct Selection {
     metric: Option<String>,
     endpoint: Option<String>,
     tags: Option<String>,
@@ -48,7 +50,7 @@ pub(super) struct Selection {
 }
 
 #[derive(Serialize)]
-pub(super) struct SeriesView {
+struct SeriesView {
     id: u32,
     endpoint: String,
     metric: String,
@@ -61,22 +63,30 @@ pub(super) struct SeriesView {
     points: Option<Vec<(i64, f64)>>,
 }
 
-pub(super) async fn series(
-    State(agent): State<Arc<Agent>>,
-    Query(selection): Query<Selection>,
-) -> Result<Response, ApiError> {
-    aside(move |wanted| answer(agent.pipeline.table(), &selection, wanted, |_, _| Some(None))).await
+/// What requests are answered from.
+#[derive(Clone)]
+pub struct ApiState {
+    /// The recent points.
+    pub cache: Arc<Cache>,
+    /// The series that they belong to.
+    pub table: Arc<SeriesTable>,
 }
 
-pub(super) async fn recent(
-    State(agent): State<Arc<Agent>>,
-    Query(selection): Query<Selection>,
-) -> Result<Response, ApiError> {
+/// Series, and their recent points.
+pub fn router(state: ApiState) -> Router {
+    Router::new().route("/api/v1/series", get(series)).route("/api/v1/recent", get(recent)).with_state(state)
+}
+
+async fn series(State(state): State<ApiState>, Query(selection): Query<Selection>) -> Result<Response, ApiError> {
+    aside(move |wanted| answer(&state.table, &selection, wanted, |_, _| Some(None))).await
+}
+
+async fn recent(State(state): State<ApiState>, Query(selection): Query<Selection>) -> Result<Response, ApiError> {
     let (start, end) = (selection.start.unwrap_or(i64::MIN), selection.end.unwrap_or(i64::MAX));
     let most = selection.points.unwrap_or(usize::MAX);
     aside(move |wanted| {
-        answer(agent.pipeline.table(), &selection, wanted, |id, room| {
-            let points = agent.cache.range(id, start, end, most.min(room));
+        answer(&state.table, &selection, wanted, |id, room| {
+            let points = state.cache.range(id, start, end, most.min(room));
             (!points.is_empty()).then_some(Some(points))
         })
     })

@@ -1,16 +1,14 @@
 //! The queues on disk: listed, looked into, sent again, thrown away.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use saker_forward::{Done, OperateError, Order, Shown};
 use saker_http::ApiError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::agent::Agent;
+use super::ApiState;
+use crate::{Done, OperateError, Order, Shown};
 
 /// Points that are shown if nobody says how many.
 const SHOWN: usize = 20;
@@ -36,8 +34,8 @@ enum What {
     Dead,
 }
 
-pub(super) async fn list(State(agent): State<Arc<Agent>>) -> Result<Json<Value>, ApiError> {
-    let forwarder = &agent.forwarder;
+pub(super) async fn list(State(state): State<ApiState>) -> Result<Json<Value>, ApiError> {
+    let forwarder = &state.forwarder;
     let topology = forwarder.topology();
     let mut queues: Vec<_> = topology
         .nodes()
@@ -72,7 +70,7 @@ pub(super) async fn list(State(agent): State<Arc<Agent>>) -> Result<Json<Value>,
 }
 
 pub(super) async fn inspect(
-    State(agent): State<Arc<Agent>>,
+    State(state): State<ApiState>,
     Path(node): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, ApiError> {
@@ -81,17 +79,17 @@ pub(super) async fn inspect(
         What::Queue => Order::InspectQueue(limit),
         What::Dead => Order::InspectDead(limit),
     };
-    let Done { points, shown } = agent.forwarder.operate(&node, order).await.map_err(not_done)?;
+    let Done { points, shown } = state.forwarder.operate(&node, order).await.map_err(not_done)?;
     let shown: Vec<_> = shown.iter().map(view).collect();
     Ok(Json(json!({"points": points, "shown": shown})))
 }
 
 pub(super) async fn replay(
-    State(agent): State<Arc<Agent>>,
+    State(state): State<ApiState>,
     Path(node): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, ApiError> {
-    let forwarder = &agent.forwarder;
+    let forwarder = &state.forwarder;
     let points = if asked.to.is_none() && forwarder.topology().node(&node).is_some() {
         forwarder.operate(&node, Order::ReplayDead).await.map_err(not_done)?.points
     } else {
@@ -102,7 +100,7 @@ pub(super) async fn replay(
 }
 
 pub(super) async fn discard(
-    State(agent): State<Arc<Agent>>,
+    State(state): State<ApiState>,
     Path(node): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, ApiError> {
@@ -110,7 +108,7 @@ pub(super) async fn discard(
         What::Queue => Order::DropQueue,
         What::Dead => Order::DropDead,
     };
-    let points = agent.forwarder.operate(&node, order).await.map_err(not_done)?.points;
+    let points = state.forwarder.operate(&node, order).await.map_err(not_done)?.points;
     tracing::warn!(node, points, "points were thrown away, as an operator asked");
     Ok(Json(json!({"points": points})))
 }

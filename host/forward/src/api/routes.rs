@@ -1,18 +1,16 @@
 //! Where values go, as JSON.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use saker_forward::{NodeStats, OnUnavailable};
 use saker_http::ApiError;
 use saker_model::flat::{self, Spaces};
 use saker_model::{MetricType, Series};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::agent::Agent;
+use super::ApiState;
+use crate::{NodeStats, OnUnavailable};
 
 /// A series to ask about: where does it go?
 #[derive(Debug, Deserialize)]
@@ -24,12 +22,8 @@ pub(super) struct Asked {
     tags: Option<String>,
 }
 
-pub(super) async fn routes(
-    State(agent): State<Arc<Agent>>,
-    Query(asked): Query<Asked>,
-) -> Result<Json<Value>, ApiError> {
-    let topology = agent.forwarder.topology();
-    let config = agent.config.load();
+pub(super) async fn routes(State(state): State<ApiState>, Query(asked): Query<Asked>) -> Result<Json<Value>, ApiError> {
+    let topology = state.forwarder.topology();
     let routes: Vec<_> = topology
         .routes()
         .iter()
@@ -56,13 +50,13 @@ pub(super) async fn routes(
         .nodes()
         .iter()
         .map(|node| {
-            let backend = config.plugins.backends.get(node.name()).map(|backend| backend.backend.clone());
+            let backend = (state.backend_of)(node.name());
             node_view(node.name(), backend.as_deref(), &node.stats())
         })
         .collect();
-    let mut answer = json!({"routes": routes, "nodes": nodes, "unrouted_points": agent.forwarder.unrouted()});
+    let mut answer = json!({"routes": routes, "nodes": nodes, "unrouted_points": state.forwarder.unrouted()});
     if let Some(metric) = &asked.metric {
-        let series = series_of(&agent, &asked, metric)?;
+        let series = series_of(&state, &asked, metric)?;
         answer["targets"] = json!({"series": series.key(), "nodes": topology.targets(&series)});
     }
     Ok(Json(answer))
@@ -98,7 +92,7 @@ fn node_view(name: &str, backend: Option<&str>, stats: &NodeStats) -> Value {
     })
 }
 
-fn series_of(agent: &Agent, asked: &Asked, metric: &str) -> Result<Series, ApiError> {
+fn series_of(state: &ApiState, asked: &Asked, metric: &str) -> Result<Series, ApiError> {
     let mut tags = flat::parse(asked.tags.as_deref().unwrap_or_default(), Spaces::Keep)
         .map(|tag| match tag {
             Ok((key, value)) => Ok((key.into(), value.into())),
@@ -107,7 +101,7 @@ fn series_of(agent: &Agent, asked: &Asked, metric: &str) -> Result<Series, ApiEr
         .collect::<Result<Vec<(Box<str>, Box<str>)>, _>>()?;
     tags.sort_unstable();
     Ok(Series {
-        endpoint: asked.endpoint.as_deref().map_or_else(|| (**agent.endpoint.load_full()).into(), Into::into),
+        endpoint: asked.endpoint.as_deref().map_or_else(|| (state.endpoint)(), Into::into),
         metric: metric.into(),
         tags: tags.into(),
         metric_type: MetricType::Gauge,

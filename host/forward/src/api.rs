@@ -1,0 +1,39 @@
+//! The forwarder over HTTP: routes and nodes, and the queues on disk.
+
+mod queues;
+mod routes;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::Forwarder;
+
+/// What requests are answered from.
+#[derive(Clone)]
+pub struct ApiState {
+    /// What routes and queues points.
+    pub forwarder: Arc<Forwarder>,
+    /// The name of a node's backend.
+    pub backend_of: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    /// The endpoint of a series that is asked about without one.
+    pub endpoint: Arc<dyn Fn() -> Arc<str> + Send + Sync>,
+}
+
+/// Where points go, and what waits.
+pub fn router(state: ApiState) -> Router {
+    Router::new()
+        .route("/api/v1/routes", get(routes::routes))
+        .route("/api/v1/queues", get(queues::list))
+        .route("/api/v1/queues/{node}", get(queues::inspect))
+        .with_state(state)
+}
+
+/// What changes queues, which is an operator's.
+pub fn operating(state: ApiState) -> Router {
+    Router::new()
+        .route("/api/v1/queues/{node}/replay", post(queues::replay))
+        .route("/api/v1/queues/{node}/drop", post(queues::discard))
+        .with_state(state)
+}
