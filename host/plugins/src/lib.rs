@@ -20,6 +20,7 @@ mod signature;
 mod state_dir;
 mod status;
 mod supervisor;
+pub mod unreached;
 
 pub use api::{ApiState, operating, router};
 pub use collecting::Shared;

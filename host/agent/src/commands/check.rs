@@ -1,17 +1,15 @@
 //! `saker check`: every mistake in a configuration at once: the file's own, the files that it names, the plugins'
 //! settings, and what these want to touch and are not granted.
 
-mod reach;
-
 use std::path::Path;
 
 use saker_cli::args::ConfigArgs;
 use saker_cli::{complain, say};
 use saker_config::{Place, Problem, Problems, Settings};
+use saker_plugins::unreached::{Weight, unreached};
 use saker_plugins::{Keys, PluginConfig, folder, settings_schema};
 use saker_sandbox::{Grants, Kind, Plugin, Sandbox, SandboxError};
 
-use self::reach::{Weight, unreached};
 use crate::agent;
 use crate::config::{Config, TlsConfig};
 

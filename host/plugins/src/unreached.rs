@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 /// What is missing weighs so much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Weight {
+pub enum Weight {
     /// It cannot work like this.
     Mistake,
     /// It works without, if that is what was meant.
@@ -20,15 +20,18 @@ pub(super) enum Weight {
 
 /// Something that is wanted and not granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Miss {
-    pub(super) weight: Weight,
+pub struct Miss {
+    /// How much that weighs.
+    pub weight: Weight,
     /// The setting that it comes from; none where it is the plugin's own wish.
-    pub(super) setting: Option<String>,
-    pub(super) what: String,
+    pub setting: Option<String>,
+    /// What it is, and the line that would grant it.
+    pub what: String,
 }
 
 /// What a plugin wants and is not granted.
-pub(super) fn unreached(about: &Description, settings: &Map<String, Value>, grants: &Grants) -> Vec<Miss> {
+#[must_use]
+pub fn unreached(about: &Description, settings: &Map<String, Value>, grants: &Grants) -> Vec<Miss> {
     let told = Told { properties: &about.settings_schema["properties"], settings };
     let mut misses = Vec::new();
     for want in &about.wants {
