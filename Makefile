@@ -30,7 +30,7 @@ guests: ## Build the plugins that only tests run, those that misbehave, into tar
 
 bench: bench-collect bench-write bench-pipeline bench-forward ## Run the benchmarks
 
-bench-collect: plugins ## What a call costs: an empty one, and a collector's in the sandbox beside the same code natively
+bench-collect: plugins guests ## What a call costs: an empty one, and a collector's in the sandbox beside the same code natively
 	cargo bench --locked --workspace --bench collect
 
 bench-write: plugins ## What a point costs in each backend, and its bytes on the wire

@@ -4,6 +4,7 @@
 
 mod backends;
 mod caching;
+mod columns;
 mod compression;
 mod deadlines;
 mod denied_by_default;
@@ -36,6 +37,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("burn", "../agent/hostile"),
     ("burrow", "kernel_files"),
     ("chatter", "output"),
+    ("columns", "columns"),
     ("counter", "state"),
     ("describe-changing", "files"),
     ("describe-spin", "files"),
@@ -93,6 +95,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("state-bomb", "state"),
     ("steady-1", "neighbours"),
     ("steady-2", "files"),
+    ("steady-columns", "columns"),
     ("swap", "held_grants"),
     ("tag-bomb", "values"),
     ("threads", "faults"),

@@ -24,6 +24,8 @@ const TURNS: usize = 20;
 const CALLS: usize = 20;
 /// Calls in which nothing is done, in each turn.
 const EMPTY_CALLS: usize = 5000;
+/// Values that cross in one call, of 200 containers with 60 each.
+const CROSSING: usize = 12_000;
 /// The time between calls: the kernel counts in hundredths of a second, and without time there are no shares.
 const PAUSE: Duration = Duration::from_millis(12);
 
@@ -53,13 +55,46 @@ async fn run() -> Result<()> {
     let proc = proc.path().to_str().ok_or("the folder for temporary files has no name")?;
     let settings = saker_sdk::settings::parse(&format!("{{\"proc\": {proc:?}, \"sys\": {proc:?}}}"));
     let network = settings.and_then(Network::open).map_err(|error| format!("cannot open natively: {error:?}"))?;
-    compare(&sandbox, "network", proc, network).await
+    compare(&sandbox, "network", proc, network).await?;
+    crossing(&sandbox).await
 }
 
 async fn load(sandbox: &Sandbox, name: &str) -> Result<Plugin> {
-    let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/plugins/{name}.wasm"));
-    let bytes = std::fs::read(&plugin).map_err(|error| format!("{}: {error}; run: make plugins", plugin.display()))?;
+    load_from(sandbox, "plugins", name).await
+}
+
+async fn load_from(sandbox: &Sandbox, made_by: &str, name: &str) -> Result<Plugin> {
+    let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/{made_by}/{name}.wasm"));
+    let bytes =
+        std::fs::read(&plugin).map_err(|error| format!("{}: {error}; run: make {made_by}", plugin.display()))?;
     Ok(sandbox.load(&bytes).await?)
+}
+
+/// What values cost that cross one by one, and in columns: those of 200 containers, with three tags each.
+async fn crossing(sandbox: &Sandbox) -> Result<()> {
+    let plugin = load_from(sandbox, "guests", "columns").await?;
+    let endpoint: Arc<str> = "bench".into();
+    let tick = Tick { timestamp_ms: 0, interval_ms: 10_000, step_s: 10 };
+    for how in ["records", "well"] {
+        let spec = InstanceSpec {
+            name: "columns".into(),
+            settings: format!("{{\"how\": {how:?}, \"values\": {CROSSING}}}"),
+            ..InstanceSpec::default()
+        };
+        let mut collector = Collector::open(sandbox, &plugin, &spec).await?;
+        collector.measure(&endpoint, tick).await?;
+        let mut costs = Vec::new();
+        for _ in 0..TURNS {
+            let (before, mine) = (spec.meters.cpu(), thread_cpu());
+            for _ in 0..CALLS {
+                drop(std::hint::black_box(collector.measure(&endpoint, tick).await?));
+            }
+            costs.push(per_call(spec.meters.cpu() - before + (thread_cpu() - mine)));
+        }
+        let title = if how == "well" { "columns" } else { how };
+        println!("{CROSSING} values as {title}: {:.1} µs a call, guest and agent", median(costs));
+    }
+    Ok(())
 }
 
 /// What a call costs in which nothing is done.

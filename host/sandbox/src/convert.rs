@@ -101,12 +101,16 @@ pub(crate) fn series_in(series: types::Series) -> MetricValue {
     }
 }
 
-pub(crate) fn point(point: &Point) -> types::Point {
-    let SeriesId(series) = point.series;
-    types::Point { series, timestamp_ms: point.timestamp_ms, value: point.value }
+/// Points as they cross.
+pub(crate) fn columns(points: &[Point]) -> types::Columns {
+    types::Columns {
+        series: points.iter().map(|&Point { series: SeriesId(series), .. }| series).collect(),
+        timestamps_ms: points.iter().map(|point| point.timestamp_ms).collect(),
+        values: points.iter().map(|point| point.value).collect(),
+    }
 }
 
-fn metric_type(metric_type: types::MetricType) -> MetricType {
+pub(crate) fn metric_type(metric_type: types::MetricType) -> MetricType {
     match metric_type {
         types::MetricType::Gauge => MetricType::Gauge,
         types::MetricType::Counter => MetricType::Counter,

@@ -110,6 +110,12 @@ pub enum Kill {
         /// The limit.
         limit: usize,
     },
+    /// Its columns break the contract, so that what it means by its handles is not known any more.
+    #[error("killed: its columns {what}")]
+    Columns {
+        /// How, after "its columns".
+        what: String,
+    },
     /// It left more files open than its limit.
     #[error("killed: it wanted more than its limit of {limit} open files")]
     OpenFiles {
@@ -195,7 +201,7 @@ impl CallError {
             Self::Killed(Kill::Deadline { .. }) => "deadline",
             Self::Killed(Kill::Memory { .. }) => "memory",
             Self::Killed(Kill::Table { .. }) => "table",
-            Self::Killed(Kill::AnswerBytes { .. } | Kill::AnswerRecords { .. }) => "answer",
+            Self::Killed(Kill::AnswerBytes { .. } | Kill::AnswerRecords { .. } | Kill::Columns { .. }) => "answer",
             Self::Killed(Kill::OpenFiles { .. } | Kill::Handles { .. }) => "handles",
             Self::Killed(Kill::Instances { .. }) => "instances",
             Self::Killed(Kill::Cpu { .. }) => "cpu",
@@ -221,7 +227,7 @@ impl CallError {
             Kill::Instances { limit } => ("core_instances", *limit as u64),
             Kill::Cpu { limit, .. } => ("cpu_percent", u64::from(*limit)),
             Kill::Stack { .. } => ("stack_bytes", GUEST_STACK_BYTES as u64),
-            Kill::Trap { .. } => return None,
+            Kill::Trap { .. } | Kill::Columns { .. } => return None,
         };
         Some((key.into(), value.to_string()))
     }

@@ -9,6 +9,7 @@
 #![warn(missing_docs)]
 
 mod bindings;
+mod columns;
 mod compile;
 mod compile_cache;
 mod compression;
@@ -45,6 +46,7 @@ mod threads;
 mod timed;
 mod usages;
 
+pub use columns::{ColumnBatch, DefinedSeries, Measurement};
 pub use compile::{CompileError, Compiler, compile_bytes, compile_child};
 pub use compile_cache::{CacheError, CacheStats, Origin};
 pub use description::INTERVAL_MIN;

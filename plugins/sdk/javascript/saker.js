@@ -24,6 +24,7 @@
  * @module
  */
 
+export { Columns } from './lib/columns.js';
 export { Denied, Malformed, Reject, Retry, Unavailable, WrongSetting } from './lib/errors.js';
 export { listFolder, readText, readTextIfThere } from './lib/files.js';
 export { counterAdd, filesystemUsage, gaugeSet, gzip, loadState, log, saveState } from './lib/host.js';

@@ -5,7 +5,7 @@
 mod raw {
     use saker_sdk::Description;
     use saker_sdk::bindings::collector::exports::saker::plugin::collector::{
-        CollectError, Guest, MetricValue, OpenError, Tick,
+        CollectError, Guest, Measurement, MetricValue, OpenError, Tick,
     };
 
     struct Misschemed;
@@ -24,8 +24,8 @@ mod raw {
             if settings.contains("place") { Ok(()) } else { Err(OpenError::Settings("no".into())) }
         }
 
-        fn collect(_tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
-            Ok(vec![MetricValue::gauge("misschemed.value", 1.0)])
+        fn collect(_tick: Tick) -> Result<Measurement, CollectError> {
+            Ok(Measurement::Records(vec![MetricValue::gauge("misschemed.value", 1.0)]))
         }
 
         fn close() {}

@@ -5,7 +5,7 @@
 mod raw {
     use saker_sdk::Setting;
     use saker_sdk::bindings::backend::exports::saker::plugin::backend::{
-        Definition, Description, Guest, OpenError, Point, WriteError, Written,
+        Columns, Definition, Description, Guest, OpenError, WriteError, Written,
     };
 
     struct Overclaim;
@@ -22,7 +22,7 @@ mod raw {
 
         fn define(_definitions: Vec<Definition>) {}
 
-        fn write(_points: Vec<Point>) -> Result<Written, WriteError> {
+        fn write(_points: Columns) -> Result<Written, WriteError> {
             Ok(Written { points: u32::MAX })
         }
 

@@ -3,7 +3,7 @@
 #[cfg(target_arch = "wasm32")]
 mod raw {
     use saker_sdk::bindings::collector::exports::saker::plugin::collector::{
-        CollectError, Description, Guest, MetricValue, OpenError, Tick,
+        CollectError, Description, Guest, Measurement, OpenError, Tick,
     };
 
     struct Bomb;
@@ -18,8 +18,8 @@ mod raw {
             Ok(())
         }
 
-        fn collect(_tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
-            Ok(Vec::new())
+        fn collect(_tick: Tick) -> Result<Measurement, CollectError> {
+            Ok(Measurement::Records(Vec::new()))
         }
 
         fn close() {}

@@ -7,9 +7,10 @@
 (func (export "saker:plugin/collector@0.1.0#collect") (param i64 i32) (result i32)
   (local $at i32)
   (drop (memory.grow (i32.const 120)))
-  (i32.store8 (i32.const 2048) (i32.const 0))
-  (i32.store (i32.const 2052) (i32.const 131072))
-  (i32.store (i32.const 2056) (i32.const 100000))
+  (i32.store8 (i32.const 2048) (i32.const 0)) ;; ok
+  (i32.store8 (i32.const 2052) (i32.const 0)) ;; records
+  (i32.store (i32.const 2056) (i32.const 131072))
+  (i32.store (i32.const 2060) (i32.const 100000))
   (memory.fill (i32.const 4096) (i32.const 97) (i32.const 61440))
   (local.set $at (i32.const 131072))
   (loop $more

@@ -57,8 +57,8 @@ impl Backend {
         let deadline = self.0.spec.limits.deadlines.write;
         let forget: Vec<u32> = forget.into_iter().map(|id| id.0).collect();
         let define = define.to_vec();
-        let points: Vec<_> = points.iter().map(convert::point).collect();
         let offered = points.len();
+        let points = convert::columns(points);
         let answer = self
             .0
             .call("write", deadline, move |live| {

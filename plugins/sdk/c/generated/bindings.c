@@ -311,22 +311,7 @@ void __wasm_export_exports_saker_plugin_backend_write_post_return(uint8_t * arg0
     case 0: {
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-      size_t len0 = *((size_t*) (arg0 + (2*sizeof(void*))));
-      if (len0 > 0) {
-        uint8_t *ptr1 = *((uint8_t **) (arg0 + sizeof(void*)));
-        for (size_t i2 = 0; i2 < len0; i2++) {
-          uint8_t *base = ptr1 + i2 * (32+8*sizeof(void*));
-          (void) base;
-          switch ((int32_t) (int32_t) *((uint8_t*) (base + 0))) {
-            case 0: {
-              break;
-            }
-            case 1: {
-              if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
-                free(*((uint8_t **) (base + sizeof(void*))));
-              }
-              break;
-            }
+      switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + sizeof(void*)))) {
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
 __attribute__((__weak__, __export_name__("cabi_post_saker:plugin/processor@0.1.0#map-series")))
@@ -338,7 +323,18 @@ void __wasm_export_exports_saker_plugin_processor_map_series_post_return(uint8_t
       uint8_t *base = ptr1 + i2 * (8+7*sizeof(void*));
       (void) base;
       switch ((int32_t) (int32_t) *((uint8_t*) (base + 0))) {
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
         case 0: {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+          size_t len0 = *((size_t*) (arg0 + (3*sizeof(void*))));
+          if (len0 > 0) {
+            uint8_t *ptr1 = *((uint8_t **) (arg0 + (2*sizeof(void*))));
+            for (size_t i2 = 0; i2 < len0; i2++) {
+              uint8_t *base = ptr1 + i2 * (32+8*sizeof(void*));
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
           break;
         }
         case 1: {
@@ -347,8 +343,6 @@ void __wasm_export_exports_saker_plugin_processor_map_series_post_return(uint8_t
         case 2: {
           if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
             free(*((uint8_t **) (base + sizeof(void*))));
-#endif
-#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
           }
           if ((*((size_t*) (base + (4*sizeof(void*))))) > 0) {
             free(*((uint8_t **) (base + (3*sizeof(void*)))));
@@ -358,25 +352,156 @@ void __wasm_export_exports_saker_plugin_processor_map_series_post_return(uint8_t
             uint8_t *ptr = *((uint8_t **) (base + (5*sizeof(void*))));
             for (size_t i = 0; i < len; i++) {
               uint8_t *base = ptr + i * (4*sizeof(void*));
-              (void) base;
-              if ((*((size_t*) (base + sizeof(void*)))) > 0) {
-                free(*((uint8_t **) (base + 0)));
-              }
-              if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
-                free(*((uint8_t **) (base + (2*sizeof(void*)))));
-              }
-            }
-            free(ptr);
-          }
-#endif
-#if defined(SAKER_KIND_PROCESSOR)
-          break;
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
+              (void) base;
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+              switch ((int32_t) (int32_t) *((uint8_t*) (base + 0))) {
+                case 0: {
+                  break;
+                }
+                case 1: {
+                  if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
+                    free(*((uint8_t **) (base + sizeof(void*))));
+                  }
+                  break;
+                }
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+              if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+                free(*((uint8_t **) (base + 0)));
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
+              }
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+              if ((*((size_t*) (base + (4*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (base + (3*sizeof(void*)))));
+              }
+              size_t len = *((size_t*) (base + (6*sizeof(void*))));
+              if (len > 0) {
+                uint8_t *ptr = *((uint8_t **) (base + (5*sizeof(void*))));
+                for (size_t i = 0; i < len; i++) {
+                  uint8_t *base = ptr + i * (4*sizeof(void*));
+                  (void) base;
+                  if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+                    free(*((uint8_t **) (base + 0)));
+                  }
+                  if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
+                    free(*((uint8_t **) (base + (2*sizeof(void*)))));
+                  }
+                }
+                free(ptr);
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+              if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (base + (2*sizeof(void*)))));
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
+              }
+            }
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+            free(ptr1);
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+            free(ptr);
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
+          }
+          break;
         }
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-        free(ptr1);
+        case 1: {
+          size_t len3 = *((size_t*) (arg0 + (3*sizeof(void*))));
+          if (len3 > 0) {
+            uint8_t *ptr4 = *((uint8_t **) (arg0 + (2*sizeof(void*))));
+            for (size_t i5 = 0; i5 < len3; i5++) {
+              uint8_t *base = ptr4 + i5 * 4;
+              (void) base;
+            }
+            free(ptr4);
+          }
+          size_t len9 = *((size_t*) (arg0 + (5*sizeof(void*))));
+          if (len9 > 0) {
+            uint8_t *ptr10 = *((uint8_t **) (arg0 + (4*sizeof(void*))));
+            for (size_t i11 = 0; i11 < len9; i11++) {
+              uint8_t *base = ptr10 + i11 * (8+9*sizeof(void*));
+              (void) base;
+              switch ((int32_t) (int32_t) *((uint8_t*) (base + sizeof(void*)))) {
+                case 0: {
+                  break;
+                }
+                case 1: {
+                  if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
+                    free(*((uint8_t **) (base + (2*sizeof(void*)))));
+                  }
+                  break;
+                }
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+        case 3: {
+          switch ((int32_t) (int32_t) *((uint8_t*) (base + sizeof(void*)))) {
+            case 0: {
+              if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (base + (2*sizeof(void*)))));
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
+              }
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+              if ((*((size_t*) (base + (5*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (base + (4*sizeof(void*)))));
+              }
+              size_t len6 = *((size_t*) (base + (7*sizeof(void*))));
+              if (len6 > 0) {
+                uint8_t *ptr7 = *((uint8_t **) (base + (6*sizeof(void*))));
+                for (size_t i8 = 0; i8 < len6; i8++) {
+                  uint8_t *base = ptr7 + i8 * (4*sizeof(void*));
+                  (void) base;
+                  if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+                    free(*((uint8_t **) (base + 0)));
+                  }
+                  if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
+                    free(*((uint8_t **) (base + (2*sizeof(void*)))));
+                  }
+                }
+                free(ptr7);
+              }
+            }
+            free(ptr10);
+          }
+          size_t len12 = *((size_t*) (arg0 + (7*sizeof(void*))));
+          if (len12 > 0) {
+            uint8_t *ptr13 = *((uint8_t **) (arg0 + (6*sizeof(void*))));
+            for (size_t i14 = 0; i14 < len12; i14++) {
+              uint8_t *base = ptr13 + i14 * 4;
+              (void) base;
+            }
+            free(ptr13);
+          }
+          size_t len15 = *((size_t*) (arg0 + (9*sizeof(void*))));
+          if (len15 > 0) {
+            uint8_t *ptr16 = *((uint8_t **) (arg0 + (8*sizeof(void*))));
+            for (size_t i17 = 0; i17 < len15; i17++) {
+              uint8_t *base = ptr16 + i17 * 8;
+              (void) base;
+            }
+            free(ptr16);
+          }
+          size_t len18 = *((size_t*) (arg0 + (11*sizeof(void*))));
+          if (len18 > 0) {
+            uint8_t *ptr19 = *((uint8_t **) (arg0 + (10*sizeof(void*))));
+            for (size_t i20 = 0; i20 < len18; i20++) {
+              uint8_t *base = ptr19 + i20 * 8;
+              (void) base;
+            }
+            free(ptr19);
+          }
+          break;
+        }
       }
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
@@ -411,22 +536,10 @@ void __wasm_export_exports_saker_plugin_processor_map_series_post_return(uint8_t
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
           switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + (2*sizeof(void*))))) {
-#endif
-#if defined(SAKER_KIND_PROCESSOR)
-        case 3: {
-          switch ((int32_t) (int32_t) *((uint8_t*) (base + sizeof(void*)))) {
-#endif
             case 0: {
-#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
               if ((*((size_t*) (arg0 + (4*sizeof(void*))))) > 0) {
                 free(*((uint8_t **) (arg0 + (3*sizeof(void*)))));
-#endif
-#if defined(SAKER_KIND_PROCESSOR)
-              if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
-                free(*((uint8_t **) (base + (2*sizeof(void*)))));
-#endif
               }
-#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
               break;
             }
             case 1: {
@@ -518,7 +631,12 @@ void *cabi_realloc(void *ptr, size_t old_size, size_t align, size_t new_size) {
 }
 
 __attribute__((__aligned__(sizeof(void*))))
+#if defined(SAKER_KIND_COLLECTOR)
+static uint8_t RET_AREA[(12*sizeof(void*))];
+#endif
+#if defined(SAKER_KIND_PROCESSOR) || defined(SAKER_KIND_BACKEND)
 static uint8_t RET_AREA[(8+10*sizeof(void*))];
+#endif
 
 // Helper Functions
 
@@ -1010,6 +1128,42 @@ void saker_plugin_types_series_free(saker_plugin_types_series_t *ptr) {
   saker_plugin_types_list_tag_free(&ptr->tags);
 }
 
+void saker_plugin_types_list_series_id_free(saker_plugin_types_list_series_id_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    saker_plugin_types_series_id_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+    }
+    free(list_ptr);
+  }
+}
+
+void bindings_list_s64_free(bindings_list_s64_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    int64_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+    }
+    free(list_ptr);
+  }
+}
+
+void bindings_list_f64_free(bindings_list_f64_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    double *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+    }
+    free(list_ptr);
+  }
+}
+
+void saker_plugin_types_columns_free(saker_plugin_types_columns_t *ptr) {
+  saker_plugin_types_list_series_id_free(&ptr->series);
+  bindings_list_s64_free(&ptr->timestamps_ms);
+  bindings_list_f64_free(&ptr->values);
+}
+
 void saker_plugin_types_permission_free(saker_plugin_types_permission_t *ptr) {
   switch ((int32_t) ptr->tag) {
     case 0: {
@@ -1123,6 +1277,17 @@ void saker_plugin_compression_result_list_u8_compression_error_free(saker_plugin
 }
 
 #if defined(SAKER_KIND_COLLECTOR)
+void exports_saker_plugin_collector_columns_free(exports_saker_plugin_collector_columns_t *ptr) {
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_columns_free(exports_saker_plugin_backend_columns_t *ptr) {
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+  saker_plugin_types_columns_free(ptr);
+}
+
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
 void exports_saker_plugin_collector_description_free(exports_saker_plugin_collector_description_t *ptr) {
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
@@ -1173,94 +1338,202 @@ void exports_saker_plugin_backend_series_free(exports_saker_plugin_backend_serie
 }
 
 #if defined(SAKER_KIND_COLLECTOR)
-void exports_saker_plugin_collector_collect_error_free(exports_saker_plugin_collector_collect_error_t *ptr) {
-#endif
-#if defined(SAKER_KIND_PROCESSOR)
-void exports_saker_plugin_processor_process_error_free(exports_saker_plugin_processor_process_error_t *ptr) {
+void exports_saker_plugin_collector_tag_free(exports_saker_plugin_collector_tag_t *ptr) {
+  saker_plugin_types_tag_free(ptr);
 #endif
 #if defined(SAKER_KIND_BACKEND)
 void exports_saker_plugin_backend_definition_free(exports_saker_plugin_backend_definition_t *ptr) {
   exports_saker_plugin_backend_series_free(&ptr->series);
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
 }
 
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+void exports_saker_plugin_collector_list_tag_free(exports_saker_plugin_collector_list_tag_t *ptr) {
+#endif
+#if defined(SAKER_KIND_BACKEND)
 void exports_saker_plugin_backend_retry_free(exports_saker_plugin_backend_retry_t *ptr) {
   bindings_string_free(&ptr->message);
 }
 
 void bindings_list_u32_free(bindings_list_u32_t *ptr) {
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
   size_t list_len = ptr->len;
   if (list_len > 0) {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+    exports_saker_plugin_collector_tag_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      exports_saker_plugin_collector_tag_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void exports_saker_plugin_collector_definition_free(exports_saker_plugin_collector_definition_t *ptr) {
+  bindings_string_free(&ptr->metric);
+  exports_saker_plugin_collector_list_tag_free(&ptr->tags);
+}
+
+void exports_saker_plugin_collector_list_series_id_free(exports_saker_plugin_collector_list_series_id_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    exports_saker_plugin_collector_series_id_t *list_ptr = ptr->ptr;
+#endif
+#if defined(SAKER_KIND_BACKEND)
     uint32_t *list_ptr = ptr->ptr;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
     for (size_t i = 0; i < list_len; i++) {
     }
     free(list_ptr);
   }
 }
 
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+void exports_saker_plugin_collector_list_definition_free(exports_saker_plugin_collector_list_definition_t *ptr) {
+#endif
+#if defined(SAKER_KIND_BACKEND)
 void exports_saker_plugin_backend_reject_free(exports_saker_plugin_backend_reject_t *ptr) {
   bindings_list_u32_free(&ptr->points);
   bindings_string_free(&ptr->message);
 }
 
 void exports_saker_plugin_backend_write_error_free(exports_saker_plugin_backend_write_error_t *ptr) {
-#endif
   switch ((int32_t) ptr->tag) {
     case 0: {
-#if defined(SAKER_KIND_COLLECTOR)
-      exports_saker_plugin_collector_permission_free(&ptr->val.denied);
-#endif
-#if defined(SAKER_KIND_BACKEND)
       exports_saker_plugin_backend_retry_free(&ptr->val.retry);
-#endif
-#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
       break;
     }
     case 1: {
-#endif
-#if defined(SAKER_KIND_COLLECTOR)
-      bindings_string_free(&ptr->val.unavailable);
-#endif
-#if defined(SAKER_KIND_BACKEND)
       exports_saker_plugin_backend_reject_free(&ptr->val.reject);
-#endif
-#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
       break;
     }
     case 2: {
-#endif
-#if defined(SAKER_KIND_COLLECTOR)
-      bindings_string_free(&ptr->val.malformed);
-#endif
-#if defined(SAKER_KIND_BACKEND)
       exports_saker_plugin_backend_permission_free(&ptr->val.denied);
+      break;
+    }
+    case 3: {
+      bindings_string_free(&ptr->val.broken);
+      break;
+    }
+  }
+}
+
+void exports_saker_plugin_backend_result_void_open_error_free(exports_saker_plugin_backend_result_void_open_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    exports_saker_plugin_backend_open_error_free(&ptr->val.err);
+  }
+}
+
+void exports_saker_plugin_backend_list_definition_free(exports_saker_plugin_backend_list_definition_t *ptr) {
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+    exports_saker_plugin_collector_definition_t *list_ptr = ptr->ptr;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+    exports_saker_plugin_backend_definition_t *list_ptr = ptr->ptr;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+    for (size_t i = 0; i < list_len; i++) {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+      exports_saker_plugin_collector_definition_free(&list_ptr[i]);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+      exports_saker_plugin_backend_definition_free(&list_ptr[i]);
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+    }
+    free(list_ptr);
+  }
+}
+
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+void exports_saker_plugin_collector_batch_free(exports_saker_plugin_collector_batch_t *ptr) {
+  exports_saker_plugin_collector_list_series_id_free(&ptr->forget);
+  exports_saker_plugin_collector_list_definition_free(&ptr->define);
+  exports_saker_plugin_collector_columns_free(&ptr->points);
+}
+
+void exports_saker_plugin_collector_list_metric_value_free(exports_saker_plugin_collector_list_metric_value_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    exports_saker_plugin_collector_metric_value_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      exports_saker_plugin_collector_metric_value_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_result_written_write_error_free(exports_saker_plugin_backend_result_written_write_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    exports_saker_plugin_backend_write_error_free(&ptr->val.err);
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+  }
+}
+
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+void exports_saker_plugin_collector_measurement_free(exports_saker_plugin_collector_measurement_t *ptr) {
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+void exports_saker_plugin_processor_process_error_free(exports_saker_plugin_processor_process_error_t *ptr) {
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
+  switch ((int32_t) ptr->tag) {
+    case 0: {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+      exports_saker_plugin_collector_list_metric_value_free(&ptr->val.records);
+      break;
+    }
+    case 1: {
+      exports_saker_plugin_collector_batch_free(&ptr->val.columns);
+      break;
+    }
+  }
+}
+
+void exports_saker_plugin_collector_collect_error_free(exports_saker_plugin_collector_collect_error_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 0: {
+      exports_saker_plugin_collector_permission_free(&ptr->val.denied);
+      break;
+    }
+    case 1: {
+      bindings_string_free(&ptr->val.unavailable);
+      break;
+    }
+    case 2: {
+      bindings_string_free(&ptr->val.malformed);
       break;
     }
     case 3: {
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
       bindings_string_free(&ptr->val.other);
-#endif
-#if defined(SAKER_KIND_BACKEND)
-      bindings_string_free(&ptr->val.broken);
-#endif
       break;
     }
   }
 }
 
+#endif
 #if defined(SAKER_KIND_COLLECTOR)
 void exports_saker_plugin_collector_result_void_open_error_free(exports_saker_plugin_collector_result_void_open_error_t *ptr) {
-#endif
-#if defined(SAKER_KIND_BACKEND)
-void exports_saker_plugin_backend_result_void_open_error_free(exports_saker_plugin_backend_result_void_open_error_t *ptr) {
-#endif
-#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
   if (!ptr->is_err) {
   } else {
-#endif
-#if defined(SAKER_KIND_COLLECTOR)
     exports_saker_plugin_collector_open_error_free(&ptr->val.err);
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
@@ -1275,19 +1548,30 @@ void exports_saker_plugin_processor_verdict_free(exports_saker_plugin_processor_
       break;
     }
 #endif
-#if defined(SAKER_KIND_BACKEND)
-    exports_saker_plugin_backend_open_error_free(&ptr->val.err);
-#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
   }
 }
 
+#endif
 #if defined(SAKER_KIND_COLLECTOR)
-void exports_saker_plugin_collector_list_metric_value_free(exports_saker_plugin_collector_list_metric_value_t *ptr) {
+void exports_saker_plugin_collector_result_measurement_collect_error_free(exports_saker_plugin_collector_result_measurement_collect_error_t *ptr) {
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
 void exports_saker_plugin_processor_result_void_open_error_free(exports_saker_plugin_processor_result_void_open_error_t *ptr) {
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
   if (!ptr->is_err) {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+    exports_saker_plugin_collector_measurement_free(&ptr->val.ok);
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
   } else {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+    exports_saker_plugin_collector_collect_error_free(&ptr->val.err);
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
     exports_saker_plugin_processor_open_error_free(&ptr->val.err);
   }
 }
@@ -1295,81 +1579,34 @@ void exports_saker_plugin_processor_result_void_open_error_free(exports_saker_pl
 void exports_saker_plugin_processor_list_series_free(exports_saker_plugin_processor_list_series_t *ptr) {
 #endif
 #if defined(SAKER_KIND_BACKEND)
-void exports_saker_plugin_backend_list_definition_free(exports_saker_plugin_backend_list_definition_t *ptr) {
+void exports_saker_plugin_backend_list_series_id_free(exports_saker_plugin_backend_list_series_id_t *ptr) {
 #endif
+#if defined(SAKER_KIND_PROCESSOR) || defined(SAKER_KIND_BACKEND)
   size_t list_len = ptr->len;
   if (list_len > 0) {
-#if defined(SAKER_KIND_COLLECTOR)
-    exports_saker_plugin_collector_metric_value_t *list_ptr = ptr->ptr;
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
     exports_saker_plugin_processor_series_t *list_ptr = ptr->ptr;
 #endif
 #if defined(SAKER_KIND_BACKEND)
-    exports_saker_plugin_backend_definition_t *list_ptr = ptr->ptr;
+    exports_saker_plugin_backend_series_id_t *list_ptr = ptr->ptr;
 #endif
+#if defined(SAKER_KIND_PROCESSOR) || defined(SAKER_KIND_BACKEND)
     for (size_t i = 0; i < list_len; i++) {
-#if defined(SAKER_KIND_COLLECTOR)
-      exports_saker_plugin_collector_metric_value_free(&list_ptr[i]);
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
       exports_saker_plugin_processor_series_free(&list_ptr[i]);
-#endif
-#if defined(SAKER_KIND_BACKEND)
-      exports_saker_plugin_backend_definition_free(&list_ptr[i]);
-#endif
     }
     free(list_ptr);
   }
 }
 
-#if defined(SAKER_KIND_COLLECTOR)
-void exports_saker_plugin_collector_result_list_metric_value_collect_error_free(exports_saker_plugin_collector_result_list_metric_value_collect_error_t *ptr) {
-  if (!ptr->is_err) {
-    exports_saker_plugin_collector_list_metric_value_free(&ptr->val.ok);
-  } else {
-    exports_saker_plugin_collector_collect_error_free(&ptr->val.err);
-#endif
-#if defined(SAKER_KIND_PROCESSOR)
 void exports_saker_plugin_processor_list_verdict_free(exports_saker_plugin_processor_list_verdict_t *ptr) {
-#endif
-#if defined(SAKER_KIND_BACKEND)
-void exports_saker_plugin_backend_list_point_free(exports_saker_plugin_backend_list_point_t *ptr) {
-#endif
-#if defined(SAKER_KIND_PROCESSOR) || defined(SAKER_KIND_BACKEND)
   size_t list_len = ptr->len;
   if (list_len > 0) {
-#endif
-#if defined(SAKER_KIND_PROCESSOR)
     exports_saker_plugin_processor_verdict_t *list_ptr = ptr->ptr;
-#endif
-#if defined(SAKER_KIND_BACKEND)
-    exports_saker_plugin_backend_point_t *list_ptr = ptr->ptr;
-#endif
-#if defined(SAKER_KIND_PROCESSOR) || defined(SAKER_KIND_BACKEND)
     for (size_t i = 0; i < list_len; i++) {
-#endif
-#if defined(SAKER_KIND_PROCESSOR)
       exports_saker_plugin_processor_verdict_free(&list_ptr[i]);
-#endif
-#if defined(SAKER_KIND_BACKEND)
-    }
-    free(list_ptr);
-  }
-}
-
-void exports_saker_plugin_backend_result_written_write_error_free(exports_saker_plugin_backend_result_written_write_error_t *ptr) {
-  if (!ptr->is_err) {
-  } else {
-    exports_saker_plugin_backend_write_error_free(&ptr->val.err);
-  }
-}
-
-void exports_saker_plugin_backend_list_series_id_free(exports_saker_plugin_backend_list_series_id_t *ptr) {
-  size_t list_len = ptr->len;
-  if (list_len > 0) {
-    exports_saker_plugin_backend_series_id_t *list_ptr = ptr->ptr;
-    for (size_t i = 0; i < list_len; i++) {
 #endif
 #if defined(SAKER_KIND_PROCESSOR) || defined(SAKER_KIND_BACKEND)
     }
@@ -3757,11 +3994,6 @@ uint8_t * __wasm_export_exports_saker_plugin_collector_collect(int64_t arg, int3
   exports_saker_plugin_collector_tick_t arg1 = (exports_saker_plugin_collector_tick_t) {
     (int64_t) arg,
     (uint32_t) (uint32_t) (arg0),
-  };
-  exports_saker_plugin_collector_result_list_metric_value_collect_error_t ret;
-  exports_saker_plugin_collector_list_metric_value_t ok;
-  exports_saker_plugin_collector_collect_error_t err;
-  ret.is_err = !exports_saker_plugin_collector_collect(&arg1, &ok, &err);
 #endif
 #if defined(SAKER_KIND_BACKEND)
 __attribute__((__export_name__("saker:plugin/backend@0.1.0#define")))
@@ -3771,12 +4003,26 @@ void __wasm_export_exports_saker_plugin_backend_define(uint8_t * arg, size_t arg
 }
 
 __attribute__((__export_name__("saker:plugin/backend@0.1.0#write")))
-uint8_t * __wasm_export_exports_saker_plugin_backend_write(uint8_t * arg, size_t arg0) {
-  exports_saker_plugin_backend_list_point_t arg1 = (exports_saker_plugin_backend_list_point_t) { (exports_saker_plugin_backend_point_t*)(arg), (arg0) };
+uint8_t * __wasm_export_exports_saker_plugin_backend_write(uint8_t * arg, size_t arg0, uint8_t * arg1, size_t arg2, uint8_t * arg3, size_t arg4) {
+  exports_saker_plugin_backend_columns_t arg5 = (saker_plugin_types_columns_t) {
+    (saker_plugin_types_list_series_id_t) (saker_plugin_types_list_series_id_t) { (saker_plugin_types_series_id_t*)(arg), (arg0) },
+    (bindings_list_s64_t) (bindings_list_s64_t) { (int64_t*)(arg1), (arg2) },
+    (bindings_list_f64_t) (bindings_list_f64_t) { (double*)(arg3), (arg4) },
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+  };
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+  exports_saker_plugin_collector_result_measurement_collect_error_t ret;
+  exports_saker_plugin_collector_measurement_t ok;
+  exports_saker_plugin_collector_collect_error_t err;
+  ret.is_err = !exports_saker_plugin_collector_collect(&arg1, &ok, &err);
+#endif
+#if defined(SAKER_KIND_BACKEND)
   exports_saker_plugin_backend_result_written_write_error_t ret;
   exports_saker_plugin_backend_written_t ok;
   exports_saker_plugin_backend_write_error_t err;
-  ret.is_err = !exports_saker_plugin_backend_write(&arg1, &ok, &err);
+  ret.is_err = !exports_saker_plugin_backend_write(&arg5, &ok, &err);
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
   if (ret.is_err) {
@@ -3798,149 +4044,145 @@ uint8_t * __wasm_export_exports_saker_plugin_processor_map_series(uint8_t * arg,
   if ((ret).is_err) {
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-    const exports_saker_plugin_collector_collect_error_t *payload8 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
-    switch ((int32_t) (*payload8).tag) {
+    const exports_saker_plugin_collector_collect_error_t *payload14 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+    switch ((int32_t) (*payload14).tag) {
 #endif
 #if defined(SAKER_KIND_BACKEND)
-    const exports_saker_plugin_backend_write_error_t *payload2 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
-    switch ((int32_t) (*payload2).tag) {
+    const exports_saker_plugin_backend_write_error_t *payload6 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+    switch ((int32_t) (*payload6).tag) {
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
       case 0: {
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-        const exports_saker_plugin_collector_permission_t *payload9 = &(*payload8).val.denied;
+        const exports_saker_plugin_collector_permission_t *payload15 = &(*payload14).val.denied;
 #endif
 #if defined(SAKER_KIND_BACKEND)
-        const exports_saker_plugin_backend_retry_t *payload3 = &(*payload2).val.retry;
+        const exports_saker_plugin_backend_retry_t *payload7 = &(*payload6).val.retry;
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
         *((int8_t*)(ptr + sizeof(void*))) = 0;
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-        switch ((int32_t) (*payload9).tag) {
+        switch ((int32_t) (*payload15).tag) {
 #endif
 #if defined(SAKER_KIND_BACKEND)
-        if (((*payload3).after_ms).is_some) {
-          const uint32_t *payload5 = &((*payload3).after_ms).val;
+        if (((*payload7).after_ms).is_some) {
+          const uint32_t *payload9 = &((*payload7).after_ms).val;
           *((int8_t*)(ptr + (2*sizeof(void*)))) = 1;
-          *((int32_t*)(ptr + (4+2*sizeof(void*)))) = (int32_t) (*payload5);
+          *((int32_t*)(ptr + (4+2*sizeof(void*)))) = (int32_t) (*payload9);
         } else {
           *((int8_t*)(ptr + (2*sizeof(void*)))) = 0;
         }
-        *((size_t*)(ptr + (8+3*sizeof(void*)))) = ((*payload3).message).len;
-        *((uint8_t **)(ptr + (8+2*sizeof(void*)))) = (uint8_t *) ((*payload3).message).ptr;
+        *((size_t*)(ptr + (8+3*sizeof(void*)))) = ((*payload7).message).len;
+        *((uint8_t **)(ptr + (8+2*sizeof(void*)))) = (uint8_t *) ((*payload7).message).ptr;
         break;
       }
       case 1: {
-        const exports_saker_plugin_backend_reject_t *payload6 = &(*payload2).val.reject;
+        const exports_saker_plugin_backend_reject_t *payload10 = &(*payload6).val.reject;
         *((int8_t*)(ptr + sizeof(void*))) = 1;
-        *((size_t*)(ptr + (3*sizeof(void*)))) = ((*payload6).points).len;
-        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) ((*payload6).points).ptr;
-        *((size_t*)(ptr + (5*sizeof(void*)))) = ((*payload6).message).len;
-        *((uint8_t **)(ptr + (4*sizeof(void*)))) = (uint8_t *) ((*payload6).message).ptr;
+        *((size_t*)(ptr + (3*sizeof(void*)))) = ((*payload10).points).len;
+        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) ((*payload10).points).ptr;
+        *((size_t*)(ptr + (5*sizeof(void*)))) = ((*payload10).message).len;
+        *((uint8_t **)(ptr + (4*sizeof(void*)))) = (uint8_t *) ((*payload10).message).ptr;
         break;
       }
       case 2: {
-        const exports_saker_plugin_backend_permission_t *payload7 = &(*payload2).val.denied;
+        const exports_saker_plugin_backend_permission_t *payload11 = &(*payload6).val.denied;
         *((int8_t*)(ptr + sizeof(void*))) = 2;
-        switch ((int32_t) (*payload7).tag) {
+        switch ((int32_t) (*payload11).tag) {
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
           case 0: {
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-            const bindings_string_t *payload10 = &(*payload9).val.read;
+            const bindings_string_t *payload16 = &(*payload15).val.read;
 #endif
 #if defined(SAKER_KIND_BACKEND)
-            const bindings_string_t *payload8 = &(*payload7).val.read;
+            const bindings_string_t *payload12 = &(*payload11).val.read;
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
             *((int8_t*)(ptr + (2*sizeof(void*)))) = 0;
 #endif
 #if defined(SAKER_KIND_BACKEND)
-            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload8).len;
-            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload8).ptr;
-            break;
-          }
-          case 1: {
-            const bindings_string_t *payload9 = &(*payload7).val.usage;
-            *((int8_t*)(ptr + (2*sizeof(void*)))) = 1;
-            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload9).len;
-            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload9).ptr;
-            break;
-          }
-          case 2: {
-            const bindings_string_t *payload10 = &(*payload7).val.connect;
-            *((int8_t*)(ptr + (2*sizeof(void*)))) = 2;
-#endif
-#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
-            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload10).len;
-            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload10).ptr;
-            break;
-          }
-#endif
-#if defined(SAKER_KIND_COLLECTOR)
-          case 1: {
-            const bindings_string_t *payload11 = &(*payload9).val.usage;
-            *((int8_t*)(ptr + (2*sizeof(void*)))) = 1;
-#endif
-#if defined(SAKER_KIND_BACKEND)
-          case 3: {
-            const bindings_string_t *payload11 = &(*payload7).val.secret;
-            *((int8_t*)(ptr + (2*sizeof(void*)))) = 3;
-#endif
-#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
-            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload11).len;
-            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload11).ptr;
-            break;
-          }
-#endif
-#if defined(SAKER_KIND_COLLECTOR)
-          case 2: {
-            const bindings_string_t *payload12 = &(*payload9).val.connect;
-            *((int8_t*)(ptr + (2*sizeof(void*)))) = 2;
-#endif
-#if defined(SAKER_KIND_BACKEND)
-          case 4: {
-            const bindings_string_t *payload12 = &(*payload7).val.env;
-            *((int8_t*)(ptr + (2*sizeof(void*)))) = 4;
-#endif
-#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
             *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload12).len;
             *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload12).ptr;
             break;
           }
-#endif
-#if defined(SAKER_KIND_COLLECTOR)
-          case 3: {
-            const bindings_string_t *payload13 = &(*payload9).val.secret;
-            *((int8_t*)(ptr + (2*sizeof(void*)))) = 3;
-#endif
-#if defined(SAKER_KIND_BACKEND)
-          case 5: {
-            const bindings_string_t *payload13 = &(*payload7).val.write;
-            *((int8_t*)(ptr + (2*sizeof(void*)))) = 5;
-#endif
-#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+          case 1: {
+            const bindings_string_t *payload13 = &(*payload11).val.usage;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 1;
             *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload13).len;
             *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload13).ptr;
-#endif
-#if defined(SAKER_KIND_COLLECTOR)
             break;
           }
-          case 4: {
-            const bindings_string_t *payload14 = &(*payload9).val.env;
-            *((int8_t*)(ptr + (2*sizeof(void*)))) = 4;
+          case 2: {
+            const bindings_string_t *payload14 = &(*payload11).val.connect;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 2;
             *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload14).len;
             *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload14).ptr;
             break;
           }
-          case 5: {
-            const bindings_string_t *payload15 = &(*payload9).val.write;
-            *((int8_t*)(ptr + (2*sizeof(void*)))) = 5;
+          case 3: {
+            const bindings_string_t *payload15 = &(*payload11).val.secret;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 3;
             *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload15).len;
             *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload15).ptr;
+            break;
+          }
+          case 4: {
+            const bindings_string_t *payload16 = &(*payload11).val.env;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 4;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload16).len;
+            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload16).ptr;
+            break;
+          }
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+          case 1: {
+            const bindings_string_t *payload17 = &(*payload15).val.usage;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 1;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+          case 5: {
+            const bindings_string_t *payload17 = &(*payload11).val.write;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 5;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload17).len;
+            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload17).ptr;
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+            break;
+          }
+          case 2: {
+            const bindings_string_t *payload18 = &(*payload15).val.connect;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 2;
+            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload18).len;
+            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload18).ptr;
+            break;
+          }
+          case 3: {
+            const bindings_string_t *payload19 = &(*payload15).val.secret;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 3;
+            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload19).len;
+            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload19).ptr;
+            break;
+          }
+          case 4: {
+            const bindings_string_t *payload20 = &(*payload15).val.env;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 4;
+            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload20).len;
+            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload20).ptr;
+            break;
+          }
+          case 5: {
+            const bindings_string_t *payload21 = &(*payload15).val.write;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 5;
+            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload21).len;
+            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload21).ptr;
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
             break;
@@ -3959,17 +4201,17 @@ uint8_t * __wasm_export_exports_saker_plugin_processor_map_series(uint8_t * arg,
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
       case 1: {
-        const bindings_string_t *payload18 = &(*payload8).val.unavailable;
+        const bindings_string_t *payload24 = &(*payload14).val.unavailable;
         *((int8_t*)(ptr + sizeof(void*))) = 1;
-        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload18).len;
-        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload18).ptr;
+        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload24).len;
+        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload24).ptr;
         break;
       }
       case 2: {
-        const bindings_string_t *payload19 = &(*payload8).val.malformed;
+        const bindings_string_t *payload25 = &(*payload14).val.malformed;
         *((int8_t*)(ptr + sizeof(void*))) = 2;
-        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload19).len;
-        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload19).ptr;
+        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload25).len;
+        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload25).ptr;
         break;
       }
 #endif
@@ -3977,21 +4219,21 @@ uint8_t * __wasm_export_exports_saker_plugin_processor_map_series(uint8_t * arg,
       case 3: {
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-        const bindings_string_t *payload20 = &(*payload8).val.other;
+        const bindings_string_t *payload26 = &(*payload14).val.other;
 #endif
 #if defined(SAKER_KIND_BACKEND)
-        const bindings_string_t *payload16 = &(*payload2).val.broken;
+        const bindings_string_t *payload20 = &(*payload6).val.broken;
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
         *((int8_t*)(ptr + sizeof(void*))) = 3;
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload20).len;
-        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload20).ptr;
+        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload26).len;
+        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload26).ptr;
 #endif
 #if defined(SAKER_KIND_BACKEND)
-        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload16).len;
-        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload16).ptr;
+        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload20).len;
+        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload20).ptr;
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
         break;
@@ -4000,9 +4242,31 @@ uint8_t * __wasm_export_exports_saker_plugin_processor_map_series(uint8_t * arg,
   } else {
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-    const exports_saker_plugin_collector_list_metric_value_t *payload = &(ret).val.ok;*((int8_t*)(ptr + 0)) = 0;
-    *((size_t*)(ptr + (2*sizeof(void*)))) = (*payload).len;
-    *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) (*payload).ptr;
+    const exports_saker_plugin_collector_measurement_t *payload = &(ret).val.ok;*((int8_t*)(ptr + 0)) = 0;
+    switch ((int32_t) (*payload).tag) {
+      case 0: {
+        const exports_saker_plugin_collector_list_metric_value_t *payload2 = &(*payload).val.records;
+        *((int8_t*)(ptr + sizeof(void*))) = 0;
+        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload2).len;
+        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload2).ptr;
+        break;
+      }
+      case 1: {
+        const exports_saker_plugin_collector_batch_t *payload9 = &(*payload).val.columns;
+        *((int8_t*)(ptr + sizeof(void*))) = 1;
+        *((size_t*)(ptr + (3*sizeof(void*)))) = ((*payload9).forget).len;
+        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) ((*payload9).forget).ptr;
+        *((size_t*)(ptr + (5*sizeof(void*)))) = ((*payload9).define).len;
+        *((uint8_t **)(ptr + (4*sizeof(void*)))) = (uint8_t *) ((*payload9).define).ptr;
+        *((size_t*)(ptr + (7*sizeof(void*)))) = (((*payload9).points).series).len;
+        *((uint8_t **)(ptr + (6*sizeof(void*)))) = (uint8_t *) (((*payload9).points).series).ptr;
+        *((size_t*)(ptr + (9*sizeof(void*)))) = (((*payload9).points).timestamps_ms).len;
+        *((uint8_t **)(ptr + (8*sizeof(void*)))) = (uint8_t *) (((*payload9).points).timestamps_ms).ptr;
+        *((size_t*)(ptr + (11*sizeof(void*)))) = (((*payload9).points).values).len;
+        *((uint8_t **)(ptr + (10*sizeof(void*)))) = (uint8_t *) (((*payload9).points).values).ptr;
+        break;
+      }
+    }
 #endif
 #if defined(SAKER_KIND_BACKEND)
     const exports_saker_plugin_backend_written_t *payload = &(ret).val.ok;*((int8_t*)(ptr + 0)) = 0;

@@ -484,7 +484,8 @@ typedef struct saker_plugin_types_metric_value_t {
   bindings_option_u32_t   step_s;
 } saker_plugin_types_metric_value_t;
 
-// A handle that stands for a series, given by the agent. Valid in the instance that it was given to.
+// A handle that stands for a series, given by whoever defines it: the agent in a backend, the plugin in a collector.
+// Valid in the one instance.
 typedef uint32_t saker_plugin_types_series_id_t;
 
 // A series: endpoint, metric and tags identify it; of type and step, what was said last holds.
@@ -501,15 +502,31 @@ typedef struct saker_plugin_types_series_t {
   uint32_t   step_s;
 } saker_plugin_types_series_t;
 
-// One value of a series: 24 bytes, no text.
-typedef struct saker_plugin_types_point_t {
-  // Which series: a handle that `define` has given.
-  saker_plugin_types_series_id_t   series;
+typedef struct {
+  saker_plugin_types_series_id_t *ptr;
+  size_t len;
+} saker_plugin_types_list_series_id_t;
+
+typedef struct {
+  int64_t *ptr;
+  size_t len;
+} bindings_list_s64_t;
+
+typedef struct {
+  double *ptr;
+  size_t len;
+} bindings_list_f64_t;
+
+// Points as three columns of the same length: the first of each is the first point, and so on. Twenty bytes a point
+// and no text, which cross as they lie in memory.
+typedef struct saker_plugin_types_columns_t {
+  // Which series: a handle that was defined.
+  saker_plugin_types_list_series_id_t   series;
   // When, in milliseconds since 1970-01-01 UTC.
-  int64_t   timestamp_ms;
-  // The value: finite, or Prometheus' stale marker where the operator has set `stale_markers`.
-  double   value;
-} saker_plugin_types_point_t;
+  bindings_list_s64_t   timestamps_ms;
+  // The values: finite, or Prometheus' stale marker; backends get it where the operator has set `stale_markers`.
+  bindings_list_f64_t   values;
+} saker_plugin_types_columns_t;
 
 // Something outside the sandbox that a plugin may be allowed to touch. Nothing is, unless the operator grants it.
 typedef struct saker_plugin_types_permission_t {
@@ -653,40 +670,86 @@ typedef struct {
 } saker_plugin_compression_result_list_u8_compression_error_t;
 
 #if defined(SAKER_KIND_COLLECTOR)
-typedef saker_plugin_types_description_t exports_saker_plugin_collector_description_t;
+typedef saker_plugin_types_columns_t exports_saker_plugin_collector_columns_t;
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
 typedef saker_plugin_types_description_t exports_saker_plugin_processor_description_t;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+typedef saker_plugin_types_columns_t exports_saker_plugin_backend_columns_t;
+#endif
+
+#if defined(SAKER_KIND_COLLECTOR)
+typedef saker_plugin_types_description_t exports_saker_plugin_collector_description_t;
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+typedef saker_plugin_types_open_error_t exports_saker_plugin_processor_open_error_t;
 #endif
 #if defined(SAKER_KIND_BACKEND)
 typedef saker_plugin_types_description_t exports_saker_plugin_backend_description_t;
 #endif
 
 #if defined(SAKER_KIND_COLLECTOR)
-typedef saker_plugin_types_metric_value_t exports_saker_plugin_collector_metric_value_t;
+typedef saker_plugin_types_metric_type_t exports_saker_plugin_collector_metric_type_t;
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
-typedef saker_plugin_types_open_error_t exports_saker_plugin_processor_open_error_t;
+typedef saker_plugin_types_series_t exports_saker_plugin_processor_series_t;
 #endif
 #if defined(SAKER_KIND_BACKEND)
 typedef saker_plugin_types_open_error_t exports_saker_plugin_backend_open_error_t;
 #endif
 
 #if defined(SAKER_KIND_COLLECTOR)
-typedef saker_plugin_types_open_error_t exports_saker_plugin_collector_open_error_t;
-#endif
-#if defined(SAKER_KIND_PROCESSOR)
-typedef saker_plugin_types_series_t exports_saker_plugin_processor_series_t;
+typedef saker_plugin_types_metric_value_t exports_saker_plugin_collector_metric_value_t;
 #endif
 #if defined(SAKER_KIND_BACKEND)
 typedef saker_plugin_types_permission_t exports_saker_plugin_backend_permission_t;
 #endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
 
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+typedef saker_plugin_types_open_error_t exports_saker_plugin_collector_open_error_t;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+typedef saker_plugin_types_series_t exports_saker_plugin_backend_series_t;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+
+#endif
 #if defined(SAKER_KIND_COLLECTOR)
 typedef saker_plugin_types_permission_t exports_saker_plugin_collector_permission_t;
 #endif
 #if defined(SAKER_KIND_BACKEND)
-typedef saker_plugin_types_point_t exports_saker_plugin_backend_point_t;
+typedef saker_plugin_types_series_id_t exports_saker_plugin_backend_series_id_t;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+typedef saker_plugin_types_series_id_t exports_saker_plugin_collector_series_id_t;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+// A series, and the handle that stands for it from now on.
+typedef struct exports_saker_plugin_backend_definition_t {
+  // The handle. Defining one again replaces what it stood for.
+  exports_saker_plugin_backend_series_id_t   id;
+  // The series.
+  exports_saker_plugin_backend_series_t   series;
+} exports_saker_plugin_backend_definition_t;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+typedef saker_plugin_types_tag_t exports_saker_plugin_collector_tag_t;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+// What was written.
+typedef struct exports_saker_plugin_backend_written_t {
+  // How many points the destination has taken.
+  uint32_t   points;
+} exports_saker_plugin_backend_written_t;
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
 
@@ -701,36 +764,6 @@ typedef struct exports_saker_plugin_collector_tick_t {
 } exports_saker_plugin_collector_tick_t;
 #endif
 #if defined(SAKER_KIND_BACKEND)
-typedef saker_plugin_types_series_t exports_saker_plugin_backend_series_t;
-#endif
-#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
-
-#endif
-#if defined(SAKER_KIND_COLLECTOR)
-// Why a tick brought no values.
-typedef struct exports_saker_plugin_collector_collect_error_t {
-#endif
-#if defined(SAKER_KIND_PROCESSOR)
-// Why a series could not be judged.
-typedef struct exports_saker_plugin_processor_process_error_t {
-#endif
-#if defined(SAKER_KIND_BACKEND)
-typedef saker_plugin_types_series_id_t exports_saker_plugin_backend_series_id_t;
-
-// A series, and the handle that stands for it from now on.
-typedef struct exports_saker_plugin_backend_definition_t {
-  // The handle. Defining one again replaces what it stood for.
-  exports_saker_plugin_backend_series_id_t   id;
-  // The series.
-  exports_saker_plugin_backend_series_t   series;
-} exports_saker_plugin_backend_definition_t;
-
-// What was written.
-typedef struct exports_saker_plugin_backend_written_t {
-  // How many points the destination has taken.
-  uint32_t   points;
-} exports_saker_plugin_backend_written_t;
-
 // The destination is away, busy or slow.
 typedef struct exports_saker_plugin_backend_retry_t {
   // When to try again at the earliest, in milliseconds, if the destination said so.
@@ -738,12 +771,48 @@ typedef struct exports_saker_plugin_backend_retry_t {
   // What happened.
   bindings_string_t   message;
 } exports_saker_plugin_backend_retry_t;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
 
 typedef struct {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+  exports_saker_plugin_collector_tag_t *ptr;
+#endif
+#if defined(SAKER_KIND_BACKEND)
   uint32_t *ptr;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
   size_t len;
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+} exports_saker_plugin_collector_list_tag_t;
+#endif
+#if defined(SAKER_KIND_BACKEND)
 } bindings_list_u32_t;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
 
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+// A series that a collector defines, and the handle that stands for it from now on.
+typedef struct exports_saker_plugin_collector_definition_t {
+  // The handle: small numbers, from zero on. Beyond the limit of series of one instance, the instance is ended.
+  // Defining one again replaces what it stood for.
+  exports_saker_plugin_collector_series_id_t   id;
+  // Whose series it is. Left out, it is the agent's own endpoint.
+  bindings_option_string_t   endpoint;
+  // The name.
+  bindings_string_t   metric;
+  // Any order, as in a metric value.
+  exports_saker_plugin_collector_list_tag_t   tags;
+  // How its values are to be read.
+  exports_saker_plugin_collector_metric_type_t   metric_type;
+  // How often it is measured, in seconds. Left out, it is the tick's interval.
+  bindings_option_u32_t   step_s;
+} exports_saker_plugin_collector_definition_t;
+#endif
+#if defined(SAKER_KIND_BACKEND)
 // The destination will never take these points.
 typedef struct exports_saker_plugin_backend_reject_t {
   // Which points of the call, counted from zero; empty for all of them. If it is not empty, nothing of the call
@@ -752,18 +821,55 @@ typedef struct exports_saker_plugin_backend_reject_t {
   // Why.
   bindings_string_t   message;
 } exports_saker_plugin_backend_reject_t;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
 
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+typedef struct {
+  exports_saker_plugin_collector_series_id_t *ptr;
+  size_t len;
+} exports_saker_plugin_collector_list_series_id_t;
+
+typedef struct {
+  exports_saker_plugin_collector_definition_t *ptr;
+  size_t len;
+} exports_saker_plugin_collector_list_definition_t;
+
+// Values in columns, for a collector that brings many of the same series at every tick. Each series is defined once
+// in an instance, in the answer that first has a value of it or before, and only pointed at from then on.
+typedef struct exports_saker_plugin_collector_batch_t {
+  // Handles that stand for nothing from now on. This comes first, so that they can be defined again.
+  exports_saker_plugin_collector_list_series_id_t   forget;
+  // Series that are new. The agent keeps them for as long as the instance lives, within bounds.
+  exports_saker_plugin_collector_list_definition_t   define;
+  // The values. Where there are no timestamps at all, each is of the tick's own time.
+  exports_saker_plugin_collector_columns_t   points;
+} exports_saker_plugin_collector_batch_t;
+
+typedef struct {
+  exports_saker_plugin_collector_metric_value_t *ptr;
+  size_t len;
+} exports_saker_plugin_collector_list_metric_value_t;
+
+// What a tick has brought.
+typedef struct exports_saker_plugin_collector_measurement_t {
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+// Why a series could not be judged.
+typedef struct exports_saker_plugin_processor_process_error_t {
+#endif
+#if defined(SAKER_KIND_BACKEND)
 // Why points were not written.
 typedef struct exports_saker_plugin_backend_write_error_t {
 #endif
   uint8_t tag;
   union {
 #if defined(SAKER_KIND_COLLECTOR)
-    exports_saker_plugin_collector_permission_t     denied;
-    bindings_string_t     unavailable;
-    bindings_string_t     malformed;
+    exports_saker_plugin_collector_list_metric_value_t     records;
+    exports_saker_plugin_collector_batch_t     columns;
 #endif
-#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
+#if defined(SAKER_KIND_PROCESSOR)
     bindings_string_t     other;
 #endif
 #if defined(SAKER_KIND_BACKEND)
@@ -774,7 +880,7 @@ typedef struct exports_saker_plugin_backend_write_error_t {
 #endif
   } val;
 #if defined(SAKER_KIND_COLLECTOR)
-} exports_saker_plugin_collector_collect_error_t;
+} exports_saker_plugin_collector_measurement_t;
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
 } exports_saker_plugin_processor_process_error_t;
@@ -783,6 +889,53 @@ typedef struct exports_saker_plugin_backend_write_error_t {
 } exports_saker_plugin_backend_write_error_t;
 #endif
 
+#if defined(SAKER_KIND_COLLECTOR)
+// Values one by one, each with the name of its series.
+#define EXPORTS_SAKER_PLUGIN_COLLECTOR_MEASUREMENT_RECORDS 0
+// Values in columns. Columns of unequal lengths and handles that stand for nothing end the instance.
+#define EXPORTS_SAKER_PLUGIN_COLLECTOR_MEASUREMENT_COLUMNS 1
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+// Anything: fit to be read after "failed to map the series: ".
+#define EXPORTS_SAKER_PLUGIN_PROCESSOR_PROCESS_ERROR_OTHER 0
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
+
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+// Why a tick brought no values.
+typedef struct exports_saker_plugin_collector_collect_error_t {
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+// What becomes of a series.
+typedef struct exports_saker_plugin_processor_verdict_t {
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
+  uint8_t tag;
+  union {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+    exports_saker_plugin_collector_permission_t     denied;
+    bindings_string_t     unavailable;
+    bindings_string_t     malformed;
+    bindings_string_t     other;
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+    exports_saker_plugin_processor_series_t     change;
+    exports_saker_plugin_processor_process_error_t     fail;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
+  } val;
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+} exports_saker_plugin_collector_collect_error_t;
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+} exports_saker_plugin_processor_verdict_t;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
+
+#endif
 #if defined(SAKER_KIND_COLLECTOR)
 // A permission is missing.
 #define EXPORTS_SAKER_PLUGIN_COLLECTOR_COLLECT_ERROR_DENIED 0
@@ -794,18 +947,6 @@ typedef struct exports_saker_plugin_backend_write_error_t {
 #define EXPORTS_SAKER_PLUGIN_COLLECTOR_COLLECT_ERROR_OTHER 3
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
-// Anything: fit to be read after "failed to map the series: ".
-#define EXPORTS_SAKER_PLUGIN_PROCESSOR_PROCESS_ERROR_OTHER 0
-
-// What becomes of a series.
-typedef struct exports_saker_plugin_processor_verdict_t {
-  uint8_t tag;
-  union {
-    exports_saker_plugin_processor_series_t     change;
-    exports_saker_plugin_processor_process_error_t     fail;
-  } val;
-} exports_saker_plugin_processor_verdict_t;
-
 // It stays as it is.
 #define EXPORTS_SAKER_PLUGIN_PROCESSOR_VERDICT_KEEP 0
 // Its values are dropped, and counted.
@@ -847,32 +988,11 @@ typedef struct {
 #endif
 #if defined(SAKER_KIND_BACKEND)
 } exports_saker_plugin_backend_result_void_open_error_t;
-#endif
 
 typedef struct {
-#if defined(SAKER_KIND_COLLECTOR)
-  exports_saker_plugin_collector_metric_value_t *ptr;
-#endif
-#if defined(SAKER_KIND_PROCESSOR)
-  exports_saker_plugin_processor_series_t *ptr;
-#endif
-#if defined(SAKER_KIND_BACKEND)
   exports_saker_plugin_backend_definition_t *ptr;
-#endif
   size_t len;
-#if defined(SAKER_KIND_COLLECTOR)
-} exports_saker_plugin_collector_list_metric_value_t;
-#endif
-#if defined(SAKER_KIND_PROCESSOR)
-} exports_saker_plugin_processor_list_series_t;
-#endif
-#if defined(SAKER_KIND_BACKEND)
 } exports_saker_plugin_backend_list_definition_t;
-
-typedef struct {
-  exports_saker_plugin_backend_point_t *ptr;
-  size_t len;
-} exports_saker_plugin_backend_list_point_t;
 #endif
 
 typedef struct {
@@ -881,7 +1001,7 @@ typedef struct {
   union {
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-    exports_saker_plugin_collector_list_metric_value_t ok;
+    exports_saker_plugin_collector_measurement_t ok;
     exports_saker_plugin_collector_collect_error_t err;
 #endif
 #if defined(SAKER_KIND_BACKEND)
@@ -892,15 +1012,24 @@ typedef struct {
   } val;
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-} exports_saker_plugin_collector_result_list_metric_value_collect_error_t;
+} exports_saker_plugin_collector_result_measurement_collect_error_t;
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+  exports_saker_plugin_processor_series_t *ptr;
+  size_t len;
+} exports_saker_plugin_processor_list_series_t;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+} exports_saker_plugin_backend_result_written_write_error_t;
+#endif
+#if defined(SAKER_KIND_PROCESSOR) || defined(SAKER_KIND_BACKEND)
+
+typedef struct {
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
   exports_saker_plugin_processor_verdict_t *ptr;
 #endif
 #if defined(SAKER_KIND_BACKEND)
-} exports_saker_plugin_backend_result_written_write_error_t;
-
-typedef struct {
   exports_saker_plugin_backend_series_id_t *ptr;
 #endif
 #if defined(SAKER_KIND_PROCESSOR) || defined(SAKER_KIND_BACKEND)
@@ -993,7 +1122,7 @@ extern void saker_plugin_metrics_gauge_set(bindings_string_t *name, double value
 // Exported Functions from `saker:plugin/collector@0.1.0`
 void exports_saker_plugin_collector_describe(exports_saker_plugin_collector_description_t *ret);
 bool exports_saker_plugin_collector_open(bindings_string_t *settings, exports_saker_plugin_collector_open_error_t *err);
-bool exports_saker_plugin_collector_collect(exports_saker_plugin_collector_tick_t *tick, exports_saker_plugin_collector_list_metric_value_t *ret, exports_saker_plugin_collector_collect_error_t *err);
+bool exports_saker_plugin_collector_collect(exports_saker_plugin_collector_tick_t *tick, exports_saker_plugin_collector_measurement_t *ret, exports_saker_plugin_collector_collect_error_t *err);
 void exports_saker_plugin_collector_close(void);
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
@@ -1008,7 +1137,7 @@ void exports_saker_plugin_processor_close(void);
 void exports_saker_plugin_backend_describe(exports_saker_plugin_backend_description_t *ret);
 bool exports_saker_plugin_backend_open(bindings_string_t *settings, exports_saker_plugin_backend_open_error_t *err);
 void exports_saker_plugin_backend_define(exports_saker_plugin_backend_list_definition_t *definitions);
-bool exports_saker_plugin_backend_write(exports_saker_plugin_backend_list_point_t *points, exports_saker_plugin_backend_written_t *ret, exports_saker_plugin_backend_write_error_t *err);
+bool exports_saker_plugin_backend_write(exports_saker_plugin_backend_columns_t *points, exports_saker_plugin_backend_written_t *ret, exports_saker_plugin_backend_write_error_t *err);
 void exports_saker_plugin_backend_forget(exports_saker_plugin_backend_list_series_id_t *ids);
 void exports_saker_plugin_backend_close(void);
 #endif
@@ -1165,6 +1294,14 @@ void saker_plugin_types_metric_value_free(saker_plugin_types_metric_value_t *ptr
 
 void saker_plugin_types_series_free(saker_plugin_types_series_t *ptr);
 
+void saker_plugin_types_list_series_id_free(saker_plugin_types_list_series_id_t *ptr);
+
+void bindings_list_s64_free(bindings_list_s64_t *ptr);
+
+void bindings_list_f64_free(bindings_list_f64_t *ptr);
+
+void saker_plugin_types_columns_free(saker_plugin_types_columns_t *ptr);
+
 void saker_plugin_types_permission_free(saker_plugin_types_permission_t *ptr);
 
 void saker_plugin_types_wanted_free(saker_plugin_types_wanted_t *ptr);
@@ -1186,10 +1323,20 @@ void saker_plugin_compression_compression_error_free(saker_plugin_compression_co
 void saker_plugin_compression_result_list_u8_compression_error_free(saker_plugin_compression_result_list_u8_compression_error_t *ptr);
 
 #if defined(SAKER_KIND_COLLECTOR)
-void exports_saker_plugin_collector_description_free(exports_saker_plugin_collector_description_t *ptr);
+void exports_saker_plugin_collector_columns_free(exports_saker_plugin_collector_columns_t *ptr);
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
 void exports_saker_plugin_processor_description_free(exports_saker_plugin_processor_description_t *ptr);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_columns_free(exports_saker_plugin_backend_columns_t *ptr);
+#endif
+
+#if defined(SAKER_KIND_COLLECTOR)
+void exports_saker_plugin_collector_description_free(exports_saker_plugin_collector_description_t *ptr);
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+void exports_saker_plugin_processor_open_error_free(exports_saker_plugin_processor_open_error_t *ptr);
 #endif
 #if defined(SAKER_KIND_BACKEND)
 void exports_saker_plugin_backend_description_free(exports_saker_plugin_backend_description_t *ptr);
@@ -1199,7 +1346,7 @@ void exports_saker_plugin_backend_description_free(exports_saker_plugin_backend_
 void exports_saker_plugin_collector_metric_value_free(exports_saker_plugin_collector_metric_value_t *ptr);
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
-void exports_saker_plugin_processor_open_error_free(exports_saker_plugin_processor_open_error_t *ptr);
+void exports_saker_plugin_processor_series_free(exports_saker_plugin_processor_series_t *ptr);
 #endif
 #if defined(SAKER_KIND_BACKEND)
 void exports_saker_plugin_backend_open_error_free(exports_saker_plugin_backend_open_error_t *ptr);
@@ -1209,7 +1356,7 @@ void exports_saker_plugin_backend_open_error_free(exports_saker_plugin_backend_o
 void exports_saker_plugin_collector_open_error_free(exports_saker_plugin_collector_open_error_t *ptr);
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
-void exports_saker_plugin_processor_series_free(exports_saker_plugin_processor_series_t *ptr);
+void exports_saker_plugin_processor_process_error_free(exports_saker_plugin_processor_process_error_t *ptr);
 #endif
 #if defined(SAKER_KIND_BACKEND)
 void exports_saker_plugin_backend_permission_free(exports_saker_plugin_backend_permission_t *ptr);
@@ -1219,61 +1366,97 @@ void exports_saker_plugin_backend_permission_free(exports_saker_plugin_backend_p
 void exports_saker_plugin_collector_permission_free(exports_saker_plugin_collector_permission_t *ptr);
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
-void exports_saker_plugin_processor_process_error_free(exports_saker_plugin_processor_process_error_t *ptr);
+void exports_saker_plugin_processor_verdict_free(exports_saker_plugin_processor_verdict_t *ptr);
 #endif
 #if defined(SAKER_KIND_BACKEND)
 void exports_saker_plugin_backend_series_free(exports_saker_plugin_backend_series_t *ptr);
 #endif
 
 #if defined(SAKER_KIND_COLLECTOR)
-void exports_saker_plugin_collector_collect_error_free(exports_saker_plugin_collector_collect_error_t *ptr);
+void exports_saker_plugin_collector_tag_free(exports_saker_plugin_collector_tag_t *ptr);
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
-void exports_saker_plugin_processor_verdict_free(exports_saker_plugin_processor_verdict_t *ptr);
+void exports_saker_plugin_processor_result_void_open_error_free(exports_saker_plugin_processor_result_void_open_error_t *ptr);
 #endif
 #if defined(SAKER_KIND_BACKEND)
 void exports_saker_plugin_backend_definition_free(exports_saker_plugin_backend_definition_t *ptr);
 #endif
 
 #if defined(SAKER_KIND_COLLECTOR)
-void exports_saker_plugin_collector_result_void_open_error_free(exports_saker_plugin_collector_result_void_open_error_t *ptr);
+void exports_saker_plugin_collector_list_tag_free(exports_saker_plugin_collector_list_tag_t *ptr);
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
-void exports_saker_plugin_processor_result_void_open_error_free(exports_saker_plugin_processor_result_void_open_error_t *ptr);
+void exports_saker_plugin_processor_list_series_free(exports_saker_plugin_processor_list_series_t *ptr);
 #endif
 #if defined(SAKER_KIND_BACKEND)
 void exports_saker_plugin_backend_retry_free(exports_saker_plugin_backend_retry_t *ptr);
 #endif
 
 #if defined(SAKER_KIND_COLLECTOR)
-void exports_saker_plugin_collector_list_metric_value_free(exports_saker_plugin_collector_list_metric_value_t *ptr);
-#endif
-#if defined(SAKER_KIND_PROCESSOR)
-void exports_saker_plugin_processor_list_series_free(exports_saker_plugin_processor_list_series_t *ptr);
+void exports_saker_plugin_collector_definition_free(exports_saker_plugin_collector_definition_t *ptr);
 #endif
 #if defined(SAKER_KIND_BACKEND)
 void bindings_list_u32_free(bindings_list_u32_t *ptr);
 #endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
 
+#endif
 #if defined(SAKER_KIND_COLLECTOR)
-void exports_saker_plugin_collector_result_list_metric_value_collect_error_free(exports_saker_plugin_collector_result_list_metric_value_collect_error_t *ptr);
+void exports_saker_plugin_collector_list_series_id_free(exports_saker_plugin_collector_list_series_id_t *ptr);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_reject_free(exports_saker_plugin_backend_reject_t *ptr);
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+void exports_saker_plugin_collector_list_definition_free(exports_saker_plugin_collector_list_definition_t *ptr);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_write_error_free(exports_saker_plugin_backend_write_error_t *ptr);
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+void exports_saker_plugin_collector_batch_free(exports_saker_plugin_collector_batch_t *ptr);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_result_void_open_error_free(exports_saker_plugin_backend_result_void_open_error_t *ptr);
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+void exports_saker_plugin_collector_list_metric_value_free(exports_saker_plugin_collector_list_metric_value_t *ptr);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_list_definition_free(exports_saker_plugin_backend_list_definition_t *ptr);
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+void exports_saker_plugin_collector_measurement_free(exports_saker_plugin_collector_measurement_t *ptr);
+#endif
+#if defined(SAKER_KIND_BACKEND)
+void exports_saker_plugin_backend_result_written_write_error_free(exports_saker_plugin_backend_result_written_write_error_t *ptr);
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+void exports_saker_plugin_collector_collect_error_free(exports_saker_plugin_collector_collect_error_t *ptr);
+
+void exports_saker_plugin_collector_result_void_open_error_free(exports_saker_plugin_collector_result_void_open_error_t *ptr);
+
+void exports_saker_plugin_collector_result_measurement_collect_error_free(exports_saker_plugin_collector_result_measurement_collect_error_t *ptr);
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
 void exports_saker_plugin_processor_list_verdict_free(exports_saker_plugin_processor_list_verdict_t *ptr);
 #endif
 #if defined(SAKER_KIND_BACKEND)
-void exports_saker_plugin_backend_reject_free(exports_saker_plugin_backend_reject_t *ptr);
-
-void exports_saker_plugin_backend_write_error_free(exports_saker_plugin_backend_write_error_t *ptr);
-
-void exports_saker_plugin_backend_result_void_open_error_free(exports_saker_plugin_backend_result_void_open_error_t *ptr);
-
-void exports_saker_plugin_backend_list_definition_free(exports_saker_plugin_backend_list_definition_t *ptr);
-
-void exports_saker_plugin_backend_list_point_free(exports_saker_plugin_backend_list_point_t *ptr);
-
-void exports_saker_plugin_backend_result_written_write_error_free(exports_saker_plugin_backend_result_written_write_error_t *ptr);
-
 void exports_saker_plugin_backend_list_series_id_free(exports_saker_plugin_backend_list_series_id_t *ptr);
 #endif
 

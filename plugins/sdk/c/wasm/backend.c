@@ -44,21 +44,26 @@ static void to_error(exports_saker_plugin_backend_write_error_t *made) {
     }
 }
 
-// Points are the bulk of what a backend gets, and are handed on where they lie.
-_Static_assert(sizeof(saker_point) == sizeof(exports_saker_plugin_backend_point_t), "points are the contract's");
-_Static_assert(offsetof(saker_point, timestamp_ms) == offsetof(exports_saker_plugin_backend_point_t, timestamp_ms),
-               "points are the contract's");
-_Static_assert(offsetof(saker_point, value) == offsetof(exports_saker_plugin_backend_point_t, value),
-               "points are the contract's");
+/// Points as rows: an author's code looks at them one by one.
+static const saker_point *to_rows(const exports_saker_plugin_backend_columns_t *columns) {
+    size_t count = columns->series.len;
+    saker_point *rows = saker_arena_alloc(&saker_call_arena, count * sizeof *rows, _Alignof(saker_point));
+    for (size_t i = 0; i < count; i++) {
+        rows[i].series = columns->series.ptr[i];
+        rows[i].timestamp_ms = columns->timestamps_ms.ptr[i];
+        rows[i].value = columns->values.ptr[i];
+    }
+    return rows;
+}
 
-bool exports_saker_plugin_backend_write(exports_saker_plugin_backend_list_point_t *points,
+bool exports_saker_plugin_backend_write(exports_saker_plugin_backend_columns_t *points,
                                         exports_saker_plugin_backend_written_t *result,
                                         exports_saker_plugin_backend_write_error_t *error) {
-    if (!saker_write(&saker_backend, (const saker_point *)(const void *)points->ptr, points->len)) {
+    if (!saker_write(&saker_backend, to_rows(points), points->series.len)) {
         to_error(error);
         return false;
     }
-    result->points = (uint32_t)points->len;
+    result->points = (uint32_t)points->series.len;
     return true;
 }
 

@@ -44,7 +44,7 @@ static void to_error(exports_saker_plugin_collector_collect_error_t *made) {
 }
 
 bool exports_saker_plugin_collector_collect(exports_saker_plugin_collector_tick_t *tick,
-                                            exports_saker_plugin_collector_list_metric_value_t *result,
+                                            exports_saker_plugin_collector_measurement_t *result,
                                             exports_saker_plugin_collector_collect_error_t *error) {
     saker_values values = {0};
     saker_tick now = {.timestamp_ms = tick->timestamp_ms, .interval_ms = tick->interval_ms};
@@ -52,11 +52,13 @@ bool exports_saker_plugin_collector_collect(exports_saker_plugin_collector_tick_
         to_error(error);
         return false;
     }
-    result->ptr = saker_alloc(values.count * sizeof *result->ptr);
-    result->len = values.count;
+    saker_plugin_types_metric_value_t *records = saker_alloc(values.count * sizeof *records);
     for (size_t i = 0; i < values.count; i++) {
-        result->ptr[i] = to_value(values.items[i]);
+        records[i] = to_value(values.items[i]);
     }
+    result->tag = EXPORTS_SAKER_PLUGIN_COLLECTOR_MEASUREMENT_RECORDS;
+    result->val.records.ptr = records;
+    result->val.records.len = values.count;
     return true;
 }
 

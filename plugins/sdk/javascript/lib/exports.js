@@ -5,10 +5,11 @@
  * @module
  */
 
+import { Columns } from './columns.js';
 import { describe } from './describe.js';
 import { text, whole } from './fit.js';
 import { attach, log } from './host.js';
-import { DROP, KEEP } from './kinds.js';
+import { COLUMNS, DROP, KEEP } from './kinds.js';
 import { readSettings } from './settings.js';
 
 /**
@@ -28,8 +29,14 @@ export function collector(plugin, about, agent) {
         ...instance.common(),
         collect: (/** @type {import('./kinds.js').Tick} */ tick) =>
             instance.call(['denied', 'unavailable', 'malformed'], other, (one) => {
-                const values = one.collect(tick);
-                return Array.from(made(values, 'collect'), valueToAgent);
+                COLUMNS.get(one)?.begin();
+                const answer = made(one.collect(tick), 'collect');
+                if (answer instanceof Columns) {
+                    const batch = batchToAgent(answer, tick);
+                    answer.taken();
+                    return { tag: 'columns', val: batch };
+                }
+                return { tag: 'records', val: Array.from(answer, valueToAgent) };
             }),
     };
 }
@@ -81,10 +88,15 @@ export function backend(plugin, about, agent) {
         ...instance.common(),
         define: (/** @type {any[]} */ definitions) =>
             note((one) => one.define(definitions.map(({ id, series }) => ({ id, series: seriesFromAgent(series) })))),
-        write: (/** @type {any[]} */ points) => {
+        write: (/** @type {any} */ columns) => {
             if (broken) {
                 throw broken;
             }
+            const points = Array.from(columns.series, (series, place) => ({
+                series,
+                timestampMs: Number(columns.timestampsMs[place]),
+                value: columns.values[place],
+            }));
             instance.call(['retry', 'reject', 'denied'], retryOrBroken, (one) => {
                 if (points.length > 0) {
                     notPromised(one.write(points), 'write');
@@ -224,6 +236,32 @@ function valueToAgent({ endpoint, metric, tags, metricType, value, timestampMs, 
         value: Number(value),
         timestampMs: timestampMs === undefined ? undefined : Math.round(timestampMs),
         stepS: whole(stepS),
+    };
+}
+
+/**
+ * @param {Columns} columns
+ * @param {import('./kinds.js').Tick} tick
+ */
+function batchToAgent({ forgotten, defined, points }, tick) {
+    const define = Array.from(defined, ([id, { endpoint, metric, tags, metricType, stepS }]) => ({
+        id,
+        endpoint: endpoint === undefined ? undefined : text(endpoint),
+        metric: text(metric),
+        tags: tagsToAgent(tags),
+        metricType: typeToAgent(metricType, metric),
+        stepS: whole(stepS),
+    }));
+    // Where there are no timestamps at all, each value is of the tick's own time.
+    const timed = points.some(({ timestampMs }) => timestampMs !== undefined);
+    return {
+        forget: forgotten.slice(),
+        define,
+        points: {
+            series: points.map(({ series }) => Number(whole(series))),
+            timestampsMs: timed ? points.map(({ timestampMs }) => Math.round(Number(timestampMs ?? tick.timestampMs))) : [],
+            values: points.map(({ value }) => value),
+        },
     };
 }
 

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { Columns } from './columns.js';
+
 /**
  * @typedef {import('./permissions.js').Permission} Permission
  * @typedef {import('./settings.js').Settings} Settings
@@ -31,6 +33,9 @@
  * @property {number} timestampMs When, in milliseconds since 1970.
  * @property {number} value
  */
+
+/** The columns of collectors that use them. @type {WeakMap<object, Columns>} */
+export const COLUMNS = new WeakMap();
 
 /** What all kinds have. */
 class Plugin {
@@ -62,10 +67,19 @@ export class Collector extends Plugin {
     static everyMs = undefined;
 
     /**
-     * Measures once. Never called twice at the same time. Throw `Denied`, `Unavailable` or `Malformed` to say why
+     * For a collector that answers in columns: columns.js says how.
+     * @returns {Columns}
+     */
+    get columns() {
+        COLUMNS.has(this) || COLUMNS.set(this, new Columns());
+        return /** @type {Columns} */ (COLUMNS.get(this));
+    }
+
+    /**
+     * Measures once, and returns values or `this.columns`. Never called twice at the same time. Throw `Denied`, `Unavailable` or `Malformed` to say why
      * there are no values this time; the next tick asks again.
      * @param {Tick} tick
-     * @returns {Iterable<MetricValue>}
+     * @returns {Iterable<MetricValue> | Columns}
      */
     collect(tick) {
         throw new Error(`collect is not written yet, at ${tick.timestampMs}`);

@@ -37,7 +37,8 @@ test('values reach the agent in its form', () => {
         saker.gauge('a', 1.5, { core: 0 }),
         { ...saker.counter('b', 2), endpoint: 'other', timestampMs: 5.4, stepS: 60 },
     ]).collect(TICK);
-    assert.deepEqual(values, [
+    assert.equal(values.tag, 'records');
+    assert.deepEqual(values.val, [
         {
             endpoint: undefined, metric: 'a', tags: [['core', '0']], metricType: 'gauge', value: 1.5,
             timestampMs: undefined, stepS: undefined,
@@ -50,7 +51,35 @@ test('a generator is a list as well', () => {
     const values = collecting(function* () {
         yield saker.derive('a', 1);
     }).collect(TICK);
-    assert.equal(values[0].metricType, 'derive');
+    assert.equal(values.val[0].metricType, 'derive');
+});
+
+test('columns reach the agent, and each series once', () => {
+    let handle;
+    let more = (columns) => { throw new Error('no luck'); };
+    const exported = collecting(function () {
+        handle ??= this.columns.define(saker.gauge('a', 0, { k: 'v' }));
+        this.columns.add(handle, 1.5);
+        more(this.columns);
+        return this.columns;
+    });
+    const collected = (next) => {
+        more = next;
+        return exported.collect(TICK);
+    };
+    assert.deepEqual(thrown(() => exported.collect(TICK)), { tag: 'other', val: 'no luck' });
+    const { tag, val } = collected(() => {});
+    assert.equal(tag, 'columns');
+    assert.deepEqual(val.define, [
+        { id: 0, endpoint: undefined, metric: 'a', tags: [['k', 'v']], metricType: 'gauge', stepS: undefined },
+    ]);
+    assert.deepEqual(val.points, { series: [0], timestampsMs: [], values: [1.5] });
+    const timed = collected((columns) => columns.add(handle, 2, 7)).val;
+    assert.deepEqual(timed.define, []);
+    assert.deepEqual(timed.points, { series: [0, 0], timestampsMs: [TICK.timestampMs, 7], values: [1.5, 2] });
+    const gone = collected((columns) => columns.forget(handle)).val;
+    assert.deepEqual([gone.forget, gone.points.series], [[0], []]);
+    collected((columns) => assert.equal(columns.define(saker.gauge('b', 0)), 0));
 });
 
 test('errors of the contract stay what they are', () => {
@@ -89,7 +118,7 @@ test('settings are checked before an instance is made', () => {
     const settings = { proc: { type: 'string', default: '/proc' } };
     const exported = collecting(function () { return [saker.gauge(this.settings.proc, 1)]; }, { settings });
     exported.open('{"proc": "/p"}');
-    assert.equal(exported.collect(TICK)[0].metric, '/p');
+    assert.equal(exported.collect(TICK).val[0].metric, '/p');
     assert.deepEqual(thrown(() => exported.open('{"proc": 1}')), {
         tag: 'settings', val: 'proc: expected a string, found 1',
     });
@@ -132,6 +161,7 @@ function writing(methods) {
 }
 
 const POINTS = [{ series: 3, timestampMs: 1, value: 2 }];
+const COLUMNS = { series: [3], timestampsMs: [1], values: [2] };
 
 test('a backend is given what is defined, written and forgotten', () => {
     const seen = [];
@@ -141,7 +171,7 @@ test('a backend is given what is defined, written and forgotten', () => {
         forget: (ids) => seen.push(ids),
     });
     exported.define([{ id: 3, series: SERIES }]);
-    assert.deepEqual(exported.write(POINTS), { points: 1 });
+    assert.deepEqual(exported.write(COLUMNS), { points: 1 });
     exported.forget([3]);
     assert.deepEqual(seen[0][0].id, 3);
     assert.deepEqual(Object.entries(seen[0][0].series.tags), SERIES.tags);
@@ -150,11 +180,11 @@ test('a backend is given what is defined, written and forgotten', () => {
 
 test('an empty batch does not reach the plugin', () => {
     const exported = writing({ write: () => assert.fail() });
-    assert.deepEqual(exported.write([]), { points: 0 });
+    assert.deepEqual(exported.write({ series: [], timestampsMs: [], values: [] }), { points: 0 });
 });
 
 test('errors of a write say what is to be done', () => {
-    const payload = (error) => thrown(() => writing({ write() { throw error; } }).write(POINTS));
+    const payload = (error) => thrown(() => writing({ write() { throw error; } }).write(COLUMNS));
     for (const [error, tag, val] of [
         [new saker.Retry('busy', 1500.2), 'retry', { afterMs: 1500, message: 'busy' }],
         [new saker.Reject('no', [0]), 'reject', { points: [0], message: 'no' }],
@@ -170,7 +200,7 @@ test('what goes wrong where the contract has no error is said by the next write'
     for (const wrong of ['define', 'forget']) {
         const exported = writing({ [wrong]() { throw new Error(`in ${wrong}`); }, write() {} });
         exported[wrong]([]);
-        assert.deepEqual(thrown(() => exported.write(POINTS)), { tag: 'broken', val: `in ${wrong}` });
+        assert.deepEqual(thrown(() => exported.write(COLUMNS)), { tag: 'broken', val: `in ${wrong}` });
     }
     const exported = writing({ close() { throw new Error('late'); } });
     exported.close();

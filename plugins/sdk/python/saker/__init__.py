@@ -28,6 +28,7 @@ the build sees it, and read files and clocks in methods.
 """
 
 from . import host, http, log, text
+from .columns import Columns
 from .description import (
     Description,
     Permission,
@@ -50,6 +51,7 @@ __all__ = [
     "Backend",
     "Broken",
     "Collector",
+    "Columns",
     "DROP",
     "Denied",
     "Description",

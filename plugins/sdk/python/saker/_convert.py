@@ -12,6 +12,7 @@ from wit_world.imports import saker_plugin_types as types
 
 from . import settings
 from ._failures import words
+from .columns import Columns
 from .description import Permission
 from .errors import Denied, Malformed, Reject, Retry, SettingsError, Unavailable
 from .plugin import Plugin, Series
@@ -42,6 +43,37 @@ def metric_value(ours: MetricValue) -> types.MetricValue:
         _TYPES[ours.metric_type],
         float(ours.value),
         None if ours.timestamp_ms is None else _whole(ours.timestamp_ms, "timestamp_ms", -(1 << 63), (1 << 63) - 1),
+        None if ours.step_s is None else _whole(ours.step_s, "step_s", 0, _U32_MAX),
+    )
+
+
+def batch(contract: Any, columns: Columns, tick: Any) -> Any:
+    points = columns._points
+    # Where there are no timestamps at all, each value is of the tick's own time.
+    times = []
+    if any(time is not None for _, _, time in points):
+        times = [
+            _whole(tick.timestamp_ms if time is None else time, "timestamp_ms", -(1 << 63), (1 << 63) - 1)
+            for _, _, time in points
+        ]
+    return contract.Batch(
+        list(columns._forget),
+        [_definition(contract, handle, ours) for handle, ours in columns._define.items()],
+        types.Columns(
+            [_whole(handle, "handle", 0, _U32_MAX) for handle, _, _ in points],
+            times,
+            [value for _, value, _ in points],
+        ),
+    )
+
+
+def _definition(contract: Any, handle: int, ours: MetricValue) -> Any:
+    return contract.Definition(
+        handle,
+        None if ours.endpoint is None else text(ours.endpoint, "endpoint"),
+        text(ours.metric, "metric"),
+        _tags(ours),
+        _TYPES[ours.metric_type],
         None if ours.step_s is None else _whole(ours.step_s, "step_s", 0, _U32_MAX),
     )
 

@@ -13,8 +13,9 @@ from wit_world.imports import saker_plugin_types as types
 
 from . import _convert, log, settings
 from ._failures import sort, words
+from .columns import Columns
 from .errors import Broken
-from .plugin import DROP, Plugin, Series
+from .plugin import DROP, Plugin, Point, Series
 
 
 class _Exports:
@@ -51,9 +52,16 @@ def collector(plugin: type[Plugin]) -> type:
         kind, description = plugin, _convert.description(plugin)
 
         @classmethod
-        def collect(cls, tick: contract.Tick) -> list[types.MetricValue]:
+        def collect(cls, tick: contract.Tick) -> contract.Measurement:
             try:
-                return [_convert.metric_value(value) for value in cls.plugin.collect(tick)]
+                if columns := cls.plugin._columns:
+                    columns._begin()
+                answer = cls.plugin.collect(tick)
+                if isinstance(answer, Columns):
+                    batch = _convert.batch(contract, answer, tick)
+                    answer._taken()
+                    return contract.Measurement_Columns(batch)
+                return contract.Measurement_Records([_convert.metric_value(value) for value in answer])
             except BaseException as error:
                 raise Err(_convert.collect_error(contract, sort(error))) from None
 
@@ -106,10 +114,11 @@ def backend(plugin: type[Plugin]) -> type:
                 cls.failure = f"define: {words(sort(error))}"
 
         @classmethod
-        def write(cls, points: list[types.Point]) -> contract.Written:
+        def write(cls, columns: types.Columns) -> contract.Written:
             try:
                 if cls.failure:
                     raise Broken(cls.failure)
+                points = list(map(Point, columns.series, columns.timestamps_ms, columns.values))
                 if points:
                     cls.plugin.write(points)
                 return contract.Written(len(points))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar
 
+from .columns import Columns
 from .description import Description
 from .values import MetricType, MetricValue
 
@@ -66,9 +67,18 @@ class Plugin(ABC):
 class Collector(Plugin):
     """A plugin that measures."""
 
+    _columns: Columns | None = None
+
+    @property
+    def columns(self) -> Columns:
+        """For a collector that answers in columns: `saker.columns` says how."""
+        if self._columns is None:
+            self._columns = Columns()
+        return self._columns
+
     @abstractmethod
-    def collect(self, tick: Tick) -> Iterable[MetricValue]:
-        """Measures once. Never called twice at the same time.
+    def collect(self, tick: Tick) -> Iterable[MetricValue] | Columns:
+        """Measures once. Never called twice at the same time. Returns values, or `self.columns`.
 
         Raise `Denied`, `Unavailable` or `Malformed` if there are no values this time. An `OSError` becomes one of the
         first two, any other exception is shown with its text; the next tick asks again.

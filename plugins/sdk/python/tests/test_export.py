@@ -35,6 +35,18 @@ class Collector(saker.Collector):
         raise KeyError("gone")
 
 
+class Columns(saker.Collector):
+    description = saker.Description("four", "0.1.0", "Four")
+    handle = None
+
+    def collect(self, tick):
+        if self.handle is None:
+            self.handle = self.columns.define(saker.gauge("a", 0, {"k": "v"}))
+        self.columns.add(self.handle, 1.5)
+        self.answer()
+        return self.columns
+
+
 class Processor(saker.Processor):
     description = saker.Description("two", "0.1.0", "Two")
 
@@ -61,6 +73,11 @@ def fail(error):
         raise error
 
     return answer
+
+
+def columns(*points):
+    series, timestamps_ms, values = zip(*points) if points else ((), (), ())
+    return SimpleNamespace(series=series, timestamps_ms=timestamps_ms, values=values)
 
 
 class Tests(unittest.TestCase):
@@ -94,10 +111,29 @@ class Tests(unittest.TestCase):
         exports, plugin = self.opened(_export.collector, Collector)
         plugin.answer = lambda tick: [saker.gauge("a", 1, {"core": "0"}),
                                       saker.MetricValue("b", 2, {}, saker.MetricType.COUNTER, "e", tick, 3)]
-        self.assertEqual(exports().collect(9), [
+        self.assertEqual(exports().collect(9), contracts.collector.Measurement_Records([
             types.MetricValue(None, "a", [("core", "0")], types.MetricType.GAUGE, 1.0, None, None),
             types.MetricValue("e", "b", [], types.MetricType.COUNTER, 2.0, 9, 3),
-        ])
+        ]))
+
+    def test_columns_are_handed_over_and_their_series_once(self):
+        exports, plugin = self.opened(_export.collector, Columns)
+        contract = contracts.collector
+        tick = SimpleNamespace(timestamp_ms=9)
+
+        def batch(forget, define, *columns):
+            return contract.Measurement_Columns(contract.Batch(forget, define, types.Columns(*columns)))
+
+        defined = contract.Definition(0, None, "a", [("k", "v")], types.MetricType.GAUGE, None)
+        plugin.answer = fail(saker.Retry("no luck"))
+        self.assertEqual(self.error(exports().collect, tick), contract.CollectError_Other("no luck"))
+        plugin.answer = lambda: None
+        self.assertEqual(exports().collect(tick), batch([], [defined], [0], [], [1.5]))
+        plugin.answer = lambda: plugin.columns.add(plugin.handle, 2, 7)
+        self.assertEqual(exports().collect(tick), batch([], [], [0, 0], [9, 7], [1.5, 2.0]))
+        plugin.answer = lambda: plugin.columns.forget(plugin.handle)
+        self.assertEqual(exports().collect(tick), batch([0], [], [], [], []))
+        self.assertEqual(plugin.columns.define(saker.gauge("b", 0)), 0)
 
     def test_every_error_of_a_tick_has_its_place_in_the_contract(self):
         exports, plugin = self.opened(_export.collector, Collector)
@@ -168,10 +204,10 @@ class Tests(unittest.TestCase):
         series = SimpleNamespace(endpoint="e", metric="m", tags=[], metric_type=types.MetricType.DERIVE, step_s=1)
         exports().define([SimpleNamespace(id=7, series=series)])
         self.assertEqual(plugin.defined, (7, saker.Series("e", "m", {}, saker.MetricType.DERIVE, 1)))
-        self.assertEqual(exports().write([]), contracts.backend.Written(0))
+        self.assertEqual(exports().write(columns()), contracts.backend.Written(0))
         self.assertFalse(hasattr(plugin, "written"))
-        self.assertEqual(exports().write([1, 2]), contracts.backend.Written(2))
-        self.assertEqual(plugin.written, [1, 2])
+        self.assertEqual(exports().write(columns((7, 5, 0.5), (7, 6, 1.5))), contracts.backend.Written(2))
+        self.assertEqual(plugin.written, [saker.Point(7, 5, 0.5), saker.Point(7, 6, 1.5)])
 
     def test_every_error_of_a_write_has_its_place_in_the_contract(self):
         exports, plugin = self.opened(_export.backend, Backend)
@@ -185,13 +221,13 @@ class Tests(unittest.TestCase):
             (saker.Broken("gone"), contract.WriteError_Broken("gone")),
         ]:
             plugin.answer = fail(raised)
-            self.assertEqual(self.error(exports().write, [1]), expected)
+            self.assertEqual(self.error(exports().write, columns((7, 5, 0.5))), expected)
         plugin.answer = fail(KeyError(7))
-        [message] = self.error(exports().write, [1]).values
+        [message] = self.error(exports().write, columns((7, 5, 0.5))).values
         self.assertTrue(message.startswith("KeyError: 7 ("), message)
 
     def test_a_failure_that_could_not_be_told_is_told_by_the_next_write(self):
         exports, _ = self.opened(_export.backend, Backend)
         exports().forget([7])
-        [message] = self.error(exports().write, []).values
+        [message] = self.error(exports().write, columns((7, 5, 0.5))).values
         self.assertTrue(message.startswith("forget: AttributeError: "), message)

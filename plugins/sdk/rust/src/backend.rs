@@ -1,7 +1,8 @@
 //! A plugin that hands points to a storage system.
 
 pub use crate::bindings::backend::exports::saker::plugin::backend::{Definition, Reject, Retry, WriteError, Written};
-use crate::bindings::types::{Description, OpenError, Permission, Point, SeriesId};
+use crate::bindings::types::{Description, OpenError, Permission, SeriesId};
+use crate::point::Point;
 use crate::settings::Settings;
 
 /// A plugin that writes points. Export it with [`export_backend!`](crate::export_backend).
@@ -84,10 +85,8 @@ macro_rules! export_backend {
                     Plugin::with(|backend| $crate::Backend::define(backend, definitions));
                 }
 
-                fn write(
-                    points: ::std::vec::Vec<world::Point>,
-                ) -> ::std::result::Result<world::Written, world::WriteError> {
-                    Plugin::with(|backend| $crate::Backend::write(backend, points))
+                fn write(points: world::Columns) -> ::std::result::Result<world::Written, world::WriteError> {
+                    Plugin::with(|backend| $crate::Backend::write(backend, $crate::rows(&points)))
                         .map(|taken| world::Written { points: u32::try_from(taken).unwrap_or(u32::MAX) })
                 }
 

@@ -7,8 +7,8 @@
 mod sender;
 
 use crate::backend::{Reject, WriteError};
-use crate::bindings::types::Point;
 use crate::http::Response;
+use crate::point::Point;
 use crate::progress::Progress;
 
 pub use sender::{Compression, Sender, not_compressed};

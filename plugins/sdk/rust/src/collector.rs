@@ -51,10 +51,9 @@ macro_rules! export_collector {
                     ::std::result::Result::Ok(())
                 }
 
-                fn collect(
-                    tick: world::Tick,
-                ) -> ::std::result::Result<::std::vec::Vec<world::MetricValue>, world::CollectError> {
+                fn collect(tick: world::Tick) -> ::std::result::Result<world::Measurement, world::CollectError> {
                     Plugin::with(|collector| $crate::Collector::collect(collector, tick))
+                        .map(world::Measurement::Records)
                 }
 
                 fn close() {

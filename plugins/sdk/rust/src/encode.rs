@@ -36,7 +36,8 @@ pub use template::Template;
 pub use texts::Texts;
 
 use crate::backend::{Definition, Reject, WriteError};
-use crate::bindings::types::{MetricType, Point, Series, SeriesId};
+use crate::bindings::types::{MetricType, Series, SeriesId};
+use crate::point::Point;
 
 /// How a point is written as a line.
 pub trait Form {
@@ -230,7 +231,8 @@ fn misfits(points: &[Point], fits: impl Fn(&Point) -> bool) -> WriteError {
 pub(crate) mod testing {
     use super::Lines;
     use crate::backend::Definition;
-    use crate::bindings::types::{MetricType, Point, Series};
+    use crate::bindings::types::{MetricType, Series};
+    use crate::point::Point;
 
     /// A gauge of host `h`, every 10 s.
     pub(crate) fn series(metric: &str, tags: &[(&str, &str)]) -> Series {

@@ -45,6 +45,7 @@ mod backend;
 pub mod bindings;
 pub mod bodies;
 mod collector;
+mod columns;
 pub mod compress;
 mod describe;
 pub mod encode;
@@ -54,6 +55,7 @@ pub mod glob;
 pub mod host;
 pub mod http;
 pub mod net;
+mod point;
 mod processor;
 mod progress;
 pub mod rates;
@@ -67,12 +69,14 @@ pub mod text;
 mod values;
 
 pub use backend::{Backend, Definition, Reject, Retry, WriteError, Written};
-pub use bindings::types::{
-    Description, MetricType, MetricValue, OpenError, Permission, Point, Series, SeriesId, Tag, Wanted,
-};
+pub use bindings::types::{Description, MetricType, MetricValue, OpenError, Permission, Series, SeriesId, Tag, Wanted};
 pub use collector::{CollectError, Collector, Tick};
+pub use columns::{ColumnCollector, Columns};
 pub use describe::{connect, env, folder, read, secret, stdout, usage, write};
 pub use errors::{denied_path, denied_writing};
+pub use point::Point;
+#[doc(hidden)]
+pub use point::rows;
 pub use processor::{ProcessError, Processor, Verdict};
 pub use progress::Progress;
 pub use settings::{Setting, Settings};
@@ -83,8 +87,8 @@ pub const FOLDER: &str = "/folder";
 /// Everything that a plugin usually names.
 pub mod prelude {
     pub use crate::{
-        Backend, CollectError, Collector, Definition, Description, MetricType, MetricValue, OpenError, Permission,
-        Point, ProcessError, Processor, Reject, Retry, Series, SeriesId, Settings, Tick, Verdict, WriteError, Written,
-        connect, env, folder, host, read, secret, stdout, text, usage, write,
+        Backend, CollectError, Collector, ColumnCollector, Columns, Definition, Description, MetricType, MetricValue,
+        OpenError, Permission, Point, ProcessError, Processor, Reject, Retry, Series, SeriesId, Settings, Tick,
+        Verdict, WriteError, Written, connect, env, folder, host, read, secret, stdout, text, usage, write,
     };
 }

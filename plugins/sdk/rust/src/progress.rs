@@ -3,7 +3,7 @@
 //! For backends whose destination takes points one by one, or in parts: commands in a row, a request for each partition.
 //! It lives in the instance, and helps for as long.
 
-use crate::bindings::types::Point;
+use crate::point::Point;
 
 /// The points of a call, and which of them the destination has taken.
 #[derive(Debug, Default)]

@@ -13,7 +13,8 @@ mod place;
 use super::json::quote;
 use super::time::{has_rfc3339, push_rfc3339};
 use super::{Groups, Slots, Texts, push_f64, push_i64};
-use crate::bindings::types::{Point, Series, SeriesId};
+use crate::bindings::types::{Series, SeriesId};
+use crate::point::Point;
 
 use place::{FILESYSTEM, PATHS, Place};
 

@@ -3,7 +3,8 @@
 use super::json::quote;
 use super::template::tags;
 use super::{Form, push_f64, push_i64};
-use crate::bindings::types::{MetricType, Point, Series};
+use crate::bindings::types::{MetricType, Series};
+use crate::point::Point;
 
 /// `{"endpoint":…,"metric":…,"value":…,"step":…,"counterType":…,"tags":"k=v,…","timestamp":…}`, one line each: the keys
 /// in the order in which Open-Falcon's agent writes them. The time is in seconds, rounded down.

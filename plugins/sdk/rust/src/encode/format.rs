@@ -4,7 +4,8 @@ use super::falcon::Falcon;
 use super::influx::{Influx, Precision};
 use super::json::Json;
 use super::{Form, Lines, Parts};
-use crate::bindings::types::{Point, Series};
+use crate::bindings::types::Series;
+use crate::point::Point;
 
 crate::settings! {
     /// How a point is written.

@@ -4,7 +4,8 @@
 //! included; `carbon/util.py`, `TaggedSeries`: the rules of tags), so that no line is one that Carbon throws away.
 
 use super::{Form, Labels, Path, push_f64, push_i64};
-use crate::bindings::types::{OpenError, Point, Series};
+use crate::bindings::types::{OpenError, Series};
+use crate::point::Point;
 
 /// The longest name, in bytes: Carbon drops a connection whose line has more than 16,384.
 const NAME_MAX: usize = 16_000;

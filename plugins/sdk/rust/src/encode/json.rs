@@ -1,7 +1,8 @@
 //! A point as one line of JSON, with the names of this project's own model.
 
 use super::{Form, push_f64, push_i64, type_name};
-use crate::bindings::types::{Point, Series};
+use crate::bindings::types::Series;
+use crate::point::Point;
 use crate::settings::serde_json::Value;
 
 /// `{"endpoint":…,"metric":…,"tags":{…},"type":…,"step":…,"timestamp_ms":…,"value":…}`, one line each.

@@ -5,7 +5,8 @@
 
 use super::json::quote;
 use super::{Form, Labels, push_f64, push_i64};
-use crate::bindings::types::{Point, Series};
+use crate::bindings::types::Series;
+use crate::point::Point;
 
 crate::settings! {
     /// The unit of timestamps.
