@@ -32,6 +32,7 @@ async fn end_of(name: &str) -> Result<usize, CallError> {
 const ENDS: &[(&str, &str, &str)] = &[
     ("answer", "trap", "out of bounds"),
     ("callback", "trap", "indirect call type mismatch"),
+    ("columns", "trap", "out of bounds"),
     ("discriminant", "trap", "discriminant"),
     ("divide", "trap", "divide by zero"),
     ("kind", "trap", "discriminant"),

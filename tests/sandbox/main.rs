@@ -29,6 +29,7 @@ mod stuck;
 mod support;
 mod texts;
 mod tls;
+mod unix_sockets;
 mod values;
 
 /// Every guest, and the module that tests it.
@@ -58,6 +59,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("huge-text", "limits"),
     ("judge", "processors"),
     ("junk", "values"),
+    ("knock", "unix_sockets"),
     ("leak-files", "limits"),
     ("leak-handles", "limits"),
     ("leak-sockets", "network"),

@@ -301,6 +301,7 @@ pub(crate) fn grants(words: &[String], plugin: &Plugin) -> anyhow::Result<Grants
             Permission::Connect(address) => grants.connect.extend(address.parse().ok()),
             Permission::Env(name) => grants.env.push(name.clone()),
             Permission::Stdout => grants.stdout = true,
+            Permission::Unix(request) => grants.unix.extend(request.parse().ok()),
             Permission::ProcessArguments => grants.process_arguments = true,
             // They need a place of the operator's choice.
             Permission::Folder | Permission::ConnectBehind { .. } | Permission::Secret(_) | Permission::Never(_) => {}
@@ -319,10 +320,11 @@ fn parse_grants(words: &[String]) -> anyhow::Result<Grants> {
             Some(("usage", path)) => grants.usage.push(path.into()),
             Some(("connect", address)) => grants.connect.push(address.parse()?),
             Some(("env", name)) => grants.env.push(name.into()),
+            Some(("unix", request)) => grants.unix.push(request.parse()?),
             None if word == "stdout" => grants.stdout = true,
             None if word == "process_arguments" => grants.process_arguments = true,
             _ => bail!(
-                "--grant {word}: expected read=DIR, write=DIR, folder=DIR, usage=DIR, connect=HOST:PORT, env=NAME, process_arguments, stdout or wanted"
+                "--grant {word}: expected read=DIR, write=DIR, folder=DIR, usage=DIR, connect=HOST:PORT, env=NAME, \"unix=METHOD SOCKET PATH\", process_arguments, stdout or wanted"
             ),
         }
     }
@@ -372,9 +374,14 @@ mod tests {
 
     #[test]
     fn grants_are_written_as_words() {
-        let words = ["read=/proc", "usage=/", "connect=127.0.0.1:80", "env=HOME", "stdout"].map(String::from);
+        let words =
+            ["read=/proc", "usage=/", "connect=127.0.0.1:80", "env=HOME", "unix=GET /run/d.sock /info", "stdout"]
+                .map(String::from);
         let grants = parse_grants(&words).unwrap();
-        assert_eq!(grants.to_words(), ["read /proc", "usage /", "connect 127.0.0.1:80", "env HOME", "stdout"]);
+        assert_eq!(
+            grants.to_words(),
+            ["read /proc", "usage /", "connect 127.0.0.1:80", "env HOME", "stdout", "unix /run/d.sock: GET of /info"]
+        );
         assert!(parse_grants(&["/proc".into()]).unwrap_err().to_string().contains("expected read=DIR"));
     }
 }

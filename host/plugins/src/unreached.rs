@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use saker_sandbox::{Description, Grants, Permission};
+use saker_sandbox::{Description, Grants, Permission, UnixGrant};
 use serde_json::{Map, Value};
 
 /// What is missing weighs so much.
@@ -40,6 +40,7 @@ pub fn unreached(about: &Description, settings: &Map<String, Value>, grants: &Gr
             Permission::Read(path) => misses.extend(told.path(path, "read", |path| reads(grants, path))),
             Permission::Write(path) => misses.extend(told.path(path, "write", |path| writes(grants, path))),
             Permission::Usage(path) => misses.extend(told.path(path, "usage", |path| near(&grants.usage, path))),
+            Permission::Unix(request) => misses.extend(told.over_unix(request, grants)),
             // They are a matter of choice, and what lacks them says so in the log.
             _ => {}
         }
@@ -88,21 +89,38 @@ impl Told<'_> {
 
     /// A path that is wanted: where a setting's default leads to it, it is what the setting says.
     fn path(&self, wanted: &str, grant: &str, granted: impl Fn(&str) -> bool) -> Option<Miss> {
-        let (path, setting) = match wanted.strip_prefix('<').and_then(|words| words.strip_suffix('>')) {
-            Some(words) => {
-                let key = words.rsplit(' ').next().unwrap_or(words);
-                let (value, given) = self.value(key)?;
-                (value.as_str()?.to_owned(), given.then(|| key.to_owned()))
-            }
-            None => self.moved(wanted),
-        };
+        let (path, setting) = self.place(wanted)?;
         if path.is_empty() || granted(&path) {
             return None;
         }
-        // What an operator leaves out of the grants of a plugin as it comes may well be meant.
-        let weight = if setting.is_some() { Weight::Mistake } else { Weight::Warning };
         let what = format!("nothing grants {path}, which it wants; write grant.{grant} = [{path:?}]");
-        Some(Miss { weight, setting, what })
+        Some(Miss { weight: weight(&setting), setting, what })
+    }
+
+    /// A request over a Unix socket: `METHOD SOCKET PATH`, whose socket is a path like any other.
+    fn over_unix(&self, wanted: &str, grants: &Grants) -> Option<Miss> {
+        let (method, rest) = wanted.split_once(' ')?;
+        let (socket, below) = rest.rsplit_once(' ')?;
+        let (socket, setting) = self.place(socket)?;
+        let request: UnixGrant = format!("{method} {socket} {below}").parse().ok()?;
+        if grants.unix.iter().any(|granted| granted.allows(&request)) {
+            return None;
+        }
+        let what = format!(
+            "nothing grants {method} of {below} over {socket}, which it wants; write grant.unix = [{}]",
+            request.entry()
+        );
+        Some(Miss { weight: weight(&setting), setting, what })
+    }
+
+    /// Where a path that is wanted lies, and which setting of the operator's says so.
+    fn place(&self, wanted: &str) -> Option<(String, Option<String>)> {
+        let Some(words) = wanted.strip_prefix('<').and_then(|words| words.strip_suffix('>')) else {
+            return Some(self.moved(wanted));
+        };
+        let key = words.rsplit(' ').next().unwrap_or(words);
+        let (value, given) = self.value(key)?;
+        Some((value.as_str()?.to_owned(), given.then(|| key.to_owned())))
     }
 
     /// Where a path lies if a setting that it begins with by default says otherwise, and which setting that is.
@@ -120,6 +138,11 @@ impl Told<'_> {
     }
 }
 
+/// What an operator leaves out of the grants of a plugin as it comes may well be meant.
+fn weight(setting: &Option<String>) -> Weight {
+    if setting.is_some() { Weight::Mistake } else { Weight::Warning }
+}
+
 fn miss_of_address(setting: Option<&str>, address: &str, grants: &Grants) -> Option<Miss> {
     let (host, port) = address.rsplit_once(':')?;
     let (host, port) = (host.trim_matches(['[', ']']), port.parse().ok()?);
@@ -135,7 +158,7 @@ fn miss_of_address(setting: Option<&str>, address: &str, grants: &Grants) -> Opt
 fn host_and_port(text: &str) -> Option<String> {
     let text = text.trim();
     let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-    if scheme.starts_with("unix") || rest.starts_with(['/', '@']) {
+    if scheme.ends_with("unix") || rest.starts_with(['/', '@']) {
         return None;
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
@@ -239,6 +262,22 @@ mod tests {
             "a part of it may be all that it reads"
         );
         assert_eq!(misses(wanted(), &json!({}), &reading("/sys"))[0].0, Weight::Warning);
+    }
+
+    #[test]
+    fn requests_over_a_unix_socket_need_a_grant_of_its_path_method_and_paths() {
+        let wanted = || Permission::Unix("GET /run/docker.sock /containers/*/stats".into());
+        let granted = |text: &str| Grants { unix: vec![text.parse().unwrap()], ..Grants::default() };
+        let line = "write grant.unix = [{ path = \"/run/docker.sock\", methods = [\"GET\"], paths = [\"/containers/*/stats\"] }]";
+        let found = misses(wanted(), &json!({}), &Grants::default());
+        assert!(found[0].0 == Weight::Warning && found[0].2.ends_with(line), "{found:?}");
+        assert_eq!(misses(wanted(), &json!({}), &granted("GET /run/docker.sock /containers/")), []);
+        for other in ["POST /run/docker.sock /", "GET /run/other.sock /", "GET /run/docker.sock /containers/json"] {
+            assert_eq!(misses(wanted(), &json!({}), &granted(other)).len(), 1, "{other}");
+        }
+        let of_setting = Permission::Unix("GET <directory> /info".into());
+        let found = misses(of_setting, &json!({"directory": "/run/x.sock"}), &Grants::default());
+        assert!(found[0].0 == Weight::Mistake && found[0].2.contains("path = \"/run/x.sock\""), "{found:?}");
     }
 
     #[test]

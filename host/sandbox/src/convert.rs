@@ -27,6 +27,7 @@ impl From<types::Permission> for Permission {
             types::Permission::Secret(to) => Self::Secret(to),
             types::Permission::Env(name) => Self::Env(name),
             types::Permission::Stdout => Self::Stdout,
+            types::Permission::Unix(request) => Self::Unix(request),
         };
         permission.in_words()
     }
@@ -44,6 +45,7 @@ impl Permission {
             Self::Secret(to) => Self::Secret(words(&to)),
             Self::Env(name) => Self::Env(words(&name)),
             Self::Never(path) => Self::Never(words(&path)),
+            Self::Unix(request) => Self::Unix(words(&request)),
             plain @ (Self::Folder | Self::ProcessArguments | Self::Stdout) => plain,
         }
     }

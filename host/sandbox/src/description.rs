@@ -89,7 +89,8 @@ fn target(permission: &types::Permission) -> &str {
         | types::Permission::Usage(text)
         | types::Permission::Connect(text)
         | types::Permission::Secret(text)
-        | types::Permission::Env(text) => text,
+        | types::Permission::Env(text)
+        | types::Permission::Unix(text) => text,
         types::Permission::Folder | types::Permission::Stdout => "",
     }
 }

@@ -12,6 +12,7 @@ mod kernel;
 mod procfs;
 mod room;
 mod roots;
+mod sockets;
 mod streams;
 mod sysfs;
 mod tree;
@@ -37,6 +38,8 @@ pub(crate) use held::UsageRoots;
 pub use held::{GrantPathError, HeldGrants, check_grant_path, check_usage_path};
 pub(crate) use room::Rooms;
 pub(crate) use roots::{Files, Root, open_granted, open_staged};
+pub use sockets::check_socket_path;
+pub(crate) use sockets::{OpenSocket, open as open_socket};
 pub(crate) use tree::{Aim, Refusal};
 
 impl Ctx {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::secrets::SecretGrant;
+use crate::unix::UnixGrant;
 
 /// Something that a plugin would like to touch; the contract's `permission`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub enum Permission {
     Env(String),
     /// Write to the agent's standard output.
     Stdout,
+    /// Send requests over a Unix socket: `METHOD SOCKET PATH`.
+    Unix(String),
 }
 
 impl Permission {
@@ -57,6 +60,10 @@ impl Permission {
             Self::Secret(to) => format!("grant.secret = [{{ name = \"NAME\", to = {to:?} }}]"),
             Self::Env(name) => format!("grant.env = [{name:?}]"),
             Self::Stdout => "grant.stdout = true".into(),
+            Self::Unix(request) => match request.parse::<UnixGrant>() {
+                Ok(grant) => format!("grant.unix = [{}]", grant.entry()),
+                Err(_) => "nothing".into(),
+            },
         }
     }
 }
@@ -85,6 +92,7 @@ impl fmt::Display for Permission {
             Self::Secret(to) => write!(f, "having a secret put into requests to {to}"),
             Self::Env(name) => write!(f, "seeing the environment variable {name}"),
             Self::Stdout => write!(f, "writing to standard output"),
+            Self::Unix(request) => write!(f, "sending {request} over a Unix socket"),
         }
     }
 }
@@ -110,6 +118,8 @@ pub struct Grants {
     pub env: Vec<String>,
     /// Whether its standard output is the agent's own.
     pub stdout: bool,
+    /// Unix sockets that it may send requests over, and which.
+    pub unix: Vec<UnixGrant>,
 }
 
 impl Grants {
@@ -171,6 +181,11 @@ impl Grants {
         words.extend(self.secret.iter().map(|secret| format!("secret {} to {}", secret.name, secret.to)));
         words.extend(self.env.iter().map(|name| format!("env {name}")));
         words.extend(self.stdout.then(|| "stdout".to_owned()));
+        for UnixGrant { socket, methods, paths } in &self.unix {
+            let methods: Vec<_> = methods.iter().map(|method| method.as_str()).collect();
+            let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();
+            words.push(format!("unix {}: {} of {}", socket.display(), methods.join(" "), paths.join(" ")));
+        }
         words
     }
 }

@@ -4,6 +4,8 @@
 //! name server cannot lead elsewhere. This takes the place of wasmtime's own handler, which opens a connection per
 //! request, waits ten minutes and checks nothing.
 
+mod over_unix;
+
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -13,6 +15,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::Uri;
+use http::uri::Scheme;
 use http_body_util::{BodyExt, Limited};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::Client;
@@ -28,12 +31,14 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::ctx::Denials;
 use crate::grants::{Grants, Permission};
-use crate::limits::Limits;
+use crate::instance::InstanceSpec;
 use crate::lookups::Resolver;
 use crate::request;
 use crate::retry_after;
 use crate::secrets::Secrets;
 use crate::timed::{Stop, Timed};
+use crate::unix;
+use over_unix::{Gate, SocketError, Sockets};
 
 /// How long a connection may take to come about; the call's deadline may be shorter.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -88,6 +93,7 @@ impl Tls {
 /// An instance's way out.
 pub(crate) struct Outgoing {
     client: Client<Connector, WasiBody>,
+    unix: Gate,
     slots: Arc<Semaphore>,
     response_bytes: usize,
     secrets: Secrets,
@@ -97,21 +103,19 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(crate) fn new(
-        tls: Arc<Tls>,
-        grants: Arc<Grants>,
-        denials: Denials,
-        resolver: Resolver,
-        limits: &Limits,
-    ) -> Self {
+    pub(crate) fn new(tls: Arc<Tls>, spec: &InstanceSpec, denials: Denials, resolver: Resolver) -> Self {
+        let (grants, limits) = (Arc::new(spec.grants.clone()), &spec.limits);
         let secrets = Secrets::new(grants.secret.clone());
+        let sockets = Arc::new(Sockets::new(spec.held.clone()));
+        let unix = Gate { grants: grants.clone(), denials: denials.clone(), sockets: sockets.clone() };
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_MAX)
-            .build(Connector { tls, grants, denials, resolver });
+            .build(Connector { tls, grants, denials, resolver, sockets });
         Self {
             client,
+            unix,
             slots: Arc::new(Semaphore::new(limits.connections)),
             response_bytes: limits.response_bytes,
             secrets,
@@ -130,6 +134,10 @@ impl Outgoing {
 type Sent = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 
 impl WasiHttpHooks for Outgoing {
+    fn is_supported_scheme(&mut self, scheme: &Scheme) -> bool {
+        [&Scheme::HTTP, &Scheme::HTTPS].contains(&scheme) || scheme.as_str() == unix::SCHEME
+    }
+
     fn send_request(
         &mut self,
         mut request: http::Request<WasiBody>,
@@ -139,7 +147,8 @@ impl WasiHttpHooks for Outgoing {
         let left = in_time_to_say_so(self.ends.saturating_duration_since(Instant::now()));
         let wanted = options.and_then(|options| options.first_byte_timeout);
         let timeout = wanted.map_or(left, |wanted| wanted.min(left));
-        let mask = match request::check(&mut request).and_then(|()| self.secrets.put_into(&mut request)) {
+        let checked = request::check(&mut request).and_then(|()| self.unix.check(&mut request));
+        let mask = match checked.and_then(|()| self.secrets.put_into(&mut request)) {
             Ok(mask) => mask,
             Err(error) => return Box::new(std::future::ready(Err(error))),
         };
@@ -206,6 +215,8 @@ enum ConnectError {
     Timeout(SocketAddr),
     #[error("no trusted TLS connection to {0}: {1}")]
     Tls(String, io::Error),
+    #[error(transparent)]
+    Socket(#[from] SocketError),
 }
 
 #[derive(Clone)]
@@ -214,6 +225,7 @@ struct Connector {
     grants: Arc<Grants>,
     denials: Denials,
     resolver: Resolver,
+    sockets: Arc<Sockets>,
 }
 
 impl tower_service::Service<Uri> for Connector {
@@ -233,6 +245,9 @@ impl tower_service::Service<Uri> for Connector {
 
 impl Connector {
     async fn connect(&self, uri: &Uri) -> Result<Stream, ConnectError> {
+        if unix::is_unix(uri) {
+            return Ok(Stream(TokioIo::new(Box::new(self.sockets.connect(uri).await?))));
+        }
         let tls = uri.scheme_str() == Some("https");
         let host = uri.host().ok_or(ConnectError::NoHost)?;
         let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });

@@ -7,6 +7,8 @@ use http::header::{self, HeaderValue};
 use http::{Method, Request, Uri};
 use wasmtime_wasi_http::Error;
 
+use crate::unix;
+
 /// Methods that make a server or a proxy answer with the request itself, or lead elsewhere. Servers differ in whether
 /// they read small letters as large ones, so these count as well.
 const REFUSED: &[&str] = &["CONNECT", "TRACE", "TRACK"];
@@ -42,13 +44,18 @@ pub(crate) fn check<B>(request: &mut Request<B>) -> Result<(), Error> {
     if REFUSED.iter().any(|refused| method.eq_ignore_ascii_case(refused)) {
         return Err(Error::HttpRequestMethodInvalid);
     }
-    let host = host_of(request.uri()).ok_or(Error::HttpRequestUriInvalid)?;
+    let host = if unix::is_unix(request.uri()) {
+        // The socket's path is nobody's name.
+        HeaderValue::from_static("localhost")
+    } else {
+        host_of(request.uri()).ok_or(Error::HttpRequestUriInvalid)?
+    };
     // Guests may not set it, and what stands here is their authority, letter by letter.
     request.headers_mut().insert(header::HOST, host);
     Ok(())
 }
 
-/// Takes from a request what may not go where a secret goes.
+/// Takes from a request what may not go where a secret goes, or over a Unix socket.
 ///
 /// # Errors
 /// [`Error::HttpRequestMethodInvalid`]

@@ -126,6 +126,9 @@ typedef enum saker_permission {
     SAKER_FOLDER,
     /// Write to the agent's standard output as it is.
     SAKER_STDOUT,
+    /// Send requests over a Unix socket: `METHOD SOCKET PATH`, such as `GET /run/docker.sock /containers/`. The path is
+    /// what a request's begins with, in whole segments, where `*` stands for any one.
+    SAKER_UNIX,
 } saker_permission;
 
 /// A permission that the plugin would like to have.
@@ -398,6 +401,8 @@ typedef struct saker_target {
     const char *authority;
     /// The path with its query.
     const char *path;
+    /// The Unix socket that leads there; NULL if none does.
+    const char *socket;
 } saker_target;
 
 /// A field of a request's header.
@@ -419,13 +424,21 @@ typedef struct saker_answer {
 /// name of the setting that it comes from.
 SAKER_CHECKED bool saker_target_parse(saker_target *target, const char *setting, const char *url);
 
-/// `host:port`, with the scheme's port where none is written: what a grant names.
+/// What a server serves over a Unix socket, at a path that begins with `/`. Needs the permission `SAKER_UNIX`.
+void saker_target_unix(saker_target *target, const char *socket, const char *path);
+
+/// `host:port`, with the scheme's port where none is written: what a grant names. Of a Unix socket, its path.
 const char *saker_target_address(const saker_target *target);
 
 /// Posts a body, and waits for the answer. `headers` end with `{0}`; NULL for none. False if the address is not
 /// granted (denied), and if there was no answer (unavailable).
 SAKER_CHECKED bool saker_post(const saker_target *target, const saker_header *headers, const void *body,
                               size_t length, saker_answer *answer);
+
+/// Asks for what is there, and waits for the answer, of whose body so many bytes are kept at most. Otherwise as
+/// `saker_post`.
+SAKER_CHECKED bool saker_get(const saker_target *target, const saker_header *headers, size_t most,
+                             saker_answer *answer);
 
 /// What an answer means for the points that were sent. True for 2xx. 400, 409, 415 and 422 reject them: the same
 /// bytes will never be taken. After 413 the SDK calls `write` again with half as many, down to a single point, which

@@ -30,7 +30,7 @@ export { listFolder, readText, readTextIfThere } from './lib/files.js';
 export { counterAdd, filesystemUsage, gaugeSet, gzip, loadState, log, saveState } from './lib/host.js';
 export { Response, Target } from './lib/http.js';
 export { Backend, Collector, DROP, KEEP, Processor } from './lib/kinds.js';
-export { connect, read, secret, stdout, usage } from './lib/permissions.js';
+export { connect, read, secret, stdout, unix, usage } from './lib/permissions.js';
 export { Rates } from './lib/rates.js';
 export { number, pairs, tagValue, words } from './lib/text.js';
 export { counter, derive, gauge } from './lib/values.js';

@@ -113,6 +113,7 @@ impl Collector for Mouthy {
             }
             Place::Host => {
                 let target = saker_sdk::http::Target {
+                    socket: None,
                     tls: false,
                     authority: format!("{}.example:80", "x".repeat(self.settings.bytes as usize)),
                     path: "/".into(),

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use saker_config::Table;
-use saker_sandbox::{GrantPathError, Grants, check_grant_path, check_usage_path};
+use saker_sandbox::{GrantPathError, Grants, check_grant_path, check_socket_path, check_usage_path};
 
 use super::PluginsConfig;
 
@@ -62,6 +62,7 @@ fn add<'a>(all: &mut Vec<Reach<'a>>, owner: (&'static str, &'a str), grants: &Gr
         let absolute = paths.iter().filter(|path| path.is_absolute());
         all.extend(absolute.map(|path| Reach { owner, key, path: path.clone() }));
     }
+    all.extend(grants.unix.iter().map(|grant| Reach { owner, key: "unix", path: grant.socket.clone() }));
     all.extend(grants.folder.iter().map(|path| Reach { owner, key: "folder", path: path.clone() }));
 }
 
@@ -79,6 +80,7 @@ fn add_own_places(root: &Table<'_>, config: &PluginsConfig, own: &mut Vec<OwnPla
 fn as_written(reach: &Reach<'_>) -> Option<String> {
     let checked = match reach.key {
         "usage" => check_usage_path(&reach.path),
+        "unix" => check_socket_path(&reach.path),
         "folder" => Ok(()),
         key => check_grant_path(&reach.path, key == "write"),
     };

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use axum::http::HeaderName;
 use saker_config::{Bytes, Settings, Table, suggestion};
-use saker_sandbox::{Deadlines, Grants, INTERVAL_MIN, Limits, SecretGrant};
+use saker_sandbox::{
+    Deadlines, Grants, INTERVAL_MIN, Limits, SecretGrant, UnixGrant, UnixGrantError, socket_path, unix_method,
+};
 
 use super::words::{Connect, SentTo};
 use super::{
@@ -134,6 +136,7 @@ fn grants(table: &mut Table<'_>, default: Grants, owned: &Owned<'_>) -> Grants {
         secret: secret_grants(&mut grant, owned.secrets),
         env: grant.get("env", default.env),
         stdout: grant.get("stdout", default.stdout),
+        unix: grant.list("unix").into_iter().filter_map(unix_grant).collect(),
     };
     grant.finish();
     grants
@@ -172,6 +175,31 @@ fn secret_grant(mut table: Table<'_>, secrets: &BTreeMap<String, PathBuf>) -> Op
     }
     table.finish();
     Some(SecretGrant { name: name?, file: file?.clone(), to: to?, header: parsed.ok()?, prefix })
+}
+
+/// A Unix socket, and which requests may be sent over it.
+fn unix_grant(mut table: Table<'_>) -> Option<UnixGrant> {
+    let socket = table.required::<String>("path", "\"/run/docker.sock\"");
+    let methods: Vec<String> = table.get("methods", vec!["GET".into()]);
+    let paths = table.required::<Vec<String>>("paths", "[\"/containers/json\"]");
+    let sound = |key, parsed: Result<(), UnixGrantError>| parsed.map_err(|error| table.wrong(key, error.to_string()));
+    let mut grant = UnixGrant { socket: PathBuf::new(), methods: Vec::new(), paths: Vec::new() };
+    let text = socket.as_deref().unwrap_or("/missing");
+    sound("path", socket_path(text).map(|path| grant.socket = path)).ok();
+    for method in &methods {
+        sound("methods", unix_method(method).map(|method| grant.methods.push(method))).ok();
+    }
+    for path in paths.iter().flatten() {
+        sound("paths", path.parse().map(|path| grant.paths.push(path))).ok();
+    }
+    if methods.is_empty() {
+        table.wrong("methods", "expected at least one method such as \"GET\"");
+    }
+    if paths.as_ref().is_some_and(Vec::is_empty) {
+        table.wrong("paths", "expected at least one path such as \"/containers/json\"");
+    }
+    table.finish();
+    (socket.is_some() && paths.is_some()).then_some(grant)
 }
 
 fn directories(table: &mut Table<'_>, key: &'static str, default: Vec<PathBuf>) -> Vec<PathBuf> {

@@ -25,6 +25,8 @@ pub struct HeldGrants(Arc<Mutex<Held>>);
 struct Held {
     found: BTreeMap<PathBuf, Found>,
     usage: BTreeMap<PathBuf, Arc<OwnedFd>>,
+    /// The directories that granted sockets lie in, by the sockets' paths.
+    sockets: BTreeMap<PathBuf, Arc<OwnedFd>>,
 }
 
 /// What was found at a granted path.
@@ -207,6 +209,7 @@ impl HeldGrants {
             grants.read.contains(path) || grants.write.contains(path) || grants.folder.as_ref() == Some(path)
         });
         held.usage.retain(|path, _| grants.usage.contains(path));
+        held.sockets.retain(|path, _| grants.unix.iter().any(|grant| grant.socket == *path));
     }
 
     /// What a granted path stands for.
@@ -259,12 +262,25 @@ impl HeldGrants {
         if let Some(root) = self.0.lock().usage.get(path) {
             return Ok(root.clone());
         }
-        let root = Arc::new(find_usage(path)?);
+        let root = Arc::new(find_without_links(path)?);
         Ok(self.0.lock().usage.entry(path.to_owned()).or_insert(root).clone())
+    }
+
+    /// The directory that a granted socket lies in. One that was removed holds nothing any more, and is looked for again:
+    /// service managers make the directories of services anew with them.
+    pub(super) fn socket_folder(&self, socket: &Path) -> Result<Arc<OwnedFd>, GrantPathError> {
+        let held = self.0.lock().sockets.get(socket).cloned();
+        if let Some(folder) = held.filter(|folder| fstat(folder).is_ok_and(|stat| stat.st_nlink > 0)) {
+            return Ok(folder);
+        }
+        let folder = Arc::new(find_without_links(socket.parent().unwrap_or(socket))?);
+        self.0.lock().sockets.insert(socket.to_owned(), folder.clone());
+        Ok(folder)
     }
 }
 
-fn find_usage(path: &Path) -> Result<OwnedFd, GrantPathError> {
+/// What lies at a path that no link is to lead to.
+pub(super) fn find_without_links(path: &Path) -> Result<OwnedFd, GrantPathError> {
     let os = |source: io::Error| GrantPathError::Os { path: path.into(), source };
     match walk(path).map_err(os)? {
         Walk::Found(found) => Ok(found),
@@ -280,7 +296,7 @@ fn find_usage(path: &Path) -> Result<OwnedFd, GrantPathError> {
 /// # Errors
 /// As [`check_grant_path`].
 pub fn check_usage_path(path: &Path) -> Result<(), GrantPathError> {
-    match find_usage(path) {
+    match find_without_links(path) {
         Err(error @ GrantPathError::Link { .. }) => Err(error),
         _ => Ok(()),
     }

@@ -7,7 +7,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::Store;
@@ -88,8 +87,7 @@ impl<G: Send + 'static> Instance<G> {
         let (engine, spec, denials) = (sandbox.engine().clone(), spec.clone(), instance.denials.clone());
         let asking = sandbox.asking();
         let resolver = asking.lookups.charged_to(&spec.meters);
-        let outgoing =
-            Outgoing::new(sandbox.tls(), Arc::new(spec.grants.clone()), denials.clone(), resolver, &spec.limits);
+        let outgoing = Outgoing::new(sandbox.tls(), &spec, denials.clone(), resolver);
         let work = async move {
             let mut ctx = Ctx::new(&spec, outgoing, denials, asking)?;
             ctx.begin("open", deadline);

@@ -55,14 +55,15 @@ static void remember(const saker_target *target, const saker_header *headers, co
     }
     if (http.request_count < MOST) {
         http.requests[http.request_count++] = (fake_request){
-            .target = {target->tls, fake_copy(target->authority), fake_copy(target->path)},
+            .target = {target->tls, fake_copy(target->authority), fake_copy(target->path),
+                       target->socket ? fake_copy(target->socket) : NULL},
             .headers = fake_copy(fields.bytes),
             .body = saker_arena_copy(&fake_arena, body ? body : "", length),
         };
     }
 }
 
-bool saker_host_post(const saker_target *target, const saker_header *headers, const void *body, size_t length,
+bool saker_host_send(const saker_target *target, const saker_header *headers, const void *body, size_t length,
                      size_t most, saker_answer *answer) {
     remember(target, headers, body, length);
     if (http.answered == http.answer_count) {

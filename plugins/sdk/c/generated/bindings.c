@@ -202,6 +202,12 @@ void __wasm_export_exports_saker_plugin_backend_describe_post_return(uint8_t * a
         case 7: {
           break;
         }
+        case 8: {
+          if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
+            free(*((uint8_t **) (base + sizeof(void*))));
+          }
+          break;
+        }
       }
       if ((*((size_t*) (base + (4*sizeof(void*))))) > 0) {
         free(*((uint8_t **) (base + (3*sizeof(void*)))));
@@ -280,6 +286,12 @@ void __wasm_export_exports_saker_plugin_backend_open_post_return(uint8_t * arg0)
               break;
             }
             case 7: {
+              break;
+            }
+            case 8: {
+              if ((*((size_t*) (arg0 + (4*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (arg0 + (3*sizeof(void*)))));
+              }
               break;
             }
           }
@@ -440,18 +452,7 @@ void __wasm_export_exports_saker_plugin_processor_map_series_post_return(uint8_t
                   }
                   break;
                 }
-#endif
-#if defined(SAKER_KIND_PROCESSOR)
-        case 3: {
-          switch ((int32_t) (int32_t) *((uint8_t*) (base + sizeof(void*)))) {
-            case 0: {
-              if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
-                free(*((uint8_t **) (base + (2*sizeof(void*)))));
-#endif
-#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
               }
-#endif
-#if defined(SAKER_KIND_COLLECTOR)
               if ((*((size_t*) (base + (5*sizeof(void*))))) > 0) {
                 free(*((uint8_t **) (base + (4*sizeof(void*)))));
               }
@@ -536,7 +537,13 @@ void __wasm_export_exports_saker_plugin_processor_map_series_post_return(uint8_t
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
           switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + (2*sizeof(void*))))) {
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+        case 3: {
+          switch ((int32_t) (int32_t) *((uint8_t*) (base + sizeof(void*)))) {
+#endif
             case 0: {
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
               if ((*((size_t*) (arg0 + (4*sizeof(void*))))) > 0) {
                 free(*((uint8_t **) (arg0 + (3*sizeof(void*)))));
               }
@@ -576,12 +583,24 @@ void __wasm_export_exports_saker_plugin_processor_map_series_post_return(uint8_t
               break;
             }
             case 7: {
-#endif
               break;
             }
+            case 8: {
+              if ((*((size_t*) (arg0 + (4*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (arg0 + (3*sizeof(void*)))));
+#endif
+#if defined(SAKER_KIND_PROCESSOR)
+              if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (base + (2*sizeof(void*)))));
+#endif
+              }
+              break;
+            }
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
           }
           break;
         }
+#endif
 #if defined(SAKER_KIND_COLLECTOR)
         case 1: {
           if ((*((size_t*) (arg0 + (3*sizeof(void*))))) > 0) {
@@ -592,11 +611,11 @@ void __wasm_export_exports_saker_plugin_processor_map_series_post_return(uint8_t
         case 2: {
           if ((*((size_t*) (arg0 + (3*sizeof(void*))))) > 0) {
             free(*((uint8_t **) (arg0 + (2*sizeof(void*)))));
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
           }
           break;
         }
-#endif
-#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
         case 3: {
           if ((*((size_t*) (arg0 + (3*sizeof(void*))))) > 0) {
             free(*((uint8_t **) (arg0 + (2*sizeof(void*)))));
@@ -1188,6 +1207,10 @@ void saker_plugin_types_permission_free(saker_plugin_types_permission_t *ptr) {
     }
     case 5: {
       bindings_string_free(&ptr->val.write);
+      break;
+    }
+    case 8: {
+      bindings_string_free(&ptr->val.unix);
       break;
     }
   }
@@ -3711,6 +3734,10 @@ bool saker_plugin_filesystem_usage_stat(bindings_string_t *path, saker_plugin_fi
             case 7: {
               break;
             }
+            case 8: {
+              variant.val.unix = (bindings_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+2*sizeof(void*))))), (*((size_t*) (ptr + (8+3*sizeof(void*))))) };
+              break;
+            }
           }
           variant0.val.denied = variant;
           break;
@@ -3858,9 +3885,9 @@ uint8_t * __wasm_export_exports_saker_plugin_backend_describe(void) {
   *((size_t*)(ptr + (9*sizeof(void*)))) = ((ret).settings_schema).len;
   *((uint8_t **)(ptr + (8*sizeof(void*)))) = (uint8_t *) ((ret).settings_schema).ptr;
   if (((ret).default_interval_ms).is_some) {
-    const uint32_t *payload8 = &((ret).default_interval_ms).val;
+    const uint32_t *payload9 = &((ret).default_interval_ms).val;
     *((int8_t*)(ptr + (10*sizeof(void*)))) = 1;
-    *((int32_t*)(ptr + (4+10*sizeof(void*)))) = (int32_t) (*payload8);
+    *((int32_t*)(ptr + (4+10*sizeof(void*)))) = (int32_t) (*payload9);
   } else {
     *((int8_t*)(ptr + (10*sizeof(void*)))) = 0;
   }
@@ -3971,14 +3998,21 @@ uint8_t * __wasm_export_exports_saker_plugin_backend_open(uint8_t * arg, size_t 
             *((int8_t*)(ptr + (2*sizeof(void*)))) = 7;
             break;
           }
+          case 8: {
+            const bindings_string_t *payload13 = &(*payload4).val.unix;
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 8;
+            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload13).len;
+            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload13).ptr;
+            break;
+          }
         }
         break;
       }
       case 2: {
-        const bindings_string_t *payload13 = &(*payload2).val.other;
+        const bindings_string_t *payload14 = &(*payload2).val.other;
         *((int8_t*)(ptr + sizeof(void*))) = 2;
-        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload13).len;
-        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload13).ptr;
+        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload14).len;
+        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload14).ptr;
         break;
       }
     }
@@ -4195,23 +4229,45 @@ uint8_t * __wasm_export_exports_saker_plugin_processor_map_series(uint8_t * arg,
             *((int8_t*)(ptr + (2*sizeof(void*)))) = 7;
             break;
           }
+          case 8: {
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+            const bindings_string_t *payload24 = &(*payload15).val.unix;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+            const bindings_string_t *payload20 = &(*payload11).val.unix;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+            *((int8_t*)(ptr + (2*sizeof(void*)))) = 8;
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload24).len;
+            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload24).ptr;
+#endif
+#if defined(SAKER_KIND_BACKEND)
+            *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload20).len;
+            *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload20).ptr;
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
+            break;
+          }
         }
         break;
       }
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
       case 1: {
-        const bindings_string_t *payload24 = &(*payload14).val.unavailable;
+        const bindings_string_t *payload25 = &(*payload14).val.unavailable;
         *((int8_t*)(ptr + sizeof(void*))) = 1;
-        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload24).len;
-        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload24).ptr;
+        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload25).len;
+        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload25).ptr;
         break;
       }
       case 2: {
-        const bindings_string_t *payload25 = &(*payload14).val.malformed;
+        const bindings_string_t *payload26 = &(*payload14).val.malformed;
         *((int8_t*)(ptr + sizeof(void*))) = 2;
-        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload25).len;
-        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload25).ptr;
+        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload26).len;
+        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload26).ptr;
         break;
       }
 #endif
@@ -4219,21 +4275,21 @@ uint8_t * __wasm_export_exports_saker_plugin_processor_map_series(uint8_t * arg,
       case 3: {
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-        const bindings_string_t *payload26 = &(*payload14).val.other;
+        const bindings_string_t *payload27 = &(*payload14).val.other;
 #endif
 #if defined(SAKER_KIND_BACKEND)
-        const bindings_string_t *payload20 = &(*payload6).val.broken;
+        const bindings_string_t *payload21 = &(*payload6).val.broken;
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
         *((int8_t*)(ptr + sizeof(void*))) = 3;
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload26).len;
-        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload26).ptr;
+        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload27).len;
+        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload27).ptr;
 #endif
 #if defined(SAKER_KIND_BACKEND)
-        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload20).len;
-        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload20).ptr;
+        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload21).len;
+        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload21).ptr;
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
         break;

@@ -538,6 +538,7 @@ typedef struct saker_plugin_types_permission_t {
     bindings_string_t     secret;
     bindings_string_t     env;
     bindings_string_t     write;
+    bindings_string_t     unix;
   } val;
 } saker_plugin_types_permission_t;
 
@@ -557,6 +558,13 @@ typedef struct saker_plugin_types_permission_t {
 #define SAKER_PLUGIN_TYPES_PERMISSION_FOLDER 6
 // Write to the agent's standard output as it is. Without it, what is written there becomes log lines.
 #define SAKER_PLUGIN_TYPES_PERMISSION_STDOUT 7
+// Send HTTP requests over a Unix socket: `METHOD SOCKET PATH`, such as `GET /run/docker.sock /containers/`. The
+// path is what that of a request begins with, in whole segments, where `*` stands for any one.
+// 
+// Such a request has the scheme `http+unix`, and for its authority the socket's path in hexadecimal digits, two
+// small ones a byte: `2f72756e2f646f636b65722e736f636b` for `/run/docker.sock`. Its own path has no
+// percent-encoding, no `;`, no empty segment, and neither `.` nor `..`; its query may be any.
+#define SAKER_PLUGIN_TYPES_PERMISSION_UNIX 8
 
 // A permission that a plugin would like to have, and what for.
 typedef struct saker_plugin_types_wanted_t {

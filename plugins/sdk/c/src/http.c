@@ -67,15 +67,36 @@ bool saker_target_parse(saker_target *target, const char *setting, const char *u
     return !wrong || saker_wrong_setting(setting, "%s; write http://host:port/path", wrong);
 }
 
+void saker_target_unix(saker_target *target, const char *socket, const char *path) {
+    saker_text digits = {0};
+    saker_append(&digits, "%s", "");
+    for (const char *at = socket; *at; at++) {
+        saker_append(&digits, "%02x", (unsigned char)*at);
+    }
+    *target = (saker_target){
+        .authority = saker_keep("%s", digits.bytes),
+        .path = saker_keep("%s", path),
+        .socket = saker_keep("%s", socket),
+    };
+}
+
 const char *saker_target_address(const saker_target *target) {
+    if (target->socket) {
+        return target->socket;
+    }
     return port_colon(target->authority) ? saker_format("%s", target->authority)
                                          : saker_format("%s:%d", target->authority, target->tls ? 443 : 80);
 }
 
+static const saker_header no_headers[] = {{0}};
+
+bool saker_get(const saker_target *target, const saker_header *headers, size_t most, saker_answer *answer) {
+    return saker_host_send(target, headers ? headers : no_headers, NULL, 0, most, answer);
+}
+
 bool saker_post(const saker_target *target, const saker_header *headers, const void *body, size_t length,
                 saker_answer *answer) {
-    static const saker_header none[] = {{0}};
-    return saker_host_post(target, headers ? headers : none, body, length, REASON_MAX, answer);
+    return saker_host_send(target, headers ? headers : no_headers, body ? body : "", length, REASON_MAX, answer);
 }
 
 bool saker_written(const saker_answer *answer) {

@@ -123,7 +123,8 @@ const char *saker_utf8(const char *text);
 // ---- What is the agent in the sandbox, and the fake in tests ----
 
 void saker_host_log(saker_level level, const char *line);
-bool saker_host_post(const saker_target *target, const saker_header *headers, const void *body, size_t length,
+/// Posts a body; gets what is there, if it is NULL.
+bool saker_host_send(const saker_target *target, const saker_header *headers, const void *body, size_t length,
                      size_t most, saker_answer *answer);
 
 /// Whether this error of opening or reading a file means that a permission is missing.

@@ -46,7 +46,7 @@ saker_plugin_types_permission_t saker_to_permission(saker_permission permission,
 }
 
 _Static_assert((int)SAKER_READ == SAKER_PLUGIN_TYPES_PERMISSION_READ, "permissions are numbered as there");
-_Static_assert((int)SAKER_STDOUT == SAKER_PLUGIN_TYPES_PERMISSION_STDOUT, "permissions are numbered as there");
+_Static_assert((int)SAKER_UNIX == SAKER_PLUGIN_TYPES_PERMISSION_UNIX, "permissions are numbered as there");
 _Static_assert((int)SAKER_GAUGE == SAKER_PLUGIN_TYPES_METRIC_TYPE_GAUGE, "types are numbered as there");
 _Static_assert((int)SAKER_DERIVE == SAKER_PLUGIN_TYPES_METRIC_TYPE_DERIVE, "types are numbered as there");
 

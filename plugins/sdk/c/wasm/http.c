@@ -55,7 +55,7 @@ static bool make_fields(const saker_header *headers, size_t length, wasi_http_ty
     return is_whole;
 }
 
-static bool make_request(const saker_target *target, const saker_header *headers, size_t length,
+static bool make_request(const saker_target *target, const saker_header *headers, bool has_body, size_t length,
                          outgoing_request *request) {
     wasi_http_types_own_fields_t fields;
     if (!make_fields(headers, length, &fields)) {
@@ -63,10 +63,16 @@ static bool make_request(const saker_target *target, const saker_header *headers
     }
     *request = wasi_http_types_constructor_outgoing_request(fields);
     wasi_http_types_borrow_outgoing_request_t to = wasi_http_types_borrow_outgoing_request(*request);
-    wasi_http_types_method_t method = {.tag = WASI_HTTP_TYPES_METHOD_POST};
+    wasi_http_types_method_t method = {
+        .tag = has_body ? WASI_HTTP_TYPES_METHOD_POST : WASI_HTTP_TYPES_METHOD_GET,
+    };
     wasi_http_types_scheme_t scheme = {
         .tag = target->tls ? WASI_HTTP_TYPES_SCHEME_HTTPS : WASI_HTTP_TYPES_SCHEME_HTTP,
     };
+    if (target->socket) {
+        scheme.tag = WASI_HTTP_TYPES_SCHEME_OTHER;
+        scheme.val.other = saker_to_string("http+unix");
+    }
     bindings_string_t authority = saker_to_string(target->authority), path = saker_to_string(target->path);
     bool is_whole = wasi_http_types_method_outgoing_request_set_method(to, &method) &&
                     wasi_http_types_method_outgoing_request_set_scheme(to, &scheme) &&
@@ -215,13 +221,13 @@ static bool receive(const saker_target *target, future_response future, bool is_
     return read_answer(got.val.ok.val.ok, most, answer);
 }
 
-bool saker_host_post(const saker_target *target, const saker_header *headers, const void *bytes, size_t length,
+bool saker_host_send(const saker_target *target, const saker_header *headers, const void *bytes, size_t length,
                      size_t most, saker_answer *answer) {
     outgoing_request request;
     outgoing_body body;
     future_response future;
     error_code error;
-    if (!make_request(target, headers, length, &request)) {
+    if (!make_request(target, headers, bytes != NULL, length, &request)) {
         return false;
     }
     if (!wasi_http_types_method_outgoing_request_body(wasi_http_types_borrow_outgoing_request(request), &body)) {

@@ -54,8 +54,24 @@ export class Target {
         this.authority = authority;
         /** The path with its query, beginning with `/`. */
         this.path = path.startsWith('/') ? path : `/${path}`;
+        /** The Unix socket that leads there, if one does. @type {string | undefined} */
+        this.socket = undefined;
         /** `host:port`, with the scheme's port where none is written: what a grant names. */
         this.address = port === undefined ? `${authority}:${this.tls ? 443 : 80}` : authority;
+    }
+
+    /**
+     * What a server serves over a Unix socket. Needs the permission `unix`.
+     * @param {string} socket The path of the socket.
+     * @param {string} path What is asked for; it begins with `/`.
+     */
+    static unix(socket, path) {
+        const target = new Target('http://localhost');
+        target.socket = text(socket);
+        target.authority = Array.from(bytesOf(target.socket), (byte) => byte.toString(16).padStart(2, '0')).join('');
+        target.address = target.socket;
+        target.path = text(path);
+        return target;
     }
 
     /**

@@ -45,6 +45,17 @@ export const connect = (address, reason) => ({ tag: 'connect', val: address, rea
 export const secret = (destination, reason) => ({ tag: 'secret', val: destination, reason });
 
 /**
+ * To send requests over a Unix socket: a method, the socket's path, and what a request's path begins with, in whole
+ * segments, where `*` stands for any one.
+ * @param {string} method
+ * @param {string} socket
+ * @param {string} path
+ * @param {string} [reason]
+ * @returns {Permission}
+ */
+export const unix = (method, socket, path, reason) => ({ tag: 'unix', val: `${method} ${socket} ${path}`, reason });
+
+/**
  * To write to the agent's standard output as it is.
  * @param {string} [reason]
  * @returns {Permission}

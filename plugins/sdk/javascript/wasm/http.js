@@ -54,7 +54,7 @@ function make(method, target, headers, length) {
     }
     const request = new OutgoingRequest(fields);
     request.setMethod({ tag: method });
-    request.setScheme({ tag: target.tls ? 'HTTPS' : 'HTTP' });
+    request.setScheme(target.socket ? { tag: 'other', val: 'http+unix' } : { tag: target.tls ? 'HTTPS' : 'HTTP' });
     request.setAuthority(target.authority);
     request.setPathWithQuery(target.path);
     return request;

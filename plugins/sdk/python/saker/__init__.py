@@ -38,6 +38,7 @@ from .description import (
     read,
     secret,
     stdout,
+    unix,
     usage,
     write,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "setting",
     "stdout",
     "text",
+    "unix",
     "usage",
     "write",
 ]

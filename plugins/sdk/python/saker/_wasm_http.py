@@ -55,12 +55,18 @@ def _request(target: Target, method: str, headers: Mapping[str, str]) -> wasi.Ou
     request = wasi.OutgoingRequest(fields)
     try:
         request.set_method(_METHODS[method])
-        request.set_scheme(wasi.Scheme_Https() if target.tls else wasi.Scheme_Http())
+        request.set_scheme(_scheme(target))
         request.set_authority(target.authority)
         request.set_path_with_query(target.path)
     except Err:
         raise Unavailable(f"{target.address}: the address is not valid") from None
     return request
+
+
+def _scheme(target: Target) -> wasi.Scheme:
+    if target.socket is not None:
+        return wasi.Scheme_Other("http+unix")
+    return wasi.Scheme_Https() if target.tls else wasi.Scheme_Http()
 
 
 def _write(outgoing: wasi.OutgoingBody, body: bytes) -> None:

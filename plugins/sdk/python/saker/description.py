@@ -49,6 +49,12 @@ def env(name: str) -> Permission:
     return Permission("env", name)
 
 
+def unix(method: str, socket: str, path: str) -> Permission:
+    """To send requests over a Unix socket: a method, the socket's path, and what a request's path begins with, in whole
+    segments, where `*` stands for any one."""
+    return Permission("unix", f"{method} {socket} {path}")
+
+
 def stdout() -> Permission:
     """To write to the agent's standard output as it is. Without it, what is printed becomes log lines."""
     return Permission("stdout")

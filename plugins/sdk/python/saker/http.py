@@ -51,11 +51,20 @@ class Response:
 
 @dataclass(frozen=True)
 class Target:
-    """Where requests go: a parsed `http://` or `https://` address. `path` begins with `/` and holds the query too."""
+    """Where requests go: a parsed `http://` or `https://` address, or a Unix socket.
+
+    `path` begins with `/` and holds the query too.
+    """
 
     tls: bool
     authority: str
     path: str
+    socket: str | None = None
+
+    @classmethod
+    def unix(cls, socket: str, path: str) -> Target:
+        """What a server serves over a Unix socket, at a path that begins with `/`. Needs the permission `unix`."""
+        return cls(False, socket.encode().hex(), path, socket)
 
     @classmethod
     def parse(cls, url: str, setting: str = "url") -> Target:
@@ -76,7 +85,9 @@ class Target:
 
     @property
     def address(self) -> str:
-        """`host:port`, with the scheme's port where none is written: what a grant names."""
+        """`host:port`, with the scheme's port where none is written: what a grant names; of a Unix socket, its path."""
+        if self.socket is not None:
+            return self.socket
         name, port = _AUTHORITY.fullmatch(self.authority).groups()
         return f"{name}:{port or (443 if self.tls else 80)}"
 

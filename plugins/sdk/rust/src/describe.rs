@@ -62,6 +62,13 @@ pub fn connect(address: &str) -> Permission {
     Permission::Connect(address.into())
 }
 
+/// Permission to send requests over a Unix socket: a method, the socket's path, and what a request's path begins with, in
+/// whole segments, where `*` stands for any one.
+#[must_use]
+pub fn unix(method: &str, socket: &str, path: &str) -> Permission {
+    Permission::Unix(format!("{method} {socket} {path}"))
+}
+
 /// Permission to have a secret put by the agent into the requests to `scheme://host:port`.
 #[must_use]
 pub fn secret(to: &str) -> Permission {

@@ -19,12 +19,14 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// Status, what `Retry-After` said, and the rest.
 pub(crate) type Answer = (u16, Option<u32>, Rest);
 
-/// Where requests go: a parsed `http://` or `https://` address.
+/// Where requests go: a parsed `http://` or `https://` address, or a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
+    /// The Unix socket that leads there, if one does.
+    pub socket: Option<String>,
     /// Whether TLS is spoken.
     pub tls: bool,
-    /// `host` or `host:port`, as written.
+    /// `host` or `host:port`, as written; of a Unix socket its path in hexadecimal digits.
     pub authority: String,
     /// The path with its query, beginning with `/`.
     pub path: String,
@@ -85,12 +87,23 @@ impl Target {
         if let Some(what) = unusable(authority) {
             return Err(wrong(what));
         }
-        Ok(Self { tls, authority: authority.into(), path })
+        Ok(Self { socket: None, tls, authority: authority.into(), path })
     }
 
-    /// `host:port`, with the scheme's port where none is written: what a grant names.
+    /// What a server serves over a Unix socket. `path` begins with `/`; it may have a query.
+    #[must_use]
+    pub fn unix(socket: &str, path: &str) -> Self {
+        let authority = socket.bytes().flat_map(|byte| [byte >> 4, byte & 15]);
+        let authority = authority.map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default()).collect();
+        Self { socket: Some(socket.into()), tls: false, authority, path: path.into() }
+    }
+
+    /// `host:port`, with the scheme's port where none is written: what a grant names. Of a Unix socket, its path.
     #[must_use]
     pub fn address(&self) -> String {
+        if let Some(socket) = &self.socket {
+            return socket.clone();
+        }
         let bare_v6 = self.authority.ends_with(']');
         if self.authority.contains(':') && !bare_v6 {
             self.authority.clone()
@@ -107,6 +120,22 @@ impl Target {
         self.path.push('=');
         self.path.extend(utf8_percent_encode(value, ENCODED));
         self
+    }
+
+    /// Asks for what is there and waits for the answer. Keeps up to `most` bytes of it, as they are.
+    ///
+    /// # Errors
+    /// As [`post`](Target::post).
+    pub fn get(&self, headers: &[(&str, &str)], most: usize) -> Result<(Response, Rest), HttpError> {
+        self.request("GET", headers, &[], most, &[])
+    }
+
+    /// Sends a request of any method and waits for the answer. Keeps what is enough of it for the server's reason.
+    ///
+    /// # Errors
+    /// As [`post`](Target::post).
+    pub fn send(&self, method: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Response, HttpError> {
+        self.request(method, headers, body, REASON_MAX, &[]).map(|(response, _)| response)
     }
 
     /// Posts `body` and waits for the answer. `headers` are name and value. Keeps what is enough of it for the server's
@@ -132,7 +161,18 @@ impl Target {
         most: usize,
         names: &[&str],
     ) -> Result<(Response, Rest), HttpError> {
-        let (status, retry_after_s, rest) = transport::post(self, headers, body, most, names)?;
+        self.request("POST", headers, body, most, names)
+    }
+
+    fn request(
+        &self,
+        method: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        most: usize,
+        names: &[&str],
+    ) -> Result<(Response, Rest), HttpError> {
+        let (status, retry_after_s, rest) = transport::send(self, method, headers, body, most, names)?;
         let text = String::from_utf8_lossy(&rest.bytes[..rest.bytes.len().min(REASON_MAX)]).into_owned();
         let response = Response { status, retry_after_s, body: text };
         match &rest.broke_off {
@@ -245,19 +285,23 @@ mod transport {
     /// How much of a response's body is read at once, in bytes.
     const READ_MAX: u64 = 64 << 10;
 
-    pub(super) fn post(
+    /// The scheme of requests over a Unix socket.
+    const OVER_UNIX: &str = "http+unix";
+
+    pub(super) fn send(
         target: &Target,
+        method: &str,
         headers: &[(&str, &str)],
         body: &[u8],
         most: usize,
         names: &[&str],
     ) -> Result<Answer, HttpError> {
-        let request = request(target, headers, body.len())?;
+        let request = request(target, method, headers, body.len())?;
         let outgoing = request.body().map_err(|()| lost("the request has no body"))?;
         // The agent ends every wait, for the head and for the body, shortly before the call has to end.
         let answer = outgoing_handler::handle(request, None::<RequestOptions>).map_err(|code| failed(target, &code))?;
         // A server may answer before it has read everything, and then close: its answer counts, not the broken pipe.
-        let sent = send(&outgoing, body);
+        let sent = send_body(&outgoing, body);
         let finished = sent.and_then(|()| OutgoingBody::finish(outgoing, None).map_err(|code| failed(target, &code)));
         answer.subscribe().block();
         let response = match answer.get() {
@@ -268,7 +312,12 @@ mod transport {
         Ok(read(&response, most, names))
     }
 
-    fn request(target: &Target, headers: &[(&str, &str)], length: usize) -> Result<OutgoingRequest, HttpError> {
+    fn request(
+        target: &Target,
+        method: &str,
+        headers: &[(&str, &str)],
+        length: usize,
+    ) -> Result<OutgoingRequest, HttpError> {
         let fields = Fields::new();
         for (name, value) in headers {
             fields.append(name, value.as_bytes()).map_err(|error| lost(&format!("header {name}: {error:?}")))?;
@@ -277,9 +326,18 @@ mod transport {
             .append("content-length", length.to_string().as_bytes())
             .map_err(|error| lost(&format!("header content-length: {error:?}")))?;
         let request = OutgoingRequest::new(fields);
-        let scheme = if target.tls { Scheme::Https } else { Scheme::Http };
+        let scheme = match (&target.socket, target.tls) {
+            (Some(_), _) => Scheme::Other(OVER_UNIX.into()),
+            (None, true) => Scheme::Https,
+            (None, false) => Scheme::Http,
+        };
+        let method = match method {
+            "GET" => Method::Get,
+            "POST" => Method::Post,
+            other => Method::Other(other.into()),
+        };
         request
-            .set_method(&Method::Post)
+            .set_method(&method)
             .and_then(|()| request.set_scheme(Some(&scheme)))
             .and_then(|()| request.set_authority(Some(&target.authority)))
             .and_then(|()| request.set_path_with_query(Some(&target.path)))
@@ -287,7 +345,7 @@ mod transport {
         Ok(request)
     }
 
-    fn send(outgoing: &OutgoingBody, mut body: &[u8]) -> Result<(), HttpError> {
+    fn send_body(outgoing: &OutgoingBody, mut body: &[u8]) -> Result<(), HttpError> {
         let stream = outgoing.write().map_err(|()| lost("the body cannot be written"))?;
         let ready = stream.subscribe();
         while !body.is_empty() {
@@ -387,7 +445,10 @@ mod tests {
     #[test]
     fn an_address_is_taken_apart() {
         let target = Target::parse("http://127.0.0.1:8086/write?db=x").unwrap();
-        assert_eq!(target, Target { tls: false, authority: "127.0.0.1:8086".into(), path: "/write?db=x".into() });
+        assert_eq!(
+            target,
+            Target { socket: None, tls: false, authority: "127.0.0.1:8086".into(), path: "/write?db=x".into() }
+        );
         assert_eq!(Target::parse("https://h").unwrap().address(), "h:443");
         assert_eq!(Target::parse("http://[::1]/x").unwrap().address(), "[::1]:80");
         assert_eq!(Target::parse("http://[::1]:81/x").unwrap().address(), "[::1]:81");

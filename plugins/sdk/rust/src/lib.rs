@@ -72,7 +72,7 @@ pub use backend::{Backend, Definition, Reject, Retry, WriteError, Written};
 pub use bindings::types::{Description, MetricType, MetricValue, OpenError, Permission, Series, SeriesId, Tag, Wanted};
 pub use collector::{CollectError, Collector, Tick};
 pub use columns::{ColumnCollector, Columns};
-pub use describe::{connect, env, folder, read, secret, stdout, usage, write};
+pub use describe::{connect, env, folder, read, secret, stdout, unix, usage, write};
 pub use errors::{denied_path, denied_writing};
 pub use point::Point;
 #[doc(hidden)]
@@ -87,8 +87,8 @@ pub const FOLDER: &str = "/folder";
 /// Everything that a plugin usually names.
 pub mod prelude {
     pub use crate::{
-        Backend, CollectError, Collector, ColumnCollector, Columns, Definition, Description, MetricType, MetricValue,
-        OpenError, Permission, Point, ProcessError, Processor, Reject, Retry, Series, SeriesId, Settings, Tick,
-        Verdict, WriteError, Written, connect, env, folder, host, read, secret, stdout, text, usage, write,
+        Backend, CollectError, Collector, ColumnCollector, Columns, Definition, Description, MetricType,
+        MetricValue, OpenError, Permission, Point, ProcessError, Processor, Reject, Retry, Series, SeriesId, Settings,
+        Tick, Verdict, WriteError, Written, connect, env, folder, host, read, secret, stdout, text, unix, usage, write,
     };
 }

@@ -17,9 +17,11 @@ struct Fake {
     posted: Vec<Posted>,
 }
 
-/// A request that a plugin has posted.
+/// A request that a plugin has sent.
 #[derive(Clone, Debug)]
 pub struct Posted {
+    /// How: `POST`, `GET`.
+    pub method: String,
     /// Where to.
     pub target: Target,
     /// Names and values.
@@ -99,8 +101,9 @@ pub(crate) mod http {
     use super::{FAKE, HttpError, Posted, Response, Rest, Target};
     use crate::http::Answer;
 
-    pub(crate) fn post(
+    pub(crate) fn send(
         target: &Target,
+        method: &str,
         headers: &[(&str, &str)],
         body: &[u8],
         most: usize,
@@ -108,7 +111,7 @@ pub(crate) mod http {
     ) -> Result<Answer, HttpError> {
         let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let (answer, mut rest) = FAKE.with_borrow_mut(|fake| {
-            fake.posted.push(Posted { target: target.clone(), headers, body: body.to_vec() });
+            fake.posted.push(Posted { method: method.into(), target: target.clone(), headers, body: body.to_vec() });
             let taken = Response { status: 204, retry_after_s: None, body: String::new() };
             fake.answers.pop_front().unwrap_or(Ok((taken, Rest::default())))
         })?;
