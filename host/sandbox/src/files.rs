@@ -198,6 +198,7 @@ impl HostDescriptor for Ctx {
         self.files.open = self.files.open.saturating_sub(1);
         self.files.opened.remove(&fd.rep());
         self.files.below.remove(&fd.rep());
+        self.files.begun.remove(&fd.rep());
         self.rooms.closed(&fd);
         HostDescriptor::drop(&mut self.filesystem(), fd)
     }
@@ -323,6 +324,10 @@ impl HostDescriptor for Ctx {
     }
 
     async fn read(&mut self, fd: Fd, length: Filesize, offset: Filesize) -> FsResult<(Vec<u8>, bool)> {
+        // A copy is made when a file is opened: who would read it again from its beginning has to open it again.
+        if self.tape.is_some() && offset == 0 && !self.files.begun.insert(fd.rep()) {
+            return Err(ErrorCode::Io.into());
+        }
         self.filesystem().read(fd, length, offset).await
     }
 

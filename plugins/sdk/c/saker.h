@@ -279,6 +279,23 @@ SAKER_CHECKED bool saker_read_bytes(const char *path, const char **bytes, size_t
 /// As `saker_read`, where the file may be missing: `*text` is NULL then, and the result true.
 SAKER_CHECKED bool saker_read_if_there(const char *path, const char **text);
 
+/// A text file of `/proc` or `/sys` that is read at every tick: opened once, and read again from its beginning. Starts as
+/// `{.path = saker_keep(…)}`. What is read is what was opened: a file on a disk that is replaced by another under its name
+/// goes on being the old one, so such a file is better read with `saker_read`.
+typedef struct saker_kept_file {
+    const char *path;
+    /// The descriptor, and whether there is one.
+    int file;
+    bool is_open;
+} saker_kept_file;
+
+/// Reads the whole of a kept file, as it is now. If that fails or brings nothing, the path is opened again. Fails as
+/// `saker_read`.
+SAKER_CHECKED bool saker_read_kept(saker_kept_file *kept, const char **text);
+
+/// Closes a kept file. For `close`; reading opens it again.
+void saker_kept_close(saker_kept_file *kept);
+
 /// The next line of `*text`, without its end, and moves on; NULL after the last.
 const char *saker_line(const char **text);
 

@@ -26,7 +26,7 @@
 
 export { Columns } from './lib/columns.js';
 export { Denied, Malformed, Reject, Retry, Unavailable, WrongSetting } from './lib/errors.js';
-export { listFolder, readText, readTextIfThere } from './lib/files.js';
+export { KeptFile, listFolder, readText, readTextIfThere } from './lib/files.js';
 export { counterAdd, filesystemUsage, gaugeSet, gzip, loadState, log, saveState } from './lib/host.js';
 export { Response, Target } from './lib/http.js';
 export { Backend, Collector, DROP, KEEP, Processor } from './lib/kinds.js';

@@ -61,6 +61,7 @@ class FakeHost {
             const text = found(this.files[path]);
             return text === undefined ? undefined : new TextEncoder().encode(text);
         },
+        keepFile: (path) => ({ read: () => this.#host.readFile(path) }),
         listFolder: (path) => {
             const inside = Object.keys(this.files).filter((file) => file.startsWith(`${path}/`));
             if (inside.length === 0) {

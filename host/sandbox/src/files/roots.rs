@@ -1,7 +1,7 @@
 //! Where a guest's file calls begin: the directories and files that it is granted, or with a tape what stands in their
 //! place.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -32,6 +32,8 @@ pub(crate) struct Files {
     pub(super) opened: HashMap<u32, Arc<Root>>,
     /// With a tape, and below roots whose paths are guarded: what else was opened, by its root and its path there.
     pub(super) below: HashMap<u32, (Arc<Root>, String)>,
+    /// With a tape: descriptors that were read from their beginning.
+    pub(super) begun: HashSet<u32>,
     /// Lists of names that leave some out, by stream.
     pub(super) lists: HashMap<u32, (Arc<Root>, String)>,
     pub(crate) usage: UsageRoots,

@@ -20,7 +20,7 @@ saker_sdk::settings! {
 
 /// The collector, with the reading of the tick before.
 pub struct Cpu {
-    path: String,
+    file: KeptFile,
     per_core: bool,
     before: Option<Stat>,
     gaps: Gaps,
@@ -36,7 +36,7 @@ impl Collector for Cpu {
 
     fn open(settings: CpuSettings) -> Result<Self, OpenError> {
         Ok(Self {
-            path: format!("{}/stat", settings.proc),
+            file: KeptFile::new(format!("{}/stat", settings.proc)),
             per_core: settings.per_core,
             before: host::load_state().and_then(|bytes| Stat::restore(&bytes)),
             gaps: Gaps::default(),
@@ -44,8 +44,8 @@ impl Collector for Cpu {
     }
 
     fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
-        let text = text::read(&self.path)?;
-        let now = Stat::parse(&text, &mut self.gaps.of(&self.path));
+        let text = self.file.read()?;
+        let now = Stat::parse(&text, &mut self.gaps.of(self.file.path()));
         let values = values(&now, self.before.as_ref(), self.per_core);
         if host::save_state(&now.save()).is_err() {
             host::log(host::Level::Debug, "too many cores to keep the reading for a successor");

@@ -30,7 +30,7 @@ const EXCLUDED: [&str; 8] = ["fd*", "loop*", "mmcblk*boot*", "mmcblk*rpmb", "nvm
 
 /// The collector, with the columns of the tick before.
 pub struct DiskIo {
-    path: String,
+    file: KeptFile,
     choice: Choice,
     /// The columns that every kernel has, by device.
     rates: Rates<ALWAYS>,
@@ -47,7 +47,7 @@ impl Collector for DiskIo {
 
     fn open(settings: DiskIoSettings) -> Result<Self, OpenError> {
         Ok(Self {
-            path: format!("{}/diskstats", settings.proc),
+            file: KeptFile::new(format!("{}/diskstats", settings.proc)),
             choice: Choice { include: settings.include, exclude: settings.exclude, partitions: settings.partitions },
             rates: Rates::restore(),
             gaps: Gaps::default(),
@@ -55,8 +55,8 @@ impl Collector for DiskIo {
     }
 
     fn collect(&mut self, tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
-        let text = text::read(&self.path)?;
-        let mut devices = diskstats::parse(&text, &self.choice, &mut self.gaps.of(&self.path));
+        let text = self.file.read()?;
+        let mut devices = diskstats::parse(&text, &self.choice, &mut self.gaps.of(self.file.path()));
         devices.retain(Device::was_used);
         self.rates.begin(&tick);
         let mut values = Vec::with_capacity(devices.len() * (diskstats::COLUMNS.len() + load::GAUGES.len()));

@@ -56,7 +56,7 @@ fn the_first_tick_brings_counters_and_the_second_gauges() {
 
     // As if less had been read one tick before.
     collector.rates.begin(&Tick { timestamp_ms: 50_000, interval_ms: 10_000 });
-    let text = text::read(&collector.path).unwrap();
+    let text = text::read(collector.file.path()).unwrap();
     for device in diskstats::parse(&text, &collector.choice, &mut Gaps::default().of("diskstats")) {
         let mut columns = device.always().unwrap();
         if device.name == "sda" {

@@ -17,7 +17,7 @@ saker_sdk::settings! {
 
 /// The collector. Every value stands for itself, so no reading is kept between ticks.
 pub struct Load {
-    path: String,
+    file: KeptFile,
     gaps: Gaps,
 }
 
@@ -31,12 +31,12 @@ impl Collector for Load {
     }
 
     fn open(settings: LoadSettings) -> Result<Self, OpenError> {
-        Ok(Self { path: format!("{}/loadavg", settings.proc), gaps: Gaps::default() })
+        Ok(Self { file: KeptFile::new(format!("{}/loadavg", settings.proc)), gaps: Gaps::default() })
     }
 
     fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
-        let text = text::read(&self.path)?;
-        let loadavg = Loadavg::parse(&text, &mut self.gaps.of(&self.path));
+        let text = self.file.read()?;
+        let loadavg = Loadavg::parse(&text, &mut self.gaps.of(self.file.path()));
         self.gaps.finish(values(&loadavg))
     }
 }

@@ -19,7 +19,7 @@ saker_sdk::settings! {
 
 /// The collector. Every value stands for itself, so no reading is kept between ticks.
 pub struct Memory {
-    path: String,
+    file: KeptFile,
     gaps: Gaps,
 }
 
@@ -32,12 +32,12 @@ impl Collector for Memory {
     }
 
     fn open(settings: MemorySettings) -> Result<Self, OpenError> {
-        Ok(Self { path: format!("{}/meminfo", settings.proc), gaps: Gaps::default() })
+        Ok(Self { file: KeptFile::new(format!("{}/meminfo", settings.proc)), gaps: Gaps::default() })
     }
 
     fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
-        let text = text::read(&self.path)?;
-        let meminfo = Meminfo::parse(&text, &mut self.gaps.of(&self.path));
+        let text = self.file.read()?;
+        let meminfo = Meminfo::parse(&text, &mut self.gaps.of(self.file.path()));
         self.gaps.finish(values(&meminfo))
     }
 }

@@ -33,7 +33,7 @@ const EXCLUDED: &str = "lo veth* docker* br-* podman* cni* flannel* cali* cilium
 
 /// The collector, with the bytes of the tick before.
 pub struct Network {
-    path: String,
+    file: KeptFile,
     include: Vec<String>,
     exclude: Vec<String>,
     speeds: Speeds,
@@ -53,7 +53,7 @@ impl Collector for Network {
 
     fn open(settings: NetworkSettings) -> Result<Self, OpenError> {
         Ok(Self {
-            path: format!("{}/net/dev", settings.proc),
+            file: KeptFile::new(format!("{}/net/dev", settings.proc)),
             include: settings.include,
             exclude: settings.exclude,
             speeds: Speeds::new(&settings.sys),
@@ -63,9 +63,9 @@ impl Collector for Network {
     }
 
     fn collect(&mut self, tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
-        let text = text::read(&self.path)?;
+        let text = self.file.read()?;
         let takes = |name: &str| glob::any(&self.include, name) && !glob::any(&self.exclude, name);
-        let interfaces = dev::parse(&text, takes, &mut self.gaps.of(&self.path));
+        let interfaces = dev::parse(&text, takes, &mut self.gaps.of(self.file.path()));
         self.speeds.begin(tick.timestamp_ms);
         self.rates.begin(&tick);
         let mut values = Vec::with_capacity(interfaces.len() * 26);

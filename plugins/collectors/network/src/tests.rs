@@ -48,7 +48,7 @@ fn the_first_tick_brings_counters_and_speeds_and_the_second_shares() {
 
     // As if less had come and gone one tick before.
     collector.rates.begin(&Tick { timestamp_ms: 50_000, interval_ms: 10_000 });
-    let text = text::read(&collector.path).unwrap();
+    let text = text::read(collector.file.path()).unwrap();
     for interface in dev::parse(&text, |_| true, &mut Gaps::default().of("dev")) {
         let [received, sent] = interface.bytes().unwrap();
         let less = if interface.name == "eno1" { [125_000_000, 12_500_000] } else { [0, 0] };

@@ -33,6 +33,7 @@ import { text, whole } from './fit.js';
  * @property {(name: string, amount: number) => void} counterAdd
  * @property {(name: string, value: number) => void} gaugeSet
  * @property {(path: string) => Uint8Array | undefined} readFile Undefined, if there is no such file.
+ * @property {(path: string) => { read: () => Uint8Array | undefined }} keepFile A file that stays open.
  * @property {(path: string) => string[]} listFolder
  * @property {(method: 'get' | 'post', target: import('./http.js').Target, headers: [string, string][],
  *     body: Uint8Array, most: number) => Answer} request Keeps up to `most` bytes of the answer's body.

@@ -52,27 +52,61 @@ function meaning(path, error) {
         : new Unavailable(`${path}: ${error.payload.replaceAll('-', ' ')}`);
 }
 
+/** The whole of an open file. */
+function whole(file) {
+    const chunks = [];
+    let length = 0;
+    for (;;) {
+        const [chunk] = file.read(Math.max(FIRST_READ, length), length);
+        if (chunk.length === 0) {
+            return joined(chunks);
+        }
+        chunks.push(chunk);
+        length += chunk.length;
+    }
+}
+
+/** A file that stays open, and is opened again when reading it fails or brings nothing. */
+export function keepFile(path) {
+    let kept;
+    return {
+        read: () => {
+            try {
+                const bytes = kept && whole(kept);
+                if (bytes?.length) {
+                    return bytes;
+                }
+            } catch {
+                // Opening it again says what is wrong.
+            }
+            kept?.[Symbol.dispose]();
+            kept = undefined;
+            try {
+                const { directory, rest } = below(path);
+                kept = directory.openAt({ symlinkFollow: true }, rest, {}, { read: true });
+                return whole(kept);
+            } catch (error) {
+                return missing(path, error);
+            }
+        },
+    };
+}
+
 /** The whole of a file; undefined, if there is no such file, or the kernel does not serve it. */
 export function readFile(path) {
     try {
-        return opened(path, {}, (file) => {
-            const chunks = [];
-            let length = 0;
-            for (;;) {
-                const [chunk] = file.read(Math.max(FIRST_READ, length), length);
-                if (chunk.length === 0) {
-                    return joined(chunks);
-                }
-                chunks.push(chunk);
-                length += chunk.length;
-            }
-        });
+        return opened(path, {}, whole);
     } catch (error) {
-        if (error.payload === 'no-entry' || error.payload === 'unsupported') {
-            return undefined;
-        }
-        throw meaning(path, error);
+        return missing(path, error);
     }
+}
+
+/** Undefined for a file that is not there; what else an error means is thrown. */
+function missing(path, error) {
+    if (error.payload === 'no-entry' || error.payload === 'unsupported') {
+        return undefined;
+    }
+    throw meaning(path, error);
 }
 
 /** The names in a directory. */

@@ -11,7 +11,7 @@ import { counterAdd, gaugeSet } from 'saker:plugin/metrics@0.1.0';
 import { load, save } from 'saker:plugin/state@0.1.0';
 
 import { Denied, Unavailable } from '../lib/errors.js';
-import { listFolder, readFile } from './files.js';
+import { keepFile, listFolder, readFile } from './files.js';
 import { request } from './http.js';
 
 /** @type {import('../lib/host.js').Host} */
@@ -43,6 +43,7 @@ export const agent = {
     },
     counterAdd,
     gaugeSet,
+    keepFile,
     readFile,
     listFolder,
     request,

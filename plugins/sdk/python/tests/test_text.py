@@ -15,6 +15,18 @@ class Tests(unittest.TestCase):
             path.write_bytes(b"caf\xe9")
             self.assertEqual(text.read(str(path)), "caf\ufffd")
 
+    def test_a_kept_file_is_read_from_its_beginning_each_time(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "file")
+            kept = text.KeptFile(str(path))
+            self.assertIsNone(kept.read_if_there())
+            for content in ["a", "x" * 100_000, "b", ""]:
+                path.write_text(content)
+                self.assertEqual(kept.read(), content)
+            path.unlink()
+            path.write_text("another")
+            self.assertEqual(kept.read_if_there(), "another")
+
     def test_a_missing_file_is_named(self):
         self.assertIsNone(text.read_if_there("/nowhere/file"))
         with self.assertRaisesRegex(Unavailable, "^/nowhere/file: No such file or directory$"):

@@ -16,17 +16,21 @@
 //! assert_eq!(gaps.finish(values).unwrap().len(), 1);
 //! ```
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::bindings::types::MetricValue;
 use crate::collector::CollectError;
 use crate::host;
+use crate::kept::KeptFile;
 use crate::text;
 
 /// The counter that tells how often something was left out.
 pub const COUNTER: &str = "left_out";
 /// What is told once is remembered for so many things; what comes beyond is counted only.
 const TOLD_MAX: usize = 100;
+/// Files that stay open: those of one instance, which may have a hundred open at a time. What comes beyond is opened each
+/// time.
+const KEPT_MAX: usize = 50;
 /// Letters of what was found, in a message.
 const FOUND_CHARS: usize = 80;
 /// From here on, a total of the kernel's is a negative number in disguise: a counter of bytes at 100 Gbit/s takes 23
@@ -37,6 +41,8 @@ pub const COUNT_END: u64 = 1 << 63;
 #[derive(Debug, Default)]
 pub struct Gaps {
     told: HashSet<String>,
+    /// Files that are read at every tick, by their paths.
+    kept: BTreeMap<String, KeptFile>,
     /// The gravest of this tick's reasons.
     failure: Option<CollectError>,
 }
@@ -62,7 +68,7 @@ impl Gaps {
 
     /// The text of a file that belongs to what the collector cannot do without.
     pub fn read(&mut self, path: &str) -> Option<String> {
-        match text::read(path) {
+        match self.read_kept(path) {
             Ok(text) => Some(text),
             Err(error) => self.lacks(path, error, true),
         }
@@ -70,10 +76,20 @@ impl Gaps {
 
     /// The text of a file that not every kernel or container has. Its absence is no news, a missing permission is.
     pub fn read_if_there(&mut self, path: &str) -> Option<String> {
-        match text::read(path) {
+        match self.read_kept(path) {
             Ok(text) => Some(text),
             Err(error) => self.lacks(path, error, false),
         }
+    }
+
+    fn read_kept(&mut self, path: &str) -> Result<String, CollectError> {
+        if let Some(file) = self.kept.get_mut(path) {
+            return file.read();
+        }
+        if self.kept.len() == KEPT_MAX {
+            return text::read(path);
+        }
+        self.kept.entry(path.to_owned()).or_insert_with(|| KeptFile::new(path)).read()
     }
 
     /// Something is left out for want of a file.

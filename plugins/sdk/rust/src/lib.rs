@@ -54,6 +54,7 @@ pub mod gaps;
 pub mod glob;
 pub mod host;
 pub mod http;
+mod kept;
 pub mod net;
 mod point;
 mod processor;
@@ -74,6 +75,7 @@ pub use collector::{CollectError, Collector, Tick};
 pub use columns::{ColumnCollector, Columns};
 pub use describe::{connect, env, folder, read, secret, stdout, unix, usage, write};
 pub use errors::{denied_path, denied_writing};
+pub use kept::KeptFile;
 pub use point::Point;
 #[doc(hidden)]
 pub use point::rows;
@@ -87,7 +89,7 @@ pub const FOLDER: &str = "/folder";
 /// Everything that a plugin usually names.
 pub mod prelude {
     pub use crate::{
-        Backend, CollectError, Collector, ColumnCollector, Columns, Definition, Description, MetricType,
+        Backend, CollectError, Collector, ColumnCollector, Columns, Definition, Description, KeptFile, MetricType,
         MetricValue, OpenError, Permission, Point, ProcessError, Processor, Reject, Retry, Series, SeriesId, Settings,
         Tick, Verdict, WriteError, Written, connect, env, folder, host, read, secret, stdout, text, unix, usage, write,
     };

@@ -9,7 +9,7 @@ use crate::collector::CollectError;
 /// Bytes of the first read. The kernel makes these files as they are read and tells no size beforehand; the standard
 /// library then probes with 32 bytes and doubles, ten calls for a file of 2 KB. Most files fit into one read of this
 /// size, and some under `/proc/sys` answer only the first one.
-const FIRST_READ: usize = 4 << 10;
+pub(crate) const FIRST_READ: usize = 4 << 10;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -28,7 +28,12 @@ pub fn read(path: &str) -> Result<String, CollectError> {
 /// # Errors
 /// A missing permission is [`CollectError::Denied`], anything else [`CollectError::Unavailable`], with the path.
 pub fn read_if_there(path: &str) -> Result<Option<String>, CollectError> {
-    match read_io(path) {
+    if_there(path, read_io(path))
+}
+
+/// What came of reading a file that may be missing.
+pub(crate) fn if_there(path: &str, read: io::Result<String>) -> Result<Option<String>, CollectError> {
+    match read {
         Ok(text) => Ok(Some(text)),
         Err(error) => match CollectError::from_io(path, &error) {
             // A missing permission looks like a missing file at first, and must not pass for one.
@@ -42,7 +47,7 @@ pub fn read_if_there(path: &str) -> Result<Option<String>, CollectError> {
     }
 }
 
-fn read_io(path: &str) -> io::Result<String> {
+pub(crate) fn read_io(path: &str) -> io::Result<String> {
     let mut file = File::open(path)?;
     BUFFER.with_borrow_mut(|buffer| {
         buffer.resize(buffer.len().max(FIRST_READ), 0);
@@ -61,6 +66,11 @@ fn read_io(path: &str) -> io::Result<String> {
         // costs more than the rest, and is hardly ever needed.
         Ok(std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), str::to_owned))
     })
+}
+
+/// A text, with U+FFFD for what is none.
+pub(crate) fn from_bytes(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|wrong| String::from_utf8_lossy(wrong.as_bytes()).into_owned())
 }
 
 /// The number that is all of `text`, apart from white space around it. `place` is where it was read.
