@@ -22,6 +22,18 @@ TEST(an_address_is_taken_apart) {
     CHECK_TEXT(target.path, "/?a=b");
 }
 
+TEST(a_unix_socket_is_named_by_its_path_in_hexadecimal_digits) {
+    saker_target target;
+    saker_target_unix(&target, "/run/docker.sock", "/info");
+    CHECK_TEXT(target.authority, "2f72756e2f646f636b65722e736f636b");
+    CHECK_TEXT(target.path, "/info");
+    CHECK_TEXT(saker_target_address(&target), "/run/docker.sock");
+    saker_answer answer;
+    fake_answer(200, 0, "whole");
+    CHECK(saker_get(&target, NULL, 3, &answer));
+    CHECK_TEXT(answer.body, "who");
+}
+
 TEST(an_unusable_address_says_what_to_write) {
     static const char *const bad[][2] = {
         {"", "neither http:// nor https://"},

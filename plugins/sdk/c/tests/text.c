@@ -152,6 +152,23 @@ TEST(a_file_of_any_size_is_read_whole) {
     }
 }
 
+TEST(a_kept_file_is_read_from_its_beginning_each_time) {
+    const char *path = temporary(3);
+    saker_kept_file kept = {.path = path};
+    const char *text = "";
+    for (int i = 0; i < 3; i++) {
+        CHECK(saker_read_kept(&kept, &text));
+        CHECK_NUMBER(strlen(text), 3);
+    }
+    remove(path);
+    saker_kept_close(&kept);
+    CHECK(!saker_read_kept(&kept, &text));
+    CHECK(saker_starts_with(saker_why(), "unavailable: "));
+    kept.path = "/proc/self/comm";
+    CHECK(saker_read_kept(&kept, &text) && saker_read_kept(&kept, &text) && *text);
+    saker_kept_close(&kept);
+}
+
 TEST(a_file_that_is_not_there_is_unavailable_or_none) {
     const char *text = "";
     CHECK(!saker_read("/nowhere/at/all", &text));

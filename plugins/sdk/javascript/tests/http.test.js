@@ -16,6 +16,12 @@ test('an address is taken apart', () => {
     assert.equal(new Target('http://h?a=b').path, '/?a=b');
 });
 
+test('a unix socket is named by its path in hexadecimal digits', () => {
+    const { tls, socket, authority, path, address } = Target.unix('/run/docker.sock', '/info');
+    assert.deepEqual([tls, socket, path, address], [false, '/run/docker.sock', '/info', '/run/docker.sock']);
+    assert.equal(authority, '2f72756e2f646f636b65722e736f636b');
+});
+
 test('an unusable address says what to write, and repeats no secret', () => {
     for (const [url, what] of [
         ['127.0.0.1:8086', 'neither http:// nor https://'],

@@ -21,6 +21,11 @@ class Tests(unittest.TestCase):
             target = Target.parse(url)
             self.assertEqual((target.address, target.path), (address, path))
 
+    def test_a_unix_socket_is_named_by_its_path_in_hexadecimal_digits(self):
+        target = Target.unix("/run/docker.sock", "/info")
+        self.assertEqual(target, Target(False, "2f72756e2f646f636b65722e736f636b", "/info", "/run/docker.sock"))
+        self.assertEqual(target.address, "/run/docker.sock")
+
     def test_an_unusable_address_says_what_to_write(self):
         for url, what in [
             ("127.0.0.1:8086", "neither http:// nor https://"),

@@ -478,6 +478,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_unix_socket_is_named_by_its_path_in_hexadecimal_digits() {
+        let target = Target::unix("/run/docker.sock", "/info");
+        assert_eq!(target.authority, "2f72756e2f646f636b65722e736f636b");
+        assert_eq!((target.address().as_str(), target.path.as_str()), ("/run/docker.sock", "/info"));
+    }
+
     fn target() -> Target {
         Target::parse("http://h:1/x").unwrap()
     }
