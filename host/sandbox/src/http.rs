@@ -93,6 +93,8 @@ impl Tls {
 /// An instance's way out.
 pub(crate) struct Outgoing {
     client: Client<Connector, WasiBody>,
+    /// For Unix sockets: a connection for each request, to the socket that was looked for then.
+    unix_client: Client<Connector, WasiBody>,
     unix: Gate,
     slots: Arc<Semaphore>,
     response_bytes: usize,
@@ -108,13 +110,16 @@ impl Outgoing {
         let secrets = Secrets::new(grants.secret.clone());
         let sockets = Arc::new(Sockets::new(spec.held.clone()));
         let unix = Gate { grants: grants.clone(), denials: denials.clone(), sockets: sockets.clone() };
+        let connector = Connector { tls, grants, denials, resolver, sockets };
+        let unix_client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector.clone());
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_MAX)
-            .build(Connector { tls, grants, denials, resolver, sockets });
+            .build(connector);
         Self {
             client,
+            unix_client,
             unix,
             slots: Arc::new(Semaphore::new(limits.connections)),
             response_bytes: limits.response_bytes,
@@ -152,7 +157,8 @@ impl WasiHttpHooks for Outgoing {
             Ok(mask) => mask,
             Err(error) => return Box::new(std::future::ready(Err(error))),
         };
-        let (client, slots, most) = (self.client.clone(), self.slots.clone(), self.response_bytes);
+        let client = if unix::is_unix(request.uri()) { &self.unix_client } else { &self.client };
+        let (client, slots, most) = (client.clone(), self.slots.clone(), self.response_bytes);
         let stop = self.stop.clone();
         Box::new(async move {
             let answer = async {

@@ -1,5 +1,5 @@
-//! Asks over a Unix socket, with headers that ask for another method and another protocol, and answers with the status
-//! and the length of what came back.
+//! Asks over a Unix socket, with whatever method, path, headers and body it is told, and answers with the status and the
+//! length of what came back.
 
 use saker_sdk::http::{HttpError, Target};
 use saker_sdk::prelude::*;
@@ -15,13 +15,19 @@ saker_sdk::settings! {
         pub method: String = "GET".into(),
         /// An authority in the place of the socket's own.
         pub authority: Option<String> = None,
+        /// Headers, as `name: value`.
+        pub headers: Vec<String> = Vec::new(),
+        /// What is sent beside.
+        pub body: String = String::new(),
+        /// How much of the answer is kept.
+        pub most: u32 = 1024,
     }
 }
 
 /// The guest.
 pub struct Knock {
     target: Target,
-    method: String,
+    settings: KnockSettings,
 }
 
 impl Collector for Knock {
@@ -34,20 +40,26 @@ impl Collector for Knock {
 
     fn open(settings: KnockSettings) -> Result<Self, OpenError> {
         let mut target = Target::unix(&settings.socket, "/");
-        target.path = settings.path;
-        target.authority = settings.authority.unwrap_or(target.authority);
-        Ok(Self { target, method: settings.method })
+        target.path.clone_from(&settings.path);
+        target.authority = settings.authority.clone().unwrap_or(target.authority);
+        Ok(Self { target, settings })
     }
 
     fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
-        let headers = [("x-http-method-override", "POST")];
-        let response = self.target.send(&self.method, &headers, b"").map_err(|error| match error {
+        let KnockSettings { method, headers, body, .. } = &self.settings;
+        let headers: Vec<_> = headers.iter().filter_map(|header| header.split_once(": ")).collect();
+        let answer = if method == "GET" && body.is_empty() {
+            self.target.get(&headers, self.settings.most as usize)
+        } else {
+            self.target.send(method, &headers, body.as_bytes()).map(|response| (response, Default::default()))
+        };
+        let (response, rest) = answer.map_err(|error| match error {
             HttpError::Denied(address) => CollectError::Denied(connect(&address)),
             HttpError::Unavailable(message) => CollectError::Unavailable(message),
         })?;
         Ok(vec![
             MetricValue::gauge("knock.status", f64::from(response.status)),
-            MetricValue::gauge("knock.body_bytes", response.body.len() as f64),
+            MetricValue::gauge("knock.body_bytes", rest.bytes().len() as f64),
         ])
     }
 }

@@ -569,6 +569,52 @@ fn a_granted_path_has_no_link_in_it_and_the_mistake_says_where_it_leads() {
 }
 
 #[test]
+fn a_unix_socket_is_granted_with_its_methods_and_paths() {
+    let text = "[plugin.x.grant]\nunix = [{ path = \"/run/d.sock\", paths = [\"/info\", \"/containers/*/stats\"] }]";
+    let config = read(text);
+    let grants = &config.plugins.instances["x"].grants;
+    let entry = "{ path = \"/run/d.sock\", methods = [\"GET\"], paths = [\"/info\", \"/containers/*/stats\"] }";
+    assert_eq!(grants.unix.iter().map(|grant| grant.entry()).collect::<Vec<_>>(), [entry]);
+    let both = "[node.a]\nbackend = \"stdout\"\n[[route]]\nnodes = \"a\"\n[[node.a.grant.unix]]\npath = \"/run/d.sock\"\n\
+                methods = [\"GET\", \"POST\"]\npaths = [\"/\"]\n";
+    assert_eq!(read(both).plugins.backends["a"].grants.unix[0].methods.len(), 2);
+    for (entry, mistake) in [
+        ("paths = [\"/\"]", "path: missing; write for example: path = \"/run/docker.sock\""),
+        ("path = \"/run/d.sock\"", "paths: missing; write for example: paths = [\"/containers/json\"]"),
+        ("path = \"/run/d.sock\", paths = []", "paths: expected at least one path such as"),
+        ("path = \"/run/d.sock\", paths = [\"/\"], methods = []", "methods: expected at least one method such as"),
+        ("path = \"run/d.sock\", paths = [\"/\"]", "path: \"run/d.sock\" is no path of a socket"),
+        ("path = \"/run/../d.sock\", paths = [\"/\"]", "path: \"/run/../d.sock\" is no path of a socket"),
+        ("path = \"/run/d.sock\", paths = [\"info\"]", "paths: \"info\" is no path of requests"),
+        ("path = \"/run/d.sock\", paths = [\"/a%2fb\"]", "paths: \"/a%2fb\" is no path of requests"),
+        ("path = \"/run/d.sock\", paths = [\"/a/*b\"]", "paths: \"/a/*b\" is no path of requests"),
+        ("path = \"/run/d.sock\", paths = [\"/\"], methods = [\"get\"]", "methods: \"get\" is no method"),
+        ("path = \"/run/d.sock\", paths = [\"/\"], methods = [\"CONNECT\"]", "methods: \"CONNECT\" is no method"),
+        ("path = \"/run/d.sock\", paths = [\"/\"], method = \"GET\"", "method: unknown key; did you mean methods?"),
+    ] {
+        let found = mistakes(&file(&format!("[plugin.x.grant]\nunix = [{{ {entry} }}]")));
+        assert_eq!(found.len(), 1, "{entry}: {found:?}");
+        let words = format!("plugin.x.grant.unix[0].{mistake}");
+        assert!(found[0].starts_with("agent.toml:2:") && found[0].contains(&words), "{entry}: {words} in {found:?}");
+    }
+}
+
+#[test]
+fn a_granted_socket_has_no_link_in_its_path_and_cannot_be_swapped() {
+    let place = Place::new();
+    std::os::unix::fs::symlink("other", place.0.path().join("link")).unwrap();
+    let unix = |path: &str| format!("[plugin.x]\ngrant.unix = [{{ path = \"{path}\", paths = [\"/\"] }}]\n");
+    place.is_right(&unix("ROOT/other/not-there-yet.sock"));
+    place.check(&unix("ROOT/link/d.sock"), "ROOT/link/d.sock has a link in it");
+    place.check(&unix("/proc/self/root/run/d.sock"), "has a link in it");
+    for path in ["ROOT/out/d.sock", "ROOT/out/inner/d.sock"] {
+        let words =
+            format!("\"ROOT/out\" may be written to and holds \"{path}\", which plugin.x is granted as well (unix)");
+        place.check(&format!("{}[plugin.y]\ngrant.write = [\"ROOT/out\"]", unix(path)), &words);
+    }
+}
+
+#[test]
 fn a_name_brings_its_grants_to_the_file_that_shipped_or_once_its_table_is_written() {
     let foreign = PluginHash::of(b"some other file");
     let config = read("");

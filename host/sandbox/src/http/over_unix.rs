@@ -5,8 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use http::header::CONTENT_LENGTH;
-use http::{Method, Request, Uri};
+use http::header::{self, CONTENT_LENGTH, HeaderName};
+use http::{HeaderMap, Method, Request, Uri};
 use http_body_util::{BodyExt, Empty};
 use parking_lot::Mutex;
 use tokio::net::UnixStream;
@@ -17,6 +17,20 @@ use crate::ctx::Denials;
 use crate::files::{self, GrantPathError, HeldGrants, OpenSocket};
 use crate::grants::Grants;
 use crate::{request, unix};
+
+/// The headers that a request over a Unix socket may have, one of each. There are servers that take the method, the path or
+/// the protocol of a request from a header, under more names than a list could hold.
+const HEADERS: &[HeaderName] = &[
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::AUTHORIZATION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::HOST,
+    header::IF_MODIFIED_SINCE,
+    header::IF_NONE_MATCH,
+    header::USER_AGENT,
+];
 
 /// What requests over Unix sockets go through.
 pub(super) struct Gate {
@@ -56,11 +70,20 @@ impl Gate {
             // What follows such a request could be taken for the next one, which nobody has checked.
             request.headers_mut().remove(CONTENT_LENGTH);
             *request.body_mut() = Empty::new().map_err(|never| match never {}).boxed_unsync();
-        } else if request.headers().get_all(CONTENT_LENGTH).iter().count() > 1 {
-            return Err(Error::HttpRequestLengthRequired);
         }
+        keep(request.headers_mut());
         // On the guest's own thread, which may wait for a file system.
         self.sockets.look_for(socket).map_err(|error| Error::InternalError(Some(error.to_string())))
+    }
+}
+
+/// Leaves the headers that a request may have.
+fn keep(headers: &mut HeaderMap) {
+    let mut all = std::mem::take(headers);
+    for name in HEADERS {
+        if let Some(value) = all.remove(name) {
+            headers.insert(name, value);
+        }
     }
 }
 

@@ -522,7 +522,7 @@ typedef struct {
 typedef struct saker_plugin_types_columns_t {
   // Which series: a handle that was defined.
   saker_plugin_types_list_series_id_t   series;
-  // When, in milliseconds since 1970-01-01 UTC.
+  // When, in milliseconds since 1970-01-01 UTC. A collector may leave them out, all of them, for the tick's own time.
   bindings_list_s64_t   timestamps_ms;
   // The values: finite, or Prometheus' stale marker; backends get it where the operator has set `stale_markers`.
   bindings_list_f64_t   values;
@@ -563,7 +563,9 @@ typedef struct saker_plugin_types_permission_t {
 // 
 // Such a request has the scheme `http+unix`, and for its authority the socket's path in hexadecimal digits, two
 // small ones a byte: `2f72756e2f646f636b65722e736f636b` for `/run/docker.sock`. Its own path has no
-// percent-encoding, no `;`, no empty segment, and neither `.` nor `..`; its query may be any.
+// percent-encoding, no `;`, no empty segment, and neither `.` nor `..`; its query may be any. Of its headers these
+// are sent: `accept`, `authorization`, `content-length`, `content-type`, `if-modified-since`, `if-none-match` and
+// `user-agent`. A body is sent with other methods than GET and HEAD only.
 #define SAKER_PLUGIN_TYPES_PERMISSION_UNIX 8
 
 // A permission that a plugin would like to have, and what for.
@@ -845,7 +847,9 @@ typedef struct {
 } exports_saker_plugin_collector_list_definition_t;
 
 // Values in columns, for a collector that brings many of the same series at every tick. Each series is defined once
-// in an instance, in the answer that first has a value of it or before, and only pointed at from then on.
+// in an instance, in the answer that first has a value of it or before, and only pointed at from then on. Definitions
+// and values are bounded by the limits of series and of records, and their texts by 32 MiB, what an instance has defined
+// as well as the values of a tick with all their names.
 typedef struct exports_saker_plugin_collector_batch_t {
   // Handles that stand for nothing from now on. This comes first, so that they can be defined again.
   exports_saker_plugin_collector_list_series_id_t   forget;
