@@ -5,7 +5,7 @@ use std::sync::Arc;
 use saker_sandbox::{CallError, Kill, Measurement, Tick};
 use serde_json::json;
 
-use crate::support::{once, open, spec, tick};
+use crate::support::{PATIENCE, once, open, spec, tick};
 
 #[tokio::test]
 async fn columns_bring_the_values_that_records_would() {
@@ -45,9 +45,12 @@ async fn columns_that_break_the_contract_end_the_instance_with_a_clear_word() {
         ("far", "its columns define a series as 4294967295, and handles are 0 to limits.series, 50000"),
         ("many", "its columns define 60000 series and forget 0, and limits.series is 50000"),
         ("forgetful", "its columns define 60 series and forget 60000, and limits.series is 50000"),
+        ("wide", "its columns stand for more than 33554432 bytes of names and values"),
         ("over", "it handed over 20001 records, and its limit is 20000"),
     ] {
-        let mut collector = open("columns", &spec(json!({"how": how}))).await.unwrap();
+        let mut spec = spec(json!({"how": how}));
+        spec.limits.deadlines.collect = PATIENCE;
+        let mut collector = open("columns", &spec).await.unwrap();
         let error = tick(&mut collector).await.unwrap_err();
         assert!(matches!(error, CallError::Killed(_)) && error.to_string().contains(words), "{how}: {error}");
         assert_eq!((error.kind(), collector.is_alive()), ("answer", false), "{how}");
@@ -56,7 +59,9 @@ async fn columns_that_break_the_contract_end_the_instance_with_a_clear_word() {
 
 #[tokio::test]
 async fn what_a_collector_makes_the_agent_keep_of_its_series_is_bounded() {
-    let mut collector = open("columns", &spec(json!({"how": "long"}))).await.unwrap();
+    let mut spec = spec(json!({"how": "long"}));
+    spec.limits.deadlines.collect = PATIENCE;
+    let mut collector = open("columns", &spec).await.unwrap();
     let mut ticks = 0;
     let error = loop {
         match tick(&mut collector).await {

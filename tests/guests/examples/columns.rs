@@ -19,6 +19,8 @@ saker_sdk::settings! {
         Far = "far",
         /// With new series at every tick, whose names are as long as an answer may be.
         Long = "long",
+        /// With many values of one series, whose name is long.
+        Wide = "wide",
         /// With more definitions than there may be series.
         Many = "many",
         /// With more handles to forget than there may be series.
@@ -80,6 +82,10 @@ impl Guest {
             How::Unknown => batch.points.series[0] = values,
             How::Far => batch.define.push(definition(u32::MAX, "far")),
             How::Long => batch.define = vec![definition(self.ticks - 1, &"x".repeat(6 << 20))],
+            How::Wide => {
+                batch.define = vec![definition(0, &"x".repeat(1 << 20))];
+                batch.points.series = vec![0; values as usize];
+            }
             How::Many => batch.define = (0..60_000).map(|_| definition(0, "")).collect(),
             How::Forgetful => batch.forget = vec![0; 60_000],
             How::Over => {
