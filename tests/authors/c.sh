@@ -14,4 +14,8 @@ follow_readme() {
 }
 
 author_all c
+
+cp -r "$here/../guests/columns/c" columns && cp -r my-collector/sdk columns/sdk
+(cd columns && sh sdk/build.sh && columns columns-c.wasm)
+
 sh "$here/../../plugins/sdk/c/tests/run.sh"

@@ -16,3 +16,6 @@ follow_readme() {
 }
 
 author_all javascript
+
+cp -r "$here/../guests/columns/javascript" columns && cp -r my-collector/sdk columns/sdk
+(cd columns && node sdk/build.mjs && columns columns-javascript.wasm)

@@ -18,6 +18,9 @@ follow_readme() {
 
 author_all python
 
+cp -r "$here/../guests/columns/python" columns
+(cd columns && ../.venv/bin/python "$here/../../plugins/sdk/python/build.py" . && columns columns-python.wasm)
+
 # One that takes memory without end is ended for that, and for nothing else.
 cp -r "$here/../guests/python" hoard && cd hoard
 ../.venv/bin/python "$here/../../plugins/sdk/python/build.py" .

@@ -58,13 +58,31 @@ typedef struct saker_value {
     uint32_t step_s;
 } saker_value;
 
+/// One value of a series that a collector or the agent has given a handle.
+typedef struct saker_point {
+    /// The handle: of `saker_column_define`, or what a backend's `define` was given.
+    uint32_t series;
+    /// In a collector 0 for the tick's own time.
+    int64_t timestamp_ms;
+    /// Finite.
+    double value;
+} saker_point;
+
+/// Points, in their order.
+typedef struct saker_points {
+    saker_point *items;
+    size_t count;
+} saker_points;
+
 /// The values of a tick. Starts as `{0}`.
 typedef struct saker_values {
     saker_value **items;
     size_t count;
+    /// Those that were added by `saker_column_add`.
+    saker_points columns;
 } saker_values;
 
-/// Adds a level that stands for itself.
+/// Adds a level that stands for itself. Where `values` is NULL, it is made and not added.
 saker_value *saker_gauge(saker_values *values, const char *metric, double value);
 
 /// Adds a total that only grows.
@@ -76,6 +94,23 @@ saker_value *saker_derive(saker_values *values, const char *metric, double value
 /// Gives a value a tag, and returns the value: `saker_with_tag(saker_gauge(values, "cpu.busy", 7), "core", "0")`. A
 /// text that a tag may not hold costs the value; see `saker_tag_value`.
 saker_value *saker_with_tag(saker_value *value, const char *key, const char *text);
+
+/// For a collector that brings hundreds of values of the same series at every tick: names a series once, by a value that
+/// was made with NULL in the place of values, and returns the handle that stands for it until `close`. Its values are
+/// added by that handle, which costs 20 bytes each and no text. A tick brings its values either in this way or in the
+/// other.
+///
+///     handle = saker_column_define(saker_with_tag(saker_gauge(NULL, "container.cpu", 0), "id", id));
+uint32_t saker_column_define(const saker_value *series);
+
+/// Adds a value of the tick's own time.
+void saker_column_add(saker_values *values, uint32_t handle, double value);
+
+/// Adds a value of another time.
+void saker_column_add_at(saker_values *values, uint32_t handle, double value, int64_t timestamp_ms);
+
+/// Takes a handle back: of a container that has gone, for one. Its values of this tick go as well.
+void saker_column_forget(saker_values *values, uint32_t handle);
 
 /// What identifies a series.
 typedef struct saker_series {
@@ -96,15 +131,6 @@ const char *saker_tags_get(const saker_tags *tags, const char *key);
 
 /// `text` with `_` for what a tag may not hold: a control character.
 const char *saker_tag_value(const char *text);
-
-/// One value of a series that a backend knows by its handle.
-typedef struct saker_point {
-    /// The handle that `define` was given.
-    uint32_t series;
-    int64_t timestamp_ms;
-    /// Finite.
-    double value;
-} saker_point;
 
 // ---- The plugin -------------------------------------------------------------------------------------------------
 

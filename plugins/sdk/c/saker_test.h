@@ -55,7 +55,7 @@ bool fake_open(const char *settings);
 /// Ticks. NULL if the collector failed.
 const saker_values *fake_collect(int64_t timestamp_ms);
 
-/// The value of the metric with this name; not a number if there is none.
+/// The value of the metric with this name, in columns or beside them; not a number if there is none.
 double fake_value(const saker_values *values, const char *metric);
 
 /// Asks a processor about a series, which is changed in its place.

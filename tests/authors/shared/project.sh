@@ -25,3 +25,12 @@ author_all() {
     author "$1" processor --settings '{"rack": "r12"}'
     author "$1" backend
 }
+
+# columns FILE: holds a collector to its contract that brings a hundred values in columns, of which one comes and goes.
+columns() {
+    "$saker" plugin test "$1"
+    for ticks in 1 2 3; do
+        lines=$("$saker" collect "$1" --ticks "$ticks" --interval 10ms --format json | grep -c columns.value)
+        [ "$lines" -eq $((101 - (ticks + 1) % 2)) ] || { echo "$1: $lines values at tick $ticks" >&2; exit 1; }
+    done
+}

@@ -31,12 +31,16 @@ static struct {
     size_t state_length;
 } agent;
 
+/// The names of the series that a collector has defined, by their handles.
+static const char *metrics[MOST];
+
 const char *fake_copy(const char *text) {
     return saker_arena_copy(&fake_arena, text, strlen(text));
 }
 
 void fake_reset_agent(void) {
     memset(&agent, 0, sizeof agent);
+    memset(metrics, 0, sizeof metrics);
     fake_reset_http();
     saker_arena_free(&fake_arena);
 }
@@ -45,16 +49,45 @@ bool fake_open(const char *settings) {
     return saker_open(&SAKER_PLUGIN, settings, strlen(settings));
 }
 
+static void learn(void) {
+    const saker_definitions *next = saker_columns_take();
+    for (size_t i = 0; i < next->forget_count; i++) {
+        if (next->forget[i] < MOST) {
+            metrics[next->forget[i]] = NULL;
+        }
+    }
+    for (size_t i = 0; i < next->define_count; i++) {
+        if (next->define[i].handle < MOST) {
+            metrics[next->define[i].handle] = fake_copy(next->define[i].series.metric);
+        }
+    }
+}
+
+static bool is_of(const saker_point *point, const char *metric) {
+    return point->series < MOST && metrics[point->series] && strcmp(metrics[point->series], metric) == 0;
+}
+
 const saker_values *fake_collect(int64_t timestamp_ms) {
     saker_tick tick = {.timestamp_ms = timestamp_ms, .interval_ms = 10000};
     saker_values *values = saker_alloc(sizeof *values);
-    return saker_collect(&SAKER_PLUGIN, tick, values) ? values : NULL;
+    if (!saker_collect(&SAKER_PLUGIN, tick, values)) {
+        return NULL;
+    }
+    if (saker_columns_are_used(values)) {
+        learn();
+    }
+    return values;
 }
 
 double fake_value(const saker_values *values, const char *metric) {
     for (size_t i = 0; values && i < values->count; i++) {
         if (strcmp(values->items[i]->metric, metric) == 0) {
             return values->items[i]->value;
+        }
+    }
+    for (size_t i = 0; values && i < values->columns.count; i++) {
+        if (is_of(&values->columns.items[i], metric)) {
+            return values->columns.items[i].value;
         }
     }
     return NAN;

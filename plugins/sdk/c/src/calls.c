@@ -4,6 +4,7 @@
 bool saker_open(const saker_plugin *plugin, const char *settings, size_t length) {
     saker_error_clear();
     saker_arena_clear(&saker_life_arena);
+    saker_columns_clear();
     saker_write_most = SIZE_MAX;
     bool is_read = saker_check_settings(plugin) && saker_read_settings(plugin, settings, length);
     if (is_read && (!plugin->open || plugin->open())) {
@@ -19,6 +20,7 @@ void saker_close(const saker_plugin *plugin) {
         plugin->close();
     }
     saker_arena_clear(&saker_life_arena);
+    saker_columns_clear();
 }
 
 bool saker_collect(const saker_plugin *plugin, saker_tick tick, saker_values *values) {
@@ -26,11 +28,15 @@ bool saker_collect(const saker_plugin *plugin, saker_tick tick, saker_values *va
     if (!plugin->collect) {
         return saker_failed("the plugin has no collect");
     }
-    if (plugin->collect(tick, values)) {
-        return true;
+    saker_columns_begin();
+    if (!plugin->collect(tick, values)) {
+        saker_error_complete("collect");
+        return false;
     }
-    saker_error_complete("collect");
-    return false;
+    if (values->count && values->columns.count) {
+        return saker_failed("collect: values came in columns and beside them; a tick brings them in one way");
+    }
+    return true;
 }
 
 saker_verdict saker_map_series(const saker_plugin *plugin, saker_series *series) {

@@ -112,6 +112,34 @@ extern size_t saker_write_most;
 /// Writes all points, in as many pieces as it takes.
 bool saker_write(const saker_plugin *plugin, const saker_point *points, size_t count);
 
+// ---- Columns ----
+
+/// A series, and the handle that stands for it.
+typedef struct saker_definition {
+    uint32_t handle;
+    saker_value series;
+} saker_definition;
+
+/// What the agent does not know yet.
+typedef struct saker_definitions {
+    saker_definition *define;
+    size_t define_count;
+    uint32_t *forget;
+    size_t forget_count;
+} saker_definitions;
+
+/// Begins a tick: what was handed over is not handed over again.
+void saker_columns_begin(void);
+
+/// Hands over what the agent does not know yet. It lives until the next tick begins.
+const saker_definitions *saker_columns_take(void);
+
+/// Whether there is something that only columns can say.
+bool saker_columns_are_used(const saker_values *values);
+
+/// Forgets all handles. For the end of an instance.
+void saker_columns_clear(void);
+
 // ---- UTF-8 ----
 
 /// How many bytes the character at `at` has; 0 if it is none.

@@ -13,6 +13,9 @@ static const char *copy(const char *text) {
 static saker_value *add(saker_values *values, saker_metric_type type, const char *metric, double number) {
     saker_value *value = saker_alloc(sizeof *value);
     *value = (saker_value){.metric = copy(metric), .type = type, .value = number};
+    if (!values) {
+        return value;
+    }
     // Room for 1, 2, 4, 8… values: it is full when their number is a power of two.
     if ((values->count & (values->count - 1)) == 0) {
         size_t room = values->count ? 2 * values->count : 1;

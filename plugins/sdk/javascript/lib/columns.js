@@ -36,6 +36,8 @@ export class Columns {
         this.forgotten = [];
         /** Handles that stand for nothing, to be given again from the next tick on. @type {number[]} */
         this.free = [];
+        /** Handles that stand for a series. @type {Set<number>} */
+        this.known = new Set();
         this.next = 0;
         /** @type {ColumnPoint[]} */
         this.points = [];
@@ -48,6 +50,7 @@ export class Columns {
      */
     define(series) {
         const handle = this.free.pop() ?? this.next++;
+        this.known.add(handle);
         this.defined.set(handle, series);
         return handle;
     }
@@ -57,6 +60,9 @@ export class Columns {
      * @param {number} handle
      */
     forget(handle) {
+        if (!this.known.delete(handle)) {
+            return;
+        }
         this.points = this.points.filter(({ series }) => series !== handle);
         this.defined.delete(handle);
         this.forgotten.push(handle);

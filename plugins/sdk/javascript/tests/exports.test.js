@@ -77,9 +77,10 @@ test('columns reach the agent, and each series once', () => {
     const timed = collected((columns) => columns.add(handle, 2, 7)).val;
     assert.deepEqual(timed.define, []);
     assert.deepEqual(timed.points, { series: [0, 0], timestampsMs: [TICK.timestampMs, 7], values: [1.5, 2] });
-    const gone = collected((columns) => columns.forget(handle)).val;
+    // It is free once, and what was never given is not free at all.
+    const gone = collected((columns) => [handle, handle, 7].forEach((one) => columns.forget(one))).val;
     assert.deepEqual([gone.forget, gone.points.series], [[0], []]);
-    collected((columns) => assert.equal(columns.define(saker.gauge('b', 0)), 0));
+    collected((columns) => assert.deepEqual([0, 1].map(() => columns.define(saker.gauge('b', 0))), [0, 1]));
 });
 
 test('errors of the contract stay what they are', () => {

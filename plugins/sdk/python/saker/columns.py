@@ -23,6 +23,7 @@ class Columns:
         self._forget: list[int] = []
         # Handles that stand for nothing, to be given again from the next tick on.
         self._free: list[int] = []
+        self._known: set[int] = set()
         self._next = 0
         self._begin()
 
@@ -33,11 +34,15 @@ class Columns:
         else:
             handle = self._next
             self._next += 1
+        self._known.add(handle)
         self._define[handle] = series
         return handle
 
     def forget(self, handle: int) -> None:
         """Takes a handle back: of a container that has gone, for one. Its values of this tick go as well."""
+        if handle not in self._known:
+            return
+        self._known.remove(handle)
         self._points = [point for point in self._points if point[0] != handle]
         self._define.pop(handle, None)
         self._forget.append(handle)

@@ -131,9 +131,10 @@ class Tests(unittest.TestCase):
         self.assertEqual(exports().collect(tick), batch([], [defined], [0], [], [1.5]))
         plugin.answer = lambda: plugin.columns.add(plugin.handle, 2, 7)
         self.assertEqual(exports().collect(tick), batch([], [], [0, 0], [9, 7], [1.5, 2.0]))
-        plugin.answer = lambda: plugin.columns.forget(plugin.handle)
+        # It is free once, and what was never given is not free at all.
+        plugin.answer = lambda: [plugin.columns.forget(handle) for handle in [plugin.handle, plugin.handle, 7]]
         self.assertEqual(exports().collect(tick), batch([0], [], [], [], []))
-        self.assertEqual(plugin.columns.define(saker.gauge("b", 0)), 0)
+        self.assertEqual([plugin.columns.define(saker.gauge("b", 0)) for _ in range(2)], [0, 1])
 
     def test_every_error_of_a_tick_has_its_place_in_the_contract(self):
         exports, plugin = self.opened(_export.collector, Collector)

@@ -43,7 +43,8 @@ pub struct Columns {
     forget: Vec<SeriesId>,
     /// Handles that stand for nothing, to be given again from the next tick on.
     free: Vec<SeriesId>,
-    next: SeriesId,
+    /// Whether each handle that was ever given stands for a series.
+    defined: Vec<bool>,
     /// What tests look at: in the sandbox the agent keeps it.
     #[cfg(not(target_arch = "wasm32"))]
     names: BTreeMap<SeriesId, MetricValue>,
@@ -61,9 +62,11 @@ impl Columns {
     /// Gives the series of this value a handle. What the value is, and of when, does not matter.
     pub fn define(&mut self, series: MetricValue) -> SeriesId {
         let id = self.free.pop().unwrap_or_else(|| {
-            self.next += 1;
-            self.next - 1
+            self.defined.push(false);
+            // A collector has ended at its limit of series long before.
+            SeriesId::try_from(self.defined.len() - 1).unwrap_or(SeriesId::MAX)
         });
+        self.defined[id as usize] = true;
         #[cfg(not(target_arch = "wasm32"))]
         self.names.insert(id, series.clone());
         let MetricValue { endpoint, metric, tags, metric_type, step_s, .. } = series;
@@ -73,6 +76,8 @@ impl Columns {
 
     /// Takes a handle back: of a container that has gone, for one. Values that were pushed with it in this tick go as well.
     pub fn forget(&mut self, id: SeriesId) {
+        let Some(is_defined @ true) = self.defined.get_mut(id as usize) else { return };
+        *is_defined = false;
         let Points { series, timestamps_ms, values } = &mut self.points;
         // The agent forgets before it looks at values.
         for place in (0..series.len()).rev().filter(|&place| series[place] == id).collect::<Vec<_>>() {
@@ -231,10 +236,14 @@ mod tests {
         let gone = columns.define(MetricValue::gauge("a", 0.0));
         columns.push(gone, 1.0);
         columns.forget(gone);
+        // It is free once, and what was never given is not free at all.
+        columns.forget(gone);
+        columns.forget(SeriesId::MAX);
         let other = columns.define(MetricValue::gauge("b", 0.0));
         assert_ne!(gone, other);
         let batch = columns.take();
         assert_eq!((batch.forget, batch.define.len(), batch.points.series.len()), (vec![gone], 1, 0));
         assert_eq!(columns.define(MetricValue::gauge("c", 0.0)), gone);
+        assert_ne!(columns.define(MetricValue::gauge("d", 0.0)), gone);
     }
 }
