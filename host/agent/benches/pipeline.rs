@@ -16,12 +16,11 @@ use futures_util::future::{BoxFuture, ready};
 use rustix::time::{ClockId, clock_gettime};
 use saker_cache::{Cache, CacheLimits};
 use saker_forward::{
-    BackoffConfig, Durability, Forwarder, HashKind, Matcher, Node, NodeConfig, OnUnavailable, QueueConfig, Route,
-    Topology, WhenFull,
+    Durability, Forwarder, HashKind, Matcher, Node, NodeConfig, OnUnavailable, QueueConfig, Route, Topology, WhenFull,
 };
-use saker_model::{MetricType, MetricValue, Point, Series, SeriesId, SeriesLimits, SeriesTable};
+use saker_model::{BackoffConfig, MetricType, MetricValue, Point, Series, SeriesId, SeriesLimits, SeriesTable};
 use saker_pipeline::{Budget, MemoryBudget, Pipeline, Refusing, Relabel, RelabelOutcome, SeriesShares, Sinks};
-use saker_plugins::{Destination, Slot, Status};
+use saker_plugins::{BackendSlot, Deployment, Status};
 use saker_sandbox::{Compiler, Figures, Grants, InstanceSpec, LogTail, Meters, Sandbox, SandboxConfig};
 
 const SERIES: usize = 40_000;
@@ -106,7 +105,7 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
     let plugin = sandbox.load(&bytes).await?;
     let (meters, figures, log_tail) = (Arc::new(Meters::default()), Figures::default(), LogTail::default());
     let status = Status::new("node bench", meters.clone(), figures.clone(), log_tail.clone());
-    let slot = Arc::new(Slot::new(sandbox, Arc::new(status), "not yet".into()));
+    let slot = Arc::new(BackendSlot::new(sandbox, Arc::new(status)));
     let spec = InstanceSpec {
         name: "node bench".into(),
         section: "node.bench".into(),
@@ -115,11 +114,11 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
         meters: meters.clone(),
         ..InstanceSpec::default()
     };
-    slot.set("influx.wasm", plugin, spec);
+    slot.deploy(Arc::new(Deployment { file: "influx.wasm".into(), plugin, spec, schedule: None }));
     let table = Arc::new(SeriesTable::new(1_000_000));
     let memory = Arc::new(MemoryBudget::new(1 << 30));
     let forwarder = Arc::new(Forwarder::new(table.clone(), memory.clone(), None, 1));
-    let node = forwarder.node("bench", Box::new(Destination(slot)), SENDING);
+    let node = forwarder.node("bench", slot.backend(), SENDING);
     let route = Route {
         matcher: Matcher::default(),
         nodes: vec!["bench".into()],

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use parking_lot::Mutex;
 use saker_cache::{Cache, CacheMetrics};
-use saker_forward::{Account, Forwarder, NodeMetrics, SpoolDir};
+use saker_forward::{Account, Forwarder, NodeMetrics, SpoolDir, Topology};
 use saker_http::{HttpMetrics, Listener};
 use saker_ingest::falcon::Push;
 use saker_ingest::influx::Influx;
@@ -18,10 +18,10 @@ use saker_ingest::{Admission, Context as IngestContext, Doors, Ingest, IngestMet
 use saker_model::SeriesTable;
 use saker_pipeline::{FLOOD, LOOK_INTERVAL, Laws, MemoryBudget, Pipeline, PipelineMetrics, Sinks, now_ms};
 use saker_plugins::folder::Watch;
-use saker_plugins::{Chain, PluginMetrics, Shared, StateDir, Statuses, Supervision, Supervisor};
+use saker_plugins::{Chain, Dependencies, PluginMetrics, StateDir, Statuses, Supervision, Supervisor};
 use saker_sandbox::{Compiler, PluginHash, Sandbox, SandboxConfig};
 use saker_telemetry::{ProcessMetrics, Registry};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::api::{self, About, Routes};
 use crate::config::Config;
@@ -47,6 +47,8 @@ pub(crate) struct Agent {
     /// What is in memory is let go of at the end, which no law knows.
     is_ending: AtomicBool,
     watching: Mutex<Option<JoinHandle<()>>>,
+    /// What goes on as long as the agent does.
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Agent {
@@ -70,13 +72,6 @@ impl Agent {
         let pipeline = Arc::new(Pipeline::new(table, memory, sinks, chain.clone(), config.pipeline.shares));
         pipeline.set_limits(config.pipeline.series);
         let endpoint = Arc::new(ArcSwap::from_pointee(endpoint));
-        let shared = Shared {
-            sandbox: sandbox.clone(),
-            pipeline: pipeline.clone(),
-            chain,
-            forwarder: forwarder.clone(),
-            endpoint: endpoint.clone(),
-        };
         let statuses = Arc::new(Statuses::default());
         let states = config.data_dir.join("state");
         let opened = tokio::task::spawn_blocking({
@@ -84,8 +79,15 @@ impl Agent {
             move || StateDir::open(&states)
         });
         let states = opened.await?.with_context(|| format!("cannot open {}", states.display()))?;
-        let (supervision, supervisor) =
-            Supervisor::prepare(config.plan(), sandbox.clone(), shared, statuses.clone(), states);
+        let dependencies = Dependencies {
+            sandbox: sandbox.clone(),
+            pipeline: pipeline.clone(),
+            chain,
+            endpoint: endpoint.clone(),
+            statuses: statuses.clone(),
+            states,
+        };
+        let (supervision, supervisor) = Supervisor::prepare(config.plugins.clone(), dependencies);
         let (started, laws, http) = (Instant::now(), Arc::<Laws>::default(), Arc::<saker_http::Stats>::default());
         let live = Arc::new(ArcSwap::from_pointee(config.clone()));
         let is_judging = {
@@ -144,14 +146,19 @@ impl Agent {
             listener,
             is_ending: AtomicBool::new(false),
             watching: Mutex::default(),
+            tasks: Mutex::default(),
         });
         agent.ingest.apply(&config, &agent.endpoint.load()).await?;
         agent.listen(&config).await?;
         // Not before the last that can fail.
-        tokio::spawn(supervisor);
+        {
+            let mut tasks = agent.tasks.lock();
+            tasks.spawn(supervisor);
+            tasks.spawn(sweep(Arc::downgrade(&agent)));
+            tasks.spawn(hold_laws(Arc::downgrade(&agent)));
+        }
+        agent.set_nodes(&config).await?;
         agent.watch(&config);
-        tokio::spawn(sweep(Arc::downgrade(&agent)));
-        tokio::spawn(hold_laws(Arc::downgrade(&agent)));
         Ok(agent)
     }
 
@@ -183,7 +190,8 @@ impl Agent {
         if before.plugins.folder != config.plugins.folder {
             self.watch(&config);
         }
-        self.supervision.config_changed(config.plan()).await;
+        self.supervision.apply(config.plugins.clone()).await;
+        self.set_nodes(&config).await?;
         let (ingest, api) = (self.ingest.apply(&config, &self.endpoint.load()).await, self.listen(&config).await);
         Ok(ingest.map_err(anyhow::Error::from).and(api)?)
     }
@@ -205,6 +213,7 @@ impl Agent {
         if tokio::time::timeout_at(end.into(), self.supervision.stop()).await.is_err() {
             tracing::warn!("collectors did not end within {limit:?}");
         }
+        self.end_tasks().await;
         self.forwarder.drain(end.saturating_duration_since(Instant::now())).await
     }
 
@@ -212,6 +221,41 @@ impl Agent {
         let (listen, most) = (config.listen.clone(), saker_ingest::body_bytes_most(config.pipeline.memory_bytes));
         let settings = tokio::task::spawn_blocking(move || listen.settings(most)).await??;
         Ok(self.listener.listen(config.listen.http.0, settings).await?)
+    }
+
+    /// Puts nodes and routes in place. A node that stays is the same one, with its queue.
+    async fn set_nodes(&self, config: &Config) -> anyhow::Result<()> {
+        let now = self.forwarder.topology();
+        let mut nodes = Vec::with_capacity(config.sending.len());
+        for (name, &sending) in &config.sending {
+            if let Some(node) = now.nodes().iter().find(|node| node.name() == name) {
+                node.set_config(sending);
+                nodes.push(node.clone());
+            } else if let Some(backend) = self.supervision.backend(name) {
+                let (forwarder, name) = (self.forwarder.clone(), name.clone());
+                // It looks at the disk for what an earlier process has left.
+                let made = tokio::task::spawn_blocking(move || forwarder.node(&name, backend, sending));
+                nodes.push(made.await?);
+            }
+        }
+        let same = now.nodes().len() == nodes.len() && now.nodes().iter().zip(&nodes).all(|(a, b)| Arc::ptr_eq(a, b));
+        if !self.forwarder.is_set() || !same || now.routes() != config.route {
+            self.forwarder.set_topology(Topology::new(nodes, config.route.clone()));
+        }
+        Ok(())
+    }
+
+    /// Ends what went on as long as the agent did.
+    async fn end_tasks(&self) {
+        let mut tasks = std::mem::take(&mut *self.tasks.lock());
+        tasks.abort_all();
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                tracing::error!("a task of the agent's own failed: {error}");
+            }
+        }
     }
 
     fn watch(&self, config: &Config) {

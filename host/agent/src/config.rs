@@ -15,7 +15,7 @@ use saker_http::ListenConfig;
 use saker_ingest::influx::InfluxConfig;
 use saker_log::LogConfig;
 use saker_pipeline::PipelineConfig;
-use saker_plugins::{Plan, PluginsConfig};
+use saker_plugins::PluginsConfig;
 
 /// Everything.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,11 +118,6 @@ impl Config {
             what: "it is empty, so everything has its default, and no node is configured".into(),
         }));
         (Some(config), problems)
-    }
-
-    /// What is to run, and where values go.
-    pub(crate) fn plan(&self) -> Plan {
-        Plan { plugins: self.plugins.clone(), sending: self.sending.clone(), routes: self.route.clone() }
     }
 
     /// Whose values these are.

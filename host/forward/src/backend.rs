@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use saker_model::{Point, Series, SeriesId};
+use tokio::sync::Notify;
 
 /// A destination. Opens sessions; a series that is defined in one stays defined until it ends, and is defined again when its
 /// type or step has changed.
@@ -15,6 +16,9 @@ pub trait Backend: Send + Sync + 'static {
     /// A number that changes when the sessions so far should end and a new one be opened: another version of the
     /// plugin, other settings.
     fn generation(&self) -> u64;
+
+    /// Told whenever the generation has changed: no need to wait out a pause.
+    fn changed(&self) -> &Notify;
 }
 
 /// A session with a destination.

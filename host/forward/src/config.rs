@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use saker_config::{Bytes, Given, Read, Table, suggestion};
 
-use crate::{BackoffConfig, Durability, HashKind, Matcher, NodeConfig, OnUnavailable, QueueConfig, Route, WhenFull};
+use saker_model::BackoffConfig;
+
+use crate::{Durability, HashKind, Matcher, NodeConfig, OnUnavailable, QueueConfig, Route, WhenFull};
 
 /// How long points wait in a queue in memory: less than a series lives without a value.
 const MEMORY_AGE: Duration = Duration::from_secs(600);

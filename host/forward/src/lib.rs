@@ -28,7 +28,6 @@ mod topology;
 
 pub use api::{ApiState, operating, router};
 pub use backend::{Backend, SendError, Session};
-pub use backoff::BackoffConfig;
 pub use forwarder::{Account, Forwarder, NodeAccount};
 pub use hash::HashKind;
 pub use health::Breaker;

@@ -5,12 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use saker_model::{Point, Rate, SeriesTable};
+use saker_model::{BackoffConfig, Point, Rate, SeriesTable};
 use saker_pipeline::{MemoryBudget, Overload};
-use tokio::sync::Notify;
 
 use crate::backend::Backend;
-use crate::backoff::BackoffConfig;
 use crate::health::{Breaker, Health};
 use crate::queue::room::Reservation;
 use crate::queue::spool::{SpoolDir, SpoolStats};
@@ -264,8 +262,6 @@ pub struct Node {
     pub(crate) queue: NodeQueue,
     pub(crate) counters: Arc<Counters>,
     pub(crate) health: Health,
-    /// Tells the sender that the backend has changed, so that it need not wait out a pause.
-    pub(crate) changed: Notify,
     /// What may be said of it in the log.
     lines: Mutex<Rate>,
 }
@@ -293,7 +289,6 @@ impl Node {
             queue,
             counters,
             health: Health::default(),
-            changed: Notify::new(),
             lines: Mutex::new(Rate::new(LINES.0, LINES.1)),
         }
     }
@@ -311,11 +306,6 @@ impl Node {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// Tells that the backend's generation has changed: no need to wait out a pause.
-    pub fn backend_changed(&self) {
-        self.changed.notify_one();
     }
 
     /// Changes how it queues and retries. Whether its queue is on disk stays as it was.

@@ -7,12 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use saker_model::{Changed, Point, Series, SeriesId, SeriesTable, is_stale};
+use saker_model::{Backoff, Changed, Point, Series, SeriesId, SeriesTable, is_stale};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::backend::{SendError, Session};
-use crate::backoff::Backoff;
+use crate::backoff::next_pause;
 use crate::health::Breaker;
 use crate::node::{DropReason, Node};
 use crate::queue::span::Span;
@@ -163,7 +163,7 @@ impl Sender {
                 let left = left.min(config.memory_age().saturating_sub(waited(batch.since)) + PAST);
                 tokio::select! {
                     () = tokio::time::sleep(left) => {}
-                    () = self.node.changed.notified() => {}
+                    () = self.node.backend.changed().notified() => {}
                     reason = stopped(orders) => return Some((reason, batch.points.len())),
                 }
                 continue;
@@ -247,7 +247,7 @@ impl Sender {
 
     /// Says why nothing could be read from the disk, and waits before the next attempt.
     async fn unreadable(&mut self, error: &str) -> Option<Batch> {
-        let pause = self.backoff.next(None);
+        let pause = self.backoff.pause();
         self.report(&format!("the queue on disk cannot be read: {error}"), pause);
         tokio::time::sleep(pause).await;
         None
@@ -311,7 +311,7 @@ impl Sender {
     async fn failed(&mut self, part: &mut Batch, error: SendError) -> Outcome {
         match error {
             SendError::Retry { after, message } => {
-                let pause = self.backoff.next(after);
+                let pause = next_pause(&mut self.backoff, after);
                 self.broken_in_a_row = 0;
                 self.node.health.failed();
                 self.report(&message, pause);
@@ -345,12 +345,12 @@ impl Sender {
                     return Outcome::Done;
                 }
                 // A backend that names points which are not there would be asked for ever.
-                Outcome::Again(if count == 0 { self.backoff.next(None) } else { Duration::ZERO })
+                Outcome::Again(if count == 0 { self.backoff.pause() } else { Duration::ZERO })
             }
             SendError::Broken(message) => {
                 self.session = None;
                 self.broken_in_a_row += 1;
-                let pause = self.backoff.next(None);
+                let pause = self.backoff.pause();
                 self.node.health.failed();
                 self.report(&message, pause);
                 if part.points.len() == 1 && self.broken_in_a_row >= POISON_ATTEMPTS {

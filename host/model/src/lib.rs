@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 mod attributes;
+mod backoff;
 mod glob;
 mod rate;
 mod reason;
@@ -17,6 +18,7 @@ mod table;
 pub mod text;
 mod value;
 
+pub use backoff::{Backoff, BackoffConfig};
 pub use glob::Glob;
 pub use rate::Rate;
 pub use reason::{Reason, Refused};

@@ -326,6 +326,13 @@ impl SeriesTable {
         }
     }
 
+    /// What the processors said of a series; that they have not been asked, if there is none.
+    #[must_use]
+    pub fn mapped(&self, id: SeriesId) -> Mapped {
+        let inner = self.inner.read();
+        inner.slots.get(id.index()).and_then(Option::as_ref).map_or(Mapped::Unasked, Slot::mapped)
+    }
+
     /// Forgets what the processors said, because they have changed.
     pub fn forget_mapped(&self) {
         for slot in self.inner.read().slots.iter().flatten() {

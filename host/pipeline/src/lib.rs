@@ -5,6 +5,7 @@
 //! socket is known here.
 #![warn(missing_docs)]
 
+mod asking;
 mod clock;
 mod config;
 mod law;
@@ -24,7 +25,7 @@ pub use law::{Breach, Law};
 pub use laws::{LOOK_INTERVAL, Laws};
 pub use memory::{MemoryBudget, MemoryPermit};
 pub use metrics::PipelineMetrics;
-pub use pipeline::{FLOOD, Pipeline, Receipt, Sinks};
+pub use pipeline::{FLOOD, Parked, Pipeline, Receipt, Sinks};
 pub use quota::{Budget, SeriesQuota, SeriesShares};
 pub use relabel::{Relabel, RelabelOutcome};
 pub use session::{Attempt, IngestSession, Names};

@@ -1,13 +1,14 @@
 //! The one road that values take: validated, named, judged, kept, forwarded.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use saker_model::{Mapped, MetricValue, Named, Point, Reason, Refused, Series, SeriesId, SeriesLimits, SeriesTable};
 
+use crate::asking::Asking;
 use crate::quota::Room;
 use crate::{
     Breach, Budget, DurableSink, IngestSession, Law, Left, MemoryBudget, Overload, Refusing, Relabel, RelabelOutcome,
@@ -16,6 +17,9 @@ use crate::{
 
 /// So many series that are forgotten at once leave memory behind that is worth giving back: some three MiB.
 pub const FLOOD: usize = 10_000;
+/// Who waits for another's question, which is given up or answered for another's room only, asks at last by itself; after
+/// so many others nothing is said of the series.
+const ASKERS_MAX: usize = 8;
 /// Room for series is given back if it is this many times what is needed.
 const SPARE: usize = 8;
 
@@ -34,7 +38,7 @@ pub struct Receipt {
 
 /// What became of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Judged {
+pub(crate) enum Judged {
     /// Its values belong to this series.
     To(SeriesId),
     /// Its values are dropped.
@@ -61,8 +65,9 @@ pub struct Pipeline {
     relabel: Arc<dyn Relabel>,
     pass_on_failure: AtomicBool,
     limits: RwLock<SeriesLimits>,
-    /// One at a time asks about new series, so that each is asked about once.
-    asking: tokio::sync::Mutex<()>,
+    /// One at a time brings new series, so that quotas are what they say.
+    bringing: Mutex<()>,
+    asking: Asking,
     sources: RwLock<BTreeMap<SourceName, Arc<SourceCounters>>>,
     quota: RwLock<SeriesQuota>,
     /// Series that collectors were the first to bring.
@@ -90,7 +95,8 @@ impl Pipeline {
             relabel,
             pass_on_failure: AtomicBool::new(true),
             limits: RwLock::default(),
-            asking: tokio::sync::Mutex::default(),
+            bringing: Mutex::default(),
+            asking: Asking::default(),
             sources: RwLock::default(),
             quota: RwLock::new(quota),
             of_collectors: AtomicUsize::new(0),
@@ -148,7 +154,7 @@ impl Pipeline {
 
     /// Asks the processors anew about every series, because they have changed.
     pub fn judge_again(&self) {
-        self.table.forget_mapped();
+        self.asking.again(&self.table);
     }
 
     /// The counters of all sources.
@@ -171,8 +177,51 @@ impl Pipeline {
         let mut receipt = Receipt { received: values.len(), ..Receipt::default() };
         let (values, places) = validate(values, &mut receipt);
         let named = self.name_valid(&values, counters, budget).await;
+        self.take(counters, receipt, &values, &places, &named).await
+    }
+
+    /// Takes the values whose series are known, at once, and answers those of new ones, which are to be settled later.
+    pub(crate) async fn accept_known(
+        self: &Arc<Self>,
+        counters: &Arc<SourceCounters>,
+        values: Vec<MetricValue>,
+        budget: Budget,
+    ) -> (Result<Receipt, Overload>, Option<Parked>) {
+        let mut receipt = Receipt { received: values.len(), ..Receipt::default() };
+        let (values, places) = validate(values, &mut receipt);
+        let (named, new) = self.look_up(&values);
+        if new.is_empty() {
+            return (self.take(counters, receipt, &values, &places, &named).await, None);
+        }
+        let mut is_new = vec![false; values.len()];
+        new.iter().for_each(|&(index, _)| is_new[index] = true);
+        receipt.received -= new.len();
+        let mut parked = Vec::with_capacity(new.len());
+        let mut known = (Vec::new(), Vec::new(), Vec::new());
+        for (((value, place), named), is_new) in values.into_iter().zip(places).zip(named).zip(is_new) {
+            if is_new {
+                parked.push(value);
+            } else {
+                known.0.push(value);
+                known.1.push(place);
+                known.2.push(named);
+            }
+        }
+        let parked = Parked { pipeline: self.clone(), counters: counters.clone(), values: parked, budget };
+        (self.take(counters, receipt, &known.0, &known.1, &known.2).await, Some(parked))
+    }
+
+    /// Takes valid values, each under its name.
+    async fn take(
+        &self,
+        counters: &SourceCounters,
+        mut receipt: Receipt,
+        values: &[MetricValue],
+        places: &[usize],
+        named: &[Named],
+    ) -> Result<Receipt, Overload> {
         let mut points = Vec::with_capacity(values.len());
-        for ((value, place), named) in values.iter().zip(places).zip(named) {
+        for ((value, &place), named) in values.iter().zip(places).zip(named) {
             match named.target {
                 Ok(series) => points.push(Point { series, timestamp_ms: value.timestamp_ms, value: value.value }),
                 Err(reason) => receipt.refused.push((place, reason)),
@@ -295,6 +344,16 @@ impl Pipeline {
 
     /// The series that each value's point belongs to.
     async fn name_valid(&self, values: &[MetricValue], source: &SourceCounters, budget: Budget) -> Vec<Named> {
+        let (mut all, new) = self.look_up(values);
+        if !new.is_empty() {
+            self.name_new(values, &new, &mut all, source, budget).await;
+        }
+        all
+    }
+
+    /// The names of values whose series the processors have been asked about; and the places of the others, each with
+    /// whether its series is in the table.
+    fn look_up(&self, values: &[MetricValue]) -> (Vec<Named>, Vec<(usize, bool)>) {
         let unknown = Named { source: None, target: Err(Reason::Processor), lasting: false };
         let mut all = vec![unknown; values.len()];
         let mut new = Vec::new();
@@ -303,13 +362,10 @@ impl Pipeline {
             Mapped::Dropped => all[index] = Named { source: source_id, target: Err(Reason::Processor), lasting: true },
             Mapped::Unasked => new.push((index, source_id.is_some())),
         });
-        if !new.is_empty() {
-            self.name_new(values, &new, &mut all, source, budget).await;
-        }
-        all
+        (all, new)
     }
 
-    /// Interns the series that the table has not judged yet, and asks the processors about them.
+    /// Brings the series that the table has not judged yet into it, and asks the processors about them.
     async fn name_new(
         &self,
         values: &[MetricValue],
@@ -318,8 +374,37 @@ impl Pipeline {
         source: &SourceCounters,
         budget: Budget,
     ) {
-        let _asking = self.asking.lock().await;
-        let (now_s, quota) = (self.now_s(), self.quota());
+        let now_s = self.now_s();
+        let (unasked, room) = self.bring(values, new, all, now_s, source, budget);
+        let mut ids: Vec<_> = unasked.iter().map(|&(_, id)| id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let judged = self.judge(ids, now_s, room).await;
+        for (index, id) in unasked {
+            let (target, lasting) = match judged.get(&id).copied().unwrap_or(Judged::Failed) {
+                Judged::To(target) => (Ok(target), true),
+                Judged::Dropped => (Err(Reason::Processor), true),
+                Judged::Refused(reason) => (Err(reason), false),
+                Judged::Failed if self.pass_on_failure.load(Ordering::Relaxed) => (Ok(id), false),
+                Judged::Failed => (Err(Reason::ProcessorFailed), false),
+            };
+            all[index] = Named { source: Some(id), target, lasting };
+        }
+    }
+
+    /// Interns series within what their source may bring. Answers those that are in the table now, by place, and the room
+    /// for what they are called instead.
+    fn bring(
+        &self,
+        values: &[MetricValue],
+        new: &[(usize, bool)],
+        all: &mut [Named],
+        now_s: u32,
+        source: &SourceCounters,
+        budget: Budget,
+    ) -> (Vec<(usize, SeriesId)>, Room) {
+        let _bringing = self.bringing.lock();
+        let quota = self.quota();
         let mut room = quota.room(budget, self.of_collectors.load(Ordering::Relaxed));
         let limits = *self.limits.read();
         let mut unasked = Vec::new();
@@ -334,7 +419,7 @@ impl Pipeline {
                 all[index].target = Err(reason);
                 continue;
             }
-            // Somebody else may have asked since, or an earlier value of this very call.
+            // Somebody else may have brought it since, or an earlier value of this very call.
             match self.table.intern_within(&values[index], now_s, room.limit) {
                 Ok(id) => {
                     if !known && source.series.lock().insert(id) {
@@ -346,30 +431,43 @@ impl Pipeline {
                 Err(_) => all[index].target = Err(room.refusal),
             }
         }
-        let mut ids: Vec<_> = unasked.iter().map(|&(_, id)| id).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let judged = self.judge(&ids, now_s, (room, &limits)).await;
-        for (index, id) in unasked {
-            let place = ids.binary_search(&id).expect("every id was asked about");
-            let (target, lasting) = match &judged[place] {
-                Judged::To(target) => (Ok(*target), true),
-                Judged::Dropped => (Err(Reason::Processor), true),
-                Judged::Refused(reason) => (Err(*reason), false),
-                Judged::Failed if self.pass_on_failure.load(Ordering::Relaxed) => (Ok(id), false),
-                Judged::Failed => (Err(Reason::ProcessorFailed), false),
-            };
-            all[index] = Named { source: Some(id), target, lasting };
-        }
+        (unasked, room)
     }
 
-    /// Asks about series that are in the table, and notes the answers there. What they are called instead has its place in
-    /// the same room.
-    async fn judge(&self, ids: &[SeriesId], now_s: u32, (room, limits): (Room, &SeriesLimits)) -> Vec<Judged> {
+    /// What becomes of series that are in the table. Each is asked about by one asker at a time; whoever comes to it
+    /// meanwhile waits for that one's answer.
+    async fn judge(&self, mut ids: Vec<SeriesId>, now_s: u32, room: Room) -> HashMap<SeriesId, Judged> {
+        let mut judged = HashMap::with_capacity(ids.len());
+        for _ in 0..ASKERS_MAX {
+            let (ask, others) =
+                self.asking.divide(&self.table, std::mem::take(&mut ids), |id, known| _ = judged.insert(id, known));
+            if !ask.ids.is_empty() {
+                let answers = self.ask(&ask.ids, now_s, room).await;
+                judged.extend(answers.iter().map(|(&id, &answer)| (id, answer)));
+                ask.answer(&self.table, answers);
+            }
+            for other in others {
+                let id = other.id;
+                match other.answer().await {
+                    // Whoever asked has given up, or had no room for what it is called instead.
+                    None | Some(Judged::Refused(_)) => ids.push(id),
+                    Some(answer) => _ = judged.insert(id, answer),
+                }
+            }
+            if ids.is_empty() {
+                break;
+            }
+        }
+        judged
+    }
+
+    /// Asks about series that are in the table. What they are called instead has its place in the same room.
+    async fn ask(&self, ids: &[SeriesId], now_s: u32, room: Room) -> HashMap<SeriesId, Judged> {
         let known: Vec<_> = ids.iter().map(|&id| self.table.get(id)).collect();
         let asked: Vec<_> = known.iter().flatten().cloned().collect();
-        let mut outcomes = self.relabel.relabel(&asked, limits).await.into_iter();
-        let mut judge = |(&id, original): (&SeriesId, &Option<Arc<Series>>)| {
+        let limits = *self.limits.read();
+        let mut outcomes = self.relabel.relabel(&asked, &limits).await.into_iter();
+        let mut judge = |id: SeriesId, original: &Option<Arc<Series>>| {
             let Some(original) = original else { return Judged::To(id) };
             match outcomes.next().unwrap_or(RelabelOutcome::Failed) {
                 RelabelOutcome::To(changed) if changed != **original => {
@@ -382,16 +480,7 @@ impl Pipeline {
                 RelabelOutcome::Failed => Judged::Failed,
             }
         };
-        let judged: Vec<_> = ids.iter().zip(&known).map(&mut judge).collect();
-        for (&id, judged) in ids.iter().zip(&judged) {
-            match judged {
-                Judged::To(target) => self.table.set_mapped(id, Mapped::To(*target)),
-                Judged::Dropped => self.table.set_mapped(id, Mapped::Dropped),
-                // Not remembered: the next value asks again.
-                Judged::Refused(_) | Judged::Failed => {}
-            }
-        }
-        judged
+        ids.iter().zip(&known).map(|(&id, original)| (id, judge(id, original))).collect()
     }
 
     fn keep(&self, points: &[Point]) {
@@ -422,6 +511,24 @@ impl Pipeline {
     /// Seconds since the start, plus the longest idle time that can be set, so that "long ago" is a number.
     pub(crate) fn now_s(&self) -> u32 {
         seconds_since(self.started)
+    }
+}
+
+/// Valid values of series that are new: it is not known yet what becomes of them.
+pub struct Parked {
+    pipeline: Arc<Pipeline>,
+    counters: Arc<SourceCounters>,
+    values: Vec<MetricValue>,
+    budget: Budget,
+}
+
+impl Parked {
+    /// Asks about their series, and takes them. Nothing of them is counted before that.
+    ///
+    /// # Errors
+    /// As [`IngestSession::accept`].
+    pub async fn settle(self) -> Result<Receipt, Overload> {
+        self.pipeline.accept(&self.counters, self.values, self.budget).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use saker_model::{MetricValue, Named, Point, Refused, SeriesId};
 
-use crate::{Budget, Left, Overload, Pipeline, Receipt, Refusing, SourceCounters, SourceName};
+use crate::{Budget, Left, Overload, Parked, Pipeline, Receipt, Refusing, SourceCounters, SourceName};
 
 /// How often a body is read again because the series' names have changed meanwhile. They do so about once a minute.
 const ATTEMPTS: usize = 8;
@@ -50,6 +50,12 @@ impl IngestSession {
     /// If there is no room; then all are refused, and the source may come again with them.
     pub async fn accept(&self, values: Vec<MetricValue>) -> Result<Receipt, Overload> {
         self.pipeline.accept(self.counters(), values, self.budget).await
+    }
+
+    /// Takes values as [`accept`](Self::accept) does, but waits for no word on series that are new: their values are parked,
+    /// for the caller to settle, and places are counted without them.
+    pub async fn accept_known(&self, values: Vec<MetricValue>) -> (Result<Receipt, Overload>, Option<Parked>) {
+        self.pipeline.accept_known(self.counters(), values, self.budget).await
     }
 
     /// Counts values of which none were taken.

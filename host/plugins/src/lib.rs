@@ -6,33 +6,37 @@
 #![warn(missing_docs)]
 
 mod api;
-mod collecting;
+mod backend;
+mod collector;
 mod config;
-mod destination;
+mod deployment;
 mod exposed;
 pub mod folder;
 mod keys;
 mod metrics;
-mod processors;
+mod processor;
+mod role;
 mod schedule;
 pub mod settings_schema;
 mod signature;
 mod state_dir;
 mod status;
 mod supervisor;
+mod task;
 pub mod unreached;
 
 pub use api::{ApiState, operating, router};
-pub use collecting::Shared;
+pub use backend::BackendSlot;
 pub use config::{
     BackendConfig, FolderConfig, OwnPlace, PluginConfig, PluginsConfig, SignatureConfig, Written, plugin_section,
 };
-pub use destination::{Destination, Slot};
+pub use deployment::Deployment;
 pub use exposed::Exposed;
 pub use keys::{Keys, KeysError, SignatureError};
 pub use metrics::PluginMetrics;
-pub use processors::Chain;
+pub use processor::Chain;
+pub use schedule::Schedule;
 pub use signature::{Signature, sha256};
 pub use state_dir::StateDir;
 pub use status::{Counts, Fault, FaultLimit, FileView, InstanceView, Status, Statuses};
-pub use supervisor::{Plan, Supervision, Supervisor};
+pub use supervisor::{Dependencies, Supervision, Supervisor};

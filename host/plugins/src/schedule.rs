@@ -1,25 +1,46 @@
-//! When a collector's ticks are.
+//! When a collector runs.
 //!
-//! Ticks stand on a grid of the wall clock, so that a restart does not move them, shifted for each instance by a part of
-//! the interval that its name decides, so that collectors do not all run at once.
+//! Runs stand on a grid of the wall clock: the multiples of the interval. So a restart does not move them, and values of
+//! all collectors with one interval bear one timestamp. The work is spread behind the grid by a part of the interval that
+//! the name decides, so that collectors do not all run at once.
 
 use std::time::Duration;
 
 use saker_sandbox::PluginHash;
 
-/// The most that a grid is shifted.
+/// The most that a run is behind its time on the grid.
 const PHASE_MAX_MS: u64 = 1000;
+/// No collector is called less often than once in ten years, whatever is written: times stay numbers.
+const INTERVAL_MAX_MS: u64 = 10 * 366 * 86_400_000;
 
-/// A collector's ticks.
+/// A run of a collector. Times are in milliseconds since 1970-01-01 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Schedule {
+pub(crate) struct Run {
+    /// Its time on the grid, which its values bear.
+    pub(crate) grid_ms: i64,
+    /// When it begins.
+    pub(crate) due_ms: i64,
+}
+
+impl Run {
+    /// The one of two that begins first.
+    pub(crate) fn or_sooner(self, other: Self) -> Self {
+        if other.due_ms < self.due_ms { other } else { self }
+    }
+}
+
+/// When a collector runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule {
     interval_ms: u64,
     phase_ms: u64,
 }
 
 impl Schedule {
-    pub(crate) fn new(name: &str, interval: Duration) -> Self {
-        let interval_ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1);
+    /// That of a collector of this name.
+    #[must_use]
+    pub fn new(name: &str, interval: Duration) -> Self {
+        let interval_ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).clamp(1, INTERVAL_MAX_MS);
         let digits = PluginHash::of(name.as_bytes()).to_string();
         let random = u64::from_str_radix(&digits[..8], 16).unwrap_or(0);
         Self { interval_ms, phase_ms: random % interval_ms.min(PHASE_MAX_MS) }
@@ -35,16 +56,32 @@ impl Schedule {
         u32::try_from(self.interval_ms.div_ceil(1000)).unwrap_or(u32::MAX)
     }
 
-    /// The first tick after a time; both in milliseconds since 1970-01-01 UTC.
-    pub(crate) fn next_after(&self, now_ms: i64) -> i64 {
-        let (interval, phase) = (self.interval_ms as i64, self.phase_ms as i64);
-        ((now_ms - phase).div_euclid(interval) + 1) * interval + phase
+    /// The last time on the grid that is not after `now_ms`.
+    pub(crate) fn grid_at(&self, now_ms: i64) -> i64 {
+        let interval = self.interval_ms as i64;
+        now_ms.div_euclid(interval) * interval
     }
 
-    /// How many ticks lie after `last_ms` and before `next_ms`, which is a tick: those that were missed.
-    pub(crate) fn between(&self, last_ms: i64, next_ms: i64) -> u64 {
-        let first = self.next_after(last_ms);
-        u64::try_from((next_ms - first) / self.interval_ms as i64).unwrap_or(0)
+    /// The first run that begins after a time.
+    pub(crate) fn next_after(&self, now_ms: i64) -> Run {
+        self.on_grid(self.grid_at(now_ms - self.phase_ms as i64) + self.interval_ms as i64)
+    }
+
+    /// The first run of a later time on the grid than the last that begins after `now_ms`.
+    pub(crate) fn next(&self, last_grid_ms: i64, now_ms: i64) -> Run {
+        let later = self.on_grid(self.grid_at(last_grid_ms) + self.interval_ms as i64);
+        let next = self.next_after(now_ms);
+        if next.grid_ms < later.grid_ms { later } else { next }
+    }
+
+    /// How many runs lie between two times on the grid: those that were missed.
+    pub(crate) fn between(&self, last_grid_ms: i64, next_grid_ms: i64) -> u64 {
+        let first = self.grid_at(last_grid_ms) + self.interval_ms as i64;
+        u64::try_from((next_grid_ms - first) / self.interval_ms as i64).unwrap_or(0)
+    }
+
+    fn on_grid(&self, grid_ms: i64) -> Run {
+        Run { grid_ms, due_ms: grid_ms + self.phase_ms as i64 }
     }
 }
 
@@ -52,18 +89,32 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    #[test]
-    fn ticks_stand_on_a_grid_that_does_not_depend_on_the_start() {
-        let schedule = Schedule { interval_ms: 10_000, phase_ms: 300 };
-        assert_eq!(schedule.next_after(0), 300);
-        assert_eq!(schedule.next_after(300), 10_300);
-        assert_eq!(schedule.next_after(10_299), 10_300);
-        assert_eq!(schedule.next_after(299), 300);
+    fn run(grid_ms: i64, due_ms: i64) -> Run {
+        Run { grid_ms, due_ms }
     }
 
     #[test]
-    fn ticks_that_were_missed_are_counted() {
-        let schedule = Schedule { interval_ms: 1000, phase_ms: 0 };
+    fn runs_are_stamped_on_a_grid_that_does_not_depend_on_the_start_and_begin_behind_it() {
+        let schedule = Schedule { interval_ms: 10_000, phase_ms: 300 };
+        assert_eq!(schedule.next_after(0), run(0, 300));
+        assert_eq!(schedule.next_after(299), run(0, 300));
+        assert_eq!(schedule.next_after(300), run(10_000, 10_300));
+        assert_eq!(schedule.next_after(10_299), run(10_000, 10_300));
+        assert_eq!((schedule.grid_at(9_999), schedule.grid_at(10_000)), (0, 10_000));
+    }
+
+    #[test]
+    fn no_two_runs_bear_one_timestamp() {
+        let schedule = Schedule { interval_ms: 10_000, phase_ms: 300 };
+        // The first ran at once, between a time on the grid and the run that would have been of that time.
+        assert_eq!(schedule.next(10_000, 10_200), run(20_000, 20_300));
+        assert_eq!(schedule.next(10_000, 10_400), run(20_000, 20_300));
+        assert_eq!(schedule.next(10_000, 45_000), run(50_000, 50_300));
+    }
+
+    #[test]
+    fn runs_that_were_missed_are_counted() {
+        let schedule = Schedule { interval_ms: 1000, phase_ms: 400 };
         assert_eq!(schedule.between(0, 1000), 0);
         assert_eq!(schedule.between(0, 3000), 2);
         assert_eq!(schedule.between(500, 1000), 0);

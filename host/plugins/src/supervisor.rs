@@ -1,30 +1,37 @@
 //! The task that decides what runs: it compares the plugin folder and the configuration with what there is, and changes
 //! only what differs.
 //!
-//! Whatever takes time happens elsewhere and comes back as an [`Event`]: looking at a file, compiling it, trying a new
-//! version. So a large plugin delays no small one.
+//! Whatever takes time happens elsewhere and comes back as an [`Event`]: looking through the folder and at a file,
+//! compiling it, trying a new version. So a large plugin delays no small one, and a disk that hangs delays nobody.
 
 mod files;
-mod reconcile;
-mod seat;
+mod fleet;
+mod slot;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use saker_forward::{Node, NodeConfig, Route};
+use arc_swap::ArcSwap;
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+use saker_pipeline::Pipeline;
 use saker_sandbox::{Kind, Plugin, Sandbox};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
-use crate::collecting::{self, Shared, Version};
-use crate::config::PluginsConfig;
-use crate::destination::Slot;
-use crate::folder::Seen;
-use crate::processors::Link;
+use self::files::PluginFolder;
+use self::fleet::{Fleet, Managed, Wanted, Yard};
+use self::slot::Refusal;
+use crate::backend::{BackendRole, BackendSlots};
+use crate::collector::CollectorRole;
+use crate::config::{BackendConfig, PluginConfig, PluginsConfig, Written, plugin_section};
+use crate::deployment::Deployment;
+use crate::folder::{Fingerprint, Seen};
+use crate::processor::{Chain, ProcessorRole};
+use crate::role::{Role, Shared};
 use crate::state_dir::StateDir;
-use crate::status::{FileView, Statuses};
-use files::{File, Files, Slots, Uses};
-use seat::{Key, Seat};
+use crate::status::Statuses;
 
 /// Events that can wait.
 const EVENTS_MAX: usize = 256;
@@ -40,28 +47,22 @@ const SAVE_TIME: Duration = Duration::from_secs(1);
 enum Event {
     /// Something in the plugin folder may have changed.
     Folder,
-    /// The configuration is another.
-    Config(Box<Plan>),
+    /// The folder was looked through.
+    Scanned { turn: u64, found: Result<BTreeMap<String, Fingerprint>, String> },
+    /// The configuration is another. Says when there is a place for everything in it.
+    Config(Box<PluginsConfig>, oneshot::Sender<()>),
     /// A file was looked at.
     Seen { file: String, visit: u64, seen: Result<Seen, String> },
     /// A file was compiled and described, or not.
     Loaded { file: String, visit: u64, plugin: Result<Box<Plugin>, String> },
     /// Something has ended that others were waiting for, or took too long.
     Wake,
-    /// A new version was tried.
-    Tried { target: Target, key: Box<Key>, result: Result<(), (String, &'static str, saker_sandbox::Blame)> },
+    /// A deployment was tried.
+    Tried { kind: Kind, name: String, deployment: Arc<Deployment>, result: Result<(), Refusal> },
     /// Somebody wants an instance to be called again. Answers why not.
     Revive(String, oneshot::Sender<Result<(), String>>),
     /// Everything ends.
     Stop(oneshot::Sender<()>),
-}
-
-/// What a version is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Target {
-    Collector(String),
-    Processor(String),
-    Node(String),
 }
 
 /// How to talk to the supervisor.
@@ -70,6 +71,7 @@ pub struct Supervision {
     events: mpsc::Sender<Event>,
     settled: watch::Receiver<bool>,
     judging: watch::Receiver<bool>,
+    backends: BackendSlots,
 }
 
 impl Supervision {
@@ -78,9 +80,19 @@ impl Supervision {
         self.tell(Event::Folder).await;
     }
 
-    /// The configuration is another.
-    pub async fn config_changed(&self, plan: Plan) {
-        self.tell(Event::Config(Box::new(plan))).await;
+    /// The configuration is another. When it returns, there is a [`backend`](Self::backend) for each node; what runs
+    /// follows.
+    pub async fn apply(&self, config: PluginsConfig) {
+        let (done, applied) = oneshot::channel();
+        self.tell(Event::Config(Box::new(config), done)).await;
+        // A supervisor that is gone has places for nothing.
+        let _ = applied.await;
+    }
+
+    /// What a node sends to, if it is configured. It is there before its plugin is.
+    #[must_use]
+    pub fn backend(&self, node: &str) -> Option<Box<dyn saker_forward::Backend>> {
+        self.backends.lock().get(&backend_name(node)).map(|slot| slot.backend())
     }
 
     /// Has an instance called again that backs off or is in quarantine, or a file compiled again that cannot be used.
@@ -126,94 +138,79 @@ impl Supervision {
     }
 }
 
-/// What is to run, and where values go.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// The plugins.
-    pub plugins: PluginsConfig,
-    /// How each node queues and retries.
-    pub sending: BTreeMap<String, NodeConfig>,
-    /// Which values go to which nodes.
-    pub routes: Vec<Route>,
-}
-
-/// A collector that runs.
-struct Running {
-    seat: Seat,
-    handle: Option<collecting::Handle>,
-}
-
-/// A node, and what its backend sits on.
-struct Destined {
-    seat: Seat,
-    slot: Arc<Slot>,
-    node: Arc<Node>,
-}
-
-/// A processor's place in the chain.
-struct Linked {
-    seat: Seat,
-    link: Option<Arc<Link>>,
+/// What plugins stand on.
+pub struct Dependencies {
+    /// Where they run.
+    pub sandbox: Sandbox,
+    /// Where values go.
+    pub pipeline: Arc<Pipeline>,
+    /// Where the pipeline asks the processors.
+    pub chain: Arc<Chain>,
+    /// Whose values these are.
+    pub endpoint: Arc<ArcSwap<Arc<str>>>,
+    /// What is known of every instance, for those who ask.
+    pub statuses: Arc<Statuses>,
+    /// What instances have saved.
+    pub states: StateDir,
 }
 
 /// Decides what runs: its task.
 pub struct Supervisor {
     config: PluginsConfig,
-    sending: BTreeMap<String, NodeConfig>,
-    routes: Vec<Route>,
-    sandbox: Sandbox,
-    shared: Shared,
-    statuses: Arc<Statuses>,
-    states: StateDir,
-    files: Files,
-    uses: Uses,
-    collectors: BTreeMap<String, Running>,
-    processors: BTreeMap<String, Linked>,
-    nodes: BTreeMap<String, Destined>,
-    events: mpsc::Sender<Event>,
-    slots: Slots,
+    chain: Arc<Chain>,
+    folder: PluginFolder,
+    collectors: Fleet<CollectorRole>,
+    processors: Fleet<ProcessorRole>,
+    backends: Fleet<BackendRole>,
+    backend_slots: BackendSlots,
+    yard: Yard,
+    /// What was put out of place, and is being ended.
+    ending: JoinSet<()>,
     settled: watch::Sender<bool>,
     judging: watch::Sender<bool>,
 }
 
 impl Supervisor {
-    /// Makes the supervisor, which waits to be run: what it loads is of no use to an agent that cannot listen.
+    /// Makes the supervisor, which waits to be run: what it loads is of no use to an agent that cannot listen. There is a
+    /// [`backend`](Supervision::backend) for each node already.
+    #[must_use]
     pub fn prepare(
-        plan: Plan,
-        sandbox: Sandbox,
-        shared: Shared,
-        statuses: Arc<Statuses>,
-        states: StateDir,
+        config: PluginsConfig,
+        dependencies: Dependencies,
     ) -> (Supervision, impl Future<Output = ()> + Send + 'static) {
+        let Dependencies { sandbox, pipeline, chain, endpoint, statuses, states } = dependencies;
         let (events, inbox) = mpsc::channel(EVENTS_MAX);
         let (settled, has_settled) = watch::channel(false);
         let (judging, has_judged) = watch::channel(false);
-        let supervisor = Self {
-            uses: Uses::of(&plan.plugins),
-            config: plan.plugins,
-            sending: plan.sending,
-            routes: plan.routes,
-            sandbox,
-            shared,
-            statuses,
-            states,
-            files: Files::new(),
-            collectors: BTreeMap::new(),
-            processors: BTreeMap::new(),
-            nodes: BTreeMap::new(),
-            events: events.clone(),
-            slots: Slots::new(),
+        let mut supervisor = Self {
+            chain,
+            folder: PluginFolder::new(&config, sandbox.clone(), statuses.clone(), events.clone()),
+            collectors: Fleet::default(),
+            processors: Fleet::default(),
+            backends: Fleet::default(),
+            backend_slots: Arc::new(Mutex::default()),
+            yard: Yard {
+                shared: Shared { sandbox, pipeline, endpoint },
+                statuses,
+                states,
+                events: events.clone(),
+                trials: JoinSet::new(),
+                endings: Vec::new(),
+            },
+            ending: JoinSet::new(),
             settled,
             judging,
+            config,
         };
-        let supervision = Supervision { events, settled: has_settled, judging: has_judged };
-        (supervision, supervisor.run(inbox))
+        supervisor.set_backend_places();
+        let backends = supervisor.backend_slots.clone();
+        (Supervision { events, settled: has_settled, judging: has_judged, backends }, supervisor.run(inbox))
     }
 
     /// It looks at the folder and the configuration at once.
     async fn run(mut self, mut inbox: mpsc::Receiver<Event>) {
-        self.look();
-        self.wake_at_end_of_patience();
+        self.folder.look();
+        self.folder.wake_at_end_of_patience();
         self.reconcile();
         let mut save = tokio::time::interval(SAVE_INTERVAL);
         loop {
@@ -228,89 +225,104 @@ impl Supervisor {
                     Some(event) => self.handle(event),
                     None => return,
                 },
-                _ = save.tick() => self.states.save(),
+                _ = save.tick() => self.yard.states.save(),
+                () = self.folder.work_done() => {}
+                Some(tried) = self.yard.trials.join_next() => note_panic("a trial", tried),
+                Some(ended) = self.ending.join_next() => note_panic("the end of an instance", ended),
             }
         }
     }
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Folder => self.look(),
-            Event::Config(plan) => {
-                let (old, new) = (&self.config.folder, &plan.plugins.folder);
-                let other_files = old.dir != new.dir || old.signatures != new.signatures;
-                (self.config, self.sending, self.routes) = (plan.plugins, plan.sending, plan.routes);
-                self.uses = Uses::of(&self.config);
-                if other_files {
-                    self.files.clear();
-                }
-                self.look();
+            Event::Folder => self.folder.look(),
+            Event::Scanned { turn, found } => self.folder.scanned(turn, found),
+            Event::Config(config, done) => {
+                self.config = *config;
+                self.folder.set(&self.config);
+                self.folder.look();
+                self.set_backend_places();
+                // Whoever asked may have given up waiting.
+                let _ = done.send(());
             }
-            Event::Seen { file, visit, seen } => self.seen(&file, visit, seen),
-            Event::Loaded { file, visit, plugin } => self.loaded(&file, visit, plugin),
+            Event::Seen { file, visit, seen } => self.folder.seen(&file, visit, seen),
+            Event::Loaded { file, visit, plugin } => self.folder.loaded(&file, visit, plugin),
             Event::Wake => {}
-            Event::Tried { target, key, result } => self.tried(&target, *key, result),
+            Event::Tried { kind, name, deployment, result } => match kind {
+                Kind::Collector => self.collectors.tried(&name, &deployment, result),
+                Kind::Processor => self.processors.tried(&name, &deployment, result),
+                Kind::Backend => self.backends.tried(&name, &deployment, result),
+            },
             Event::Revive(name, answer) => {
                 // Whoever asked may have gone.
                 let _ = answer.send(self.revive(&name));
             }
             Event::Stop(_) => {}
         }
-        self.load_wanted();
+        self.folder.load_wanted();
         self.reconcile();
     }
 
-    /// Tries a version aside from what runs.
-    fn try_out(&self, target: Target, version: Version, key: Key) {
-        let (shared, events) = (self.shared.clone(), self.events.clone());
-        tokio::spawn(async move {
-            let tried = match &target {
-                Target::Collector(_) => collecting::canary(&shared, &version).await,
-                Target::Node(_) => crate::destination::canary(&shared.sandbox, &version.plugin, &version.spec).await,
-                Target::Processor(_) => {
-                    crate::processors::canary(&shared.sandbox, &version.plugin, &version.spec).await
-                }
-            };
-            let result = tried.map_err(|error| (error.to_string(), error.kind(), error.blame()));
-            // A supervisor that has ended wants no versions.
-            let _ = events.send(Event::Tried { target, key: Box::new(key), result }).await;
-        });
+    /// Makes what runs agree with the folder and the configuration.
+    fn reconcile(&mut self) {
+        let interval = self.config.interval;
+        self.backends.reconcile(&wanted_backends(&self.config), &self.folder, interval, &mut self.yard);
+        self.reconcile_processors();
+        // What comes in before the processors are there would pass them by.
+        if !self.awaits_processors() && self.folder.is_known() {
+            let wanted = wanted_collectors(&self.config, self.folder.collectors());
+            self.collectors.reconcile(&wanted, &self.folder, interval, &mut self.yard);
+        }
+        // Not before what is new is in place.
+        for ending in self.yard.endings.drain(..) {
+            self.ending.spawn(ending);
+        }
+        self.publish();
+    }
+
+    /// Whether a processor's file is on its way for the first time.
+    fn awaits_processors(&self) -> bool {
+        let mut names = self.config.processors.iter();
+        names.any(|name| self.folder.is_on_its_way(&self.config.instance(name).file_of(name)))
+    }
+
+    fn reconcile_processors(&mut self) {
+        let (pipeline, interval) = (&self.yard.shared.pipeline, self.config.interval);
+        pipeline.set_pass_on_failure(self.config.pass_on_failure);
+        self.processors.reconcile(&wanted_processors(&self.config), &self.folder, interval, &mut self.yard);
+        let names = self.config.processors.iter();
+        let order: Vec<_> = names.filter_map(|name| Some(self.processors.get(name)?.role.link())).collect();
+        if self.chain.differs(&order) {
+            self.chain.set(order);
+            self.yard.shared.pipeline.judge_again();
+        }
+    }
+
+    fn set_backend_places(&mut self) {
+        let wanted = wanted_backends(&self.config);
+        self.backends.set_places(&wanted, &mut self.yard);
+        let slot = |name: &String| Some((name.clone(), self.backends.get(name)?.role.slot().clone()));
+        *self.backend_slots.lock() = wanted.keys().filter_map(slot).collect();
     }
 
     fn revive(&mut self, name: &str) -> Result<(), String> {
-        let retried = self.retry_file(name);
-        if let Some(Running { handle: Some(handle), .. }) = self.collectors.get(name) {
-            return if handle.revive() {
-                Ok(())
-            } else {
-                Err(format!("{name} is in the middle of something; ask again"))
-            };
+        fn resume<R: Role>(managed: Option<&Managed<R>>) -> bool {
+            managed.inspect(|managed| managed.role.resume()).is_some()
         }
-        if let Some(link) = self.processors.get(name).and_then(|linked| linked.link.clone()) {
-            tokio::spawn(async move { link.revive().await });
-            return Ok(());
-        }
-        if let Some(destined) = name.strip_prefix("node ").and_then(|node| self.nodes.get(node)) {
-            destined.slot.revive();
-            destined.node.backend_changed();
-            return Ok(());
-        }
-        if retried { Ok(()) } else { Err(format!("there is no instance {name:?}")) }
+        let retried = self.folder.retry_file(name);
+        let resumed =
+            resume(self.collectors.get(name)) || resume(self.processors.get(name)) || resume(self.backends.get(name));
+        if resumed || retried { Ok(()) } else { Err(format!("there is no instance {name:?}")) }
     }
 
     /// Writes down what there is, for those who ask.
     fn publish(&self) {
-        let views = self.files.iter().map(|(name, file)| FileView {
-            file: name.clone(),
-            bytes: file.fingerprint.bytes,
-            kind: file.kind().map(Kind::as_str),
-            hash: file.hash.map(|hash| hash.to_string()),
-            used_by: self.users_of(name),
-            error: file.error.clone(),
-            busy: self.is_busy(name, file),
-        });
-        self.statuses.set_files(views.collect());
-        if self.is_settled() {
+        let users_of = |file: &str| {
+            let (collectors, processors) = (self.collectors.users_of(file), self.processors.users_of(file));
+            collectors.chain(processors).chain(self.backends.users_of(file)).collect()
+        };
+        self.yard.statuses.set_files(self.folder.views(users_of));
+        if self.folder.is_settled() {
             self.settled.send_replace(true);
         }
         if !self.awaits_processors() {
@@ -318,51 +330,75 @@ impl Supervisor {
         }
     }
 
-    fn users_of(&self, file: &str) -> Vec<String> {
-        let collectors = self.collectors.iter().filter(|(_, running)| running.seat.runs_file(file));
-        let processors = self.processors.iter().filter(|(_, linked)| linked.seat.runs_file(file));
-        let nodes = self.nodes.iter().filter(|(_, destined)| destined.seat.runs_file(file));
-        let mut users: Vec<_> = collectors.map(|(name, _)| name.clone()).collect();
-        users.extend(processors.map(|(name, _)| name.clone()));
-        users.extend(nodes.map(|(name, _)| format!("node {name}")));
-        users
-    }
-
-    /// The plugin of a file, if it is of that kind; else why not.
-    fn plugin(&self, file: &str, kind: Kind) -> Result<&Plugin, String> {
-        let dir = self.config.folder.dir.display();
-        match self.files.get(file) {
-            None => Err(format!("there is no {file} in {dir}")),
-            Some(File { plugin: Some(plugin), .. }) if plugin.kind() == kind => Ok(plugin),
-            Some(File { error: Some(error), plugin: None, .. }) => Err(format!("{file} cannot be used: {error}")),
-            Some(other) => match other.kind().filter(|&other| other != kind) {
-                Some(other) => Err(format!("{file} is a {}, and a {} is wanted here", other.as_str(), kind.as_str())),
-                None => Err(format!("{file} is not loaded yet")),
-            },
-        }
-    }
-
     /// Ends all of them side by side. Those whose calls take longer than there is time for are left behind: what the
     /// others have saved is to be written whatever they do.
     async fn stop(&mut self) {
-        let collectors = std::mem::take(&mut self.collectors).into_values().filter_map(|running| running.handle);
-        let processors = std::mem::take(&mut self.processors).into_values().filter_map(|linked| linked.link);
-        let collectors: Vec<_> = collectors.map(collecting::Handle::stop).collect();
-        let processors: Vec<_> = processors.map(|link| async move { link.close().await }).collect();
+        let endings = [self.collectors.stop(), self.processors.stop(), self.backends.stop()];
         let all = async {
-            futures_util::future::join(
-                futures_util::future::join_all(collectors),
-                futures_util::future::join_all(processors),
-            )
-            .await
+            join_all(endings.into_iter().flatten()).await;
+            while let Some(ended) = self.ending.join_next().await {
+                note_panic("the end of an instance", ended);
+            }
         };
         if tokio::time::timeout(STOP_TIME, all).await.is_err() {
             tracing::warn!(
                 "some collectors or processors were in a call for more than {STOP_TIME:?}, and are left behind"
             );
         }
-        if tokio::time::timeout(SAVE_TIME, self.states.saved()).await.is_err() {
+        if tokio::time::timeout(SAVE_TIME, self.yard.states.saved()).await.is_err() {
             tracing::warn!("the disk of what plugins have saved does not answer; their last state may be lost");
         }
     }
+}
+
+fn note_panic(what: &str, ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!("{what} failed: {error}");
+    }
+}
+
+/// The instance that a node's backend is.
+fn backend_name(node: &str) -> String {
+    format!("node {node}")
+}
+
+fn wanted_backends(config: &PluginsConfig) -> BTreeMap<String, Wanted> {
+    let wanted = |(node, backend): (&String, &BackendConfig)| {
+        let config = PluginConfig {
+            written: Written(true),
+            file: Some(format!("{}.wasm", backend.backend)),
+            enabled: true,
+            interval: None,
+            settings: backend.settings.clone(),
+            grants: backend.grants.clone(),
+            limits: backend.limits.clone(),
+        };
+        (backend_name(node), Wanted { section: format!("node.{node}"), config })
+    };
+    config.backends.iter().map(wanted).collect()
+}
+
+fn wanted_processors(config: &PluginsConfig) -> BTreeMap<String, Wanted> {
+    let names = config.processors.iter();
+    names.map(|name| (name.clone(), Wanted { section: plugin_section(name), config: config.instance(name) })).collect()
+}
+
+/// Every collector file runs under its own name, and under each name that the configuration gives it.
+fn wanted_collectors<'a>(config: &PluginsConfig, files: impl Iterator<Item = &'a String>) -> BTreeMap<String, Wanted> {
+    let mut wanted = BTreeMap::new();
+    let mut want = |name: &str, config: PluginConfig| {
+        wanted.insert(name.to_owned(), Wanted { section: plugin_section(name), config });
+    };
+    for file in files {
+        let stem = file.trim_end_matches(".wasm");
+        if !config.instances.contains_key(stem) {
+            want(stem, PluginConfig { file: Some(file.clone()), ..PluginConfig::default_of(stem) });
+        }
+        for (name, plugin) in &config.instances {
+            if plugin.enabled && plugin.file_of(name) == *file {
+                want(name, plugin.clone());
+            }
+        }
+    }
+    wanted
 }

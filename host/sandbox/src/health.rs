@@ -8,18 +8,18 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
+
+use saker_model::{Backoff, BackoffConfig};
 
 use crate::failure::CallError;
 
 /// How patient to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HealthConfig {
-    /// The first pause, of which up to half is left out at random; it doubles with every failure in a row.
-    pub backoff_min: Duration,
-    /// The longest pause.
-    pub backoff_max: Duration,
+    /// The pauses after failures.
+    pub backoff: BackoffConfig,
     /// So many kills or traps…
     pub quarantine_kills: usize,
     /// …within this time lead to quarantine.
@@ -33,8 +33,7 @@ pub struct HealthConfig {
 impl Default for HealthConfig {
     fn default() -> Self {
         Self {
-            backoff_min: Duration::from_secs(1),
-            backoff_max: Duration::from_secs(300),
+            backoff: BackoffConfig { min: Duration::from_secs(1), max: Duration::from_secs(300) },
             quarantine_kills: 5,
             quarantine_window: Duration::from_secs(600),
             quarantine_retry: Duration::from_secs(3600),
@@ -71,9 +70,8 @@ impl HealthState {
 pub struct Health {
     config: HealthConfig,
     state: HealthState,
-    failures_in_a_row: u32,
+    backoff: Backoff,
     kills: VecDeque<Instant>,
-    seed: u64,
 }
 
 impl Health {
@@ -82,12 +80,14 @@ impl Health {
     pub fn new(config: HealthConfig) -> Self {
         // Another seed for each, so that instances that fail together do not come back together.
         let seed = RandomState::new().build_hasher().finish();
-        Self { config, state: HealthState::Running, failures_in_a_row: 0, kills: VecDeque::new(), seed }
+        let backoff = Backoff::new(config.backoff, seed);
+        Self { config, state: HealthState::Running, backoff, kills: VecDeque::new() }
     }
 
     /// Somebody wants it to be tried at once, whatever has been.
     pub fn revive(&mut self) {
-        *self = Self { seed: self.seed, ..Self::new(self.config) };
+        self.succeeded();
+        self.kills.clear();
     }
 
     /// It used more than its share of a processor, and is left alone for so long; again and again leads to quarantine.
@@ -124,7 +124,7 @@ impl Health {
     /// A call succeeded.
     pub fn succeeded(&mut self) {
         self.state = HealthState::Running;
-        self.failures_in_a_row = 0;
+        self.backoff.reset();
     }
 
     /// A call failed. One that hangs in the system says nothing about the plugin: it counts as no failure of its own.
@@ -133,14 +133,14 @@ impl Health {
             self.state = HealthState::BackingOff(now + self.config.hung_pause);
             return;
         }
-        self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+        let pause = self.backoff.pause();
         let again_after_quarantine = matches!(self.state, HealthState::Quarantined(_));
         let killed = matches!(error, CallError::Killed(_));
         self.state = if killed && (self.killed(now) || again_after_quarantine) {
             self.kills.clear();
             HealthState::Quarantined(now + self.config.quarantine_retry)
         } else {
-            HealthState::BackingOff(now + self.backoff())
+            HealthState::BackingOff(now + pause)
         };
     }
 
@@ -151,16 +151,6 @@ impl Health {
             self.kills.pop_front();
         }
         self.kills.len() >= self.config.quarantine_kills
-    }
-
-    /// Between half and all of the doubled pause.
-    fn backoff(&self) -> Duration {
-        let doublings = self.failures_in_a_row.saturating_sub(1).min(20);
-        let full = self.config.backoff_min.saturating_mul(1 << doublings).min(self.config.backoff_max);
-        let mut random = DefaultHasher::new();
-        (self.seed, self.failures_in_a_row).hash(&mut random);
-        let random = random.finish() >> 40;
-        full.mul_f64(0.5 + 0.5 * random as f64 / (1 << 24) as f64)
     }
 }
 

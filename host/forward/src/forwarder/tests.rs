@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::AtomicU64;
 
 use futures_util::future::BoxFuture;
-use saker_model::{Glob, MetricType, Series};
+use saker_model::{BackoffConfig, Glob, MetricType, Series};
 
 use super::*;
 use crate::backend::{Backend, SendError, Session};
-use crate::backoff::BackoffConfig;
 use crate::hash::HashKind;
 use crate::node::NodeConfig;
 use crate::queue::{Durability, QueueConfig, WhenFull};
@@ -51,6 +50,7 @@ struct Inner {
     taken: Mutex<Vec<(String, f64)>>,
     sessions: AtomicU64,
     generation: AtomicU64,
+    changed: tokio::sync::Notify,
     /// Every batch with a multiple of this is refused as a whole.
     refuses: Mutex<Option<usize>>,
     /// How often something was offered.
@@ -86,6 +86,10 @@ impl Backend for Script {
 
     fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Relaxed)
+    }
+
+    fn changed(&self) -> &tokio::sync::Notify {
+        &self.0.changed
     }
 }
 

@@ -9,12 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use saker_sandbox::{Kind, Plugin, PluginHash};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use saker_sandbox::{Kind, Plugin, PluginHash, Sandbox};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
 
-use super::{Event, Supervisor};
-use crate::config::{PluginConfig, PluginsConfig};
+use super::Event;
+use crate::config::{FolderConfig, PluginConfig, PluginsConfig};
 use crate::folder::{self, Fingerprint, Seen};
+use crate::status::{FileView, Statuses};
 
 /// Files that are compiled at the same time: each takes a core for a while.
 const COMPILING_MAX: usize = 2;
@@ -33,18 +35,18 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 const SMALL_BYTES: u64 = 4 << 20;
 
 /// A file of the plugin folder.
-pub(super) struct File {
-    pub(super) fingerprint: Fingerprint,
+struct File {
+    fingerprint: Fingerprint,
     /// Which look at it this is: what comes back from an earlier one does not count.
     visit: u64,
     stage: Stage,
     /// What it is, as far as its exports tell.
     kind: Option<Kind>,
-    pub(super) hash: Option<PluginHash>,
+    hash: Option<PluginHash>,
     /// The last version that could be loaded.
-    pub(super) plugin: Option<Plugin>,
+    plugin: Option<Plugin>,
     /// Why the file as it is now could not be.
-    pub(super) error: Option<String>,
+    error: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +63,7 @@ enum Stage {
 
 impl File {
     /// What it is, as far as is known.
-    pub(super) fn kind(&self) -> Option<Kind> {
+    fn kind(&self) -> Option<Kind> {
         self.plugin.as_ref().map(Plugin::kind).or(self.kind)
     }
 }
@@ -87,7 +89,7 @@ enum Class {
 
 /// The files that the configuration speaks of.
 #[derive(Default)]
-pub(super) struct Uses {
+struct Uses {
     processors: BTreeSet<String>,
     backends: BTreeSet<String>,
     /// Of a collector or processor that is not disabled.
@@ -99,7 +101,7 @@ pub(super) struct Uses {
 }
 
 impl Uses {
-    pub(super) fn of(config: &PluginsConfig) -> Self {
+    fn of(config: &PluginsConfig) -> Self {
         let mut uses = Self::default();
         for name in &config.processors {
             let plugin = config.instances.get(name);
@@ -138,29 +140,60 @@ impl Uses {
 }
 
 /// What bounds the work on files.
-pub(super) struct Slots {
+struct Bounds {
     looking: Arc<Semaphore>,
     hung: Arc<Semaphore>,
     compiling: Arc<Semaphore>,
     describing: Arc<Semaphore>,
-    visits: u64,
-    /// When the look at files began that were not known before.
-    looked: Instant,
-    started: Instant,
 }
 
-impl Slots {
-    pub(super) fn new() -> Self {
+impl Bounds {
+    fn new() -> Self {
         Self {
             looking: Arc::new(Semaphore::new(LOOKING_MAX)),
             hung: Arc::new(Semaphore::new(HUNG_MAX)),
             compiling: Arc::new(Semaphore::new(COMPILING_MAX)),
             describing: Arc::new(Semaphore::new(LOOKING_MAX)),
-            visits: 0,
-            looked: Instant::now(),
-            started: Instant::now(),
         }
     }
+}
+
+/// Looks through the folder, on a thread, one at a time.
+#[derive(Default)]
+struct Scanning {
+    runs: bool,
+    /// Something has happened since it began.
+    again: bool,
+    /// What the folder was scanned for: another one makes the answer worthless.
+    turn: u64,
+    /// Whether the folder has been looked through at all.
+    done: bool,
+}
+
+/// The plugin folder: its files, and the work on them.
+pub(super) struct PluginFolder {
+    config: FolderConfig,
+    files: BTreeMap<String, File>,
+    uses: Uses,
+    bounds: Bounds,
+    scanning: Scanning,
+    visits: u64,
+    /// When the look at files began that were not known before.
+    looked: Instant,
+    started: Instant,
+    sandbox: Sandbox,
+    statuses: Arc<Statuses>,
+    events: mpsc::Sender<Event>,
+    /// All work that goes on; what there is of it ends with this.
+    work: JoinSet<()>,
+}
+
+/// Why a file's plugin cannot be used.
+pub(super) enum Absence {
+    /// It may be there soon.
+    OnItsWay,
+    /// It is not, for this reason.
+    Missing(String),
 }
 
 /// What comes of work on a file. If that hangs, its slot goes to others, for as many files as may hang.
@@ -182,22 +215,91 @@ async fn within<T>(
     work.await
 }
 
-impl Supervisor {
-    /// Looks through the folder, and has what is new there looked at.
+impl PluginFolder {
+    pub(super) fn new(
+        config: &PluginsConfig,
+        sandbox: Sandbox,
+        statuses: Arc<Statuses>,
+        events: mpsc::Sender<Event>,
+    ) -> Self {
+        Self {
+            config: config.folder.clone(),
+            files: BTreeMap::new(),
+            uses: Uses::of(config),
+            bounds: Bounds::new(),
+            scanning: Scanning::default(),
+            visits: 0,
+            looked: Instant::now(),
+            started: Instant::now(),
+            sandbox,
+            statuses,
+            events,
+            work: JoinSet::new(),
+        }
+    }
+
+    /// Takes another configuration.
+    pub(super) fn set(&mut self, config: &PluginsConfig) {
+        let (old, new) = (&self.config, &config.folder);
+        if old.dir != new.dir || old.signatures != new.signatures {
+            self.files.clear();
+            self.scanning.turn += 1;
+            self.scanning.done = false;
+        }
+        self.config = config.folder.clone();
+        self.uses = Uses::of(config);
+    }
+
+    /// Waits for the end of some work. Can be dropped while it waits.
+    pub(super) async fn work_done(&mut self) {
+        match self.work.join_next().await {
+            Some(Err(error)) if error.is_panic() => tracing::error!("work on a plugin file failed: {error}"),
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Has the folder looked through. A disk that hangs holds up one thread.
     pub(super) fn look(&mut self) {
-        let dir = self.config.folder.dir.clone();
-        let found = match folder::scan(&dir) {
+        if std::mem::replace(&mut self.scanning.runs, true) {
+            self.scanning.again = true;
+            return;
+        }
+        let (dir, turn, events) = (self.config.dir.clone(), self.scanning.turn, self.events.clone());
+        let scan = tokio::task::spawn_blocking(move || folder::scan(&dir).map_err(|error| error.to_string()));
+        self.work.spawn(async move {
+            let found = scan.await.unwrap_or_else(|error| Err(error.to_string()));
+            // A supervisor that has ended wants no files.
+            let _ = events.send(Event::Scanned { turn, found }).await;
+        });
+    }
+
+    /// The folder was looked through: what is new there is looked at.
+    pub(super) fn scanned(&mut self, turn: u64, found: Result<BTreeMap<String, Fingerprint>, String>) {
+        self.scanning.runs = false;
+        if turn == self.scanning.turn {
+            self.scanning.done = true;
+            self.holds(found);
+        }
+        if std::mem::take(&mut self.scanning.again) || turn != self.scanning.turn {
+            self.look();
+        }
+    }
+
+    fn holds(&mut self, found: Result<BTreeMap<String, Fingerprint>, String>) {
+        let dir = self.config.dir.display();
+        let found = match found {
             Ok(found) => found,
             Err(error) => {
                 // What was loaded before runs on; nothing else is.
-                if self.statuses.set_folder_error(Some(error.to_string())) {
-                    tracing::error!(dir = %dir.display(), "no plugin is loaded from the plugin folder: {error}");
+                if self.statuses.set_folder_error(Some(error.clone())) {
+                    tracing::error!(%dir, "no plugin is loaded from the plugin folder: {error}");
                 }
                 return;
             }
         };
         if self.statuses.set_folder_error(None) {
-            tracing::info!(dir = %dir.display(), "the plugin folder can be used again");
+            tracing::info!(%dir, "the plugin folder can be used again");
         }
         self.files.retain(|name, _| {
             let kept = found.contains_key(name);
@@ -206,17 +308,60 @@ impl Supervisor {
             }
             kept
         });
-        let (known, waiting) = (self.slots.visits, self.is_looking());
+        let (known, waiting) = (self.visits, self.is_looking());
         for (name, fingerprint) in found {
             if self.files.get(&name).is_none_or(|file| file.fingerprint != fingerprint) {
                 self.visit(name, fingerprint);
             }
         }
         // One that hangs has used up the patience for those that come after it, too.
-        if self.slots.visits > known && !waiting {
-            self.slots.looked = Instant::now();
+        if self.visits > known && !waiting {
+            self.looked = Instant::now();
             self.wake_after(LOOK_PATIENCE);
         }
+    }
+
+    /// Whether it has been looked through, so that what is not known is not there.
+    pub(super) fn is_known(&self) -> bool {
+        self.scanning.done
+    }
+
+    /// The collectors that are loaded, by the names of their files.
+    pub(super) fn collectors(&self) -> impl Iterator<Item = &String> {
+        let is_one = |file: &File| file.plugin.as_ref().is_some_and(|plugin| plugin.kind() == Kind::Collector);
+        self.files.iter().filter(move |(_, file)| is_one(file)).map(|(name, _)| name)
+    }
+
+    /// The plugin of a file, if it is of that kind; else why not.
+    pub(super) fn plugin(&self, file: &str, kind: Kind) -> Result<&Plugin, Absence> {
+        if self.is_on_its_way(file) {
+            return Err(Absence::OnItsWay);
+        }
+        let dir = self.config.dir.display();
+        let why = match self.files.get(file) {
+            None => format!("there is no {file} in {dir}"),
+            Some(File { plugin: Some(plugin), .. }) if plugin.kind() == kind => return Ok(plugin),
+            Some(File { error: Some(error), plugin: None, .. }) => format!("{file} cannot be used: {error}"),
+            Some(other) => match other.kind().filter(|&other| other != kind) {
+                Some(other) => format!("{file} is a {}, and a {} is wanted here", other.as_str(), kind.as_str()),
+                None => format!("{file} is not loaded yet"),
+            },
+        };
+        Err(Absence::Missing(why))
+    }
+
+    /// All files, for those who ask.
+    pub(super) fn views(&self, users_of: impl Fn(&str) -> Vec<String>) -> Vec<FileView> {
+        let views = self.files.iter().map(|(name, file)| FileView {
+            file: name.clone(),
+            bytes: file.fingerprint.bytes,
+            kind: file.kind().map(Kind::as_str),
+            hash: file.hash.map(|hash| hash.to_string()),
+            used_by: users_of(name),
+            error: file.error.clone(),
+            busy: self.is_busy(name, file),
+        });
+        views.collect()
     }
 
     fn is_looking(&self) -> bool {
@@ -224,8 +369,8 @@ impl Supervisor {
     }
 
     fn visit(&mut self, name: String, fingerprint: Fingerprint) {
-        self.slots.visits += 1;
-        let visit = self.slots.visits;
+        self.visits += 1;
+        let visit = self.visits;
         let file = self.files.entry(name.clone()).or_insert(File {
             fingerprint,
             visit,
@@ -236,10 +381,10 @@ impl Supervisor {
             error: None,
         });
         (file.fingerprint, file.visit, file.stage) = (fingerprint, visit, Stage::Looking);
-        let (events, looking, dir) = (self.events.clone(), self.slots.looking.clone(), self.config.folder.dir.clone());
-        let (most, signatures) = (self.config.folder.file_bytes, self.config.folder.signatures.clone());
-        let hung = self.slots.hung.clone();
-        tokio::spawn(async move {
+        let (events, looking, dir) = (self.events.clone(), self.bounds.looking.clone(), self.config.dir.clone());
+        let (most, signatures) = (self.config.file_bytes, self.config.signatures.clone());
+        let hung = self.bounds.hung.clone();
+        self.work.spawn(async move {
             let Ok(slot) = looking.acquire_owned().await else { return };
             let path = name.clone();
             let look = tokio::task::spawn_blocking(move || folder::look(&dir, &path, most, &signatures));
@@ -276,7 +421,7 @@ impl Supervisor {
                 file.stage = if file.error.is_some() { Stage::Done } else { Stage::Seen };
             }
         }
-        if self.is_looking() && self.slots.looked.elapsed() < LOOK_PATIENCE {
+        if self.is_looking() && self.looked.elapsed() < LOOK_PATIENCE {
             return;
         }
         let mut wanted: Vec<_> = self
@@ -287,7 +432,7 @@ impl Supervisor {
             .collect();
         wanted.sort();
         for (_, name) in wanted {
-            let Ok(slot) = self.slots.compiling.clone().try_acquire_owned() else { return };
+            let Ok(slot) = self.bounds.compiling.clone().try_acquire_owned() else { return };
             self.load(name, slot);
         }
     }
@@ -296,10 +441,10 @@ impl Supervisor {
         let Some(file) = self.files.get_mut(&name) else { return };
         file.stage = Stage::Loading;
         let (visit, changed) = (file.visit, file.fingerprint.changed());
-        let (sandbox, events, describing) = (self.sandbox.clone(), self.events.clone(), self.slots.describing.clone());
-        let (dir, most) = (self.config.folder.dir.clone(), self.config.folder.file_bytes);
-        let signatures = self.config.folder.signatures.clone();
-        tokio::spawn(async move {
+        let (sandbox, events, describing) = (self.sandbox.clone(), self.events.clone(), self.bounds.describing.clone());
+        let (dir, most) = (self.config.dir.clone(), self.config.file_bytes);
+        let signatures = self.config.signatures.clone();
+        self.work.spawn(async move {
             let path = name.clone();
             let mut read = tokio::task::spawn_blocking(move || folder::read_checked(&dir, &path, most, &signatures));
             let compiled = match tokio::time::timeout(LOOK_MAX, &mut read).await {
@@ -378,10 +523,13 @@ impl Supervisor {
 
     /// Whether a file is wanted and on its way for the first time.
     pub(super) fn is_on_its_way(&self, name: &str) -> bool {
-        self.files.get(name).is_some_and(|file| file.plugin.is_none() && self.is_busy(name, file))
+        match self.files.get(name) {
+            Some(file) => file.plugin.is_none() && self.is_busy(name, file),
+            None => !self.is_known(),
+        }
     }
 
-    pub(super) fn is_busy(&self, name: &str, file: &File) -> bool {
+    fn is_busy(&self, name: &str, file: &File) -> bool {
         match file.stage {
             Stage::Looking | Stage::Loading => true,
             Stage::Seen => self.uses.rank(name, file.kind, 0).is_some(),
@@ -391,27 +539,25 @@ impl Supervisor {
 
     /// Whether the agent has what it was started for. A file that nothing names holds nobody up for long.
     pub(super) fn is_settled(&self) -> bool {
-        let patient = self.slots.started.elapsed() < START_PATIENCE;
-        !self.files.iter().any(|(name, file)| self.is_busy(name, file) && (patient || self.uses.name(name)))
+        let patient = self.started.elapsed() < START_PATIENCE;
+        let holds_up = |(name, file): (&String, &File)| self.is_busy(name, file) && (patient || self.uses.name(name));
+        self.is_known() && !self.files.iter().any(holds_up)
     }
 
     /// Waits for what takes longer than it should, and then goes on without it.
-    pub(super) fn wake_at_end_of_patience(&self) {
+    pub(super) fn wake_at_end_of_patience(&mut self) {
         self.wake_after(START_PATIENCE);
     }
 
-    fn wake_after(&self, time: Duration) {
+    fn wake_after(&mut self, time: Duration) {
         let events = self.events.clone();
-        tokio::spawn(async move {
+        self.work.spawn(async move {
             tokio::time::sleep(time).await;
             // A supervisor that has ended sleeps for good.
             let _ = events.send(Event::Wake).await;
         });
     }
 }
-
-/// The files of the folder by name.
-pub(super) type Files = BTreeMap<String, File>;
 
 #[cfg(test)]
 mod tests {
@@ -472,20 +618,20 @@ mod hanging {
 
     #[tokio::test(start_paused = true)]
     async fn files_that_hang_leave_their_slots_to_others_within_a_bound() {
-        let slots = Slots::new();
+        let bounds = Bounds::new();
         let mut waiting = Vec::new();
         for _ in 0..HUNG_MAX + LOOKING_MAX {
-            let slot = slots.looking.clone().acquire_owned().await.expect("nobody closes it");
-            let hung = slots.hung.clone();
+            let slot = bounds.looking.clone().acquire_owned().await.expect("nobody closes it");
+            let hung = bounds.hung.clone();
             waiting.push(tokio::spawn(async move {
                 let hangs = tokio::spawn(std::future::pending::<()>());
                 within(hangs, slot, &hung).await
             }));
         }
         tokio::time::sleep(LOOK_MAX * 2).await;
-        assert_eq!((slots.hung.available_permits(), slots.looking.available_permits()), (0, 0));
+        assert_eq!((bounds.hung.available_permits(), bounds.looking.available_permits()), (0, 0));
         waiting.drain(..).for_each(|waiting| waiting.abort());
         tokio::task::yield_now().await;
-        assert_eq!((slots.hung.available_permits(), slots.looking.available_permits()), (HUNG_MAX, LOOKING_MAX));
+        assert_eq!((bounds.hung.available_permits(), bounds.looking.available_permits()), (HUNG_MAX, LOOKING_MAX));
     }
 }

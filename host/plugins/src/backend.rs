@@ -1,31 +1,40 @@
-//! A backend plugin as the destination of a node.
+//! A backend plugin as what a node sends to.
 
 mod pausing;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use saker_forward::{Backend, SendError, Session};
+use saker_forward::{SendError, Session};
 use saker_model::{Point, Series, SeriesId};
-use saker_sandbox::{CallError, HealthState, InstanceSpec, Kill, Plugin, SHARE_WINDOW, Sandbox, Share, WriteError};
+use saker_sandbox::{Backend, CallError, HealthState, Kill, Kind, SHARE_WINDOW, Sandbox, Share, WriteError};
+use tokio::sync::Notify;
 
+use self::pausing::Pausing;
+use crate::deployment::Deployment;
+use crate::role::{Ending, Role, Shared};
 use crate::status::Status;
-use pausing::Pausing;
 
 /// Processor time that each point may take which a destination has taken: several times what Rust's encoders need, and
 /// enough for Python's. Delivering is what the agent asks for, and as much as there is to deliver; what goes beyond, or
 /// brings nothing, counts for the share of a processor.
 const POINT_CPU: Duration = Duration::from_micros(20);
 
-/// The place of a node's backend: the version that new sessions are opened from.
-pub struct Slot {
+/// Why there is no backend before anything is known of its file.
+const NOT_LOADED: &str = "its backend is not loaded yet";
+
+/// The place of a node's backend: the deployment that new sessions are opened from.
+pub struct BackendSlot {
     sandbox: Sandbox,
     status: Arc<Status>,
     current: Mutex<Current>,
     generation: AtomicU64,
+    /// Tells the node that the generation is another.
+    changed: Notify,
     pace: Mutex<Pace>,
     pausing: Mutex<Pausing>,
 }
@@ -40,16 +49,28 @@ struct Pace {
 enum Current {
     /// There is none: why.
     Missing(String),
-    Ready(Box<(Plugin, InstanceSpec)>),
+    Ready(Arc<Deployment>),
 }
 
-impl Slot {
-    /// One without a version: why there is none.
+impl BackendSlot {
+    /// One that nothing runs in yet.
     #[must_use]
-    pub fn new(sandbox: Sandbox, status: Arc<Status>, missing: String) -> Self {
+    pub fn new(sandbox: Sandbox, status: Arc<Status>) -> Self {
         let pace = Mutex::new(Pace { share: Share::since(status.meters.cpu()), until: None });
-        let current = Mutex::new(Current::Missing(missing));
-        Self { sandbox, status, current, generation: AtomicU64::new(0), pace, pausing: Mutex::default() }
+        let current = Mutex::new(Current::Missing(NOT_LOADED.into()));
+        let generation = AtomicU64::new(0);
+        Self { sandbox, status, current, generation, changed: Notify::new(), pace, pausing: Mutex::default() }
+    }
+
+    /// What a node sends to.
+    #[must_use]
+    pub fn backend(self: &Arc<Self>) -> Box<dyn saker_forward::Backend> {
+        Box::new(NodeBackend(self.clone()))
+    }
+
+    fn becomes_another(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.changed.notify_one();
     }
 
     /// Whether it may be called now.
@@ -75,24 +96,26 @@ impl Slot {
         }
     }
 
-    /// Puts a version in place; the next batch goes to a new session of it.
-    pub fn set(&self, file: &str, plugin: Plugin, spec: InstanceSpec) {
-        self.status.runs(file, &plugin, &spec, None);
-        *self.current.lock() = Current::Ready(Box::new((plugin, spec)));
-        // Another version, or other limits, are not to blame for the one before.
+    /// Puts a deployment in place; the next batch goes to a new session of it.
+    pub fn deploy(&self, deployment: Arc<Deployment>) {
+        let Deployment { file, plugin, spec, .. } = &*deployment;
+        self.status.runs(file, plugin, spec, None);
+        let before = std::mem::replace(&mut *self.current.lock(), Current::Ready(deployment));
+        // Another deployment, or other limits, are not to blame for the one before.
         *self.pace.lock() = Pace { share: Share::since(self.status.meters.cpu()), until: None };
         self.pausing.lock().revive();
-        if self.generation.fetch_add(1, Ordering::AcqRel) > 0 {
+        if matches!(before, Current::Ready(_)) {
             self.status.count(|counts| counts.swaps += 1);
         }
+        self.becomes_another();
     }
 
     /// Has it tried at once, also from quarantine.
-    pub(crate) fn revive(&self) {
+    fn resume(&self) {
         tracing::info!(plugin = self.status.name, "revived");
         self.note(Pausing::revive);
         // A pause ends for another session only.
-        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.becomes_another();
     }
 
     /// Why no session is opened now, if it is left alone.
@@ -129,29 +152,76 @@ impl Slot {
         }
     }
 
-    /// Takes the version away.
-    pub(crate) fn clear(&self, why: String) {
-        *self.current.lock() = Current::Missing(why);
-        self.generation.fetch_add(1, Ordering::AcqRel);
+    /// Takes the deployment away.
+    fn clear(&self, why: &str) {
+        *self.current.lock() = Current::Missing(why.to_owned());
+        self.becomes_another();
     }
 }
 
-/// Tries a version before it takes another's place: opens it, writes nothing, throws it away.
-pub(crate) async fn canary(sandbox: &Sandbox, plugin: &Plugin, spec: &InstanceSpec) -> Result<(), CallError> {
-    let spec = spec.trial();
-    let mut trial = saker_sandbox::Backend::open(sandbox, plugin, &spec).await?;
-    match trial.write(Vec::new(), &[], &[]).await {
-        Err(WriteError::Call(error)) => Err(error),
-        Err(WriteError::Broken(message)) => Err(saker_sandbox::PluginFault::Other(message).into()),
-        // A destination that is away is no fault of the plugin's.
-        _ => trial.close().await,
+/// The slots of all nodes that are configured, by the instance's name.
+pub(crate) type BackendSlots = Arc<Mutex<BTreeMap<String, Arc<BackendSlot>>>>;
+
+/// The place of a node's backend, as the reconciler knows it.
+pub(crate) struct BackendRole {
+    slot: Arc<BackendSlot>,
+}
+
+impl BackendRole {
+    pub(crate) fn slot(&self) -> &Arc<BackendSlot> {
+        &self.slot
     }
 }
 
-/// What the forwarder sees of a slot.
-pub struct Destination(pub Arc<Slot>);
+impl Role for BackendRole {
+    const KIND: Kind = Kind::Backend;
 
-impl Backend for Destination {
+    fn new(_: &str, shared: &Shared, status: &Arc<Status>) -> Self {
+        Self { slot: Arc::new(BackendSlot::new(shared.sandbox.clone(), status.clone())) }
+    }
+
+    fn start(&mut self, deployment: Arc<Deployment>) {
+        self.slot.deploy(deployment);
+    }
+
+    /// Its node closes the session that runs when the next batch is due.
+    fn replace(&mut self, deployment: Arc<Deployment>) -> Option<Ending> {
+        self.slot.deploy(deployment);
+        None
+    }
+
+    fn withdraw(&mut self, why: &str) -> Option<Ending> {
+        self.slot.clear(why);
+        None
+    }
+
+    fn resume(&self) {
+        self.slot.resume();
+    }
+
+    /// A node that is taken out has a while to send what it has, and needs its backend for that.
+    fn stop(self) -> Option<Ending> {
+        None
+    }
+
+    fn canary(shared: Shared, deployment: Arc<Deployment>) -> BoxFuture<'static, Result<(), CallError>> {
+        Box::pin(async move {
+            let spec = deployment.spec.trial();
+            let mut trial = Backend::open(&shared.sandbox, &deployment.plugin, &spec).await?;
+            match trial.write(Vec::new(), &[], &[]).await {
+                Err(WriteError::Call(error)) => Err(error),
+                Err(WriteError::Broken(message)) => Err(saker_sandbox::PluginFault::Other(message).into()),
+                // A destination that is away is no fault of the plugin's.
+                _ => trial.close().await,
+            }
+        })
+    }
+}
+
+/// What a node sees of a slot.
+struct NodeBackend(Arc<BackendSlot>);
+
+impl saker_forward::Backend for NodeBackend {
     fn open(&self) -> BoxFuture<'_, Result<Box<dyn Session>, SendError>> {
         Box::pin(async move {
             let slot = &self.0;
@@ -159,15 +229,17 @@ impl Backend for Destination {
                 return Err(paused);
             }
             slot.in_pace()?;
-            let (plugin, spec) = match &*slot.current.lock() {
+            let deployment = match &*slot.current.lock() {
                 Current::Missing(why) => return Err(SendError::Retry { after: None, message: why.clone() }),
-                Current::Ready(version) => (**version).clone(),
+                Current::Ready(deployment) => deployment.clone(),
             };
-            let opened = saker_sandbox::Backend::open(&slot.sandbox, &plugin, &spec).await;
-            slot.called(spec.limits.cpu_percent, 0);
+            let Deployment { plugin, spec, .. } = &*deployment;
+            let cpu_percent = spec.limits.cpu_percent;
+            let opened = Backend::open(&slot.sandbox, plugin, spec).await;
+            slot.called(cpu_percent, 0);
             match opened {
                 Ok(instance) => {
-                    let session = Writing { instance, slot: slot.clone(), cpu_percent: spec.limits.cpu_percent };
+                    let session = Writing { instance, slot: slot.clone(), cpu_percent };
                     Ok(Box::new(session) as Box<dyn Session>)
                 }
                 // No batch is to blame for that, whatever it was.
@@ -182,12 +254,16 @@ impl Backend for Destination {
     fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)
     }
+
+    fn changed(&self) -> &Notify {
+        &self.0.changed
+    }
 }
 
 /// A session: one instance.
 struct Writing {
-    instance: saker_sandbox::Backend,
-    slot: Arc<Slot>,
+    instance: Backend,
+    slot: Arc<BackendSlot>,
     cpu_percent: u32,
 }
 
