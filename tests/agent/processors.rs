@@ -1,13 +1,20 @@
 //! The `tag` processor in the agent's own pipeline.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
-use crate::agent::{Home, shipped, variant};
+use crate::agent::{Agent, Home, guest, shipped, variant};
+use crate::http;
 
 const RULES: &str = "[pipeline]\nprocessors = [\"tag\"]\n[plugin.tag]\nsettings = { rules = [\n\
     { when = { metric = \"secret.*\" }, drop = true },\n\
     { add = { dc = \"eu1\" } },\n\
 ] }\n";
+
+/// A value of a series that is asked about no more, once it was pushed.
+const KNOWN: &str = r#"[{"metric":"known","value":1}]"#;
 
 #[test]
 fn series_are_tagged_or_dropped_and_each_is_asked_about_once() {
@@ -59,4 +66,36 @@ fn no_value_passes_the_processors_by_while_they_are_being_loaded() {
     });
     let (all, tagged) = (agent.json("/api/v1/recent"), agent.json("/api/v1/recent?tags=dc=eu1"));
     assert_eq!((&all["total"], &tagged["total"]), (&json!(5), &json!(5)), "{all}");
+}
+
+#[test]
+fn a_processor_that_takes_seconds_delays_nothing_but_the_series_that_it_is_asked_about() {
+    let home = Home::new(&["load"]).on_fixtures(&["load"]).keys("interval = \"200ms\"");
+    home.put("judge", &guest("judge"));
+    let agent = home
+        .config(
+            "[pipeline]\nprocessors = [\"judge\"]\n\
+             [plugin.judge]\nsettings.spin = [\"slow\"]\nlimits.deadline.map = \"4s\"\nlimits.cpu_percent = 100\n",
+        )
+        .start();
+    let succeeded = |agent: &Agent| agent.instance("load")?["counts"]["succeeded"].as_u64();
+    assert_eq!(agent.post("/v1/push", KNOWN).1["data"]["accepted"], 1);
+    agent.until("the collector's series are known", |agent| (succeeded(agent)? > 3).then_some(()));
+    let (start, before, address) = (Instant::now(), succeeded(&agent).unwrap(), agent.address.clone());
+    let slow = thread::spawn(move || {
+        let answer = http::request(&address, "POST", "/v1/push", &[], r#"[{"metric":"slow","value":1}]"#).unwrap();
+        (answer.0, start.elapsed())
+    });
+    let mut longest = Duration::ZERO;
+    while !slow.is_finished() {
+        let pushed = Instant::now();
+        assert_eq!(agent.post("/v1/push", KNOWN).1["data"]["accepted"], 1);
+        longest = longest.max(pushed.elapsed());
+        thread::sleep(Duration::from_millis(50));
+    }
+    let (status, took) = slow.join().unwrap();
+    assert!(status == 200 && took >= Duration::from_secs(4), "{status} after {took:?}");
+    assert!(longest < took / 2, "a push of a known series took {longest:?} of {took:?}");
+    let runs = succeeded(&agent).unwrap() - before;
+    assert!(runs >= 10, "{runs} runs in {took:?}, and five a second were due");
 }

@@ -571,6 +571,8 @@ mod tests {
 
     use super::*;
 
+    mod slow;
+
     /// Keeps what it is given.
     #[derive(Default)]
     struct Window(Mutex<Vec<Point>>);

@@ -1,7 +1,7 @@
 //! The processors, in a row: what they say of new series.
 //!
-//! Each has a task that owns its instance. Whoever wants to know about series leaves them with it and waits; all that
-//! wait while it is in a call are asked about in the next one, so nobody waits for more than two.
+//! Each has a task that owns its instance. Whoever wants to know about series leaves them with it and waits, behind those
+//! who came before, for as long as a few calls may take. One call is one asker's: what kills it is nobody else's series.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,8 +23,8 @@ use crate::task::{Command, Commands, Task};
 
 /// Askers that can wait at a processor. Whoever comes to more waits for room, as long as for an answer.
 const ASKS_MAX: usize = 256;
-/// Series that are asked about in one call; one asker's are not divided.
-const CALL_SERIES: usize = 10_000;
+/// Calls that an asker waits for at most, each as long as it may take, its own among them.
+const CALLS_MAX: u32 = 4;
 /// What an asker waits for beside the calls themselves, such as a processor of the host's own.
 const SLACK: Duration = Duration::from_secs(1);
 
@@ -40,7 +40,7 @@ pub(crate) struct Link {
     status: Arc<Status>,
     /// None where there is no plugin to ask: nothing can be judged.
     asks: Option<mpsc::Sender<Ask>>,
-    /// How long an asker waits at most: for the call that runs, and for its own.
+    /// How long an asker waits at most.
     patience: Duration,
 }
 
@@ -185,8 +185,8 @@ impl Role for ProcessorRole {
         self.status.runs(file, plugin, spec, None);
         let (asks, inbox) = mpsc::channel(ASKS_MAX);
         let deadlines = &spec.limits.deadlines;
-        // The call that runs may open an instance, and so may its own.
-        let patience = (deadlines.open + deadlines.map) * 2 + SLACK;
+        // Every call may have to open an instance.
+        let patience = (deadlines.open + deadlines.map) * CALLS_MAX + SLACK;
         let link = Link { status: self.status.clone(), asks: Some(asks), patience };
         let processing = Processing::new(self.sandbox.clone(), self.status.clone(), deployment);
         self.running = Some((link, Task::start(|commands| processing.run(commands, inbox))));
@@ -252,7 +252,7 @@ impl Processing {
                     }
                 }
                 ask = inbox.recv() => match ask {
-                    Some(ask) => self.answer(with_all_that_wait(ask, &mut inbox)).await,
+                    Some(ask) => self.answer(ask).await,
                     None => break,
                 },
             }
@@ -264,33 +264,21 @@ impl Processing {
     async fn answer_the_rest(&mut self, inbox: &mut mpsc::Receiver<Ask>) {
         inbox.close();
         while let Some(ask) = inbox.recv().await {
-            self.answer(with_all_that_wait(ask, inbox)).await;
+            self.answer(ask).await;
         }
     }
 
-    /// Asks about the series of all of them at once. Without an answer each finds its own way, and asks again.
-    async fn answer(&mut self, asks: Vec<Ask>) {
-        if !self.health.may_call(Instant::now()) {
+    /// Asks about series. Whoever gets no answer asks about them again, with the next value.
+    async fn answer(&mut self, ask: Ask) {
+        // Whoever has given up wants to know nothing.
+        if ask.answer.is_closed() || !self.health.may_call(Instant::now()) {
             return;
         }
-        let mut series = Vec::with_capacity(asks.iter().map(|ask| ask.series.len()).sum());
-        let mut askers = Vec::with_capacity(asks.len());
-        // Whoever has gone wants to know nothing.
-        for ask in asks.into_iter().filter(|ask| !ask.answer.is_closed()) {
-            askers.push((ask.series.len(), ask.answer));
-            series.extend(ask.series);
-        }
-        if series.is_empty() {
-            return;
-        }
-        match self.call(&series).await {
+        match self.call(&ask.series).await {
             Ok(verdicts) => {
-                self.status.succeeded(series.len());
-                let mut verdicts = verdicts.into_iter();
-                for (count, answer) in askers {
-                    // Whoever asked may have gone meanwhile.
-                    let _ = answer.send(verdicts.by_ref().take(count).collect());
-                }
+                self.status.succeeded(ask.series.len());
+                // Whoever asked may have given up meanwhile.
+                let _ = ask.answer.send(verdicts);
             }
             Err(error) => self.status.failed(&error),
         }
@@ -331,19 +319,6 @@ impl Processing {
             tracing::warn!(plugin = self.status.name, "failed to close: {error}");
         }
     }
-}
-
-/// An ask, and those that wait behind it, as far as there is room for them in one call.
-fn with_all_that_wait(first: Ask, inbox: &mut mpsc::Receiver<Ask>) -> Vec<Ask> {
-    let mut count = first.series.len();
-    let mut asks = vec![first];
-    while count < CALL_SERIES
-        && let Ok(ask) = inbox.try_recv()
-    {
-        count += ask.series.len();
-        asks.push(ask);
-    }
-    asks
 }
 
 /// A processor's series is checked like any source's.

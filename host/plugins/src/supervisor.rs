@@ -173,7 +173,6 @@ pub struct Supervisor {
 impl Supervisor {
     /// Makes the supervisor, which waits to be run: what it loads is of no use to an agent that cannot listen. There is a
     /// [`backend`](Supervision::backend) for each node already.
-    #[must_use]
     pub fn prepare(
         config: PluginsConfig,
         dependencies: Dependencies,
