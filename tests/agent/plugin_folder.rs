@@ -281,3 +281,18 @@ fn a_file_that_others_can_write_to_is_refused_until_that_is_mended() {
     mode(&agent.home.plugin_path("steady-2"), 0o644);
     agent.until("it is loaded", |agent| agent.instance("steady-2"));
 }
+
+#[test]
+fn values_of_all_collectors_are_stamped_on_the_grid_of_their_interval() {
+    let agent = Home::new(&["load", "memory"]).on_fixtures(&["load", "memory"]).keys("interval = \"1s\"").start();
+    agent.until("each has run by its schedule", |agent| {
+        let runs = |name: &str| agent.instance(name)?["counts"]["succeeded"].as_u64();
+        (runs("load")? > 2 && runs("memory")? > 2).then_some(())
+    });
+    let recent = agent.json("/api/v1/recent");
+    for series in recent["series"].as_array().unwrap() {
+        let times: Vec<_> = series["points"].as_array().unwrap().iter().filter_map(|point| point[0].as_i64()).collect();
+        assert!(times.len() >= 2 && times.iter().all(|time| time % 1000 == 0), "{series}");
+        assert!(times.is_sorted_by(|one, next| one < next), "no two of a series at one time: {series}");
+    }
+}

@@ -21,6 +21,7 @@ use saker_plugins::folder::Watch;
 use saker_plugins::{Chain, Dependencies, PluginMetrics, StateDir, Statuses, Supervision, Supervisor};
 use saker_sandbox::{Compiler, PluginHash, Sandbox, SandboxConfig};
 use saker_telemetry::{ProcessMetrics, Registry};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::api::{self, About, Routes};
@@ -47,6 +48,8 @@ pub(crate) struct Agent {
     /// What is in memory is let go of at the end, which no law knows.
     is_ending: AtomicBool,
     watching: Mutex<Option<JoinHandle<()>>>,
+    /// The configuration whose nodes and routes are put in place, by a task that may wait for a disk.
+    wanted: watch::Sender<Arc<Config>>,
     /// What goes on as long as the agent does.
     tasks: Mutex<JoinSet<()>>,
 }
@@ -57,12 +60,20 @@ impl Agent {
     /// # Errors
     /// If the data folder, the sandbox or the listener cannot be had.
     pub(crate) async fn start(config: Config) -> anyhow::Result<Arc<Self>> {
-        let sandbox = sandbox(&config)?;
+        let sandbox = off_the_workers({
+            let config = config.clone();
+            move || sandbox(&config)
+        })
+        .await??;
         let table = Arc::new(SeriesTable::new(config.pipeline.max_series));
         let endpoint: Arc<str> = config.endpoint().into();
         let seed = PluginHash::of(format!("{endpoint}/{}", now_ms()).as_bytes()).to_string();
-        let spools = config.data_dir.join("queues");
-        let spools = SpoolDir::open(&spools).with_context(|| format!("cannot open {}", spools.display()))?;
+        let queues = config.data_dir.join("queues");
+        let spools = off_the_workers({
+            let queues = queues.clone();
+            move || SpoolDir::open(&queues)
+        });
+        let spools = spools.await?.with_context(|| format!("cannot open {}", queues.display()))?;
         let memory = Arc::new(MemoryBudget::new(config.pipeline.memory_bytes));
         let seed = u64::from_str_radix(&seed[..16], 16).unwrap_or(0);
         let forwarder = Arc::new(Forwarder::new(table.clone(), memory.clone(), Some(spools), seed));
@@ -74,7 +85,7 @@ impl Agent {
         let endpoint = Arc::new(ArcSwap::from_pointee(endpoint));
         let statuses = Arc::new(Statuses::default());
         let states = config.data_dir.join("state");
-        let opened = tokio::task::spawn_blocking({
+        let opened = off_the_workers({
             let states = states.clone();
             move || StateDir::open(&states)
         });
@@ -146,6 +157,7 @@ impl Agent {
             listener,
             is_ending: AtomicBool::new(false),
             watching: Mutex::default(),
+            wanted: watch::Sender::new(Arc::new(config.clone())),
             tasks: Mutex::default(),
         });
         agent.ingest.apply(&config, &agent.endpoint.load()).await?;
@@ -154,10 +166,10 @@ impl Agent {
         {
             let mut tasks = agent.tasks.lock();
             tasks.spawn(supervisor);
+            tasks.spawn(keep_nodes(Arc::downgrade(&agent), agent.wanted.subscribe()));
             tasks.spawn(sweep(Arc::downgrade(&agent)));
             tasks.spawn(hold_laws(Arc::downgrade(&agent)));
         }
-        agent.set_nodes(&config).await?;
         agent.watch(&config);
         Ok(agent)
     }
@@ -191,7 +203,7 @@ impl Agent {
             self.watch(&config);
         }
         self.supervision.apply(config.plugins.clone()).await;
-        self.set_nodes(&config).await?;
+        self.wanted.send_replace(Arc::new(config.clone()));
         let (ingest, api) = (self.ingest.apply(&config, &self.endpoint.load()).await, self.listen(&config).await);
         Ok(ingest.map_err(anyhow::Error::from).and(api)?)
     }
@@ -234,8 +246,7 @@ impl Agent {
             } else if let Some(backend) = self.supervision.backend(name) {
                 let (forwarder, name) = (self.forwarder.clone(), name.clone());
                 // It looks at the disk for what an earlier process has left.
-                let made = tokio::task::spawn_blocking(move || forwarder.node(&name, backend, sending));
-                nodes.push(made.await?);
+                nodes.push(off_the_workers(move || forwarder.node(&name, backend, sending)).await?);
             }
         }
         let same = now.nodes().len() == nodes.len() && now.nodes().iter().zip(&nodes).all(|(a, b)| Arc::ptr_eq(a, b));
@@ -262,9 +273,13 @@ impl Agent {
         let folder = &config.plugins.folder;
         let (supervision, dir, poll) = (self.supervision.clone(), folder.dir.clone(), folder.poll);
         let task = tokio::spawn(async move {
-            let watch = Watch::new(&dir);
+            let watch = off_the_workers(move || Watch::new(&dir)).await;
             // What happened before the watch began is found by a look.
             supervision.folder_changed().await;
+            let watch = match watch {
+                Ok(watch) => watch,
+                Err(error) => return tracing::error!("the plugin folder is not watched: {error:#}"),
+            };
             loop {
                 watch.change(poll).await;
                 supervision.folder_changed().await;
@@ -280,6 +295,11 @@ impl Agent {
 fn backend_names(config: &Arc<ArcSwap<Config>>) -> Arc<dyn Fn(&str) -> Option<String> + Send + Sync> {
     let config = config.clone();
     Arc::new(move |node| config.load().plugins.backends.get(node).map(|backend| backend.backend.clone()))
+}
+
+/// Does what may wait for a disk on a thread that may.
+pub(crate) async fn off_the_workers<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> anyhow::Result<T> {
+    Ok(tokio::task::spawn_blocking(work).await?)
 }
 
 /// What this program is made of.
@@ -298,6 +318,21 @@ pub(crate) fn sandbox(config: &Config) -> anyhow::Result<Sandbox> {
         ca_file: config.tls.ca_file.clone(),
     };
     Ok(Sandbox::new(sandbox)?)
+}
+
+/// Puts the nodes and routes of each configuration in place.
+async fn keep_nodes(agent: std::sync::Weak<Agent>, mut wanted: watch::Receiver<Arc<Config>>) {
+    loop {
+        let config = wanted.borrow_and_update().clone();
+        let Some(agent) = agent.upgrade() else { return };
+        if let Err(error) = agent.set_nodes(&config).await {
+            tracing::error!("nodes and routes stay as they were: {error:#}");
+        }
+        drop(agent);
+        if wanted.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn sweep(agent: std::sync::Weak<Agent>) {

@@ -7,6 +7,9 @@
 mod files;
 mod fleet;
 mod slot;
+mod supervision;
+mod uses;
+mod wanted;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,11 +24,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::files::PluginFolder;
-use self::fleet::{Fleet, Managed, Wanted, Yard};
+use self::fleet::{Fleet, Managed, Yard};
 use self::slot::Refusal;
+pub use self::supervision::Supervision;
 use crate::backend::{BackendRole, BackendSlots};
 use crate::collector::CollectorRole;
-use crate::config::{BackendConfig, PluginConfig, PluginsConfig, Written, plugin_section};
+use crate::config::PluginsConfig;
 use crate::deployment::Deployment;
 use crate::folder::{Fingerprint, Seen};
 use crate::processor::{Chain, ProcessorRole};
@@ -63,79 +67,6 @@ enum Event {
     Revive(String, oneshot::Sender<Result<(), String>>),
     /// Everything ends.
     Stop(oneshot::Sender<()>),
-}
-
-/// How to talk to the supervisor.
-#[derive(Clone)]
-pub struct Supervision {
-    events: mpsc::Sender<Event>,
-    settled: watch::Receiver<bool>,
-    judging: watch::Receiver<bool>,
-    backends: BackendSlots,
-}
-
-impl Supervision {
-    /// The plugin folder may have changed.
-    pub async fn folder_changed(&self) {
-        self.tell(Event::Folder).await;
-    }
-
-    /// The configuration is another. When it returns, there is a [`backend`](Self::backend) for each node; what runs
-    /// follows.
-    pub async fn apply(&self, config: PluginsConfig) {
-        let (done, applied) = oneshot::channel();
-        self.tell(Event::Config(Box::new(config), done)).await;
-        // A supervisor that is gone has places for nothing.
-        let _ = applied.await;
-    }
-
-    /// What a node sends to, if it is configured. It is there before its plugin is.
-    #[must_use]
-    pub fn backend(&self, node: &str) -> Option<Box<dyn saker_forward::Backend>> {
-        self.backends.lock().get(&backend_name(node)).map(|slot| slot.backend())
-    }
-
-    /// Has an instance called again that backs off or is in quarantine, or a file compiled again that cannot be used.
-    ///
-    /// # Errors
-    /// Why not: there is none of this name, or it has no time for it now.
-    pub async fn revive(&self, name: &str) -> Result<(), String> {
-        let (answer, answered) = oneshot::channel();
-        self.tell(Event::Revive(name.to_owned(), answer)).await;
-        answered.await.unwrap_or_else(|_| Err("the agent is ending".into()))
-    }
-
-    /// Ends every collector and processor in order and writes their state; nodes go on.
-    pub async fn stop(&self) {
-        let (done, ended) = oneshot::channel();
-        self.tell(Event::Stop(done)).await;
-        // A supervisor that is gone has nothing left to end.
-        let _ = ended.await;
-    }
-
-    /// Whether what the configuration names has been loaded since the start, or cannot be; and all other files that were
-    /// there, unless they took too long.
-    pub fn is_settled(&self) -> bool {
-        *self.settled.borrow()
-    }
-
-    /// Whether the processors have been loaded since the start, or cannot be.
-    pub fn is_judging(&self) -> bool {
-        *self.judging.borrow()
-    }
-
-    /// Waits until it [`is_settled`](Self::is_settled).
-    pub async fn settled(&self) {
-        let mut settled = self.settled.clone();
-        // A supervisor that is gone will not settle any more.
-        let _ = settled.wait_for(|&settled| settled).await;
-    }
-
-    async fn tell(&self, event: Event) {
-        if self.events.send(event).await.is_err() {
-            tracing::error!("the supervisor has ended");
-        }
-    }
 }
 
 /// What plugins stand on.
@@ -265,11 +196,11 @@ impl Supervisor {
     /// Makes what runs agree with the folder and the configuration.
     fn reconcile(&mut self) {
         let interval = self.config.interval;
-        self.backends.reconcile(&wanted_backends(&self.config), &self.folder, interval, &mut self.yard);
+        self.backends.reconcile(&wanted::backends(&self.config), &self.folder, interval, &mut self.yard);
         self.reconcile_processors();
         // What comes in before the processors are there would pass them by.
         if !self.awaits_processors() && self.folder.is_known() {
-            let wanted = wanted_collectors(&self.config, self.folder.collectors());
+            let wanted = wanted::collectors(&self.config, self.folder.collectors());
             self.collectors.reconcile(&wanted, &self.folder, interval, &mut self.yard);
         }
         // Not before what is new is in place.
@@ -288,7 +219,7 @@ impl Supervisor {
     fn reconcile_processors(&mut self) {
         let (pipeline, interval) = (&self.yard.shared.pipeline, self.config.interval);
         pipeline.set_pass_on_failure(self.config.pass_on_failure);
-        self.processors.reconcile(&wanted_processors(&self.config), &self.folder, interval, &mut self.yard);
+        self.processors.reconcile(&wanted::processors(&self.config), &self.folder, interval, &mut self.yard);
         let names = self.config.processors.iter();
         let order: Vec<_> = names.filter_map(|name| Some(self.processors.get(name)?.role.link())).collect();
         if self.chain.differs(&order) {
@@ -298,7 +229,7 @@ impl Supervisor {
     }
 
     fn set_backend_places(&mut self) {
-        let wanted = wanted_backends(&self.config);
+        let wanted = wanted::backends(&self.config);
         self.backends.set_places(&wanted, &mut self.yard);
         let slot = |name: &String| Some((name.clone(), self.backends.get(name)?.role.slot().clone()));
         *self.backend_slots.lock() = wanted.keys().filter_map(slot).collect();
@@ -354,50 +285,4 @@ fn note_panic(what: &str, ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
         tracing::error!("{what} failed: {error}");
     }
-}
-
-/// The instance that a node's backend is.
-fn backend_name(node: &str) -> String {
-    format!("node {node}")
-}
-
-fn wanted_backends(config: &PluginsConfig) -> BTreeMap<String, Wanted> {
-    let wanted = |(node, backend): (&String, &BackendConfig)| {
-        let config = PluginConfig {
-            written: Written(true),
-            file: Some(format!("{}.wasm", backend.backend)),
-            enabled: true,
-            interval: None,
-            settings: backend.settings.clone(),
-            grants: backend.grants.clone(),
-            limits: backend.limits.clone(),
-        };
-        (backend_name(node), Wanted { section: format!("node.{node}"), config })
-    };
-    config.backends.iter().map(wanted).collect()
-}
-
-fn wanted_processors(config: &PluginsConfig) -> BTreeMap<String, Wanted> {
-    let names = config.processors.iter();
-    names.map(|name| (name.clone(), Wanted { section: plugin_section(name), config: config.instance(name) })).collect()
-}
-
-/// Every collector file runs under its own name, and under each name that the configuration gives it.
-fn wanted_collectors<'a>(config: &PluginsConfig, files: impl Iterator<Item = &'a String>) -> BTreeMap<String, Wanted> {
-    let mut wanted = BTreeMap::new();
-    let mut want = |name: &str, config: PluginConfig| {
-        wanted.insert(name.to_owned(), Wanted { section: plugin_section(name), config });
-    };
-    for file in files {
-        let stem = file.trim_end_matches(".wasm");
-        if !config.instances.contains_key(stem) {
-            want(stem, PluginConfig { file: Some(file.clone()), ..PluginConfig::default_of(stem) });
-        }
-        for (name, plugin) in &config.instances {
-            if plugin.enabled && plugin.file_of(name) == *file {
-                want(name, plugin.clone());
-            }
-        }
-    }
-    wanted
 }

@@ -14,7 +14,7 @@ use saker_plugins::folder::Watch;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::telling::Teller;
-use crate::agent::Agent;
+use crate::agent::{Agent, off_the_workers};
 use crate::config::Config;
 use crate::data_lock::DataLock;
 use crate::{Logged, STATUS_CONFIG, STATUS_FAILURE};
@@ -207,7 +207,10 @@ impl Reloading {
                 } => false,
             };
             looked = true;
-            let now = path.as_deref().and_then(|path| std::fs::read_to_string(path).ok());
+            let now = match path.clone() {
+                Some(path) => off_the_workers(move || std::fs::read_to_string(path).ok()).await.unwrap_or(None),
+                None => None,
+            };
             if !by_signal && now == self.before && is_whole {
                 continue;
             }
@@ -218,7 +221,8 @@ impl Reloading {
 
     /// A wrong configuration changes nothing. Answers whether all of a right one holds.
     async fn reload(&self) -> bool {
-        match read_anew(&self.args) {
+        let args = self.args.clone();
+        match off_the_workers(move || read_anew(&args)).await.and_then(|read| read) {
             Ok(config) => {
                 self.level.set(&config.log.level);
                 warn(&config);
