@@ -12,8 +12,8 @@ use crate::{root, sandbox};
 /// tests/fixtures/plugins change with it: `steady-1` and `judge` of the guests, and the `stdout` backend.
 const RELEASED: &[(&str, &str)] = &[
     ("0.1.0/host.wit", "e9e4deb84731d6a97fd3eda722a2899a22fbdf0b23ac978fe8ece1d4664881ca"),
-    ("0.1.0/plugin.wit", "37ee7db727909d2a46f438f98ba39f629f582d739a0e49cbe0e6299fd39c4c41"),
-    ("0.1.0/types.wit", "bfd12e32017fb148fb4198e4114dc8908b7147b84963aa55f9516acdcb3be550"),
+    ("0.1.0/plugin.wit", "4bae84d90d618620d5d0996314b568130c6b1cb7cdc77dbb8ecbb05892823181"),
+    ("0.1.0/types.wit", "c5c24eceb02bb57b5d8cd7477b4532bf5eb93ee3ee1296115fb05d8790790236"),
 ];
 
 #[test]
