@@ -214,9 +214,12 @@ mod tests {
 
     #[test]
     fn whichever_call_fails_nothing_is_called_safe_that_is_not() {
+        let undisturbed = SimDisk::new(0);
+        write_versions(&undisturbed);
         for trouble in [Trouble::Broken, Trouble::Full] {
             for calls in [1, 3] {
-                for at in 0..80 {
+                // A failure may lead to some more.
+                for at in 0..undisturbed.calls() + 10 {
                     let disk = SimDisk::new(at);
                     disk.fail(Fault { calls, ..Fault::at(at, trouble) });
                     let versions = write_versions(&disk);
