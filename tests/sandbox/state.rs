@@ -1,6 +1,6 @@
 //! What outlives a call: saved state, and figures of a plugin's own.
 
-use saker_sandbox::{CallError, Figure, InstanceSpec, StateCell};
+use saker_sandbox::{CallError, Deadlines, Figure, InstanceSpec, StateCell};
 use serde_json::{Value, json};
 
 use crate::support::{once, open, spec, tick, value};
@@ -86,7 +86,8 @@ async fn figures_of_a_plugins_own_add_up_and_are_limited_in_number() {
 
 #[tokio::test]
 async fn no_more_is_saved_than_the_limit() {
-    let spec = spec(json!({}));
+    let mut spec = spec(json!({}));
+    spec.limits.deadlines = Deadlines::default();
     assert_eq!(value(&once("state-bomb", &spec).await.unwrap(), "state-bomb.bytes"), 65_536.0);
     assert_eq!(spec.state.load().unwrap().len(), 65_536);
 }
