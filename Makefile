@@ -12,10 +12,16 @@ run: build ## Build the agent and its plugins, and run them in run/ with the bui
 	sh plugins/build.sh run/plugins
 	cd run && $(TARGET)/release/saker run
 
-test: guests plugins ## Run all tests; some want Debian's victoria-metrics and prometheus-node-exporter
+test: guests plugins ## Run all tests that want nothing but this repository
 	cargo test --release --workspace --locked
 
-authors: build ## Write plugins as a newcomer does, of each kind and in each language; wants python3-venv, Node.js 20 with npm, clang
+test-servers: plugins ## Run the tests against real servers; as root on Debian, installs them first
+	sh tests/install.sh servers
+	cargo test --release --workspace --locked --test servers
+
+# The program is the one that the tests run; that of `make build` lacks what they ask of tokio.
+authors: plugins ## Write plugins as a newcomer does, of each kind and in each language; wants python3-venv, Node.js 20 with npm, clang
+	cargo test --release --workspace --locked --test agent --no-run
 	set -e; for script in tests/authors/*.sh; do echo "== $$script"; sh $$script $(TARGET)/authors $(TARGET)/release/saker; done
 
 # The plugins come first: the agent knows those that it ships with by their hashes.
@@ -64,10 +70,11 @@ torture: plugins ## An hour of starts, kills, reloads, disk and receiver faults 
 check: ## Look for what a machine can find: format, lints, documentation
 	cargo fmt --check
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
+	cargo clippy --release --workspace --test servers --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --workspace --locked
 
 clean: ## Remove everything that was built, and run/ with what the agent has kept there
 	cargo clean
 	rm -rf run
 
-.PHONY: help run test authors build plugins guests bench bench-collect bench-write bench-pipeline bench-forward bench-hostile bench-scale torture check clean
+.PHONY: help run test test-servers authors build plugins guests bench bench-collect bench-write bench-pipeline bench-forward bench-hostile bench-scale torture check clean

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -61,6 +62,11 @@ pub(crate) fn variant(plugin: &[u8], number: u32) -> Vec<u8> {
 /// Runs the program to its end.
 pub(crate) fn saker(arguments: &[&str], dir: &Path) -> Output {
     command().args(arguments).current_dir(dir).output().unwrap()
+}
+
+/// Sends a signal to a process that has not been waited for.
+pub(crate) fn send(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test starts the program that it tests")]
@@ -279,14 +285,19 @@ impl Agent {
         self.log.lock().unwrap().clone()
     }
 
+    /// The newest value of the only series of this metric with these tags.
+    pub(crate) fn newest(&self, metric: &str, tags: &str) -> f64 {
+        let recent = self.json(&format!("/api/v1/recent?metric={metric}&tags={tags}&points=1"));
+        assert_eq!(recent["total"], 1, "{metric} {tags}: {recent}");
+        recent["series"][0]["points"][0][1].as_f64().unwrap()
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the standard library sends no signals")]
-    pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap();
-        assert!(status.success());
+    pub(crate) fn signal(&self, signal: Signal) {
+        send(&self.child, signal);
     }
 
     /// Kills it at once.
@@ -304,7 +315,7 @@ impl Agent {
 
     /// Ends it in order; answers what it printed at its end.
     pub(crate) fn stop(mut self) -> String {
-        self.signal("TERM");
+        self.signal(Signal::TERM);
         let mut printed = String::new();
         self.output.take().unwrap().read_to_string(&mut printed).unwrap();
         let status = self.child.wait().unwrap();

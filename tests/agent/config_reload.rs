@@ -1,5 +1,7 @@
 //! Configuration that changes while the agent runs, and the end.
 
+use rustix::process::Signal;
+
 use crate::agent::{Home, saker};
 use crate::forwarding::push;
 use crate::http::Receiver;
@@ -31,7 +33,7 @@ fn a_changed_file_takes_hold_and_a_wrong_one_changes_nothing() {
 #[test]
 fn a_hangup_reads_the_configuration_anew() {
     let agent = Home::new(&["load"]).on_fixtures(&["load"]).start();
-    agent.signal("HUP");
+    agent.signal(Signal::HUP);
     agent.until("it is read anew", |agent| agent.log().contains("configuration reloaded").then_some(()));
 }
 
@@ -104,7 +106,7 @@ fn an_emptied_file_changes_nothing_and_the_cure_is_named() {
     agent.until("the new interval runs", |agent| (agent.instance("load")?["interval_ms"] == 300).then_some(()));
     for nothing in ["", " \n\n"] {
         agent.home.write_config(nothing);
-        agent.signal("HUP");
+        agent.signal(Signal::HUP);
         agent.until("it is refused", |agent| {
             agent
                 .log()

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use serde_json::{Value, json};
 
 use crate::agent::{Agent, Home, saker};
@@ -180,14 +180,14 @@ fn with_a_token_all_but_health_wants_it_and_a_changed_one_is_taken_at_a_hangup()
     assert_eq!((revive(&[("x-saker", "1")]), revive(&[("authorization", "Bearer 0123456789abcdef-one")])), (401, 409));
 
     std::fs::write(&file, "0123456789abcdef-two\n").unwrap();
-    agent.signal("HUP");
+    agent.signal(Signal::HUP);
     agent.until("the new token holds", |_| (with("0123456789abcdef-two", "/") == 200).then_some(()));
     assert_eq!(with("0123456789abcdef-one", "/"), 401);
 
     for bad in ["short\n", ""] {
         std::fs::write(&file, bad).unwrap();
         let before = agent.log().matches("the API keeps its address").count();
-        agent.signal("HUP");
+        agent.signal(Signal::HUP);
         agent.until("it is said", |agent| {
             (agent.log().matches("the API keeps its address").count() > before).then_some(())
         });
@@ -198,7 +198,7 @@ fn with_a_token_all_but_health_wants_it_and_a_changed_one_is_taken_at_a_hangup()
         );
     }
     std::fs::write(&file, "0123456789abcdef-three\n").unwrap();
-    agent.signal("HUP");
+    agent.signal(Signal::HUP);
     agent.until("the mended one holds", |_| (with("0123456789abcdef-three", "/") == 200).then_some(()));
 }
 
@@ -212,7 +212,7 @@ fn an_address_that_cannot_be_had_leaves_the_old_one_at_work() {
     assert_eq!(http::get(&agent.address, "/health").0, 200);
     let address = taken.local_addr().unwrap().to_string();
     drop(taken);
-    agent.signal("HUP");
+    agent.signal(Signal::HUP);
     agent.until("the new address answers", |_| {
         http::request(&address, "GET", "/health", &[], "").is_ok_and(|answer| answer.0 == 200).then_some(())
     });

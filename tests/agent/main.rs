@@ -1,7 +1,7 @@
-//! The whole agent as a process, over its sockets and its plugin folder, against real servers.
+//! The whole agent as a process, over its sockets and its plugin folder.
 //!
-//! Needs the shipped plugins in `target/plugins` (`make plugins`), and Debian's `victoria-metrics`,
-//! `prometheus-node-exporter` and `graphite-carbon`.
+//! Needs the plugins in `target/plugins` and `target/guests` (`make plugins guests`), no privilege and no server: those
+//! that it talks to are played. What needs more is in `tests/servers`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is over")]
 
 mod accepting;
@@ -10,8 +10,8 @@ mod attacks;
 mod cardinality;
 mod checking;
 mod config_reload;
+mod desk;
 mod doors;
-mod durability;
 mod figures;
 mod forwarding;
 mod hanging;
@@ -27,7 +27,6 @@ mod processors;
 mod push;
 mod recording;
 mod scale;
-mod servers;
 mod stores;
 mod swapping;
 mod talking;

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::agent::{Home, command, guest, saker, shipped, variant};
+use crate::agent::{Home, command, guest, saker, send, shipped, variant};
 use crate::http;
 
 /// Nothing here takes longer.
@@ -64,7 +65,7 @@ impl Held {
 
     /// Asks it to end; answers its exit status.
     fn end(mut self) -> (Option<i32>, String) {
-        signal(&self.child, "TERM");
+        send(&self.child, Signal::TERM);
         let status = ended(&mut self.child);
         // What it has written last is read when there is no more.
         self.until("the log is read to its end", |held| (Arc::strong_count(&held.log) == 1).then_some(()));
@@ -78,12 +79,6 @@ impl Drop for Held {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the standard library sends no signals")]
-fn signal(child: &Child, name: &str) {
-    let status = std::process::Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
-    assert!(status.unwrap().success());
 }
 
 /// Waits for the end of a process that is about to come.
@@ -178,14 +173,14 @@ fn a_log_that_nobody_reads_stops_nothing_and_tells_later_what_it_has_lost() {
     });
     let line = tell.recv_timeout(PATIENCE).expect("the log tells what it has lost");
     assert!(line.contains("WARN") && line.contains("lines="), "{line}");
-    signal(&agent.child, "TERM");
+    send(&agent.child, Signal::TERM);
     assert_eq!(ended(&mut agent.child), Some(0));
 }
 
 #[test]
 fn an_end_does_not_wait_for_a_log_that_nobody_reads() {
     let mut agent = Swamped::start();
-    signal(&agent.child, "TERM");
+    send(&agent.child, Signal::TERM);
     assert_eq!(ended(&mut agent.child), Some(0));
 }
 
@@ -324,10 +319,10 @@ fn a_second_signal_ends_it_at_once() {
         "[{\"endpoint\":\"e\",\"metric\":\"m\",\"value\":1,\"step\":60,\"counterType\":\"GAUGE\",\"tags\":\"\"}]";
     assert_eq!(http::request(&held.address, "POST", "/v1/push", &[], push).unwrap().0, 200);
     let _connection = silent.accept().unwrap();
-    signal(&held.child, "TERM");
+    send(&held.child, Signal::TERM);
     held.until("it is stopping", |held| held.log().contains("stopping").then_some(()));
     let began = Instant::now();
-    signal(&held.child, "INT");
+    send(&held.child, Signal::INT);
     assert_eq!(ended(&mut held.child), Some(1));
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     held.until("it says so", |held| held.log().contains("told again: ends at once").then_some(()));

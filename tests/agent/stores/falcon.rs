@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use super::{agent, node, push, until_delivered};
+use super::one_node::{agent, node, push, until_delivered};
 use crate::agent::Home;
 
 const ANSWER: &str = r#"{"id":ID,"result":{"Message":"ok","Total":TOTAL,"Invalid":0,"Latency":0},"error":null}"#;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::{node, push};
+use super::one_node::{node, now_s, push};
 use crate::agent::Home;
 
 /// How many requests are answered badly before the server is well again.
@@ -59,7 +59,7 @@ fn nothing_is_lost(backend: &str, settings: &str, says: &'static str) {
     let grant = format!("grant.connect = [\"{address}\"]\nlimits.deadline.write = \"2s\"");
     let settings = format!("url = \"http://{address}\", {settings}");
     let agent = Home::new(&[backend]).config(&node(backend, &settings, &grant)).start();
-    push(&agent, &[("a", "", "GAUGE", super::now_s(), 1.0), ("b", "", "GAUGE", super::now_s(), 2.0)]);
+    push(&agent, &[("a", "", "GAUGE", now_s(), 1.0), ("b", "", "GAUGE", now_s(), 2.0)]);
     agent.until("all is delivered", |agent| {
         let node = agent.node("a");
         (node["delivered"] == 2 && node["queued"] == 0).then_some(())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use super::{agent, now_s, push, until_delivered};
+use super::one_node::{agent, now_s, push, until_delivered};
 
 /// What a server holds: the last of each gauge, the sum of each counter, by name and tags.
 #[derive(Default)]

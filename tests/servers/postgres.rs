@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::exact::{agent, awkward, delivered, fails_with, identities, identities_of_json, plain, push};
+use crate::exact::{agent, awkward, delivered, fails_with, identities, identities_of_json, plain, push};
 use crate::servers::Server;
 
 /// The points in a table, as the identities of what was pushed.

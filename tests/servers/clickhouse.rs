@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::exact::{agent, awkward, delivered, fails_with, identities, identity, plain, push};
+use crate::exact::{agent, awkward, delivered, fails_with, identities, identity, plain, push};
 use crate::http;
 use crate::servers::{Server, free_address};
 

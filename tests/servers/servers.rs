@@ -7,9 +7,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Signal, geteuid};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::agent::send;
 use crate::http;
 
 /// A server's process.
@@ -105,7 +107,7 @@ impl Server {
         let address = free_address();
         let (host, port) = address.split_once(':').unwrap();
         // It refuses to run as root.
-        let is_root = printed("id", &["-u"]).trim() == "0";
+        let is_root = geteuid().is_root();
         if is_root {
             printed("chown", &["postgres", dir.path().to_str().unwrap()]);
         }
@@ -195,7 +197,7 @@ impl Server {
 
     /// The same for PostgreSQL, which has many processes: all end at once, and put nothing in order.
     pub(crate) fn quit(&mut self) {
-        printed("kill", &["-QUIT", &self.child.id().to_string()]);
+        send(&self.child, Signal::QUIT);
         self.child.wait().unwrap();
     }
 
@@ -251,7 +253,8 @@ pub(crate) fn command(program: &str) -> Command {
 /// What a program that comes with a server prints; it must end well.
 pub(crate) fn printed(program: &str, arguments: &[&str]) -> String {
     let output = command(program).args(arguments).output();
-    let output = output.unwrap_or_else(|error| panic!("{program}: {error}; CONTRIBUTING.md names its Debian package"));
+    let output =
+        output.unwrap_or_else(|error| panic!("{program}: {error}; tests/install.sh installs its Debian package"));
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{program} {arguments:?}: {errors}");
     String::from_utf8(output.stdout).unwrap()
@@ -259,7 +262,7 @@ pub(crate) fn printed(program: &str, arguments: &[&str]) -> String {
 
 fn spawn(command: &mut Command) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; CONTRIBUTING.md names its Debian package"))
+    command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; tests/install.sh installs its Debian package"))
 }
 
 /// Whether a server answers 200 at a path.

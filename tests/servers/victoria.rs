@@ -7,9 +7,9 @@ use saker_backend_victoria::Victoria;
 use saker_sdk::testing::posted;
 use saker_sdk::{Backend as _, Definition, MetricType, Point, Series};
 
-use super::{agent, node, now_s, push, until_delivered};
 use crate::agent::Home;
 use crate::http;
+use crate::one_node::{agent, node, now_s, push, until_delivered};
 use crate::servers::Server;
 
 /// Everything that could end a name, a value, a tag or a line too early.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::exact::{agent, awkward, delivered, fails_with, identities, identities_of_json, plain, push};
+use crate::exact::{agent, awkward, delivered, fails_with, identities, identities_of_json, plain, push};
 use crate::servers::Server;
 
 /// A client that asks and reads.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::exact::{agent, awkward, delivered, fails_with, identities, identities_of_json, identity, plain, push};
+use crate::exact::{agent, awkward, delivered, fails_with, identities, identities_of_json, identity, plain, push};
 use crate::servers::{Server, printed};
 
 fn cli(server: &Server, words: &[&str]) -> Value {

@@ -7,7 +7,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
-use super::exact::{agent, awkward, delivered, fails_with, identities, identities_of_json, plain, push};
+use crate::exact::{agent, awkward, delivered, fails_with, identities, identities_of_json, plain, push};
 use crate::servers::{command, printed};
 
 /// Two brokers in one process, with a topic `saker` of four partitions. They forget everything at their end.
@@ -25,7 +25,7 @@ impl Brokers {
         // A producer that never gets anything to produce; the broker that it is given is not asked.
         kcat.args(["-P", "-b", "127.0.0.1:1", "-t", "saker", "-X", "test.mock.num.brokers=2", "-d", "mock"]);
         let started = kcat.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-        let mut child = started.unwrap_or_else(|error| panic!("kcat: {error}; on Debian: apt-get install kcat"));
+        let mut child = started.unwrap_or_else(|error| panic!("kcat: {error}; tests/install.sh installs it"));
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (found, addresses) = sync_channel(1);
         thread::spawn(move || {
