@@ -20,7 +20,7 @@ fn all_shipped() -> Vec<String> {
 }
 
 /// Files of machine code in the agent's cache.
-fn compiled(agent: &Agent) -> usize {
+pub(crate) fn compiled(agent: &Agent) -> usize {
     let folder = agent.home.dir.path().join("data/compiled");
     let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.ends_with(".cwasm")).count()

@@ -1,28 +1,23 @@
 //! Plugin files that come, change and go while the agent runs.
 
 use std::io::Write;
-use std::time::{Duration, Instant};
 
 use crate::agent::{Agent, Home, guest, saker, shipped, variant};
 
 #[test]
-fn a_file_that_is_dropped_in_collects_within_a_second() {
-    let agent = Home::new(&["memory"]).on_fixtures(&["memory", "load"]).start();
+fn a_file_that_is_dropped_in_collects_and_disturbs_nobody() {
+    let agent = Home::new(&["memory"]).on_fixtures(&["memory", "load"]).keys("interval = \"1s\"").start();
     let before = agent.instance("memory").unwrap()["counts"]["ticks"].clone();
-    // Compiling takes a while of its own; the second is for what comes after it.
-    let load = shipped("load");
-    agent.home.put("load", &load);
-    agent.until("load is compiled", |agent| agent.instance("load"));
-    std::fs::remove_file(agent.home.plugin_path("load")).unwrap();
-    agent.until("load is gone", |agent| agent.instance("load").is_none().then_some(()));
-    let start = Instant::now();
-    agent.home.put("load", &load);
-    agent.until("load collects", |agent| (agent.instance("load")?["counts"]["succeeded"] == 1).then_some(()));
-    let took = start.elapsed();
-    assert!(took < Duration::from_secs(1), "{took:?}");
-    let memory = agent.instance("memory").unwrap();
+    for _ in 0..2 {
+        agent.home.put("load", &shipped("load"));
+        agent.until("load collects", |agent| (agent.instance("load")?["counts"]["succeeded"] != 0).then_some(()));
+        std::fs::remove_file(agent.home.plugin_path("load")).unwrap();
+        agent.until("load is gone", |agent| agent.instance("load").is_none().then_some(()));
+    }
+    let memory = agent.until("the other goes on", |agent| {
+        agent.instance("memory").filter(|memory| memory["counts"]["ticks"].as_u64() > before.as_u64())
+    });
     assert_eq!((&memory["counts"]["swaps"], &memory["counts"]["overrun"]), (&0.into(), &0.into()), "undisturbed");
-    assert!(memory["counts"]["ticks"].as_u64() >= before.as_u64());
 }
 
 #[test]
@@ -180,11 +175,15 @@ fn a_file_that_is_written_in_place_piece_by_piece_runs_when_it_is_whole() {
     let whole = guest("steady-1");
     let path = agent.home.plugin_path("mine");
     let mut file = std::fs::File::create(&path).unwrap();
-    // Each pause is longer than the quiet that the agent waits for: it sees every half-written state.
+    let mut written = 0;
     for piece in whole.chunks(whole.len() / 3 + 1) {
         file.write_all(piece).unwrap();
-        file.sync_all().unwrap();
-        std::thread::sleep(Duration::from_millis(400));
+        written += piece.len();
+        agent.until("it is seen as it is by now", |agent| {
+            let files = agent.json("/api/v1/plugins")["files"].clone();
+            (files[0]["bytes"] == written && files[0]["busy"] == false).then_some(())
+        });
+        assert!(written == whole.len() || agent.instance("mine").is_none(), "half of it runs");
     }
     let hash = agent.until("it runs", |agent| agent.instance("mine").map(|mine| mine["hash"].clone()));
     assert_eq!(hash, blake3::hash(&whole).to_hex().as_str(), "what runs is what was written, and all of it");

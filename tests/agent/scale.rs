@@ -1,6 +1,6 @@
-//! What many plugins cost: instances, starts, new files, replacements. The tests run in a small size and hold wide
-//! bounds, for the machine is busy with other tests; `make bench-scale` runs them one by one in full size and prints what
-//! they have measured.
+//! Many plugins: instances, starts, new files, replacements. The tests run in a small size and hold what a busy machine
+//! does not change; `make bench-scale` runs them one by one in full size, prints how long everything took, and holds that
+//! too.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -10,7 +10,11 @@ use serde_json::Value;
 use crate::agent::{Agent, Home, guest, shipped, variant};
 use crate::attacks::holdings;
 use crate::http::Receiver;
+use crate::loading::compiled;
 use crate::swapping::to_receiver;
+
+/// Memory of an agent with very many instances, in MB.
+const MEMORY_MB: f64 = 400.0;
 
 /// Versions of a plugin that take turns, so that an hour of swaps is not one of compiling.
 const VERSIONS: u32 = 20;
@@ -61,8 +65,8 @@ fn soon(start: Instant, what: &str, mut look: impl FnMut() -> bool) -> f64 {
 }
 
 #[test]
-fn a_thousand_instances_take_less_than_a_core_and_400_mb() {
-    let (instances, seconds) = (size("SAKER_INSTANCES", 100), size("SAKER_INSTANCE_SECONDS", 5));
+fn very_many_instances_all_tick_and_take_little_memory() {
+    let (instances, seconds) = (size("SAKER_INSTANCES", 100), size("SAKER_INSTANCE_SECONDS", 0));
     let mut config = String::new();
     for number in 0..instances {
         writeln!(config, "[plugin.i{number}]\nfile = \"steady.wasm\"\nsettings.value = {number}").unwrap();
@@ -70,23 +74,20 @@ fn a_thousand_instances_take_less_than_a_core_and_400_mb() {
     let home = Home::new(&[]).keys("interval = \"1s\"").config(&config);
     home.put("steady", &guest("steady-1"));
     let agent = home.start();
-    let last = format!("i{}", instances - 1);
-    agent.until("the last has ticked", |agent| {
-        (agent.instance(&last)?["counts"]["succeeded"].as_u64()? > 1).then_some(())
-    });
+    agent.until("all have ticked", |agent| (ticking(agent)? == instances as usize).then_some(()));
     let (start, before, missed_before) = (Instant::now(), cpu_seconds(&agent), missed(&agent));
     std::thread::sleep(Duration::from_secs(seconds.into()));
     let cores = (cpu_seconds(&agent) - before) / start.elapsed().as_secs_f64();
     let memory = memory_mb(&agent);
     let missed = missed(&agent) - missed_before;
     println!("{instances} instances at 1 s: {cores:.3} cores, {memory:.0} MB, {missed} ticks missed in {seconds} s");
-    assert!(cores < 1.0 && memory < 400.0, "{cores} cores, {memory} MB");
-    assert!(!measuring() || missed == 0, "{missed} ticks missed");
+    assert!(memory < MEMORY_MB, "{memory} MB");
+    assert!(!measuring() || cores < 1.0 && missed == 0, "{cores} cores, {missed} ticks missed");
     agent.stop();
 }
 
 #[test]
-fn twenty_plugins_that_were_compiled_before_start_within_300_ms() {
+fn plugins_that_were_compiled_before_start_without_a_compiler() {
     let cpu = shipped("cpu");
     let mut config = String::new();
     for number in 0..20 {
@@ -96,30 +97,33 @@ fn twenty_plugins_that_were_compiled_before_start_within_300_ms() {
     let home = Home::new(&[]).config(&config);
     (0..20).for_each(|number| home.put(&format!("p{number}"), &variant(&cpu, number)));
     let mut agent = home.start();
-    agent.until("all have been compiled and have ticked", all_have_ticked);
+    agent.until("all have been compiled and have ticked", |agent| (ticking(agent)? == 20).then_some(()));
+    let machine_code = compiled(&agent);
     agent.kill();
     let start = Instant::now();
     agent.start_again();
     let listening = start.elapsed().as_secs_f64() * 1000.0;
-    let ticked = soon(start, "all have ticked", || all_have_ticked(&agent).is_some());
+    let ticked = soon(start, "all have ticked", || ticking(&agent) == Some(20));
     println!(
         "twenty plugins from the cache: the agent listens after {listening:.0} ms, all have ticked after {ticked:.0} ms"
     );
-    assert!(ticked < if measuring() { 300.0 } else { 3000.0 }, "{ticked} ms");
+    assert_eq!(compiled(&agent), machine_code);
+    assert!(!measuring() || ticked < 300.0, "{ticked} ms");
     agent.stop();
 }
 
-fn all_have_ticked(agent: &Agent) -> Option<()> {
+/// How many instances have ticked.
+fn ticking(agent: &Agent) -> Option<usize> {
     let plugins = agent.json("/api/v1/plugins");
     let instances = plugins["instances"].as_array()?;
-    let ticked = instances.iter().filter(|instance| instance["counts"]["succeeded"].as_u64() > Some(0)).count();
-    (ticked == 20).then_some(())
+    Some(instances.iter().filter(|instance| instance["counts"]["succeeded"].as_u64() > Some(0)).count())
 }
 
 #[test]
-fn a_file_that_is_dropped_in_brings_values_within_a_second_and_from_the_cache_within_50_ms() {
+fn a_file_that_is_dropped_in_twice_is_compiled_once_and_brings_values() {
     let (steady, rounds) = (guest("steady-1"), size("SAKER_DROPS", 1));
     let agent = Home::new(&[]).start();
+    let before = compiled(&agent);
     let (mut cold, mut cached) = (Vec::new(), Vec::new());
     for number in 0..rounds {
         // Bytes that nobody has compiled before.
@@ -141,8 +145,8 @@ fn a_file_that_is_dropped_in_brings_values_within_a_second_and_from_the_cache_wi
          (medians of {rounds})",
         steady.len() / 1000
     );
-    let most = if measuring() { (1000.0, 50.0) } else { (10_000.0, 5000.0) };
-    assert!(cold < most.0 && cached < most.1, "{cold} ms, {cached} ms from the cache");
+    assert_eq!(compiled(&agent), before + rounds as usize);
+    assert!(!measuring() || cold < 1000.0 && cached < 50.0, "{cold} ms, {cached} ms from the cache");
     agent.stop();
 }
 
