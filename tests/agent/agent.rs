@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::http;
+use crate::{http, machine_code};
 
 /// Nothing that a test waits for takes longer, even where everything is compiled anew on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Home {
     pub(crate) dir: TempDir,
     config: String,
+    /// Whether plugins come with the machine code that other agents have made of them.
+    is_cached: bool,
 }
 
 /// An agent that runs.
@@ -81,20 +83,8 @@ impl Home {
     pub(crate) fn new(plugins: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
         std::fs::create_dir(dir.path().join("plugins")).unwrap();
-        // Compiled once for all tests. Whoever writes to it is one of them.
-        let data = repository().join("target/test-data");
-        std::fs::create_dir_all(&data).unwrap();
-        let data = dir.path().join("data");
-        std::fs::create_dir(&data).unwrap();
-        let compiled = repository().join("target/test-data/compiled");
-        if !compiled.exists() {
-            std::fs::create_dir_all(&compiled).unwrap();
-            std::fs::set_permissions(&compiled, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-        }
-        copy_folder(&compiled, &data.join("compiled"));
-        // What one agent has compiled is another's only under the same key.
-        copy_key(&data.join("compiled.key"));
-        let home = Self { dir, config: String::new() };
+        machine_code::make(&dir.path().join("data/compiled"));
+        let home = Self { dir, config: String::new(), is_cached: true };
         plugins.iter().for_each(|name| home.put(name, &shipped(name)));
         home.config("[listen]\nhttp = \"127.0.0.1:0\"\n")
     }
@@ -117,9 +107,9 @@ impl Home {
     }
 
     /// As at a first start: nothing was compiled before.
-    pub(crate) fn without_cache(self) -> Self {
-        let compiled = self.dir.path().join("data/compiled");
-        for entry in std::fs::read_dir(compiled).unwrap() {
+    pub(crate) fn without_cache(mut self) -> Self {
+        self.is_cached = false;
+        for entry in std::fs::read_dir(self.dir.path().join("data/compiled")).unwrap() {
             std::fs::remove_file(entry.unwrap().path()).unwrap();
         }
         self
@@ -158,9 +148,26 @@ impl Home {
 
     /// Puts a plugin file in place, as a deploy tool does.
     pub(crate) fn put(&self, name: &str, bytes: &[u8]) {
+        if self.is_cached {
+            self.put_machine_code(bytes);
+        }
         let folder = self.dir.path().join("plugins");
         std::fs::write(folder.join(format!(".{name}.new")), bytes).unwrap();
         std::fs::rename(folder.join(format!(".{name}.new")), folder.join(format!("{name}.wasm"))).unwrap();
+    }
+
+    /// What other agents have compiled of a file.
+    fn put_machine_code(&self, bytes: &[u8]) {
+        let hash = blake3::hash(bytes).to_hex();
+        for entry in std::fs::read_dir(machine_code::shared()).unwrap().flatten() {
+            let name = entry.file_name().into_string().unwrap();
+            // Another test may be putting its own in place.
+            if name.starts_with(hash.as_str()) && name.contains(".cwasm") && !name.ends_with(".new") {
+                let own = self.dir.path().join("data/compiled").join(&name);
+                let unfinished = own.with_extension("copy.new");
+                std::fs::copy(entry.path(), &unfinished).and_then(|_| std::fs::rename(&unfinished, &own)).unwrap();
+            }
+        }
     }
 
     pub(crate) fn plugin_path(&self, name: &str) -> PathBuf {
@@ -210,21 +217,6 @@ fn launch(dir: &Path, log: &Arc<Mutex<String>>) -> (Child, BufReader<ChildStdout
 fn address_in(banner: &[String]) -> String {
     let (_, rest) = banner.last().and_then(|line| line.split_once("http://")).unwrap();
     rest.split('/').next().unwrap().to_owned()
-}
-
-/// The key of all tests.
-fn copy_key(to: &Path) {
-    std::fs::write(to, [7; 32]).unwrap();
-    std::fs::set_permissions(to, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir(to).unwrap();
-    std::fs::set_permissions(to, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().flatten() {
-        // Another test may be putting its own in place.
-        let _ = std::fs::copy(entry.path(), to.join(entry.file_name()));
-    }
 }
 
 impl Agent {
@@ -338,7 +330,7 @@ impl Drop for Agent {
             if !name.contains(".cwasm") || name.ends_with(".new") {
                 continue;
             }
-            let shared = repository().join("target/test-data/compiled").join(entry.file_name());
+            let shared = machine_code::shared().join(entry.file_name());
             if !shared.exists() {
                 let unfinished = shared.with_extension(format!("{}.new", std::process::id()));
                 // Only a cache: whoever fails to fill it compiles again.

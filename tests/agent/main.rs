@@ -32,3 +32,6 @@ mod swapping;
 mod talking;
 mod texts;
 mod torture;
+
+#[path = "../shared/machine_code.rs"]
+mod machine_code;

@@ -32,6 +32,9 @@ mod tls;
 mod unix_sockets;
 mod values;
 
+#[path = "../shared/machine_code.rs"]
+mod machine_code;
+
 /// Every guest, and the module that tests it.
 const GUESTS: &[(&str, &str)] = &[
     ("abort", "faults"),

@@ -15,7 +15,7 @@ use saker_sandbox::{
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-use crate::{GUESTS, REFUSED};
+use crate::{GUESTS, REFUSED, machine_code};
 
 /// The deadline of every call, unless a test sets another.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(200);
@@ -42,7 +42,7 @@ pub(crate) fn config(cache_dir: Option<PathBuf>) -> SandboxConfig {
 /// The sandbox of all tests. Its cache stays, so that only the first run compiles.
 pub(crate) fn sandbox() -> &'static Sandbox {
     static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
-    SANDBOX.get_or_init(|| Sandbox::new(config(Some(target().join("sandbox-tests")))).unwrap())
+    SANDBOX.get_or_init(|| Sandbox::new(config(Some(machine_code::shared().to_owned()))).unwrap())
 }
 
 /// A guest, loaded. All are loaded together, so that nothing compiles while something else is measured.
@@ -65,7 +65,7 @@ pub(crate) async fn plugin(guest: &str) -> &'static Plugin {
 pub(crate) async fn elsewhere(system: System, guest: &str) -> (Sandbox, Plugin) {
     // So that it is compiled by now.
     plugin(guest).await;
-    let sandbox = Sandbox::with_system(config(Some(target().join("sandbox-tests"))), system).unwrap();
+    let sandbox = Sandbox::with_system(config(Some(machine_code::shared().to_owned())), system).unwrap();
     let plugin = sandbox.load(&bytes(guest)).await.unwrap();
     (sandbox, plugin)
 }

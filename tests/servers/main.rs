@@ -28,5 +28,7 @@ mod exact;
 #[path = "../agent/http.rs"]
 #[allow(dead_code, reason = "the tests without servers use the rest")]
 mod http;
+#[path = "../shared/machine_code.rs"]
+mod machine_code;
 #[path = "../agent/stores/one_node.rs"]
 mod one_node;
