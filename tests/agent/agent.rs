@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::{http, machine_code};
 
 /// Nothing that a test waits for takes longer, even where everything is compiled anew on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A folder with plugins and a configuration.
 pub(crate) struct Home {

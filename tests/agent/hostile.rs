@@ -82,13 +82,13 @@ fn a_collector_that_uses_more_than_its_share_is_left_alone() {
 fn the_share_of_a_processor_counts_calls_that_fail_of_every_kind_of_plugin() {
     let agent = Home::new(&[])
         .keys("interval = \"100ms\"")
-        // A percent of a minute is six hundred milliseconds.
+        // A percent of a minute is six hundred milliseconds, which one call to its deadline takes on any machine.
         .config(
             "[pipeline]\nprocessors = [\"ponder\"]\n\
              [plugin.ponder]\nsettings.ms = 400\nlimits.cpu_percent = 1\n\
              [plugin.burn]\nsettings = { ms = 400, failing = 1 }\nlimits.cpu_percent = 1\n\
              [node.spinning]\nbackend = \"spin-write\"\nbatch.age = \"50ms\"\nretry = { min = \"10ms\", max = \"50ms\" }\n\
-             limits = { cpu_percent = 1, deadline.write = \"1s\" }\n\
+             limits = { cpu_percent = 1, deadline.write = \"5s\" }\n\
              [[route]]\nnodes = [\"spinning\"]\n",
         )
         .start();

@@ -179,11 +179,16 @@ fn swaps_leave_no_growth() {
             early = Some(holds(&agent));
         }
     }
-    let (early, late) = (early.unwrap(), holds(&agent));
+    let early = early.unwrap();
+    // A thread that has had nothing to do for ten seconds goes.
+    agent.until("threads and files are let go of", |agent| {
+        let (_, files, threads) = holds(agent);
+        (files <= early.1 + 4 && threads <= early.2 + 4).then_some(())
+    });
+    let late = holds(&agent);
     println!(
         "{swaps} swaps of two plugins: MB, files and threads after a third of them {early:?}, at the end {late:?}"
     );
     assert!(late.0 < early.0 + 16.0, "{early:?} {late:?}");
-    assert!(late.1 <= early.1 + 4 && late.2 <= early.2 + 4, "{early:?} {late:?}");
     agent.stop();
 }
