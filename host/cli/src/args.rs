@@ -35,7 +35,7 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// What was asked for; ends the process with a word about it if that makes no sense.
+    /// The parsed command line; on a usage error, prints it and exits.
     #[must_use]
     pub fn from_args() -> Self {
         Self::parse()
@@ -46,21 +46,21 @@ impl Cli {
 pub enum Command {
     /// Run the agent.
     Run(ConfigArgs),
-    /// Find every mistake in a configuration, the plugins' settings included.
+    /// Report every mistake in a configuration, including plugins' settings.
     Check(ConfigArgs),
-    /// Run one collector and print its metric values.
+    /// Run one collector and print its samples.
     Collect(CollectArgs),
-    /// Look at plugins.
+    /// Inspect, write, test and install plugins.
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// Look at the queues of a running agent, send again what was rejected, or throw it away.
+    /// Inspect, replay or drop the queues of a running agent.
     #[command(subcommand)]
     Queue(QueueCommand),
-    /// Watch a running agent.
+    /// Show a running agent live.
     Top(TopArgs),
-    /// Print completions for a shell.
+    /// Print shell completions.
     Completions {
-        /// Which shell.
+        /// The shell.
         shell: Shell,
     },
     /// Compile a component from standard input to standard output, within limits. The agent calls this itself.
@@ -70,19 +70,19 @@ pub enum Command {
 
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
-    /// Tell what a plugin file is, imports and wants, without granting it anything.
+    /// Show what a plugin file is, imports and requests, without granting it anything.
     Inspect(InspectArgs),
     /// List the plugins of a running agent.
     List(ClientArgs),
-    /// Tell everything about one instance of a running agent.
+    /// Show everything about one instance of a running agent.
     Status(StatusArgs),
-    /// Have an instance of a running agent called again that backs off or is in quarantine.
+    /// End the back-off or quarantine of an instance of a running agent.
     Revive(StatusArgs),
-    /// What authors of plugins do with them.
+    /// Commands for authors of plugins.
     #[cfg(feature = "author")]
     #[command(flatten)]
     Author(AuthorCommand),
-    /// Plugin files on their way to the plugin folder.
+    /// Commands that install plugins.
     #[cfg(feature = "author")]
     #[command(flatten)]
     Install(InstallCommand),
@@ -90,24 +90,24 @@ pub enum PluginCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum QueueCommand {
-    /// List the queues, those on disk that belong to no node included.
+    /// List the queues, including those on disk that belong to no destination.
     List(ClientArgs),
-    /// Show the oldest points of a queue.
+    /// Show the oldest points of a queue, or its dead letters.
     Inspect(QueueInspectArgs),
-    /// Send again what a node's backend has rejected; or give the queue of a node that is gone to another.
+    /// Send dead letters again; or give the queue of a removed destination to another.
     Replay(QueueReplayArgs),
-    /// Throw away what waits, or what was rejected.
+    /// Discard the points of a queue, or its dead letters.
     Drop(QueueDropArgs),
 }
 
 #[derive(Debug, Args)]
 pub struct QueueInspectArgs {
-    /// The node.
+    /// The destination.
     pub node: String,
-    /// Show what was rejected, and why.
+    /// Show dead letters (rejected points), and why they were rejected.
     #[arg(short, long)]
     pub rejected: bool,
-    /// So many points.
+    /// The most points to show.
     #[arg(short = 'n', long, default_value_t = 20)]
     pub limit: usize,
     #[command(flatten)]
@@ -116,9 +116,9 @@ pub struct QueueInspectArgs {
 
 #[derive(Debug, Args)]
 pub struct QueueReplayArgs {
-    /// The node, or the queue on disk that has none.
+    /// The destination, or a queue on disk without one.
     pub node: String,
-    /// The node that gets the points of a queue that has none.
+    /// The destination that gets the points of a queue without one.
     #[arg(long, value_name = "NODE")]
     pub to: Option<String>,
     #[command(flatten)]
@@ -127,9 +127,9 @@ pub struct QueueReplayArgs {
 
 #[derive(Debug, Args)]
 pub struct QueueDropArgs {
-    /// The node, or the queue on disk that has none.
+    /// The destination, or a queue on disk without one.
     pub node: String,
-    /// Throw away what was rejected instead.
+    /// Discard dead letters instead.
     #[arg(short, long)]
     pub rejected: bool,
     #[command(flatten)]
@@ -138,7 +138,7 @@ pub struct QueueDropArgs {
 
 #[derive(Debug, Args)]
 pub struct CompileArgs {
-    /// For a sandbox that counts instructions.
+    /// Compile for a sandbox that counts instructions.
     #[arg(long)]
     pub counting: bool,
 }
@@ -165,30 +165,30 @@ pub struct CollectArgs {
     /// The plugin's settings, as a JSON object.
     #[arg(short, long, value_name = "JSON", default_value = "{}")]
     pub settings: String,
-    /// How to print.
+    /// The output format.
     #[arg(short, long, value_enum, default_value = "table")]
     pub format: Format,
-    /// How often to collect; what needs a difference shows from the second time on. Only the last is printed.
+    /// How many times to collect; only the last result is printed. Rates appear from the second time on.
     #[arg(short = 'n', long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub ticks: u32,
-    /// The time between ticks.
+    /// The time between runs.
     #[arg(short, long, default_value = "1s", value_parser = parse_interval)]
     pub interval: Duration,
-    /// Write all that the host tells the plugin to this file, for --replay.
+    /// Record everything that the host tells the plugin in this file, for --replay.
     #[arg(long, value_name = "CALLS.JSONL")]
     pub record: Option<PathBuf>,
-    /// Let the plugin collect from a recording in place of the host: with the settings, grants and ticks of then.
+    /// Replay a recording in place of the host, with the recorded settings, grants and runs.
     #[arg(long, value_name = "CALLS.JSONL", conflicts_with_all = ["record", "grant", "settings", "ticks", "interval"])]
     pub replay: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// A table, for people.
     Table,
     /// One JSON object per line.
     Json,
-    /// Open-Falcon's JSON array, as `POST /v1/push` takes it.
+    /// Open-Falcon's JSON array, as `POST /v1/push` accepts it.
     Falcon,
 }
 
@@ -207,7 +207,7 @@ pub struct ClientArgs {
     /// The agent's address.
     #[arg(short, long, default_value = "127.0.0.1:1988", value_name = "HOST:PORT", env = "SAKER_LISTEN_HTTP")]
     pub address: String,
-    /// A file that holds the agent's token.
+    /// A file that contains the agent's token.
     #[arg(long, value_name = "FILE", env = "SAKER_LISTEN_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
     /// Print JSON.
@@ -227,10 +227,10 @@ pub struct StatusArgs {
 pub struct TopArgs {
     #[command(flatten)]
     pub client: ClientArgs,
-    /// The time between two looks.
+    /// The time between two updates.
     #[arg(short, long, default_value = "2s", value_parser = parse_interval)]
     pub interval: Duration,
-    /// Look so often, then end. 0 is for ever.
+    /// Exit after this many updates; 0 means never.
     #[arg(short = 'n', long, default_value_t = 0)]
     pub times: u32,
 }

@@ -10,49 +10,49 @@ use super::parse_interval;
 
 #[derive(Debug, Subcommand)]
 pub enum AuthorCommand {
-    /// Begin a plugin: a folder that builds, tests and runs as it is, with all that it needs but the language's tools.
+    /// Create a plugin project that builds, tests and runs as it is, with everything it needs but the language's tools.
     New(NewArgs),
-    /// Hold a plugin to its contract, case by case.
+    /// Test a plugin against its contract, case by case.
     Test(TestArgs),
     /// Measure what a plugin's calls cost: instructions, the same on any machine, and time on this one.
     Bench(BenchArgs),
-    /// Run a collector and show the values that change; with --watch, take each new version of its file.
+    /// Run a collector and show the samples that change; with --watch, reload each new version of its file.
     Run(RunArgs),
-    /// Tell what a new version of a plugin asks more or less than the old. Exits with 1 if it asks more.
+    /// Show what a new version of a plugin asks for beyond the old, or no longer. Exits with 1 if it asks for more.
     Diff(DiffArgs),
 }
 
 #[derive(Debug, Args)]
 pub struct NewArgs {
-    /// The plugin's name, and the folder's: lower-case letters, digits and `-`.
+    /// The name of the plugin and of the new folder: lower-case letters, digits and `-`.
     pub name: String,
-    /// What the plugin does.
+    /// The kind of plugin.
     #[arg(short, long, value_enum)]
     pub kind: Kind,
-    /// What it is written in.
+    /// The language to write it in.
     #[arg(short, long, value_enum)]
     pub language: Language,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Kind {
-    /// It measures.
+    /// Measures.
     Collector,
-    /// It renames, tags or drops series.
+    /// Renames, tags or drops series.
     Processor,
-    /// It hands points to a storage system.
+    /// Writes points to a storage system.
     Backend,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Language {
-    /// Rust, by cargo.
+    /// Rust, built with cargo.
     Rust,
-    /// Python 3, by componentize-py.
+    /// Python 3, built with componentize-py.
     Python,
-    /// JavaScript, by componentize-qjs.
+    /// JavaScript, built with componentize-qjs.
     Javascript,
-    /// C, by clang.
+    /// C, built with clang.
     C,
 }
 
@@ -82,10 +82,10 @@ pub struct TrialArgs {
     /// the plugin says it wants.
     #[arg(short, long, value_name = "GRANT")]
     pub grant: Vec<String>,
-    /// The plugin's settings, as a JSON object. `{kit}` in a text stands for the address of the kit's server.
+    /// The plugin's settings, as a JSON object. `{kit}` in a string stands for the address of the built-in server.
     #[arg(short, long, value_name = "JSON")]
     pub settings: Option<String>,
-    /// Where a backend writes to.
+    /// The server that a backend writes to.
     #[arg(long, value_enum, default_value = "kit")]
     pub server: ServerChoice,
     /// Print JSON.
@@ -97,10 +97,10 @@ pub struct TrialArgs {
 pub struct TestArgs {
     #[command(flatten)]
     pub trial: TrialArgs,
-    /// The time between two ticks of a collector.
+    /// The time between two runs of a collector.
     #[arg(short, long, default_value = "250ms", value_parser = parse_interval)]
     pub interval: Duration,
-    /// Try only the cases whose names hold these words.
+    /// Run only the cases whose names contain these words.
     #[arg(short, long, value_name = "WORDS")]
     pub case: Option<String>,
 }
@@ -121,36 +121,36 @@ pub struct RunArgs {
     /// The plugin's settings, as a JSON object.
     #[arg(short, long, value_name = "JSON", default_value = "{}")]
     pub settings: String,
-    /// The time between ticks.
+    /// The time between runs.
     #[arg(short, long, default_value = "1s", value_parser = parse_interval)]
     pub interval: Duration,
-    /// End after so many ticks. 0 is never.
+    /// Exit after this many runs; 0 means never.
     #[arg(short = 'n', long, default_value_t = 0)]
     pub ticks: u64,
-    /// Take each new version of the file.
+    /// Reload each new version of the file.
     #[arg(short, long)]
     pub watch: bool,
-    /// Run this by the shell whenever a source has changed.
+    /// A shell command to run whenever a source file has changed.
     #[arg(short, long, value_name = "COMMAND", requires = "watch")]
     pub build: Option<String>,
-    /// Where the sources are.
+    /// The folder with the sources.
     #[arg(long, value_name = "DIR", default_value = "src")]
     pub source: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum ServerChoice {
-    /// To servers that the kit starts on the loopback.
+    /// Built-in servers on the loopback.
     Kit,
-    /// To the real server that the settings name.
+    /// The real server that the settings name.
     Given,
 }
 
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// The plugin file that is in use.
+    /// The old plugin file.
     pub old: PathBuf,
-    /// The plugin file that is to take its place.
+    /// The new plugin file.
     pub new: PathBuf,
     /// Print JSON.
     #[arg(long)]

@@ -8,32 +8,32 @@ use super::ConfigArgs;
 
 #[derive(Debug, Subcommand)]
 pub enum InstallCommand {
-    /// Put a plugin into the plugin folder, from a file, a folder or a registry, and pin it in plugins.lock.
+    /// Install a plugin from a file, a folder or a registry into the plugin folder, and pin it in plugins.lock.
     Install(InstallArgs),
-    /// Fetch what was installed anew. A version that asks for more is put in place only with --accept.
+    /// Update installed plugins from their sources. A version that asks for more is installed only with --accept.
     Update(UpdateArgs),
-    /// List what was installed, and whether it is still the same file.
+    /// List installed plugins, and whether their files are unchanged.
     Installed(ConfigArgs),
-    /// Take a plugin that was installed out of the plugin folder.
+    /// Remove an installed plugin from the plugin folder.
     Remove(RemoveArgs),
-    /// Put a plugin into a registry, and sign it there as cosign does.
+    /// Push a plugin to a registry, and sign it there as cosign does.
     Push(PushArgs),
 }
 
 /// How registries are talked to.
 #[derive(Debug, Args)]
 pub struct RegistryArgs {
-    /// Speak to this registry without TLS.
+    /// Use plain HTTP for this registry.
     #[arg(long, value_name = "HOST:PORT")]
     pub plain_http: Vec<String>,
-    /// A server beside the registry itself that may be told the password when the registry sends there for a token:
+    /// A server other than the registry that may receive the password when the registry redirects there for a token:
     /// auth.docker.io for Docker Hub.
     #[arg(long, value_name = "HOST[:PORT]")]
     pub token_service: Vec<String>,
-    /// The user to log in as. Name and password go to the registry, never over plain HTTP except on this machine.
+    /// The user to log in as. Name and password are sent to the registry, never over plain HTTP except on this machine.
     #[arg(long, value_name = "NAME", requires = "password_file")]
     pub user: Option<String>,
-    /// A file that holds the user's password.
+    /// A file that contains the user's password.
     #[arg(long, value_name = "FILE", requires = "user")]
     pub password_file: Option<PathBuf>,
 }
@@ -42,10 +42,10 @@ pub struct RegistryArgs {
 pub struct InstallArgs {
     /// A .wasm file, a folder of them, `oci://host/name:tag` or `oci://host/name@sha256:…`.
     pub source: String,
-    /// The name in the plugin folder, if not the source's own.
+    /// The name in the plugin folder, by default the source's.
     #[arg(long)]
     pub name: Option<String>,
-    /// Put an older version in the place of a newer one.
+    /// Replace a newer version with an older one.
     #[arg(long)]
     pub downgrade: bool,
     #[command(flatten)]
@@ -56,12 +56,12 @@ pub struct InstallArgs {
 
 #[derive(Debug, Args)]
 pub struct UpdateArgs {
-    /// The plugins to update; all that were installed if none is named.
+    /// The plugins to update; by default all that are installed.
     pub names: Vec<String>,
-    /// Put versions in place that ask for more than those before.
+    /// Install versions that ask for more than the old ones.
     #[arg(long)]
     pub accept: bool,
-    /// Put older versions in the place of newer ones.
+    /// Replace newer versions with older ones.
     #[arg(long)]
     pub downgrade: bool,
     #[command(flatten)]
@@ -82,7 +82,7 @@ pub struct RemoveArgs {
 pub struct PushArgs {
     /// The plugin file.
     pub file: PathBuf,
-    /// Where to: `oci://host/name:tag`.
+    /// The target: `oci://host/name:tag`.
     pub target: String,
     /// A private key to sign with: PEM of PKCS#8, ECDSA P-256 or Ed25519.
     #[arg(long, value_name = "FILE")]
