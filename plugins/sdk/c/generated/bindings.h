@@ -170,7 +170,7 @@ typedef struct {
   wasi_http_types_field_size_payload_t val;
 } wasi_http_types_option_field_size_payload_t;
 
-// Why there is no answer.
+// Why a file system could not be queried.
 typedef struct wasi_http_types_error_code_t {
   uint8_t tag;
   union {
@@ -405,16 +405,16 @@ typedef struct {
   } val;
 } wasi_http_outgoing_handler_result_own_future_incoming_response_error_code_t;
 
-// How much a line matters.
+// The severity of a line.
 typedef uint8_t saker_plugin_log_level_t;
 
 // For the plugin's author.
 #define SAKER_PLUGIN_LOG_LEVEL_DEBUG 0
-// Worth knowing once.
+// Normal operation, worth knowing.
 #define SAKER_PLUGIN_LOG_LEVEL_INFO 1
-// Something is wrong, and the plugin goes on.
+// Something is wrong, and the plugin continues.
 #define SAKER_PLUGIN_LOG_LEVEL_WARN 2
-// Something is wrong, and values are missing because of it.
+// Something is wrong, and data are missing because of it.
 #define SAKER_PLUGIN_LOG_LEVEL_ERROR 3
 
 // Why nothing was saved.
@@ -440,12 +440,12 @@ typedef struct {
   } val;
 } saker_plugin_state_result_void_state_error_t;
 
-// How a value is to be read. The names and meanings are Open-Falcon's.
+// The type of a value. Names and meanings are Open-Falcon's.
 typedef uint8_t saker_plugin_types_metric_type_t;
 
-// A level: stands for itself at its timestamp.
+// A level at its timestamp.
 #define SAKER_PLUGIN_TYPES_METRIC_TYPE_GAUGE 0
-// A total that only grows, and starts again at zero when its source restarts.
+// A total that only grows, and restarts at zero with its source.
 #define SAKER_PLUGIN_TYPES_METRIC_TYPE_COUNTER 1
 // A total that may grow or shrink, stored as its rate of change.
 #define SAKER_PLUGIN_TYPES_METRIC_TYPE_DERIVE 2
@@ -466,37 +466,37 @@ typedef struct {
   int64_t val;
 } bindings_option_s64_t;
 
-// One measurement, as a collector makes it.
+// A sample: one measurement, as a collector makes it.
 typedef struct saker_plugin_types_metric_value_t {
-  // Whose value it is. Left out, it is the agent's own endpoint, usually the host's name.
+  // The endpoint. If absent, the agent's own, usually the host's name.
   bindings_option_string_t   endpoint;
-  // The name, such as `cpu.idle`.
+  // The metric's name, such as `cpu.idle`.
   bindings_string_t   metric;
-  // Any order; the agent sorts them. A key that stands twice is refused.
+  // The tags, in any order; the agent sorts them. A sample with a duplicate key is rejected.
   saker_plugin_types_list_tag_t   tags;
-  // How the value is to be read.
+  // The type of the value.
   saker_plugin_types_metric_type_t   metric_type;
-  // The value. Infinities and not-a-number are refused, and counted; but for Prometheus' stale marker, by its bits.
+  // The value. Infinities and NaNs are rejected and counted, except Prometheus' stale marker, by its exact bits.
   double   value;
-  // When it was true. Left out, it is the tick's own time.
+  // The time of the measurement, in milliseconds. If absent, the run's timestamp.
   bindings_option_s64_t   timestamp_ms;
-  // How often it is measured, in seconds. Left out, it is the tick's interval.
+  // How often it is measured, in seconds. If absent, the run's interval.
   bindings_option_u32_t   step_s;
 } saker_plugin_types_metric_value_t;
 
-// A handle that stands for a series, given by whoever defines it: the agent in a backend, the plugin in a collector.
-// Valid in the one instance.
+// A handle that stands for a series, chosen by whoever defines it: the agent for a backend, the plugin for a collector.
+// Valid within one instance.
 typedef uint32_t saker_plugin_types_series_id_t;
 
-// A series: endpoint, metric and tags identify it; of type and step, what was said last holds.
+// A series. Endpoint, metric and tags identify it; type and step are attributes, of which the latest wins.
 typedef struct saker_plugin_types_series_t {
-  // Whose series it is.
+  // The endpoint.
   bindings_string_t   endpoint;
-  // The name.
+  // The metric's name.
   bindings_string_t   metric;
-  // Sorted by key, each key once.
+  // The tags, sorted by key, each key once.
   saker_plugin_types_list_tag_t   tags;
-  // How its values are to be read.
+  // The type of its values.
   saker_plugin_types_metric_type_t   metric_type;
   // How often it is measured, in seconds.
   uint32_t   step_s;
@@ -517,18 +517,18 @@ typedef struct {
   size_t len;
 } bindings_list_f64_t;
 
-// Points as three columns of the same length: the first of each is the first point, and so on. Twenty bytes a point
-// and no text, which cross as they lie in memory.
+// Points as three columns of equal length: the first entries are the first point, and so on. A point is twenty bytes
+// without any text, copied as they are in memory.
 typedef struct saker_plugin_types_columns_t {
-  // Which series: a handle that was defined.
+  // The series, by its defined handle.
   saker_plugin_types_list_series_id_t   series;
-  // When, in milliseconds since 1970-01-01 UTC. A collector may leave them out, all of them, for the tick's own time.
+  // The times, in milliseconds since 1970-01-01 UTC. A collector may leave out all of them, for the run's timestamp.
   bindings_list_s64_t   timestamps_ms;
-  // The values: finite, or Prometheus' stale marker; backends get it where the operator has set `stale_markers`.
+  // The values: finite, or Prometheus' stale marker, which backends get if the operator has set `stale_markers`.
   bindings_list_f64_t   values;
 } saker_plugin_types_columns_t;
 
-// Something outside the sandbox that a plugin may be allowed to touch. Nothing is, unless the operator grants it.
+// Access to something outside the sandbox. A plugin has none, unless the operator grants it.
 typedef struct saker_plugin_types_permission_t {
   uint8_t tag;
   union {
@@ -544,35 +544,35 @@ typedef struct saker_plugin_types_permission_t {
 
 // Read files below this absolute directory, or this file.
 #define SAKER_PLUGIN_TYPES_PERMISSION_READ 0
-// Ask for the size and fill of the file systems that are mounted at or below this absolute directory.
+// Query the size and usage of file systems mounted at or below this absolute directory.
 #define SAKER_PLUGIN_TYPES_PERMISSION_USAGE 1
 // Connect to this `host:port`, by a socket or by HTTP.
 #define SAKER_PLUGIN_TYPES_PERMISSION_CONNECT 2
-// Have a secret put by the agent into the requests to this `scheme://host:port`.
+// Have the agent put a secret into requests to this `scheme://host:port`.
 #define SAKER_PLUGIN_TYPES_PERMISSION_SECRET 3
 // See this environment variable of the agent.
 #define SAKER_PLUGIN_TYPES_PERMISSION_ENV 4
 // Read and write files below this absolute directory.
 #define SAKER_PLUGIN_TYPES_PERMISSION_WRITE 5
-// Keep files in a folder of its own, which is mounted as `/folder`. A new version is tried with an empty one.
+// Keep files in a folder of its own, mounted as `/folder`. A canary of a new version has an empty one.
 #define SAKER_PLUGIN_TYPES_PERMISSION_FOLDER 6
-// Write to the agent's standard output as it is. Without it, what is written there becomes log lines.
+// Write to the agent's standard output as is. Without it, what is written there becomes log lines.
 #define SAKER_PLUGIN_TYPES_PERMISSION_STDOUT 7
-// Send HTTP requests over a Unix socket: `METHOD SOCKET PATH`, such as `GET /run/docker.sock /containers/`. The
-// path is what that of a request begins with, in whole segments, where `*` stands for any one.
+// Send HTTP requests over a Unix socket: `METHOD SOCKET PATH`, such as `GET /run/docker.sock /containers/`. A
+// request is allowed if its path begins with that path, by whole segments; `*` stands for any one segment.
 // 
-// Such a request has the scheme `http+unix`, and for its authority the socket's path in hexadecimal digits, two
-// small ones a byte: `2f72756e2f646f636b65722e736f636b` for `/run/docker.sock`. Its own path has no
-// percent-encoding, no `;`, no empty segment, and neither `.` nor `..`; its query may be any. Of its headers these
-// are sent: `accept`, `authorization`, `content-length`, `content-type`, `if-modified-since`, `if-none-match` and
-// `user-agent`. A body is sent with other methods than GET and HEAD only.
+// Such a request has the scheme `http+unix`, and as its authority the socket's path in hexadecimal, two lower-case
+// digits per byte: `2f72756e2f646f636b65722e736f636b` for `/run/docker.sock`. Its own path has no percent-encoding,
+// no `;`, no empty segment, and neither `.` nor `..`; its query is free. Only these of its headers are sent:
+// `accept`, `authorization`, `content-length`, `content-type`, `if-modified-since`, `if-none-match` and
+// `user-agent`. A body is sent only with methods other than GET and HEAD.
 #define SAKER_PLUGIN_TYPES_PERMISSION_UNIX 8
 
-// A permission that a plugin would like to have, and what for.
+// A permission that a plugin requests, and the reason.
 typedef struct saker_plugin_types_wanted_t {
-  // What it would touch.
+  // The permission.
   saker_plugin_types_permission_t   permission;
-  // Why, in a sentence for the operator who decides.
+  // The reason, in a sentence for the operator who decides.
   bindings_string_t   reason;
 } saker_plugin_types_wanted_t;
 
@@ -581,7 +581,7 @@ typedef struct {
   size_t len;
 } saker_plugin_types_list_wanted_t;
 
-// What a plugin says about itself. The agent asks in an instance that may touch nothing.
+// What a plugin says about itself. The agent calls `describe` in an instance without permissions.
 typedef struct saker_plugin_types_description_t {
   // A short name: lower-case letters, digits and `-`.
   bindings_string_t   name;
@@ -589,11 +589,11 @@ typedef struct saker_plugin_types_description_t {
   bindings_string_t   version;
   // What it does, in one line.
   bindings_string_t   summary;
-  // What it would like to touch. Settings may widen or narrow what it really needs.
+  // The permissions that it requests. Settings may widen or narrow what it really needs.
   saker_plugin_types_list_wanted_t   permissions;
-  // A JSON Schema (2020-12) of the settings, an object. The agent refuses settings that do not fit it.
+  // A JSON Schema (2020-12) of the settings, an object. The agent rejects settings that do not fit it.
   bindings_string_t   settings_schema;
-  // A collector's interval where the operator sets none, in milliseconds.
+  // A collector's interval if the operator sets none, in milliseconds.
   bindings_option_u32_t   default_interval_ms;
 } saker_plugin_types_description_t;
 
@@ -607,30 +607,30 @@ typedef struct saker_plugin_types_open_error_t {
   } val;
 } saker_plugin_types_open_error_t;
 
-// The settings are not usable: which, and what to write instead.
+// The settings are unusable: which, and what to write instead.
 #define SAKER_PLUGIN_TYPES_OPEN_ERROR_SETTINGS 0
 // A permission is missing.
 #define SAKER_PLUGIN_TYPES_OPEN_ERROR_DENIED 1
-// Anything else, fit to be read after "failed to open: ".
+// Anything else, worded to follow "failed to open: ".
 #define SAKER_PLUGIN_TYPES_OPEN_ERROR_OTHER 2
 
 typedef saker_plugin_types_permission_t saker_plugin_filesystem_usage_permission_t;
 
-// What `statvfs` answers, in bytes and inodes.
+// The result of `statvfs`, in bytes and inodes.
 typedef struct saker_plugin_filesystem_usage_usage_t {
   // Size of the file system, in bytes.
   uint64_t   total_bytes;
-  // Free for the superuser, in bytes.
+  // Free space for the superuser, in bytes.
   uint64_t   free_bytes;
-  // Free for everyone else, in bytes.
+  // Free space for everyone else, in bytes.
   uint64_t   available_bytes;
-  // Inodes in all; 0 where the file system does not count them.
+  // Number of inodes; 0 where the file system does not count them.
   uint64_t   total_inodes;
-  // Inodes that are free.
+  // Number of free inodes.
   uint64_t   free_inodes;
 } saker_plugin_filesystem_usage_usage_t;
 
-// Why there is no answer.
+// Why a file system could not be queried.
 typedef struct saker_plugin_filesystem_usage_usage_error_t {
   uint8_t tag;
   union {
@@ -641,7 +641,7 @@ typedef struct saker_plugin_filesystem_usage_usage_error_t {
 
 // The path is not below a granted directory.
 #define SAKER_PLUGIN_FILESYSTEM_USAGE_USAGE_ERROR_DENIED 0
-// The system refused: the path is not there, or its server does not answer.
+// The system call failed: the path does not exist, or its server does not respond.
 #define SAKER_PLUGIN_FILESYSTEM_USAGE_USAGE_ERROR_UNAVAILABLE 1
 
 typedef struct {
@@ -666,7 +666,7 @@ typedef struct saker_plugin_compression_compression_error_t {
   } val;
 } saker_plugin_compression_compression_error_t;
 
-// There is no such level; the lowest and the highest that there are.
+// There is no such level; the lowest and the highest valid ones.
 #define SAKER_PLUGIN_COMPRESSION_COMPRESSION_ERROR_NO_LEVEL 0
 // Longer than the limit, which is given in bytes.
 #define SAKER_PLUGIN_COMPRESSION_COMPRESSION_ERROR_TOO_LARGE 1
@@ -742,7 +742,7 @@ typedef saker_plugin_types_series_id_t exports_saker_plugin_collector_series_id_
 #if defined(SAKER_KIND_BACKEND)
 // A series, and the handle that stands for it from now on.
 typedef struct exports_saker_plugin_backend_definition_t {
-  // The handle. Defining one again replaces what it stood for.
+  // The handle. Defining a handle again replaces its series.
   exports_saker_plugin_backend_series_id_t   id;
   // The series.
   exports_saker_plugin_backend_series_t   series;
@@ -757,7 +757,7 @@ typedef saker_plugin_types_tag_t exports_saker_plugin_collector_tag_t;
 #if defined(SAKER_KIND_BACKEND)
 // What was written.
 typedef struct exports_saker_plugin_backend_written_t {
-  // How many points the destination has taken.
+  // How many points the destination has accepted.
   uint32_t   points;
 } exports_saker_plugin_backend_written_t;
 #endif
@@ -765,18 +765,18 @@ typedef struct exports_saker_plugin_backend_written_t {
 
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-// Why this tick is.
+// One scheduled call.
 typedef struct exports_saker_plugin_collector_tick_t {
-  // The time that the values are for, in milliseconds since 1970-01-01 UTC.
+  // The timestamp of this run's samples, in milliseconds since 1970-01-01 UTC.
   int64_t   timestamp_ms;
-  // The interval between ticks, in milliseconds.
+  // The interval between runs, in milliseconds.
   uint32_t   interval_ms;
 } exports_saker_plugin_collector_tick_t;
 #endif
 #if defined(SAKER_KIND_BACKEND)
-// The destination is away, busy or slow.
+// The destination is down, busy or slow.
 typedef struct exports_saker_plugin_backend_retry_t {
-  // When to try again at the earliest, in milliseconds, if the destination said so.
+  // The earliest time for the next attempt, in milliseconds from now, if the destination gave one.
   bindings_option_u32_t   after_ms;
   // What happened.
   bindings_string_t   message;
@@ -807,26 +807,26 @@ typedef struct {
 #if defined(SAKER_KIND_COLLECTOR)
 // A series that a collector defines, and the handle that stands for it from now on.
 typedef struct exports_saker_plugin_collector_definition_t {
-  // The handle: small numbers, from zero on. Beyond the limit of series of one instance, the instance is ended.
-  // Defining one again replaces what it stood for.
+  // The handle: a small number; count from zero. Beyond the instance's limit of series, the instance is killed.
+  // Defining a handle again replaces its series.
   exports_saker_plugin_collector_series_id_t   id;
-  // Whose series it is. Left out, it is the agent's own endpoint.
+  // The endpoint. If absent, the agent's own.
   bindings_option_string_t   endpoint;
-  // The name.
+  // The metric's name.
   bindings_string_t   metric;
-  // Any order, as in a metric value.
+  // The tags, in any order.
   exports_saker_plugin_collector_list_tag_t   tags;
-  // How its values are to be read.
+  // The type of its values.
   exports_saker_plugin_collector_metric_type_t   metric_type;
-  // How often it is measured, in seconds. Left out, it is the tick's interval.
+  // How often it is measured, in seconds. If absent, the run's interval.
   bindings_option_u32_t   step_s;
 } exports_saker_plugin_collector_definition_t;
 #endif
 #if defined(SAKER_KIND_BACKEND)
-// The destination will never take these points.
+// The destination will never accept these points.
 typedef struct exports_saker_plugin_backend_reject_t {
-  // Which points of the call, counted from zero; empty for all of them. If it is not empty, nothing of the call
-  // was written, and the agent calls again without these.
+  // Indexes of points of the call, from zero; empty for all of them. If it is not empty, nothing of the call was
+  // written, and the agent calls again without these points.
   bindings_list_u32_t   points;
   // Why.
   bindings_string_t   message;
@@ -846,16 +846,16 @@ typedef struct {
   size_t len;
 } exports_saker_plugin_collector_list_definition_t;
 
-// Values in columns, for a collector that brings many of the same series at every tick. Each series is defined once
-// in an instance, in the answer that first has a value of it or before, and only pointed at from then on. Definitions
-// and values are bounded by the limits of series and of records, and their texts by 32 MiB, what an instance has defined
-// as well as the values of a tick with all their names.
+// Samples in columns, for a collector that brings many samples of the same series in every run. Each series is defined
+// once per instance, in the result that first has a sample of it or earlier, and only referred to by its handle after
+// that. Definitions and samples are bounded by the limits of series and of samples. Their texts are bounded by 32 MiB
+// each: those of all series that an instance has defined, and those of the samples of one run with all their names.
 typedef struct exports_saker_plugin_collector_batch_t {
-  // Handles that stand for nothing from now on. This comes first, so that they can be defined again.
+  // Handles that are free from now on. Applied before `define`, so that they can be defined again.
   exports_saker_plugin_collector_list_series_id_t   forget;
-  // Series that are new. The agent keeps them for as long as the instance lives, within bounds.
+  // New series. The agent keeps them for as long as the instance lives, within bounds.
   exports_saker_plugin_collector_list_definition_t   define;
-  // The values. Where there are no timestamps at all, each is of the tick's own time.
+  // The samples. If there are no timestamps at all, each has the run's timestamp.
   exports_saker_plugin_collector_columns_t   points;
 } exports_saker_plugin_collector_batch_t;
 
@@ -864,7 +864,7 @@ typedef struct {
   size_t len;
 } exports_saker_plugin_collector_list_metric_value_t;
 
-// What a tick has brought.
+// The result of a run.
 typedef struct exports_saker_plugin_collector_measurement_t {
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
@@ -902,24 +902,24 @@ typedef struct exports_saker_plugin_backend_write_error_t {
 #endif
 
 #if defined(SAKER_KIND_COLLECTOR)
-// Values one by one, each with the name of its series.
+// Samples one by one, each with the name of its series.
 #define EXPORTS_SAKER_PLUGIN_COLLECTOR_MEASUREMENT_RECORDS 0
-// Values in columns. Columns of unequal lengths and handles that stand for nothing end the instance.
+// Samples in columns. Columns of unequal lengths and undefined handles kill the instance.
 #define EXPORTS_SAKER_PLUGIN_COLLECTOR_MEASUREMENT_COLUMNS 1
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
-// Anything: fit to be read after "failed to map the series: ".
+// Anything, worded to follow "failed to map the series: ".
 #define EXPORTS_SAKER_PLUGIN_PROCESSOR_PROCESS_ERROR_OTHER 0
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
 
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-// Why a tick brought no values.
+// Why a run brought no samples.
 typedef struct exports_saker_plugin_collector_collect_error_t {
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
-// What becomes of a series.
+// What happens to a series.
 typedef struct exports_saker_plugin_processor_verdict_t {
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_PROCESSOR)
@@ -951,9 +951,9 @@ typedef struct exports_saker_plugin_processor_verdict_t {
 #if defined(SAKER_KIND_COLLECTOR)
 // A permission is missing.
 #define EXPORTS_SAKER_PLUGIN_COLLECTOR_COLLECT_ERROR_DENIED 0
-// What should be measured is not there or does not answer now.
+// What should be measured is missing or does not respond now.
 #define EXPORTS_SAKER_PLUGIN_COLLECTOR_COLLECT_ERROR_UNAVAILABLE 1
-// What was read makes no sense: where, and what was expected.
+// What was read is malformed: where, and what was expected.
 #define EXPORTS_SAKER_PLUGIN_COLLECTOR_COLLECT_ERROR_MALFORMED 2
 // Anything else.
 #define EXPORTS_SAKER_PLUGIN_COLLECTOR_COLLECT_ERROR_OTHER 3
@@ -961,21 +961,21 @@ typedef struct exports_saker_plugin_processor_verdict_t {
 #if defined(SAKER_KIND_PROCESSOR)
 // It stays as it is.
 #define EXPORTS_SAKER_PLUGIN_PROCESSOR_VERDICT_KEEP 0
-// Its values are dropped, and counted.
+// Its samples are dropped, and counted.
 #define EXPORTS_SAKER_PLUGIN_PROCESSOR_VERDICT_DROP 1
-// Its values belong to this series from now on.
+// Its samples belong to this series from now on.
 #define EXPORTS_SAKER_PLUGIN_PROCESSOR_VERDICT_CHANGE 2
-// It could not be judged. Its values pass or are dropped, as the operator has set, and it is asked about again.
+// It could not be judged. Its samples pass or are dropped, as configured, and the agent asks about it again.
 #define EXPORTS_SAKER_PLUGIN_PROCESSOR_VERDICT_FAIL 3
 #endif
 #if defined(SAKER_KIND_BACKEND)
 // Try the same points again.
 #define EXPORTS_SAKER_PLUGIN_BACKEND_WRITE_ERROR_RETRY 0
-// Give these points up.
+// Give these points up: they become dead letters.
 #define EXPORTS_SAKER_PLUGIN_BACKEND_WRITE_ERROR_REJECT 1
 // A permission is missing. The points stay queued.
 #define EXPORTS_SAKER_PLUGIN_BACKEND_WRITE_ERROR_DENIED 2
-// The instance is of no more use: try the same points in a new one.
+// The instance is unusable: try the same points in a new one.
 #define EXPORTS_SAKER_PLUGIN_BACKEND_WRITE_ERROR_BROKEN 3
 #endif
 
@@ -1108,24 +1108,24 @@ extern bool wasi_http_outgoing_handler_handle(wasi_http_outgoing_handler_own_out
 extern void saker_plugin_log_log(saker_plugin_log_level_t level, bindings_string_t *message);
 
 // Imported Functions from `saker:plugin/state@0.1.0`
-// What was saved last by this instance's predecessor or by itself; none at the very first start.
+// Returns what this instance or its predecessor saved last; none at the very first start.
 extern bool saker_plugin_state_load(bindings_list_u8_t *ret);
-// Replaces what is kept.
+// Replaces the saved bytes.
 extern bool saker_plugin_state_save(bindings_list_u8_t *bytes, saker_plugin_state_state_error_t *err);
 
 // Imported Functions from `saker:plugin/filesystem-usage@0.1.0`
-// The file system that holds this absolute path.
+// Returns the size and usage of the file system that contains this absolute path.
 extern bool saker_plugin_filesystem_usage_stat(bindings_string_t *path, saker_plugin_filesystem_usage_usage_t *ret, saker_plugin_filesystem_usage_usage_error_t *err);
 
 // Imported Functions from `saker:plugin/compression@0.1.0`
-// The bytes as one gzip member (RFC 1952). Level 1 is fast, 9 is small.
+// Compresses into one gzip member (RFC 1952). Level 1 is fastest, 9 compresses best.
 extern bool saker_plugin_compression_gzip(bindings_list_u8_t *bytes, uint8_t level, bindings_list_u8_t *ret, saker_plugin_compression_compression_error_t *err);
-// The bytes as one Zstandard frame (RFC 8878) that tells its content's size. Level 1 is fast, 9 is small; the levels
-// beyond take seconds.
+// Compresses into one Zstandard frame (RFC 8878) that states its content's size. Level 1 is fastest, 9 compresses well;
+// the levels beyond take seconds.
 extern bool saker_plugin_compression_zstd(bindings_list_u8_t *bytes, uint8_t level, bindings_list_u8_t *ret, saker_plugin_compression_compression_error_t *err);
 
 // Imported Functions from `saker:plugin/metrics@0.1.0`
-// Adds to a counter. A negative or not finite amount is ignored.
+// Adds to a counter. An amount that is negative or not finite is ignored.
 extern void saker_plugin_metrics_counter_add(bindings_string_t *name, double amount);
 // Sets a gauge.
 extern void saker_plugin_metrics_gauge_set(bindings_string_t *name, double value);
