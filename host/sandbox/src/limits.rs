@@ -22,7 +22,7 @@ pub struct Deadlines {
     pub close: Duration,
 }
 
-/// What one instance may use. The defaults and their precedents are in ARCHITECTURE.md.
+/// What one instance may use. The defaults and their precedents are in docs/limits.md.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of all linear memories together.
