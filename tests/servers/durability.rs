@@ -140,20 +140,16 @@ fn sum(agent: &Agent, name: &str, node: &str) -> f64 {
     samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
-/// A number that looks like chance and is the same in every run.
-fn chance(seed: u64, below: u64) -> u64 {
-    seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_right(29).wrapping_mul(0xbf58_476d_1ce4_e5b9)
-        % below
-}
-
 /// Kills the agent at moments that look like chance, while load runs; answers the last one and what was acknowledged.
 fn kill_again_and_again(bench: &Bench, home: Home, kills: u64) -> (Agent, Summary, Acks) {
     let mut agent = home.start();
     // A second of load for each kill, and one after the last.
     let points = bench.workload.hosts as u64 * saker_load::FIELDS.len() as u64;
     let load = bench.load((kills + 1) * RATE / points);
-    for kill in 0..kills {
-        thread::sleep(Duration::from_millis(300 + chance(kill, 900)));
+    // The same moments in every run.
+    let mut moments = fastrand::Rng::with_seed(1);
+    for _ in 0..kills {
+        thread::sleep(Duration::from_millis(moments.u64(300..1200)));
         agent.kill();
         agent.start_again();
     }

@@ -36,11 +36,10 @@ fn main() {
 fn nothing_that_was_acknowledged_is_lost_when_the_process_is_killed() {
     let kills = std::env::var("SAKER_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number"));
     let folder = tempfile::tempdir().unwrap();
-    let (mut acknowledged, mut torn, mut random) = (0, 0, 0x9e37_79b9_7f4a_7c15_u64);
+    let (mut acknowledged, mut torn, mut random) = (0, 0, fastrand::Rng::with_seed(1));
     for _ in 0..kills {
-        random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
         // Killed while it writes what comes after so many records, wherever that may be.
-        let last = acknowledge_and_kill(folder.path(), 1 + (random >> 33) % 1_000);
+        let last = acknowledge_and_kill(folder.path(), random.u64(1..=1_000));
         let (journal, recovery) = open(folder.path());
         let end = journal.end().seq;
         assert!(last < end && end <= last + 2, "acknowledged {last}, found {end}");

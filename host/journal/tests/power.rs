@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use fastrand::Rng;
 use saker_journal::{Fault, Journal, JournalConfig, JournalError, Mark, Marks, Position, Read, SimDisk, Trouble};
 
 /// Enough to find what is forgotten to be synced; ten thousand take some seconds.
@@ -13,21 +14,6 @@ const CUTS: u64 = 400;
 /// Small, so that many segments are begun and trimmed in each run.
 const SEGMENT_BYTES: u64 = 4 << 10;
 const STEPS: u64 = 120;
-
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % limit
-    }
-}
 
 /// A record that can be told from every other one.
 fn record(seq: u64) -> (Vec<u8>, u32) {
@@ -65,14 +51,14 @@ fn open(disk: &SimDisk) -> Result<(Journal, Marks, Position), JournalError> {
 }
 
 /// Uses a journal as a queue does, and goes on after failures as one does. It ends with the power.
-fn live(disk: &SimDisk, random: &mut Random, promise: &mut Promise) {
+fn live(disk: &SimDisk, random: &mut Rng, promise: &mut Promise) {
     let mut opened = open(disk);
     for _ in 0..STEPS {
         let Ok((journal, marks, _)) = &mut opened else {
             opened = open(disk);
             continue;
         };
-        match random.below(12) {
+        match random.u64(..12) {
             0..=6 => {
                 let (payload, items) = record(journal.end().seq);
                 if let Ok(seq) = journal.append(&payload, items) {
@@ -87,14 +73,14 @@ fn live(disk: &SimDisk, random: &mut Random, promise: &mut Promise) {
             9 => journal.protect(),
             10 => {
                 // Marks never go beyond what a queue has read, which it does from the journal.
-                let done = promise.done + random.below(journal.end().seq.max(promise.done) - promise.done + 1);
+                let done = promise.done + random.u64(..journal.end().seq.max(promise.done) - promise.done + 1);
                 promise.done = promise.done.max(done);
                 let marked = marks.write(&position(done).to_bytes()).and_then(|()| marks.sync());
                 if marked.is_ok() {
                     let _ = journal.trim(done);
                 }
             }
-            _ if random.below(4) == 0 => {
+            _ if random.u64(..4) == 0 => {
                 // An orderly end and another start.
                 opened = Err(JournalError::Locked);
                 promise.pending.clear();
@@ -132,10 +118,10 @@ fn nothing_that_was_synced_is_lost_when_the_power_goes_at_any_call() {
     let (mut done, mut seed, mut records) = (0, 0, 0);
     while done < cuts {
         seed += 1;
-        let (mut disk, mut random, mut promise) = (SimDisk::new(seed), Random::new(seed), Promise::default());
+        let (mut disk, mut random, mut promise) = (SimDisk::new(seed), Rng::with_seed(seed), Promise::default());
         // The same disk loses power a few times.
         for life in 0..4 {
-            disk.fail(Fault::at(disk.calls() + random.below(2 * STEPS), Trouble::PowerCut));
+            disk.fail(Fault::at(disk.calls() + random.u64(..2 * STEPS), Trouble::PowerCut));
             live(&disk, &mut random, &mut promise);
             disk = disk.power_cut();
             let context = format!("seed {seed}, life {life}, {promise:?}");
@@ -159,7 +145,7 @@ fn nothing_is_called_safe_that_is_not_whichever_call_fails() {
                     if let Some(at) = at {
                         disk.fail(Fault { calls, ..Fault::at(at, trouble) });
                     }
-                    live(&disk, &mut Random::new(seed), &mut promise);
+                    live(&disk, &mut Rng::with_seed(seed), &mut promise);
                     (disk, promise)
                 };
                 let all = run(None).0.calls();

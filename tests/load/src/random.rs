@@ -2,30 +2,23 @@
 
 use std::time::Duration;
 
-/// Xorshift.
+/// A source of it.
 #[derive(Clone, Debug)]
-pub(crate) struct Random(u64);
+pub(crate) struct Random(fastrand::Rng);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
-        Self((seed ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9) | 1)
+        Self(fastrand::Rng::with_seed(seed))
     }
 
     /// Another one that goes its own way, for a thread.
     pub(crate) fn branch(&mut self) -> Self {
-        Self::new(self.next())
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
+        Self(self.0.fork())
     }
 
     /// A number below a limit, which is not zero.
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        (self.next() >> 11) % limit
+        self.0.u64(..limit)
     }
 
     /// One in so many times.
@@ -40,6 +33,6 @@ impl Random {
 
     /// One of a list, which is not empty.
     pub(crate) fn pick<T: Copy>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len() as u64) as usize]
+        list[self.0.usize(..list.len())]
     }
 }

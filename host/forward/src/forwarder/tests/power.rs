@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use fastrand::Rng;
 use saker_journal::{Fault, SimDisk, Trouble};
 
 use super::disk::{number, on};
@@ -34,27 +35,11 @@ enum End {
     Killed,
 }
 
-/// The same numbers from the same seed.
-struct Chance(u64);
-
-impl Chance {
-    fn new(seed: u64) -> Self {
-        Self((seed ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9) | 1)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % limit
-    }
-}
-
 /// All lives of one disk.
 struct Lives {
     disk: SimDisk,
     durability: Durability,
-    chance: Chance,
+    chance: Rng,
     pushed: usize,
     /// How often each value that was acknowledged has arrived.
     acknowledged: BTreeMap<usize, u32>,
@@ -62,7 +47,7 @@ struct Lives {
 
 impl Lives {
     fn new(seed: u64, durability: Durability) -> Self {
-        let (disk, chance) = (SimDisk::new(seed), Chance::new(seed));
+        let (disk, chance) = (SimDisk::new(seed), Rng::with_seed(seed));
         Self { disk, durability, chance, pushed: 0, acknowledged: BTreeMap::new() }
     }
 
@@ -84,20 +69,20 @@ impl Lives {
     /// Answers how many calls of the disk that took.
     async fn live(&mut self, fault: Option<Fault>, end: End) -> u64 {
         // In some lives the store is away, so that all is on the disk only.
-        let failures = if self.chance.below(3) == 0 { 1_000_000 } else { self.chance.below(12) };
+        let failures = if self.chance.u64(..3) == 0 { 1_000_000 } else { self.chance.u64(..12) };
         let script = Script::answering((0..failures).map(|_| retry()));
         if let Some(fault) = fault {
             self.disk.fail(fault);
         }
         let bench = on(&self.disk, self.config(), &script);
         for _ in 0..PUSHES {
-            let points = self.pushed..self.pushed + 1 + self.chance.below(70) as usize;
+            let points = self.pushed..self.pushed + 1 + self.chance.u64(..70) as usize;
             self.pushed = points.end;
             if bench.send_numbers(points.clone()).await.is_ok() {
                 self.acknowledged.extend(points.map(|point| (point, 0)));
             }
-            if self.chance.below(3) == 0 {
-                tokio::time::sleep(Duration::from_millis(self.chance.below(5))).await;
+            if self.chance.u64(..3) == 0 {
+                tokio::time::sleep(Duration::from_millis(self.chance.u64(..5))).await;
             }
         }
         // At one moment for the store and the disk: what arrives later arrives from a dead process.
@@ -142,13 +127,13 @@ async fn run(seed: u64, durability: Durability, end: End) -> usize {
     let mut lives = Lives::new(seed, durability);
     let mut context = format!("seed {seed}, {durability:?}, {end:?}:");
     for _ in 0..LIVES {
-        let trouble = match (lives.chance.below(4), end) {
+        let trouble = match (lives.chance.u64(..4), end) {
             (0 | 1, End::PowerCut) => Some(Trouble::PowerCut),
             (2, _) => Some(Trouble::Broken),
             (3, _) => Some(Trouble::Full),
             _ => None,
         };
-        let (at, calls) = (lives.disk.calls() + lives.chance.below(3 * CALLS), 1 + lives.chance.below(5));
+        let (at, calls) = (lives.disk.calls() + lives.chance.u64(..3 * CALLS), 1 + lives.chance.u64(..5));
         let fault = trouble.map(|trouble| Fault { calls, ..Fault::at(at, trouble) });
         context += &format!(" {fault:?}");
         lives.live(fault, end).await;
@@ -186,7 +171,7 @@ async fn nothing_acknowledged_is_lost_beyond_what_was_promised_however_lives_end
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whichever_call_of_a_queue_fails_what_is_acknowledged_afterwards_is_on_the_disk() {
+async fn when_a_call_of_a_queue_fails_what_is_acknowledged_afterwards_is_on_the_disk() {
     let every = number("SAKER_FAULTS", FAULT_EVERY);
     let calls_in_all = Lives::new(0, Durability::Disk).live(None, End::PowerCut).await;
     assert!(calls_in_all > CALLS, "{calls_in_all} calls");
