@@ -1,6 +1,7 @@
 # What there is to do here, one command each. `make` lists them.
 #
-# Everything that runs on this machine is built in one profile, release, so that wasmtime is compiled once.
+# Everything that runs on this machine is built in one profile, release, and chosen from the whole workspace: other
+# choices ask for other features, and wasmtime would be compiled again for each.
 
 # Where cargo puts the agent.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -26,7 +27,7 @@ authors: plugins ## Write plugins as a newcomer does, of each kind and in each l
 
 # The plugins come first: the agent knows those that it ships with by their hashes.
 build: plugins ## Build the agent, target/release/saker, and the plugins that it ships with
-	cargo build --release --locked -p saker
+	cargo build --release --locked --workspace --bin saker
 
 plugins: ## Build the plugins into target/plugins
 	sh plugins/build.sh target/plugins
@@ -61,7 +62,7 @@ SEED := $(shell date +%s)
 TORTURE := $(TARGET)/release/saker-load torture --program $(TARGET)/release/saker --seed $(SEED)
 
 torture: plugins ## An hour of starts, kills, reloads, disk and receiver faults under load; SECONDS, SEED; wants root (docs/torture.md)
-	cargo build --release --locked -p saker -p saker-load
+	cargo build --release --locked --workspace --bin saker --bin saker-load
 	$(TORTURE) --starts 1000
 	$(TORTURE) --starts 1000 --foreign-files 20000
 	$(TORTURE) --frozen 60

@@ -37,16 +37,18 @@ if ! has_target wasm32-wasip2 && ! has_debian_route && command -v apt-get >/dev/
     (apt-get update -qq && apt-get install -y -qq --no-install-recommends rustc-web rust-web-src rust-web-llvm lld-22 wasi-libc) >&2 || true
 fi
 
+profile=plugin
+if [ "${1-}" = --guests ]; then profile=guest; fi
 here=${CARGO_TARGET_DIR:-target}
 if has_target wasm32-wasip2; then
-    build() { cargo build --locked --profile plugin --target wasm32-wasip2 "$@"; }
+    build() { cargo build --locked --profile "$profile" --target wasm32-wasip2 "$@"; }
 elif has_debian_route; then
     # Its own folder: another compiler's output must not mix with ours.
     export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/debian"
     build() {
         RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
             RUSTFLAGS="-C linker=$(debian_linker) -C link-arg=--wasm-ld-path -C link-arg=/usr/bin/wasm-ld-22 -L native=/usr/lib/wasm32-wasi ${RUSTFLAGS-}" \
-            cargo build --locked --profile plugin --target wasm32-wasip2 -Zbuild-std=std,panic_abort "$@"
+            cargo build --locked --profile "$profile" --target wasm32-wasip2 -Zbuild-std=std,panic_abort "$@"
     }
 else
     cat >&2 <<'TEXT'
@@ -72,20 +74,22 @@ if [ "${1-}" = --guests ]; then
     build -p saker-test-guests --examples
     for guest in tests/guests/examples/*.rs; do
         name=$(basename "$guest" .rs)
-        put "$built/wasm32-wasip2/plugin/examples/$(echo "$name" | tr - _).wasm" "$name"
+        put "$built/wasm32-wasip2/guest/examples/$(echo "$name" | tr - _).wasm" "$name"
     done
-    # Modules written by hand, which no compiler would make. The tool that makes them runs here.
-    (export CARGO_TARGET_DIR="$here" && cargo run --locked --release -q -p saker-test-lies -- "$out")
+    # Modules written by hand, which no compiler would make. The tool that makes them runs here, and is built of what the
+    # tests are built of.
+    CARGO_TARGET_DIR="$here" cargo build --locked --release -q --workspace --bin saker-test-lies
+    "$here/release/saker-test-lies" "$out"
     # What a toolchain puts out that knows no components: the agent wraps it.
     add_target wasm32-wasip1
     if has_target wasm32-wasip1; then
-        cargo build --locked --profile plugin --target wasm32-wasip1 -p saker-test-guests --example read
-        put "$built/wasm32-wasip1/plugin/examples/read.wasm" read-core
+        cargo build --locked --profile "$profile" --target wasm32-wasip1 -p saker-test-guests --example read
+        put "$built/wasm32-wasip1/guest/examples/read.wasm" read-core
     else
         # The next best: our own target's module, before its linker makes a component of it.
         export CARGO_TARGET_DIR="$built/core" RUSTFLAGS="${RUSTFLAGS-} -C link-arg=--skip-wit-component"
         build -p saker-test-guests --example read
-        put "$built/core/wasm32-wasip2/plugin/examples/read.wasm" read-core
+        put "$built/core/wasm32-wasip2/guest/examples/read.wasm" read-core
     fi
     exit
 fi
