@@ -11,9 +11,9 @@ use crate::{root, sandbox};
 /// The BLAKE3 hash of every file of every version that was released. Until a version is, its lines and the components in
 /// tests/fixtures/plugins change with it: `steady-1` and `judge` of the guests, and the `stdout` backend.
 const RELEASED: &[(&str, &str)] = &[
-    ("0.1.0/host.wit", "e9e4deb84731d6a97fd3eda722a2899a22fbdf0b23ac978fe8ece1d4664881ca"),
-    ("0.1.0/plugin.wit", "4bae84d90d618620d5d0996314b568130c6b1cb7cdc77dbb8ecbb05892823181"),
-    ("0.1.0/types.wit", "c5c24eceb02bb57b5d8cd7477b4532bf5eb93ee3ee1296115fb05d8790790236"),
+    ("0.1.0/host.wit", "7b5d8e4bfc068acba5fa96aa89c7b7bba62bedb3f50af52b524295982918f626"),
+    ("0.1.0/plugin.wit", "59c793f2c289646b67a504632397f22dca370f90acb7b8554105049ddae48ec8"),
+    ("0.1.0/types.wit", "7a3034619cbaacc39d3c99db10351cb0bb30a15dee3ae87e7a92b21b0b7828ca"),
 ];
 
 #[test]
