@@ -400,7 +400,9 @@ fn steady_for(agent: &Agent, seconds: u64) -> Lateness {
             assert_eq!(counts[key], before[key], "{name}: {counts}, and before {before}");
         }
     }
-    let recent = agent.json(&format!("/api/v1/recent?metric=punctual.late_ms&start={began}"));
+    // A run is stamped with the second that it belongs to, which may have begun before.
+    let start = began / 1000 * 1000;
+    let recent = agent.json(&format!("/api/v1/recent?metric=punctual.late_ms&start={start}"));
     let series = recent["series"].as_array().unwrap().iter();
     let points = series.flat_map(|series| series["points"].as_array().unwrap());
     let mut late: Vec<_> = points.map(|point| point[1].as_f64().unwrap()).collect();
