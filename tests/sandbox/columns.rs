@@ -50,6 +50,8 @@ async fn columns_that_break_the_contract_end_the_instance_with_a_clear_word() {
     ] {
         let mut spec = spec(json!({"how": how}));
         spec.limits.deadlines.collect = PATIENCE;
+        // So that no other limit is met first.
+        spec.limits.answer_bytes = 64 << 20;
         let mut collector = open("columns", &spec).await.unwrap();
         let error = tick(&mut collector).await.unwrap_err();
         assert!(matches!(error, CallError::Killed(_)) && error.to_string().contains(words), "{how}: {error}");
