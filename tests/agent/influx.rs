@@ -58,7 +58,7 @@ fn lines_of_either_version_packed_or_not_arrive_as_values() {
     }
     assert_eq!(points(&agent, "unsaid_x"), json!([[now * 1000 + 123, 1.0], [now * 1000 + 123, 1.0]]));
     assert_eq!(accepted(&agent), Some(6.0));
-    assert_eq!(agent.metric("saker_influx_known_keys"), Some(3.0));
+    assert_eq!(agent.metric("saker_key_cache_keys{door=\"influx\"}"), Some(3.0));
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod desk;
 mod doors;
 mod figures;
 mod forwarding;
+mod graphite;
 mod hanging;
 mod hostile;
 mod http;

@@ -7,7 +7,7 @@ mod exact;
 mod falcon;
 mod file;
 mod graphite;
-mod one_node;
+pub(crate) mod one_node;
 mod opentsdb;
 mod otlp;
 mod played;

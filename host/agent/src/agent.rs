@@ -13,8 +13,9 @@ use saker_cache::{Cache, CacheMetrics};
 use saker_forward::{Account, Forwarder, NodeMetrics, SpoolDir, Topology};
 use saker_http::{HttpMetrics, Listener};
 use saker_ingest::falcon::Push;
+use saker_ingest::graphite::Graphite;
 use saker_ingest::influx::Influx;
-use saker_ingest::{Admission, Context as IngestContext, Doors, Ingest, IngestMetrics};
+use saker_ingest::{Admission, Doors, Ingest, IngestContext, IngestMetrics};
 use saker_model::SeriesTable;
 use saker_pipeline::{FLOOD, LOOK_INTERVAL, Laws, MemoryBudget, Pipeline, PipelineMetrics, Sinks, now_ms};
 use saker_plugins::folder::Watch;
@@ -111,6 +112,7 @@ impl Agent {
         let mut ingest = Ingest::new(context, Arc::clone(&endpoint.load()));
         ingest.add::<Push>(&config, |_| &());
         ingest.add::<Influx>(&config, |config| &config.listeners.influx);
+        ingest.add::<Graphite>(&config, |config| &config.listeners.graphite);
         let mut metrics = Registry::default();
         metrics.register(ProcessMetrics::new(started, versions()));
         metrics.register(saker_log::LogMetrics);
@@ -205,7 +207,7 @@ impl Agent {
         self.supervision.apply(config.plugins.clone()).await;
         self.wanted.send_replace(Arc::new(config.clone()));
         let (ingest, api) = (self.ingest.apply(&config, &self.endpoint.load()).await, self.listen(&config).await);
-        Ok(ingest.map_err(anyhow::Error::from).and(api)?)
+        ingest.map_err(anyhow::Error::from).and(api)
     }
 
     /// The address that the API listens on.
@@ -221,7 +223,8 @@ impl Agent {
         if let Some(watching) = self.watching.lock().take() {
             watching.abort();
         }
-        self.listener.stop(limit).await;
+        // What has come may be taken as long as requests may be worked on.
+        tokio::join!(self.listener.stop(limit), self.ingest.stop(limit / 2));
         if tokio::time::timeout_at(end.into(), self.supervision.stop()).await.is_err() {
             tracing::warn!("collectors did not end within {limit:?}");
         }

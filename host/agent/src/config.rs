@@ -67,6 +67,7 @@ macro_rules! listeners {
 
 listeners! {
     influx: InfluxConfig,
+    graphite: saker_ingest::graphite::GraphiteConfig,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

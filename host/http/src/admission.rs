@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::origin::{self, Asked};
 use crate::stats::{Refusal, Stats};
-use crate::table::{Seat, Table};
+use crate::table::{ConnectionSeat, ConnectionTable};
 use crate::{ApiError, Settings, forwarded};
 
 /// The header that says that an operator has sent a request, where there is no token to say it: a page of another site
@@ -46,8 +46,8 @@ pub(crate) fn admit(
     visit: &Visit,
     came: &Came,
     request: &axum::http::request::Parts,
-    passed_on: &Arc<Table>,
-) -> Result<Option<Seat>, ApiError> {
+    passed_on: &Arc<ConnectionTable>,
+) -> Result<Option<ConnectionSeat>, ApiError> {
     let (settings, headers) = (&visit.settings, &request.headers);
     let refuse = |(refusal, error): (Refusal, ApiError)| {
         visit.stats.refused.add(refusal);

@@ -22,7 +22,8 @@ pub fn raise_limit() -> std::io::Result<Option<u64>> {
 
 /// Whether a socket stands on a descriptor that is kept back. The system gives the lowest one that is free, so whoever
 /// closes sockets at or above a mark keeps all descriptors from there on for others, whatever else is open.
-pub(crate) fn is_kept_back(descriptor: RawFd) -> bool {
+#[must_use]
+pub fn is_kept_back(descriptor: RawFd) -> bool {
     let Some(limit) = getrlimit(Resource::Nofile).current else { return false };
     is_kept_back_of(limit, descriptor)
 }

@@ -2,7 +2,7 @@
 //! as far as there is room for them.
 //!
 //! ```text
-//! accept ─► Table (how many, from where) ─► Guarded socket (time for heads, idleness, slow readers)
+//! accept ─► ConnectionTable (how many, from where) ─► Guarded socket (time for heads, idleness, slow readers)
 //!        ─► admission (size, Host, Origin, Sec-Fetch-Site) ─► router (token, operators' header) ─► body::read
 //! ```
 //!
@@ -30,7 +30,7 @@ mod token;
 
 pub use admission::{OPERATOR_HEADER, Visit, guarded, operator};
 pub use config::ListenConfig;
-pub use descriptors::raise_limit;
+pub use descriptors::{is_kept_back, raise_limit};
 pub use error::{ApiError, Why};
 pub use listener::{ListenError, Listener};
 pub use metrics::HttpMetrics;
@@ -39,4 +39,5 @@ pub use network::{Network, NetworkError};
 pub use server::{Server, StopTimes};
 pub use settings::{Limits, Settings};
 pub use stats::{BodyEnd, Ending, Label, Refusal, Stats, Tally, Turned};
+pub use table::{ConnectionSeat, ConnectionTable};
 pub use token::{Token, TokenError};

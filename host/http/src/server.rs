@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::table::Table;
+use crate::table::ConnectionTable;
 use crate::{Settings, Stats};
 
 /// A socket that answers.
@@ -52,8 +52,8 @@ struct Shared {
     router: Router,
     settings: Arc<ArcSwap<Settings>>,
     stats: Arc<Stats>,
-    connections: Arc<Table>,
-    passed_on: Arc<Table>,
+    connections: Arc<ConnectionTable>,
+    passed_on: Arc<ConnectionTable>,
     port: u16,
 }
 

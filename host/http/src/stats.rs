@@ -19,13 +19,15 @@ pub trait Label: Copy + 'static {
     fn index(self) -> usize;
 }
 
+/// Declares a closed set of reasons, as an enum that is a [`Label`].
+#[macro_export]
 macro_rules! label {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
+    ($(#[$meta:meta])* $vis:vis $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name { $($(#[$doc])* $variant,)* }
+        $vis enum $name { $($(#[$doc])* $variant,)* }
 
-        impl Label for $name {
+        impl $crate::Label for $name {
             const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             fn as_str(self) -> &'static str {
@@ -41,7 +43,7 @@ macro_rules! label {
 
 label! {
     /// Why a connection was not taken.
-    Turned {
+    pub Turned {
         /// There are as many as there may be.
         Full = "connections",
         /// There are as many from this address as there may be.
@@ -55,7 +57,7 @@ label! {
 
 label! {
     /// Why a connection was ended by this side.
-    Ending {
+    pub Ending {
         /// Its head took too long.
         HeadTimeout = "head_timeout",
         /// Its head was too large.
@@ -71,7 +73,7 @@ label! {
 
 label! {
     /// Why a request was refused before anything was done.
-    Refusal {
+    pub Refusal {
         /// It names no host, or more than one.
         NoHost = "no_host",
         /// It is meant for another host.
@@ -99,7 +101,7 @@ label! {
 
 label! {
     /// How a body ended.
-    BodyEnd {
+    pub BodyEnd {
         /// It came whole.
         Whole = "whole",
         /// It is larger than bodies may be.
@@ -132,6 +134,11 @@ impl<L: Label> Tally<L> {
     /// Counts one; answers how many there were before.
     pub fn add(&self, label: L) -> u64 {
         self.counts[label.index()].fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Counts some.
+    pub fn add_many(&self, label: L, count: u64) {
+        self.counts[label.index()].fetch_add(count, Ordering::Relaxed);
     }
 
     /// How many there are.

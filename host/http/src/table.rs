@@ -12,7 +12,7 @@ use crate::stats::Turned;
 
 /// Connections, or requests that proxies pass on, by where they come from.
 #[derive(Debug, Default)]
-pub(crate) struct Table(Mutex<Inner>);
+pub struct ConnectionTable(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -22,14 +22,17 @@ struct Inner {
 
 /// A place in the table, given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Seat {
-    table: Arc<Table>,
+pub struct ConnectionSeat {
+    table: Arc<ConnectionTable>,
     peer: Option<IpAddr>,
 }
 
-impl Table {
+impl ConnectionTable {
     /// A seat for an address, if there is one. Those of proxies count only in all.
-    pub(crate) fn seat(self: &Arc<Self>, from: IpAddr, is_proxy: bool, limits: &Limits) -> Result<Seat, Turned> {
+    ///
+    /// # Errors
+    /// [`Turned::Full`] or [`Turned::Address`].
+    pub fn seat(self: &Arc<Self>, from: IpAddr, is_proxy: bool, limits: &Limits) -> Result<ConnectionSeat, Turned> {
         let peer = peer_of(from);
         let most = if peer.is_loopback() { limits.loopback_connections } else { limits.address_connections };
         let mut inner = self.0.lock();
@@ -43,11 +46,11 @@ impl Table {
             *inner.by_peer.entry(peer).or_default() += 1;
         }
         inner.all += 1;
-        Ok(Seat { table: self.clone(), peer: (!is_proxy).then_some(peer) })
+        Ok(ConnectionSeat { table: self.clone(), peer: (!is_proxy).then_some(peer) })
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionSeat {
     fn drop(&mut self) {
         let mut inner = self.table.0.lock();
         inner.all -= 1;
@@ -69,7 +72,7 @@ mod tests {
     #[test]
     fn each_address_has_its_share_and_all_together_have_theirs() {
         let limits = Limits { connections: 5, address_connections: 2, loopback_connections: 3, ..Limits::default() };
-        let table = Arc::new(Table::default());
+        let table = Arc::new(ConnectionTable::default());
         let seat = |address: &str, proxy| table.seat(address.parse().unwrap(), proxy, &limits);
         let one = [seat("10.0.0.1", false), seat("::ffff:10.0.0.1", false)];
         assert!(one.iter().all(Result::is_ok));

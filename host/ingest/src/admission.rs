@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::doors::{NOT_READY, TORN};
+use crate::take::Untaken;
 
 /// Bodies up to here find the last part of the memory free, whatever larger ones hold: one from each connection that
 /// this machine may have fits into it.
@@ -27,6 +28,11 @@ const SHORT_BYTES: usize = 32 << 10;
 /// How long a body waits until others have been parsed.
 const TURN_WAIT: Duration = Duration::from_secs(10);
 
+/// What may be prepaid at most: a part of all memory for points.
+const PREPAID_PART: usize = 4;
+/// How soon it is looked again whether there is room for those who wait, and how late.
+const READY_LOOK: Duration = Duration::from_millis(100);
+const READY_LOOK_MAX: Duration = Duration::from_secs(1);
 /// How long a request waits for queues that are being opened, which takes some milliseconds; then it is told to come
 /// again.
 const OPEN_WAIT: Duration = Duration::from_secs(1);
@@ -81,6 +87,39 @@ impl Admission {
         let budget = self.pipeline.memory().clone();
         let permit = budget.take(0).ok_or_else(|| visit.no_memory(Short::Now))?;
         Ok(BodyMemory { permit, budget })
+    }
+
+    /// Memory for points whose sender waits, if there is some.
+    pub(crate) fn prepay(&self, bytes: usize) -> Option<Prepaid> {
+        let budget = self.pipeline.memory().clone();
+        let mut memory = BodyMemory { permit: budget.take(0)?, budget };
+        // Even of a small memory there is so much for one at a time.
+        let most = memory.budget.limit() / PREPAID_PART;
+        memory.grow(bytes.min(most)).ok().map(|()| Prepaid { _memory: memory })
+    }
+
+    /// Waits until points may come in: for those whose sender can be kept waiting. For `room` in all queues only where
+    /// those that have some would not be enough.
+    pub(crate) async fn ready(&self, room: bool) {
+        let sink = self.pipeline.durable();
+        sink.opened().await;
+        loop {
+            let pause = match sink.refusal().filter(|_| room) {
+                _ if !(self.is_judging)() => READY_LOOK,
+                Some(overload) => overload.retry_after.clamp(READY_LOOK, READY_LOOK_MAX),
+                None => return,
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// The answer to a body of which nothing was taken.
+    pub(crate) fn untaken(&self, visit: &Visit, untaken: &Untaken) -> ApiError {
+        match untaken {
+            Untaken::NoMemory(short) => visit.no_memory(*short),
+            Untaken::Overload(overload) => self.refused(overload),
+            Untaken::Names => try_again("the names of series change too fast; try again"),
+        }
     }
 
     /// Has a body of so many bytes parsed and taken: to its end, even if its sender goes away meanwhile.
@@ -161,5 +200,16 @@ impl Meter for BodyMemory {
             return Err(Short::Ever);
         }
         if self.permit.grow(bytes, spare) { Ok(()) } else { Err(Short::Now) }
+    }
+}
+
+/// Memory that was charged beforehand, for as much as can come of it.
+pub(crate) struct Prepaid {
+    _memory: BodyMemory,
+}
+
+impl Meter for Prepaid {
+    fn grow(&mut self, _: usize) -> Result<(), Short> {
+        Ok(())
     }
 }

@@ -4,8 +4,8 @@
 //! Points are counted where they are known, by source; a body that was not read has none that anybody could count, so
 //! its request is counted here, whoever has refused it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 use axum::extract::{Request, State};
@@ -16,7 +16,8 @@ use parking_lot::RwLock;
 use saker_http::Why;
 use saker_pipeline::{Budget, IngestSession, Pipeline};
 
-use crate::influx::{KnownKeys, KnownStats};
+use crate::keys::{KeyCache, KeyCacheStats};
+use crate::socket::SocketStats;
 
 /// Queues or processors are not there yet.
 pub(crate) const NOT_READY: &str = "not_ready";
@@ -55,7 +56,9 @@ pub struct Door {
     /// Those of HTTP that bring points.
     paths: &'static [&'static str],
     session: IngestSession,
-    known: ArcSwapOption<KnownKeys>,
+    keys: ArcSwapOption<KeyCache>,
+    /// Of those that have some.
+    sockets: OnceLock<SocketStats>,
     refused: [AtomicU64; REASONS.len()],
 }
 
@@ -87,10 +90,15 @@ impl Doors {
         self.all.read().iter().flat_map(|door| door.refused().collect::<Vec<_>>()).collect()
     }
 
-    /// What all doors know of what came before.
-    pub(crate) fn known(&self) -> KnownStats {
-        let known = self.all.read().iter().filter_map(|door| door.known.load_full()).map(|known| known.stats()).next();
-        known.unwrap_or_default()
+    /// What each door that remembers keys holds of them.
+    pub(crate) fn keys(&self) -> Vec<(&'static str, KeyCacheStats)> {
+        let all = self.all.read();
+        all.iter().filter_map(|door| Some((door.name, door.keys.load().as_ref()?.stats()))).collect()
+    }
+
+    /// The doors that have sockets of their own.
+    pub(crate) fn with_sockets(&self) -> Vec<Arc<Door>> {
+        self.all.read().iter().filter(|door| door.sockets.get().is_some()).cloned().collect()
     }
 
     /// The door that a path leads to.
@@ -101,7 +109,14 @@ impl Doors {
 
 impl Door {
     fn new(name: &'static str, paths: &'static [&'static str], session: IngestSession) -> Self {
-        Self { name, paths, session, known: ArcSwapOption::empty(), refused: Default::default() }
+        Self {
+            name,
+            paths,
+            session,
+            keys: ArcSwapOption::empty(),
+            sockets: OnceLock::new(),
+            refused: Default::default(),
+        }
     }
 
     /// What comes in by it.
@@ -109,9 +124,19 @@ impl Door {
         &self.session
     }
 
-    /// Has it shown what is known of what came before.
-    pub(crate) fn show(&self, known: Arc<KnownKeys>) {
-        self.known.store(Some(known));
+    /// What it is called.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Has it shown how much is known of what came before.
+    pub(crate) fn show_keys(&self, keys: Arc<KeyCache>) {
+        self.keys.store(Some(keys));
+    }
+
+    /// What is counted of its sockets, once it has been asked for.
+    pub(crate) fn sockets(&self) -> &SocketStats {
+        self.sockets.get_or_init(SocketStats::default)
     }
 
     /// Counts an answer.

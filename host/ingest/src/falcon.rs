@@ -27,7 +27,7 @@ use serde_json::json;
 
 use self::items::{Found, Items};
 use crate::admission::{self, Admission, BodyMemory};
-use crate::{Context, Door, ListenError, Listener};
+use crate::{Door, IngestContext, ListenError, Listener};
 
 /// How many refusals are told one by one.
 const EXAMPLES_MAX: usize = 10;
@@ -49,7 +49,7 @@ pub struct Push {
 impl Listener for Push {
     type Config = ();
 
-    fn build(context: &Context, (): &(), endpoint: &Arc<str>) -> Self {
+    fn build(context: &IngestContext, (): &(), endpoint: &Arc<str>) -> Self {
         let door = context.doors.open("push", PATHS);
         Self { door, admission: context.admission.clone(), endpoint: ArcSwap::from_pointee(endpoint.clone()) }
     }

@@ -1,22 +1,16 @@
 //! InfluxDB's line protocol: `measurement,tag=value field=value timestamp`.
-//!
-//! [`Reading`] turns a body into points. Where a line's key has been seen before, [`KnownKeys`] knows the series of its
-//! fields and only numbers are parsed; where not, the reading asks for the series' names. The caller owns the series
-//! table and the road that points take, so it is the one that answers.
 
 mod config;
+mod decode;
 mod http;
 mod key;
-mod known;
 mod line;
 mod number;
-mod reading;
 mod time;
 
 pub use config::InfluxConfig;
+use decode::{InfluxLines, Request};
 pub use http::Influx;
-pub(crate) use known::{KnownKeys, KnownStats};
-use reading::{Reading, Report, Request};
 use time::Precision;
 
 /// How lines become metric values.
@@ -33,7 +27,3 @@ pub struct Mapping {
     /// Whether texts are told as faults; they are left out in any case.
     pub refuse_texts: bool,
 }
-
-/// Series must be allowed to be idle for longer than this, in seconds: so seldom is the table told that those of known
-/// keys are alive.
-pub const SERIES_IDLE_MIN_S: u64 = 2 * known::TOUCH_EVERY_S as u64;

@@ -11,7 +11,7 @@ use crate::{Admission, Doors};
 
 /// What every protocol is given.
 #[derive(Clone)]
-pub struct Context {
+pub struct IngestContext {
     /// Where it opens its door.
     pub doors: Arc<Doors>,
     /// Who says whether anything may come in now.
@@ -24,7 +24,7 @@ pub trait Listener: Send + Sync + Sized + 'static {
     type Config: Send + Sync + 'static;
 
     /// Opens its door. It listens nowhere until its settings are [applied](Self::apply).
-    fn build(context: &Context, config: &Self::Config, endpoint: &Arc<str>) -> Self;
+    fn build(context: &IngestContext, config: &Self::Config, endpoint: &Arc<str>) -> Self;
 
     /// What it answers to over HTTP.
     fn router(self: &Arc<Self>) -> Router {
@@ -56,7 +56,7 @@ pub struct ListenError {
 
 /// All protocols of an agent whose configuration is a `C`.
 pub struct Ingest<C> {
-    context: Context,
+    context: IngestContext,
     endpoint: Arc<str>,
     listeners: Vec<Box<dyn Held<C>>>,
 }
@@ -77,7 +77,7 @@ trait Held<C>: Send + Sync {
 impl<C: Send + Sync + 'static> Ingest<C> {
     /// No protocols yet.
     #[must_use]
-    pub fn new(context: Context, endpoint: Arc<str>) -> Self {
+    pub fn new(context: IngestContext, endpoint: Arc<str>) -> Self {
         Self { context, endpoint, listeners: Vec::new() }
     }
 

@@ -1,21 +1,35 @@
 //! What the agent takes from other programs: one folder for each protocol.
 //!
-//! A protocol is a [`Listener`]: it has settings of its own, reads them itself, and offers routes. What all of them
-//! share is here: the [`Doors`] that count what each is sent, and the [`Admission`] of what may come in at all.
-//! [`Ingest`] holds them together, so that the agent names each protocol once.
+//! ```text
+//! HTTP routes, or LineListener (TCP, UDP) ─► Admission ─► Decoder ─► Batch ─► IngestSession of the pipeline
+//!                                      the door's KeyCache ──┘ known key → handle, else a sample to be named
+//! ```
+//!
+//! A protocol is a [`Listener`]: it has settings of its own, reads them itself, and offers routes or sockets. What all of
+//! them share is here: the [`Doors`] that count what each is sent, the [`Admission`] of what may come in at all, and the
+//! memory of names that came before. [`Ingest`] holds them together, so that the agent names each protocol once.
 #![warn(missing_docs)]
 
 mod admission;
+mod batch;
 mod doors;
 pub mod falcon;
+pub mod graphite;
 pub mod influx;
 mod ingest;
+mod keys;
 mod metrics;
+mod reading;
+mod settings;
+mod socket;
+mod take;
 #[cfg(test)]
 mod testing;
 
 pub use admission::{Admission, body_bytes_most};
+pub use batch::{Batch, Decoder};
 pub use doors::{Door, Doors, count};
-pub use influx::SERIES_IDLE_MIN_S;
-pub use ingest::{Context, Ingest, ListenError, Listener};
+pub use ingest::{Ingest, IngestContext, ListenError, Listener};
+pub use keys::{KeyCache, KeyCacheStats, KnownKey, RawKey, SERIES_IDLE_MIN_S};
 pub use metrics::IngestMetrics;
+pub use socket::{LineListener, LineProtocol, SocketConfig};

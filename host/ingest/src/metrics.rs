@@ -3,9 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use saker_telemetry::{Metrics, Out, one};
+use saker_telemetry::{Metrics, Out};
 
 use crate::Doors;
+use crate::keys::KeyCacheStats;
+use crate::socket::SocketStats;
 
 /// The metrics of all doors.
 pub struct IngestMetrics(Arc<Doors>);
@@ -24,9 +26,43 @@ impl Metrics for IngestMetrics {
             (vec![("door", door.to_owned()), ("reason", reason.to_owned())], count as f64)
         });
         out.counter("saker_refused_bodies", "Requests with points answered with an error", bodies.collect())?;
-        let known = self.0.known();
-        out.gauge("saker_influx_known_keys", "Measurements with tags that are known", one(known.keys as f64))?;
-        out.gauge("saker_influx_known_bytes", "Memory for them", one(known.bytes as f64))?;
-        out.counter("saker_influx_evicted_keys", "Known keys forgotten for want of room", one(known.evicted as f64))
+        let keys = self.0.keys();
+        let of = |read: &dyn Fn(&KeyCacheStats) -> f64| {
+            keys.iter().map(|(door, stats)| (vec![("door", (*door).to_owned())], read(stats))).collect()
+        };
+        out.gauge("saker_key_cache_keys", "Names, as they are sent, that are known", of(&|keys| keys.keys as f64))?;
+        out.gauge("saker_key_cache_bytes", "Memory for them", of(&|keys| keys.bytes as f64))?;
+        out.counter(
+            "saker_key_cache_evicted_keys",
+            "Of them, forgotten for want of room",
+            of(&|keys| keys.evicted as f64),
+        )?;
+        self.sockets(out)
+    }
+}
+
+impl IngestMetrics {
+    /// Those of doors with sockets of their own.
+    fn sockets(&self, out: &mut Out<'_, '_>) -> fmt::Result {
+        let doors = self.0.with_sockets();
+        let of = |read: &dyn Fn(&SocketStats) -> f64| {
+            doors.iter().map(|door| (vec![("door", door.name().to_owned())], read(door.sockets()))).collect()
+        };
+        let by = |read: &dyn Fn(&SocketStats) -> Vec<(&'static str, u64)>| {
+            let counts =
+                doors.iter().flat_map(|door| read(door.sockets()).into_iter().map(|count| (door.name(), count)));
+            let labels = |door: &str, reason: &str| vec![("door", door.to_owned()), ("reason", reason.to_owned())];
+            counts.map(|(door, (reason, count))| (labels(door, reason), count as f64)).collect()
+        };
+        let name = |what: &str| format!("saker_socket_{what}");
+        out.gauge(&name("connections"), "Connections that are open", of(&|stats| stats.open() as f64))?;
+        out.counter(&name("accepted_connections"), "Connections that were taken", of(&|stats| stats.taken() as f64))?;
+        let turned = by(&|stats| stats.turned.all().collect());
+        out.counter(&name("refused_connections"), "Connections turned away", turned)?;
+        let ended = by(&|stats| stats.ended.all().collect());
+        out.counter(&name("ended_connections"), "Connections ended by the agent", ended)?;
+        out.counter(&name("datagrams"), "Datagrams that were read", of(&|stats| stats.datagrams() as f64))?;
+        let dropped = by(&|stats| stats.dropped.all().collect());
+        out.counter(&name("dropped_datagrams"), "Datagrams that were not read", dropped)
     }
 }

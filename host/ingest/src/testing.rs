@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use parking_lot::Mutex;
+use saker_http::body::{Meter, Short};
 use saker_model::{Point, Series, SeriesId, SeriesLimits, SeriesTable};
 use saker_pipeline::{
     Breach, DurableSink, Left, MemoryBudget, Overload, Pipeline, Refusing, Relabel, RelabelOutcome, SeriesShares, Sinks,
@@ -68,4 +69,13 @@ pub(crate) fn pipeline_into(kept: &Arc<Kept>) -> Arc<Pipeline> {
 /// A pipeline into nothing that anybody looks at.
 pub(crate) fn pipeline() -> Arc<Pipeline> {
     pipeline_into(&Arc::default())
+}
+
+/// As much memory as anybody wants.
+pub(crate) struct Unbounded;
+
+impl Meter for Unbounded {
+    fn grow(&mut self, _: usize) -> Result<(), Short> {
+        Ok(())
+    }
 }

@@ -273,6 +273,20 @@ impl Pipeline {
         Ok(left)
     }
 
+    /// Takes all of the points, or none and counts nothing.
+    pub(crate) async fn offer_points(
+        &self,
+        counters: &SourceCounters,
+        received: usize,
+        points: &[Point],
+        refused: &Refused,
+    ) -> Result<(), Overload> {
+        self.sinks.durable.accept(points, Refusing::All).await?;
+        counters.count(received, points.len(), refused);
+        self.keep(points);
+        Ok(())
+    }
+
     /// What does not add up now.
     #[must_use]
     pub fn breaches(&self) -> Vec<Breach> {

@@ -119,4 +119,13 @@ impl Attempt<'_> {
     ) -> Result<Vec<Left>, Overload> {
         self.session.pipeline.accept_points(self.session.counters(), received, points, refused, refusing).await
     }
+
+    /// The same for a source that keeps what is refused until there is room for all of it, and comes again by itself:
+    /// nothing is counted before.
+    ///
+    /// # Errors
+    /// As [`IngestSession::accept`].
+    pub async fn offer(&self, received: usize, points: &[Point], refused: &Refused) -> Result<(), Overload> {
+        self.session.pipeline.offer_points(self.session.counters(), received, points, refused).await
+    }
 }

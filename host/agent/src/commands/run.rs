@@ -231,7 +231,7 @@ impl Reloading {
                 match &applied {
                     Ok(()) => tracing::info!("configuration reloaded"),
                     Err(error) => tracing::error!(
-                        "configuration reloaded, but the API keeps its address, its token and its limits: {error:#}"
+                        "configuration reloaded, but the API keeps its address, its token and its limits, or a listener its address: {error:#}"
                     ),
                 }
                 applied.is_ok()

@@ -9,17 +9,17 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::State;
-use crate::table::Seat;
+use crate::table::ConnectionSeat;
 
 /// A body whose end is the end of its request.
 pub(crate) struct Answer {
     body: Body,
     state: Arc<State>,
-    _seat: Option<Seat>,
+    _seat: Option<ConnectionSeat>,
 }
 
 impl Answer {
-    pub(crate) fn new(body: Body, state: Arc<State>, seat: Option<Seat>) -> Self {
+    pub(crate) fn new(body: Body, state: Arc<State>, seat: Option<ConnectionSeat>) -> Self {
         Self { body, state, _seat: seat }
     }
 }

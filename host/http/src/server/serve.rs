@@ -23,7 +23,7 @@ use super::{Ends, Shared, accept, told_to_stop};
 use crate::admission::{self, Came};
 use crate::body::Arriving;
 use crate::connection::{Answer, Phase, Socket, State};
-use crate::table::Seat;
+use crate::table::ConnectionSeat;
 use crate::{Settings, Visit};
 
 /// Lines of a head: four times what browsers send.
@@ -39,7 +39,7 @@ pub(super) async fn connection(
     peer: SocketAddr,
     settings: Arc<Settings>,
     shared: Arc<Shared>,
-    seat: Seat,
+    seat: ConnectionSeat,
     mut stop: watch::Receiver<Option<Ends>>,
 ) {
     // An answer goes out as soon as it is there.
@@ -74,11 +74,11 @@ pub(super) async fn connection(
 /// A connection that is counted as open.
 struct Open {
     shared: Arc<Shared>,
-    _seat: Seat,
+    _seat: ConnectionSeat,
 }
 
 impl Open {
-    fn new(shared: &Arc<Shared>, seat: Seat) -> Self {
+    fn new(shared: &Arc<Shared>, seat: ConnectionSeat) -> Self {
         shared.stats.open.fetch_add(1, Ordering::Relaxed);
         Self { shared: shared.clone(), _seat: seat }
     }

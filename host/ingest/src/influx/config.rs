@@ -1,11 +1,9 @@
 //! What can be set: `[listen.influx]`.
 
-use std::time::Duration;
-
 use saker_config::{Bytes, Table};
-use saker_model::LIMITS;
 
 use super::Mapping;
+use crate::settings::step_s;
 
 /// Part of every metric's name, which has room for 255 bytes.
 const SEPARATOR_BYTES_MAX: usize = 16;
@@ -56,14 +54,4 @@ impl InfluxConfig {
         }
         config
     }
-}
-
-/// How often values come, where the protocol does not say it.
-pub(crate) fn step_s(table: &mut Table<'_>, default: u32) -> u32 {
-    let step = table.get("step", Duration::from_secs(default.into()));
-    let step_s = u32::try_from(step.as_secs()).unwrap_or(u32::MAX);
-    if step.subsec_nanos() != 0 || !(1..=LIMITS.step_s).contains(&step_s) {
-        table.wrong("step", "must be whole seconds, from 1s to 7d");
-    }
-    step_s
 }

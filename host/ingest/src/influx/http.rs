@@ -17,22 +17,19 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use saker_http::body::Meter;
 use saker_http::{ApiError, Visit};
-use saker_model::{Point, Reason, Refused};
-use saker_pipeline::{Attempt, IngestSession, Refusing, now_ms};
+use saker_pipeline::Refusing;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{InfluxConfig, KnownKeys, Precision, Reading, Report, Request};
+use super::{InfluxConfig, InfluxLines, Precision, Request};
 use crate::admission::{self, Admission, BodyMemory};
-use crate::{Context, Door, ListenError, Listener};
+use crate::keys::KeyCache;
+use crate::reading::Report;
+use crate::take::{BATCH_BYTES, Untaken, take};
+use crate::{Door, IngestContext, ListenError, Listener};
 
 /// What clients take us for; the version whose answers these are. VictoriaMetrics says the same.
 const VERSION: [(&str, &str); 1] = [("x-influxdb-version", "1.8.0")];
-/// What a step of a long body holds besides it: its points, and its new series until they have names. Of a short one no
-/// more than the body.
-const STEP_BYTES: usize = 3 << 20;
-/// A point of a body of many steps, and its copy on the way to a queue.
-const POINT_BYTES: usize = 2 * size_of::<Point>();
 /// A statement that is understood here has some words.
 const STATEMENT_BYTES_MAX: usize = 16 << 10;
 
@@ -52,15 +49,15 @@ pub struct Influx {
 struct Intake {
     config: InfluxConfig,
     endpoint: Arc<str>,
-    known: Arc<KnownKeys>,
+    keys: Arc<KeyCache>,
 }
 
 impl Listener for Influx {
     type Config = InfluxConfig;
 
-    fn build(context: &Context, config: &InfluxConfig, endpoint: &Arc<str>) -> Self {
+    fn build(context: &IngestContext, config: &InfluxConfig, endpoint: &Arc<str>) -> Self {
         let (door, intake) = (context.doors.open("influx", PATHS), Intake::new(config, endpoint));
-        door.show(intake.known.clone());
+        door.show_keys(intake.keys.clone());
         Self { door, admission: context.admission.clone(), intake: ArcSwap::from_pointee(intake) }
     }
 
@@ -79,7 +76,7 @@ impl Listener for Influx {
         let now = self.intake.load();
         if now.config != *config || now.endpoint != *endpoint {
             let intake = Intake::new(config, endpoint);
-            self.door.show(intake.known.clone());
+            self.door.show_keys(intake.keys.clone());
             self.intake.store(Arc::new(intake));
         }
         Ok(())
@@ -88,66 +85,8 @@ impl Listener for Influx {
 
 impl Intake {
     fn new(config: &InfluxConfig, endpoint: &Arc<str>) -> Self {
-        Self { config: config.clone(), endpoint: endpoint.clone(), known: Arc::new(KnownKeys::new(config.known_bytes)) }
-    }
-
-    /// Takes the lines of a body: reads it step by step, then takes all points at once, or none.
-    async fn take(
-        &self,
-        session: &IngestSession,
-        admission: &Admission,
-        body: &[u8],
-        request: &Request,
-        memory: &mut impl Meter,
-        visit: &Visit,
-    ) -> Result<Report, ApiError> {
-        let mut charged = 0;
-        for attempt in session.attempts() {
-            let mut reading = Reading::new(body, &self.known, &self.config.mapping, request);
-            let (mut points, mut refused) = (Vec::new(), Refused::default());
-            while reading.has_more() && self.step(&attempt, &mut reading).await {
-                refused.add_all(reading.refused());
-                if !reading.has_more() && points.is_empty() {
-                    break;
-                }
-                let now = (points.len() + reading.points().len()) * POINT_BYTES;
-                if let Err(short) = memory.grow(now.saturating_sub(charged)) {
-                    refused.add(Reason::NoRoom, (points.len() + reading.points().len()) as u64);
-                    session.refuse(refused.total() as usize, &refused);
-                    return Err(visit.no_memory(short));
-                }
-                charged = now.max(charged);
-                points.extend_from_slice(reading.points());
-                // A large body is no reason for others to wait.
-                tokio::task::yield_now().await;
-            }
-            if reading.has_more() || !attempt.holds() {
-                continue;
-            }
-            // Most bodies are of one step, and need not be copied.
-            let points = if points.is_empty() { reading.points() } else { &points };
-            let received = points.len() + refused.total() as usize;
-            // The answer knows all of a body or lines that are wrong for ever, nothing in between.
-            let taken = attempt.take(received, points, &refused, Refusing::All).await;
-            taken.map_err(|overload| admission.refused(&overload))?;
-            return Ok(reading.finish());
-        }
-        Err(admission::try_again("the names of series change too fast; try again"))
-    }
-
-    /// Reads a step and names its series; false if the names of before do not hold any more.
-    async fn step(&self, attempt: &Attempt<'_>, reading: &mut Reading<'_>) -> bool {
-        let now_s = attempt.now_s();
-        reading.read(attempt.names(), now_s);
-        let new = reading.new_values();
-        if !new.is_empty() {
-            reading.named(attempt.name(new).await);
-        }
-        let holds = attempt.touch(reading.seen().iter().copied(), now_s);
-        if holds {
-            reading.confirm();
-        }
-        holds
+        let keys = Arc::new(KeyCache::new(config.known_bytes));
+        Self { config: config.clone(), endpoint: endpoint.clone(), keys }
     }
 }
 
@@ -200,27 +139,29 @@ async fn write(
     }
     let memory = influx.admission.memory(visit)?;
     let (body, mut memory) = saker_http::body::read(visit, headers, body, memory).await?;
-    memory.grow(body.len().min(STEP_BYTES)).map_err(|short| visit.no_memory(short))?;
+    memory.grow(body.len().min(BATCH_BYTES)).map_err(|short| visit.no_memory(short))?;
     let intake = influx.intake.load_full();
     let request = Request {
         db: asked.db.or(asked.bucket).filter(|name| !name.is_empty()).map(Arc::from),
         precision,
         endpoint: intake.endpoint.clone(),
-        now_ms: now_ms(),
     };
-    let (bytes, work) = (body.len(), take(influx.clone(), intake, body, memory, request, visit.clone()));
-    influx.admission.parse(bytes, work).await?
+    let (bytes, work) = (body.len(), take_body(influx.clone(), intake, body, memory, request));
+    let taken = influx.admission.parse(bytes, work).await?;
+    taken.map_err(|untaken| influx.admission.untaken(visit, &untaken))
 }
 
-async fn take(
+async fn take_body(
     influx: Arc<Influx>,
     intake: Arc<Intake>,
     body: Bytes,
     mut memory: BodyMemory,
     request: Request,
-    visit: Visit,
-) -> Result<Report, ApiError> {
-    intake.take(influx.door.session(), &influx.admission, &body, &request, &mut memory, &visit).await
+) -> Result<Report, Untaken> {
+    let lines = InfluxLines::new(&intake.config.mapping, &request);
+    let (session, body) = (influx.door.session(), body[..].into());
+    // The answer knows all of a body or lines that are wrong for ever, nothing in between.
+    take(session, &intake.keys, &lines, body, &mut memory, Refusing::All).await
 }
 
 /// 204 if everything was taken, else 400 and what was not. `form` is the error as the client's InfluxDB puts it.

@@ -3,16 +3,11 @@
 //! The syntax is InfluxDB's (`models/points.go`), read forgivingly where that does no harm: more than one space, spaces
 //! before and after a line, `\r` at its end. Nothing is copied or unescaped here.
 
-use std::borrow::Cow;
-
-use saker_model::text::{clean, is_clean};
-
 use super::number::{self, Value};
+use crate::batch::shown;
 
 /// What bounds a line, so that one cannot hold up the rest. Bytes: VictoriaMetrics' limit.
 pub(super) const LINE_BYTES_MAX: usize = 256 << 10;
-/// Fields of one line: every one is a series.
-pub(super) const FIELDS_MAX: usize = 1024;
 /// How much of a line is shown in a message.
 const SHOWN_BYTES: usize = 64;
 
@@ -53,14 +48,6 @@ impl Wrong<'_> {
         let near = shown(&line[..line.len().min(SHOWN_BYTES)]);
         let more = if line.len() > SHOWN_BYTES { "…" } else { "" };
         format!("unable to parse '{near}{more}': {}", self.what)
-    }
-}
-
-/// What a client has written, as it may stand in an answer or a log.
-pub(super) fn shown(raw: &[u8]) -> Cow<'_, str> {
-    match String::from_utf8_lossy(raw) {
-        text if is_clean(&text) => text,
-        text => clean(&text, text.len()).into(),
     }
 }
 

@@ -1,9 +1,12 @@
 //! Bodies against a real series table; and against another parser, line by line.
 
 use influxdb_line_protocol::{Error, FieldValue, parse_lines};
-use saker_model::{Mapped, SeriesTable};
+use saker_model::{Mapped, Named, SeriesTable};
+use saker_pipeline::Names;
 
 use super::*;
+use crate::keys::KeyCache;
+use crate::reading::{Fault, Reading, Report};
 
 const NOW_MS: i64 = 1_700_000_000_000;
 const NOW: &str = "1700000000000000000";
@@ -11,7 +14,7 @@ const NOW: &str = "1700000000000000000";
 /// A series table with known keys beside it, and a processor that drops metrics named `dropped`.
 struct World {
     table: SeriesTable,
-    known: KnownKeys,
+    known: KeyCache,
     mapping: Mapping,
     request: Request,
 }
@@ -20,7 +23,7 @@ impl World {
     fn new() -> Self {
         Self {
             table: SeriesTable::new(100_000),
-            known: KnownKeys::new(16 << 20),
+            known: KeyCache::new(16 << 20),
             mapping: Mapping {
                 separator: "_".into(),
                 value_field: "value".into(),
@@ -28,7 +31,7 @@ impl World {
                 step_s: 10,
                 refuse_texts: true,
             },
-            request: Request { db: None, precision: Precision::Nanoseconds, endpoint: "self".into(), now_ms: NOW_MS },
+            request: Request { db: None, precision: Precision::Nanoseconds, endpoint: "self".into() },
         }
     }
 
@@ -44,12 +47,13 @@ impl World {
 
     /// Reads a body to its end; answers the points in words, how many values were new, and the report.
     fn read(&self, body: &[u8]) -> (Vec<String>, usize, Report) {
-        let mut reading = Reading::new(body, &self.known, &self.mapping, &self.request);
+        let lines = InfluxLines::new(&self.mapping, &self.request);
+        let mut reading = Reading::new(body.into(), &lines, &self.known, NOW_MS);
         let (mut points, mut new) = (Vec::new(), 0);
         while reading.has_more() {
             let epoch = self.table.epoch();
             reading.read(Names::numbered(epoch), 1000);
-            let values = reading.new_values();
+            let values = reading.new_samples();
             new += values.len();
             reading.named(values.into_iter().map(|value| self.name(value, 1000)).collect());
             assert!(self.table.touch(reading.seen().iter().copied(), 1000, epoch));
@@ -291,18 +295,20 @@ fn a_large_body_is_read_in_steps_and_in_its_order() {
 fn after_the_epoch_has_moved_a_step_is_read_again_with_new_names() {
     let world = World::new();
     world.read(b"m x=1 0");
-    let mut reading = Reading::new(b"m x=2 0\nbad", &world.known, &world.mapping, &world.request);
+    let lines = InfluxLines::new(&world.mapping, &world.request);
+    let mut reading = Reading::new(b"m x=2 0\nbad"[..].into(), &lines, &world.known, NOW_MS);
     let epoch = world.table.epoch();
     reading.read(Names::numbered(epoch), 1000);
-    assert_eq!((reading.points().len(), reading.new_values().len()), (1, 0));
+    assert_eq!((reading.points().len(), reading.new_samples().len()), (1, 0));
     let gone = world.table.sweep(2000);
     assert!(!world.table.touch(reading.seen().iter().copied(), 2000, epoch));
     world.table.release(&gone);
     let other = world.name(new_value("other"), 2000);
     assert_eq!(other.source, Some(gone[0]), "the id is another's now");
     reading.read(Names::numbered(world.table.epoch()), 2000);
-    assert_eq!((reading.points().len(), reading.new_values().len()), (0, 1));
-    let names: Vec<_> = reading.new_values().into_iter().map(|value| world.name(value, 2000)).collect();
+    let new = reading.new_samples();
+    assert_eq!((reading.points().len(), new.len()), (0, 1));
+    let names: Vec<_> = new.into_iter().map(|value| world.name(value, 2000)).collect();
     assert_ne!(names[0].source, other.source);
     reading.named(names);
     reading.confirm();

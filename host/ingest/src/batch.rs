@@ -1,0 +1,282 @@
+//! What a decoder makes of bytes: points of series that are known, samples of those that are not, and what is wrong.
+
+use saker_model::text::{clean, is_clean};
+use saker_model::{LIMITS, MetricValue, Named, Point, PointError, Reason, Refused, SeriesId, check_time};
+use saker_pipeline::Names;
+use std::borrow::Cow;
+
+use crate::{KeyCache, KnownKey, RawKey};
+
+/// Points of one batch: enough that what is done once for each batch costs nothing, and a few megabytes.
+const BATCH_POINTS: usize = 65_536;
+/// New series of one batch. Each is a record with texts of its own until it has a name, about a kilobyte.
+const BATCH_NEW: usize = 1024;
+/// How many faults are told one by one.
+pub(crate) const FAULTS_SHOWN: usize = 10;
+
+/// Turns bytes into samples. It does nothing else: no socket, no clock, no waiting.
+pub trait Decoder: Send + Sync {
+    /// Reads lines, or messages, from the beginning of `input` into a batch, until there are no more or the batch
+    /// [is full](Batch::is_full); answers how many bytes it has read. The same bytes may have to be read again.
+    fn decode<'a>(&'a self, input: &'a [u8], out: &mut Batch<'a>) -> usize;
+
+    /// The reasons that a value can be left out for without a fault of the sender's.
+    fn silent(&self) -> &'static [Reason] {
+        &[Reason::Processor]
+    }
+}
+
+/// What was decoded of a body so far.
+pub struct Batch<'a> {
+    keys: &'a KeyCache,
+    silent: &'static [Reason],
+    epoch: Names,
+    now_s: u32,
+    now_ms: i64,
+    /// Where in the body the input begins.
+    pub(crate) base: usize,
+    /// The line that is being read.
+    line: Line,
+    points: Vec<Point>,
+    new: Vec<New<'a>>,
+    /// One for each that is new, until they are asked for.
+    samples: Vec<MetricValue>,
+    names: Vec<Named>,
+    seen: Vec<SeriesId>,
+    /// Of the line that is being read: values that are refused, if the line stands.
+    unfit: Vec<(Reason, &'a [u8])>,
+    refused: Refused,
+    /// Where lines begin, and what is wrong with them.
+    faults: Vec<(usize, String)>,
+}
+
+/// A value whose series is not known.
+#[derive(Clone, Copy)]
+struct New<'a> {
+    /// Where its line begins.
+    line: usize,
+    key: RawKey<'a>,
+    field: &'a [u8],
+    timestamp_ms: i64,
+    value: f64,
+}
+
+/// Where a line begins: in the body, and in the batch.
+#[derive(Clone, Copy, Default)]
+struct Line {
+    at: usize,
+    points: usize,
+    new: usize,
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(keys: &'a KeyCache, silent: &'static [Reason], now_ms: i64) -> Self {
+        Self {
+            keys,
+            silent,
+            epoch: Names::default(),
+            now_s: 0,
+            now_ms,
+            base: 0,
+            line: Line::default(),
+            points: Vec::new(),
+            new: Vec::new(),
+            samples: Vec::new(),
+            names: Vec::new(),
+            seen: Vec::new(),
+            unfit: Vec::new(),
+            refused: Refused::default(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Begins anew, with the memory of the one before.
+    pub(crate) fn begin_batch(&mut self, epoch: Names, now_s: u32) {
+        (self.epoch, self.now_s) = (epoch, now_s);
+        self.points.clear();
+        self.new.clear();
+        self.samples.clear();
+        self.names.clear();
+        self.seen.clear();
+        self.unfit.clear();
+        self.refused = Refused::default();
+        self.faults.clear();
+    }
+
+    /// The clock, in milliseconds.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    /// Whether it has had enough for now.
+    #[inline]
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.points.len() >= BATCH_POINTS || self.new.len() >= BATCH_NEW
+    }
+
+    /// A line, or a message, begins at this place of the input. All that follows belongs to it until it
+    /// [ends](Self::end) or turns out to be [malformed](Self::malformed).
+    #[inline]
+    pub fn begin(&mut self, at: usize) {
+        self.line = Line { at: self.base + at, points: self.points.len(), new: self.new.len() };
+    }
+
+    /// What is known of a key; its series are told alive.
+    #[inline]
+    pub fn known(&mut self, key: &RawKey<'_>) -> Option<KnownKey<'a>> {
+        let mut known = self.keys.find(key, self.epoch)?;
+        if let Some(due) = known.due(self.now_s) {
+            self.seen.extend(due);
+        }
+        Some(known)
+    }
+
+    /// A value of a series that is known, or the reason why it has none; `field` is what it is called in a fault.
+    #[inline]
+    pub fn value(&mut self, target: Result<SeriesId, Reason>, field: &'a [u8], value: f64) {
+        match target {
+            Ok(_) if !value.is_finite() => self.unfit.push((Reason::NotFinite, field)),
+            Ok(series) => self.points.push(Point { series, timestamp_ms: 0, value }),
+            Err(reason) => self.unfit.push((reason, field)),
+        }
+    }
+
+    /// A value of a series that is not known: a field of a key. The sample says what series that is; its timestamp is
+    /// that of the line. Once the series has a name, it is known under that key and field.
+    pub fn new_value(&mut self, key: RawKey<'a>, field: &'a [u8], sample: MetricValue) {
+        if !sample.value.is_finite() {
+            return self.unfit.push((Reason::NotFinite, field));
+        }
+        let value = sample.value;
+        self.new.push(New { line: self.line.at, key, field, timestamp_ms: 0, value });
+        self.samples.push(sample);
+    }
+
+    /// A value is left out, if the line stands.
+    pub fn refuse(&mut self, reason: Reason, field: &'a [u8]) {
+        self.unfit.push((reason, field));
+    }
+
+    /// The line stands: all of its values have this time, or none if it is no time at all. `values` is how many they are,
+    /// with those that were left out.
+    #[inline]
+    pub fn end(&mut self, timestamp_ms: Option<i64>, values: usize) {
+        let fit = |time: i64| check_time(time, self.now_ms).map(|()| time);
+        let timestamp_ms = match timestamp_ms.ok_or(PointError::BadTimestamp).and_then(fit).map_err(Reason::from) {
+            Ok(timestamp_ms) => timestamp_ms,
+            Err(reason) => {
+                self.take_back();
+                self.refused.add(reason, values as u64);
+                return self.fault(self.line.at, FAULTS_SHOWN, || reason.to_string());
+            }
+        };
+        let Line { at, points, new } = self.line;
+        self.points[points..].iter_mut().for_each(|point| point.timestamp_ms = timestamp_ms);
+        if self.new.len() > new {
+            self.new[new..].iter_mut().for_each(|new| new.timestamp_ms = timestamp_ms);
+            self.samples[new..].iter_mut().for_each(|sample| sample.timestamp_ms = timestamp_ms);
+        }
+        if !self.unfit.is_empty() {
+            for (reason, field) in std::mem::take(&mut self.unfit) {
+                self.refuse_value(at, field, reason, FAULTS_SHOWN);
+            }
+        }
+    }
+
+    /// The line cannot be read: nothing of it is taken. `what` says why; it is shown to whoever has sent it.
+    #[cold]
+    pub fn malformed(&mut self, what: impl FnOnce() -> String) {
+        self.take_back();
+        self.refused.add_malformed();
+        self.fault(self.line.at, FAULTS_SHOWN, what);
+    }
+
+    fn take_back(&mut self) {
+        self.points.truncate(self.line.points);
+        self.new.truncate(self.line.new);
+        self.samples.truncate(self.line.new);
+        self.unfit.clear();
+    }
+
+    /// Counts a value that is refused; what is silent is no fault.
+    fn refuse_value(&mut self, line: usize, field: &[u8], reason: Reason, room: usize) {
+        self.refused.add(reason, 1);
+        if !self.silent.contains(&reason) {
+            self.fault(line, room, || match field {
+                b"" => reason.to_string(),
+                _ => format!("field '{}': {reason}", shown(&field[..field.len().min(LIMITS.text_bytes)])),
+            });
+        }
+    }
+
+    fn fault(&mut self, line: usize, room: usize, what: impl FnOnce() -> String) {
+        if self.faults.len() < room {
+            self.faults.push((line, what()));
+        }
+    }
+
+    /// Samples of series that have no name yet. Their names go to [`named`](Self::named), in the same order.
+    pub(crate) fn new_samples(&mut self) -> Vec<MetricValue> {
+        std::mem::take(&mut self.samples)
+    }
+
+    /// Takes the names of the new values.
+    pub(crate) fn named(&mut self, names: Vec<Named>) {
+        let new = std::mem::take(&mut self.new);
+        for (new, named) in new.iter().zip(&names) {
+            let New { line, field, timestamp_ms, value, .. } = *new;
+            match named.target {
+                Ok(series) => self.points.push(Point { series, timestamp_ms, value }),
+                // Beside those that were found in reading there is room for as many that are found in naming.
+                Err(reason) => self.refuse_value(line, field, reason, 2 * FAULTS_SHOWN),
+            }
+        }
+        (self.new, self.names) = (new, names);
+    }
+
+    /// Remembers the names of the new values, line by line.
+    pub(crate) fn learn(&self) {
+        let mut place = 0;
+        while place < self.names.len().min(self.new.len()) {
+            let first = &self.new[place];
+            let alike = |new: &&New<'_>| new.line == first.line && new.key.is_same(&first.key);
+            let count = self.new[place..].iter().take_while(alike).count();
+            let fields: Vec<_> = (place..place + count).map(|at| (self.new[at].field, self.names[at])).collect();
+            self.keys.learn(&first.key, &fields, self.epoch, self.now_s);
+            place += count;
+        }
+    }
+
+    pub(crate) fn seen(&self) -> &[SeriesId] {
+        &self.seen
+    }
+
+    pub(crate) fn points(&self) -> &[Point] {
+        &self.points
+    }
+
+    pub(crate) fn refused(&self) -> &Refused {
+        &self.refused
+    }
+
+    /// The faults in the order of their lines, and no more of them.
+    pub(crate) fn take_faults(&mut self) -> Vec<(usize, String)> {
+        self.faults.sort_by_key(|&(line, _)| line);
+        std::mem::take(&mut self.faults)
+    }
+
+    /// How many values were left out without a fault.
+    pub(crate) fn skipped(&self) -> u64 {
+        self.silent.iter().map(|&reason| self.refused.of(reason)).sum()
+    }
+}
+
+/// What a client has written, as it may stand in an answer or a log.
+pub(crate) fn shown(raw: &[u8]) -> Cow<'_, str> {
+    match String::from_utf8_lossy(raw) {
+        text if is_clean(&text) => text,
+        text => clean(&text, text.len()).into(),
+    }
+}

@@ -1,0 +1,155 @@
+//! Reads lines: keys that are known cost a look-up and their numbers, those that are not are taken apart.
+
+use std::sync::Arc;
+
+use saker_model::{MetricType, MetricValue, Reason};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::key::{Key, unescaped};
+use super::line::{LINE_BYTES_MAX, Scanner, What, Wrong};
+use super::number::Value;
+use super::{Mapping, Precision};
+use crate::batch::{Batch, Decoder};
+use crate::keys::{FIELDS_MAX, KnownKey, RawKey};
+
+/// The tag that a database or bucket becomes, as in VictoriaMetrics.
+const DB_TAG: &str = "db";
+
+/// What one request says of all its lines.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    /// The database or bucket: a tag `db` of every line that has none.
+    pub(super) db: Option<Arc<str>>,
+    /// What timestamps count.
+    pub(super) precision: Precision,
+    /// Whose values these are where no tag says it.
+    pub(super) endpoint: Arc<str>,
+}
+
+/// Reads the lines of one request.
+pub(super) struct InfluxLines<'m> {
+    mapping: &'m Mapping,
+    request: &'m Request,
+    seed: u64,
+}
+
+impl<'m> InfluxLines<'m> {
+    pub(super) fn new(mapping: &'m Mapping, request: &'m Request) -> Self {
+        let seed = request.db.as_ref().map_or(0, |db| xxh3_64(db.as_bytes()));
+        Self { mapping, request, seed }
+    }
+
+    #[inline]
+    fn line<'a>(&'a self, scanner: &mut Scanner<'a>, out: &mut Batch<'a>) -> Result<(), Wrong<'a>> {
+        let start = scanner.at();
+        let raw = scanner.key()?;
+        let key = RawKey::new(raw, self.request.db.as_ref(), self.seed);
+        let known = out.known(&key);
+        if known.is_none() {
+            parse(raw, scanner, start)?;
+        }
+        let (mut fields, mut place) = (0, 0);
+        loop {
+            fields += 1;
+            let (name, found) = field(scanner, known.as_ref(), place)?;
+            place = found.map_or(place, |found| found + 1);
+            match (scanner.value()?, found.zip(known.as_ref())) {
+                (Value::Text, _) => out.refuse(Reason::TextValue, name),
+                (Value::Number(value), Some((place, known))) => out.value(known.target(place), name, value),
+                (Value::Number(value), None) => {
+                    let parsed = parse(raw, scanner, start)?;
+                    let field = std::str::from_utf8(name).map_err(|_| scanner.wrong(What::NotUtf8, start))?;
+                    out.new_value(key, name, self.sample(&parsed, field, value));
+                }
+            }
+            if !scanner.has_more_fields() {
+                break;
+            }
+            if fields == FIELDS_MAX {
+                return Err(scanner.wrong(What::TooManyFields, start));
+            }
+        }
+        if scanner.at() - start > LINE_BYTES_MAX {
+            return Err(scanner.wrong(What::TooLong, start));
+        }
+        let (time, precision) = (scanner.timestamp()?, self.request.precision);
+        let time = time.map_or_else(|| Some(precision.now(out.now_ms())), |time| precision.to_ms(time));
+        out.end(time, fields);
+        Ok(())
+    }
+
+    /// What a key and a field say.
+    fn sample(&self, key: &Key<'_>, field: &str, value: f64) -> MetricValue {
+        let mapping = self.mapping;
+        let mut metric = key.measurement().into_owned();
+        let field = unescaped(field);
+        if *field != *mapping.value_field {
+            metric.push_str(&mapping.separator);
+            metric.push_str(&field);
+        }
+        let (mut endpoint, mut tags) = (None, Vec::new());
+        for (name, value) in key.tags() {
+            if endpoint.is_none() && *name == *mapping.endpoint_tag && !value.is_empty() {
+                endpoint = Some(Arc::from(&*value));
+            } else {
+                tags.push((name.into_owned(), value.into_owned()));
+            }
+        }
+        if let Some(db) = &self.request.db
+            && tags.iter().all(|(name, _)| name != DB_TAG)
+        {
+            tags.push((DB_TAG.to_owned(), db.to_string()));
+        }
+        MetricValue {
+            endpoint: endpoint.unwrap_or_else(|| self.request.endpoint.clone()),
+            metric,
+            tags,
+            metric_type: MetricType::Gauge,
+            value,
+            timestamp_ms: 0,
+            step_s: mapping.step_s,
+        }
+    }
+}
+
+impl Decoder for InfluxLines<'_> {
+    fn decode<'a>(&'a self, input: &'a [u8], out: &mut Batch<'a>) -> usize {
+        let mut scanner = Scanner::new(input, 0);
+        while !out.is_full() && scanner.next_line() {
+            let start = scanner.at();
+            out.begin(start);
+            if let Err(wrong) = self.line(&mut scanner, out) {
+                out.malformed(|| wrong.message());
+                scanner.skip_line(start);
+            }
+        }
+        scanner.at()
+    }
+
+    fn silent(&self) -> &'static [Reason] {
+        if self.mapping.refuse_texts { &[Reason::Processor] } else { &[Reason::Processor, Reason::TextValue] }
+    }
+}
+
+fn parse<'a>(raw: &'a [u8], scanner: &Scanner<'a>, start: usize) -> Result<Key<'a>, Wrong<'a>> {
+    Key::read(raw).map_err(|what| scanner.wrong(what, start))
+}
+
+/// The next field's name, and its place if it is known. Fields are expected in the order they had before.
+#[inline]
+fn field<'a>(
+    scanner: &mut Scanner<'a>,
+    known: Option<&KnownKey<'_>>,
+    place: usize,
+) -> Result<(&'a [u8], Option<usize>), Wrong<'a>> {
+    if let Some(known) = known.filter(|known| place < known.fields())
+        && let Some(name) = scanner.field_is(known.name(place))
+    {
+        return Ok((name, Some(place)));
+    }
+    let name = scanner.field_name()?;
+    Ok((name, known.and_then(|known| known.find(name, place))))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+//! Protocols of lines with sockets of their own: TCP, where a sender is kept waiting while there is no room, and UDP,
+//! where nobody can be.
+//!
+//! A protocol says what it is called, what can be set, and how its lines are read; connections, datagrams, bounds and
+//! counts are the same for all.
+
+mod bind;
+mod config;
+mod faults;
+mod kernel;
+mod stats;
+mod tcp;
+mod udp;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use saker_http::ConnectionTable;
+use saker_model::{Reason, Refused};
+use saker_pipeline::Refusing;
+use tokio::sync::{Mutex, watch};
+use tokio::time::Instant;
+
+use self::bind::Bound;
+pub use self::config::SocketConfig;
+use self::faults::FaultLog;
+pub(crate) use self::stats::SocketStats;
+use crate::admission::Prepaid;
+use crate::batch::Decoder;
+use crate::keys::KeyCache;
+use crate::reading::{Messages, Report};
+use crate::take::{self, Untaken};
+use crate::{Admission, Door, IngestContext, ListenError, Listener};
+
+/// A line over TCP is no longer than a datagram can be, so that a connection holds no more.
+pub(crate) const LINE_BYTES_MAX: usize = 64 << 10;
+/// What the points of some bytes can come to beside them: the shortest line has four bytes.
+const POINTS_PER_BYTE: usize = take::POINT_BYTES / 4;
+/// How soon it is tried again when there was no memory, or the names of series were changing.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// A protocol of lines.
+pub trait LineProtocol: Send + Sync + Sized + 'static {
+    /// What it is called: in the configuration, and where its points are counted.
+    const NAME: &'static str;
+    /// What can be set.
+    type Config: Clone + PartialEq + Send + Sync + 'static;
+    /// What reads its lines.
+    type Decoder: Decoder + 'static;
+
+    /// Where it listens, and its bounds.
+    fn sockets(config: &Self::Config) -> &SocketConfig;
+
+    /// What reads lines. `endpoint` is whose values these are where nothing else says it.
+    fn decoder(config: &Self::Config, endpoint: &Arc<str>) -> Self::Decoder;
+}
+
+/// The sockets of a protocol.
+pub struct LineListener<P: LineProtocol> {
+    shared: Arc<Shared<P>>,
+    bound: Mutex<Bound>,
+}
+
+/// What all connections and datagrams of a protocol share.
+struct Shared<P: LineProtocol> {
+    door: Arc<Door>,
+    admission: Arc<Admission>,
+    intake: ArcSwap<Intake<P>>,
+    connections: Arc<ConnectionTable>,
+    faults: FaultLog,
+}
+
+/// How lines are taken, and what is known of those that came before.
+struct Intake<P: LineProtocol> {
+    config: P::Config,
+    endpoint: Arc<str>,
+    decoder: P::Decoder,
+    keys: Arc<KeyCache>,
+}
+
+/// When what runs has to be over.
+type Stop = watch::Receiver<Option<Instant>>;
+
+impl<P: LineProtocol> Listener for LineListener<P> {
+    type Config = P::Config;
+
+    fn build(context: &IngestContext, config: &P::Config, endpoint: &Arc<str>) -> Self {
+        let (door, intake) = (context.doors.open(P::NAME, &[]), Intake::<P>::new(config, endpoint));
+        door.show_keys(intake.keys.clone());
+        door.sockets();
+        let shared = Shared {
+            door,
+            admission: context.admission.clone(),
+            intake: ArcSwap::from_pointee(intake),
+            connections: Arc::default(),
+            faults: FaultLog::new(P::NAME),
+        };
+        Self { shared: Arc::new(shared), bound: Mutex::default() }
+    }
+
+    async fn apply(&self, config: &P::Config, endpoint: &Arc<str>) -> Result<(), ListenError> {
+        self.shared.set(config, endpoint);
+        let mut bound = self.bound.lock().await;
+        bound.listen(P::sockets(config), &self.shared).await
+    }
+
+    async fn stop(&self, limit: Duration) {
+        let mut bound = self.bound.lock().await;
+        bound.stop(limit).await;
+    }
+}
+
+impl<P: LineProtocol> LineListener<P> {
+    /// Where it listens: over TCP, and over UDP.
+    pub async fn addresses(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        self.bound.lock().await.addresses()
+    }
+}
+
+impl<P: LineProtocol> Intake<P> {
+    fn new(config: &P::Config, endpoint: &Arc<str>) -> Self {
+        let keys = Arc::new(KeyCache::new(P::sockets(config).key_cache_bytes));
+        Self { config: config.clone(), endpoint: endpoint.clone(), decoder: P::decoder(config, endpoint), keys }
+    }
+
+    fn sockets(&self) -> &SocketConfig {
+        P::sockets(&self.config)
+    }
+}
+
+impl<P: LineProtocol> Shared<P> {
+    /// What is known holds only as long as names are made in the same way.
+    fn set(&self, config: &P::Config, endpoint: &Arc<str>) {
+        let now = self.intake.load();
+        if now.config != *config || now.endpoint != *endpoint {
+            let intake = Intake::<P>::new(config, endpoint);
+            self.door.show_keys(intake.keys.clone());
+            self.intake.store(Arc::new(intake));
+        }
+    }
+
+    fn stats(&self) -> &SocketStats {
+        self.door.sockets()
+    }
+
+    /// Takes lines, however long it has to wait until there is room for those that `refusing` says; false if the time
+    /// was over before.
+    async fn take(&self, from: SocketAddr, lines: Messages<'_>, refusing: Refusing, stop: &mut Stop) -> bool {
+        loop {
+            let bytes = lines.bytes().len();
+            let room = async {
+                self.admission.ready(refusing == Refusing::All).await;
+                self.memory(bytes.min(take::BATCH_BYTES) + bytes * POINTS_PER_BYTE).await
+            };
+            let Some(mut memory) = within(stop, room).await else { return false };
+            let intake = self.intake.load_full();
+            let (session, keys, decoder) = (self.door.session(), &intake.keys, &intake.decoder);
+            let taken = if refusing == Refusing::All {
+                take::offer(session, keys, decoder, lines, &mut memory).await
+            } else {
+                take::take(session, keys, decoder, lines, &mut memory, refusing).await
+            };
+            drop(memory);
+            let pause = match taken {
+                Ok(report) => {
+                    self.faults.note(from, &report);
+                    return true;
+                }
+                Err(Untaken::Overload(overload)) if refusing == Refusing::All => overload.retry_after.max(AGAIN),
+                // It is counted, and nobody comes again with it.
+                Err(Untaken::Overload(_)) => return true,
+                Err(Untaken::NoMemory(_) | Untaken::Names) => AGAIN,
+            };
+            if within(stop, tokio::time::sleep(pause)).await.is_none() {
+                return false;
+            }
+        }
+    }
+
+    /// Memory for points on their way, however long it has to be waited for.
+    async fn memory(&self, bytes: usize) -> Prepaid {
+        loop {
+            match self.admission.prepay(bytes) {
+                Some(memory) => return memory,
+                None => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    }
+
+    /// A line cannot even be read, whatever its protocol.
+    fn malformed(&self, from: SocketAddr, what: &str) {
+        let mut refused = Refused::default();
+        refused.add_malformed();
+        self.door.session().refuse(1, &refused);
+        self.faults.note(from, &Report::of_fault(what));
+    }
+
+    /// Lines that there was no time for.
+    fn lost(&self, lines: usize) {
+        let mut refused = Refused::default();
+        refused.add(Reason::NoRoom, lines as u64);
+        self.door.session().refuse(lines, &refused);
+    }
+}
+
+/// Awaits something, unless the time is over before.
+async fn within<T>(stop: &mut Stop, something: impl Future<Output = T>) -> Option<T> {
+    let over = async {
+        let end = told_to_stop(stop).await;
+        tokio::time::sleep_until(end).await;
+    };
+    tokio::select! {
+        biased;
+        done = something => Some(done),
+        () = over => None,
+    }
+}
+
+/// Waits until it is told to stop; answers when all has to be over. Whoever tells it goes away without a word: at once.
+async fn told_to_stop(stop: &mut Stop) -> Instant {
+    let end = stop.wait_for(Option::is_some).await.ok().and_then(|end| *end);
+    end.unwrap_or_else(Instant::now)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+//! What became of connections and datagrams, counted by reason.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use saker_http::Tally;
+
+saker_http::label! {
+    /// Why a connection was not taken.
+    pub(crate) Turned {
+        /// There are as many as there may be.
+        Full = "connections",
+        /// There are as many from this address as there may be.
+        Address = "address",
+        /// What descriptors are left are kept for other things.
+        Descriptors = "descriptors",
+        /// The system gave none.
+        System = "system",
+        /// Its address is not among the senders.
+        Sender = "sender",
+    }
+}
+
+saker_http::label! {
+    /// Why a connection was ended by this side.
+    pub(crate) Ended {
+        /// It brought no whole line for too long.
+        Idle = "idle",
+        /// It speaks HTTP, so that some page may have sent it.
+        Http = "http",
+        /// The listener stopped.
+        Stopped = "stopped",
+    }
+}
+
+saker_http::label! {
+    /// Why a datagram was not read.
+    pub(crate) Dropped {
+        /// Its address is not among the senders.
+        Sender = "sender",
+        /// The system had no room for it, because it was not read in time.
+        Kernel = "kernel",
+    }
+}
+
+/// Everything that is counted of sockets. It outlives those that are replaced.
+#[derive(Debug, Default)]
+pub(crate) struct SocketStats {
+    pub(super) open: AtomicUsize,
+    pub(super) taken: AtomicU64,
+    pub(crate) turned: Tally<Turned>,
+    pub(crate) ended: Tally<Ended>,
+    pub(super) datagrams: AtomicU64,
+    pub(crate) dropped: Tally<Dropped>,
+}
+
+impl SocketStats {
+    /// Connections that are open.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Connections that were taken.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Datagrams that were read.
+    pub(crate) fn datagrams(&self) -> u64 {
+        self.datagrams.load(Ordering::Relaxed)
+    }
+}

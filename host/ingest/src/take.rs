@@ -1,0 +1,111 @@
+//! Takes all points of what came together, or none.
+
+use saker_http::body::{Meter, Short};
+use saker_model::{Point, Reason, Refused};
+use saker_pipeline::{Attempt, IngestSession, Left, Overload, Refusing, now_ms};
+
+use crate::batch::Decoder;
+use crate::keys::KeyCache;
+use crate::reading::{Messages, Reading, Report};
+
+/// A point of a body of many batches, and its copy on the way to a queue.
+pub(crate) const POINT_BYTES: usize = 2 * size_of::<Point>();
+/// What a batch of a long body holds besides it: its points, and its new series until they have names. Of a short one no
+/// more than the body.
+pub(crate) const BATCH_BYTES: usize = 3 << 20;
+
+/// Why nothing of a body was taken.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Untaken {
+    /// There is no memory for its points.
+    NoMemory(Short),
+    /// A queue has no room.
+    Overload(Overload),
+    /// Series were forgotten faster than the body could be read.
+    Names,
+}
+
+/// Reads a body batch by batch, then takes all its points at once, or none; or, as `refusing` says, those that there is
+/// room for.
+pub(crate) async fn take<D: Decoder>(
+    session: &IngestSession,
+    keys: &KeyCache,
+    decoder: &D,
+    body: Messages<'_>,
+    memory: &mut impl Meter,
+    refusing: Refusing,
+) -> Result<Report, Untaken> {
+    take_from(session, keys, decoder, body, memory, Some(refusing)).await
+}
+
+/// The same for who comes again with all of it until there is room: nothing is counted before.
+pub(crate) async fn offer<D: Decoder>(
+    session: &IngestSession,
+    keys: &KeyCache,
+    decoder: &D,
+    body: Messages<'_>,
+    memory: &mut impl Meter,
+) -> Result<Report, Untaken> {
+    take_from(session, keys, decoder, body, memory, None).await
+}
+
+async fn take_from<D: Decoder>(
+    session: &IngestSession,
+    keys: &KeyCache,
+    decoder: &D,
+    body: Messages<'_>,
+    memory: &mut impl Meter,
+    refusing: Option<Refusing>,
+) -> Result<Report, Untaken> {
+    let mut charged = 0;
+    for attempt in session.attempts() {
+        let mut reading = Reading::new(body, decoder, keys, now_ms());
+        let (mut points, mut refused) = (Vec::new(), Refused::default());
+        while reading.has_more() && batch(&attempt, &mut reading).await {
+            refused.add_all(reading.refused());
+            if !reading.has_more() && points.is_empty() {
+                break;
+            }
+            let now = (points.len() + reading.points().len()) * POINT_BYTES;
+            if let Err(short) = memory.grow(now.saturating_sub(charged)) {
+                refused.add(Reason::NoRoom, (points.len() + reading.points().len()) as u64);
+                session.refuse(refused.total() as usize, &refused);
+                return Err(Untaken::NoMemory(short));
+            }
+            charged = now.max(charged);
+            points.extend_from_slice(reading.points());
+            // A large body is no reason for others to wait.
+            tokio::task::yield_now().await;
+        }
+        if reading.has_more() || !attempt.holds() {
+            continue;
+        }
+        // Most bodies are of one batch, and need not be copied.
+        let points = if points.is_empty() { reading.points() } else { &points };
+        let received = points.len() + refused.total() as usize;
+        let left = match refusing {
+            Some(refusing) => attempt.take(received, points, &refused, refusing).await,
+            None => attempt.offer(received, points, &refused).await.map(|()| Vec::new()),
+        };
+        let left = left.map_err(Untaken::Overload)?;
+        let mut report = reading.finish();
+        report.taken -= left.iter().map(Left::count).sum::<usize>() as u64;
+        return Ok(report);
+    }
+    Err(Untaken::Names)
+}
+
+/// Reads a batch and names its series; false if the names of before do not hold any more.
+async fn batch<D: Decoder>(attempt: &Attempt<'_>, reading: &mut Reading<'_, D>) -> bool {
+    let now_s = attempt.now_s();
+    reading.read(attempt.names(), now_s);
+    let new = reading.new_samples();
+    if !new.is_empty() {
+        reading.named(attempt.name(new).await);
+    }
+    let holds = attempt.touch(reading.seen().iter().copied(), now_s);
+    if holds {
+        reading.confirm();
+    }
+    holds
+}
