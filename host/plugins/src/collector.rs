@@ -277,8 +277,9 @@ impl Collecting {
         let message = format!("the new version failed its first calls and was taken back: {error}");
         self.deployment = before;
         self.begin_anew();
-        self.status.count(|counts| counts.rollbacks += 1);
+        // The count comes last: who sees it sees why as well.
         self.status.refused(&message, error.kind(), error.blame());
+        self.status.count(|counts| counts.rollbacks += 1);
     }
 
     /// The new deployment opens at its first run, with the state that the old one has saved by then.

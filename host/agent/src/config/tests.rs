@@ -590,7 +590,10 @@ fn a_unix_socket_is_granted_with_its_methods_and_paths() {
         ("path = \"/run/d.sock\", paths = [\"/a/*b\"]", "paths: \"/a/*b\" is no path of requests"),
         ("path = \"/run/d.sock\", paths = [\"/\"], methods = [\"get\"]", "methods: \"get\" is no method"),
         ("path = \"/run/d.sock\", paths = [\"/\"], methods = [\"CONNECT\"]", "methods: \"CONNECT\" is no method"),
-        ("path = \"/run/d.sock\", paths = [\"/\"], method = \"GET\"", "method: unknown key; did you mean methods?"),
+        (
+            "path = \"/run/d.sock\", paths = [\"/\"], method = \"GET\"",
+            "method: there is no such key; did you mean \"methods\"?",
+        ),
     ] {
         let found = mistakes(&file(&format!("[plugin.x.grant]\nunix = [{{ {entry} }}]")));
         assert_eq!(found.len(), 1, "{entry}: {found:?}");

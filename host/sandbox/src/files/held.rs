@@ -132,10 +132,7 @@ fn find(path: &Path) -> Result<Found, GrantPathError> {
         Ok(Walk::Link(at, folder, rest)) => {
             let in_kernel = matches!(filesystems::of(&at).map_err(os)?, FileSystem::Proc | FileSystem::Sys);
             if !in_kernel {
-                let link =
-                    folder.join(rest.components().next().map_or(Path::new(""), |part| Path::new(part.as_os_str())));
-                let leads = path.canonicalize().map_err(os)?;
-                return Err(GrantPathError::Link { path: path.into(), link, leads });
+                return Err(leads_elsewhere(path, &folder, &rest));
             }
             let tree = Tree::new(&folder, &at).map_err(os)?;
             let rest = filesystems::as_text(&rest).map_err(os)?;
@@ -284,11 +281,17 @@ pub(super) fn find_without_links(path: &Path) -> Result<OwnedFd, GrantPathError>
     let os = |source: io::Error| GrantPathError::Os { path: path.into(), source };
     match walk(path).map_err(os)? {
         Walk::Found(found) => Ok(found),
-        Walk::Link(_, folder, rest) => {
-            let link = folder.join(rest.components().next().map_or(Path::new(""), |part| Path::new(part.as_os_str())));
-            Err(GrantPathError::Link { path: path.into(), link, leads: path.canonicalize().map_err(os)? })
-        }
+        Walk::Link(_, folder, rest) => Err(leads_elsewhere(path, &folder, &rest)),
     }
+}
+
+/// A path has a link in it, which is the first of `rest` in `folder`. Where that leads to is told also if there is nothing
+/// yet: a link is one whether its end is there or not.
+fn leads_elsewhere(path: &Path, folder: &Path, rest: &Path) -> GrantPathError {
+    let mut parts = rest.components();
+    let link = folder.join(parts.next().map_or(Path::new(""), |part| Path::new(part.as_os_str())));
+    let leads = path.canonicalize().or_else(|_| Ok::<_, io::Error>(link.canonicalize()?.join(parts.as_path())));
+    GrantPathError::Link { path: path.into(), link, leads: leads.unwrap_or_else(|_| path.into()) }
 }
 
 /// Whether a place for the fill of file systems can be granted as it stands.

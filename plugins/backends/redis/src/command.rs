@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn a_stream_gets_each_part_of_a_point_as_a_field() {
         let fields =
-            ["endpoint", "web-1", "metric", "cpu.idle", "tags", "core=0,k=\"x\\", "type", "counter", "step", "10"];
+            ["endpoint", "web-1", "metric", "cpu.idle", "tags", "core=0,k=\"x\\\\", "type", "counter", "step", "10"];
         let mut expected = vec!["XADD", "saker", "MAXLEN", "~", "1000000", "*"];
         expected.extend(fields);
         expected.extend(["timestamp_ms", "1700000000123", "value", "99.5"]);

@@ -195,8 +195,8 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_made_fit_to_be_a_tag() {
+    fn a_name_is_a_tag_as_it_is() {
         let devices = parse("8 0 a,b=c 1 0 0 0 0 0 0 0 0 0 0\n", &everything());
-        assert_eq!(devices[0].name, "a_b_c");
+        assert_eq!(devices[0].name, "a,b=c");
     }
 }

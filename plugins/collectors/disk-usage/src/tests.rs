@@ -35,7 +35,7 @@ fn the_defaults_choose_what_stores_data_once() {
             ("/boot", "ext4"),
             ("/boot/efi", "vfat"),
             ("/srv/data", "xfs"),
-            ("/media/usb stick_2", "fuseblk"),
+            ("/media/usb stick,2", "fuseblk"),
             ("/mnt/archive", "nfs4"),
         ],
     );

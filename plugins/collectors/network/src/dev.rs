@@ -143,7 +143,7 @@ mod tests {
         let columns = [1, 2, 3, 4, 5, 6, 7, 8, 10, 20, 30, 40, 50, 60, 70, 80];
         Interface::new("a=b,c", columns.map(Some)).push_counters(&mut values);
         assert_eq!(values.len(), 16 + 4 + 3);
-        assert!(values.iter().all(|value| value.tags == [("iface".to_owned(), "a_b_c".to_owned())]));
+        assert!(values.iter().all(|value| value.tags == [("iface".to_owned(), "a=b,c".to_owned())]));
         let figure = |metric| values.iter().find(|value| value.metric == metric).unwrap().value;
         assert_eq!(figure("net.if.in.multicast"), 8.0);
         assert_eq!(figure("net.if.out.carrier.errs"), 70.0);

@@ -135,7 +135,7 @@ mod tests {
             ("-", "-", "worker", "cmdline=worker"),
             ("-", "nginx", "worker", "cmdline=worker name=nginx"),
             ("web", "nginx", "worker", "group=web"),
-            ("-", "java", "-Da=b,c\td", "cmdline=-Da_b_c_d name=java"),
+            ("-", "java", "-Da=b,c\td", "cmdline=-Da=b,c_d name=java"),
         ] {
             let group = Group::new(settings(label, name, cmdline)).unwrap();
             let tags: Vec<_> = group.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -152,7 +152,7 @@ mod tests {
         );
         assert_eq!(error(vec![settings("-", "", "-")]), "groups: group 1: name: is empty; leave it out instead");
         assert_eq!(
-            error(vec![settings("-", "-", "a=b"), settings("-", "-", "a,b")]),
+            error(vec![settings("-", "-", "a\tb"), settings("-", "-", "a\u{7}b")]),
             "groups: group 2: same tags as group 1; give it a `label`"
         );
     }
