@@ -319,8 +319,11 @@ async fn a_server_that_makes_its_socket_anew_is_found_again() {
     }
 }
 
+/// What a server answers, what it does then, and what becomes of the call.
+type Case = (&'static str, &'static [u8], After, Result<f64, &'static str>);
+
 /// What a server answers, and what the guest is told of it.
-const ANSWERS: &[(&str, &[u8], After, Result<f64, &str>)] = &[
+const ANSWERS: &[Case] = &[
     ("nothing", b"", After::HangUp, Err("unavailable")),
     ("silence", b"", After::Hang, Err("unavailable")),
     ("half a status line", b"HTTP/1.1 2", After::HangUp, Err("unavailable")),

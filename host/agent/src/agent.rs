@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use parking_lot::Mutex;
 use saker_cache::{Cache, CacheMetrics};
-use saker_forward::{Account, Forwarder, NodeMetrics, SpoolDir, Topology};
+use saker_forward::{Account, BackendNames, Forwarder, NodeMetrics, SpoolDir, Topology};
 use saker_http::{HttpMetrics, Listener};
 use saker_ingest::falcon::Push;
 use saker_ingest::graphite::Graphite;
@@ -295,7 +295,7 @@ impl Agent {
 }
 
 /// The names of nodes' backends, as they are configured at a time.
-fn backend_names(config: &Arc<ArcSwap<Config>>) -> Arc<dyn Fn(&str) -> Option<String> + Send + Sync> {
+fn backend_names(config: &Arc<ArcSwap<Config>>) -> BackendNames {
     let config = config.clone();
     Arc::new(move |node| config.load().plugins.backends.get(node).map(|backend| backend.backend.clone()))
 }

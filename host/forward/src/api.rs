@@ -10,13 +10,16 @@ use axum::routing::{get, post};
 
 use crate::Forwarder;
 
+/// Tells the name of a node's backend, if there is such a node.
+pub type BackendNames = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// What requests are answered from.
 #[derive(Clone)]
 pub struct ApiState {
     /// What routes and queues points.
     pub forwarder: Arc<Forwarder>,
     /// The name of a node's backend.
-    pub backend_of: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub backend_of: BackendNames,
     /// The endpoint of a series that is asked about without one.
     pub endpoint: Arc<dyn Fn() -> Arc<str> + Send + Sync>,
 }

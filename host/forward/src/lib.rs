@@ -26,7 +26,7 @@ mod route;
 mod sender;
 mod topology;
 
-pub use api::{ApiState, operating, router};
+pub use api::{ApiState, BackendNames, operating, router};
 pub use backend::{Backend, SendError, Session};
 pub use forwarder::{Account, Forwarder, NodeAccount};
 pub use hash::HashKind;
