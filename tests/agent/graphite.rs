@@ -87,7 +87,7 @@ fn a_reload_opens_moves_and_closes_its_sockets_and_no_other() {
     assert_eq!(agent.json("/api/v1/series?metric=a")["series"][0]["step_s"], 10);
     agent.home.write_config(&before);
     assert_eq!(stream.read(&mut [0]).unwrap(), 0, "it is closed in order");
-    assert!(TcpStream::connect(&tcp).is_err());
+    agent.until("nobody listens there", |_| TcpStream::connect(&tcp).is_err().then_some(()));
 }
 
 #[test]
@@ -130,6 +130,10 @@ fn what_was_sent_before_the_end_is_in_the_account() {
     for _ in 0..1000 {
         stream.write_all(b"a 1\n").unwrap();
     }
+    // What waits in the system for a connection to be taken is still the sender's.
+    agent.until("the connection is taken", |agent| {
+        agent.metric("saker_socket_accepted_connections_total{door=\"graphite\"}").filter(|&count| count == 1.0)
+    });
     let account = agent.stop();
     let line = account.lines().find(|line| line.contains("graphite")).unwrap_or_else(|| panic!("{account}"));
     assert_eq!(line.split_whitespace().skip(1).collect::<Vec<_>>(), ["1000", "1000", "0"], "{account}");
