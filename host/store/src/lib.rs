@@ -1,0 +1,59 @@
+//! The store of a host: every value that is collected or pushed, on disk, for years, in little room.
+//!
+//! A [`Store`] takes ticks of sources that measure their series together ([`Store::append_tick`]) and points that come
+//! otherwise ([`Store::append_points`]). They are in its journal when the call returns, safe from a loss of power after
+//! [`Store::sync`], and readable at once. Heads of some tens of ticks become extents in files, one file a span of time,
+//! rolled up and merged by [`Store::maintain`], removed when their time is over.
+//!
+//! Nothing here starts a thread or looks at a clock: whoever calls says what time it is. The disk is a
+//! [`Disk`](saker_journal::Disk), real or simulated. A flipped bit costs an extent or a record, and is counted.
+#![warn(missing_docs)]
+
+mod append;
+mod bucket;
+mod bucket_extent;
+mod budget;
+mod cache;
+mod column;
+mod delete;
+mod deleted;
+mod error;
+mod extent;
+mod file;
+mod files;
+mod frame;
+mod group;
+mod io;
+mod key;
+mod lane;
+mod log;
+mod maintain;
+mod matcher;
+mod merge;
+mod merged;
+mod names;
+mod policy;
+mod read;
+mod recover;
+mod retention;
+mod roll;
+mod seal;
+mod sketch;
+mod store;
+mod sync;
+mod table;
+mod view;
+mod wal;
+mod wire;
+
+pub use append::Appended;
+pub use budget::Budget;
+pub use column::STALE;
+pub use error::{ReadError, StoreError};
+pub use files::Opened;
+pub use key::SeriesRef;
+pub use maintain::{Maintained, Surroundings};
+pub use matcher::{Label, Matcher, Op};
+pub use policy::{Aggregate, FOREVER_MS, Granularity, Policies, Policy, Rule};
+pub use read::{Chunk, Columns, TimeRange};
+pub use store::{GroupId, Store, StoreConfig, Totals};

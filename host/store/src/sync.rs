@@ -1,0 +1,88 @@
+//! Durability: what survives the death of the machine, and what the journal need not hold any more.
+
+use std::sync::Arc;
+
+use crate::error::StoreError;
+use crate::log::LogFile;
+use crate::store::{State, Store};
+
+/// What a sync will have made safe.
+struct Safe {
+    /// Records below need not be kept.
+    seq: u64,
+    sides: u64,
+    /// Of each group.
+    groups: Vec<u64>,
+    logs: Vec<Arc<LogFile>>,
+    names: bool,
+}
+
+impl Store {
+    /// Makes everything that was appended so far survive the death of the machine, and lets the journal go as far as it
+    /// is sealed. Takes milliseconds; other threads may append meanwhile, except for the time of the journal's own sync.
+    ///
+    /// # Errors
+    /// What the system says. Nothing that was appended since the last sync counts as safe then; a later sync writes it
+    /// again where it has to.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        let _one = self.syncing.lock();
+        let (safe, journal) = {
+            let mut state = self.state.lock();
+            let safe = state.safe();
+            (safe, state.wal.journal.sync())
+        };
+        let logs = self.sync_logs(&safe);
+        journal?;
+        logs?;
+        let mut state = self.state.lock();
+        state.save_deleted(self)?;
+        state.let_go(&safe)
+    }
+
+    fn sync_logs(&self, safe: &Safe) -> Result<(), StoreError> {
+        for log in &safe.logs {
+            let fresh = || self.state.lock().next_number();
+            log.sync(&*self.files_disk, fresh).map_err(|error| StoreError::of("sync", log.name())(error))?;
+        }
+        if safe.names {
+            self.files_disk.sync().map_err(|error| {
+                self.state.lock().names_unsynced = true;
+                StoreError::of("sync", "files")(error)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn safe(&mut self) -> Safe {
+        let firsts = self.groups.iter().filter_map(|group| group.first_seq()).chain(self.sides.first_seq);
+        Safe {
+            seq: firsts.min().unwrap_or(self.wal.journal.end().seq),
+            sides: self.sides.sealed_seq,
+            groups: self.groups.iter().map(|group| group.sealed_seq).collect(),
+            logs: self.files.logs.iter().filter(|log| log.is_dirty()).cloned().collect(),
+            names: std::mem::take(&mut self.names_unsynced),
+        }
+    }
+
+    /// Says in the journal what is safe in files, and removes what only holds such.
+    fn let_go(&mut self, safe: &Safe) -> Result<(), StoreError> {
+        let news = |(place, sealed): &(usize, &u64)| self.groups[*place].covered_seq < **sealed;
+        let groups: Vec<(usize, u64)> =
+            safe.groups.iter().enumerate().filter(news).map(|(place, sealed)| (place, *sealed)).collect();
+        if !groups.is_empty() || self.sides.covered_seq < safe.sides {
+            let said = groups.iter().map(|(place, sealed)| {
+                let group = &self.groups[*place];
+                (&*group.source, group.interval_ms, *sealed)
+            });
+            self.wal.covered(safe.sides, said)?;
+            self.sides.covered_seq = safe.sides;
+            for (place, sealed) in groups {
+                self.groups[place].covered_seq = sealed;
+            }
+        }
+        self.wal.journal.trim(safe.seq)?;
+        Ok(())
+    }
+}
