@@ -17,7 +17,10 @@ const HOUR_MS: i64 = 3_600_000;
 const SERIES: u32 = 1000;
 
 fn main() {
-    println!("{:>22} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}", "what", "samples", "B/sample", "merged", "journal", "M/CPU-s", "B/series");
+    println!(
+        "{:>22} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "what", "samples", "B/sample", "merged", "journal", "M/CPU-s", "B/series"
+    );
     for step_s in [1, 10] {
         let ticks = if step_s == 1 { 21_600 } else { 8_640 };
         let mut host = Host::new();

@@ -247,6 +247,9 @@ impl State {
             let head = &mut self.groups[group as usize];
             let before = (!head.journalled.is_empty()).then_some(&head.journalled[..]);
             let seq = self.wal.row(group, time_ms, row, before)?;
+            if self.wal.epoch_of_last() != epoch {
+                continue;
+            }
             head.journalled.clear();
             head.journalled.extend_from_slice(row);
             return Ok(seq);
@@ -383,7 +386,10 @@ impl State {
                     continue;
                 }
             }
-            return Ok(self.wal.points(points)?);
+            let seq = self.wal.points(points)?;
+            if self.wal.epoch_of_last() == epoch {
+                return Ok(seq);
+            }
         }
         let source = std::io::Error::other("what it names does not fit into a segment");
         Err(StoreError::Io { doing: "write", name: "journal".into(), source })

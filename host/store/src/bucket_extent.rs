@@ -109,9 +109,8 @@ impl Integers {
         put_numbers(out, places().map(|place| self.max[place] - last[place]));
         put_numbers(out, places().map(|place| last[place] - self.min[place]));
         put_numbers(out, places().map(|place| self.first[place] - if place == 0 { last[0] } else { last[place - 1] }));
-        let sums = places().map(|place| {
-            self.sum[place].wrapping_sub(last[place].wrapping_mul(buckets[place].count as i64))
-        });
+        let sums =
+            places().map(|place| self.sum[place].wrapping_sub(last[place].wrapping_mul(buckets[place].count as i64)));
         put_numbers(out, sums);
         if buckets.first().is_some_and(|bucket| bucket.increase.is_some()) {
             put_numbers(out, places().map(|place| self.increase[place] - (last[place] - before(place))));

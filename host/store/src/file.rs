@@ -148,7 +148,13 @@ mod tests {
     fn a_header_comes_back_whichever_byte_is_flipped() {
         let lane = Lane { granularity_ms: 60_000, kept_ms: i64::MAX, by_data: true };
         let place = Place::of(lane, 1_700_000_000_000, Form::Merged);
-        let summary = Summary { generation: u64::MAX, first_ms: -5, points: 1 << 60, rolled: Some((-7, i64::MAX)), ..Summary::default() };
+        let summary = Summary {
+            generation: u64::MAX,
+            first_ms: -5,
+            points: 1 << 60,
+            rolled: Some((-7, i64::MAX)),
+            ..Summary::default()
+        };
         let header = Header { place, summary };
         let bytes = header.to_bytes();
         assert_eq!(bytes.len(), HEADER_BYTES);

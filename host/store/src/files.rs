@@ -42,7 +42,8 @@ impl FileSet {
     pub(crate) fn open(disk: &dyn Disk, opened: &mut Opened) -> Result<Self, StoreError> {
         let mut set = Self::default();
         let entries = disk.list().map_err(StoreError::of("list", "files"))?;
-        let mut names: Vec<String> = entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.name).collect();
+        let mut names: Vec<String> =
+            entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.name).collect();
         names.sort_unstable();
         for name in names {
             if name.ends_with(NEW_SUFFIX) {

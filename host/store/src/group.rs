@@ -35,6 +35,8 @@ pub(crate) struct Group {
     pub(crate) journalled: Vec<f64>,
     /// No point of one of its series waits in a side with a time after this.
     pub(crate) side_newest_ms: i64,
+    /// Rows of it were done again as points, and wait in sides: they have to be sealed with it.
+    pub(crate) rows_in_sides: bool,
     /// When its first row came.
     pub(crate) began_ms: i64,
     /// The records of its rows below this one are sealed.
@@ -59,6 +61,7 @@ impl Group {
             named: 0,
             journalled: Vec::new(),
             side_newest_ms: i64::MIN,
+            rows_in_sides: false,
             began_ms: 0,
             sealed_seq: 0,
             covered_seq: 0,

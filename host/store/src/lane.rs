@@ -1,6 +1,6 @@
 //! A lane: all files of one granularity that are kept for one time. Its files each hold one span of time.
 
-use crate::wire::{put_varint, Wire};
+use crate::wire::{Wire, put_varint};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn spans_are_as_long_as_few_files_need() {
-        let span = |granularity_ms, days: i64| Lane { granularity_ms, kept_ms: days * DAY_MS, by_data: false }.span_ms();
+        let span =
+            |granularity_ms, days: i64| Lane { granularity_ms, kept_ms: days * DAY_MS, by_data: false }.span_ms();
         assert_eq!(span(0, 14), 6 * HOUR_MS);
         assert_eq!(span(0, 90), DAY_MS);
         assert_eq!(span(60_000, 90), 3 * DAY_MS);

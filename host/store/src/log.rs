@@ -246,11 +246,7 @@ impl LogFile {
     }
 
     /// Every extent that begins before a time: generation, first and last time, numbers, and all names.
-    pub(crate) fn each_extent(
-        &self,
-        before_ms: i64,
-        mut each: impl FnMut(u64, i64, i64, &[u32], &[Option<Named>]),
-    ) {
+    pub(crate) fn each_extent(&self, before_ms: i64, mut each: impl FnMut(u64, i64, i64, &[u32], &[Option<Named>])) {
         let inner = self.inner.read();
         let begin = self.place.begin_ms;
         for extent in &inner.extents {
@@ -278,7 +274,14 @@ impl LogFile {
 
     /// Begins something to be appended.
     pub(crate) fn batch(&self) -> Batch<'_> {
-        Batch { log: self, base: self.size(), out: Vec::new(), named: Vec::new(), ids: HashMap::new(), frames: Vec::new() }
+        Batch {
+            log: self,
+            base: self.size(),
+            out: Vec::new(),
+            named: Vec::new(),
+            ids: HashMap::new(),
+            frames: Vec::new(),
+        }
     }
 
     /// Makes what was written survive the death of the machine. After a failure nobody knows what of it did, so a copy

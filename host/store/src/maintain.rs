@@ -11,6 +11,7 @@ use crate::error::StoreError;
 use crate::files::FileSet;
 use crate::group::HEAD_MS;
 use crate::lane::floor;
+use crate::log::LogFile;
 use crate::retention::Retention;
 use crate::roll::ROLL_MS;
 use crate::store::{State, Store};
@@ -59,10 +60,12 @@ impl Store {
         let mut done = Maintained::default();
         let now_ms = surroundings.now_ms;
         let closed_ms = now_ms.saturating_sub(self.config.policies.back_window_ms());
+        // The clock may have been set back since.
+        let rolled_ms = self.view([].into_iter()).rolled_to().max(floor(closed_ms, ROLL_MS));
         let generation = {
             let mut state = self.state.lock();
             state.wal.turn(now_ms);
-            state.seal_due(self, now_ms, floor(closed_ms, ROLL_MS))?;
+            state.seal_due(self, now_ms, rolled_ms)?;
             state.close_logs(closed_ms);
             state.next_generation()
         };
@@ -105,7 +108,8 @@ impl State {
         if self.sides.points > 0 && (old || self.side_begins_before(rolled_ms)) {
             self.seal_sides(store)?;
         }
-        let bytes = |state: &Self| state.groups.iter().map(|head| head.times.len() * head.columns.len() * 8).sum::<usize>();
+        let bytes =
+            |state: &Self| state.groups.iter().map(|head| head.times.len() * head.columns.len() * 8).sum::<usize>();
         while bytes(self) > store.config.head_bytes {
             let size = |place: &usize| self.groups[*place].times.len() * self.groups[*place].columns.len();
             let largest = (0..self.groups.len()).max_by_key(size).expect("they hold something");
@@ -121,13 +125,9 @@ impl State {
 
     /// Lets nothing more be appended to logs whose span is over: what still comes goes to others.
     fn close_logs(&mut self, closed_ms: i64) {
-        self.open.retain(|_, log| {
-            let due = log.place.lane.is_raw() && log.place.end_ms <= closed_ms;
-            if due {
-                log.close();
-            }
-            !due
-        });
+        let due = |log: &LogFile| log.place.lane.is_raw() && log.place.end_ms <= closed_ms;
+        self.files.logs.iter().filter(|log| due(log)).for_each(|log| log.close());
+        self.open.retain(|_, log| !due(log));
     }
 
     /// Puts files in the place of others.

@@ -12,7 +12,7 @@ use crate::bucket_extent::put_buckets;
 use crate::error::StoreError;
 use crate::extent::{EXTENT_ROWS, EXTENT_SERIES, Encoder, TimedValue};
 use crate::file::{Form, Place};
-use crate::files::FileSet;
+use crate::files::{FileSet, set_aside};
 use crate::frame::{Frame, Kind};
 use crate::key::Attributes;
 use crate::lane::Lane;
@@ -39,6 +39,7 @@ impl Store {
             spans.entry((file.place.lane, file.place.begin_ms)).or_default().merged.push(file.clone());
         }
         let whole = self.view([].into_iter());
+        let mut result = Ok(());
         for ((lane, begin_ms), span) in spans {
             let end_ms = begin_ms.saturating_add(lane.span_ms());
             let over = if lane.is_raw() {
@@ -48,10 +49,11 @@ impl Store {
                 whole.coverage(lane).last().is_some_and(|last| last.1 >= end_ms)
             };
             if over && (!span.logs.is_empty() || span.merged.len() > 1) {
-                self.merge(lane, begin_ms, span, done)?;
+                // One that fails does not keep others from it.
+                result = result.and(self.merge(lane, begin_ms, span, done));
             }
         }
-        Ok(())
+        result
     }
 
     /// Writes every file anew that holds what was deleted, and lets go of deletes that hide nothing any more. Takes long.
@@ -101,9 +103,9 @@ impl Store {
         }
         let forgot = deleted.forget(|key, delete| {
             files.logs.iter().any(|log| log.find(key).is_some())
-                || holders.iter().any(|(generation, names)| {
-                    *generation <= delete.generation && names.iter().any(|name| name == key)
-                })
+                || holders
+                    .iter()
+                    .any(|(generation, names)| *generation <= delete.generation && names.iter().any(|name| name == key))
         });
         let mut state = self.state.lock();
         // One that came meanwhile is not among them.
@@ -131,7 +133,7 @@ impl Store {
         if made.is_err() {
             MergedWriter::discard(&*self.files_disk, place, number);
         }
-        let made = made?;
+        let (made, damaged) = made?;
         self.counters.merged_bytes.fetch_add(made.size, Ordering::Relaxed);
         done.merged_files += (span.logs.len() + span.merged.len()) as u64;
         let is_old_log = |number: u64| span.logs.iter().any(|log| log.number == number);
@@ -147,17 +149,19 @@ impl Store {
         });
         // What stays of these after a loss of power is merged again.
         let old = span.logs.iter().map(|log| log.name()).chain(span.merged.iter().map(|file| file.name.clone()));
-        for name in old.chain(empty.then_some(made_name)) {
-            self.unlink(&name)?;
+        for name in old {
+            // What is damaged is kept for an operator to look at.
+            match damaged {
+                true => drop(set_aside(&*self.files_disk, &name).map_err(StoreError::of("set aside", &name))?),
+                false => self.unlink(&name)?,
+            }
         }
-        Ok(())
+        if empty { self.unlink(&made_name) } else { Ok(()) }
     }
 
     pub(crate) fn unlink(&self, name: &str) -> Result<(), StoreError> {
         match self.files_disk.unlink(name) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(StoreError::of("remove", name)(error))
-            }
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::of("remove", name)(error)),
             _ => Ok(()),
         }
     }
@@ -168,9 +172,9 @@ impl Store {
         number: u64,
         span: &FileSet,
         rolled: Option<(i64, i64)>,
-    ) -> Result<MergedFile, StoreError> {
+    ) -> Result<(MergedFile, bool), StoreError> {
         let failed = |error| StoreError::of("write", place.name(number))(error);
-        let mut view = self.view([].into_iter()).with_files(span.clone());
+        let mut view = self.strict_view([].into_iter()).with_files(span.clone());
         let names = self.names_of(&mut view)?;
         let mut ordered = self.ordered(&mut view, place, &names)?;
         ordered.sort();
@@ -200,7 +204,8 @@ impl Store {
                 written.map_err(failed)?;
             }
         }
-        writer.finish(&names, rolled).map_err(failed)
+        let file = writer.finish(&names, rolled).map_err(failed)?;
+        Ok((file, view.damage > 0))
     }
 
     /// All names in the files of a view of which something is left, in order.
@@ -209,6 +214,10 @@ impl Store {
         let files = view.files.clone();
         for (place, file) in files.merged.iter().enumerate() {
             let Some(index) = view.index(place)? else { continue };
+            if !file.has_all_names(&index).map_err(StoreError::of("read", &file.name))? {
+                let source = std::io::Error::other("names are damaged in both their copies");
+                return Err(StoreError::Io { doing: "read", name: file.name.clone(), source });
+            }
             let add = |_, key: &str, attributes| {
                 names.insert(key.into(), attributes);
             };
@@ -282,7 +291,8 @@ fn put_points(writer: &mut MergedWriter, encoder: &mut Encoder, points: &[Vec<Ti
                 &points[std::mem::replace(from, to)..to]
             })
             .collect();
-        let times = || parts.iter().filter(|part| !part.is_empty()).flat_map(|part| [part[0].0, part[part.len() - 1].0]);
+        let times =
+            || parts.iter().filter(|part| !part.is_empty()).flat_map(|part| [part[0].0, part[part.len() - 1].0]);
         let Some((first_ms, last_ms)) = times().min().zip(times().max()) else { continue };
         let rows = parts.iter().map(|part| part.len()).max().unwrap_or(0) as u32;
         let count = parts.iter().map(|part| part.len() as u64).sum();
@@ -294,7 +304,9 @@ fn put_points(writer: &mut MergedWriter, encoder: &mut Encoder, points: &[Vec<Ti
 
 fn put_tier(writer: &mut MergedWriter, encoder: &mut Encoder, buckets: &[Vec<Bucket>]) -> std::io::Result<()> {
     let parts: Vec<&[Bucket]> = buckets.iter().map(Vec::as_slice).collect();
-    let starts = || parts.iter().filter(|part| !part.is_empty()).flat_map(|part| [part[0].start_ms, part[part.len() - 1].start_ms]);
+    let starts = || {
+        parts.iter().filter(|part| !part.is_empty()).flat_map(|part| [part[0].start_ms, part[part.len() - 1].start_ms])
+    };
     let Some((first_ms, last_ms)) = starts().min().zip(starts().max()) else { return Ok(()) };
     let rows = parts.iter().map(|part| part.len()).max().unwrap_or(0) as u32;
     let count = parts.iter().map(|part| part.len() as u64).sum();

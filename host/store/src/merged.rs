@@ -12,13 +12,13 @@ use std::sync::Arc;
 
 use saker_journal::{Disk, DiskFile, How};
 
+use crate::extent::{put_ids, read_ids, unpack};
 use crate::file::{HEADER_BYTES, Header, NEW_SUFFIX, Place, Summary};
 use crate::frame::{Frame, Kind};
 use crate::io::{read_at, read_image, write_all_at};
 use crate::key::Attributes;
 use crate::log::{Located, Named, pack_names, read_names};
 use crate::names::NameWriter;
-use crate::extent::{put_ids, read_ids, unpack};
 use crate::wire::{Wire, put_text, put_varint};
 
 /// Names in one page of the dictionary: what is unpacked to look one up.
@@ -270,7 +270,7 @@ impl MergedFile {
         Some(index)
     }
 
-    /// The names of a page, by the first of its copies that is good.
+    /// The names of a page, by the first of its copies that is good; none of one that is damaged in both.
     fn page(&self, page: &Page) -> io::Result<Option<Vec<(String, Attributes)>>> {
         for offset in page.offsets {
             let bytes = read_image(&*self.file, page.bytes as usize, offset)?;
@@ -290,6 +290,16 @@ impl MergedFile {
         let names = self.page(page)?.unwrap_or_default();
         let place = names.binary_search_by(|(name, _)| name.as_str().cmp(key)).ok();
         Ok(place.map(|place| page.first_id + place as u32))
+    }
+
+    /// Whether all names can be read.
+    pub(crate) fn has_all_names(&self, index: &MergedIndex) -> io::Result<bool> {
+        for page in &index.pages {
+            if self.page(page)?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// All names that begin with a prefix, in order.

@@ -144,7 +144,8 @@ impl Policy {
         if granularities.windows(2).any(|pair| pair[0] == pair[1]) {
             return wrong("a granularity stands twice");
         }
-        if self.definition.iter().any(|each| each.granularity_ms < SECOND_MS || each.timespan_ms < each.granularity_ms) {
+        if self.definition.iter().any(|each| each.granularity_ms < SECOND_MS || each.timespan_ms < each.granularity_ms)
+        {
             return wrong("a granularity is a second or more, and kept for at least one bucket");
         }
         if self.definition.iter().any(|each| each.granularity_ms > 30 * DAY_MS) {
@@ -203,11 +204,7 @@ impl Policies {
             Policy::gnocchi("medium", &[granularity(MINUTE_MS, 7 * DAY_MS), granularity(hour, 365 * DAY_MS)]),
             Policy::gnocchi(
                 "high",
-                &[
-                    granularity(SECOND_MS, hour),
-                    granularity(MINUTE_MS, 7 * DAY_MS),
-                    granularity(hour, 365 * DAY_MS),
-                ],
+                &[granularity(SECOND_MS, hour), granularity(MINUTE_MS, 7 * DAY_MS), granularity(hour, 365 * DAY_MS)],
             ),
             Policy::new("bool", DAY_MS, &[granularity(SECOND_MS, 365 * DAY_MS)]),
             Policy::new(
@@ -238,7 +235,10 @@ impl Policies {
         let mut placed = Vec::new();
         for rule in rules {
             let Some(policy) = place(&rule.policy) else {
-                return Err(StoreError::Policy(format!("a rule names the policy `{}`, which there is not", rule.policy)));
+                return Err(StoreError::Policy(format!(
+                    "a rule names the policy `{}`, which there is not",
+                    rule.policy
+                )));
             };
             placed.push((rule, policy));
         }
@@ -325,10 +325,8 @@ mod tests {
             tags,
             policy: policy.into(),
         };
-        let rules = vec![
-            rule("df.*", vec![("mount".into(), Glob::new("/data*"))], "falcon"),
-            rule("df.*", vec![], "low"),
-        ];
+        let rules =
+            vec![rule("df.*", vec![("mount".into(), Glob::new("/data*"))], "falcon"), rule("df.*", vec![], "low")];
         let policies = Policies::new(Vec::new(), rules).unwrap();
         assert_eq!(plan(&policies, "df.used", &[("mount", "/data1")], 60).tiers.len(), 3);
         assert_eq!(plan(&policies, "df.used", &[("mount", "/")], 10).tiers.len(), 1);

@@ -92,13 +92,15 @@ impl Store {
                     .map_err(|source| ReadError::Io { name: merged.name.clone(), source })?;
             }
         }
-        for log in files.logs.iter().filter(|log| log.place.begin_ms <= end_ms && log.place.end_ms > start_ms) {
+        let overlaps = |times: (i64, i64)| times.0 <= end_ms && times.1 >= start_ms;
+        for log in files.logs.iter().filter(|log| log.times().is_some_and(overlaps)) {
             for (_, (key, attributes)) in log.names().iter().filter(|(_, (key, _))| key.starts_with(&prefix)) {
                 add(key, *attributes);
             }
         }
         self.select_live(&prefix, range, &mut add);
-        let mut selected: Vec<SeriesRef> = found.into_iter().map(|(key, attributes)| SeriesRef::new(key, attributes)).collect();
+        let mut selected: Vec<SeriesRef> =
+            found.into_iter().map(|(key, attributes)| SeriesRef::new(key, attributes)).collect();
         self.without_deleted(&mut view, &mut selected, range)?;
         if selected.len() > limit {
             return Err(ReadError::Series { limit });
@@ -117,7 +119,12 @@ impl Store {
     }
 
     /// Leaves out series of which a delete hides all that there is.
-    fn without_deleted(&self, view: &mut View, selected: &mut Vec<SeriesRef>, range: TimeRange) -> Result<(), ReadError> {
+    fn without_deleted(
+        &self,
+        view: &mut View,
+        selected: &mut Vec<SeriesRef>,
+        range: TimeRange,
+    ) -> Result<(), ReadError> {
         if view.deleted.is_empty() {
             return Ok(());
         }
@@ -211,7 +218,8 @@ impl View<'_> {
             return std::iter::successors(first, next).collect();
         }
         let plan = store.config.policies.plan(series);
-        let mut rest = vec![(floor(start_ms, granularity_ms), floor(end_ms, granularity_ms).saturating_add(granularity_ms))];
+        let mut rest =
+            vec![(floor(start_ms, granularity_ms), floor(end_ms, granularity_ms).saturating_add(granularity_ms))];
         let mut pieces = Vec::new();
         let fits = |lane: &&Lane| lane.granularity_ms <= granularity_ms && granularity_ms % lane.granularity_ms == 0;
         for lane in plan.tiers.iter().rev().filter(fits) {

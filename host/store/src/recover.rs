@@ -219,7 +219,8 @@ impl<'a> Replay<'a> {
         self.partial = Some((ours, time_ms, seq));
         let head = &self.state.groups[ours as usize];
         if !continued && head.times.last().is_none_or(|last| *last < time_ms) {
-            let columns: Vec<(u32, u32)> = cells.iter().map(|(slot, _)| (self.state.column(ours, *slot), *slot)).collect();
+            let columns: Vec<(u32, u32)> =
+                cells.iter().map(|(slot, _)| (self.state.column(ours, *slot), *slot)).collect();
             let mut row = vec![ABSENT; self.state.groups[ours as usize].columns.len()];
             for ((column, slot), (_, value)) in columns.into_iter().zip(&cells) {
                 match row.get_mut(column as usize) {
@@ -240,6 +241,7 @@ impl<'a> Replay<'a> {
             }
         } else {
             // The head was sealed here because the clock was set back; now it is not.
+            self.state.groups[ours as usize].rows_in_sides = true;
             for (slot, value) in cells {
                 self.state.apply_point(slot, seq, time_ms, value, self.now_ms);
             }
@@ -250,7 +252,9 @@ impl<'a> Replay<'a> {
     fn point(&mut self, slot: u32, seq: u64, time_ms: i64, value: f64) {
         let live = self.state.table.get(slot);
         let in_row = self.state.groups.get(live.group as usize).is_some_and(|head| head.row_of(time_ms).is_ok());
-        if in_row || seq >= self.covered_sides {
+        // It may take the place of one that was in a row, and is in a side because the clock was set back.
+        let in_side = live.side.binary_search_by_key(&time_ms, |point| point.0).is_ok();
+        if in_row || in_side || seq >= self.covered_sides {
             self.state.apply_point(slot, seq, time_ms, value, self.now_ms);
             self.opened.replayed += 1;
         }

@@ -54,7 +54,8 @@ impl Store {
         // Which tiers there are follows from which series have points that are not rolled up.
         let known = self.state.lock().table.plans().iter().flat_map(|plan| plan.tiers.clone()).collect::<Vec<_>>();
         let all = view.files.lanes().into_iter().filter(|lane| !lane.is_raw()).chain(known);
-        let oldest = all.map(|lane| view.coverage(lane).last().map_or(begin_ms, |last| last.1)).min().unwrap_or(begin_ms);
+        let oldest =
+            all.map(|lane| view.coverage(lane).last().map_or(begin_ms, |last| last.1)).min().unwrap_or(begin_ms);
         for series in self.select(&[], TimeRange { start_ms: oldest, end_ms: limit_ms - 1 }, usize::MAX)? {
             for tier in self.config.policies.plan(&series).tiers {
                 tiers.entry(tier).or_default().push(series.clone());
@@ -101,7 +102,7 @@ impl Store {
             let log = self.state.lock().log(self, tier, from_ms)?;
             let mut batch = log.batch();
             let mut encoder = Encoder::new();
-            let mut view = self.view(series.iter());
+            let mut view = self.strict_view(series.iter());
             for chunk in series.chunks(EXTENT_SERIES) {
                 let rolled = self.rolled(&mut view, chunk, tier, from_ms, to_ms)?;
                 done.buckets += rolled.iter().map(|rolled| rolled.buckets.len() as u64).sum::<u64>();
@@ -174,7 +175,8 @@ impl Store {
         let Some(covered_to) = coverage.last().map(|last| last.1) else { return dirty };
         for log in view.files.logs.iter().filter(|log| log.place.lane.is_raw() && log.place.begin_ms < covered_to) {
             log.each_extent(covered_to, |extent_generation, first_ms, last_ms, ids, names| {
-                let later = rolled.iter().filter(|rolled| rolled.0 >= extent_generation).map(|rolled| (rolled.1, rolled.2));
+                let later =
+                    rolled.iter().filter(|rolled| rolled.0 >= extent_generation).map(|rolled| (rolled.1, rolled.2));
                 let later = join(later.collect());
                 let open = |(from, to): &(i64, i64)| {
                     let (from, to) = ((*from).max(first_ms), (*to).min(last_ms + 1));
@@ -199,7 +201,7 @@ impl Store {
     fn roll_series_again(&self, tier: Lane, dirty: Dirty, generation: u64) -> Result<(), StoreError> {
         let series: Vec<SeriesRef> =
             dirty.iter().map(|(key, (attributes, ..))| SeriesRef::new(key.clone(), *attributes)).collect();
-        let mut view = self.view(series.iter());
+        let mut view = self.strict_view(series.iter());
         let coverage = view.coverage(tier);
         let mut by_span: BTreeMap<i64, Vec<Rolled>> = BTreeMap::new();
         let (mut hull_from, mut hull_to) = (i64::MAX, i64::MIN);
@@ -287,11 +289,8 @@ impl Store {
         for tier in view.files.lanes().into_iter().filter(|lane| !lane.is_raw()) {
             let of = |series: &&SeriesRef| self.config.policies.plan(series).tiers.contains(&tier);
             let at = before_ms.saturating_sub(1);
-            let dirty: Dirty = series
-                .iter()
-                .filter(of)
-                .map(|series| (series.key.clone(), (series.attributes, at, at)))
-                .collect();
+            let dirty: Dirty =
+                series.iter().filter(of).map(|series| (series.key.clone(), (series.attributes, at, at))).collect();
             if !dirty.is_empty() {
                 self.roll_series_again_after(tier, dirty, generation, before_ms)?;
             }

@@ -40,6 +40,9 @@ impl State {
         if self.groups[group as usize].is_empty() {
             return Ok(());
         }
+        if self.groups[group as usize].rows_in_sides {
+            self.seal_sides(store)?;
+        }
         let generation = self.next_generation();
         let mut encoder = std::mem::replace(&mut self.encoder, Encoder::new());
         let sealed = self.seal_rows(store, group, generation, &mut encoder);
@@ -110,7 +113,9 @@ impl State {
         }
         (self.sides.points, self.sides.series, self.sides.first_seq) = (0, 0, None);
         self.sides.sealed_seq = self.wal.journal.end().seq;
-        self.groups.iter_mut().for_each(|group| group.side_newest_ms = i64::MIN);
+        for group in &mut self.groups {
+            (group.side_newest_ms, group.rows_in_sides) = (i64::MIN, false);
+        }
         Ok(())
     }
 
@@ -154,12 +159,7 @@ impl State {
 }
 
 /// Adds extents of points that need not share their times; none with more rows than an extent has.
-pub(crate) fn put_points(
-    batch: &mut Batch,
-    encoder: &mut Encoder,
-    generation: u64,
-    numbered: &[(u32, &[TimedValue])],
-) {
+pub(crate) fn put_points(batch: &mut Batch, encoder: &mut Encoder, generation: u64, numbered: &[(u32, &[TimedValue])]) {
     let longest = numbered.iter().map(|(_, points)| points.len()).max().unwrap_or(0);
     for first in (0..longest).step_by(EXTENT_ROWS) {
         let part = numbered.iter().filter_map(|(id, points)| {

@@ -58,7 +58,8 @@ impl Digest {
             Self::Sketch(other) => {
                 let sketch = self.sketch();
                 sketch.zero += other.zero;
-                for (mine, theirs) in [(&mut sketch.positive, &other.positive), (&mut sketch.negative, &other.negative)] {
+                for (mine, theirs) in [(&mut sketch.positive, &other.positive), (&mut sketch.negative, &other.negative)]
+                {
                     for (bin, count) in theirs {
                         *mine.entry(*bin).or_default() += count;
                     }

@@ -29,9 +29,14 @@ impl Store {
         let (safe, journal) = {
             let mut state = self.state.lock();
             let safe = state.safe();
-            (safe, state.wal.journal.sync())
+            let journal = state.wal.journal.sync();
+            state.names_unsynced |= journal.is_err() && safe.names;
+            (safe, journal)
         };
         let logs = self.sync_logs(&safe);
+        if logs.is_err() {
+            self.state.lock().names_unsynced |= safe.names;
+        }
         journal?;
         logs?;
         let mut state = self.state.lock();
@@ -45,10 +50,7 @@ impl Store {
             log.sync(&*self.files_disk, fresh).map_err(|error| StoreError::of("sync", log.name())(error))?;
         }
         if safe.names {
-            self.files_disk.sync().map_err(|error| {
-                self.state.lock().names_unsynced = true;
-                StoreError::of("sync", "files")(error)
-            })?;
+            self.files_disk.sync().map_err(StoreError::of("sync", "files"))?;
         }
         Ok(())
     }
@@ -82,7 +84,13 @@ impl State {
                 self.groups[place].covered_seq = sealed;
             }
         }
-        self.wal.journal.trim(safe.seq)?;
+        let oldest = self.wal.journal.segments().first().copied();
+        if oldest.is_some_and(|oldest| oldest.end.seq <= safe.seq && self.wal.journal.end() != oldest.end) {
+            // Of the segments that go now, older ones may come back after a loss of power without newer ones. What they
+            // say must not be done again then, so first it has to be safe that it was done.
+            self.wal.journal.sync()?;
+            self.wal.journal.trim(safe.seq)?;
+        }
         Ok(())
     }
 }

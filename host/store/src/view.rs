@@ -34,6 +34,10 @@ pub(crate) struct View<'a> {
     indexes: HashMap<u64, Option<Arc<MergedIndex>>>,
     unpacked: Vec<(usize, u64, Arc<Unpacked>)>,
     column: Vec<f64>,
+    /// What the disk does not give back is an error, not damage: for what is made from this is kept in its place.
+    strict: bool,
+    /// Extents that are not as they were written.
+    pub(crate) damage: u64,
 }
 
 /// An extent of a series, and the place of its file: logs first, then merged ones.
@@ -57,7 +61,14 @@ impl Store {
             indexes: HashMap::new(),
             unpacked: Vec::new(),
             column: Vec::new(),
+            strict: false,
+            damage: 0,
         }
+    }
+
+    /// The same, to make files of.
+    pub(crate) fn strict_view<'a>(&self, series: impl Iterator<Item = &'a SeriesRef>) -> View<'_> {
+        View { strict: true, ..self.view(series) }
     }
 }
 
@@ -97,6 +108,10 @@ impl View<'_> {
             index = loaded.map(Arc::new);
             match &index {
                 Some(index) => self.store.indexes.put(file.number, index),
+                None if self.strict => {
+                    let source = io::Error::other("its index is damaged in both its copies");
+                    return Err(ReadError::Io { name: file.name.clone(), source });
+                }
                 None => self.damaged(),
             }
         }
@@ -104,7 +119,8 @@ impl View<'_> {
         Ok(index)
     }
 
-    fn damaged(&self) {
+    fn damaged(&mut self) {
+        self.damage += 1;
         self.store.counters.damaged_extents.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -142,7 +158,7 @@ impl View<'_> {
         Ok(found)
     }
 
-    fn frame(&self, found: &Found) -> Result<Option<(Frame, Vec<u8>)>, ReadError> {
+    fn frame(&mut self, found: &Found) -> Result<Option<(Frame, Vec<u8>)>, ReadError> {
         let Located { offset, bytes, .. } = found.located;
         let logs = &self.files.logs;
         let read = match logs.get(found.file) {
@@ -152,8 +168,10 @@ impl View<'_> {
         /// A bad block, by Linux's number of the error: what is there is lost, the rest is not.
         const EIO: i32 = 5;
         let frame = match read {
-            Ok(bytes) => Frame::parse(&bytes).filter(|frame| frame.payload(&bytes).is_some()).map(|frame| (frame, bytes)),
-            Err(error) if error.raw_os_error() == Some(EIO) => None,
+            Ok(bytes) => {
+                Frame::parse(&bytes).filter(|frame| frame.payload(&bytes).is_some()).map(|frame| (frame, bytes))
+            }
+            Err(error) if error.raw_os_error() == Some(EIO) && !self.strict => None,
             Err(error) => return Err(self.failed(found.file)(error)),
         };
         if frame.is_none() {
@@ -273,7 +291,12 @@ impl View<'_> {
             let count = head.partition_point(|point| point.0 < time_ms);
             last(&head[..count])
         });
-        let mut begins: Vec<i64> = self.files.logs.iter().map(|log| log.place).chain(self.files.merged.iter().map(|file| file.place))
+        let mut begins: Vec<i64> = self
+            .files
+            .logs
+            .iter()
+            .map(|log| log.place)
+            .chain(self.files.merged.iter().map(|file| file.place))
             .filter(|place| place.lane.is_raw() && place.begin_ms < time_ms)
             .map(|place| place.begin_ms)
             .collect();
@@ -304,7 +327,12 @@ impl View<'_> {
 
     /// The first time of a point of a series after a time.
     pub(crate) fn next_time(&mut self, key: &str, time_ms: i64) -> Result<Option<i64>, ReadError> {
-        let mut begins: Vec<(i64, i64)> = self.files.logs.iter().map(|log| log.place).chain(self.files.merged.iter().map(|file| file.place))
+        let mut begins: Vec<(i64, i64)> = self
+            .files
+            .logs
+            .iter()
+            .map(|log| log.place)
+            .chain(self.files.merged.iter().map(|file| file.place))
             .filter(|place| place.lane.is_raw() && place.end_ms > time_ms)
             .map(|place| (place.begin_ms, place.end_ms))
             .collect();
@@ -347,12 +375,22 @@ impl View<'_> {
         join(ranges)
     }
 
+    /// Before which time any tier was rolled up.
+    pub(crate) fn rolled_to(&self) -> i64 {
+        let logs = self.files.logs.iter().flat_map(|log| log.rolled()).map(|rolled| rolled.2);
+        let merged = self.files.merged.iter().filter_map(|file| file.summary.rolled).map(|rolled| rolled.1);
+        logs.chain(merged).max().unwrap_or(i64::MIN)
+    }
+
     /// By which generation, and for which times.
     pub(crate) fn rolled(&self, lane: Lane) -> Vec<(u64, i64, i64)> {
         let logs = self.files.logs.iter().filter(|log| log.place.lane == lane).flat_map(|log| log.rolled());
-        let merged = self.files.merged.iter().filter(|file| file.place.lane == lane).filter_map(|file| {
-            file.summary.rolled.map(|(from, to)| (file.summary.generation, from, to))
-        });
+        let merged = self
+            .files
+            .merged
+            .iter()
+            .filter(|file| file.place.lane == lane)
+            .filter_map(|file| file.summary.rolled.map(|(from, to)| (file.summary.generation, from, to)));
         logs.chain(merged).collect()
     }
 

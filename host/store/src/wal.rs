@@ -17,8 +17,8 @@
 
 use saker_journal::{Journal, JournalError};
 
-use crate::names::{NameReader, NameWriter};
 use crate::key::Attributes;
+use crate::names::{NameReader, NameWriter};
 use crate::wire::{Wire, put_signed, put_text, put_varint, zigzag};
 
 /// A segment is finished with so many bytes beside its names: small enough that little is read at a start.
@@ -78,7 +78,14 @@ impl Wal {
         self.epoch
     }
 
+    /// The segment that the last record went to.
+    pub(crate) fn epoch_of_last(&self) -> u32 {
+        self.epoch
+    }
+
     fn append(&mut self, record: &[u8], items: u32, names: bool) -> Result<u64, JournalError> {
+        // Whoever built on what the segment before named finds the epoch changed.
+        self.epoch();
         match self.journal.append(record, items) {
             Ok(seq) => {
                 self.bytes += record.len() as u64;

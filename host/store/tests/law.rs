@@ -11,9 +11,7 @@ use std::collections::BTreeMap;
 
 use common::{Harness, read_raw, series};
 use saker_model::{Glob, MetricType, Point, SeriesId};
-use saker_store::{
-    Aggregate, Budget, Columns, Granularity, Policies, Policy, Rule, SeriesRef, StoreConfig, TimeRange,
-};
+use saker_store::{Aggregate, Budget, Columns, Granularity, Policies, Policy, Rule, SeriesRef, StoreConfig, TimeRange};
 
 const HISTORIES: u64 = 60;
 const STEPS: usize = 120;
@@ -115,7 +113,16 @@ fn check(harness: &Harness, model: &Model, tiers_too: bool, context: &str) {
     let store = harness.store();
     for number in 0..TICKED + PUSHED {
         let series = SeriesRef::of(&name(number)).unwrap();
-        assert_eq!(read_raw(&store, &series), model.points(number), "{context}, series {number}");
+        let (told, expected) = (read_raw(&store, &series), model.points(number));
+        let wrong = told.iter().zip(&expected).position(|(told, expected)| told != expected);
+        if told.len() != expected.len() || wrong.is_some() {
+            let at = wrong.unwrap_or(told.len().min(expected.len()));
+            let (told_at, expected_at) = (told.get(at), expected.get(at));
+            let lengths = (told.len(), expected.len());
+            panic!(
+                "{context}, series {number}, point {at} of {lengths:?}: {told_at:?}, not {expected_at:?}, {START_MS}"
+            );
+        }
         if !tiers_too {
             continue;
         }
@@ -134,7 +141,12 @@ fn check(harness: &Harness, model: &Model, tiers_too: bool, context: &str) {
             let expected = model.buckets(number, granularity_ms);
             for (time, values) in &expected {
                 let told = found.get(time);
-                assert_eq!(told, Some(values), "{context}, series {number}, {granularity_ms} ms, at {}", time - START_MS);
+                assert_eq!(
+                    told,
+                    Some(values),
+                    "{context}, series {number}, {granularity_ms} ms, at {}",
+                    time - START_MS
+                );
             }
             assert_eq!(found.len(), expected.len(), "{context}, series {number}, {granularity_ms} ms");
         }
@@ -162,7 +174,7 @@ fn live(seed: u64) {
         now_ms += 1 + random.below(20 * MINUTE_MS);
         let what = random.below(24);
         log.push(format!("{step}:{what}@{}", now_ms - START_MS));
-        let context = format!("seed {seed}, {}", log.iter().rev().take(12).cloned().collect::<Vec<_>>().join(" "));
+        let context = format!("seed {seed}, {}", log.iter().rev().take(40).cloned().collect::<Vec<_>>().join(" "));
         match what {
             0..=8 => ticks(&harness, &mut model, &mut random, &mut now_ms, &mut values),
             9..=15 => push(&harness, &mut model, &mut random, now_ms, &mut values),
@@ -223,7 +235,11 @@ fn push(harness: &Harness, model: &mut Model, random: &mut Random, now_ms: i64, 
     let mut points = Vec::new();
     for _ in 0..1 + random.below(60) {
         // Pushed ones mostly, now and then one that is measured in ticks as well.
-        let number = if random.below(12) == 0 { random.below(TICKED.into()) } else { random.below(PUSHED.into()) + i64::from(TICKED) };
+        let number = if random.below(12) == 0 {
+            random.below(TICKED.into())
+        } else {
+            random.below(PUSHED.into()) + i64::from(TICKED)
+        };
         let number = number as u32;
         let known = model.points(number);
         let timestamp_ms = match random.below(10) {

@@ -119,7 +119,11 @@ fn push(store: &Store, random: &mut Random, promise: &mut Promise) {
     }
     let pushed: Vec<Point> = points
         .iter()
-        .map(|((number, timestamp_ms), value)| Point { series: SeriesId(*number), timestamp_ms: *timestamp_ms, value: *value })
+        .map(|((number, timestamp_ms), value)| Point {
+            series: SeriesId(*number),
+            timestamp_ms: *timestamp_ms,
+            value: *value,
+        })
         .collect();
     if store.append_points(&pushed, now_ms).is_ok() {
         promise.taken.extend(points.clone());
