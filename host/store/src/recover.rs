@@ -262,6 +262,14 @@ impl<'a> Replay<'a> {
 
     /// Heads as they were; what each last row was is known again, so that what is missing next is stale.
     fn finish(self) {
+        self.state.sides.sealed_seq = self.covered_sides;
+        self.state.sides.covered_seq = self.covered_sides;
+        let begin = self.state.wal.journal.start().seq;
+        for ((source, interval_ms), covered) in self.covered.into_iter().filter(|(_, covered)| *covered > begin) {
+            let group = self.state.group(&source, interval_ms) as usize;
+            self.state.groups[group].sealed_seq = covered;
+            self.state.groups[group].covered_seq = covered;
+        }
         for known in self.groups.values() {
             let head = &mut self.state.groups[known.group as usize];
             head.journalled.clear();

@@ -70,24 +70,21 @@ impl State {
 
     /// Says in the journal what is safe in files, and removes what only holds such.
     fn let_go(&mut self, safe: &Safe) -> Result<(), StoreError> {
-        let news = |(place, sealed): &(usize, &u64)| self.groups[*place].covered_seq < **sealed;
-        let groups: Vec<(usize, u64)> =
-            safe.groups.iter().enumerate().filter(news).map(|(place, sealed)| (place, *sealed)).collect();
-        if !groups.is_empty() || self.sides.covered_seq < safe.sides {
-            let said = groups.iter().map(|(place, sealed)| {
-                let group = &self.groups[*place];
-                (&*group.source, group.interval_ms, *sealed)
-            });
-            self.wal.covered(safe.sides, said)?;
-            self.sides.covered_seq = safe.sides;
-            for (place, sealed) in groups {
-                self.groups[place].covered_seq = sealed;
-            }
+        let mut news = self.sides.covered_seq < safe.sides;
+        self.sides.covered_seq = self.sides.covered_seq.max(safe.sides);
+        for (group, sealed) in self.groups.iter_mut().zip(&safe.groups) {
+            news |= group.covered_seq < *sealed;
+            group.covered_seq = group.covered_seq.max(*sealed);
         }
         let oldest = self.wal.journal.segments().first().copied();
-        if oldest.is_some_and(|oldest| oldest.end.seq <= safe.seq && self.wal.journal.end() != oldest.end) {
-            // Of the segments that go now, older ones may come back after a loss of power without newer ones. What they
-            // say must not be done again then, so first it has to be safe that it was done.
+        let trims = oldest.is_some_and(|oldest| oldest.end.seq <= safe.seq);
+        if news || trims {
+            let said = self.groups.iter().map(|group| (&*group.source, group.interval_ms, group.covered_seq));
+            self.wal.covered(self.sides.covered_seq, said)?;
+        }
+        if trims {
+            // Of the segments that go now, some may come back after a loss of power. What they say must not be done
+            // again then, so the one that stays says so, and that has to be safe first.
             self.wal.journal.sync()?;
             self.wal.journal.trim(safe.seq)?;
         }
