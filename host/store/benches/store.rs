@@ -64,18 +64,18 @@ impl Host {
 
     /// Two thirds are idle; of the rest half are counters, of steady and of wild rates, and half gauges of two decimals.
     fn next(&mut self, row: &mut [(u32, f64)]) {
-        for place in 0..row.len() {
+        for (place, cell) in row.iter_mut().enumerate() {
             let random = self.random();
             let value = self.values[place];
             self.values[place] = match place % 12 {
                 0..=7 => value,
                 8 => value + 100.0 + (random % 5) as f64,
-                9 => value + if random % 4 == 0 { (random % 3000) as f64 } else { 0.0 },
+                9 => value + if random.is_multiple_of(4) { (random % 3000) as f64 } else { 0.0 },
                 10 => ((value * 100.0 + (random % 41) as f64 - 20.0).round() / 100.0).clamp(0.0, 100.0),
-                _ if random % 10 == 0 => (random % 1000) as f64,
+                _ if random.is_multiple_of(10) => (random % 1000) as f64,
                 _ => value,
             };
-            row[place].1 = self.values[place];
+            cell.1 = self.values[place];
         }
     }
 }
@@ -127,7 +127,7 @@ fn measure(what: &str, count: u32, step_s: u32, ticks: i64, mut next: impl FnMut
     }
     let group = store.group("host", step_s * 1000);
     let mut row: Vec<(u32, f64)> = (0..count).map(|number| (number, 0.0)).collect();
-    let (mut spent, mut journal) = (Duration::ZERO, 0_u64);
+    let (mut spent, mut syncing, mut journal) = (Duration::ZERO, Duration::ZERO, 0_u64);
     let mut written = write_bytes();
     let step_ms = i64::from(step_s) * 1000;
     for tick in 0..ticks {
@@ -135,10 +135,12 @@ fn measure(what: &str, count: u32, step_s: u32, ticks: i64, mut next: impl FnMut
         let now_ms = START_MS + tick * step_ms;
         let began = cpu();
         store.append_tick(group, now_ms, &row, now_ms).expect("room");
-        if tick % (10_000 / step_ms).max(1) == 0 {
-            store.sync().expect("a disk");
-        }
         spent += cpu() - began;
+        if tick % (10_000 / step_ms).max(1) == 0 {
+            let began = cpu();
+            store.sync().expect("a disk");
+            syncing += cpu() - began;
+        }
     }
     written = write_bytes() - written;
     let memory = resident().saturating_sub(rss);
@@ -154,13 +156,14 @@ fn measure(what: &str, count: u32, step_s: u32, ticks: i64, mut next: impl FnMut
     let each = |bytes: u64| bytes as f64 / samples as f64;
     let rate = samples as f64 / spent.as_secs_f64() / 1e6;
     println!(
-        "{what:>22} {samples:>9} {:>9.3} {:>9.3} {:>9.3} {rate:>9.1} {:>9}   merge and roll {:.1} M/CPU-s, tiers {} B",
+        "{what:>22} {samples:>9} {:>9.3} {:>9.3} {:>9.3} {rate:>9.1} {:>9}   merge and roll {:.1} M/CPU-s, tiers {} B, with syncs {:.1}",
         each(sealed),
         each(raw),
         each(journal),
         memory / u64::from(count),
         samples as f64 / merge.as_secs_f64() / 1e6,
         folder.bytes("files") - raw,
+        samples as f64 / (spent + syncing).as_secs_f64() / 1e6,
     );
     drop(store);
     let began = std::time::Instant::now();
@@ -183,7 +186,7 @@ fn pushed() {
     }
     let mut host = Host::new();
     let mut row: Vec<(u32, f64)> = (0..SERIES).map(|number| (number, 0.0)).collect();
-    let (mut spent, mut samples) = (Duration::ZERO, 0_u64);
+    let (mut spent, mut syncing, mut samples) = (Duration::ZERO, Duration::ZERO, 0_u64);
     for tick in 0..2000_i64 {
         host.next(&mut row);
         let points: Vec<Point> = row
@@ -197,16 +200,17 @@ fn pushed() {
         for batch in points.chunks(500) {
             store.append_points(batch, START_MS + tick * 60_000 + 60_000).expect("room");
         }
-        if tick % 6 == 0 {
-            store.sync().expect("a disk");
-        }
         spent += cpu() - began;
+        let began = cpu();
+        store.sync().expect("a disk");
+        syncing += cpu() - began;
         samples += points.len() as u64;
     }
     store.flush().expect("a disk");
     let rate = samples as f64 / spent.as_secs_f64() / 1e6;
     let each = folder.bytes("files") as f64 / samples as f64;
-    println!("{:>22} {samples:>9} {each:>9.3} {:>9} {:>9} {rate:>9.1}", "pushed", "", "");
+    let synced = samples as f64 / (spent + syncing).as_secs_f64() / 1e6;
+    println!("{:>22} {samples:>9} {each:>9.3} {:>9} {:>9} {rate:>9.1}   with syncs {synced:.1}", "pushed", "", "");
 }
 
 /// A day at ten seconds of a thousand series, merged.

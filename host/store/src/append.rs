@@ -4,6 +4,7 @@ use saker_model::Point;
 
 use crate::column::{ABSENT, STALE, is_absent, is_stale};
 use crate::error::StoreError;
+use crate::key::SeriesRef;
 use crate::group::{HEAD_MS, HEAD_ROWS, HEAD_ROWS_MAX};
 use crate::store::{GroupId, Sides, State, Store, Totals};
 use crate::table::{NONE, Table};
@@ -75,6 +76,24 @@ impl Store {
         let found: Vec<_> = found.collect();
         let result = state.points(self, &found, now_ms);
         state.count(&result, points.len());
+        result
+    }
+}
+
+impl Store {
+    /// Appends points of a series by its name.
+    pub(crate) fn append_named(
+        &self,
+        series: &SeriesRef,
+        points: &[(i64, f64)],
+        now_ms: i64,
+    ) -> Result<Appended, StoreError> {
+        let mut state = self.state.lock();
+        let slot = state.table.slot(&series.key, series.attributes);
+        let found: Vec<_> = points.iter().map(|(time_ms, value)| (Some(slot), *time_ms, *value)).collect();
+        let result = state.points(self, &found, now_ms);
+        state.count(&result, points.len());
+        state.table.forget_idle(slot);
         result
     }
 }

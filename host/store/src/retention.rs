@@ -93,32 +93,14 @@ impl Store {
                 self.remove(&file, retention, at, done)?;
             }
         }
-        if done.under_pressure
-            && let Some(file) = self.dearest(&self.state.lock().files.clone(), at.now_ms)
-            && retention.may_remove(file.lane, at.uptime_ms)
-        {
-            self.remove(&file, retention, at, done)?;
+        if !done.under_pressure {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// What goes first when room is short; nothing that is still being written.
-    fn dearest(&self, files: &FileSet, now_ms: i64) -> Option<Candidate> {
-        let age = |file: &Candidate| now_ms.saturating_sub(file.end_ms);
-        let mut all = candidates(files);
-        all.retain(|file| age(file) > 0);
-        let share = |file: &Candidate| age(file) as f64 / file.lane.kept_ms as f64;
-        let oldest = |all: &[Candidate], of: &dyn Fn(&Candidate) -> bool| {
-            let found = all.iter().enumerate().filter(|(_, file)| of(file));
-            found.max_by(|left, right| share(left.1).total_cmp(&share(right.1))).map(|(place, _)| place)
-        };
-        let place = oldest(&all, &|file| file.lane.is_raw() && age(file) > RAW_LEAST_MS)
-            .or_else(|| {
-                let minutes = |file: &Candidate| file.lane.granularity_ms < HOUR_MS && age(file) > MINUTES_LEAST_MS;
-                oldest(&all, &|file| !file.lane.is_raw() && minutes(file))
-            })
-            .or_else(|| oldest(&all, &|_| true))?;
-        Some(all.swap_remove(place))
+        let files = self.state.lock().files.clone();
+        match dearest(&files, at.now_ms).filter(|file| retention.may_remove(file.lane, at.uptime_ms)) {
+            Some(file) => self.remove(&file, retention, at, done),
+            None => Ok(()),
+        }
     }
 
     fn remove(
@@ -150,4 +132,23 @@ fn candidates(files: &FileSet) -> Vec<Candidate> {
             number,
         })
         .collect()
+}
+
+/// What goes first when room is short; nothing that is still being written.
+fn dearest(files: &FileSet, now_ms: i64) -> Option<Candidate> {
+    let age = |file: &Candidate| now_ms.saturating_sub(file.end_ms);
+    let mut all = candidates(files);
+    all.retain(|file| age(file) > 0);
+    let share = |file: &Candidate| age(file) as f64 / file.lane.kept_ms as f64;
+    let oldest = |all: &[Candidate], of: &dyn Fn(&Candidate) -> bool| {
+        let found = all.iter().enumerate().filter(|(_, file)| of(file));
+        found.max_by(|left, right| share(left.1).total_cmp(&share(right.1))).map(|(place, _)| place)
+    };
+    let place = oldest(&all, &|file| file.lane.is_raw() && age(file) > RAW_LEAST_MS)
+        .or_else(|| {
+            let minutes = |file: &Candidate| file.lane.granularity_ms < HOUR_MS && age(file) > MINUTES_LEAST_MS;
+            oldest(&all, &|file| !file.lane.is_raw() && minutes(file))
+        })
+        .or_else(|| oldest(&all, &|_| true))?;
+    Some(all.swap_remove(place))
 }

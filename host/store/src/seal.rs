@@ -16,6 +16,9 @@ use crate::log::{Batch, LogFile};
 use crate::store::{State, Store};
 use crate::table::{NONE, Table};
 
+/// A series by its slot, and which points of its side.
+type Part = (u32, std::ops::Range<usize>);
+
 impl State {
     /// The log that points of a lane and a time are appended to.
     pub(crate) fn log(&mut self, store: &Store, lane: Lane, time_ms: i64) -> Result<Arc<LogFile>, StoreError> {
@@ -44,9 +47,9 @@ impl State {
             self.seal_sides(store)?;
         }
         let generation = self.next_generation();
-        let mut encoder = std::mem::replace(&mut self.encoder, Encoder::new());
+        let mut encoder = self.encoder.take().unwrap_or_else(Encoder::new);
         let sealed = self.seal_rows(store, group, generation, &mut encoder);
-        self.encoder = encoder;
+        self.encoder = Some(encoder);
         self.totals.sealed_bytes += sealed?;
         let seq = self.wal.journal.end().seq;
         let head = &mut self.groups[group as usize];
@@ -98,9 +101,9 @@ impl State {
             return Ok(());
         }
         let generation = self.next_generation();
-        let mut encoder = std::mem::replace(&mut self.encoder, Encoder::new());
+        let mut encoder = self.encoder.take().unwrap_or_else(Encoder::new);
         let sealed = self.seal_points(store, generation, &mut encoder);
-        self.encoder = encoder;
+        self.encoder = Some(encoder);
         self.totals.sealed_bytes += sealed?;
         let slots: Vec<u32> = self.table.from("").map(|(_, slot)| slot).collect();
         for slot in slots {
@@ -121,7 +124,7 @@ impl State {
 
     fn seal_points(&mut self, store: &Store, generation: u64, encoder: &mut Encoder) -> Result<u64, StoreError> {
         // What each log gets: series in the order of keys, and which of their points.
-        let mut parts: Vec<(Lane, i64, Vec<(u32, std::ops::Range<usize>)>)> = Vec::new();
+        let mut parts: Vec<(Lane, i64, Vec<Part>)> = Vec::new();
         for (_, slot) in self.table.from("") {
             let live = self.table.get(slot);
             let lane = live.plan.raw;

@@ -51,10 +51,6 @@ impl Table {
         }
     }
 
-    pub(crate) fn policies(&self) -> &Policies {
-        &self.policies
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.by_key.len()
     }

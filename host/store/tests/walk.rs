@@ -153,7 +153,7 @@ fn what_is_deleted_is_gone_at_once_and_a_later_push_begins_anew() {
 
 #[test]
 fn a_budget_refuses_with_the_number_that_would_do() {
-    let mut harness = Harness::new(1);
+    let harness = Harness::new(1);
     let store = harness.store();
     store.register(0, &series("x", 0, MetricType::Gauge, 1));
     let points: Vec<Point> = (0..5000)
@@ -176,4 +176,102 @@ fn a_budget_refuses_with_the_number_that_would_do() {
     let budget = saker_store::Budget::new(u64::MAX, u64::MAX, std::time::Duration::from_secs(60), Some(&cancelled));
     let result = store.read(&found, all, &Columns::raw(), &budget, &mut |_| {});
     assert!(matches!(result, Err(ReadError::Cancelled)));
+}
+
+#[test]
+fn what_is_exported_is_what_another_store_holds_after_an_import() {
+    let mut harness = Harness::new(1);
+    let store = harness.store();
+    store.register(0, &series("x", 0, MetricType::Gauge, 10));
+    let values = (0..2000).map(|tick| (START_MS + tick * 10_000, (tick % 100) as f64 / 4.0));
+    let points: Vec<Point> =
+        values.map(|(timestamp_ms, value)| Point { series: SeriesId(0), timestamp_ms, value }).collect();
+    store.append_points(&points, START_MS + 6 * HOUR_MS).unwrap();
+    harness.maintain(START_MS + 60 * HOUR_MS);
+    let all = TimeRange { start_ms: 0, end_ms: i64::MAX - 1 };
+    let found = harness.store().select(&[], all, 9).unwrap();
+    let mut bytes = Vec::new();
+    let budget = saker_store::Budget::unlimited();
+    harness.store().export(&found, all, &budget, &mut |_, block| bytes.extend_from_slice(block)).unwrap();
+    let other = Harness::new(2);
+    let imported = other.store().import(&bytes, START_MS + 60 * HOUR_MS).unwrap();
+    assert_eq!((imported.taken, imported.damaged_blocks), (2000, 0));
+    assert_eq!(other.raw("x", 0), harness.raw("x", 0));
+    // Whichever byte is not as it was, no more than its block is missing, and it is counted.
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1;
+        let imported = Harness::new(3).store().import(&damaged, START_MS + 60 * HOUR_MS).unwrap();
+        assert!((1280..2000).contains(&imported.taken), "byte {at}: {imported:?}");
+        assert!(imported.damaged_blocks + imported.damaged_bytes > 0, "byte {at}: {imported:?}");
+    }
+}
+
+#[test]
+fn what_there_is_can_be_told_and_looked_at() {
+    let mut harness = Harness::new(1);
+    harness.store().register(0, &series("x", 0, MetricType::Counter, 10));
+    let points: Vec<Point> = (0..8000)
+        .map(|tick| Point { series: SeriesId(0), timestamp_ms: START_MS + tick * 10_000, value: tick as f64 })
+        .collect();
+    harness.store().append_points(&points, START_MS + 23 * HOUR_MS).unwrap();
+    harness.maintain(START_MS + 60 * HOUR_MS);
+    let status = harness.store().status().unwrap();
+    assert_eq!(status.totals.samples, 8000);
+    assert_eq!(status.tiers.iter().map(|tier| (tier.granularity_ms, tier.points)).collect::<Vec<_>>()[0], (0, 8000));
+    assert!(status.tiers[1].points >= 22, "{status:?}");
+    for file in harness.store().verify().unwrap() {
+        assert!(file.frames > 0 && file.damaged_frames == 0 && file.damaged_bytes == 0, "{file:?}");
+    }
+}
+
+#[test]
+fn retention_waits_for_a_clock_that_can_be_believed() {
+    let mut harness = Harness::new(1);
+    harness.store().register(0, &series("x", 0, MetricType::Gauge, 10));
+    let point = [Point { series: SeriesId(0), timestamp_ms: START_MS, value: 1.0 }];
+    harness.store().append_points(&point, START_MS).unwrap();
+    let years_later = START_MS + 800 * 24 * HOUR_MS;
+    assert_eq!(harness.maintain(years_later).removed_files, 0, "the clock jumped years ahead");
+    assert_eq!(harness.raw("x", 0).len(), 1);
+    let mut removed = 0;
+    for minute in 1..80 {
+        removed += harness.maintain(years_later + minute * 61_000).removed_files;
+        assert!(minute > 55 || removed == 0, "not before an hour without a step");
+    }
+    assert_eq!(harness.raw("x", 0), []);
+}
+
+#[test]
+fn when_room_is_short_raw_points_go_first_and_it_is_said() {
+    let mut harness = Harness::new(1);
+    let mut now_ms = START_MS;
+    let store = harness.store();
+    store.register(0, &series("x", 0, MetricType::Gauge, 1));
+    for day in 0..6_i64 {
+        let points: Vec<Point> = (0..2000)
+            .map(|tick| {
+                let timestamp_ms = START_MS + day * 24 * HOUR_MS + tick * 1000;
+                Point { series: SeriesId(0), timestamp_ms, value: f64::from(tick as i32).sin() }
+            })
+            .collect();
+        now_ms = START_MS + day * 24 * HOUR_MS + HOUR_MS;
+        store.append_points(&points, now_ms).unwrap();
+    }
+    drop(store);
+    harness.maintain(now_ms + 12 * HOUR_MS);
+    let bytes: u64 = harness.store().status().unwrap().tiers.iter().map(|tier| tier.bytes).sum();
+    harness.config.bytes = bytes / 2;
+    harness.restart();
+    harness.store().sync().unwrap();
+    let mut pressed = 0;
+    for minute in 0..10 {
+        let done = harness.maintain(now_ms + 12 * HOUR_MS + minute * 61_000);
+        pressed += u32::from(done.under_pressure);
+    }
+    assert!(pressed > 0);
+    let status = harness.store().status().unwrap();
+    assert!(status.tiers.iter().any(|tier| tier.granularity_ms == 0), "{status:?}");
+    assert!(harness.raw("x", 0).len() < 12_000);
+    assert!(harness.raw("x", 0).iter().any(|point| point.0 > now_ms - 24 * HOUR_MS), "the newest two days stay");
 }

@@ -8,7 +8,7 @@ use saker_journal::SimDisk;
 use saker_model::{MetricType, Series};
 use saker_store::{Budget, Columns, Maintained, SeriesRef, Store, StoreConfig, Surroundings, TimeRange};
 
-pub fn series(metric: &str, number: u32, metric_type: MetricType, step_s: u32) -> Series {
+pub(crate) fn series(metric: &str, number: u32, metric_type: MetricType, step_s: u32) -> Series {
     Series {
         endpoint: "host-1".into(),
         metric: metric.into(),
@@ -18,19 +18,19 @@ pub fn series(metric: &str, number: u32, metric_type: MetricType, step_s: u32) -
     }
 }
 
-pub struct Harness {
-    pub disk: SimDisk,
-    pub config: StoreConfig,
+pub(crate) struct Harness {
+    pub(crate) disk: SimDisk,
+    pub(crate) config: StoreConfig,
     store: Option<Arc<Store>>,
-    pub uptime_ms: i64,
+    pub(crate) uptime_ms: i64,
 }
 
 impl Harness {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self::with(seed, StoreConfig::default())
     }
 
-    pub fn with(seed: u64, config: StoreConfig) -> Self {
+    pub(crate) fn with(seed: u64, config: StoreConfig) -> Self {
         let mut harness = Self { disk: SimDisk::new(seed), config, store: None, uptime_ms: 0 };
         harness.open();
         harness
@@ -42,45 +42,45 @@ impl Harness {
         self.store = Some(Arc::new(store));
     }
 
-    pub fn store(&self) -> Arc<Store> {
+    pub(crate) fn store(&self) -> Arc<Store> {
         self.store.clone().expect("it is open")
     }
 
     /// Ends the process at once.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.store = None;
         self.disk = self.disk.copy();
         self.open();
     }
 
-    pub fn cut_power(&mut self) {
+    pub(crate) fn cut_power(&mut self) {
         self.disk = self.disk.power_cut();
         self.store = None;
         self.open();
     }
 
     /// Ends the process in order.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.store().flush().expect("it flushes");
         self.store = None;
         self.disk = self.disk.power_cut();
         self.open();
     }
 
-    pub fn maintain(&mut self, now_ms: i64) -> Maintained {
+    pub(crate) fn maintain(&mut self, now_ms: i64) -> Maintained {
         self.uptime_ms += 61_000;
         let uptime_ms = self.uptime_ms;
         self.store().maintain(Surroundings { now_ms, uptime_ms, ..Surroundings::default() }).expect("it maintains")
     }
 
     /// All raw points of a series that [`series`] made.
-    pub fn raw(&self, metric: &str, number: u32) -> Vec<(i64, f64)> {
+    pub(crate) fn raw(&self, metric: &str, number: u32) -> Vec<(i64, f64)> {
         let series = SeriesRef::of(&series(metric, number, MetricType::Gauge, 10)).expect("a good name");
         read_raw(&self.store(), &series)
     }
 }
 
-pub fn read_raw(store: &Store, series: &SeriesRef) -> Vec<(i64, f64)> {
+pub(crate) fn read_raw(store: &Store, series: &SeriesRef) -> Vec<(i64, f64)> {
     let mut points = Vec::new();
     let all = TimeRange { start_ms: 0, end_ms: i64::MAX - 1 };
     store

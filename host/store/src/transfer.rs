@@ -1,0 +1,135 @@
+//! Moving points from one store to another: as chunks of series, in a form that is checked and can be resumed.
+//!
+//! ```text
+//! block:  a frame, as files are made of: one series' name, and its points in a range of time
+//! ```
+//!
+//! Blocks come in the order of series, each whole or not at all. Whoever copies asks for the series after the last it has,
+//! so that it can go on where it stopped.
+
+use crate::append::Appended;
+use crate::budget::Budget;
+use crate::error::{ReadError, StoreError};
+use crate::extent::{Encoder, TimedValue, Unpacked};
+use crate::frame::{Frame, Kind, Piece, Walk};
+use crate::key::SeriesRef;
+use crate::log::split_extent;
+use crate::names::{NameReader, NameWriter};
+use crate::read::{Columns, TimeRange};
+use crate::store::Store;
+use crate::wire::{Wire, put_text};
+
+/// Points of one block.
+const BLOCK_POINTS: usize = 720;
+
+/// Points that were exported, of one series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exported {
+    /// Whose.
+    pub series: SeriesRef,
+    /// When and what, in the order of times.
+    pub points: Vec<(i64, f64)>,
+}
+
+/// What an import has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Blocks that were not as they were written.
+    pub damaged_blocks: u64,
+    /// Bytes that belong to no block.
+    pub damaged_bytes: u64,
+    /// Points that were taken.
+    pub taken: u64,
+    /// Points that are too old to be kept.
+    pub too_old: u64,
+    /// Points that were refused for anything else.
+    pub refused: u64,
+}
+
+impl Store {
+    /// Hands over the raw points of series in a range of time, as bytes, block by block.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn export(
+        &self,
+        series: &[SeriesRef],
+        range: TimeRange,
+        budget: &Budget,
+        block: &mut dyn FnMut(&SeriesRef, &[u8]),
+    ) -> Result<(), ReadError> {
+        let (mut encoder, mut out) = (Encoder::new(), Vec::new());
+        let mut points: Vec<TimedValue> = Vec::new();
+        self.read(series, range, &Columns::raw(), budget, &mut |chunk| {
+            let values = chunk.columns.first().into_iter().flatten().copied();
+            points.clear();
+            points.extend(chunk.timestamps.iter().copied().zip(values));
+            for part in points.chunks(BLOCK_POINTS) {
+                out.clear();
+                put_block(&mut out, &mut encoder, chunk.series, part);
+                block(chunk.series, &out);
+            }
+        })
+    }
+
+    /// Takes what [`export`](Self::export) made. Points have the same right as if they had come now; what is too old is
+    /// refused, and a point that is there already is written over.
+    ///
+    /// # Errors
+    /// As [`append_points`](Self::append_points); what was taken before stays.
+    pub fn import(&self, bytes: &[u8], now_ms: i64) -> Result<Imported, StoreError> {
+        let mut imported = Imported::default();
+        for piece in Walk::new(bytes, 0) {
+            match piece {
+                Piece::Good(frame, _, payload) => match read_block(&frame, payload) {
+                    Some(exported) => imported.add(self.append_exported(&exported, now_ms)?),
+                    None => imported.damaged_blocks += 1,
+                },
+                Piece::Damaged(..) => imported.damaged_blocks += 1,
+                Piece::Gap(_, count) => imported.damaged_bytes += count as u64,
+            }
+        }
+        Ok(imported)
+    }
+
+    /// Appends points of series by their names, for which no handle is needed.
+    ///
+    /// # Errors
+    /// As [`append_points`](Self::append_points).
+    pub fn append_exported(&self, exported: &Exported, now_ms: i64) -> Result<Appended, StoreError> {
+        self.append_named(&exported.series, &exported.points, now_ms)
+    }
+}
+
+impl Imported {
+    fn add(&mut self, appended: Appended) {
+        self.taken += appended.taken;
+        self.too_old += appended.too_old;
+        self.refused += appended.ahead + appended.not_finite + appended.unknown;
+    }
+}
+
+fn put_block(out: &mut Vec<u8>, encoder: &mut Encoder, series: &SeriesRef, points: &[TimedValue]) {
+    let mut name = Vec::new();
+    NameWriter::default().put(&mut name, &series.key, series.attributes);
+    let (first_ms, last_ms) = (points[0].0, points[points.len() - 1].0);
+    let frame = Frame { first_ms, last_ms, rows: points.len() as u32, ..Frame::new(Kind::Points, 0) };
+    frame.put(out, |out| {
+        crate::extent::put_ids(out, &[0]);
+        put_text(out, &name);
+        encoder.points(out, &[points])
+    });
+}
+
+/// The series and points of a block.
+fn read_block(frame: &Frame, payload: &[u8]) -> Option<Exported> {
+    let (_, rest) = split_extent(payload).filter(|_| frame.kind == Kind::Points)?;
+    let mut wire = Wire(rest);
+    let mut name = Wire(wire.text()?);
+    let mut reader = NameReader::default();
+    let (key, attributes) = reader.read(&mut name)?;
+    let series = SeriesRef::new(key.into(), attributes);
+    let mut points = Vec::new();
+    Unpacked::new(frame.codec, wire.0, 1)?.read(0, &mut Vec::new(), &mut points)?;
+    Some(Exported { series, points })
+}
