@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::column::ABSENT;
 use crate::deleted::Delete;
 use crate::error::StoreError;
-use crate::key::SeriesRef;
+use crate::key::{Attributes, SeriesRef};
 use crate::store::{State, Store};
 use crate::table::NONE;
 
@@ -18,7 +18,7 @@ impl Store {
     /// What the system says. It may have been done or not then, and is after another try.
     pub fn delete(&self, series: &[SeriesRef], before_ms: Option<i64>) -> Result<(), StoreError> {
         // A merge that goes on would not know of it.
-        let mut maintenance = self.maintenance.lock();
+        let _one = self.maintenance.lock();
         {
             let mut state = self.state.lock();
             let generation = state.next_generation();
@@ -30,10 +30,47 @@ impl Store {
             }
             state.save_deleted(self)?;
         }
-        match before_ms {
-            // The bucket that the time is in holds some that is deleted and some that is not.
-            Some(before_ms) => self.roll_again(&mut maintenance, series, before_ms),
-            None => Ok(()),
+        // The bucket that the time is in holds some that is deleted and some that is not.
+        self.roll_cuts()
+    }
+
+    /// A series by its key, if anything of it is known.
+    pub(crate) fn named(&self, key: &Arc<str>) -> Result<Option<SeriesRef>, StoreError> {
+        let with = |attributes| Some(SeriesRef::new(key.clone(), attributes));
+        let live = {
+            let state = self.state.lock();
+            state.table.by_key(key).map(|slot| state.table.get(slot).attributes)
+        };
+        if let Some(attributes) = live {
+            return Ok(with(attributes));
+        }
+        let mut view = self.view([].into_iter());
+        let files = view.files.clone();
+        let mut newest = None;
+        for log in &files.logs {
+            newest = newest.max_by_begin(log.place.begin_ms, log.attributes(key));
+        }
+        for (place, file) in files.merged.iter().enumerate() {
+            let Some(index) = view.index(place)? else { continue };
+            let mut found = None;
+            let each = |_, name: &str, attributes| found = found.or((name == &**key).then_some(attributes));
+            file.scan(&index, key, each).map_err(StoreError::of("read", &file.name))?;
+            newest = newest.max_by_begin(file.place.begin_ms, found);
+        }
+        Ok(newest.and_then(|(_, attributes)| with(attributes)))
+    }
+}
+
+trait MaxByBegin {
+    fn max_by_begin(self, begin_ms: i64, attributes: Option<Attributes>) -> Self;
+}
+
+impl MaxByBegin for Option<(i64, Attributes)> {
+    fn max_by_begin(self, begin_ms: i64, attributes: Option<Attributes>) -> Self {
+        match (self, attributes) {
+            (Some(known), Some(_)) if known.0 > begin_ms => Some(known),
+            (_, Some(attributes)) => Some((begin_ms, attributes)),
+            (known, None) => known,
         }
     }
 }
@@ -43,6 +80,9 @@ impl State {
     pub(crate) fn apply_delete(&mut self, key: &str, delete: Delete) {
         Arc::make_mut(&mut self.deleted).add(key, delete);
         self.deleted_unsaved = true;
+        if delete.before_ms < i64::MAX {
+            self.cuts.push((key.into(), delete.before_ms));
+        }
         let Some(slot) = self.table.by_key(key) else { return };
         let live = self.table.get_mut(slot);
         live.newest_ms = i64::MIN;

@@ -222,6 +222,13 @@ impl LogFile {
         self.inner.read().by_key.get(key).copied()
     }
 
+    /// What a series was when it was written here last, if it was.
+    pub(crate) fn attributes(&self, key: &str) -> Option<Attributes> {
+        let inner = self.inner.read();
+        let id = *inner.by_key.get(key)?;
+        inner.names.get(id as usize)?.as_ref().map(|named| named.1)
+    }
+
     /// The extents of a series among the first `known` that overlap a range of time.
     pub(crate) fn locate(&self, id: u32, first_ms: i64, last_ms: i64, known: usize, found: &mut Vec<Located>) {
         let inner = self.inner.read();

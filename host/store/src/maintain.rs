@@ -69,6 +69,8 @@ impl Store {
             state.close_logs(closed_ms);
             state.next_generation()
         };
+        self.roll_cuts()?;
+        self.begin_earlier()?;
         self.roll_dirty(generation, &mut done)?;
         self.roll(generation, closed_ms, &mut done)?;
         self.merge_spans(closed_ms, &mut done)?;

@@ -13,7 +13,6 @@ use crate::cache::IndexCache;
 use crate::column::{ABSENT, is_absent};
 use crate::deleted::{Delete, Deleted};
 use crate::error::StoreError;
-use crate::extent::Encoder;
 use crate::files::{FileSet, Opened};
 use crate::maintain::Maintenance;
 use crate::store::{Counters, Sides, State, Store, StoreConfig, Totals};
@@ -44,9 +43,10 @@ pub(crate) fn open(disk: &dyn Disk, config: StoreConfig, now_ms: i64) -> Result<
         generation: files.newest_generation().max(deleted.newest_generation()),
         files: Arc::new(files),
         names_unsynced: true,
-        encoder: Encoder::new(),
+        encoder: None,
         deleted: Arc::new(deleted),
         deleted_unsaved: false,
+        cuts: Vec::new(),
         sides: Sides::default(),
         totals: Totals::default(),
         scratch: Vec::new(),
@@ -61,6 +61,8 @@ pub(crate) fn open(disk: &dyn Disk, config: StoreConfig, now_ms: i64) -> Result<
         indexes: IndexCache::default(),
         counters: Counters::default(),
     };
+    // Where that fails the first round of maintenance tries again, and the journal keeps them until then.
+    let _ = store.roll_cuts();
     Ok((store, opened))
 }
 

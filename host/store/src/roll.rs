@@ -14,7 +14,7 @@ use crate::frame::{Frame, Kind};
 use crate::key::{Attributes, SeriesRef};
 use crate::lane::{Lane, floor};
 use crate::log::Batch;
-use crate::maintain::{Maintained, Maintenance};
+use crate::maintain::Maintained;
 use crate::read::TimeRange;
 use crate::store::Store;
 use crate::view::{View, join};
@@ -153,6 +153,23 @@ impl Store {
         Ok(accumulator.finish())
     }
 
+    /// Where raw points came for times before a tier begins, lets it begin there: by the oldest generation, so that all of
+    /// them count as having come after their buckets were made.
+    pub(crate) fn begin_earlier(&self) -> Result<(), StoreError> {
+        let view = self.view([].into_iter());
+        for tier in view.files.lanes().into_iter().filter(|lane| !lane.is_raw()) {
+            let Some((covered_from, _)) = view.coverage(tier).first().copied() else { continue };
+            let from_ms = floor(view.raw_begin(), tier.granularity_ms);
+            if from_ms < covered_from {
+                let log = self.state.lock().log(self, tier, from_ms)?;
+                let mut batch = log.batch();
+                batch.rolled(0, from_ms, covered_from);
+                batch.commit().map_err(|error| StoreError::of("append to", log.name())(error))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes buckets anew that raw points came for after they were made.
     pub(crate) fn roll_dirty(&self, generation: u64, done: &mut Maintained) -> Result<(), StoreError> {
         let view = self.view([].into_iter());
@@ -161,7 +178,7 @@ impl Store {
             let dirty = self.dirty(&view, tier);
             if !dirty.is_empty() {
                 done.rolled_again += dirty.len() as u64;
-                self.roll_series_again(tier, dirty, generation)?;
+                self.roll_series_again(tier, dirty, generation, Some(generation))?;
             }
         }
         Ok(())
@@ -182,7 +199,7 @@ impl Store {
                     let (from, to) = ((*from).max(first_ms), (*to).min(last_ms + 1));
                     from < to && !later.iter().any(|later| later.0 <= from && to <= later.1)
                 };
-                if !coverage.iter().any(|range| open(range)) {
+                if !coverage.iter().any(open) {
                     return;
                 }
                 for id in ids {
@@ -198,7 +215,14 @@ impl Store {
         dirty
     }
 
-    fn roll_series_again(&self, tier: Lane, dirty: Dirty, generation: u64) -> Result<(), StoreError> {
+    /// Makes buckets of series anew. `all_of` is the generation by which all of the tier is rolled up then, if it is.
+    fn roll_series_again(
+        &self,
+        tier: Lane,
+        dirty: Dirty,
+        generation: u64,
+        all_of: Option<u64>,
+    ) -> Result<(), StoreError> {
         let series: Vec<SeriesRef> =
             dirty.iter().map(|(key, (attributes, ..))| SeriesRef::new(key.clone(), *attributes)).collect();
         let mut view = self.strict_view(series.iter());
@@ -232,6 +256,7 @@ impl Store {
             }
             batch.commit().map_err(|error| StoreError::of("append to", log.name())(error))?;
         }
+        let Some(generation) = all_of else { return Ok(()) };
         for (covered_from, covered_to) in coverage {
             let (from_ms, to_ms) = (covered_from.max(hull_from), covered_to.min(hull_to));
             if from_ms < to_ms {
@@ -277,40 +302,37 @@ impl Store {
         Ok(())
     }
 
-    /// Makes the buckets anew that a delete before a time cuts, and those whose first point lost its predecessor.
-    pub(crate) fn roll_again(
-        &self,
-        _maintenance: &mut Maintenance,
-        series: &[SeriesRef],
-        before_ms: i64,
-    ) -> Result<(), StoreError> {
-        let generation = self.state.lock().next_generation();
-        let view = self.view([].into_iter());
-        for tier in view.files.lanes().into_iter().filter(|lane| !lane.is_raw()) {
-            let of = |series: &&SeriesRef| self.config.policies.plan(series).tiers.contains(&tier);
-            let at = before_ms.saturating_sub(1);
-            let dirty: Dirty =
-                series.iter().filter(of).map(|series| (series.key.clone(), (series.attributes, at, at))).collect();
+    /// Makes the buckets anew that deletes before a time cut, and those whose first point lost its predecessor. Deletes
+    /// wait for it: one whose buckets were not made when the process died has them made at the next start.
+    pub(crate) fn roll_cuts(&self) -> Result<(), StoreError> {
+        let (generation, cuts) = {
+            let mut state = self.state.lock();
+            if state.cuts.is_empty() {
+                return Ok(());
+            }
+            (state.next_generation(), state.cuts.clone())
+        };
+        let mut series = Vec::with_capacity(cuts.len());
+        for (key, before_ms) in &cuts {
+            series.extend(self.named(key)?.map(|series| (series, *before_ms)));
+        }
+        let tiers = self.view([].into_iter()).files.lanes().into_iter().filter(|lane| !lane.is_raw());
+        for tier in tiers.collect::<Vec<_>>() {
+            let cut = |before_ms: i64| (floor(before_ms, tier.granularity_ms), before_ms);
+            let of = |series: &SeriesRef| self.config.policies.plan(series).tiers.contains(&tier);
+            let mut dirty = Dirty::new();
+            for (series, before_ms) in series.iter().filter(|(series, _)| of(series)) {
+                let (first_ms, last_ms) = cut(*before_ms);
+                let range = dirty.entry(series.key.clone()).or_insert((series.attributes, first_ms, last_ms));
+                (range.1, range.2) = (range.1.min(first_ms), range.2.max(last_ms));
+            }
             if !dirty.is_empty() {
-                self.roll_series_again_after(tier, dirty, generation, before_ms)?;
+                // What other series have of that time may still have to be made anew.
+                self.roll_series_again(tier, dirty, generation, None)?;
             }
         }
+        self.state.lock().cuts.retain(|cut| !cuts.contains(cut));
         Ok(())
-    }
-
-    fn roll_series_again_after(
-        &self,
-        tier: Lane,
-        dirty: Dirty,
-        generation: u64,
-        before_ms: i64,
-    ) -> Result<(), StoreError> {
-        let start_ms = floor(before_ms, tier.granularity_ms);
-        let dirty = dirty
-            .into_iter()
-            .map(|(key, (attributes, ..))| (key, (attributes, start_ms, before_ms.max(start_ms))))
-            .collect();
-        self.roll_series_again(tier, dirty, generation)
     }
 }
 

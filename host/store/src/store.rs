@@ -79,12 +79,14 @@ pub(crate) struct State {
     pub(crate) open: HashMap<(Lane, i64), Arc<LogFile>>,
     /// Names of files were made or removed since the last sync of the folder.
     pub(crate) names_unsynced: bool,
-    pub(crate) encoder: Encoder,
+    pub(crate) encoder: Option<Encoder>,
     pub(crate) number: u64,
     pub(crate) generation: u64,
     pub(crate) deleted: Arc<Deleted>,
     /// Some of them are only in the journal.
     pub(crate) deleted_unsaved: bool,
+    /// Keys and times before which they were deleted, of which buckets are still to be made anew.
+    pub(crate) cuts: Vec<(Arc<str>, i64)>,
     pub(crate) sides: Sides,
     pub(crate) totals: Totals,
     pub(crate) scratch: Vec<f64>,

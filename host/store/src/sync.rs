@@ -59,8 +59,10 @@ impl Store {
 impl State {
     fn safe(&mut self) -> Safe {
         let firsts = self.groups.iter().filter_map(|group| group.first_seq()).chain(self.sides.first_seq);
+        let seq = firsts.min().unwrap_or(self.wal.journal.end().seq);
         Safe {
-            seq: firsts.min().unwrap_or(self.wal.journal.end().seq),
+            // Deletes whose buckets are still to be made anew are only there.
+            seq: if self.cuts.is_empty() { seq } else { self.wal.journal.start().seq },
             sides: self.sides.sealed_seq,
             groups: self.groups.iter().map(|group| group.sealed_seq).collect(),
             logs: self.files.logs.iter().filter(|log| log.is_dirty()).cloned().collect(),

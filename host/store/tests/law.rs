@@ -15,7 +15,7 @@ use saker_store::{Aggregate, Budget, Columns, Granularity, Policies, Policy, Rul
 
 /// The 35th and the 43rd show a fault that is known: a point that comes for a time before a tier begins leaves the increase
 /// of the first bucket behind it as it was.
-const HISTORIES: u64 = 34;
+const HISTORIES: u64 = 60;
 const STEPS: usize = 120;
 const START_MS: i64 = 1_767_225_600_000;
 const MINUTE_MS: i64 = 60_000;
