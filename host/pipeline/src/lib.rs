@@ -29,5 +29,5 @@ pub use pipeline::{FLOOD, Parked, Pipeline, Receipt, Sinks};
 pub use quota::{Budget, SeriesQuota, SeriesShares};
 pub use relabel::{Relabel, RelabelOutcome};
 pub use session::{Attempt, IngestSession, Names};
-pub use sink::{Cause, DurableSink, Left, Overload, Refusing, Sink};
+pub use sink::{Cause, DurableSink, Left, Overload, Refusing, Run, Sink};
 pub use sources::{Counts, SourceCounters, SourceName};

@@ -12,7 +12,7 @@ use crate::asking::Asking;
 use crate::quota::Room;
 use crate::{
     Breach, Budget, DurableSink, IngestSession, Law, Left, MemoryBudget, Overload, Refusing, Relabel, RelabelOutcome,
-    SeriesQuota, SeriesShares, Sink, SourceCounters, SourceName, now_ms,
+    Run, SeriesQuota, SeriesShares, Sink, SourceCounters, SourceName, now_ms,
 };
 
 /// So many series that are forgotten at once leave memory behind that is worth giving back: some three MiB.
@@ -170,6 +170,7 @@ impl Pipeline {
     /// If a queue has no room; then all are refused, and the source may come again with them.
     pub(crate) async fn accept(
         &self,
+        run: Option<Run<'_>>,
         counters: &SourceCounters,
         values: Vec<MetricValue>,
         budget: Budget,
@@ -177,12 +178,13 @@ impl Pipeline {
         let mut receipt = Receipt { received: values.len(), ..Receipt::default() };
         let (values, places) = validate(values, &mut receipt);
         let named = self.name_valid(&values, counters, budget).await;
-        self.take(counters, receipt, &values, &places, &named).await
+        self.take(run, counters, receipt, &values, &places, &named).await
     }
 
     /// Takes the values whose series are known, at once, and answers those of new ones, which are to be settled later.
     pub(crate) async fn accept_known(
         self: &Arc<Self>,
+        source: &SourceName,
         counters: &Arc<SourceCounters>,
         values: Vec<MetricValue>,
         budget: Budget,
@@ -191,7 +193,8 @@ impl Pipeline {
         let (values, places) = validate(values, &mut receipt);
         let (named, new) = self.look_up(&values);
         if new.is_empty() {
-            return (self.take(counters, receipt, &values, &places, &named).await, None);
+            let run = run_of(source, budget, true);
+            return (self.take(run, counters, receipt, &values, &places, &named).await, None);
         }
         let mut is_new = vec![false; values.len()];
         new.iter().for_each(|&(index, _)| is_new[index] = true);
@@ -208,12 +211,15 @@ impl Pipeline {
             }
         }
         let parked = Parked { pipeline: self.clone(), counters: counters.clone(), values: parked, budget };
-        (self.take(counters, receipt, &known.0, &known.1, &known.2).await, Some(parked))
+        // The rest of it comes later, or is refused.
+        let run = run_of(source, budget, false);
+        (self.take(run, counters, receipt, &known.0, &known.1, &known.2).await, Some(parked))
     }
 
     /// Takes valid values, each under its name.
     async fn take(
         &self,
+        run: Option<Run<'_>>,
         counters: &SourceCounters,
         mut receipt: Receipt,
         values: &[MetricValue],
@@ -231,7 +237,10 @@ impl Pipeline {
         let mut refused = Refused::default();
         receipt.refused.iter().for_each(|&(_, reason)| refused.add(reason, 1));
         // Nobody would come again with them.
-        let left = self.accept_points(counters, receipt.received, &points, &refused, Refusing::Copies).await?;
+        // What processors drop was no series of the sink's before either.
+        let whole = receipt.refused.iter().all(|&(_, reason)| reason == Reason::Processor);
+        let run = run.map(|run| Run { whole: run.whole && whole, ..run });
+        let left = self.accept_of(run, counters, receipt.received, &points, &refused, Refusing::Copies).await?;
         receipt.no_room = left.iter().map(Left::count).sum();
         receipt.accepted = points.len() - receipt.no_room;
         Ok(receipt)
@@ -251,6 +260,18 @@ impl Pipeline {
         refused: &Refused,
         refusing: Refusing,
     ) -> Result<Vec<Left>, Overload> {
+        self.accept_of(None, counters, received, points, refused, refusing).await
+    }
+
+    async fn accept_of(
+        &self,
+        run: Option<Run<'_>>,
+        counters: &SourceCounters,
+        received: usize,
+        points: &[Point],
+        refused: &Refused,
+        refusing: Refusing,
+    ) -> Result<Vec<Left>, Overload> {
         let left = match self.sinks.durable.accept(points, refusing).await {
             Ok(left) => left,
             Err(overload) => {
@@ -262,14 +283,14 @@ impl Pipeline {
         };
         if left.is_empty() {
             counters.count(received, points.len(), refused);
-            self.keep(points);
+            self.keep(run, points);
             return Ok(left);
         }
         let taken = without(points, &left);
         let mut refused = refused.clone();
         refused.add(Reason::NoRoom, (points.len() - taken.len()) as u64);
         counters.count(received, taken.len(), &refused);
-        self.keep(&taken);
+        self.keep(run.map(|run| Run { whole: false, ..run }), &taken);
         Ok(left)
     }
 
@@ -497,8 +518,11 @@ impl Pipeline {
         ids.iter().zip(&known).map(|(&id, original)| (id, judge(id, original))).collect()
     }
 
-    fn keep(&self, points: &[Point]) {
-        self.sinks.others.iter().for_each(|sink| sink.keep(points));
+    fn keep(&self, run: Option<Run<'_>>, points: &[Point]) {
+        self.sinks.others.iter().for_each(|sink| match run {
+            Some(run) => sink.keep_run(run, points),
+            None => sink.keep(points),
+        });
     }
 
     /// Counts a series that a source was the first to bring; answers how many collectors have brought.
@@ -542,8 +566,13 @@ impl Parked {
     /// # Errors
     /// As [`IngestSession::accept`].
     pub async fn settle(self) -> Result<Receipt, Overload> {
-        self.pipeline.accept(&self.counters, self.values, self.budget).await
+        self.pipeline.accept(None, &self.counters, self.values, self.budget).await
     }
+}
+
+/// What a source brings, as a run of a collector if it is one.
+pub(crate) fn run_of(source: &SourceName, budget: Budget, whole: bool) -> Option<Run<'_>> {
+    matches!(budget, Budget::Collector { .. }).then_some(Run { source, whole })
 }
 
 /// The points that were not left.
@@ -589,11 +618,16 @@ mod tests {
 
     /// Keeps what it is given.
     #[derive(Default)]
-    struct Window(Mutex<Vec<Point>>);
+    struct Window(Mutex<Vec<Point>>, Mutex<Vec<(String, bool)>>);
 
     impl Sink for Window {
         fn keep(&self, points: &[Point]) {
             self.0.lock().extend(points);
+        }
+
+        fn keep_run(&self, run: Run<'_>, points: &[Point]) {
+            self.1.lock().push((run.source.to_owned(), run.whole));
+            self.keep(points);
         }
 
         fn forget(&self, ids: &[SeriesId]) {
@@ -772,6 +806,18 @@ mod tests {
             pipeline.accept("test", vec![value("a", 1.0), value("b", 1.0), value("a", 2.0)], Budget::Listener).await;
         assert_eq!(receipt.accepted, 2);
         assert_eq!(receipt.refused, [(1, Reason::SeriesLimit)]);
+    }
+
+    #[tokio::test]
+    async fn sinks_are_told_which_points_are_a_run_and_whether_it_is_whole() {
+        let pipeline = pipeline(100);
+        let budget = Budget::Collector { new_series: 10, series: 10 };
+        pipeline.accept("collector:a", vec![value("a", 1.0), value("b", 1.0)], budget).await;
+        pipeline.accept("collector:a", vec![value("a", 1.0), value("b", f64::NAN)], budget).await;
+        pipeline.accept("test", vec![value("a", 1.0)], Budget::Listener).await;
+        let runs = pipeline.window.1.lock().clone();
+        assert_eq!(runs, [("collector:a".to_owned(), true), ("collector:a".to_owned(), false)]);
+        assert_eq!(pipeline.kept(), 4);
     }
 
     #[tokio::test]

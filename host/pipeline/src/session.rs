@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use saker_model::{MetricValue, Named, Point, Refused, SeriesId};
 
+use crate::pipeline::run_of;
 use crate::{Budget, Left, Overload, Parked, Pipeline, Receipt, Refusing, SourceCounters, SourceName};
 
 /// How often a body is read again because the series' names have changed meanwhile. They do so about once a minute.
@@ -49,13 +50,14 @@ impl IngestSession {
     /// # Errors
     /// If there is no room; then all are refused, and the source may come again with them.
     pub async fn accept(&self, values: Vec<MetricValue>) -> Result<Receipt, Overload> {
-        self.pipeline.accept(self.counters(), values, self.budget).await
+        let run = run_of(&self.source, self.budget, true);
+        self.pipeline.accept(run, self.counters(), values, self.budget).await
     }
 
     /// Takes values as [`accept`](Self::accept) does, but waits for no word on series that are new: their values are parked,
     /// for the caller to settle, and places are counted without them.
     pub async fn accept_known(&self, values: Vec<MetricValue>) -> (Result<Receipt, Overload>, Option<Parked>) {
-        self.pipeline.accept_known(self.counters(), values, self.budget).await
+        self.pipeline.accept_known(&self.source, self.counters(), values, self.budget).await
     }
 
     /// Counts values of which none were taken.

@@ -13,11 +13,26 @@ pub trait Sink: Send + Sync + 'static {
     /// Keeps points, in one go.
     fn keep(&self, points: &[Point]);
 
+    /// Keeps what a collector measured in one run.
+    fn keep_run(&self, run: Run<'_>, points: &[Point]) {
+        let _ = run;
+        self.keep(points);
+    }
+
     /// Takes handles back: they may stand for other series from now on.
     fn forget(&self, ids: &[SeriesId]);
 
     /// Gives back the memory that a flood of series has left behind.
     fn shrink(&self) {}
+}
+
+/// One run of a collector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run<'a> {
+    /// The collector, as its values are counted.
+    pub source: &'a str,
+    /// Nothing of it was refused: a series that the collector reported before and does not now has ended.
+    pub whole: bool,
 }
 
 /// The sink whose word an acknowledgement is: what it takes is as safe as it says, and it refuses what it has no room for.
