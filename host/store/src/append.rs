@@ -4,8 +4,8 @@ use saker_model::Point;
 
 use crate::column::{ABSENT, STALE, is_absent, is_stale};
 use crate::error::StoreError;
-use crate::key::SeriesRef;
 use crate::group::{HEAD_MS, HEAD_ROWS, HEAD_ROWS_MAX};
+use crate::key::SeriesRef;
 use crate::store::{GroupId, Sides, State, Store, Totals};
 use crate::table::{NONE, Table};
 
@@ -60,8 +60,34 @@ impl Store {
         values: &[(u32, f64)],
         now_ms: i64,
     ) -> Result<Appended, StoreError> {
+        self.append_row(group, timestamp_ms, values, true, now_ms)
+    }
+
+    /// The same of a tick of which not all is known: a series that is not in it may have been measured. It is stale if
+    /// the next whole tick does not have it either.
+    ///
+    /// # Errors
+    /// As [`append_tick`](Self::append_tick).
+    pub fn append_part(
+        &self,
+        group: GroupId,
+        timestamp_ms: i64,
+        values: &[(u32, f64)],
+        now_ms: i64,
+    ) -> Result<Appended, StoreError> {
+        self.append_row(group, timestamp_ms, values, false, now_ms)
+    }
+
+    fn append_row(
+        &self,
+        group: GroupId,
+        timestamp_ms: i64,
+        values: &[(u32, f64)],
+        whole: bool,
+        now_ms: i64,
+    ) -> Result<Appended, StoreError> {
         let mut state = self.state.lock();
-        let result = state.tick(self, group.0, timestamp_ms, values, now_ms);
+        let result = state.tick(self, group.0, (timestamp_ms, whole), values, now_ms);
         state.count(&result, values.len());
         result
     }
@@ -90,10 +116,12 @@ impl Store {
     ) -> Result<Appended, StoreError> {
         let mut state = self.state.lock();
         let slot = state.table.slot(&series.key, series.attributes);
+        // A seal in between would forget it.
+        state.table.hold(slot);
         let found: Vec<_> = points.iter().map(|(time_ms, value)| (Some(slot), *time_ms, *value)).collect();
         let result = state.points(self, &found, now_ms);
         state.count(&result, points.len());
-        state.table.forget_idle(slot);
+        state.table.let_go(slot);
         result
     }
 }
@@ -110,7 +138,7 @@ impl State {
         &mut self,
         store: &Store,
         group: u32,
-        time_ms: i64,
+        (time_ms, whole): (i64, bool),
         values: &[(u32, f64)],
         now_ms: i64,
     ) -> Result<Appended, StoreError> {
@@ -124,7 +152,8 @@ impl State {
         let same_shape = self.shape(group, values);
         let mut row = std::mem::take(&mut self.scratch);
         let mut elsewhere = Vec::new();
-        self.fill_row(group, values, same_shape, &mut row, &mut elsewhere, &mut appended);
+        self.fill_row(group, values, &mut row, &mut elsewhere, &mut appended);
+        self.end_absent(group, same_shape && appended.not_finite == 0, whole, &mut row);
         let result = self.journal_row(group, time_ms, &row);
         if let Ok(seq) = result {
             self.apply_row(group, seq, time_ms, &row, now_ms);
@@ -210,7 +239,6 @@ impl State {
         &mut self,
         group: u32,
         values: &[(u32, f64)],
-        same_shape: bool,
         row: &mut Vec<f64>,
         elsewhere: &mut Vec<(u32, f64)>,
         appended: &mut Appended,
@@ -218,11 +246,9 @@ impl State {
         let head = &self.groups[group as usize];
         row.clear();
         row.resize(head.columns.len(), ABSENT);
-        let mut refused = false;
         for ((handle, value), column) in values.iter().zip(&head.handle_columns) {
             if !value.is_finite() && !is_stale(*value) {
                 appended.not_finite += 1;
-                refused = true;
             } else if let Some(cell) = row.get_mut(*column as usize) {
                 *cell = *value;
                 appended.taken += 1;
@@ -232,14 +258,26 @@ impl State {
                 appended.unknown += 1;
             }
         }
-        if !same_shape || refused {
-            // What was there in the tick before and is not now is stale.
-            for (cell, before) in row.iter_mut().zip(&head.journalled) {
-                if is_absent(*cell) && !before.is_nan() {
-                    *cell = STALE;
-                }
+    }
+
+    /// What was there in the tick before and is not now is stale from now on, or from the next whole tick.
+    fn end_absent(&mut self, group: u32, same: bool, whole: bool, row: &mut [f64]) {
+        let head = &mut self.groups[group as usize];
+        if same && head.missing.is_empty() {
+            return;
+        }
+        let missing = if whole { std::mem::take(&mut head.missing) } else { Vec::new() };
+        for (column, cell) in row.iter_mut().enumerate().filter(|(_, cell)| is_absent(**cell)) {
+            let slot = head.columns[column];
+            let was_there = head.journalled.get(column).is_some_and(|before| !before.is_nan());
+            if whole && (was_there || missing.binary_search(&slot).is_ok()) {
+                *cell = STALE;
+            } else if !whole && was_there && slot != NONE {
+                head.missing.push(slot);
             }
         }
+        head.missing.sort_unstable();
+        head.missing.dedup();
     }
 
     /// Writes a row to the journal, and what it names if its segment does not yet.
@@ -378,7 +416,7 @@ impl State {
 
     fn sides_have_room(&mut self, store: &Store, more: usize) -> Result<(), StoreError> {
         const POINT_BYTES: usize = 16;
-        let most = store.config.head_bytes / POINT_BYTES;
+        let most = store.config().head_bytes / POINT_BYTES;
         if self.sides.points + more > most {
             let sealed = self.seal_sides(store);
             if sealed.is_err() && self.sides.points + more > SIDES_OVER * most {

@@ -10,10 +10,10 @@
 //! An integer with `d` decimals stands for the double nearest to `integer / 10^d`; a column is written so only if that
 //! gives every value back to the bit. The extent packs what is written here, so it is laid out to pack well.
 
+pub(crate) use saker_model::{STALE_MARKER as STALE, is_stale};
+
 use crate::wire::{Wire, put_signed, put_varint};
 
-/// Prometheus' mark of a series that is not reported any more.
-pub const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 /// No value in this row. Never comes from outside: a NaN that is not [`STALE`] is refused.
 pub(crate) const ABSENT: f64 = f64::from_bits(0x7ff8_5ace_0000_0001);
 
@@ -29,10 +29,6 @@ const WITH_MAP: u8 = 8;
 const SCALES: [f64; 7] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
 /// Below this an integer and its neighbours are doubles.
 const EXACT: f64 = 9_007_199_254_740_992.0;
-
-pub(crate) fn is_stale(value: f64) -> bool {
-    value.to_bits() == STALE.to_bits()
-}
 
 pub(crate) fn is_absent(value: f64) -> bool {
     value.to_bits() == ABSENT.to_bits()

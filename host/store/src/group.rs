@@ -33,6 +33,9 @@ pub(crate) struct Group {
     pub(crate) named: usize,
     /// The row that was journalled last in that segment.
     pub(crate) journalled: Vec<f64>,
+    /// The slots of series that were there, were in no part of a tick since, and are stale if the next whole one does not
+    /// have them; sorted.
+    pub(crate) missing: Vec<u32>,
     /// No point of one of its series waits in a side with a time after this.
     pub(crate) side_newest_ms: i64,
     /// Rows of it were done again as points, and wait in sides: they have to be sealed with it.
@@ -60,6 +63,7 @@ impl Group {
             epoch: 0,
             named: 0,
             journalled: Vec::new(),
+            missing: Vec::new(),
             side_newest_ms: i64::MIN,
             rows_in_sides: false,
             began_ms: 0,

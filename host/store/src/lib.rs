@@ -5,16 +5,19 @@
 //! [`Store::sync`], and readable at once. Heads of some tens of ticks become extents in files, one file a span of time,
 //! rolled up and merged by [`Store::maintain`], removed when their time is over.
 //!
-//! Nothing here starts a thread or looks at a clock: whoever calls says what time it is. The disk is a
+//! The engine starts no thread and looks at no clock: whoever calls says what time it is. The disk is a
 //! [`Disk`](saker_journal::Disk), real or simulated. A flipped bit costs an extent or a record, and is counted.
+//! [`StoreService`] is the engine at work: its threads, the [`StoreSink`] that the pipeline hands points to, its metrics.
 #![warn(missing_docs)]
 
+mod answer;
 mod append;
 mod bucket;
 mod bucket_extent;
 mod budget;
 mod cache;
 mod column;
+mod config;
 mod delete;
 mod deleted;
 mod error;
@@ -23,6 +26,7 @@ mod file;
 mod files;
 mod frame;
 mod group;
+mod http;
 mod io;
 mod key;
 mod lane;
@@ -31,6 +35,7 @@ mod maintain;
 mod matcher;
 mod merge;
 mod merged;
+mod metrics;
 mod names;
 mod policy;
 mod read;
@@ -38,6 +43,8 @@ mod recover;
 mod retention;
 mod roll;
 mod seal;
+mod service;
+mod sink;
 mod sketch;
 mod status;
 mod store;
@@ -48,16 +55,20 @@ mod view;
 mod wal;
 mod wire;
 
+pub use answer::Format;
 pub use append::Appended;
 pub use budget::Budget;
-pub use column::STALE;
 pub use error::{ReadError, StoreError};
 pub use files::Opened;
+pub use http::{RANGE, router};
 pub use key::SeriesRef;
 pub use maintain::{Maintained, Surroundings};
 pub use matcher::{Label, Matcher, Op};
+pub use metrics::StoreMetrics;
 pub use policy::{Aggregate, FOREVER_MS, Granularity, Policies, Policy, Rule};
 pub use read::{Chunk, Columns, TimeRange};
+pub use service::{Ended, StoreService};
+pub use sink::StoreSink;
 pub use status::{Status, TierStatus, Verified};
-pub use store::{GroupId, Store, StoreConfig, Totals};
-pub use transfer::{Exported, Imported};
+pub use store::{Durability, GroupId, Store, StoreConfig, Totals};
+pub use transfer::{Exported, Imported, TransferError};

@@ -59,7 +59,8 @@ impl Store {
         let mut maintenance = self.maintenance.lock();
         let mut done = Maintained::default();
         let now_ms = surroundings.now_ms;
-        let closed_ms = now_ms.saturating_sub(self.config.policies.back_window_ms());
+        self.roll_cuts()?;
+        let closed_ms = now_ms.saturating_sub(self.config().policies.back_window_ms());
         // The clock may have been set back since.
         let rolled_ms = self.view([].into_iter()).rolled_to().max(floor(closed_ms, ROLL_MS));
         let generation = {
@@ -69,10 +70,10 @@ impl Store {
             state.close_logs(closed_ms);
             state.next_generation()
         };
-        self.roll_cuts()?;
         self.begin_earlier()?;
         self.roll_dirty(generation, &mut done)?;
         self.roll(generation, closed_ms, &mut done)?;
+        self.roll_joined(&mut done)?;
         self.merge_spans(closed_ms, &mut done)?;
         self.retain(&mut maintenance.retention, surroundings, &mut done)?;
         Ok(done)
@@ -112,7 +113,7 @@ impl State {
         }
         let bytes =
             |state: &Self| state.groups.iter().map(|head| head.times.len() * head.columns.len() * 8).sum::<usize>();
-        while bytes(self) > store.config.head_bytes {
+        while bytes(self) > store.config().head_bytes {
             let size = |place: &usize| self.groups[*place].times.len() * self.groups[*place].columns.len();
             let largest = (0..self.groups.len()).max_by_key(size).expect("they hold something");
             self.seal_group(store, largest as u32)?;

@@ -117,7 +117,7 @@ fn granularity(granularity_ms: i64, timespan_ms: i64) -> Granularity {
 }
 
 impl Policy {
-    fn new(name: &str, raw_ms: i64, definition: &[Granularity]) -> Self {
+    pub(crate) fn new(name: &str, raw_ms: i64, definition: &[Granularity]) -> Self {
         Self {
             name: name.into(),
             raw_ms,
@@ -134,7 +134,7 @@ impl Policy {
         Self { std: true, ..Self::new(name, DAY_MS, definition) }
     }
 
-    fn check(&self) -> Result<(), StoreError> {
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
         let wrong = |what: &str| Err(StoreError::Policy(format!("policy `{}`: {what}", self.name)));
         let mut granularities: Vec<i64> = self.definition.iter().map(|each| each.granularity_ms).collect();
         granularities.sort_unstable();

@@ -164,7 +164,7 @@ impl Store {
         let (mut samples, mut most) = (0, 0);
         for series in series {
             budget.check()?;
-            let pieces = view.pieces(self, series, range, columns.granularity_ms);
+            let pieces = view.pieces(self, series, range, columns.granularity_ms)?;
             let cost = view.cost(series, &pieces)?;
             samples += cost.samples;
             most = most.max(cost.bytes);
@@ -201,11 +201,17 @@ struct Cost {
 impl View<'_> {
     /// Where what is asked for comes from: of a tier as far as it goes, of raw points where that is not, and of coarser
     /// tiers where those are not kept any more.
-    fn pieces(&self, store: &Store, series: &SeriesRef, range: TimeRange, granularity_ms: i64) -> Vec<Piece> {
+    fn pieces(
+        &mut self,
+        store: &Store,
+        series: &SeriesRef,
+        range: TimeRange,
+        granularity_ms: i64,
+    ) -> Result<Vec<Piece>, ReadError> {
         let start_ms = range.start_ms;
         let end_ms = range.end_ms.min(self.end(series).saturating_sub(1));
         if start_ms > end_ms {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         if granularity_ms <= 0 {
             let piece = |from_ms: i64| {
@@ -215,18 +221,32 @@ impl View<'_> {
             let begin_ms = self.raw_begin().min(self.head_begin(series)).max(start_ms);
             let first = (begin_ms <= end_ms).then(|| piece(begin_ms));
             let next = |last: &Piece| (last.to_ms <= end_ms).then(|| piece(last.to_ms));
-            return std::iter::successors(first, next).collect();
+            return Ok(std::iter::successors(first, next).collect());
         }
-        let plan = store.config.policies.plan(series);
+        let plan = store.plan(series);
         let mut rest =
             vec![(floor(start_ms, granularity_ms), floor(end_ms, granularity_ms).saturating_add(granularity_ms))];
         let mut pieces = Vec::new();
         let fits = |lane: &&Lane| lane.granularity_ms <= granularity_ms && granularity_ms % lane.granularity_ms == 0;
         for lane in plan.tiers.iter().rev().filter(fits) {
-            self.take(&mut rest, &mut pieces, *lane, granularity_ms);
+            // A tier that others went by before has nothing of this series from then, where raw points may.
+            let own = self.locate(&series.key, |other| other == *lane, rest_begin(&rest), end_ms)?;
+            let Some(begin_ms) = own.iter().map(|found| found.located.first_ms).min() else { continue };
+            let mut later = split_before(&mut rest, floor(begin_ms, granularity_ms));
+            self.take(&mut later, &mut pieces, *lane, granularity_ms);
+            rest.append(&mut later);
+            rest.sort_unstable();
         }
-        // Raw points answer from where they begin; before, coarser buckets are all there is.
-        let raw_begin_ms = floor(self.raw_begin().min(self.head_begin(series)), granularity_ms);
+        if rest.is_empty() {
+            pieces.sort_by_key(|piece| piece.from_ms);
+            return Ok(pieces);
+        }
+        // Raw points answer from where the series' own begin; before, coarser buckets are all there is, or those of a
+        // policy that it went by once.
+        let (from_ms, to_ms) = (rest[0].0, rest[rest.len() - 1].1);
+        let own = self.locate(&series.key, Lane::is_raw, from_ms, to_ms - 1)?;
+        let begin_ms = own.iter().map(|found| found.located.first_ms).chain([self.head_begin(series)]).min();
+        let raw_begin_ms = floor(begin_ms.unwrap_or(i64::MAX), granularity_ms);
         let mut older = Vec::new();
         for (from_ms, to_ms) in rest {
             let (middle, lane) = (raw_begin_ms.clamp(from_ms, to_ms), None);
@@ -237,11 +257,25 @@ impl View<'_> {
                 pieces.push(Piece { from_ms: middle, to_ms, lane, granularity_ms });
             }
         }
-        for lane in plan.tiers.iter().filter(|lane| lane.granularity_ms > granularity_ms || !fits(lane)) {
-            self.take(&mut older, &mut pieces, *lane, lane.granularity_ms);
+        let mut former = self.files.lanes();
+        former.retain(|lane| !lane.is_raw() && !plan.tiers.contains(lane));
+        for lane in former.iter().rev().filter(fits) {
+            self.take(&mut older, &mut pieces, *lane, granularity_ms);
+        }
+        for lane in plan.tiers.iter().chain(&former).filter(|lane| !fits(lane)) {
+            // A bucket that reaches into what is answered already would count that twice.
+            let mut whole = Vec::new();
+            for range in &mut older {
+                let end_ms = floor(range.1, lane.granularity_ms);
+                whole.extend([(range.0, end_ms)].into_iter().filter(|range| range.0 < range.1));
+                range.0 = range.0.max(end_ms);
+            }
+            older.retain(|range| range.0 < range.1);
+            self.take(&mut whole, &mut pieces, *lane, lane.granularity_ms);
+            older.append(&mut whole);
         }
         pieces.sort_by_key(|piece| piece.from_ms);
-        pieces
+        Ok(pieces)
     }
 
     fn take(&self, rest: &mut Vec<(i64, i64)>, pieces: &mut Vec<Piece>, lane: Lane, granularity_ms: i64) {
@@ -282,7 +316,7 @@ impl View<'_> {
         budget: &Budget,
         out: &mut Out,
     ) -> Result<(), ReadError> {
-        let extras = store.config.policies.plan(series).extras(series.attributes.is_total());
+        let extras = store.plan(series).extras(series.attributes.is_total());
         let mut current: Option<(i64, Accumulator, bool)> = None;
         for piece in pieces {
             budget.check()?;
@@ -333,6 +367,18 @@ impl View<'_> {
         }
         Ok(())
     }
+}
+
+fn rest_begin(rest: &[(i64, i64)]) -> i64 {
+    rest.first().map_or(i64::MAX, |range| range.0)
+}
+
+/// Takes what is from a time on out of ranges.
+fn split_before(ranges: &mut Vec<(i64, i64)>, time_ms: i64) -> Vec<(i64, i64)> {
+    let later = ranges.iter().map(|(from, to)| ((*from).max(time_ms), *to)).filter(|range| range.0 < range.1).collect();
+    ranges.iter_mut().for_each(|range| range.1 = range.1.min(time_ms));
+    ranges.retain(|range| range.0 < range.1);
+    later
 }
 
 /// Makes chunks of what was read.

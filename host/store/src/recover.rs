@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use saker_journal::{Disk, Journal, JournalConfig, JournalError, Position, Read};
 
 use crate::cache::IndexCache;
@@ -54,7 +54,7 @@ pub(crate) fn open(disk: &dyn Disk, config: StoreConfig, now_ms: i64) -> Result<
     Replay::run(&mut state, &mut opened, now_ms)?;
     let store = Store {
         files_disk,
-        config,
+        config: RwLock::new(Arc::new(config)),
         state: Mutex::new(state),
         maintenance: Mutex::new(Maintenance::default()),
         syncing: Mutex::new(()),

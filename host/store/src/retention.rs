@@ -75,7 +75,7 @@ impl Store {
         let trusted = retention.trusts(at, files.newest_ms());
         let journal_bytes = self.state.lock().wal.journal.bytes();
         let (used, _) = files.size(|_| true);
-        let mut bytes = self.config.bytes;
+        let mut bytes = self.config().bytes;
         if at.disk_bytes > 0 {
             // A tenth of the file system stays free.
             let missing = (at.disk_bytes / 10).saturating_sub(at.free_bytes);

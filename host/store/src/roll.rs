@@ -22,6 +22,9 @@ use crate::view::{View, join};
 /// Buckets are made for so much time at once, if they are not longer themselves.
 pub(crate) const ROLL_MS: i64 = 6 * 3_600_000;
 
+/// So much of the past is made anew at once.
+const PAST_MS: i64 = 24 * 3_600_000;
+
 /// What has to be made anew of a series.
 type Dirty = BTreeMap<Arc<str>, (Attributes, i64, i64)>;
 
@@ -57,7 +60,7 @@ impl Store {
         let oldest =
             all.map(|lane| view.coverage(lane).last().map_or(begin_ms, |last| last.1)).min().unwrap_or(begin_ms);
         for series in self.select(&[], TimeRange { start_ms: oldest, end_ms: limit_ms - 1 }, usize::MAX)? {
-            for tier in self.config.policies.plan(&series).tiers {
+            for tier in self.plan(&series).tiers {
                 tiers.entry(tier).or_default().push(series.clone());
             }
         }
@@ -82,7 +85,7 @@ impl Store {
 
     fn of_tier(&self, tier: Lane, from_ms: i64, to_ms: i64) -> Result<Vec<SeriesRef>, StoreError> {
         let mut series = self.select(&[], TimeRange { start_ms: from_ms, end_ms: to_ms - 1 }, usize::MAX)?;
-        series.retain(|series| self.config.policies.plan(series).tiers.contains(&tier));
+        series.retain(|series| self.plan(series).tiers.contains(&tier));
         Ok(series)
     }
 
@@ -146,7 +149,7 @@ impl Store {
         if points.is_empty() {
             return Ok(Vec::new());
         }
-        let extras = self.config.policies.plan(series).extras(series.attributes.is_total());
+        let extras = self.plan(series).extras(series.attributes.is_total());
         let before = if extras.increase { view.before(&series.key, from_ms)? } else { None };
         let mut accumulator = Accumulator::new(tier.granularity_ms, extras, before);
         points.iter().for_each(|point| accumulator.point(*point));
@@ -205,7 +208,7 @@ impl Store {
                 for id in ids {
                     let Some(Some((key, attributes))) = names.get(*id as usize) else { continue };
                     let series = SeriesRef::new(key.clone(), *attributes);
-                    if self.config.policies.plan(&series).tiers.contains(&tier) {
+                    if self.plan(&series).tiers.contains(&tier) {
                         let range = dirty.entry(key.clone()).or_insert((*attributes, first_ms, last_ms));
                         (range.1, range.2) = (range.1.min(first_ms), range.2.max(last_ms));
                     }
@@ -319,7 +322,7 @@ impl Store {
         let tiers = self.view([].into_iter()).files.lanes().into_iter().filter(|lane| !lane.is_raw());
         for tier in tiers.collect::<Vec<_>>() {
             let cut = |before_ms: i64| (floor(before_ms, tier.granularity_ms), before_ms);
-            let of = |series: &SeriesRef| self.config.policies.plan(series).tiers.contains(&tier);
+            let of = |series: &SeriesRef| self.plan(series).tiers.contains(&tier);
             let mut dirty = Dirty::new();
             for (series, before_ms) in series.iter().filter(|(series, _)| of(series)) {
                 let (first_ms, last_ms) = cut(*before_ms);
@@ -332,6 +335,48 @@ impl Store {
             }
         }
         self.state.lock().cuts.retain(|cut| !cuts.contains(cut));
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Makes the buckets of the past for series that have begun to go by a tier that others went by before: the tier is
+    /// rolled up for that time, and not for them.
+    pub(crate) fn roll_joined(&self, done: &mut Maintained) -> Result<(), StoreError> {
+        let joined = std::mem::take(&mut self.state.lock().table.joined);
+        let mut tiers: BTreeMap<Lane, Vec<Arc<str>>> = BTreeMap::new();
+        joined.iter().for_each(|(key, tier)| tiers.entry(*tier).or_default().push(key.clone()));
+        for (tier, keys) in tiers {
+            for chunk in keys.chunks(EXTENT_SERIES) {
+                if let Err(error) = self.roll_past(tier, chunk, done) {
+                    self.state.lock().table.joined.extend(joined);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn roll_past(&self, tier: Lane, keys: &[Arc<str>], done: &mut Maintained) -> Result<(), StoreError> {
+        let view = self.view([].into_iter());
+        let begin_ms = view.raw_begin();
+        for (from_ms, to_ms) in view.coverage(tier) {
+            let step_ms = tier.granularity_ms.max(PAST_MS);
+            let mut from_ms = floor(from_ms.max(begin_ms), step_ms).max(from_ms);
+            while from_ms < to_ms {
+                let next_ms = floor(from_ms, step_ms).saturating_add(step_ms).min(to_ms);
+                let mut dirty = Dirty::new();
+                for key in keys {
+                    if let Some(series) = self.named(key)? {
+                        dirty.insert(key.clone(), (series.attributes, from_ms, next_ms - 1));
+                    }
+                }
+                done.rolled_again += dirty.len() as u64;
+                let generation = self.state.lock().next_generation();
+                self.roll_series_again(tier, dirty, generation, None)?;
+                from_ms = next_ms;
+            }
+        }
         Ok(())
     }
 }

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use hashbrown::HashMap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use saker_journal::Disk;
 use saker_model::Series;
 
@@ -17,16 +18,22 @@ use crate::error::StoreError;
 use crate::extent::Encoder;
 use crate::files::{FileSet, Opened};
 use crate::group::Group;
-use crate::key::{Attributes, key_of};
+use crate::key::{Attributes, SeriesRef, key_of};
 use crate::lane::Lane;
 use crate::log::LogFile;
-use crate::policy::Policies;
+use crate::policy::{Plan, Policies};
 use crate::table::Table;
 use crate::wal::Wal;
 
 /// How the store is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
+    /// Whether there is a store: yes.
+    pub enabled: bool,
+    /// What a value that was acknowledged survives.
+    pub durability: Durability,
+    /// How often everything is made safe from a loss of power: 10 s.
+    pub sync_interval: Duration,
     /// All files together: 2 GiB.
     pub bytes: u64,
     /// All heads together; beyond, the largest are sealed early: 64 MiB.
@@ -37,8 +44,24 @@ pub struct StoreConfig {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { bytes: 2 << 30, head_bytes: 64 << 20, policies: Policies::default() }
+        Self {
+            enabled: true,
+            durability: Durability::Process,
+            sync_interval: Duration::from_secs(10),
+            bytes: 2 << 30,
+            head_bytes: 64 << 20,
+            policies: Policies::default(),
+        }
     }
+}
+
+/// What a value survives once it is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of the process, however it ends; the end of the machine with the next sync.
+    Process,
+    /// A loss of power.
+    Disk,
 }
 
 /// A source that measures its series together at an interval.
@@ -48,7 +71,8 @@ pub struct GroupId(pub(crate) u32);
 /// The store of a host: one process has it open.
 pub struct Store {
     pub(crate) files_disk: Arc<dyn Disk>,
-    pub(crate) config: StoreConfig,
+    /// What is appended does not wait for it.
+    pub(crate) config: RwLock<Arc<StoreConfig>>,
     /// Held for a batch, a seal, or a look; never while files are merged.
     pub(crate) state: Mutex<State>,
     /// One at a time makes files anew.
@@ -137,6 +161,24 @@ impl Store {
     /// The journal is in use, or what the system says. Damage is no error: it is counted in [`Opened`].
     pub fn open(disk: &dyn Disk, config: StoreConfig, now_ms: i64) -> Result<(Self, Opened), StoreError> {
         crate::recover::open(disk, config, now_ms)
+    }
+
+    /// Keeps everything by other rules from now on. Points that are there stay where they are for as long as was said when
+    /// they were written; a tier that is new is made of what finer ones have, in the next rounds of maintenance.
+    pub fn apply(&self, config: StoreConfig) {
+        // Merges and rolls go by one set of rules from beginning to end.
+        let _one = self.maintenance.lock();
+        let mut state = self.state.lock();
+        state.table.set_policies(&config.policies);
+        *self.config.write() = Arc::new(config);
+    }
+
+    pub(crate) fn config(&self) -> Arc<StoreConfig> {
+        self.config.read().clone()
+    }
+
+    pub(crate) fn plan(&self, series: &SeriesRef) -> Plan {
+        self.config.read().policies.plan(series)
     }
 
     /// The handle of a group, to append its ticks by.

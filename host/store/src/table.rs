@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::extent::TimedValue;
 use crate::key::{Attributes, SeriesRef};
+use crate::lane::Lane;
 use crate::policy::{Plan, Policies};
 
 /// No slot, group or column.
@@ -37,6 +38,8 @@ pub(crate) struct Table {
     by_handle: Vec<u32>,
     by_key: BTreeMap<Arc<str>, u32>,
     plans: Vec<Arc<Plan>>,
+    /// Series that go by a tier that they did not go by before, and which: their buckets of the past are to be made.
+    pub(crate) joined: Vec<(Arc<str>, Lane)>,
 }
 
 impl Table {
@@ -48,6 +51,18 @@ impl Table {
             by_handle: Vec::new(),
             by_key: BTreeMap::new(),
             plans: Vec::new(),
+            joined: Vec::new(),
+        }
+    }
+
+    /// Lets all series go by other policies.
+    pub(crate) fn set_policies(&mut self, policies: &Policies) {
+        self.policies = policies.clone();
+        self.plans.clear();
+        for slot in 0..self.slots.len() {
+            let Some(live) = &self.slots[slot] else { continue };
+            let plan = self.plan(&SeriesRef::new(live.key.clone(), live.attributes));
+            self.go_by(slot as u32, plan);
         }
     }
 
@@ -82,8 +97,9 @@ impl Table {
         if let Some(slot) = self.by_key(key) {
             if self.get(slot).attributes != attributes {
                 let plan = self.plan(&SeriesRef::new(self.get(slot).key.clone(), attributes));
+                self.go_by(slot, plan);
                 let live = self.get_mut(slot);
-                (live.attributes, live.plan, live.epoch) = (attributes, plan, 0);
+                (live.attributes, live.epoch) = (attributes, 0);
             }
             return slot;
         }
@@ -106,6 +122,13 @@ impl Table {
         self.slots[slot as usize] = Some(live);
         self.by_key.insert(key, slot);
         slot
+    }
+
+    fn go_by(&mut self, slot: u32, plan: Arc<Plan>) {
+        let live = self.slots[slot as usize].as_mut().expect("slots are of live series");
+        let new = plan.tiers.iter().filter(|tier| !live.plan.tiers.contains(tier));
+        self.joined.extend(new.map(|tier| (live.key.clone(), *tier)));
+        live.plan = plan;
     }
 
     fn plan(&mut self, series: &SeriesRef) -> Arc<Plan> {
@@ -134,13 +157,23 @@ impl Table {
             self.by_handle.resize(place + 1, NONE);
         }
         self.by_handle[place] = slot;
-        self.get_mut(slot).handles += 1;
+        self.hold(slot);
     }
 
     /// Lets a handle stand for nothing.
     pub(crate) fn release(&mut self, handle: u32) {
         let Some(slot) = self.by_handle(handle) else { return };
         self.by_handle[handle as usize] = NONE;
+        self.let_go(slot);
+    }
+
+    /// Keeps a series alive until it is let go, as a handle does.
+    pub(crate) fn hold(&mut self, slot: u32) {
+        self.get_mut(slot).handles += 1;
+    }
+
+    /// See [`hold`](Self::hold).
+    pub(crate) fn let_go(&mut self, slot: u32) {
         self.get_mut(slot).handles -= 1;
         self.forget_idle(slot);
     }

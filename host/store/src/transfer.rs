@@ -1,11 +1,14 @@
 //! Moving points from one store to another: as chunks of series, in a form that is checked and can be resumed.
 //!
 //! ```text
+//! file:   "skexprt1"  block …
 //! block:  a frame, as files are made of: one series' name, and its points in a range of time
 //! ```
 //!
 //! Blocks come in the order of series, each whole or not at all. Whoever copies asks for the series after the last it has,
 //! so that it can go on where it stopped.
+
+use std::io::{self, Read, Write};
 
 use crate::append::Appended;
 use crate::budget::Budget;
@@ -19,8 +22,32 @@ use crate::read::{Columns, TimeRange};
 use crate::store::Store;
 use crate::wire::{Wire, put_text};
 
+/// What a file of blocks begins with.
+const MAGIC: &[u8; 8] = b"skexprt1";
 /// Points of one block.
 const BLOCK_POINTS: usize = 720;
+/// A block is no longer than this, with the longest of names and points that do not pack.
+const BLOCK_BYTES_MAX: usize = 64 << 10;
+/// So much of a file is held at once.
+const WINDOW_BYTES: usize = 1 << 20;
+const _: () = assert!(WINDOW_BYTES >= 4 * BLOCK_BYTES_MAX);
+
+/// Why a file was not written or read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// It does not begin as a file of points does, or its version is not known.
+    #[error("not a file of points that `saker store export` has written, or of a version that is not known")]
+    Format,
+    /// The file could not be written or read.
+    #[error("the file failed")]
+    File(#[from] io::Error),
+    /// The store could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// Points that were exported, of one series.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +99,54 @@ impl Store {
         })
     }
 
+    /// Writes the raw points of series in a range of time to a file.
+    ///
+    /// # Errors
+    /// The file's, and those of [`read`](Self::read).
+    pub fn export_to(
+        &self,
+        series: &[SeriesRef],
+        range: TimeRange,
+        budget: &Budget,
+        file: &mut dyn Write,
+    ) -> Result<u64, TransferError> {
+        file.write_all(MAGIC)?;
+        let (mut bytes, mut written) = (MAGIC.len() as u64, Ok(()));
+        for series in series {
+            self.export(std::slice::from_ref(series), range, budget, &mut |_, block| {
+                if written.is_ok() {
+                    written = file.write_all(block);
+                    bytes += block.len() as u64;
+                }
+            })?;
+            std::mem::replace(&mut written, Ok(()))?;
+        }
+        file.flush()?;
+        Ok(bytes)
+    }
+
+    /// Takes the points of a file that [`export_to`](Self::export_to) wrote. What is damaged is passed over and counted.
+    ///
+    /// # Errors
+    /// It is no such file, or cannot be read, or the store refuses; what was taken before stays.
+    pub fn import_from(&self, file: &mut dyn Read, now_ms: i64) -> Result<Imported, TransferError> {
+        let mut magic = [0; MAGIC.len()];
+        if file.read_exact(&mut magic).is_err() || &magic != MAGIC {
+            return Err(TransferError::Format);
+        }
+        let (mut imported, mut window, mut ended) = (Imported::default(), Vec::new(), false);
+        while !ended {
+            let wanted = WINDOW_BYTES - window.len();
+            ended = file.take(wanted as u64).read_to_end(&mut window)? < wanted;
+            // What may be the beginning of a block whose end is not here yet waits for it.
+            let keep = if ended { 0 } else { last_block(&window) };
+            let known = window.len() - keep;
+            imported.add_all(self.import(&window[..known], now_ms)?);
+            window.drain(..known);
+        }
+        Ok(imported)
+    }
+
     /// Takes what [`export`](Self::export) made. Points have the same right as if they had come now; what is too old is
     /// refused, and a point that is there already is written over.
     ///
@@ -102,11 +177,31 @@ impl Store {
 }
 
 impl Imported {
+    fn add_all(&mut self, more: Self) {
+        self.damaged_blocks += more.damaged_blocks;
+        self.damaged_bytes += more.damaged_bytes;
+        self.taken += more.taken;
+        self.too_old += more.too_old;
+        self.refused += more.refused;
+    }
+
     fn add(&mut self, appended: Appended) {
         self.taken += appended.taken;
         self.too_old += appended.too_old;
         self.refused += appended.ahead + appended.not_finite + appended.unknown;
     }
+}
+
+/// How many bytes at the end of a window may belong to a block that is not there whole.
+fn last_block(window: &[u8]) -> usize {
+    let mut rest = 0;
+    for piece in Walk::new(window, 0) {
+        rest = match piece {
+            Piece::Good(frame, offset, _) => window.len() - offset - frame.bytes() as usize,
+            Piece::Damaged(_, offset) | Piece::Gap(offset, _) => window.len() - offset,
+        };
+    }
+    if rest > BLOCK_BYTES_MAX { 0 } else { rest }
 }
 
 fn put_block(out: &mut Vec<u8>, encoder: &mut Encoder, series: &SeriesRef, points: &[TimedValue]) {
@@ -129,6 +224,10 @@ fn read_block(frame: &Frame, payload: &[u8]) -> Option<Exported> {
     let mut reader = NameReader::default();
     let (key, attributes) = reader.read(&mut name)?;
     let series = SeriesRef::new(key.into(), attributes);
+    // It may come from anywhere: only a name that a series of ours could have.
+    if SeriesRef::of(&series.to_series()).as_ref() != Some(&series) || frame.rows as usize > BLOCK_POINTS {
+        return None;
+    }
     let mut points = Vec::new();
     Unpacked::new(frame.codec, wire.0, 1)?.read(0, &mut Vec::new(), &mut points)?;
     Some(Exported { series, points })

@@ -5,8 +5,8 @@
 mod common;
 
 use common::{Harness, series};
-use saker_model::{MetricType, Point, SeriesId};
-use saker_store::{Aggregate, Columns, Label, Matcher, Op, ReadError, STALE, TimeRange};
+use saker_model::{MetricType, Point, STALE_MARKER as STALE, SeriesId};
+use saker_store::{Aggregate, Columns, Label, Matcher, Op, ReadError, TimeRange};
 
 const START_MS: i64 = 1_767_225_600_000;
 const HOUR_MS: i64 = 3_600_000;
@@ -205,6 +205,88 @@ fn what_is_exported_is_what_another_store_holds_after_an_import() {
         assert!((1280..2000).contains(&imported.taken), "byte {at}: {imported:?}");
         assert!(imported.damaged_blocks + imported.damaged_bytes > 0, "byte {at}: {imported:?}");
     }
+}
+
+#[test]
+fn a_file_of_points_is_what_another_store_holds_after_an_import_and_nothing_else_is_taken_for_one() {
+    let harness = Harness::new(1);
+    let store = harness.store();
+    let points: Vec<Point> = (0..40_000_i64)
+        .map(|tick| Point {
+            series: SeriesId((tick % 40) as u32),
+            timestamp_ms: START_MS + tick / 40 * 10_000,
+            value: (tick * tick % 7919) as f64 / 3.0,
+        })
+        .collect();
+    (0..40).for_each(|number| assert!(store.register(number, &series("x", number, MetricType::Gauge, 10))));
+    store.append_points(&points, START_MS + 6 * HOUR_MS).unwrap();
+    let all = TimeRange { start_ms: 0, end_ms: i64::MAX - 1 };
+    let found = store.select(&[], all, 99).unwrap();
+    let mut file = Vec::new();
+    let bytes = store.export_to(&found, all, &saker_store::Budget::unlimited(), &mut file).unwrap();
+    assert_eq!(bytes, file.len() as u64);
+    let other = Harness::new(2);
+    let imported = other.store().import_from(&mut &file[..], START_MS + 6 * HOUR_MS).unwrap();
+    assert_eq!(imported, saker_store::Imported { taken: 40_000, ..Default::default() });
+    for number in 0..40 {
+        assert_eq!(other.raw("x", number), harness.raw("x", number));
+    }
+    let cut = Harness::new(3).store().import_from(&mut &file[..file.len() - 9], START_MS + 6 * HOUR_MS).unwrap();
+    assert!(cut.taken < 40_000 && cut.damaged_blocks == 1, "{cut:?}");
+    let mut junk = file[..8].to_vec();
+    junk.extend((0..300_000_u32).map(|byte| (byte * 7 % 251) as u8));
+    let imported = Harness::new(4).store().import_from(&mut &junk[..], START_MS).unwrap();
+    assert_eq!((imported.taken, imported.damaged_bytes), (0, 300_000));
+    assert!(Harness::new(5).store().import_from(&mut &b"no file of points"[..], START_MS).is_err());
+}
+
+#[test]
+fn other_rules_hold_at_once_and_what_was_kept_by_the_old_ones_is_still_read() {
+    let mut harness = Harness::new(1);
+    harness.store().register(0, &series("x", 0, MetricType::Counter, 10));
+    let now_ms = START_MS + 30 * 24 * HOUR_MS;
+    let points: Vec<Point> = (0..5_000)
+        .map(|tick| Point { series: SeriesId(0), timestamp_ms: START_MS + tick * 60_000, value: tick as f64 })
+        .collect();
+    harness.store().append_points(&points, now_ms).unwrap();
+    harness.maintain(now_ms + 24 * HOUR_MS);
+    let hours = |store: &saker_store::Store| {
+        let range = TimeRange { start_ms: START_MS, end_ms: START_MS + 100 * HOUR_MS };
+        let found = store.select(&[], range, 9).unwrap();
+        let columns = Columns { granularity_ms: HOUR_MS, aggregates: vec![Aggregate::Count, Aggregate::Increase] };
+        let mut all = Vec::new();
+        let visit = &mut |chunk: saker_store::Chunk<'_>| {
+            all.extend(
+                chunk
+                    .timestamps
+                    .iter()
+                    .enumerate()
+                    .map(|(row, time)| (*time, chunk.columns[0][row], chunk.columns[1][row])),
+            );
+        };
+        store.read(&found, range, &columns, &saker_store::Budget::unlimited(), visit).unwrap();
+        all
+    };
+    let before = hours(&harness.store());
+    assert_eq!(before.len(), 84);
+    // Raw points for a day only, and another tier.
+    let policy = saker_store::Policy {
+        name: "short".into(),
+        raw_ms: 24 * HOUR_MS,
+        definition: vec![saker_store::Granularity { granularity_ms: 2 * HOUR_MS, timespan_ms: 90 * 24 * HOUR_MS }],
+        std: false,
+        percentiles: false,
+        back_window_ms: HOUR_MS,
+        by_data: false,
+    };
+    let rule = saker_store::Rule { metric: saker_model::Glob::new("*"), tags: Vec::new(), policy: "short".into() };
+    let policies = saker_store::Policies::new(vec![policy], vec![rule]).unwrap();
+    harness.store().apply(saker_store::StoreConfig { policies, ..harness.config.clone() });
+    assert_eq!(hours(&harness.store()), before, "the points are kept as was said when they came");
+    let old = [Point { series: SeriesId(0), timestamp_ms: now_ms - 25 * HOUR_MS, value: 1.0 }];
+    assert_eq!(harness.store().append_points(&old, now_ms).unwrap().too_old, 1, "and new ones by the new rules");
+    harness.maintain(now_ms + 25 * HOUR_MS);
+    assert_eq!(hours(&harness.store()), before);
 }
 
 #[test]
