@@ -14,6 +14,7 @@ mod memory;
 mod metrics;
 mod pipeline;
 mod quota;
+pub mod reader;
 mod relabel;
 mod session;
 mod sink;

@@ -1,0 +1,186 @@
+//! A range over streaming samples: a window slides from step to step, and what lies before it is forgotten.
+
+use super::grid::Grid;
+use super::series::{ABSENT, Column, is_present};
+
+/// The samples of a range at one step. The range is open on the left: a sample at its very start is not in it.
+pub(super) struct Window<'a> {
+    pub(super) timestamps: &'a [i64],
+    pub(super) values: &'a [f64],
+    /// Before the first sample.
+    pub(super) start_ms: i64,
+    /// At or after the last sample.
+    pub(super) end_ms: i64,
+    /// The time of the step, which `@` and `offset` do not move.
+    pub(super) now_ms: i64,
+}
+
+impl Window<'_> {
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    pub(super) fn range_s(&self) -> f64 {
+        (self.end_ms - self.start_ms) as f64 / 1000.0
+    }
+}
+
+/// What is made of a window, at a step.
+pub(super) type WindowFn<'f> = dyn Fn(&Window<'_>, usize) -> Option<f64> + 'f;
+
+/// When and how far a range looks.
+#[derive(Clone, Copy)]
+pub(super) struct Reach {
+    /// The steps.
+    pub(super) grid: Grid,
+    /// The ends of the windows; one for all steps, if `@` says so.
+    pub(super) ends: Grid,
+    pub(super) range_ms: i64,
+}
+
+impl Reach {
+    fn end(&self, step: usize) -> i64 {
+        if self.is_fixed() { self.ends.start_ms } else { self.ends.time(step) }
+    }
+
+    fn is_fixed(&self) -> bool {
+        self.ends.steps < self.grid.steps
+    }
+}
+
+/// Samples that are forgotten at once, so that moving the rest is rare.
+const FORGET_SAMPLES: usize = 1024;
+
+pub(super) struct Slide<'f> {
+    reach: Reach,
+    function: &'f WindowFn<'f>,
+    timestamps: Vec<i64>,
+    values: Vec<f64>,
+    /// The window of the next step.
+    head: usize,
+    tail: usize,
+    next: usize,
+    results: Column,
+}
+
+impl<'f> Slide<'f> {
+    pub(super) fn new(reach: Reach, function: &'f WindowFn<'f>) -> Self {
+        let results = vec![ABSENT; reach.grid.steps];
+        Self { reach, function, timestamps: Vec::new(), values: Vec::new(), head: 0, tail: 0, next: 0, results }
+    }
+
+    /// Bytes that it keeps beside its results.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.timestamps.capacity() * 16) as u64
+    }
+
+    pub(super) fn push(&mut self, timestamps: &[i64], values: &[f64]) {
+        self.forget();
+        for (time, value) in timestamps.iter().zip(values) {
+            if is_present(*value) {
+                self.timestamps.push(*time);
+                self.values.push(*value);
+            }
+        }
+        if let Some(newest) = timestamps.last() {
+            self.step_before(*newest);
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Column {
+        self.step_before(i64::MAX);
+        self.results
+    }
+
+    /// Evaluates the steps whose windows no later sample can reach.
+    fn step_before(&mut self, newest_ms: i64) {
+        while self.next < self.reach.grid.steps && self.reach.end(self.next) < newest_ms {
+            self.step();
+            self.next += 1;
+        }
+    }
+
+    fn step(&mut self) {
+        let end_ms = self.reach.end(self.next);
+        let start_ms = end_ms - self.reach.range_ms;
+        self.head += first_after(&self.timestamps[self.head..], start_ms);
+        self.tail = self.tail.max(self.head);
+        self.tail += first_after(&self.timestamps[self.tail..], end_ms);
+        if self.head == self.tail {
+            return;
+        }
+        let window = Window {
+            timestamps: &self.timestamps[self.head..self.tail],
+            values: &self.values[self.head..self.tail],
+            start_ms,
+            end_ms,
+            now_ms: self.reach.grid.time(self.next),
+        };
+        if let Some(result) = (self.function)(&window, self.next) {
+            self.results[self.next] = result;
+        }
+    }
+
+    fn forget(&mut self) {
+        if self.next < self.reach.grid.steps {
+            let start_ms = self.reach.end(self.next) - self.reach.range_ms;
+            self.head += first_after(&self.timestamps[self.head..], start_ms);
+            self.tail = self.tail.max(self.head);
+        }
+        if self.head >= FORGET_SAMPLES {
+            self.timestamps.drain(..self.head);
+            self.values.drain(..self.head);
+            self.tail -= self.head;
+            self.head = 0;
+        }
+    }
+}
+
+/// Steps are small, so what is looked for is near.
+fn first_after(timestamps: &[i64], time_ms: i64) -> usize {
+    let mut reach = 1;
+    while reach < timestamps.len() && timestamps[reach] <= time_ms {
+        reach *= 2;
+    }
+    let from = reach / 2;
+    let to = reach.min(timestamps.len());
+    from.min(to) + timestamps[from.min(to)..to].partition_point(|time| *time <= time_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_sample_after_a_time_is_found_wherever_it_is() {
+        for length in 0..40 {
+            let timestamps: Vec<i64> = (0..length).map(|at| at * 10).collect();
+            for time_ms in -5..(length * 10 + 5) {
+                let expected = timestamps.partition_point(|time| *time <= time_ms);
+                assert_eq!(first_after(&timestamps, time_ms), expected, "{length} {time_ms}");
+            }
+        }
+    }
+
+    #[test]
+    fn windows_are_the_same_however_samples_arrive_and_what_is_past_is_forgotten() {
+        let timestamps: Vec<i64> = (0..20_000).map(|at| at * 1000 + 7).collect();
+        let values: Vec<f64> = (0..20_000).map(f64::from).collect();
+        let grid = Grid { start_ms: 1_000_000, step_ms: 30_000, steps: 600 };
+        let reach = Reach { grid, ends: grid, range_ms: 60_000 };
+        let function = |window: &Window<'_>, _: usize| Some(window.values.iter().sum::<f64>());
+        let slide = |chunk: usize| {
+            let mut slide = Slide::new(reach, &function);
+            for (timestamps, values) in timestamps.chunks(chunk).zip(values.chunks(chunk)) {
+                slide.push(timestamps, values);
+                assert!(chunk > 100 || slide.timestamps.len() < 3 * FORGET_SAMPLES);
+            }
+            slide.finish()
+        };
+        let whole = slide(usize::MAX);
+        assert_eq!(whole[0], (940..1000).map(f64::from).sum::<f64>());
+        for chunk in [1, 7, 100, 1024] {
+            assert_eq!(slide(chunk), whole);
+        }
+    }
+}
