@@ -65,7 +65,6 @@ impl fmt::Display for Series<'_> {
             .iter()
             .map(|matcher| format!("{}{}{}", label(&matcher.label), matcher.op.as_str(), quoted(&matcher.value)))
             .collect();
-        matchers.sort();
         match &self.0.name {
             Some(name) if is_plain_metric(name) => f.write_str(name)?,
             Some(name) => matchers.insert(0, quoted(name)),

@@ -27,11 +27,12 @@ impl Parser<'_> {
         self.expect("(", context)?;
         let mut labels = Vec::new();
         while !self.take(")") {
+            let at = self.at;
             match self.next().kind {
                 TokenKind::Name(name) if !name.contains(':') => labels.push(name),
                 TokenKind::Text(name) if !name.is_empty() => labels.push(name),
                 _ => {
-                    self.at -= 1;
+                    self.at = at;
                     return Err(self.unexpected(context, "expected a label's name"));
                 }
             }

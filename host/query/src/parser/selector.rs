@@ -39,12 +39,13 @@ impl Parser<'_> {
     }
 
     fn matcher(&mut self, selector: &mut Selector) -> Result<(), SyntaxError> {
+        let at = self.at;
         let token = self.next();
         let (label, quoted) = match token.kind {
             TokenKind::Name(name) if !name.contains(':') => (name, false),
             TokenKind::Text(name) => (name, true),
             _ => {
-                self.at -= 1;
+                self.at = at;
                 return Err(self.unexpected("label matching", "expected a label's name or \"}\""));
             }
         };

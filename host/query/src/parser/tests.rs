@@ -57,6 +57,8 @@ fn words_of_the_language_can_be_metrics_and_labels() {
 fn every_mistake_is_told_with_its_place_and_a_cure() {
     for (query, place, problem, cure) in [
         ("", "1:1", "no expression", "metric"),
+        ("x{", "1:3", "unexpected end of input in label matching", "\"}\""),
+        ("sum by (", "1:9", "unexpected end of input in grouping opts", "label"),
         ("sum(x", "1:6", "unexpected end of input", "\",\""),
         ("x +", "1:4", "unexpected end of input", "expected"),
         ("x y", "1:3", "unexpected \"y\"", "operator"),

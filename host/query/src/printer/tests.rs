@@ -56,7 +56,7 @@ fn every_kind_of_query_is_printed_as_it_was_written() {
 fn other_spellings_are_printed_in_the_usual_one() {
     for (query, printed) in [
         ("SUM(x)BY(a,)", "sum by (a) (x)"),
-        ("x{b='1', a=\"2\",}", "x{a=\"2\",b=\"1\"}"),
+        ("x{b='1', a=\"2\",}", "x{b=\"1\",a=\"2\"}"),
         ("{\"cpu_busy\"}", "cpu_busy"),
         ("0x1F + 1e3", "31 + 1000"),
         ("x[300] offset 90", "x[5m] offset 1m30s"),

@@ -18,61 +18,60 @@
 
 mod check;
 mod parse;
+mod spy;
 
-use saker_pipeline::reader::{Budget, BudgetLimits, Cancel, MemoryReader};
+use saker_pipeline::reader::{Budget, BudgetLimits, Cancel};
 use saker_query::names::Naming;
 use saker_query::{Answer, Query, QueryError, Settings, Value};
 
-pub use parse::{Expected, Line};
+pub(crate) use parse::{Expected, Line};
 
 /// What became of a script's queries.
 #[derive(Default)]
-pub struct Report {
+pub(crate) struct Report {
     /// So many answered as expected.
-    pub passed: usize,
+    pub(crate) passed: usize,
     /// So many are about what is not there: native histograms.
-    pub skipped: usize,
+    pub(crate) skipped: usize,
     /// The others: where, which, and why.
-    pub failures: Vec<String>,
+    pub(crate) failures: Vec<String>,
 }
 
 #[derive(Clone, Copy)]
-pub enum When {
+pub(crate) enum When {
     At(i64),
     Range { start_ms: i64, end_ms: i64, step_ms: i64 },
 }
 
-pub struct Evaluation {
-    pub place: String,
-    pub when: When,
-    pub query: String,
-    pub expected: Expected,
+pub(crate) struct Evaluation {
+    pub(crate) place: String,
+    pub(crate) when: When,
+    pub(crate) query: String,
+    pub(crate) expected: Expected,
 }
 
 /// Runs a script.
-pub fn run(name: &str, text: &str) -> Report {
+pub(crate) fn run(name: &str, text: &str) -> Report {
     let mut report = Report::default();
-    let mut reader = MemoryReader::default();
-    let mut native = Vec::new();
+    let mut reader = spy::Spy::default();
     for line in parse::script(name, text) {
         match line {
             Line::Clear => {
-                reader = MemoryReader::default();
-                native.clear();
+                reader = spy::Spy::default();
             }
             Line::Load { identity, samples } => {
                 for (time_ms, value) in samples {
-                    reader.push(&identity, time_ms, value);
+                    reader.samples.push(&identity, time_ms, value);
                 }
             }
-            Line::Native(metric) => native.push(metric),
+            Line::Native(identity) => reader.native.push(&identity, 0, 0.0),
             Line::Eval(evaluation) => {
-                let about_native = native.iter().any(|metric| evaluation.query.contains(metric.as_str()));
-                if evaluation.expected.native || about_native {
+                let found = evaluate(&reader, &evaluation);
+                if reader.met_native() || evaluation.expected.native {
                     report.skipped += 1;
                     continue;
                 }
-                match check::check(&evaluation, evaluate(&reader, &evaluation)) {
+                match check::check(&evaluation, found) {
                     Ok(()) => report.passed += 1,
                     Err(why) => report.failures.push(format!("{}: {}\n    {why}", evaluation.place, evaluation.query)),
                 }
@@ -82,7 +81,7 @@ pub fn run(name: &str, text: &str) -> Report {
     report
 }
 
-fn evaluate(reader: &MemoryReader, evaluation: &Evaluation) -> Result<Answer, QueryError> {
+fn evaluate(reader: &spy::Spy, evaluation: &Evaluation) -> Result<Answer, QueryError> {
     let expr = saker_query::parse(&evaluation.query)?;
     let printed = saker_query::parse(&expr.to_string())?;
     assert_eq!(format!("{expr:?}"), format!("{printed:?}"), "printed and parsed again");

@@ -7,39 +7,39 @@ use std::borrow::Cow;
 
 use super::{Evaluation, When};
 
-pub enum Line {
+pub(crate) enum Line {
     Clear,
     Load {
         identity: Identity,
         samples: Vec<(i64, f64)>,
     },
-    /// A series of native histograms, by its metric.
-    Native(String),
+    /// A series of native histograms.
+    Native(Identity),
     Eval(Evaluation),
 }
 
 #[derive(Default, Clone)]
-pub struct Expected {
+pub(crate) struct Expected {
     /// Labels as they are printed, and values; for an instant one value.
-    pub rows: Vec<(String, Vec<Option<f64>>)>,
-    pub ordered: bool,
-    pub fail: Option<String>,
-    pub warn: Option<String>,
-    pub info: Option<String>,
-    pub no_warn: bool,
-    pub no_info: bool,
-    pub text: Option<String>,
+    pub(crate) rows: Vec<(String, Vec<Option<f64>>)>,
+    pub(crate) ordered: bool,
+    pub(crate) fail: Option<String>,
+    pub(crate) warn: Option<String>,
+    pub(crate) info: Option<String>,
+    pub(crate) no_warn: bool,
+    pub(crate) no_info: bool,
+    pub(crate) text: Option<String>,
     /// A result that holds native histograms.
-    pub native: bool,
+    pub(crate) native: bool,
 }
 
 enum Block {
-    Load(i64),
+    Load { step_ms: i64, native: bool },
     Eval(Box<Evaluation>),
     None,
 }
 
-pub fn script(name: &str, text: &str) -> Vec<Line> {
+pub(crate) fn script(name: &str, text: &str) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut block = Block::None;
     for (number, line) in text.lines().enumerate() {
@@ -54,7 +54,13 @@ pub fn script(name: &str, text: &str) -> Vec<Line> {
             continue;
         }
         match &mut block {
-            Block::Load(step_ms) => lines.push(load(line, *step_ms)),
+            Block::Load { step_ms, native } => {
+                let loaded = load(line, *step_ms);
+                if let (true, Line::Load { identity, .. }) = (*native, &loaded) {
+                    lines.push(Line::Native(as_native(identity)));
+                }
+                lines.push(loaded);
+            }
             Block::Eval(evaluation) => expect(line, &mut evaluation.expected),
             Block::None => panic!("{name}:{}: {line:?} belongs to nothing", number + 1),
         }
@@ -80,7 +86,7 @@ fn start(place: &str, line: &str, lines: &mut Vec<Line>) -> Block {
             lines.push(Line::Clear);
             Block::None
         }
-        "load" | "load_with_nhcb" => Block::Load(duration(rest)),
+        "load" | "load_with_nhcb" => Block::Load { step_ms: duration(rest), native: word != "load" },
         word if word.starts_with("eval") => {
             let mut expected = Expected::default();
             match word {
@@ -137,7 +143,7 @@ fn cut(line: &str) -> (&str, &str) {
     (line, "")
 }
 
-pub fn labels(series: &str) -> Labels {
+pub(crate) fn labels(series: &str) -> Labels {
     if series == "{}" {
         return Labels::default();
     }
@@ -151,18 +157,27 @@ pub fn labels(series: &str) -> Labels {
     Labels::collect(name.chain(matchers))
 }
 
-fn load(line: &str, step_ms: i64) -> Line {
-    let (series, values) = cut(line);
-    let labels = labels(series);
-    if values.contains("{{") {
-        return Line::Native(labels.metric().into());
-    }
+fn identity(labels: &Labels) -> Identity {
     let tags = labels.iter().filter(|(name, _)| *name != METRIC_NAME);
-    let identity = Identity {
+    Identity {
         endpoint: "".into(),
         metric: labels.metric().into(),
         tags: tags.map(|(name, value)| (name.into(), value.into())).collect(),
-    };
+    }
+}
+
+/// What a classic histogram's bucket is called as a native one.
+fn as_native(bucket: &Identity) -> Identity {
+    let tags = bucket.tags.iter().filter(|(name, _)| &**name != "le").cloned().collect();
+    Identity { metric: bucket.metric.strip_suffix("_bucket").unwrap_or(&bucket.metric).into(), tags, ..bucket.clone() }
+}
+
+fn load(line: &str, step_ms: i64) -> Line {
+    let (series, values) = cut(line);
+    let identity = identity(&labels(series));
+    if values.contains("{{") {
+        return Line::Native(identity);
+    }
     let present = values_of(values).into_iter().enumerate();
     let samples = present.filter_map(|(at, value)| Some((at as i64 * step_ms, value?))).collect();
     Line::Load { identity, samples }

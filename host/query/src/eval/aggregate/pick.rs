@@ -24,8 +24,7 @@ impl Evaluator<'_> {
         if op == AggregateOp::LimitRatio {
             return self.limit_ratio(series, parameter, span);
         }
-        // As Prometheus, which answers nothing before it looks at what the parameter is.
-        if !parameter.iter().any(|wanted| *wanted >= 1.0) {
+        if parameter.iter().all(|wanted| *wanted < 1.0) {
             return Ok(Vec::new());
         }
         if let Some(wrong) = parameter.iter().find(|wanted| wanted.is_nan() || wanted.abs() >= i64::MAX as f64) {
