@@ -6,18 +6,48 @@ pub(crate) fn plain(value: f64) -> String {
     special(value).map_or_else(|| value.to_string(), Into::into)
 }
 
+/// Integers below this are written without a look at their fractions: all of them are exact.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// As Prometheus' HTTP API has it, at the end of a text: with an exponent from 1e21 on and below 1e-6.
 pub(crate) fn push_json(text: &mut String, value: f64) {
-    use std::fmt::Write;
+    if value.abs() < EXACT && value.trunc() == value && (value != 0.0 || value.is_sign_positive()) {
+        return push_integer(text, value as i64);
+    }
+    if let Some(special) = special(value) {
+        return text.push_str(special);
+    }
     let size = value.abs();
-    // Writing into a text does not fail.
-    let _ = if let Some(special) = special(value) {
-        text.write_str(special)
-    } else if size != 0.0 && !(1e-6..1e21).contains(&size) {
-        text.write_str(&exponential(value))
-    } else {
-        write!(text, "{value}")
-    };
+    if size != 0.0 && !(1e-6..1e21).contains(&size) {
+        return text.push_str(&exponential(value));
+    }
+    // The encoder finds the same digits as the formatter, in a third of the time, but has exponents of its own.
+    let start = text.len();
+    text.push_str(serde_json::Number::from_f64(value).map(|number| number.to_string()).as_deref().unwrap_or("e"));
+    if text[start..].contains('e') || text.ends_with(".0") {
+        text.truncate(start);
+        text.push_str(&value.to_string());
+    }
+}
+
+/// An integer, at the end of a text.
+pub(crate) fn push_integer(text: &mut String, value: i64) {
+    const DIGITS_MAX: usize = 20;
+    let mut digits = [b'0'; DIGITS_MAX];
+    let mut rest = value.unsigned_abs();
+    let mut at = DIGITS_MAX;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if value < 0 {
+        text.push('-');
+    }
+    text.extend(digits[at..].iter().map(|digit| char::from(*digit)));
 }
 
 /// Go writes at least two digits of an exponent, and its sign.
@@ -67,6 +97,10 @@ mod tests {
             (1e21, "1000000000000000000000", "1e+21"),
             (1.5e-7, "0.00000015", "1.5e-07"),
             (1e-6, "0.000001", "0.000001"),
+            (-123_456.0, "-123456", "-123456"),
+            (1e15 + 0.5, "1000000000000000.5", "1000000000000000.5"),
+            (1.7e17, "170000000000000000", "170000000000000000"),
+            (0.000_012_5, "0.0000125", "0.0000125"),
             (-1e100, &format!("-1{}", "0".repeat(100)), "-1e+100"),
             (f64::NAN, "NaN", "NaN"),
             (f64::INFINITY, "+Inf", "+Inf"),

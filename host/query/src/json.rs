@@ -1,6 +1,6 @@
 //! Results as Prometheus' HTTP API has them, to the byte: numbers as strings, times as seconds.
 
-use crate::float::push_json;
+use crate::float::{push_integer, push_json};
 use crate::labels::Labels;
 use crate::value::{Answer, Point, Value};
 
@@ -122,11 +122,17 @@ fn push_point(out: &mut String, point: Point) {
 
 /// Seconds, with three digits of a fraction or none.
 fn push_time(out: &mut String, time_ms: i64) {
-    use std::fmt::Write;
-    let sign = if time_ms < 0 { "-" } else { "" };
-    let (seconds, fraction) = (time_ms.unsigned_abs() / 1000, time_ms.unsigned_abs() % 1000);
-    // Writing into a text does not fail.
-    let _ = if fraction == 0 { write!(out, "{sign}{seconds}") } else { write!(out, "{sign}{seconds}.{fraction:03}") };
+    if time_ms < 0 {
+        out.push('-');
+    }
+    let time_ms = time_ms.unsigned_abs() as i64;
+    push_integer(out, time_ms / 1000);
+    let fraction = time_ms % 1000;
+    if fraction != 0 {
+        out.push('.');
+        // Always three digits.
+        (0..3).rev().for_each(|place| out.push(char::from(b'0' + (fraction / 10_i64.pow(place) % 10) as u8)));
+    }
 }
 
 fn push_text(out: &mut String, text: &str) {

@@ -8,6 +8,7 @@ mod float;
 pub mod json;
 mod labels;
 mod lexer;
+pub mod log;
 pub mod names;
 mod parser;
 mod place;

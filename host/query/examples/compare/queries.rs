@@ -4,25 +4,9 @@
 
 use crate::data::{Random, START_MS};
 
-const MATH: [&str; 18] = [
-    "abs",
-    "ceil",
-    "floor",
-    "exp",
-    "ln",
-    "log2",
-    "log10",
-    "sqrt",
-    "sgn",
-    "sin",
-    "cos",
-    "atan",
-    "tanh",
-    "round",
-    "deg",
+const MATH: [&str; 16] = [
+    "abs", "ceil", "floor", "exp", "ln", "log2", "log10", "sqrt", "sgn", "sin", "cos", "atan", "tanh", "round", "deg",
     "rad",
-    "minute",
-    "day_of_week",
 ];
 const OVER_TIME: [&str; 19] = [
     "rate",

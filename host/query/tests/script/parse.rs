@@ -106,9 +106,9 @@ fn start(place: &str, line: &str, lines: &mut Vec<Line>) -> Block {
 
 fn when(rest: &str) -> (When, String) {
     let mut words = rest.splitn(4, ' ');
-    let kind = words.next().unwrap();
+    let kind = words.next().expect("as scripts are written");
     if kind == "instant" {
-        let (at, query) = (words.nth(1).unwrap(), words.next().unwrap());
+        let (at, query) = (words.nth(1).expect("as scripts are written"), words.next().unwrap());
         return (When::At(duration(at)), query.into());
     }
     let words: Vec<&str> = rest.splitn(8, ' ').collect();
@@ -119,7 +119,9 @@ fn when(rest: &str) -> (When, String) {
 /// A duration or a number of seconds, in milliseconds.
 fn duration(text: &str) -> i64 {
     let (sign, text) = text.trim().strip_prefix('-').map_or((1, text.trim()), |text| (-1, text));
-    let ExprKind::Number { value, .. } = saker_query::parse(text).unwrap().kind else { panic!("{text:?}") };
+    let ExprKind::Number { value, .. } = saker_query::parse(text).expect("as scripts are written").kind else {
+        panic!("{text:?}")
+    };
     sign * (value * 1000.0).round() as i64
 }
 
@@ -203,7 +205,7 @@ fn run(word: &str) -> Vec<Option<f64>> {
     let split =
         pattern.char_indices().skip(1).find(|(at, c)| matches!(c, '+' | '-') && !pattern[..*at].ends_with(['e', 'E']));
     let Some((split, _)) = split else { return vec![number(pattern); times + 1] };
-    let (from, step) = (number(&pattern[..split]).unwrap(), number(&pattern[split..]).unwrap());
+    let (from, step) = (number(&pattern[..split]).expect("as scripts are written"), number(&pattern[split..]).unwrap());
     (0..=times).map(|at| Some(from + at as f64 * step)).collect()
 }
 
