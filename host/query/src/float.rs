@@ -11,6 +11,7 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// As Prometheus' HTTP API has it, at the end of a text: with an exponent from 1e21 on and below 1e-6.
 pub(crate) fn push_json(text: &mut String, value: f64) {
+    use std::fmt::Write;
     if value.abs() < EXACT && value.trunc() == value && (value != 0.0 || value.is_sign_positive()) {
         return push_integer(text, value as i64);
     }
@@ -23,7 +24,10 @@ pub(crate) fn push_json(text: &mut String, value: f64) {
     }
     // The encoder finds the same digits as the formatter, in a third of the time, but has exponents of its own.
     let start = text.len();
-    text.push_str(serde_json::Number::from_f64(value).map(|number| number.to_string()).as_deref().unwrap_or("e"));
+    if let Some(number) = serde_json::Number::from_f64(value) {
+        // Writing into a text does not fail.
+        let _ = write!(text, "{number}");
+    }
     if text[start..].contains('e') || text.ends_with(".0") {
         text.truncate(start);
         text.push_str(&value.to_string());

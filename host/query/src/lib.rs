@@ -4,6 +4,7 @@
 mod annotations;
 pub mod ast;
 mod eval;
+pub mod falcon;
 mod float;
 pub mod json;
 mod labels;

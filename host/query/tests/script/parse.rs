@@ -108,7 +108,7 @@ fn when(rest: &str) -> (When, String) {
     let mut words = rest.splitn(4, ' ');
     let kind = words.next().expect("as scripts are written");
     if kind == "instant" {
-        let (at, query) = (words.nth(1).expect("as scripts are written"), words.next().unwrap());
+        let (at, query) = (words.nth(1).expect("as scripts are written"), words.next().expect("a query"));
         return (When::At(duration(at)), query.into());
     }
     let words: Vec<&str> = rest.splitn(8, ' ').collect();
@@ -205,7 +205,8 @@ fn run(word: &str) -> Vec<Option<f64>> {
     let split =
         pattern.char_indices().skip(1).find(|(at, c)| matches!(c, '+' | '-') && !pattern[..*at].ends_with(['e', 'E']));
     let Some((split, _)) = split else { return vec![number(pattern); times + 1] };
-    let (from, step) = (number(&pattern[..split]).expect("as scripts are written"), number(&pattern[split..]).unwrap());
+    let (from, step) =
+        (number(&pattern[..split]).expect("as scripts are written"), number(&pattern[split..]).expect("a number"));
     (0..=times).map(|at| Some(from + at as f64 * step)).collect()
 }
 
