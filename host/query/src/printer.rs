@@ -18,7 +18,8 @@ impl fmt::Display for Expr {
                 let sign = if *value < 0.0 { "-" } else { "" };
                 write!(f, "{sign}{}", duration((value.abs() * 1000.0).round() as i64))
             }
-            ExprKind::Number { value, .. } => f.write_str(&float::plain(*value)),
+            // A plus in front would be a sign of its own, which binds less than some operators.
+            ExprKind::Number { value, .. } => f.write_str(float::plain(*value).trim_start_matches('+')),
             ExprKind::Text(text) => f.write_str(&quoted(text)),
             ExprKind::Selector(selector) => write!(f, "{}{}", Series(selector), Shift(&selector.time)),
             ExprKind::Range { selector, range_ms } => {

@@ -181,3 +181,43 @@ fn answers_do_not_depend_on_how_samples_arrive() {
         assert_eq!(json::data(&whole.value), json::data(&turns.value), "{query}");
     }
 }
+
+/// A reader that has buckets of an hour instead of samples.
+struct Buckets(MemoryReader);
+
+const HOUR_MS: i64 = 3_600_000;
+
+impl SeriesReader for Buckets {
+    fn select(&self, matchers: &[Matcher], range: TimeRange, limit: usize) -> Result<Vec<SeriesRef>, ReadError> {
+        self.0.select(matchers, TimeRange { start_ms: range.start_ms - HOUR_MS, ..range }, limit)
+    }
+
+    fn read(
+        &self,
+        series: &[SeriesRef],
+        range: TimeRange,
+        columns: Columns,
+        budget: &Budget,
+        visit: &mut dyn FnMut(Chunk<'_>),
+    ) -> Result<(), ReadError> {
+        let range = TimeRange { start_ms: range.start_ms - HOUR_MS, ..range };
+        self.0.read(series, range, columns, budget, &mut |chunk| visit(Chunk { granularity_ms: HOUR_MS, ..chunk }))
+    }
+}
+
+#[test]
+fn of_buckets_a_selector_has_the_newest_value_and_a_range_function_is_refused() {
+    let mut samples = MemoryReader::default();
+    (0..3).for_each(|at| samples.push(&identity("h", "m", &[]), at * HOUR_MS, at as f64));
+    let reader = Buckets(samples);
+    let at = |text: &str| {
+        let expr = saker_query::parse(text).expect("a query");
+        let budget = budget(BudgetLimits::default());
+        let query = Query { text, expr: &expr };
+        saker_query::instant(&reader, query, HOUR_MS + 50 * 60_000, &Settings::default(), &budget)
+    };
+    assert!(json::data(&at("m").unwrap().value).contains("[6600,\"1\"]"));
+    for query in ["rate(m[1h])", "m[1h]", "sum(max_over_time(m[2h]))"] {
+        assert_eq!(at(query).unwrap_err(), QueryError::Coarse { granularity_s: 3600 }, "{query}");
+    }
+}

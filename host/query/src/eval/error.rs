@@ -43,6 +43,15 @@ pub enum QueryError {
         /// The limit.
         limit: usize,
     },
+    /// A range function over data that is kept in buckets only.
+    #[error(
+        "of this range only buckets of {granularity_s}s are kept, which a range function cannot be told from; \
+         ask for a later range, or leave the function out"
+    )]
+    Coarse {
+        /// How long a bucket is.
+        granularity_s: i64,
+    },
     /// Two series of a result have the same labels.
     #[error("vector cannot contain metrics with the same labelset: {labels}")]
     SameLabels {

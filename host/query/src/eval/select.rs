@@ -26,11 +26,16 @@ pub(super) struct Found {
 
 /// What samples are poured into.
 trait Sink {
+    /// Whether the newest value of a bucket is as good as all of its samples.
+    const TAKES_BUCKETS: bool;
+
     fn push(&mut self, timestamps: &[i64], values: &[f64], granularity_ms: i64);
     fn bytes(&self) -> u64;
 }
 
 impl Sink for Lookup {
+    const TAKES_BUCKETS: bool = true;
+
     fn push(&mut self, timestamps: &[i64], values: &[f64], granularity_ms: i64) {
         Self::push(self, timestamps, values, granularity_ms);
     }
@@ -41,6 +46,8 @@ impl Sink for Lookup {
 }
 
 impl Sink for Slide<'_> {
+    const TAKES_BUCKETS: bool = false;
+
     fn push(&mut self, timestamps: &[i64], values: &[f64], _: i64) {
         Self::push(self, timestamps, values);
     }
@@ -54,6 +61,8 @@ impl Sink for Slide<'_> {
 struct Raw(Vec<(i64, f64)>);
 
 impl Sink for Raw {
+    const TAKES_BUCKETS: bool = false;
+
     fn push(&mut self, timestamps: &[i64], values: &[f64], _: i64) {
         self.0.extend(timestamps.iter().copied().zip(values.iter().copied()));
     }
@@ -190,8 +199,13 @@ impl Evaluator<'_> {
         let refs: Vec<SeriesRef> = single.iter().map(|place| found[*place].refs[0].clone()).collect();
         let mut held = 0;
         let mut over = None;
+        let mut coarse_ms = 0;
         let budget = self.budget;
         let mut visit = |chunk: Chunk<'_>| {
+            if chunk.granularity_ms > 0 && !S::TAKES_BUCKETS {
+                coarse_ms = chunk.granularity_ms;
+                return;
+            }
             let sink = &mut sinks[single[chunk.series]];
             let before = sink.bytes();
             sink.push(chunk.timestamps, chunk.columns[0], chunk.granularity_ms);
@@ -213,6 +227,7 @@ impl Evaluator<'_> {
             return Err(error.into());
         }
         read?;
+        refuse_coarse(coarse_ms)?;
         for (place, found) in found.iter().enumerate().filter(|(_, found)| found.refs.len() > 1) {
             self.pour_merged(&found.refs, range, &mut sinks[place])?;
         }
@@ -222,15 +237,25 @@ impl Evaluator<'_> {
     /// Samples of series whose names meet, as those of one; of the same time the first series' counts.
     fn pour_merged<S: Sink>(&mut self, refs: &[SeriesRef], range: TimeRange, sink: &mut S) -> Result<(), QueryError> {
         let mut samples: Vec<(i64, usize, f64)> = Vec::new();
+        let mut coarse_ms = 0;
         self.reader.read(refs, range, Columns::LAST, self.budget, &mut |chunk: Chunk<'_>| {
+            coarse_ms = coarse_ms.max(chunk.granularity_ms);
             let pairs = chunk.timestamps.iter().zip(chunk.columns[0]);
             samples.extend(pairs.map(|(time, value)| (*time, chunk.series, *value)));
         })?;
+        if !S::TAKES_BUCKETS {
+            refuse_coarse(coarse_ms)?;
+        }
         samples.sort_by_key(|(time, series, _)| (*time, *series));
         samples.dedup_by_key(|(time, ..)| *time);
         let timestamps: Vec<i64> = samples.iter().map(|(time, ..)| *time).collect();
         let values: Vec<f64> = samples.iter().map(|(.., value)| *value).collect();
-        sink.push(&timestamps, &values, 0);
+        sink.push(&timestamps, &values, coarse_ms);
         Ok(())
     }
+}
+
+/// A window over buckets would be an approximation that nobody sees.
+fn refuse_coarse(granularity_ms: i64) -> Result<(), QueryError> {
+    if granularity_ms == 0 { Ok(()) } else { Err(QueryError::Coarse { granularity_s: granularity_ms / 1000 }) }
 }

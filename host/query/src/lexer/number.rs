@@ -32,7 +32,7 @@ impl Lexer<'_> {
                 if octal { i64::from_str_radix(&digits, 8).ok().map(|n| n as f64) } else { digits.parse().ok() };
             let well_formed =
                 !word.ends_with('_') && !word.contains("__") && !word.contains("_.") && !word.contains("._");
-            if let Some(value) = parsed.filter(|_| well_formed) {
+            if let Some(value) = parsed.filter(|value| well_formed && f64::is_finite(*value)) {
                 return Ok(TokenKind::Number(value));
             }
             return Err(self.error(start, format!("bad number {word:?}"), "write it as 1, 0.5, 1e3 or 0x1F"));
