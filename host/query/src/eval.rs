@@ -25,7 +25,8 @@ use evaluator::{Evaluated, Evaluator};
 use grid::Grid;
 use series::is_present;
 
-pub use error::QueryError;
+pub use error::{MatchError, QueryError};
+pub(crate) use functions::date::days as days_to_month;
 
 /// Steps of a range query: Prometheus' own limit, which Grafana knows.
 pub const STEPS_MAX: i64 = 11_000;

@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 mod annotations;
+pub mod api;
 pub mod ast;
 mod eval;
 pub mod falcon;
@@ -20,7 +21,7 @@ mod types;
 mod value;
 
 pub use annotations::Annotations;
-pub use eval::{Query, QueryError, STEPS_MAX, Settings, instant, range};
+pub use eval::{MatchError, Query, QueryError, STEPS_MAX, Settings, instant, range};
 pub use labels::{Labels, METRIC_NAME};
 pub use lexer::QUERY_BYTES_MAX;
 pub use parser::parse;

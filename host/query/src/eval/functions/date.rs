@@ -50,7 +50,7 @@ fn date(seconds: i64) -> Date {
 }
 
 /// Days from 1970 to the first of a month.
-fn days(year: i64, month: i64) -> i64 {
+pub(crate) fn days(year: i64, month: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
