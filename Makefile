@@ -37,6 +37,15 @@ guests: ## Build the plugins that only tests run, those that misbehave, into tar
 
 bench: bench-collect bench-write bench-pipeline bench-forward ## Run the benchmarks
 
+promql-corpus: ## Run Prometheus' own tests of PromQL: DIR=…/promql/promqltest/testdata
+	cargo run --release --locked -p saker-query --example corpus -- $(DIR)
+
+promql-compare: ## Ask a Prometheus the same random queries: PROMETHEUS=… PROMTOOL=…
+	cargo run --release --locked -p saker-query --example compare -- $(PROMETHEUS) $(PROMTOOL)
+
+bench-query: ## What queries cost
+	cargo run --release --locked -p saker-query --example cost
+
 bench-collect: plugins guests ## What a call costs: an empty one, and a collector's in the sandbox beside the same code natively
 	cargo bench --locked --workspace --bench collect
 
@@ -78,4 +87,4 @@ clean: ## Remove everything that was built, and run/ with what the agent has kep
 	cargo clean
 	rm -rf run
 
-.PHONY: help run test test-servers authors build plugins guests bench bench-collect bench-write bench-pipeline bench-forward bench-hostile bench-scale torture check clean
+.PHONY: help run test test-servers authors build plugins guests bench bench-collect bench-write bench-pipeline bench-forward bench-hostile bench-query bench-scale promql-corpus promql-compare torture check clean
