@@ -1,31 +1,14 @@
 //! The way from a question to the samples: select series by matchers, then read them chunk by chunk.
 //!
-//! The store and the cache implement [`SeriesReader`], the query engines call it on threads that may block.
-//! [`MemoryReader`] is the one for tests. Nothing here knows a query language, and names are the agent's own: a metric
-//! is `cpu.busy`, not `cpu_busy`.
+//! The store and the cache implement [`SeriesReader`], the query engines call it on threads that may block. Nothing here
+//! knows a query language, and names are the agent's own: a metric is `cpu.busy`, not `cpu_busy`.
 
-mod budget;
-mod matcher;
-mod memory;
-mod pattern;
-
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use saker_model::Tags;
-
-pub use budget::{Budget, BudgetLimits, Cancel};
-pub use matcher::{Label, MatchOp, Matcher, MatcherError, MatcherSet};
-pub use memory::MemoryReader;
-pub use pattern::{Pattern, PatternError};
-
-/// The value that stands for "the series ends here": Prometheus' stale marker, a NaN with bits of its own.
-pub const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
-
-/// Whether a value is the stale marker. Its bits decide, for no NaN equals another.
-#[must_use]
-pub fn is_stale(value: f64) -> bool {
-    value.to_bits() == STALE.to_bits()
-}
+use saker_model::{MetricType, Tags};
 
 /// A time range in milliseconds since 1970-01-01 UTC, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +42,17 @@ impl Identity {
     /// The value of a tag.
     #[must_use]
     pub fn tag(&self, key: &str) -> Option<&str> {
-        self.tags.iter().find(|(name, _)| &**name == key).map(|(_, value)| &**value)
+        tag(&self.tags, key)
     }
+}
+
+/// What a series is besides its identity. The latest that was said counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// How its values are to be read.
+    pub metric_type: MetricType,
+    /// How often it is measured, in seconds.
+    pub step_s: u32,
 }
 
 /// A series that was selected. The id means something to the reader that gave it, and to nobody else.
@@ -70,6 +62,83 @@ pub struct SeriesRef {
     pub id: u64,
     /// What the series is called.
     pub identity: Arc<Identity>,
+    /// What it is besides.
+    pub attributes: Attributes,
+}
+
+/// What of a series a matcher looks at. A tag that a series does not have is an empty text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Label {
+    /// The endpoint.
+    Endpoint,
+    /// The metric's name.
+    Metric,
+    /// The value of a tag.
+    Tag(String),
+}
+
+/// What a text must be. Patterns are ready to be used: what language they are in is the business of who asks.
+#[derive(Clone)]
+pub enum Condition {
+    /// This text.
+    Is(String),
+    /// Any other text.
+    IsNot(String),
+    /// A text of which this is true.
+    Meets(Arc<dyn Fn(&str) -> bool + Send + Sync>),
+}
+
+impl Condition {
+    /// Whether a text meets it.
+    #[must_use]
+    pub fn is_met_by(&self, text: &str) -> bool {
+        match self {
+            Self::Is(value) => value == text,
+            Self::IsNot(value) => value != text,
+            Self::Meets(test) => test(text),
+        }
+    }
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Is(value) => write!(f, "= {value:?}"),
+            Self::IsNot(value) => write!(f, "!= {value:?}"),
+            Self::Meets(_) => f.write_str("a test"),
+        }
+    }
+}
+
+/// A condition that a series must meet.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    /// What it looks at.
+    pub label: Label,
+    /// What that must be.
+    pub condition: Condition,
+}
+
+impl Matcher {
+    /// Whether a series meets it.
+    #[must_use]
+    pub fn matches(&self, identity: &Identity) -> bool {
+        self.matches_parts(&identity.endpoint, &identity.metric, &identity.tags)
+    }
+
+    /// The same, of a series that has no [`Identity`] yet.
+    #[must_use]
+    pub fn matches_parts(&self, endpoint: &str, metric: &str, tags: &[(Box<str>, Box<str>)]) -> bool {
+        self.condition.is_met_by(match &self.label {
+            Label::Endpoint => endpoint,
+            Label::Metric => metric,
+            Label::Tag(name) => tag(tags, name).unwrap_or_default(),
+        })
+    }
+}
+
+fn tag<'t>(tags: &'t [(Box<str>, Box<str>)], key: &str) -> Option<&'t str> {
+    tags.iter().find(|(name, _)| &**name == key).map(|(_, value)| &**value)
 }
 
 /// What is kept of the samples of a bucket.
@@ -172,9 +241,6 @@ pub enum ReadError {
         /// The limit.
         limit: u64,
     },
-    /// A matcher's pattern cannot be used.
-    #[error(transparent)]
-    Matcher(#[from] MatcherError),
     /// What is stored could not be read.
     #[error("cannot read {what}: {reason}")]
     Storage {
@@ -187,10 +253,11 @@ pub enum ReadError {
 
 /// Something that has samples and answers for them. Its calls block, so they belong on a query thread.
 pub trait SeriesReader: Send + Sync {
-    /// The series that match, and that may have samples in the range; in order of identity, at most `limit` of them.
+    /// The series that match, and that may have samples in the range; in order of identity, at most `limit` of them. If
+    /// there are more, it may be any of them.
     ///
     /// # Errors
-    /// [`ReadError::Matcher`] and [`ReadError::Storage`].
+    /// [`ReadError::Storage`].
     fn select(&self, matchers: &[Matcher], range: TimeRange, limit: usize) -> Result<Vec<SeriesRef>, ReadError>;
 
     /// Visits all samples of the series within the range. Chunks of one series come in order of time; chunks of
@@ -204,7 +271,7 @@ pub trait SeriesReader: Send + Sync {
         series: &[SeriesRef],
         range: TimeRange,
         columns: Columns,
-        budget: &Budget,
+        budget: &ReadBudget,
         visit: &mut dyn FnMut(Chunk<'_>),
     ) -> Result<(), ReadError>;
 
@@ -213,6 +280,170 @@ pub trait SeriesReader: Send + Sync {
     fn estimate(&self, series: &[SeriesRef], range: TimeRange) -> u64 {
         let _ = (series, range);
         0
+    }
+}
+
+/// Something that can forget what it has.
+pub trait SeriesEraser: Send + Sync {
+    /// Forgets all samples of series. What comes later is kept again. Blocks, so it belongs on a query thread.
+    ///
+    /// # Errors
+    /// [`ReadError::Storage`].
+    fn erase(&self, series: &[SeriesRef]) -> Result<(), ReadError>;
+}
+
+/// A flag that ends a query. Clones are the same flag.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Ends the query at its next look.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was ended.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The limits of a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadLimits {
+    /// Samples that it may read. At about 5 ns each the default is a quarter of a second of one core.
+    pub samples: u64,
+    /// Bytes that it may hold at once, of results and of what they are made from.
+    pub memory_bytes: u64,
+    /// How long it may take.
+    pub time: Duration,
+}
+
+impl Default for ReadLimits {
+    fn default() -> Self {
+        Self { samples: 50_000_000, memory_bytes: 32 << 20, time: Duration::from_secs(30) }
+    }
+}
+
+/// What one query may still spend. Counters are atomic, so that a reader may use several threads.
+#[derive(Debug)]
+pub struct ReadBudget {
+    limits: ReadLimits,
+    started: Instant,
+    cancel: Cancel,
+    samples: AtomicU64,
+    memory: AtomicU64,
+    memory_peak: AtomicU64,
+}
+
+impl ReadBudget {
+    /// A whole budget, whose time begins now.
+    #[must_use]
+    pub fn new(limits: ReadLimits, cancel: Cancel) -> Self {
+        Self {
+            limits,
+            started: Instant::now(),
+            cancel,
+            samples: AtomicU64::new(0),
+            memory: AtomicU64::new(0),
+            memory_peak: AtomicU64::new(0),
+        }
+    }
+
+    /// Ends the query unless it may go on. A look at the clock, so once a chunk or a column and not once a sample.
+    ///
+    /// # Errors
+    /// [`ReadError::Cancelled`] and [`ReadError::Timeout`].
+    pub fn check(&self) -> Result<(), ReadError> {
+        if self.cancel.is_cancelled() {
+            return Err(ReadError::Cancelled);
+        }
+        if self.started.elapsed() > self.limits.time {
+            return Err(ReadError::Timeout { limit_ms: self.limits.time.as_millis() as u64 });
+        }
+        Ok(())
+    }
+
+    /// Spends samples.
+    ///
+    /// # Errors
+    /// [`ReadError::Samples`] if there are not so many left, and those of [`check`](Self::check).
+    pub fn charge_samples(&self, count: u64) -> Result<(), ReadError> {
+        let wanted = self.samples.fetch_add(count, Ordering::Relaxed) + count;
+        self.fit_samples(wanted)?;
+        self.check()
+    }
+
+    /// Refuses what is known beforehand to need more samples than are left.
+    ///
+    /// # Errors
+    /// [`ReadError::Samples`], with the number that would do.
+    pub fn foresee_samples(&self, count: u64) -> Result<(), ReadError> {
+        self.fit_samples(self.samples.load(Ordering::Relaxed).saturating_add(count))
+    }
+
+    fn fit_samples(&self, wanted: u64) -> Result<(), ReadError> {
+        let limit = self.limits.samples;
+        if wanted <= limit {
+            return Ok(());
+        }
+        let share = (limit as f64 / wanted as f64 * 100.0).floor();
+        let limit_hint = if share < 1.0 {
+            format!("ask for less than a hundredth of the range or of the series, or allow {wanted} samples")
+        } else {
+            format!("ask for {share} % of the range or of the series, or allow {wanted} samples")
+        };
+        Err(ReadError::Samples { wanted, limit, limit_hint })
+    }
+
+    /// Takes memory, until [`release_memory`](Self::release_memory) gives it back.
+    ///
+    /// # Errors
+    /// [`ReadError::Memory`] if there is not so much left; then nothing was taken.
+    pub fn charge_memory(&self, bytes: u64) -> Result<(), ReadError> {
+        let wanted = self.memory.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        if wanted > self.limits.memory_bytes {
+            self.memory.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(ReadError::Memory { wanted, limit: self.limits.memory_bytes });
+        }
+        self.memory_peak.fetch_max(wanted, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Gives memory back.
+    pub fn release_memory(&self, bytes: u64) {
+        self.memory.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Samples that were spent.
+    #[must_use]
+    pub fn samples(&self) -> u64 {
+        self.samples.load(Ordering::Relaxed)
+    }
+
+    /// The most memory that was held at once, in bytes.
+    #[must_use]
+    pub fn memory_peak(&self) -> u64 {
+        self.memory_peak.load(Ordering::Relaxed)
+    }
+
+    /// How long it has taken.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The flag that ends it.
+    #[must_use]
+    pub fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    /// The limits that it began with.
+    #[must_use]
+    pub fn limits(&self) -> ReadLimits {
+        self.limits
     }
 }
 
@@ -230,8 +461,44 @@ mod tests {
     }
 
     #[test]
-    fn the_stale_marker_is_told_from_every_other_nan() {
-        assert!(is_stale(STALE) && STALE.is_nan());
-        assert!(!is_stale(f64::NAN) && !is_stale(f64::from_bits(0x7ff8_0000_0000_0002)) && !is_stale(0.0));
+    fn a_refusal_says_the_number_that_would_do() {
+        let limits = ReadLimits { samples: 100, memory_bytes: 10, ..ReadLimits::default() };
+        let budget = ReadBudget::new(limits, Cancel::default());
+        budget.charge_samples(60).unwrap();
+        let error = budget.foresee_samples(140).unwrap_err().to_string();
+        assert!(error.contains("50 % of the range") && error.contains("allow 200 samples"), "{error}");
+        budget.charge_samples(40).unwrap();
+        assert!(budget.charge_samples(1).is_err());
+        budget.charge_memory(10).unwrap();
+        assert_eq!(budget.charge_memory(5), Err(ReadError::Memory { wanted: 15, limit: 10 }));
+        budget.release_memory(5);
+        budget.charge_memory(5).unwrap();
+    }
+
+    #[test]
+    fn a_cancelled_or_late_query_ends_at_its_next_look() {
+        let cancel = Cancel::default();
+        let budget = ReadBudget::new(ReadLimits::default(), cancel.clone());
+        budget.check().unwrap();
+        cancel.cancel();
+        assert_eq!(budget.check(), Err(ReadError::Cancelled));
+        let late = ReadBudget::new(ReadLimits { time: Duration::ZERO, ..ReadLimits::default() }, Cancel::default());
+        while late.elapsed().is_zero() {}
+        assert_eq!(late.charge_samples(1), Err(ReadError::Timeout { limit_ms: 0 }));
+    }
+
+    #[test]
+    fn a_matcher_looks_at_endpoint_metric_or_a_tag_and_a_missing_tag_is_empty() {
+        let identity = Identity {
+            endpoint: "web-1".into(),
+            metric: "cpu.busy".into(),
+            tags: [("core".into(), "0".into())].into(),
+        };
+        let matches = |label, condition| Matcher { label, condition }.matches(&identity);
+        let tag = |name: &str| Label::Tag(name.into());
+        assert!(matches(Label::Endpoint, Condition::Is("web-1".into())));
+        assert!(matches(Label::Metric, Condition::Meets(Arc::new(|text| text.starts_with("cpu.")))));
+        assert!(!matches(tag("core"), Condition::IsNot("0".into())));
+        assert!(matches(tag("none"), Condition::Is(String::new())));
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use saker_pipeline::reader::{Budget, BudgetLimits, Cancel, Identity, MemoryReader};
-use saker_query::{Query, Settings, json};
+use saker_pipeline::reader::{Cancel, Identity, ReadBudget, ReadLimits};
+use saker_query::{MemoryReader, Query, Settings, json};
 
 const STEP_MS: i64 = 10_000;
 const RUNS: u32 = 5;
@@ -36,12 +36,12 @@ fn main() {
             let started = Instant::now();
             let (mut bytes, mut json_ms) = (0, 0.0);
             for _ in 0..RUNS {
-                let budget = Budget::new(BudgetLimits::default(), Cancel::default());
+                let budget = ReadBudget::new(ReadLimits::default(), Cancel::default());
                 let range = (0, samples * STEP_MS);
                 let answer = saker_query::range(&reader, query, range, step_ms, &Settings::default(), &budget)
                     .expect("an answer");
                 let encoding = Instant::now();
-                bytes = json::success(&answer).len();
+                bytes = json::success(&answer, json::Extras::default(), u64::MAX).expect("no limit").len();
                 json_ms += encoding.elapsed().as_secs_f64() * 1000.0;
             }
             let runs = f64::from(RUNS);

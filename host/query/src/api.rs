@@ -5,7 +5,7 @@ mod time;
 
 use std::collections::BTreeSet;
 
-use saker_pipeline::reader::{Budget, SeriesReader, TimeRange};
+use saker_pipeline::reader::{ReadBudget, SeriesReader, TimeRange};
 
 use crate::ast::{ExprKind, Selector};
 use crate::eval::{QueryError, Settings};
@@ -45,7 +45,7 @@ pub fn series(
     selectors: &[Selector],
     range: TimeRange,
     limit: usize,
-    budget: &Budget,
+    budget: &ReadBudget,
 ) -> Result<Listed<Labels>, QueryError> {
     let mut found = BTreeSet::new();
     each(reader, settings, selectors, range, budget, |labels| {
@@ -65,7 +65,7 @@ pub fn label_names(
     selectors: &[Selector],
     range: TimeRange,
     limit: usize,
-    budget: &Budget,
+    budget: &ReadBudget,
 ) -> Result<Listed<String>, QueryError> {
     let mut found = BTreeSet::new();
     each(reader, settings, selectors, range, budget, |labels| {
@@ -88,7 +88,7 @@ pub fn label_values(
     selectors: &[Selector],
     range: TimeRange,
     limit: usize,
-    budget: &Budget,
+    budget: &ReadBudget,
 ) -> Result<Listed<String>, QueryError> {
     let label = settings.naming.query_label(label);
     let mut found: BTreeSet<String> = BTreeSet::new();
@@ -113,7 +113,7 @@ fn each(
     settings: &Settings,
     selectors: &[Selector],
     range: TimeRange,
-    budget: &Budget,
+    budget: &ReadBudget,
     mut visit: impl FnMut(Labels) -> bool,
 ) -> Result<(), QueryError> {
     let all = [None];

@@ -3,8 +3,6 @@
 
 use std::fmt;
 
-use saker_pipeline::reader::MatchOp;
-
 use crate::place::Span;
 use crate::signature::Function;
 
@@ -77,6 +75,32 @@ pub struct Selector {
     pub matchers: Vec<LabelMatcher>,
     /// When.
     pub time: TimeShift,
+}
+
+/// How a matcher compares. Patterns match a whole text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatchOp {
+    /// `=`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `=~`
+    Regex,
+    /// `!~`
+    NotRegex,
+}
+
+impl MatchOp {
+    /// How it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Regex => "=~",
+            Self::NotRegex => "!~",
+        }
+    }
 }
 
 /// A condition on a label.

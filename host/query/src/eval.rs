@@ -15,7 +15,7 @@ mod select;
 mod series;
 mod window;
 
-use saker_pipeline::reader::{Budget, SeriesReader};
+use saker_pipeline::reader::{ReadBudget, SeriesReader};
 
 use crate::ast::{Expr, ExprKind};
 use crate::names::Naming;
@@ -26,9 +26,9 @@ use grid::Grid;
 use series::is_present;
 
 pub use error::{MatchError, QueryError};
-pub(crate) use functions::date::days as days_to_month;
+pub(crate) use functions::date::{days as days_to_month, rfc3339};
 
-/// Steps of a range query: Prometheus' own limit, which Grafana knows.
+/// Steps of a range query beyond the first: Prometheus' own limit, which Grafana knows.
 pub const STEPS_MAX: i64 = 11_000;
 
 /// How queries are evaluated.
@@ -68,7 +68,7 @@ pub fn instant(
     query: Query<'_>,
     time_ms: i64,
     settings: &Settings,
-    budget: &Budget,
+    budget: &ReadBudget,
 ) -> Result<Answer, QueryError> {
     let grid = Grid::at(time_ms);
     let mut evaluator = Evaluator::new(reader, query.text, settings, budget, grid);
@@ -100,7 +100,7 @@ pub fn range(
     (start_ms, end_ms): (i64, i64),
     step_ms: i64,
     settings: &Settings,
-    budget: &Budget,
+    budget: &ReadBudget,
 ) -> Result<Answer, QueryError> {
     let found = query.expr.value_type();
     if !matches!(found, ValueType::Scalar | ValueType::Vector) {
@@ -132,8 +132,9 @@ fn range_grid(start_ms: i64, end_ms: i64, step_ms: i64) -> Result<Grid, QueryErr
     }
     let span = end_ms.saturating_sub(start_ms);
     let steps = span / step_ms + 1;
-    if steps > STEPS_MAX {
-        let least_ms = span.div_euclid(STEPS_MAX - 1).saturating_add(1);
+    // As many steps as Prometheus takes: the first does not count.
+    if steps - 1 > STEPS_MAX {
+        let least_ms = (span / (STEPS_MAX + 1)).saturating_add(1);
         return Err(QueryError::Steps { steps, step_s: (least_ms + 999) / 1000 });
     }
     Ok(Grid { start_ms, step_ms, steps: steps as usize })

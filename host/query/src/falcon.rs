@@ -1,5 +1,5 @@
 //! Open-Falcon's questions as pure functions over the reader: `history`, `last`, `last/raw` and `info` of the old query
-//! service and of falcon-plus' api. The routes and their bodies are the agent's; the shapes of their answers stand here.
+//! service and of falcon-plus' api. The shapes of their answers stand here, the routes under `http`.
 //!
 //! A counter is `metric` or `metric/k=v,k=v`. COUNTER and DERIVE are both stored as totals and answered as rates a second
 //! under the type `DERIVE`, as graph does it: rates of a reset are null, and so is what is more than a heartbeat (twice the
@@ -9,46 +9,38 @@
 
 mod archive;
 mod counter;
+mod counts;
 mod history;
+mod index;
 mod json;
 mod last;
 
 use saker_model::MetricType;
-use saker_pipeline::reader::SeriesRef;
+use saker_pipeline::reader::Attributes;
 
 pub use archive::{Consolidation, Row, downsample};
 pub use counter::{Counter, find};
-pub use history::{History, HistoryQuery, history};
-pub use json::{histories, infos, last_points};
+pub use counts::FalconCounts;
+pub use history::{History, HistoryQuery, history, known};
+pub use index::{EndpointCounter, Page, counter_of, counters, endpoint_id, endpoints};
+pub use json::{
+    histories, infos, last_points, push_endpoint, push_endpoint_counter, push_history, push_info, push_last,
+};
 pub use last::{LastPoint, last, last_raw};
 
-/// What a series is besides its identity: of what type it is, and how often it is measured. The latest of both count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attributes {
-    /// How its values are to be read.
-    pub metric_type: MetricType,
-    /// In seconds; positive.
-    pub step_s: u32,
+/// The type as graph has it.
+#[must_use]
+pub fn dstype(attributes: Attributes) -> &'static str {
+    if is_rate(attributes) { "DERIVE" } else { "GAUGE" }
 }
 
-impl Attributes {
-    /// The type as graph has it.
-    #[must_use]
-    pub fn dstype(&self) -> &'static str {
-        if self.is_rate() { "DERIVE" } else { "GAUGE" }
-    }
-
-    fn is_rate(&self) -> bool {
-        self.metric_type != MetricType::Gauge
-    }
-
-    fn step_ms(&self) -> i64 {
-        i64::from(self.step_s.max(1)) * 1000
-    }
+fn is_rate(attributes: Attributes) -> bool {
+    attributes.metric_type != MetricType::Gauge
 }
 
-/// Who knows the attributes of series.
-pub type AttributesOf<'a> = dyn Fn(&SeriesRef) -> Option<Attributes> + 'a;
+fn step_ms(attributes: Attributes) -> i64 {
+    i64::from(attributes.step_s.max(1)) * 1000
+}
 
 #[cfg(test)]
 mod tests;

@@ -51,7 +51,7 @@ pub(crate) fn push_integer(text: &mut String, value: i64) {
     if value < 0 {
         text.push('-');
     }
-    text.extend(digits[at..].iter().map(|digit| char::from(*digit)));
+    text.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
 }
 
 /// Go writes at least two digits of an exponent, and its sign.

@@ -1,5 +1,7 @@
 //! Results as Prometheus' HTTP API has them, to the byte: numbers as strings, times as seconds.
 
+use saker_pipeline::reader::ReadError;
+
 use crate::float::{push_integer, push_json};
 use crate::labels::Labels;
 use crate::value::{Answer, Point, Value};
@@ -7,15 +9,31 @@ use crate::value::{Answer, Point, Value};
 /// About how long a point is.
 const POINT_BYTES: usize = 32;
 
+/// What an answer says besides its result.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extras<'a> {
+    /// Statistics as JSON.
+    pub stats: Option<&'a str>,
+    /// Warnings beside the answer's own.
+    pub warnings: &'a [&'a str],
+}
+
 /// The `data` of a query: `{"resultType":…,"result":…}`.
 #[must_use]
 pub fn data(value: &Value) -> String {
+    let mut out = String::new();
+    // Nothing is longer than this.
+    let _ = push_data(&mut out, value, None, u64::MAX);
+    out
+}
+
+fn push_data(out: &mut String, value: &Value, stats: Option<&str>, bytes_max: u64) -> Result<(), ReadError> {
     let points = match value {
         Value::Vector(samples) => samples.len() * 4,
         Value::Matrix(series) => series.iter().map(|series| series.points.len() + 4).sum(),
         _ => 1,
     };
-    let mut out = String::with_capacity(64 + points * POINT_BYTES);
+    out.reserve((64 + points * POINT_BYTES).min(usize::try_from(bytes_max).unwrap_or(usize::MAX)));
     out.push_str("{\"resultType\":\"");
     out.push_str(match value {
         Value::Scalar(_) => "scalar",
@@ -25,48 +43,80 @@ pub fn data(value: &Value) -> String {
     });
     out.push_str("\",\"result\":");
     match value {
-        Value::Scalar(point) => push_point(&mut out, *point),
+        Value::Scalar(point) => push_point(out, *point),
         Value::Text(time_ms, text) => {
             out.push('[');
-            push_time(&mut out, *time_ms);
+            push_time(out, *time_ms);
             out.push(',');
-            push_text(&mut out, text);
+            push_text(out, text);
             out.push(']');
         }
-        Value::Vector(samples) => push_list(&mut out, samples, |out, sample| {
+        Value::Vector(samples) => push_bounded(out, samples, bytes_max, |out, sample| {
             out.push_str("{\"metric\":");
             push_labels(out, &sample.labels);
             out.push_str(",\"value\":");
             push_point(out, sample.point);
             out.push('}');
-        }),
-        Value::Matrix(series) => push_list(&mut out, series, |out, series| {
+        })?,
+        Value::Matrix(series) => push_bounded(out, series, bytes_max, |out, series| {
             out.push_str("{\"metric\":");
             push_labels(out, &series.labels);
             out.push_str(",\"values\":");
             push_list(out, &series.points, |out, point| push_point(out, *point));
             out.push('}');
-        }),
+        })?,
     }
+    if let Some(stats) = stats {
+        out.push_str(",\"stats\":");
+        out.push_str(stats);
+    }
+    out.push('}');
+    Ok(())
+}
+
+/// A whole answer: `{"status":"success","data":…}` with warnings and infos, if there are any. It has not many more than
+/// `bytes_max` bytes.
+///
+/// # Errors
+/// [`ReadError::Memory`], if it would.
+pub fn success(answer: &Answer, extras: Extras<'_>, bytes_max: u64) -> Result<String, ReadError> {
+    let mut out = String::from("{\"status\":\"success\",\"data\":");
+    push_data(&mut out, &answer.value, extras.stats, bytes_max)?;
+    let mut warnings = answer.annotations.warnings();
+    warnings.extend(extras.warnings.iter().map(|text| (*text).to_owned()));
+    for (name, notes) in [("warnings", warnings), ("infos", answer.annotations.infos())] {
+        push_notes(&mut out, name, &notes);
+    }
+    out.push('}');
+    Ok(out)
+}
+
+/// An answer that is no query's: `data` is JSON.
+#[must_use]
+pub fn success_of(data: &str, warnings: &[String]) -> String {
+    let mut out = format!("{{\"status\":\"success\",\"data\":{data}");
+    push_notes(&mut out, "warnings", warnings);
     out.push('}');
     out
 }
 
-/// A whole answer: `{"status":"success","data":…}` with warnings and infos, if there are any.
-#[must_use]
-pub fn success(answer: &Answer) -> String {
-    let mut out = String::from("{\"status\":\"success\",\"data\":");
-    out.push_str(&data(&answer.value));
-    for (name, notes) in [("warnings", answer.annotations.warnings()), ("infos", answer.annotations.infos())] {
-        if !notes.is_empty() {
-            out.push_str(",\"");
-            out.push_str(name);
-            out.push_str("\":");
-            push_list(&mut out, &notes, |out, note| push_text(out, note));
-        }
+/// A list of what is pushed. It has not many more than `bytes_max` bytes.
+///
+/// # Errors
+/// [`ReadError::Memory`], if it would.
+pub(crate) fn list<T>(items: &[T], bytes_max: u64, push: impl Fn(&mut String, &T)) -> Result<String, ReadError> {
+    let mut out = String::new();
+    push_bounded(&mut out, items, bytes_max, push)?;
+    Ok(out)
+}
+
+fn push_notes(out: &mut String, name: &str, notes: &[String]) {
+    if !notes.is_empty() {
+        out.push_str(",\"");
+        out.push_str(name);
+        out.push_str("\":");
+        push_list(out, notes, |out, note| push_text(out, note));
     }
-    out.push('}');
-    out
 }
 
 /// A refusal: `{"status":"error","errorType":…,"error":…}`.
@@ -88,6 +138,26 @@ pub fn labels(labels: &Labels) -> String {
     out
 }
 
+fn push_bounded<T>(
+    out: &mut String,
+    list: &[T],
+    bytes_max: u64,
+    push: impl Fn(&mut String, &T),
+) -> Result<(), ReadError> {
+    out.push('[');
+    for (place, item) in list.iter().enumerate() {
+        if place > 0 {
+            out.push(',');
+        }
+        push(out, item);
+        if out.len() as u64 > bytes_max {
+            return Err(ReadError::Memory { wanted: out.len() as u64, limit: bytes_max });
+        }
+    }
+    out.push(']');
+    Ok(())
+}
+
 fn push_list<T>(out: &mut String, list: &[T], push: impl Fn(&mut String, &T)) {
     out.push('[');
     for (place, item) in list.iter().enumerate() {
@@ -99,7 +169,7 @@ fn push_list<T>(out: &mut String, list: &[T], push: impl Fn(&mut String, &T)) {
     out.push(']');
 }
 
-fn push_labels(out: &mut String, labels: &Labels) {
+pub(crate) fn push_labels(out: &mut String, labels: &Labels) {
     out.push('{');
     for (place, (name, value)) in labels.iter().enumerate() {
         if place > 0 {
@@ -135,7 +205,7 @@ fn push_time(out: &mut String, time_ms: i64) {
     }
 }
 
-fn push_text(out: &mut String, text: &str) {
+pub(crate) fn push_text(out: &mut String, text: &str) {
     out.push_str(&serde_json::Value::from(text).to_string());
 }
 
@@ -182,9 +252,25 @@ mod tests {
         annotations.warn("x", Span::default(), "");
         let answer = Answer { value: Value::Vector(Vec::new()), annotations, samples: 0 };
         assert_eq!(
-            success(&answer),
+            success(&answer, Extras::default(), u64::MAX).unwrap(),
             r#"{"status":"success","data":{"resultType":"vector","result":[]},"warnings":["PromQL warning: x (1:1)"]}"#
         );
+        let extras = Extras { stats: Some("{}"), warnings: &["cut"] };
+        assert_eq!(
+            success(&answer, extras, u64::MAX).unwrap(),
+            r#"{"status":"success","data":{"resultType":"vector","result":[],"stats":{}},"warnings":["PromQL warning: x (1:1)","cut"]}"#
+        );
         assert_eq!(failure("bad_data", "no \"x\""), r#"{"status":"error","errorType":"bad_data","error":"no \"x\""}"#);
+    }
+
+    #[test]
+    fn an_answer_beyond_its_bytes_is_refused_while_it_is_made() {
+        let sample = Sample { labels: labels_of(&[("a", "b")]), point: Point { time_ms: 0, value: 1.0 } };
+        let (annotations, samples) = (Annotations::default(), 0);
+        let answer = Answer { value: Value::Vector(vec![sample; 1000]), annotations, samples };
+        assert!(matches!(
+            success(&answer, Extras::default(), 500),
+            Err(ReadError::Memory { wanted: 501..600, limit: 500 })
+        ));
     }
 }

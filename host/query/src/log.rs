@@ -1,13 +1,17 @@
 //! Which queries run, and what became of those that ran.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
-use saker_pipeline::reader::{Budget, BudgetLimits, Cancel};
+use saker_pipeline::reader::{Cancel, ReadBudget, ReadLimits};
 use serde::Serialize;
 
 use crate::eval::QueryError;
+
+/// Queries that have ended and are still listed: with the longest texts, some megabytes.
+const ENDED_MAX: usize = 100;
 
 /// What was asked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -42,7 +46,7 @@ pub struct QueryRecord {
 impl QueryRecord {
     /// The record of a query that has ended.
     #[must_use]
-    pub fn new(question: Question, budget: &Budget, error: Option<&QueryError>) -> Self {
+    pub fn new(question: Question, budget: &ReadBudget, error: Option<&QueryError>) -> Self {
         Self {
             question,
             took_ms: budget.elapsed().as_secs_f64() * 1000.0,
@@ -65,17 +69,15 @@ pub struct ActiveQuery {
     pub running_ms: u64,
 }
 
-/// All queries that run. Bounded: each holds a thread and memory.
-#[derive(Debug)]
-pub struct ActiveQueries {
-    limit: usize,
-    inner: Mutex<Inner>,
-}
+/// All queries that run, and the last that have ended. Bounded: each that runs holds a thread, or waits for one.
+#[derive(Debug, Default)]
+pub struct QueryLog(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     next: u64,
-    queries: BTreeMap<u64, Running>,
+    active: BTreeMap<u64, Running>,
+    ended: VecDeque<QueryRecord>,
 }
 
 #[derive(Debug)]
@@ -93,62 +95,88 @@ pub struct TooManyQueries {
     pub limit: usize,
 }
 
-impl ActiveQueries {
-    /// At most so many at once.
-    #[must_use]
-    pub fn new(limit: usize) -> Self {
-        Self { limit, inner: Mutex::default() }
-    }
-
-    /// Begins a query. It is listed until the slot is dropped.
+impl QueryLog {
+    /// Begins a query, if fewer than `most` run. It is listed until the slot is dropped.
     ///
     /// # Errors
     /// [`TooManyQueries`]
-    pub fn begin(&self, question: Question, limits: BudgetLimits) -> Result<Slot<'_>, TooManyQueries> {
-        let mut inner = self.inner.lock();
-        if inner.queries.len() >= self.limit {
-            return Err(TooManyQueries { limit: self.limit });
+    pub fn begin(
+        self: &Arc<Self>,
+        question: Question,
+        limits: ReadLimits,
+        most: usize,
+    ) -> Result<Slot, TooManyQueries> {
+        let mut inner = self.0.lock();
+        if inner.active.len() >= most {
+            return Err(TooManyQueries { limit: most });
         }
         let cancel = Cancel::default();
         let id = inner.next;
         inner.next += 1;
-        inner.queries.insert(id, Running { question, started: Instant::now(), cancel: cancel.clone() });
-        Ok(Slot { queries: self, id, budget: Budget::new(limits, cancel) })
+        let running = Running { question: question.clone(), started: Instant::now(), cancel: cancel.clone() };
+        inner.active.insert(id, running);
+        Ok(Slot { log: self.clone(), id, question, budget: ReadBudget::new(limits, cancel) })
     }
 
     /// Those that run, the oldest first.
     #[must_use]
-    pub fn list(&self) -> Vec<ActiveQuery> {
-        let millis = |time: Duration| time.as_millis() as u64;
+    pub fn active(&self) -> Vec<ActiveQuery> {
         let active = |(id, running): (&u64, &Running)| ActiveQuery {
             id: *id,
             question: running.question.clone(),
-            running_ms: millis(running.started.elapsed()),
+            running_ms: running.started.elapsed().as_millis() as u64,
         };
-        self.inner.lock().queries.iter().map(active).collect()
+        self.0.lock().active.iter().map(active).collect()
+    }
+
+    /// The last that have ended, the newest first.
+    #[must_use]
+    pub fn ended(&self) -> Vec<QueryRecord> {
+        self.0.lock().ended.iter().rev().cloned().collect()
     }
 
     /// Ends a query. Answers whether it ran.
     pub fn cancel(&self, id: u64) -> bool {
-        let inner = self.inner.lock();
-        let running = inner.queries.get(&id);
+        let inner = self.0.lock();
+        let running = inner.active.get(&id);
         running.inspect(|running| running.cancel.cancel()).is_some()
+    }
+
+    /// Ends all that run.
+    pub fn cancel_all(&self) {
+        self.0.lock().active.values().for_each(|running| running.cancel.cancel());
     }
 }
 
 /// A running query's place, and its budget.
 #[derive(Debug)]
-pub struct Slot<'a> {
-    queries: &'a ActiveQueries,
+pub struct Slot {
+    log: Arc<QueryLog>,
     /// To cancel it by.
     pub id: u64,
+    /// What was asked.
+    pub question: Question,
     /// What it may spend.
-    pub budget: Budget,
+    pub budget: ReadBudget,
 }
 
-impl Drop for Slot<'_> {
+impl Slot {
+    /// Ends it, and keeps what became of it.
+    pub fn end(self, error: Option<&QueryError>) -> QueryRecord {
+        let record = QueryRecord::new(self.question.clone(), &self.budget, error);
+        let mut inner = self.log.0.lock();
+        if inner.ended.len() == ENDED_MAX {
+            inner.ended.pop_front();
+        }
+        inner.ended.push_back(record.clone());
+        drop(inner);
+        record
+    }
+}
+
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.queries.inner.lock().queries.remove(&self.id);
+        self.log.0.lock().active.remove(&self.id);
     }
 }
 
@@ -161,22 +189,29 @@ mod tests {
     }
 
     #[test]
-    fn active_queries_are_listed_cancelled_and_bounded() {
-        let queries = ActiveQueries::new(2);
-        let limits = BudgetLimits::default();
-        let first = queries.begin(question("a"), limits).unwrap();
-        let second = queries.begin(question("b"), limits).unwrap();
-        assert_eq!(queries.begin(question("c"), limits).unwrap_err(), TooManyQueries { limit: 2 });
-        assert_eq!(queries.list().iter().map(|query| &*query.question.query).collect::<Vec<_>>(), ["a", "b"]);
-        assert!(queries.cancel(second.id) && !queries.cancel(99));
+    fn queries_are_listed_cancelled_bounded_and_kept_for_a_while() {
+        let log = Arc::new(QueryLog::default());
+        let begin = |query: &str| log.begin(question(query), ReadLimits::default(), 2);
+        let (first, second) = (begin("a").unwrap(), begin("b").unwrap());
+        assert_eq!(begin("c").unwrap_err(), TooManyQueries { limit: 2 });
+        assert_eq!(log.active().iter().map(|query| &*query.question.query).collect::<Vec<_>>(), ["a", "b"]);
+        assert!(log.cancel(second.id) && !log.cancel(99));
         assert!(second.budget.check().is_err() && first.budget.check().is_ok());
-        drop((first, second));
-        assert!(queries.list().is_empty());
+        log.cancel_all();
+        assert!(first.budget.check().is_err());
+        first.end(Some(&QueryError::Step));
+        second.end(None);
+        assert!(log.active().is_empty());
+        for place in 0..ENDED_MAX {
+            begin(&place.to_string()).unwrap().end(None);
+        }
+        let ended = log.ended();
+        assert_eq!((ended.len(), &*ended[0].question.query), (ENDED_MAX, "99"));
     }
 
     #[test]
     fn a_record_is_a_line_of_json() {
-        let budget = Budget::new(BudgetLimits::default(), Cancel::default());
+        let budget = ReadBudget::new(ReadLimits::default(), Cancel::default());
         let record = QueryRecord { took_ms: 1.5, ..QueryRecord::new(question("up"), &budget, Some(&QueryError::Step)) };
         let line = serde_json::to_string(&record).unwrap();
         assert!(line.starts_with(r#"{"query":"up","start_ms":1,"end_ms":2,"step_ms":1,"took_ms":1.5,"samples":0,"#));

@@ -1,19 +1,14 @@
-//! Our names as Prometheus has them, in one place for queries, the host's exposition and remote write.
-//!
-//! `cpu.busy` becomes `cpu_busy`: every character that a Prometheus name may not have becomes an underscore, and a name
-//! that begins with a digit gets one in front. The endpoint is the label `instance`; a tag that is called `instance` or
-//! `job` becomes `exported_instance` or `exported_job`, as a scraping Prometheus would name it. A name does not depend on
-//! the metric's type: no `_total` is added. Two names that meet are one.
+//! Our names as Prometheus has them, which [`saker_model::prometheus`] says for everybody, and how a query's names find ours.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use saker_pipeline::reader::{Identity, Label, MatchOp, Matcher, Pattern};
+use saker_model::prometheus::{self, INSTANCE, label_name, metric_name};
+use saker_pipeline::reader::{Condition, Identity, Label, Matcher};
 
-use crate::ast::LabelMatcher;
+use crate::ast::{LabelMatcher, MatchOp};
 use crate::labels::{Labels, METRIC_NAME};
-
-/// The label that holds the endpoint.
-pub const INSTANCE: &str = "instance";
+use crate::pattern::{Pattern, PatternError};
 
 /// How names of what is stored become names in a query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,26 +20,10 @@ pub enum Naming {
     Verbatim,
 }
 
-/// The name of a metric as Prometheus has it.
-#[must_use]
-pub fn metric_name(metric: &str) -> Cow<'_, str> {
-    legal(metric, |c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'))
-}
-
-/// The name of the label that holds a tag.
-#[must_use]
-pub fn label_name(tag: &str) -> Cow<'_, str> {
-    match tag {
-        "instance" => Cow::Borrowed("exported_instance"),
-        "job" => Cow::Borrowed("exported_job"),
-        tag => plain_label_name(tag),
-    }
-}
-
 /// Whether a label may be written without quotes.
 #[must_use]
 pub fn is_plain_label(name: &str) -> bool {
-    !name.is_empty() && matches!(plain_label_name(name), Cow::Borrowed(_))
+    !name.is_empty() && matches!(label_name(name), Cow::Borrowed(_))
 }
 
 /// Whether a metric's name may be written without quotes.
@@ -53,46 +32,29 @@ pub fn is_plain_metric(name: &str) -> bool {
     !name.is_empty() && matches!(metric_name(name), Cow::Borrowed(_))
 }
 
-fn plain_label_name(name: &str) -> Cow<'_, str> {
-    legal(name, |c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-fn legal(name: &str, allowed: impl Fn(char) -> bool) -> Cow<'_, str> {
-    let digit_first = name.starts_with(|c: char| c.is_ascii_digit());
-    if !digit_first && name.chars().all(&allowed) {
-        return Cow::Borrowed(name);
-    }
-    let mut legal = String::with_capacity(name.len() + 1);
-    if digit_first {
-        legal.push('_');
-    }
-    legal.extend(name.chars().map(|c| if allowed(c) { c } else { '_' }));
-    Cow::Owned(legal)
-}
-
 impl Naming {
-    /// The labels of a series: its name, its endpoint and its tags. Of two tags that become one label the first stays;
-    /// empty ones are none.
+    /// The labels of a series: its name, its endpoint and its tags. A tag whose label is taken is exported; empty ones
+    /// are none.
     #[must_use]
     pub fn labels(self, identity: &Identity) -> Labels {
-        let metric = match self {
-            Self::Prometheus => metric_name(&identity.metric),
-            Self::Verbatim => Cow::Borrowed(&*identity.metric),
-        };
-        let ours = [(METRIC_NAME, metric), (INSTANCE, Cow::Borrowed(&*identity.endpoint))];
-        let tags = identity.tags.iter().map(|(tag, value)| match self {
-            Self::Prometheus => (label_name(tag), &**value),
-            Self::Verbatim => (Cow::Borrowed(&**tag), &**value),
-        });
-        let ours = ours.iter().map(|(name, value)| (Cow::Borrowed(*name), &**value));
-        Labels::collect(ours.chain(tags))
+        let tags = identity.tags.iter().map(|(tag, value)| (&**tag, &**value));
+        match self {
+            Self::Prometheus => {
+                let labels = prometheus::labels(&identity.metric, (INSTANCE, &identity.endpoint), "", tags);
+                Labels::collect(labels.iter().map(|(name, value)| (Cow::Borrowed(name), value)))
+            }
+            Self::Verbatim => {
+                let ours = [(METRIC_NAME, &*identity.metric), (INSTANCE, &*identity.endpoint)];
+                Labels::collect(ours.into_iter().chain(tags).map(|(name, value)| (Cow::Borrowed(name), value)))
+            }
+        }
     }
 
     /// A label's name in a query as results have it: a tag's own name, in quotes, is as good.
     #[must_use]
     pub fn query_label(self, name: &str) -> Cow<'_, str> {
         match self {
-            Self::Prometheus => plain_label_name(name),
+            Self::Prometheus => label_name(name),
             Self::Verbatim => Cow::Borrowed(name),
         }
     }
@@ -130,18 +92,12 @@ impl Conditions {
     ///
     /// # Errors
     /// If a pattern is wrong, which the parser has made sure of for queries.
-    pub fn new(
-        naming: Naming,
-        name: Option<&str>,
-        matchers: &[LabelMatcher],
-    ) -> Result<Self, saker_pipeline::reader::MatcherError> {
+    pub fn new(naming: Naming, name: Option<&str>, matchers: &[LabelMatcher]) -> Result<Self, PatternError> {
         let named = name.map(|name| LabelMatcher { label: METRIC_NAME.into(), op: MatchOp::Equal, value: name.into() });
         let checks = named.iter().chain(matchers).map(|matcher| {
             let pattern = match matcher.op {
                 MatchOp::Equal | MatchOp::NotEqual => None,
-                MatchOp::Regex | MatchOp::NotRegex => Some(Pattern::new(&matcher.value).map_err(|source| {
-                    saker_pipeline::reader::MatcherError { pattern: matcher.value.clone(), source }
-                })?),
+                MatchOp::Regex | MatchOp::NotRegex => Some(Pattern::new(&matcher.value)?),
             };
             let label = naming.query_label(&matcher.label).into_owned();
             let wanted = matches!(matcher.op, MatchOp::Equal | MatchOp::Regex);
@@ -171,51 +127,43 @@ impl Check {
         self.pattern.as_ref().map_or(self.value == text, |pattern| pattern.matches(text))
     }
 
-    fn pushed_down(&self, naming: Naming) -> Option<Matcher> {
-        let op = match (&self.pattern, self.wanted) {
-            (None, true) => MatchOp::Equal,
-            (None, false) => MatchOp::NotEqual,
-            (Some(_), true) => MatchOp::Regex,
-            (Some(_), false) => MatchOp::NotRegex,
-        };
-        let value = self.value.clone();
-        match self.label.as_str() {
-            INSTANCE if naming == Naming::Prometheus => Some(Matcher { label: Label::Endpoint, op, value }),
-            METRIC_NAME if naming == Naming::Verbatim => Some(Matcher { label: Label::Metric, op, value }),
-            METRIC_NAME if op == MatchOp::Equal => Some(metric_matcher(&value)),
-            label if naming == Naming::Verbatim => Some(Matcher { label: Label::Tag(label.into()), op, value }),
-            _ => None,
-        }
-    }
-}
-
-/// A matcher for every metric that is called so, here or in Prometheus.
-fn metric_matcher(name: &str) -> Matcher {
-    if !name.contains('_') {
-        return Matcher { label: Label::Metric, op: MatchOp::Equal, value: name.into() };
-    }
-    // Any character may have become an underscore, and one in front of a digit may have been added.
-    let digit_first = name.strip_prefix('_').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    let (optional, rest) = digit_first.map_or(("", name), |rest| ("[^a-zA-Z0-9:]?", rest));
-    let mut pattern = String::from(optional);
-    for c in rest.chars() {
-        match c {
-            '_' => pattern.push_str("[^a-zA-Z0-9:]"),
-            c if c.is_ascii_alphanumeric() => pattern.push(c),
-            c => {
-                pattern.push('\\');
-                pattern.push(c);
+    fn condition(&self) -> Condition {
+        match (&self.pattern, self.wanted) {
+            (None, true) => Condition::Is(self.value.clone()),
+            (None, false) => Condition::IsNot(self.value.clone()),
+            (Some(pattern), wanted) => {
+                let pattern = pattern.clone();
+                Condition::Meets(Arc::new(move |text| pattern.matches(text) == wanted))
             }
         }
     }
-    Matcher { label: Label::Metric, op: MatchOp::Regex, value: pattern }
+
+    fn pushed_down(&self, naming: Naming) -> Option<Matcher> {
+        let is_name = self.pattern.is_none() && self.wanted;
+        let (label, condition) = match self.label.as_str() {
+            INSTANCE if naming == Naming::Prometheus => (Label::Endpoint, self.condition()),
+            METRIC_NAME if naming == Naming::Verbatim => (Label::Metric, self.condition()),
+            METRIC_NAME if is_name => (Label::Metric, metric_condition(&self.value)),
+            label if naming == Naming::Verbatim => (Label::Tag(label.into()), self.condition()),
+            _ => return None,
+        };
+        Some(Matcher { label, condition })
+    }
+}
+
+/// What every metric meets that is called so, here or in Prometheus.
+fn metric_condition(name: &str) -> Condition {
+    if !name.contains('_') {
+        return Condition::Is(name.into());
+    }
+    let name = name.to_owned();
+    Condition::Meets(Arc::new(move |metric| metric == name || metric_name(metric) == name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ast::ExprKind;
-    use saker_pipeline::reader::MatcherSet;
 
     fn identity(metric: &str, tags: &[(&str, &str)]) -> Identity {
         let tags = tags.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
@@ -223,34 +171,12 @@ mod tests {
     }
 
     #[test]
-    fn names_become_prometheus_names() {
-        for (name, expected) in [
-            ("cpu.busy", "cpu_busy"),
-            ("net-if/in", "net_if_in"),
-            ("9lives", "_9lives"),
-            ("a:b_c", "a:b_c"),
-            ("größe", "gr__e"),
-        ] {
-            assert_eq!(metric_name(name), expected);
-        }
-        for (name, expected) in [
-            ("disk.name", "disk_name"),
-            ("a:b", "a_b"),
-            ("instance", "exported_instance"),
-            ("job", "exported_job"),
-            ("core", "core"),
-        ] {
-            assert_eq!(label_name(name), expected);
-        }
-    }
-
-    #[test]
-    fn labels_are_name_endpoint_and_tags_and_of_two_that_meet_the_first() {
+    fn labels_are_name_endpoint_and_tags_and_of_two_that_meet_the_second_is_exported() {
         let identity =
             identity("disk.io", &[("disk.name", "sda"), ("disk_name", "sdb"), ("instance", "x"), ("none", "")]);
         assert_eq!(
             Naming::Prometheus.labels(&identity).to_string(),
-            r#"disk_io{disk_name="sda", exported_instance="x", instance="web-1"}"#
+            r#"disk_io{disk_name="sda", exported_disk_name="sdb", exported_instance="x", instance="web-1"}"#
         );
     }
 
@@ -276,10 +202,10 @@ mod tests {
         ] {
             let ExprKind::Selector(selector) = crate::parse(query).unwrap().kind else { panic!("{query}") };
             let conditions = Conditions::new(Naming::Prometheus, selector.name.as_deref(), &selector.matchers).unwrap();
-            let passed = MatcherSet::new(&conditions.pushed_down()).unwrap().matches(&identity);
+            let passed = conditions.pushed_down().iter().all(|matcher| matcher.matches(&identity));
             assert_eq!(passed && conditions.matches(&identity, &labels), expected, "{query}");
         }
         let digit = Identity { metric: "9lives".into(), ..identity };
-        assert!(MatcherSet::new(&[metric_matcher("_9lives")]).unwrap().matches(&digit));
+        assert!(metric_condition("_9lives").is_met_by(&digit.metric));
     }
 }

@@ -1,8 +1,8 @@
 //! Whatever is asked: no panic, and what is understood is printed so that it is understood in the same way.
 
 use proptest::prelude::*;
-use saker_pipeline::reader::{Budget, BudgetLimits, Cancel, Identity, MemoryReader};
-use saker_query::{Query, Settings, parse, pretty};
+use saker_pipeline::reader::{Cancel, Identity, ReadBudget, ReadLimits};
+use saker_query::{MemoryReader, Query, Settings, parse, pretty};
 
 /// Words that queries are made of, and some that they are not.
 const WORDS: [&str; 72] = [
@@ -100,8 +100,8 @@ fn check(text: &str) {
     }
     let reader = reader();
     let query = Query { text, expr: &expr };
-    let limits = BudgetLimits { memory_bytes: 1 << 20, ..BudgetLimits::default() };
-    let budget = || Budget::new(limits, Cancel::default());
+    let limits = ReadLimits { memory_bytes: 1 << 20, ..ReadLimits::default() };
+    let budget = || ReadBudget::new(limits, Cancel::default());
     let _ = saker_query::instant(&reader, query, 300_000, &Settings::default(), &budget());
     let _ = saker_query::range(&reader, query, (0, 400_000), 45_000, &Settings::default(), &budget());
 }
@@ -131,8 +131,21 @@ proptest! {
 
     #[test]
     fn patterns_of_any_kind_never_panic(pattern in "[a-c(){}\\[\\]\\\\.*+?|^$:dwsbQEi,0-9&~-]{0,24}", text in "[a-c0-9 .-]{0,8}") {
-        if let Ok(pattern) = saker_pipeline::reader::Pattern::new(&pattern) {
+        if let Ok(pattern) = saker_query::Pattern::new(&pattern) {
             let _ = pattern.matches(&text);
+        }
+    }
+
+    #[test]
+    fn parameters_of_any_kind_never_panic(text in "[0-9TtZz:+.eEinfNaAsmhdwy/=,\\\\ -]{0,40}", any in any::<String>()) {
+        for text in [&text, &any] {
+            if let Some(time_ms) = saker_query::api::parse_time(text) {
+                prop_assert!(time_ms.abs() <= 9_000_000_000_000);
+            }
+            let _ = saker_query::api::parse_duration(text);
+            let _ = saker_query::api::selector(text);
+            let counter = saker_query::falcon::Counter::parse(text);
+            prop_assert!(counter.tags.is_sorted() && counter.tags.iter().all(|(key, _)| !key.is_empty()));
         }
     }
 

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use saker_pipeline::reader::{
-    Budget, BudgetLimits, Cancel, Chunk, Columns, Identity, Matcher, MemoryReader, ReadError, SeriesReader, SeriesRef,
-    TimeRange,
+    Cancel, Chunk, Columns, Identity, Matcher, ReadBudget, ReadError, ReadLimits, SeriesReader, SeriesRef, TimeRange,
 };
-use saker_query::{Answer, Query, QueryError, Settings, Value, json};
+use saker_query::{Answer, MemoryReader, Query, QueryError, Settings, Value, json};
 
 fn identity(endpoint: &str, metric: &str, tags: &[(&str, &str)]) -> Identity {
     let tags = tags.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
@@ -22,11 +21,11 @@ fn reader(series: usize, samples: i64) -> MemoryReader {
     reader
 }
 
-fn budget(limits: BudgetLimits) -> Budget {
-    Budget::new(limits, Cancel::default())
+fn budget(limits: ReadLimits) -> ReadBudget {
+    ReadBudget::new(limits, Cancel::default())
 }
 
-fn range(reader: &dyn SeriesReader, text: &str, steps: i64, budget: &Budget) -> Result<Answer, QueryError> {
+fn range(reader: &dyn SeriesReader, text: &str, steps: i64, budget: &ReadBudget) -> Result<Answer, QueryError> {
     let expr = saker_query::parse(text)?;
     let query = Query { text, expr: &expr };
     saker_query::range(reader, query, (0, (steps - 1) * 10_000), 10_000, &Settings::default(), budget)
@@ -35,7 +34,7 @@ fn range(reader: &dyn SeriesReader, text: &str, steps: i64, budget: &Budget) -> 
 fn instant(reader: &dyn SeriesReader, text: &str) -> String {
     let expr = saker_query::parse(text).expect("a query");
     let query = Query { text, expr: &expr };
-    let budget = budget(BudgetLimits::default());
+    let budget = budget(ReadLimits::default());
     let answer = saker_query::instant(reader, query, 10_000, &Settings::default(), &budget).expect("an answer");
     json::data(&answer.value)
 }
@@ -43,7 +42,7 @@ fn instant(reader: &dyn SeriesReader, text: &str) -> String {
 #[test]
 fn too_many_samples_are_refused_before_they_are_read_with_the_number_that_would_do() {
     let reader = reader(100, 1000);
-    let budget = budget(BudgetLimits { samples: 50_000, ..BudgetLimits::default() });
+    let budget = budget(ReadLimits { samples: 50_000, ..ReadLimits::default() });
     let error = range(&reader, "sum(rate(cpu_busy[1m]))", 1000, &budget).unwrap_err();
     assert!(matches!(error, QueryError::Read(ReadError::Samples { wanted: 100_000, limit: 50_000, .. })), "{error}");
     assert!(error.to_string().contains("allow 100000 samples"), "{error}");
@@ -54,13 +53,13 @@ fn too_many_samples_are_refused_before_they_are_read_with_the_number_that_would_
 fn too_much_memory_is_refused_before_it_is_taken() {
     let reader = reader(100, 10);
     for query in ["cpu_busy", "rate(cpu_busy[1m])", "sum_over_time(vector(1)[100y:1s])", "cpu_busy[1y:1ms] * 1"] {
-        let limited = budget(BudgetLimits { memory_bytes: 1 << 20, ..BudgetLimits::default() });
+        let limited = budget(ReadLimits { memory_bytes: 1 << 20, ..ReadLimits::default() });
         let error = range(&reader, query, 10_000, &limited).unwrap_err();
         let refused =
             matches!(error, QueryError::Read(ReadError::Memory { limit: 1_048_576, .. }) | QueryError::Syntax(_));
         assert!(refused, "{query}: {error}");
     }
-    let enough = budget(BudgetLimits { memory_bytes: 64 << 20, ..BudgetLimits::default() });
+    let enough = budget(ReadLimits { memory_bytes: 64 << 20, ..ReadLimits::default() });
     range(&reader, "sum(cpu_busy) + sum(cpu_busy * 2)", 10_000, &enough).unwrap();
     assert!(enough.memory_peak() > 8_000_000);
 }
@@ -70,16 +69,19 @@ fn what_is_not_needed_any_more_is_given_back() {
     let reader = reader(100, 10);
     // One such vector takes 8 MB, and there are twenty of them.
     let text = vec!["sum(cpu_busy)"; 20].join(" + ");
-    let budget = budget(BudgetLimits { memory_bytes: 12 << 20, ..BudgetLimits::default() });
+    let budget = budget(ReadLimits { memory_bytes: 12 << 20, ..ReadLimits::default() });
     range(&reader, &text, 10_000, &budget).unwrap();
 }
 
 #[test]
 fn steps_and_series_have_limits_that_say_what_would_do() {
     let reader = reader(10, 10);
-    let whole = budget(BudgetLimits::default());
-    let error = range(&reader, "1", 11_001, &whole).unwrap_err().to_string();
-    assert!(error.contains("11001 steps") && error.contains("a step of 11s would do"), "{error}");
+    let whole = budget(ReadLimits::default());
+    let error = range(&reader, "1", 11_002, &whole).unwrap_err().to_string();
+    assert!(
+        error.contains("11002 steps, and 11001 is the most") && error.contains("a step of 11s would do"),
+        "{error}"
+    );
     let settings = Settings { series_max: 5, ..Settings::default() };
     let expr = saker_query::parse("cpu_busy").unwrap();
     let query = Query { text: "cpu_busy", expr: &expr };
@@ -90,10 +92,10 @@ fn steps_and_series_have_limits_that_say_what_would_do() {
 #[test]
 fn time_ends_a_query_and_so_does_who_cancels_it() {
     let reader = reader(10, 1000);
-    let late = budget(BudgetLimits { time: Duration::ZERO, ..BudgetLimits::default() });
+    let late = budget(ReadLimits { time: Duration::ZERO, ..ReadLimits::default() });
     let error = range(&reader, "cpu_busy", 1000, &late).unwrap_err();
     assert_eq!(error, QueryError::Read(ReadError::Timeout { limit_ms: 0 }));
-    let cancelled = budget(BudgetLimits::default());
+    let cancelled = budget(ReadLimits::default());
     cancelled.cancel().cancel();
     assert_eq!(range(&reader, "cpu_busy", 10, &cancelled).unwrap_err(), QueryError::Read(ReadError::Cancelled));
 }
@@ -127,7 +129,7 @@ fn series_whose_names_meet_are_one_by_time_and_of_the_same_time_the_first_counts
             .for_each(|time| reader.push(&identity("h", metric, &[]), *time, metric.len() as f64 + *time as f64));
     }
     reader.push(&identity("h", "disk.used", &[]), 20_000, 1.0);
-    let budget = budget(BudgetLimits::default());
+    let budget = budget(ReadLimits::default());
     let answer = range(&reader, "disk_used", 3, &budget).unwrap();
     let Value::Matrix(matrix) = answer.value else { panic!() };
     let values: Vec<f64> = matrix[0].points.iter().map(|point| point.value).collect();
@@ -150,7 +152,7 @@ impl SeriesReader for Turns {
         series: &[SeriesRef],
         range: TimeRange,
         columns: Columns,
-        budget: &Budget,
+        budget: &ReadBudget,
         visit: &mut dyn FnMut(Chunk<'_>),
     ) -> Result<(), ReadError> {
         const TURN_MS: i64 = 70_000;
@@ -175,7 +177,7 @@ fn answers_do_not_depend_on_how_samples_arrive() {
         "quantile(0.9, deriv(cpu_busy[2m]))",
         "timestamp(cpu_busy)",
     ] {
-        let budget = budget(BudgetLimits::default());
+        let budget = budget(ReadLimits::default());
         let [whole, turns] =
             [&whole as &dyn SeriesReader, &turns].map(|reader| range(reader, query, 500, &budget).unwrap());
         assert_eq!(json::data(&whole.value), json::data(&turns.value), "{query}");
@@ -197,7 +199,7 @@ impl SeriesReader for Buckets {
         series: &[SeriesRef],
         range: TimeRange,
         columns: Columns,
-        budget: &Budget,
+        budget: &ReadBudget,
         visit: &mut dyn FnMut(Chunk<'_>),
     ) -> Result<(), ReadError> {
         let range = TimeRange { start_ms: range.start_ms - HOUR_MS, ..range };
@@ -212,12 +214,51 @@ fn of_buckets_a_selector_has_the_newest_value_and_a_range_function_is_refused() 
     let reader = Buckets(samples);
     let at = |text: &str| {
         let expr = saker_query::parse(text).expect("a query");
-        let budget = budget(BudgetLimits::default());
+        let budget = budget(ReadLimits::default());
         let query = Query { text, expr: &expr };
         saker_query::instant(&reader, query, HOUR_MS + 50 * 60_000, &Settings::default(), &budget)
     };
     assert!(json::data(&at("m").unwrap().value).contains("[6600,\"1\"]"));
     for query in ["rate(m[1h])", "m[1h]", "sum(max_over_time(m[2h]))"] {
-        assert_eq!(at(query).unwrap_err(), QueryError::Coarse { granularity_s: 3600 }, "{query}");
+        assert_eq!(
+            at(query).unwrap_err(),
+            QueryError::Coarse { granularity_s: 3600, until: "1970-01-01T01:00:00Z".into() },
+            "{query}"
+        );
+    }
+}
+
+#[test]
+fn a_query_that_reads_little_and_computes_for_ever_ends_in_time() {
+    let reader = reader(1, 100_000);
+    let limits = ReadLimits { time: Duration::from_millis(100), ..ReadLimits::default() };
+    for query in [
+        "quantile_over_time(0.5, cpu_busy[30d])",
+        "mad_over_time(cpu_busy[11d:10s])",
+        "max_over_time(quantile_over_time(0.5, cpu_busy[30d])[11d:10s])",
+    ] {
+        let budget = budget(limits);
+        let expr = saker_query::parse(query).unwrap();
+        let query = Query { text: query, expr: &expr };
+        let range = (900_000_000, 1_000_000_000);
+        let error = saker_query::range(&reader, query, range, 10_000, &Settings::default(), &budget).unwrap_err();
+        assert_eq!(error, QueryError::Read(ReadError::Timeout { limit_ms: 100 }));
+        assert!(budget.elapsed() < Duration::from_secs(5), "{:?}", budget.elapsed());
+    }
+}
+
+#[test]
+fn the_deepest_trees_fit_on_a_threads_stack() {
+    let reader = reader(2, 10);
+    let deep = format!("{}cpu_busy{}", "abs(".repeat(98), ")".repeat(98));
+    let powers = vec!["2"; 99].join(" ^ ");
+    let signs = format!("{}cpu_busy", "-".repeat(90));
+    for text in [vec!["cpu_busy"; 500].join(" or "), vec!["cpu_busy"; 500].join(" + "), deep, powers, signs] {
+        let budget = budget(ReadLimits::default());
+        range(&reader, &text, 10, &budget).unwrap();
+        let expr = saker_query::parse(&text).unwrap();
+        assert!(saker_query::parse(&expr.to_string()).is_ok());
+        // Its lines are indented by their depth, so it is longer than a query may be, and yet bounded.
+        assert!(saker_query::pretty(&expr).len() < 1 << 20);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use saker_pipeline::reader::{Identity, MemoryReader};
+use saker_pipeline::reader::Identity;
+use saker_query::MemoryReader;
 
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
 pub(crate) const LENGTH_MS: i64 = 6 * 3_600_000;

@@ -13,9 +13,9 @@ mod server;
 
 use std::collections::BTreeMap;
 
-use saker_pipeline::reader::{Budget, BudgetLimits, Cancel, MemoryReader};
+use saker_pipeline::reader::{Cancel, ReadBudget, ReadLimits};
 use saker_query::names::Naming;
-use saker_query::{Query, Settings, Value};
+use saker_query::{MemoryReader, Query, Settings, Value};
 
 /// Relative; what is smaller comes from sums in another order.
 const TOLERANCE: f64 = 1e-9;
@@ -63,7 +63,7 @@ fn main() {
 fn ours(reader: &MemoryReader, text: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Rows {
     let expr = saker_query::parse(text).map_err(|error| error.to_string())?;
     let settings = Settings { naming: Naming::Verbatim, ..Settings::default() };
-    let budget = Budget::new(BudgetLimits { memory_bytes: 1 << 30, ..BudgetLimits::default() }, Cancel::default());
+    let budget = ReadBudget::new(ReadLimits { memory_bytes: 1 << 30, ..ReadLimits::default() }, Cancel::default());
     let query = Query { text, expr: &expr };
     let answer = saker_query::range(reader, query, (start_ms, end_ms), step_ms, &settings, &budget)
         .map_err(|error| error.to_string())?;

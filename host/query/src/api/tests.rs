@@ -1,5 +1,6 @@
 use super::*;
-use saker_pipeline::reader::{BudgetLimits, Cancel, Identity, MemoryReader};
+use crate::MemoryReader;
+use saker_pipeline::reader::{Cancel, Identity, ReadLimits};
 
 #[test]
 fn times_are_seconds_or_rfc_3339() {
@@ -31,8 +32,8 @@ fn durations_are_seconds_or_units() {
         ("15", Some(15_000)),
         ("0.5", Some(500)),
         ("1h30m", Some(5_400_000)),
-        ("0", None),
-        ("-5", None),
+        ("0", Some(0)),
+        ("-5", Some(-5000)),
         ("up", None),
         ("Inf", None),
         ("5m + 1", None),
@@ -49,7 +50,7 @@ fn series_labels_and_values_are_listed_with_prometheus_names() {
         reader.push(&Identity { endpoint: "web-1".into(), metric: metric.into(), tags }, 0, 1.0);
     }
     let range = TimeRange { start_ms: 0, end_ms: 1000 };
-    let budget = Budget::new(BudgetLimits::default(), Cancel::default());
+    let budget = ReadBudget::new(ReadLimits::default(), Cancel::default());
     let settings = Settings::default();
     let busy = [selector("cpu_busy").unwrap(), selector("{\"cpu.busy\"}").unwrap()];
     let texts = |labels: Listed<Labels>| labels.items.iter().map(ToString::to_string).collect::<Vec<_>>();

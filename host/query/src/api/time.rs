@@ -16,7 +16,7 @@ pub fn parse_time(text: &str) -> Option<i64> {
     }
 }
 
-/// A positive duration in milliseconds, of seconds with a fraction (`15`, `0.5`) or of units (`1h30m`).
+/// A duration in milliseconds, of seconds with a fraction (`15`, `0.5`) or of units (`1h30m`).
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<i64> {
     let seconds = match text.parse::<f64>() {
@@ -26,7 +26,7 @@ pub fn parse_duration(text: &str) -> Option<i64> {
             _ => return None,
         },
     };
-    in_range(seconds * 1000.0).filter(|duration_ms| *duration_ms > 0)
+    in_range(seconds * 1000.0)
 }
 
 fn in_range(millis: f64) -> Option<i64> {

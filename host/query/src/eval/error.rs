@@ -1,8 +1,9 @@
 //! Why a query has no answer.
 
-use saker_pipeline::reader::{MatcherError, ReadError};
+use saker_pipeline::reader::ReadError;
 
 use super::STEPS_MAX;
+use crate::pattern::PatternError;
 use crate::place::SyntaxError;
 use crate::types::ValueType;
 
@@ -15,6 +16,9 @@ pub enum QueryError {
     /// What is stored could not be read, or the budget is spent.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// A matcher's pattern cannot be used.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
     /// The step is not positive.
     #[error("zero or negative query resolution step widths are not accepted. Try a positive integer")]
     Step,
@@ -22,7 +26,7 @@ pub enum QueryError {
     #[error("end timestamp must not be before start time")]
     EndBeforeStart,
     /// The range has too many steps.
-    #[error("the range has {steps} steps, and {STEPS_MAX} is the most: a step of {step_s}s would do")]
+    #[error("the range has {steps} steps, and {} is the most: a step of {step_s}s would do", STEPS_MAX + 1)]
     Steps {
         /// So many.
         steps: i64,
@@ -45,12 +49,14 @@ pub enum QueryError {
     },
     /// A range function over data that is kept in buckets only.
     #[error(
-        "of this range only buckets of {granularity_s}s are kept, which a range function cannot be told from; \
-         ask for a later range, or leave the function out"
+        "until {until} only buckets of {granularity_s}s are kept, which a range function cannot be told from; \
+         ask for windows that begin later, or leave the function out"
     )]
     Coarse {
         /// How long a bucket is.
         granularity_s: i64,
+        /// The newest value that is kept in a bucket only, in UTC.
+        until: String,
     },
     /// Two series of a result have the same labels.
     #[error("vector cannot contain metrics with the same labelset: {labels}")]
@@ -71,12 +77,6 @@ pub enum QueryError {
         /// What it may be.
         cure: &'static str,
     },
-}
-
-impl From<MatcherError> for QueryError {
-    fn from(error: MatcherError) -> Self {
-        Self::Read(error.into())
-    }
 }
 
 /// Why series of two vectors do not match.

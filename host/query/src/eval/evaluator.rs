@@ -1,6 +1,6 @@
 //! Walks the tree. What each kind of node does stands in the modules beside.
 
-use saker_pipeline::reader::{Budget, SeriesReader};
+use saker_pipeline::reader::{ReadBudget, SeriesReader};
 
 use super::grid::Grid;
 use super::lookup::Wanted;
@@ -32,7 +32,7 @@ pub(super) struct Evaluator<'a> {
     pub(super) reader: &'a dyn SeriesReader,
     pub(super) text: &'a str,
     pub(super) settings: &'a Settings,
-    pub(super) budget: &'a Budget,
+    pub(super) budget: &'a ReadBudget,
     pub(super) query_start_ms: i64,
     pub(super) query_end_ms: i64,
     pub(super) query_step_ms: i64,
@@ -46,7 +46,7 @@ impl<'a> Evaluator<'a> {
         reader: &'a dyn SeriesReader,
         text: &'a str,
         settings: &'a Settings,
-        budget: &'a Budget,
+        budget: &'a ReadBudget,
         grid: Grid,
     ) -> Self {
         Self {
@@ -154,10 +154,10 @@ impl<'a> Evaluator<'a> {
         let timestamps: Vec<i64> = (0..inner.steps).map(|step| inner.time(step)).collect();
         let mut results = Vec::with_capacity(series.len());
         for series in series {
-            self.budget.check()?;
-            let mut slide = Slide::new(reach, function);
+            let mut slide = Slide::new(reach, function, self.budget);
             slide.push(&timestamps, &series.values);
             results.push(Series { labels: series.labels, values: slide.finish() });
+            self.budget.check()?;
         }
         results.retain(|series| !series.is_empty());
         Ok(results)

@@ -127,11 +127,12 @@ impl Evaluator<'_> {
         let reach = Reach { grid, ends, range_ms };
         let mut series = Vec::with_capacity(found.len());
         for batch in found.chunks(BATCH_SERIES) {
-            let mut slides: Vec<Slide<'_>> = batch.iter().map(|_| Slide::new(reach, function)).collect();
+            let budget = self.budget;
+            let mut slides: Vec<Slide<'_>> = batch.iter().map(|_| Slide::new(reach, function, budget)).collect();
             self.pour(batch, range, &mut slides)?;
             for (found, slide) in batch.iter().zip(slides) {
-                self.budget.check()?;
                 series.push(Series { labels: found.labels.clone(), values: slide.finish() });
+                self.budget.check()?;
             }
         }
         series.retain(|series| !series.is_empty());
@@ -199,11 +200,11 @@ impl Evaluator<'_> {
         let refs: Vec<SeriesRef> = single.iter().map(|place| found[*place].refs[0].clone()).collect();
         let mut held = 0;
         let mut over = None;
-        let mut coarse_ms = 0;
+        let mut coarse = Coarse::default();
         let budget = self.budget;
         let mut visit = |chunk: Chunk<'_>| {
             if chunk.granularity_ms > 0 && !S::TAKES_BUCKETS {
-                coarse_ms = chunk.granularity_ms;
+                coarse.see(&chunk);
                 return;
             }
             let sink = &mut sinks[single[chunk.series]];
@@ -227,7 +228,7 @@ impl Evaluator<'_> {
             return Err(error.into());
         }
         read?;
-        refuse_coarse(coarse_ms)?;
+        coarse.refuse()?;
         for (place, found) in found.iter().enumerate().filter(|(_, found)| found.refs.len() > 1) {
             self.pour_merged(&found.refs, range, &mut sinks[place])?;
         }
@@ -237,25 +238,45 @@ impl Evaluator<'_> {
     /// Samples of series whose names meet, as those of one; of the same time the first series' counts.
     fn pour_merged<S: Sink>(&mut self, refs: &[SeriesRef], range: TimeRange, sink: &mut S) -> Result<(), QueryError> {
         let mut samples: Vec<(i64, usize, f64)> = Vec::new();
-        let mut coarse_ms = 0;
+        let mut coarse = Coarse::default();
         self.reader.read(refs, range, Columns::LAST, self.budget, &mut |chunk: Chunk<'_>| {
-            coarse_ms = coarse_ms.max(chunk.granularity_ms);
+            coarse.see(&chunk);
             let pairs = chunk.timestamps.iter().zip(chunk.columns[0]);
             samples.extend(pairs.map(|(time, value)| (*time, chunk.series, *value)));
         })?;
         if !S::TAKES_BUCKETS {
-            refuse_coarse(coarse_ms)?;
+            coarse.refuse()?;
         }
         samples.sort_by_key(|(time, series, _)| (*time, *series));
         samples.dedup_by_key(|(time, ..)| *time);
         let timestamps: Vec<i64> = samples.iter().map(|(time, ..)| *time).collect();
         let values: Vec<f64> = samples.iter().map(|(.., value)| *value).collect();
-        sink.push(&timestamps, &values, coarse_ms);
+        sink.push(&timestamps, &values, coarse.granularity_ms);
         Ok(())
     }
 }
 
-/// A window over buckets would be an approximation that nobody sees.
-fn refuse_coarse(granularity_ms: i64) -> Result<(), QueryError> {
-    if granularity_ms == 0 { Ok(()) } else { Err(QueryError::Coarse { granularity_s: granularity_ms / 1000 }) }
+/// Buckets that were read.
+#[derive(Default)]
+struct Coarse {
+    granularity_ms: i64,
+    last_ms: i64,
+}
+
+impl Coarse {
+    fn see(&mut self, chunk: &Chunk<'_>) {
+        if chunk.granularity_ms > 0 {
+            self.granularity_ms = self.granularity_ms.max(chunk.granularity_ms);
+            self.last_ms = chunk.timestamps.last().map_or(self.last_ms, |last_ms| self.last_ms.max(*last_ms));
+        }
+    }
+
+    /// A window over buckets would be an approximation that nobody sees.
+    fn refuse(&self) -> Result<(), QueryError> {
+        if self.granularity_ms == 0 {
+            return Ok(());
+        }
+        let until = super::functions::date::rfc3339(self.last_ms.div_euclid(1000));
+        Err(QueryError::Coarse { granularity_s: self.granularity_ms / 1000, until })
+    }
 }

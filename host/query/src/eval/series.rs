@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use saker_pipeline::reader::{STALE, is_stale};
+use saker_model::{STALE_MARKER, is_stale};
 
 use super::QueryError;
 use crate::labels::Labels;
 
 /// Stands for a step without a value. No evaluation yields these bits: a selector passes over them, and arithmetic makes
 /// quiet NaNs only.
-pub(super) const ABSENT: f64 = STALE;
+pub(super) const ABSENT: f64 = STALE_MARKER;
 
 pub(super) fn is_present(value: f64) -> bool {
     !is_stale(value)

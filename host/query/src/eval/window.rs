@@ -1,5 +1,7 @@
 //! A range over streaming samples: a window slides from step to step, and what lies before it is forgotten.
 
+use saker_pipeline::reader::ReadBudget;
+
 use super::grid::Grid;
 use super::series::{ABSENT, Column, is_present};
 
@@ -48,12 +50,17 @@ impl Reach {
     }
 }
 
+/// Samples in windows between two looks at the budget: some milliseconds' work, for windows overlap and functions may sort.
+const UNWATCHED_SAMPLES: usize = 1 << 18;
+
 /// Samples that are forgotten at once, so that moving the rest is rare.
 const FORGET_SAMPLES: usize = 1024;
 
 pub(super) struct Slide<'f> {
     reach: Reach,
     function: &'f WindowFn<'f>,
+    budget: &'f ReadBudget,
+    unwatched: usize,
     timestamps: Vec<i64>,
     values: Vec<f64>,
     /// The window of the next step.
@@ -64,9 +71,10 @@ pub(super) struct Slide<'f> {
 }
 
 impl<'f> Slide<'f> {
-    pub(super) fn new(reach: Reach, function: &'f WindowFn<'f>) -> Self {
+    pub(super) fn new(reach: Reach, function: &'f WindowFn<'f>, budget: &'f ReadBudget) -> Self {
         let results = vec![ABSENT; reach.grid.steps];
-        Self { reach, function, timestamps: Vec::new(), values: Vec::new(), head: 0, tail: 0, next: 0, results }
+        let (timestamps, values) = (Vec::new(), Vec::new());
+        Self { reach, function, budget, unwatched: 0, timestamps, values, head: 0, tail: 0, next: 0, results }
     }
 
     /// Bytes that it keeps beside its results.
@@ -87,6 +95,7 @@ impl<'f> Slide<'f> {
         }
     }
 
+    /// The results; fewer if the budget is spent, as its next check says.
     pub(super) fn finish(mut self) -> Column {
         self.step_before(i64::MAX);
         self.results
@@ -97,6 +106,13 @@ impl<'f> Slide<'f> {
         while self.next < self.reach.grid.steps && self.reach.end(self.next) < newest_ms {
             self.step();
             self.next += 1;
+            self.unwatched += self.tail - self.head;
+            if self.unwatched > UNWATCHED_SAMPLES {
+                self.unwatched = 0;
+                if self.budget.check().is_err() {
+                    self.next = self.reach.grid.steps;
+                }
+            }
         }
     }
 
@@ -169,8 +185,9 @@ mod tests {
         let grid = Grid { start_ms: 1_000_000, step_ms: 30_000, steps: 600 };
         let reach = Reach { grid, ends: grid, range_ms: 60_000 };
         let function = |window: &Window<'_>, _: usize| Some(window.values.iter().sum::<f64>());
+        let budget = ReadBudget::new(Default::default(), Default::default());
         let slide = |chunk: usize| {
-            let mut slide = Slide::new(reach, &function);
+            let mut slide = Slide::new(reach, &function, &budget);
             for (timestamps, values) in timestamps.chunks(chunk).zip(values.chunks(chunk)) {
                 slide.push(timestamps, values);
                 assert!(chunk > 100 || slide.timestamps.len() < 3 * FORGET_SAMPLES);

@@ -1,6 +1,9 @@
 //! A counter's name, and the series that it stands for.
 
-use saker_pipeline::reader::{Label, MatchOp, Matcher, ReadError, SeriesReader, SeriesRef, TimeRange};
+use std::borrow::Cow;
+
+use saker_model::flat::{self, Spaces};
+use saker_pipeline::reader::{Condition, Label, Matcher, ReadError, SeriesReader, SeriesRef, TimeRange};
 
 /// Series of a metric that are looked through for the one with exactly these tags.
 const SERIES_MAX: usize = 10_000;
@@ -11,7 +14,7 @@ pub struct Counter<'a> {
     /// The metric.
     pub metric: &'a str,
     /// Key and value of each.
-    pub tags: Vec<(&'a str, &'a str)>,
+    pub tags: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 impl<'a> Counter<'a> {
@@ -27,15 +30,13 @@ impl<'a> Counter<'a> {
     }
 }
 
-fn tags(text: &str) -> Option<Vec<(&str, &str)>> {
-    let pair = |pair: &'_ str| -> Option<(usize, usize)> {
-        let equals = pair.find('=')?;
-        (!pair[..equals].contains('/') && equals > 0).then_some((equals, pair.len()))
-    };
-    let pairs = text.split(',').map(|text| pair(text).map(|(equals, _)| (&text[..equals], &text[equals + 1..])));
-    let mut tags = pairs.collect::<Option<Vec<_>>>()?;
+fn tags(text: &str) -> Option<Vec<(Cow<'_, str>, Cow<'_, str>)>> {
+    let mut tags = flat::parse(text, Spaces::Keep).collect::<Result<Vec<_>, _>>().ok()?;
+    if tags.iter().any(|(key, _)| key.is_empty() || key.contains('/')) {
+        return None;
+    }
     tags.sort_unstable();
-    Some(tags)
+    (!tags.is_empty()).then_some(tags)
 }
 
 /// The series of an endpoint's counter, if there is one in the range.
@@ -49,9 +50,9 @@ pub fn find(
     range: TimeRange,
 ) -> Result<Option<SeriesRef>, ReadError> {
     let Counter { metric, tags } = Counter::parse(counter);
-    let equal = |label, value: &str| Matcher { label, op: MatchOp::Equal, value: value.into() };
+    let equal = |label, value: &str| Matcher { label, condition: Condition::Is(value.into()) };
     let mut matchers = vec![equal(Label::Endpoint, endpoint), equal(Label::Metric, metric)];
-    matchers.extend(tags.iter().map(|(key, value)| equal(Label::Tag((*key).into()), value)));
+    matchers.extend(tags.iter().map(|(key, value)| equal(Label::Tag(key.to_string()), value)));
     let found = reader.select(&matchers, range, SERIES_MAX)?;
     // Others may have these tags and more.
     Ok(found.into_iter().find(|series| series.identity.tags.len() == tags.len()))

@@ -1,9 +1,12 @@
 //! `history`: the rows of a range.
 
-use saker_pipeline::reader::{Budget, Chunk, Columns, ReadError, SeriesReader, SeriesRef, TimeRange, is_stale};
+use saker_model::is_stale;
+use saker_pipeline::reader::{
+    Aggregate, Attributes, Chunk, Columns, ReadBudget, ReadError, SeriesReader, SeriesRef, TimeRange,
+};
 
 use super::archive::{Consolidation, REACH_STEPS, Row, downsample, row_steps};
-use super::{Attributes, AttributesOf, counter};
+use super::{counter, is_rate, step_ms};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,30 +42,43 @@ pub struct History {
 /// The reader's and the budget's.
 pub fn history(
     reader: &dyn SeriesReader,
-    attributes: &AttributesOf<'_>,
     query: &HistoryQuery<'_>,
     now_ms: i64,
-    budget: &Budget,
+    budget: &ReadBudget,
 ) -> Result<History, ReadError> {
     let asked = TimeRange { start_ms: query.start_s.saturating_mul(1000), end_ms: query.end_s.saturating_mul(1000) };
     let unknown =
         History { endpoint: query.endpoint.into(), counter: query.counter.into(), attributes: None, rows: Vec::new() };
-    let Some(series) = counter::find(reader, query.endpoint, query.counter, asked)? else { return Ok(unknown) };
-    let Some(found) = attributes(&series) else { return Ok(unknown) };
-    let rows = rows(reader, &series, found, query, asked, now_ms, budget)?;
-    Ok(History { attributes: Some(found), rows, ..unknown })
+    // A counter that is known has rows without values where it had none.
+    let lately = TimeRange { start_ms: asked.start_ms.min(now_ms - KNOWN_MS), end_ms: asked.end_ms.max(now_ms) };
+    let Some(series) = counter::find(reader, query.endpoint, query.counter, lately)? else { return Ok(unknown) };
+    let rows = rows(reader, &series, query, asked, now_ms, budget)?;
+    Ok(History { attributes: Some(series.attributes), rows, ..unknown })
 }
+
+/// What a counter is, without its rows, if it had a value lately.
+///
+/// # Errors
+/// The reader's.
+pub fn known(reader: &dyn SeriesReader, (endpoint, counter): (&str, &str), now_ms: i64) -> Result<History, ReadError> {
+    let range = TimeRange { start_ms: now_ms - KNOWN_MS, end_ms: now_ms };
+    let attributes = counter::find(reader, endpoint, counter, range)?.map(|series| series.attributes);
+    Ok(History { endpoint: endpoint.into(), counter: counter.into(), attributes, rows: Vec::new() })
+}
+
+/// A week, after which graph's index forgets a counter.
+const KNOWN_MS: i64 = 7 * 86_400_000;
 
 fn rows(
     reader: &dyn SeriesReader,
     series: &SeriesRef,
-    attributes: Attributes,
     query: &HistoryQuery<'_>,
     asked: TimeRange,
     now_ms: i64,
-    budget: &Budget,
+    budget: &ReadBudget,
 ) -> Result<Vec<Row>, ReadError> {
-    let step_ms = attributes.step_ms();
+    let attributes = series.attributes;
+    let step_ms = step_ms(attributes);
     // As far as graph's archives reach, and no further than there can be samples: so many steps are held at once.
     let asked = TimeRange {
         start_ms: asked.start_ms.max(now_ms - REACH_STEPS * step_ms),
@@ -73,8 +89,11 @@ fn rows(
     let first_ms = asked.start_ms + (-asked.start_ms).rem_euclid(row_ms);
     let last_ms = asked.end_ms - asked.end_ms.rem_euclid(row_ms);
     let steps_from_ms = first_ms - row_ms + step_ms;
-    let range = TimeRange { start_ms: steps_from_ms - 2 * step_ms, end_ms: last_ms + 3 * step_ms - 1 };
-    let samples = samples(reader, series, range, step_ms, budget)?;
+    // Of buckets, the one before and the one behind.
+    let around_ms = 2 * row_ms.max(step_ms);
+    let range = TimeRange { start_ms: steps_from_ms - around_ms, end_ms: last_ms + around_ms + step_ms - 1 };
+    let wanted = Wanted { step_ms, is_rate: is_rate(attributes), consolidation: query.consolidation };
+    let samples = wanted.read(reader, series, range, row_ms > step_ms, budget)?;
     let bytes = ((last_ms - steps_from_ms) / step_ms + 1).max(0) as u64 * size_of::<Row>() as u64;
     budget.charge_memory(bytes)?;
     let steps = steps(&samples, attributes, steps_from_ms, last_ms);
@@ -83,34 +102,72 @@ fn rows(
     Ok(rows)
 }
 
-/// The samples on the grid of steps, the first of each step.
-fn samples(
-    reader: &dyn SeriesReader,
-    series: &SeriesRef,
-    range: TimeRange,
+/// A value that is kept, and how far it may be from the one before: two steps, or two buckets.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    time_ms: i64,
+    value: f64,
+    heartbeat_ms: i64,
+}
+
+/// What of each bucket is wanted, where there are no samples any more.
+#[derive(Clone, Copy)]
+struct Wanted {
     step_ms: i64,
-    budget: &Budget,
-) -> Result<Vec<(i64, f64)>, ReadError> {
-    let mut samples: Vec<(i64, f64)> = Vec::new();
-    reader.read(std::slice::from_ref(series), range, Columns::LAST, budget, &mut |chunk: Chunk<'_>| {
-        for (time_ms, value) in chunk.timestamps.iter().zip(chunk.columns[0]).filter(|(_, value)| !is_stale(**value)) {
-            let time_ms = time_ms - time_ms.rem_euclid(step_ms);
-            if samples.last().is_none_or(|last| last.0 < time_ms) {
-                samples.push((time_ms, *value));
+    is_rate: bool,
+    consolidation: Consolidation,
+}
+
+impl Wanted {
+    /// The samples on the grid of steps, the first of each step; buckets at the times of their newest samples.
+    fn read(
+        self,
+        reader: &dyn SeriesReader,
+        series: &SeriesRef,
+        range: TimeRange,
+        is_coarse: bool,
+        budget: &ReadBudget,
+    ) -> Result<Vec<Kept>, ReadError> {
+        let columns = match self.consolidation {
+            _ if self.is_rate || !is_coarse => Columns::LAST,
+            Consolidation::Average => Columns::LAST.with(Aggregate::Sum).with(Aggregate::Count),
+            Consolidation::Max => Columns::LAST.with(Aggregate::Max),
+            Consolidation::Min => Columns::LAST.with(Aggregate::Min),
+        };
+        let mut kept: Vec<Kept> = Vec::new();
+        reader.read(std::slice::from_ref(series), range, columns, budget, &mut |chunk: Chunk<'_>| {
+            let heartbeat_ms = 2 * self.step_ms.max(chunk.granularity_ms);
+            for (place, time_ms) in chunk.timestamps.iter().enumerate() {
+                let time_ms = time_ms - time_ms.rem_euclid(self.step_ms);
+                let value = self.value(&chunk, columns, place);
+                if !is_stale(chunk.columns[0][place]) && kept.last().is_none_or(|last| last.time_ms < time_ms) {
+                    kept.push(Kept { time_ms, value, heartbeat_ms });
+                }
             }
-        }
-    })?;
-    Ok(samples)
+        })?;
+        Ok(kept)
+    }
+
+    fn value(self, chunk: &Chunk<'_>, columns: Columns, place: usize) -> f64 {
+        let of = |aggregate| columns.position(aggregate).map(|column| chunk.columns[column][place]);
+        let of_bucket = match self.consolidation {
+            _ if chunk.granularity_ms == 0 => None,
+            Consolidation::Average => of(Aggregate::Sum).zip(of(Aggregate::Count)).map(|(sum, count)| sum / count),
+            Consolidation::Max => of(Aggregate::Max),
+            Consolidation::Min => of(Aggregate::Min),
+        };
+        of_bucket.unwrap_or(chunk.columns[0][place])
+    }
 }
 
 /// A row for each step. A sample fills the steps since the one before it, if that is within a heartbeat.
-fn steps(samples: &[(i64, f64)], attributes: Attributes, from_ms: i64, to_ms: i64) -> Vec<Row> {
-    let step_ms = attributes.step_ms();
-    let mut next = samples.partition_point(|(time_ms, _)| *time_ms < from_ms);
+fn steps(samples: &[Kept], attributes: Attributes, from_ms: i64, to_ms: i64) -> Vec<Row> {
+    let step_ms = step_ms(attributes);
+    let mut next = samples.partition_point(|sample| sample.time_ms < from_ms);
     let mut rows = Vec::new();
     let mut time_ms = from_ms;
     while time_ms <= to_ms {
-        while samples.get(next).is_some_and(|sample| sample.0 < time_ms) {
+        while samples.get(next).is_some_and(|sample| sample.time_ms < time_ms) {
             next += 1;
         }
         let before = next.checked_sub(1).map(|before| samples[before]);
@@ -121,12 +178,12 @@ fn steps(samples: &[(i64, f64)], attributes: Attributes, from_ms: i64, to_ms: i6
     rows
 }
 
-fn value_of(before: Option<(i64, f64)>, sample: (i64, f64), attributes: Attributes, time_ms: i64) -> Option<f64> {
-    let near = before.filter(|before| sample.0 - before.0 <= 2 * attributes.step_ms());
-    if attributes.is_rate() {
+fn value_of(before: Option<Kept>, sample: Kept, attributes: Attributes, time_ms: i64) -> Option<f64> {
+    let near = before.filter(|before| sample.time_ms - before.time_ms <= sample.heartbeat_ms);
+    if is_rate(attributes) {
         let before = near?;
-        let rate = (sample.1 - before.1) / ((sample.0 - before.0) as f64 / 1000.0);
+        let rate = (sample.value - before.value) / ((sample.time_ms - before.time_ms) as f64 / 1000.0);
         return (rate >= 0.0).then_some(rate);
     }
-    (near.is_some() || sample.0 == time_ms).then_some(sample.1)
+    (near.is_some() || sample.time_ms == time_ms).then_some(sample.value)
 }

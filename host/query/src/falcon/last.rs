@@ -1,8 +1,9 @@
 //! `last` and `last/raw`: the newest value.
 
-use saker_pipeline::reader::{Budget, Chunk, Columns, ReadError, SeriesReader, TimeRange, is_stale};
+use saker_model::is_stale;
+use saker_pipeline::reader::{Chunk, Columns, ReadBudget, ReadError, SeriesReader, TimeRange};
 
-use super::{AttributesOf, counter};
+use super::{counter, is_rate, step_ms};
 
 /// How far back the newest sample may lie: what graph keeps in memory without a new one.
 const LAST_MS: i64 = 24 * 3_600_000;
@@ -26,17 +27,16 @@ pub struct LastPoint {
 /// The reader's and the budget's.
 pub fn last(
     reader: &dyn SeriesReader,
-    attributes: &AttributesOf<'_>,
     (endpoint, counter): (&str, &str),
     now_ms: i64,
-    budget: &Budget,
+    budget: &ReadBudget,
 ) -> Result<LastPoint, ReadError> {
     let range = TimeRange { start_ms: now_ms - LAST_MS, end_ms: now_ms };
-    let known = counter::find(reader, endpoint, counter, range)?.and_then(|series| attributes(&series));
+    let known = counter::find(reader, endpoint, counter, range)?.map(|series| series.attributes);
     let newest = newest(reader, endpoint, counter, range, budget)?;
     let found = match (known, newest) {
-        (Some(known), [before, Some(sample)]) if known.is_rate() => before
-            .filter(|before| sample.0 - before.0 == known.step_ms())
+        (Some(known), [before, Some(sample)]) if is_rate(known) => before
+            .filter(|before| sample.0 - before.0 == step_ms(known))
             .map(|before| (sample.0, ((sample.1 - before.1) / f64::from(known.step_s)).max(0.0))),
         (Some(_), [_, sample]) => sample,
         (None, _) => None,
@@ -52,7 +52,7 @@ pub fn last_raw(
     reader: &dyn SeriesReader,
     (endpoint, counter): (&str, &str),
     now_ms: i64,
-    budget: &Budget,
+    budget: &ReadBudget,
 ) -> Result<LastPoint, ReadError> {
     let range = TimeRange { start_ms: now_ms - LAST_MS, end_ms: now_ms };
     let [_, sample] = newest(reader, endpoint, counter, range, budget)?;
@@ -70,7 +70,7 @@ fn newest(
     endpoint: &str,
     counter: &str,
     range: TimeRange,
-    budget: &Budget,
+    budget: &ReadBudget,
 ) -> Result<[Option<(i64, f64)>; 2], ReadError> {
     let mut newest = [None, None];
     let Some(series) = counter::find(reader, endpoint, counter, range)? else { return Ok(newest) };

@@ -1,26 +1,30 @@
 use super::*;
-use saker_pipeline::reader::{Budget, BudgetLimits, Cancel, Identity, MemoryReader, STALE, TimeRange};
+use crate::MemoryReader;
+use saker_model::STALE_MARKER;
+use saker_pipeline::reader::{
+    Aggregate, Cancel, Chunk, Columns, Identity, Matcher, ReadBudget, ReadError, ReadLimits, SeriesReader, SeriesRef,
+    TimeRange,
+};
 
 const STEP_S: i64 = 60;
 const NOW_MS: i64 = 100_000 * STEP_S * 1000;
 const START_S: i64 = NOW_MS / 1000 - 600;
 
-fn reader(samples: &[(i64, f64)]) -> MemoryReader {
+fn reader(samples: &[(i64, f64)], metric_type: MetricType) -> MemoryReader {
     let mut reader = MemoryReader::default();
     let tags = [("iface".into(), "eth0".into())].into();
     let identity = Identity { endpoint: "h1".into(), metric: "net/in".into(), tags };
+    if !samples.is_empty() {
+        reader.set_attributes(&identity, Attributes { metric_type, step_s: STEP_S as u32 });
+    }
     samples.iter().for_each(|(at_s, value)| reader.push(&identity, (START_S + at_s) * 1000, *value));
     let other = [("iface".into(), "eth0".into()), ("z".into(), "1".into())].into();
     reader.push(&Identity { tags: other, ..identity }, START_S * 1000, 99.0);
     reader
 }
 
-fn budget() -> Budget {
-    Budget::new(BudgetLimits::default(), Cancel::default())
-}
-
-fn attributes(metric_type: MetricType) -> impl Fn(&SeriesRef) -> Option<Attributes> {
-    move |_| Some(Attributes { metric_type, step_s: STEP_S as u32 })
+fn budget() -> ReadBudget {
+    ReadBudget::new(ReadLimits::default(), Cancel::default())
 }
 
 fn values(
@@ -36,7 +40,7 @@ fn values(
         end_s: START_S + end_s,
         consolidation,
     };
-    let history = history(&reader(samples), &attributes(metric_type), &query, NOW_MS, &budget()).unwrap();
+    let history = history(&reader(samples, metric_type), &query, NOW_MS, &budget()).unwrap();
     history.rows.into_iter().map(|row| row.value).collect()
 }
 
@@ -48,18 +52,20 @@ fn counters_are_read_with_slashes_wherever_they_are() {
         ("net/in/iface=eth0", "net/in", vec![("iface", "eth0")]),
         ("df/mount=/home,fs=x", "df", vec![("fs", "x"), ("mount", "/home")]),
         ("a/=b", "a/=b", vec![]),
+        ("up/url=http://x/?a\\=1\\,2,z=", "up", vec![("url", "http://x/?a=1,2"), ("z", "")]),
     ] {
+        let tags = tags.into_iter().map(|(key, value): (&str, &str)| (key.into(), value.into())).collect();
         assert_eq!(Counter::parse(text), Counter { metric, tags });
     }
     let range = TimeRange { start_ms: 0, end_ms: i64::MAX };
-    let found = find(&reader(&[(0, 1.0)]), "h1", "net/in/z=1,iface=eth0", range).unwrap().unwrap();
+    let found = find(&reader(&[(0, 1.0)], MetricType::Gauge), "h1", "net/in/z=1,iface=eth0", range).unwrap().unwrap();
     assert_eq!(found.identity.tags.len(), 2);
-    assert!(find(&reader(&[(0, 1.0)]), "h1", "net/in", range).unwrap().is_none());
+    assert!(find(&reader(&[(0, 1.0)], MetricType::Gauge), "h1", "net/in", range).unwrap().is_none());
 }
 
 #[test]
 fn gauges_fill_a_gap_of_one_step_and_not_more() {
-    let samples = [(0, 1.0), (61, 2.0), (75, 2.5), (180, 4.0), (360, 5.0), (420, STALE)];
+    let samples = [(0, 1.0), (61, 2.0), (75, 2.5), (180, 4.0), (360, 5.0), (420, STALE_MARKER)];
     let expected = [Some(1.0), Some(2.0), Some(4.0), Some(4.0), None, None, Some(5.0), None];
     assert_eq!(values(&samples, MetricType::Gauge, Consolidation::Average, 420), expected);
 }
@@ -94,8 +100,7 @@ fn extremes_and_old_ranges_have_rows_of_several_steps() {
 #[test]
 fn the_newest_value_is_raw_or_a_rate_of_two_samples_one_step_apart() {
     let point = |samples: &[(i64, f64)], metric_type| {
-        let last =
-            last(&reader(samples), &attributes(metric_type), ("h1", "net/in/iface=eth0"), NOW_MS, &budget()).unwrap();
+        let last = last(&reader(samples, metric_type), ("h1", "net/in/iface=eth0"), NOW_MS, &budget()).unwrap();
         (last.timestamp_s, last.value)
     };
     assert_eq!(point(&[(0, 60.0), (60, 180.0)], MetricType::Gauge), (START_S + 60, 180.0));
@@ -103,9 +108,10 @@ fn the_newest_value_is_raw_or_a_rate_of_two_samples_one_step_apart() {
     assert_eq!(point(&[(0, 60.0), (60, 0.0)], MetricType::Counter), (START_S + 60, 0.0));
     assert_eq!(point(&[(0, 60.0), (120, 180.0)], MetricType::Counter), (0, 0.0));
     assert_eq!(point(&[(0, 60.0)], MetricType::Derive), (0, 0.0));
-    let raw = last_raw(&reader(&[(0, 60.0)]), ("h1", "net/in/iface=eth0"), NOW_MS, &budget()).unwrap();
+    let raw =
+        last_raw(&reader(&[(0, 60.0)], MetricType::Gauge), ("h1", "net/in/iface=eth0"), NOW_MS, &budget()).unwrap();
     assert_eq!((raw.timestamp_s, raw.value), (START_S, 60.0));
-    assert_eq!(last_raw(&reader(&[]), ("h1", "none"), NOW_MS, &budget()).unwrap().timestamp_s, 0);
+    assert_eq!(last_raw(&reader(&[], MetricType::Gauge), ("h1", "none"), NOW_MS, &budget()).unwrap().timestamp_s, 0);
 }
 
 #[test]
@@ -139,8 +145,73 @@ fn a_range_that_is_far_too_long_has_no_more_rows_than_may_be() {
         end_s: i64::MAX / 1000 - 1_000_000,
         consolidation: Consolidation::Average,
     };
-    let limits = BudgetLimits::default();
-    let budget = Budget::new(limits, Cancel::default());
-    let found = history(&reader(&[(0, 1.0)]), &attributes(MetricType::Gauge), &query, NOW_MS, &budget).unwrap();
+    let limits = ReadLimits::default();
+    let budget = ReadBudget::new(limits, Cancel::default());
+    let found = history(&reader(&[(0, 1.0)], MetricType::Gauge), &query, NOW_MS, &budget).unwrap();
     assert!(found.rows.len() <= 800, "{}", found.rows.len());
+}
+
+/// A reader that has buckets of an hour instead of samples.
+struct Buckets(MemoryReader);
+
+const HOUR_MS: i64 = 3_600_000;
+
+impl SeriesReader for Buckets {
+    fn select(&self, matchers: &[Matcher], range: TimeRange, limit: usize) -> Result<Vec<SeriesRef>, ReadError> {
+        self.0.select(matchers, range, limit)
+    }
+
+    fn read(
+        &self,
+        series: &[SeriesRef],
+        range: TimeRange,
+        columns: Columns,
+        budget: &ReadBudget,
+        visit: &mut dyn FnMut(Chunk<'_>),
+    ) -> Result<(), ReadError> {
+        self.0.read(series, range, Columns::LAST, budget, &mut |chunk| {
+            // Each bucket of three samples: their mean is the last, the extremes lie one beside it.
+            let value = |aggregate, last: f64| match aggregate {
+                Aggregate::Sum => last * 3.0,
+                Aggregate::Count => 3.0,
+                Aggregate::Max => last + 1.0,
+                Aggregate::Min => last - 1.0,
+                Aggregate::Last | Aggregate::First => last,
+            };
+            let columns: Vec<Vec<f64>> = columns
+                .iter()
+                .map(|column| chunk.columns[0].iter().map(|last| value(column, *last)).collect())
+                .collect();
+            let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+            visit(Chunk { granularity_ms: HOUR_MS, columns: &columns, ..chunk });
+        })
+    }
+}
+
+#[test]
+fn where_only_buckets_are_kept_rows_are_of_these() {
+    let hours: Vec<(i64, f64)> = (-100..-80).map(|hour| (hour * 3600, (hour + 100) as f64 * 3600.0)).collect();
+    let rows = |metric_type, consolidation| {
+        let query = HistoryQuery {
+            endpoint: "h1",
+            counter: "net/in/iface=eth0",
+            start_s: START_S - 90 * 3600,
+            end_s: START_S - 88 * 3600,
+            consolidation,
+        };
+        let reader = Buckets(reader(&hours, metric_type));
+        let history = history(&reader, &query, NOW_MS, &budget()).unwrap();
+        assert!(history.rows.len() > 4, "{}", history.rows.len());
+        history.rows.into_iter().map(|row| row.value).collect::<Vec<_>>()
+    };
+    assert!(rows(MetricType::Counter, Consolidation::Average).iter().all(|value| *value == Some(1.0)));
+    for (consolidation, beside) in
+        [(Consolidation::Average, 0.0), (Consolidation::Max, 1.0), (Consolidation::Min, -1.0)]
+    {
+        for value in rows(MetricType::Gauge, consolidation) {
+            let value = value.unwrap() - beside;
+            assert!(consolidation == Consolidation::Average || value % 3600.0 == 0.0, "{value}");
+            assert!((36_000.0..=46_800.0).contains(&value), "{value}");
+        }
+    }
 }

@@ -1,9 +1,8 @@
 //! Selectors: `cpu_busy{core="0"}`, `{"cpu.busy", "disk.name"=~"sd."}`.
 
-use saker_pipeline::reader::{MatchOp, Pattern};
-
 use super::Parser;
-use crate::ast::{Expr, ExprKind, LabelMatcher, Selector, TimeShift};
+use crate::ast::{Expr, ExprKind, LabelMatcher, MatchOp, Selector, TimeShift};
+use crate::pattern::Pattern;
 use crate::place::SyntaxError;
 use crate::token::TokenKind;
 

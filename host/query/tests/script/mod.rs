@@ -20,7 +20,7 @@ mod check;
 mod parse;
 mod spy;
 
-use saker_pipeline::reader::{Budget, BudgetLimits, Cancel};
+use saker_pipeline::reader::{Cancel, ReadBudget, ReadLimits};
 use saker_query::names::Naming;
 use saker_query::{Answer, Query, QueryError, Settings, Value};
 
@@ -87,7 +87,7 @@ fn evaluate(reader: &spy::Spy, evaluation: &Evaluation) -> Result<Answer, QueryE
     assert_eq!(format!("{expr:?}"), format!("{printed:?}"), "printed and parsed again");
     let query = Query { text: &evaluation.query, expr: &expr };
     let settings = Settings { naming: Naming::Verbatim, ..Settings::default() };
-    let budget = Budget::new(BudgetLimits::default(), Cancel::default());
+    let budget = ReadBudget::new(ReadLimits::default(), Cancel::default());
     match evaluation.when {
         When::At(time_ms) => saker_query::instant(reader, query, time_ms, &settings, &budget),
         When::Range { start_ms, end_ms, step_ms } => {

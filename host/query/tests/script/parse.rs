@@ -1,6 +1,7 @@
 //! Reads scripts.
 
-use saker_pipeline::reader::{Identity, STALE};
+use saker_model::STALE_MARKER;
+use saker_pipeline::reader::Identity;
 use saker_query::ast::ExprKind;
 use saker_query::{Labels, METRIC_NAME};
 use std::borrow::Cow;
@@ -193,7 +194,7 @@ fn values_of(text: &str) -> Vec<Option<f64>> {
 fn run(word: &str) -> Vec<Option<f64>> {
     let number = |text: &str| match text {
         "_" => None,
-        "stale" => Some(STALE),
+        "stale" => Some(STALE_MARKER),
         text => Some(text.trim_start_matches('+').parse::<f64>().unwrap_or_else(|_| panic!("{word:?}"))),
     };
     let Some((pattern, times)) = word.split_once('x') else { return vec![number(word)] };

@@ -2,9 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use saker_pipeline::reader::{
-    Budget, Chunk, Columns, Matcher, MemoryReader, ReadError, SeriesReader, SeriesRef, TimeRange,
-};
+use saker_pipeline::reader::{Chunk, Columns, Matcher, ReadBudget, ReadError, SeriesReader, SeriesRef, TimeRange};
+use saker_query::MemoryReader;
 
 #[derive(Default)]
 pub(crate) struct Spy {
@@ -35,7 +34,7 @@ impl SeriesReader for Spy {
         series: &[SeriesRef],
         range: TimeRange,
         columns: Columns,
-        budget: &Budget,
+        budget: &ReadBudget,
         visit: &mut dyn FnMut(Chunk<'_>),
     ) -> Result<(), ReadError> {
         self.samples.read(series, range, columns, budget, visit)

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use saker_pipeline::reader::Budget;
+use saker_pipeline::reader::ReadBudget;
 
 use super::any_present;
 use super::arithmetic::Operation;
@@ -24,6 +24,7 @@ struct Join<'a> {
     many: &'a [Series],
     one: &'a [Series],
     steps: usize,
+    budget: &'a ReadBudget,
     /// At which steps both sides have anything: at others nothing is looked at, so nothing is wrong.
     looked: Vec<bool>,
 }
@@ -37,7 +38,7 @@ pub(super) fn apply(
     right: Vec<Series>,
     signatures: Signatures,
     steps: usize,
-    budget: &Budget,
+    budget: &ReadBudget,
 ) -> Result<Vec<Series>, QueryError> {
     let any = [&left, &right].map(|side| any_present(side.iter().map(|series| &series.values), steps));
     let looked = any[0].iter().zip(&any[1]).map(|(left, right)| *left && *right).collect();
@@ -47,10 +48,9 @@ pub(super) fn apply(
     let (many, one) = if swapped { (&right, &left) } else { (&left, &right) };
     let (many_members, one_members) =
         if swapped { (right_members, left_members) } else { (left_members, right_members) };
-    let join = Join { matching: &binary.matching, naming, operation, swapped, many, one, steps, looked };
+    let join = Join { matching: &binary.matching, naming, operation, swapped, many, one, steps, budget, looked };
     let mut results = Merger::default();
     for (group, (many, one)) in many_members.iter().zip(&one_members).enumerate() {
-        budget.check()?;
         join.check_one(one, &signatures.groups[group])?;
         join.group(many, one, &mut results)?;
     }
@@ -83,6 +83,7 @@ impl Join<'_> {
         let mut given: HashMap<Labels, Vec<bool>> = HashMap::new();
         let several = many.len() > 1;
         for many in many.iter().map(|place| &self.many[*place]) {
+            self.budget.check()?;
             for one in one.iter().map(|place| &self.one[*place]) {
                 let labels = self.labels(&many.labels, &one.labels);
                 if several {

@@ -1,8 +1,6 @@
 //! The labels that a series would have if it were there.
 
-use saker_pipeline::reader::MatchOp;
-
-use crate::ast::Selector;
+use crate::ast::{MatchOp, Selector};
 use crate::labels::{Labels, METRIC_NAME};
 
 /// Those that the selector says for sure: one `=` a label, and nothing else about it.

@@ -49,6 +49,14 @@ fn date(seconds: i64) -> Date {
     Date { days, second_of_day: seconds.rem_euclid(86_400), year, month, day }
 }
 
+/// `2015-07-01T20:10:51Z`
+pub(crate) fn rfc3339(time_s: i64) -> String {
+    let date = date(time_s);
+    let second = date.second_of_day;
+    let clock = [second / 3600, second / 60 % 60, second % 60].map(|part| format!("{part:02}")).join(":");
+    format!("{:04}-{:02}-{:02}T{clock}Z", date.year, date.month, date.day)
+}
+
 /// Days from 1970 to the first of a month.
 pub(crate) fn days(year: i64, month: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };

@@ -1,9 +1,8 @@
 //! Functions that change labels.
 
-use saker_pipeline::reader::Pattern;
-
 use crate::eval::QueryError;
 use crate::eval::series::{Series, merged};
+use crate::pattern::Pattern;
 
 fn check(name: &str, what: &'static str) -> Result<(), QueryError> {
     if name.is_empty() {

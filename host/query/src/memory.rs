@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{
-    Aggregate, Budget, Chunk, Columns, Identity, Matcher, MatcherSet, ReadError, SeriesReader, SeriesRef, TimeRange,
+use saker_model::MetricType;
+use saker_pipeline::reader::{
+    Aggregate, Attributes, Chunk, Columns, Identity, Matcher, ReadBudget, ReadError, SeriesReader, SeriesRef, TimeRange,
 };
 
+/// What a series is unless it is said otherwise.
+const ATTRIBUTES: Attributes = Attributes { metric_type: MetricType::Gauge, step_s: 10 };
 /// Samples of a chunk: what a store's block of one series holds.
 const CHUNK_SAMPLES: usize = 1024;
 
@@ -17,8 +20,9 @@ pub struct MemoryReader {
     by_identity: BTreeMap<Arc<Identity>, usize>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Stored {
+    attributes: Attributes,
     timestamps: Vec<i64>,
     values: Vec<f64>,
 }
@@ -26,11 +30,7 @@ struct Stored {
 impl MemoryReader {
     /// Adds a sample. The same timestamp again replaces the value; an older one finds its place.
     pub fn push(&mut self, identity: &Identity, timestamp_ms: i64, value: f64) {
-        let at = match self.by_identity.get(identity) {
-            Some(at) => *at,
-            None => self.add(identity.clone()),
-        };
-        let stored = &mut self.series[at];
+        let stored = self.stored(identity);
         if stored.timestamps.last().is_none_or(|last| *last < timestamp_ms) {
             stored.timestamps.push(timestamp_ms);
             stored.values.push(value);
@@ -45,10 +45,22 @@ impl MemoryReader {
         }
     }
 
-    fn add(&mut self, identity: Identity) -> usize {
-        self.series.push(Stored::default());
-        self.by_identity.insert(Arc::new(identity), self.series.len() - 1);
-        self.series.len() - 1
+    /// Says what a series is; without a word it is a gauge, measured every 10 s.
+    pub fn set_attributes(&mut self, identity: &Identity, attributes: Attributes) {
+        self.stored(identity).attributes = attributes;
+    }
+
+    fn stored(&mut self, identity: &Identity) -> &mut Stored {
+        let at = match self.by_identity.get(identity) {
+            Some(at) => *at,
+            None => {
+                let at = self.series.len();
+                self.series.push(Stored { attributes: ATTRIBUTES, timestamps: Vec::new(), values: Vec::new() });
+                self.by_identity.insert(Arc::new(identity.clone()), at);
+                at
+            }
+        };
+        &mut self.series[at]
     }
 
     fn within(&self, series: &SeriesRef, range: TimeRange) -> (&[i64], &[f64]) {
@@ -61,9 +73,13 @@ impl MemoryReader {
 
 impl SeriesReader for MemoryReader {
     fn select(&self, matchers: &[Matcher], range: TimeRange, limit: usize) -> Result<Vec<SeriesRef>, ReadError> {
-        let matchers = MatcherSet::new(matchers)?;
-        let found = self.by_identity.iter().filter(|(identity, _)| matchers.matches(identity));
-        let refs = found.map(|(identity, at)| SeriesRef { id: *at as u64, identity: identity.clone() });
+        let matches = |identity: &Identity| matchers.iter().all(|matcher| matcher.matches(identity));
+        let found = self.by_identity.iter().filter(|(identity, _)| matches(identity));
+        let refs = found.map(|(identity, at)| SeriesRef {
+            id: *at as u64,
+            identity: identity.clone(),
+            attributes: self.series[*at].attributes,
+        });
         Ok(refs.filter(|series| !self.within(series, range).0.is_empty()).take(limit).collect())
     }
 
@@ -72,7 +88,7 @@ impl SeriesReader for MemoryReader {
         series: &[SeriesRef],
         range: TimeRange,
         columns: Columns,
-        budget: &Budget,
+        budget: &ReadBudget,
         visit: &mut dyn FnMut(Chunk<'_>),
     ) -> Result<(), ReadError> {
         let ones = [1.0; CHUNK_SAMPLES];
@@ -96,7 +112,7 @@ impl SeriesReader for MemoryReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reader::{BudgetLimits, Cancel, Label, MatchOp};
+    use saker_pipeline::reader::{Cancel, Condition, Label, ReadLimits};
 
     fn identity(endpoint: &str, metric: &str, tags: &[(&str, &str)]) -> Identity {
         let tags = tags.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
@@ -113,25 +129,23 @@ mod tests {
         reader
     }
 
-    fn matcher(label: Label, op: MatchOp, value: &str) -> Matcher {
-        Matcher { label, op, value: value.into() }
+    fn is(label: Label, value: &str) -> Matcher {
+        Matcher { label, condition: Condition::Is(value.into()) }
     }
 
     const ALL: TimeRange = TimeRange { start_ms: 0, end_ms: i64::MAX };
 
     #[test]
-    fn series_are_selected_by_every_kind_of_matcher_within_range_and_limit() {
+    fn series_are_selected_by_all_matchers_within_range_and_limit() {
         let reader = filled();
         let count = |matchers: &[Matcher], range, limit| reader.select(matchers, range, limit).unwrap().len();
         assert_eq!(count(&[], ALL, 10), 3);
         assert_eq!(count(&[], ALL, 2), 2);
         assert_eq!(count(&[], TimeRange { start_ms: 3_000_000, end_ms: i64::MAX }, 10), 0);
-        assert_eq!(count(&[matcher(Label::Endpoint, MatchOp::Equal, "web-1")], ALL, 10), 2);
-        assert_eq!(count(&[matcher(Label::Endpoint, MatchOp::NotRegex, "web-.*")], ALL, 10), 1);
-        assert_eq!(count(&[matcher(Label::Tag("core".into()), MatchOp::NotEqual, "0")], ALL, 10), 1);
-        assert_eq!(count(&[matcher(Label::Tag("none".into()), MatchOp::Equal, "")], ALL, 10), 3);
-        assert_eq!(count(&[matcher(Label::Metric, MatchOp::Regex, "cpu\\..+")], ALL, 10), 3);
-        assert!(reader.select(&[matcher(Label::Metric, MatchOp::Regex, "(")], ALL, 10).is_err());
+        let (endpoint, core) = (is(Label::Endpoint, "web-1"), is(Label::Tag("core".into()), "1"));
+        assert_eq!(count(std::slice::from_ref(&endpoint), ALL, 10), 2);
+        assert_eq!(count(&[endpoint, core], ALL, 10), 1);
+        assert_eq!(count(&[is(Label::Tag("none".into()), "")], ALL, 10), 3);
     }
 
     #[test]
@@ -139,7 +153,7 @@ mod tests {
         let reader = filled();
         let series = reader.select(&[], ALL, 10).unwrap();
         let range = TimeRange { start_ms: 500_000, end_ms: 2_000_000 };
-        let budget = Budget::new(BudgetLimits::default(), Cancel::default());
+        let budget = ReadBudget::new(ReadLimits::default(), Cancel::default());
         let mut seen = vec![Vec::new(); 3];
         let columns = Columns::LAST.with(Aggregate::Count);
         reader
@@ -159,14 +173,14 @@ mod tests {
         let reader = filled();
         let series = reader.select(&[], ALL, 10).unwrap();
         let cancel = Cancel::default();
-        let budget = Budget::new(BudgetLimits::default(), cancel.clone());
+        let budget = ReadBudget::new(ReadLimits::default(), cancel.clone());
         let mut chunks = 0;
         let ended = reader.read(&series, ALL, Columns::LAST, &budget, &mut |_| {
             chunks += 1;
             cancel.cancel();
         });
         assert_eq!((ended, chunks), (Err(ReadError::Cancelled), 1));
-        let budget = Budget::new(BudgetLimits { samples: 2000, ..BudgetLimits::default() }, Cancel::default());
+        let budget = ReadBudget::new(ReadLimits { samples: 2000, ..ReadLimits::default() }, Cancel::default());
         assert!(matches!(
             reader.read(&series, ALL, Columns::LAST, &budget, &mut |_| ()),
             Err(ReadError::Samples { limit: 2000, .. })

@@ -36,6 +36,14 @@ impl Pattern {
         build(&format!("^(?s:{})$", rewrite(pattern))).map(Self)
     }
 
+    /// Compiles a pattern that matches anywhere in a text, letters of either case.
+    ///
+    /// # Errors
+    /// [`PatternError`]
+    pub(crate) fn anywhere(pattern: &str) -> Result<Self, PatternError> {
+        build(&rewrite(&format!("(?i){pattern}"))).map(Self)
+    }
+
     /// Whether it matches the whole text.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {

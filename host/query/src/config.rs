@@ -1,0 +1,136 @@
+//! What `[query]` says.
+
+use std::time::Duration;
+
+use saker_config::{Bytes, Table};
+use saker_pipeline::reader::ReadLimits;
+
+use crate::eval::Settings;
+
+/// How queries are run, and what one may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueryConfig {
+    /// Threads that evaluate, each one query at a time.
+    pub threads: usize,
+    /// Queries that may wait for a thread; beyond that they are refused.
+    pub waiting: usize,
+    /// What one query may cost.
+    pub limits: ReadLimits,
+    /// How far back a selector looks for a value.
+    pub lookback: Duration,
+    /// Series that one selector may find.
+    pub series: usize,
+    /// Queries that take longer are logged.
+    pub slow: Duration,
+}
+
+/// Two dashboards at once; the rest of the machine is the agent's and everybody else's.
+const THREADS: usize = 2;
+/// More threads than this help no query.
+const THREADS_MAX: usize = 64;
+/// A dashboard's panels, several times.
+const WAITING: usize = 100;
+
+impl Default for QueryConfig {
+    fn default() -> Self {
+        let settings = Settings::default();
+        Self {
+            threads: THREADS,
+            waiting: WAITING,
+            limits: ReadLimits::default(),
+            lookback: Duration::from_millis(settings.lookback_ms.unsigned_abs()),
+            series: settings.series_max,
+            slow: Duration::from_secs(1),
+        }
+    }
+}
+
+impl QueryConfig {
+    /// Reads `[query]`.
+    #[must_use]
+    pub fn read(mut table: Table<'_>) -> Self {
+        let default = Self::default();
+        let threads = table.at_least("threads", default.threads, 1);
+        if threads > THREADS_MAX {
+            table.wrong("threads", format!("must be at most {THREADS_MAX}"));
+        }
+        let limits = ReadLimits {
+            samples: table.at_least("samples", default.limits.samples as usize, 1) as u64,
+            memory_bytes: table.get("memory_bytes", Bytes(default.limits.memory_bytes as usize)).0 as u64,
+            time: table.get("timeout", default.limits.time),
+        };
+        let lookback = table.get("lookback", default.lookback);
+        if lookback.as_millis() == 0 || lookback > LOOKBACK_MAX {
+            table.wrong("lookback", "must be 1ms to 1d");
+        }
+        let config = Self {
+            threads: threads.clamp(1, THREADS_MAX),
+            waiting: table.get("waiting", default.waiting),
+            limits,
+            lookback: lookback.clamp(Duration::from_millis(1), LOOKBACK_MAX),
+            series: table.at_least("series", default.series, 1),
+            slow: table.get("slow", default.slow),
+        };
+        table.finish();
+        config
+    }
+
+    /// How queries are evaluated.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        Settings {
+            lookback_ms: i64::try_from(self.lookback.as_millis()).unwrap_or(i64::MAX),
+            series_max: self.series,
+            ..Settings::default()
+        }
+    }
+}
+
+/// A value that is a day old says nothing of now.
+const LOOKBACK_MAX: Duration = Duration::from_secs(86_400);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use saker_config::{Reading, Source};
+
+    fn read(arguments: &[(&str, &str)]) -> (QueryConfig, usize) {
+        let arguments = arguments.iter().map(|(key, value)| (format!("query.{key}"), (*value).to_owned())).collect();
+        let source = Source { arguments, ..Source::default() };
+        let reading = Reading::new(&source);
+        let config = QueryConfig::read(reading.root(None).table("query"));
+        (config, reading.finish(true).0.len())
+    }
+
+    #[test]
+    fn what_is_not_given_is_at_its_default() {
+        assert_eq!(read(&[]), (QueryConfig::default(), 0));
+    }
+
+    #[test]
+    fn every_key_is_read_and_nonsense_is_a_mistake() {
+        let (config, mistakes) = read(&[
+            ("threads", "4"),
+            ("waiting", "7"),
+            ("samples", "1000"),
+            ("memory_bytes", "1MiB"),
+            ("timeout", "5s"),
+            ("lookback", "1m"),
+            ("series", "9"),
+            ("slow", "2s"),
+        ]);
+        let limits = ReadLimits { samples: 1000, memory_bytes: 1 << 20, time: Duration::from_secs(5) };
+        let expected = QueryConfig {
+            threads: 4,
+            waiting: 7,
+            limits,
+            lookback: Duration::from_secs(60),
+            series: 9,
+            slow: Duration::from_secs(2),
+        };
+        assert_eq!((config, mistakes), (expected, 0));
+        for wrong in [("threads", "0"), ("threads", "1000"), ("lookback", "0s"), ("lookback", "9d"), ("series", "0")] {
+            assert_eq!(read(&[wrong]).1, 1, "{wrong:?}");
+        }
+    }
+}

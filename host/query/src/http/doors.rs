@@ -1,0 +1,31 @@
+//! The paths that there are, in one table: what the agent lists, and what a test holds against the router.
+
+/// Methods, path, and what is answered.
+pub const PATHS: &[(&str, &str, &str)] = &[
+    ("GET POST", "/api/v1/query", "Prometheus: an expression at one time"),
+    ("GET POST", "/api/v1/query_range", "Prometheus: an expression over a range"),
+    ("GET POST", "/api/v1/series", "Prometheus: the series that selectors find"),
+    ("GET POST", "/api/v1/labels", "Prometheus: the names of labels"),
+    ("GET", "/api/v1/label/{name}/values", "Prometheus: the values of a label"),
+    ("GET", "/api/v1/metadata", "Prometheus: types and descriptions of metrics"),
+    ("GET", "/api/v1/status/buildinfo", "Prometheus: whose API this is"),
+    ("GET POST", "/api/v1/format_query", "Prometheus: an expression, well written"),
+    ("GET POST", "/api/v1/query_exemplars", "Prometheus: exemplars, of which there are none"),
+    ("POST", "/graph/history", "Open-Falcon's query service: rows of counters"),
+    ("POST", "/graph/info", "Open-Falcon's query service: what counters are"),
+    ("POST", "/graph/last", "Open-Falcon's query service: newest values"),
+    ("POST", "/graph/last/raw", "Open-Falcon's query service: newest values as they were stored"),
+    ("POST", "/api/v1/graph/history", "Open-Falcon's api: rows of counters"),
+    ("POST", "/api/v1/graph/lastpoint", "Open-Falcon's api: newest values"),
+    ("GET DELETE", "/api/v1/graph/endpoint", "Open-Falcon's api: endpoints by pattern; deletes them"),
+    ("GET", "/api/v1/graph/endpoint_counter", "Open-Falcon's api: counters of endpoints"),
+    ("DELETE", "/api/v1/graph/counter", "Open-Falcon's api: deletes counters"),
+    ("GET", "/counter/all", "Open-Falcon: what was asked so far"),
+    ("GET", "/statistics/all", "Open-Falcon: the same"),
+    ("GET", "/index/updateAll", "Open-Falcon: the index is never behind"),
+    ("GET", "/index/updateAll/concurrent", "Open-Falcon: the same"),
+    ("POST", "/api/v2/index", "Open-Falcon: the same"),
+    ("GET", "/metrics/host", "the newest values, for a Prometheus that scrapes"),
+    ("GET", "/saker/v1/queries", "queries that run, and that have ended"),
+    ("DELETE", "/saker/v1/queries/{id}", "ends a query"),
+];
