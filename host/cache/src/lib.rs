@@ -7,9 +7,11 @@
 mod api;
 mod cache;
 mod metrics;
+mod reader;
 mod timed;
 
 pub use api::{ApiState, router};
 pub use cache::{Cache, CacheLimits, CacheStats};
 pub use metrics::CacheMetrics;
+pub use reader::CacheReader;
 pub use timed::TimedStore;
