@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "saker-ingest",
         &["saker-pipeline", "saker-http", "saker-codec", "saker-config", "saker-telemetry", "saker-model"],
     ),
+    ("saker-query", &["saker-pipeline", "saker-http", "saker-config", "saker-telemetry", "saker-model"]),
     ("saker-http", &["saker-config", "saker-telemetry", "saker-model"]),
     (
         "saker-cli",
