@@ -115,7 +115,7 @@ pub fn counters(
 /// Looks at the budget now and then.
 fn look(budget: &ReadBudget, place: usize) -> Result<(), QueryError> {
     const BETWEEN: usize = 1024;
-    if place % BETWEEN == 0 { Ok(budget.check()?) } else { Ok(()) }
+    if place.is_multiple_of(BETWEEN) { Ok(budget.check()?) } else { Ok(()) }
 }
 
 /// Patterns separated by spaces, as a database's `regexp` has them: anywhere in the text, whatever the case.

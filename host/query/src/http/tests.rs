@@ -39,8 +39,11 @@ pub(super) fn identity(endpoint: &str, metric: &str, tags: &[(&str, &str)]) -> I
     Identity { endpoint: endpoint.into(), metric: metric.into(), tags }
 }
 
+/// A series with its type, its step and its samples.
+type Sampled<'a> = (Identity, MetricType, u32, &'a [(i64, f64)]);
+
 /// The doors over series and their samples.
-pub(super) fn doors(samples: &[(Identity, MetricType, u32, &[(i64, f64)])]) -> Doors {
+pub(super) fn doors(samples: &[Sampled<'_>]) -> Doors {
     let mut reader = MemoryReader::default();
     for (identity, metric_type, step_s, samples) in samples {
         reader.set_attributes(identity, Attributes { metric_type: *metric_type, step_s: *step_s });
