@@ -236,12 +236,12 @@ impl Agent {
 
     /// What the API says of an instance, if there is one.
     pub(crate) fn instance(&self, name: &str) -> Option<Value> {
-        let plugins = self.json("/api/v1/plugins");
+        let plugins = self.json("/saker/v1/plugins");
         plugins["instances"].as_array().unwrap().iter().find(|instance| instance["name"] == name).cloned()
     }
 
     pub(crate) fn node(&self, name: &str) -> Value {
-        let routes = self.json("/api/v1/routes");
+        let routes = self.json("/saker/v1/routes");
         routes["nodes"].as_array().unwrap().iter().find(|node| node["name"] == name).cloned().unwrap()
     }
 
@@ -279,7 +279,7 @@ impl Agent {
 
     /// The newest value of the only series of this metric with these tags.
     pub(crate) fn newest(&self, metric: &str, tags: &str) -> f64 {
-        let recent = self.json(&format!("/api/v1/recent?metric={metric}&tags={tags}&points=1"));
+        let recent = self.json(&format!("/saker/v1/recent?metric={metric}&tags={tags}&points=1"));
         assert_eq!(recent["total"], 1, "{metric} {tags}: {recent}");
         recent["series"][0]["points"][0][1].as_f64().unwrap()
     }

@@ -256,7 +256,7 @@ fn until_it_attacked(agent: &Agent, (name, _, _, end): Attack) {
 /// Waits until a file was looked at, and answers what became of it.
 fn until_looked_at(agent: &Agent, name: &str) -> Value {
     agent.until_within(Duration::from_secs(120), &format!("{name} was looked at"), |agent| {
-        let files = agent.json("/api/v1/plugins")["files"].clone();
+        let files = agent.json("/saker/v1/plugins")["files"].clone();
         let file = files.as_array()?.iter().find(|file| file["file"] == format!("{name}.wasm"))?.clone();
         (file["busy"] == false).then_some(file)
     })
@@ -402,7 +402,7 @@ fn steady_for(agent: &Agent, seconds: u64) -> Lateness {
     }
     // A run is stamped with the second that it belongs to, which may have begun before.
     let start = began / 1000 * 1000;
-    let recent = agent.json(&format!("/api/v1/recent?metric=punctual.late_ms&start={start}"));
+    let recent = agent.json(&format!("/saker/v1/recent?metric=punctual.late_ms&start={start}"));
     let series = recent["series"].as_array().unwrap().iter();
     let points = series.flat_map(|series| series["points"].as_array().unwrap());
     let mut late: Vec<_> = points.map(|point| point[1].as_f64().unwrap()).collect();

@@ -54,7 +54,7 @@ fn unchanged_nodes_keep_their_queues_and_new_ones_join() {
         format!("{}{}[[route]]\nnodes = [\"first\", \"second\"]\n", node("first", &first), node("second", &second));
     agent.home.write_config(&format!("[listen]\nhttp = \"127.0.0.1:0\"\n{both}"));
     agent.until("the second has joined", |agent| {
-        (agent.json("/api/v1/routes")["nodes"].as_array()?.len() == 2).then_some(())
+        (agent.json("/saker/v1/routes")["nodes"].as_array()?.len() == 2).then_some(())
     });
     push(&agent, 0..20);
     agent.until("both have their shares", |_| (first.lines().len() + second.lines().len() == 40).then_some(()));

@@ -95,7 +95,7 @@ fn a_page_of_another_site_can_neither_push_nor_drop_nor_read() {
     let agent = Home::new(&["stdout"]).config(node).start();
     let here = agent.address.clone();
     let own = format!("http://{here}");
-    let (drop, push) = ("/api/v1/queues/a/drop?what=dead", "/v1/push");
+    let (drop, push) = ("/saker/v1/queues/a/drop?what=dead", "/v1/push");
     let value = r#"[{"metric":"m","value":1}]"#;
     for (name, value_of) in [
         ("origin", "http://evil.example"),
@@ -115,7 +115,7 @@ fn a_page_of_another_site_can_neither_push_nor_drop_nor_read() {
         }
     }
     // A page whose name leads here (DNS rebinding) is of the same origin, to the browser.
-    for path in ["/", "/health", "/metrics", "/api/v1/recent", push] {
+    for path in ["/", "/health", "/metrics", "/saker/v1/recent", push] {
         let rebound =
             [("host", "evil.example:1988"), ("origin", "http://evil.example:1988"), ("sec-fetch-site", "same-origin")];
         let (status, answer) = ask(&agent, if path == push { "POST" } else { "GET" }, path, &rebound, value);
@@ -131,7 +131,7 @@ fn a_page_of_another_site_can_neither_push_nor_drop_nor_read() {
         assert_eq!(ask(&agent, "POST", "/write", &headers, "m v=1").0, 204);
     }
     // What an operator does wants a word that no foreign page can say.
-    for path in [drop, "/api/v1/queues/a/replay", "/api/v1/plugins/a/revive"] {
+    for path in [drop, "/saker/v1/queues/a/replay", "/saker/v1/plugins/a/revive"] {
         let (status, answer) = ask(&agent, "POST", path, &[("host", &here)], "");
         assert_eq!(status, 403, "{path}: {answer}");
         assert!(answer["error"].as_str().unwrap().contains("X-Saker: 1"), "{answer}");
@@ -175,7 +175,7 @@ fn with_a_token_all_but_health_wants_it_and_a_changed_one_is_taken_at_a_hangup()
     }
     assert_eq!((http::get(&agent.address, "/health").0, http::get(&agent.address, "/ready").0), (200, 200));
     let revive = |headers: &[(&str, &str)]| {
-        http::request(&agent.address, "POST", "/api/v1/plugins/a/revive", headers, "").unwrap().0
+        http::request(&agent.address, "POST", "/saker/v1/plugins/a/revive", headers, "").unwrap().0
     };
     assert_eq!((revive(&[("x-saker", "1")]), revive(&[("authorization", "Bearer 0123456789abcdef-one")])), (401, 409));
 
@@ -310,7 +310,7 @@ fn what_can_never_be_taken_is_refused_as_that_at_once() {
     let values = vec![r#"{"metric":"m","value":1}"#; 30_000].join(",");
     let (status, answer) = agent.post("/v1/push", &format!("[{values}]"));
     assert_eq!(status, 413, "its body would fit, but not with its points: {answer}");
-    assert_eq!(agent.json("/api/v1/recent?metric=m")["total"], 0, "nothing was kept of it");
+    assert_eq!(agent.json("/saker/v1/recent?metric=m")["total"], 0, "nothing was kept of it");
 }
 
 /// 32 MiB of `{},{},…` took 2.7 GiB and one of the agent's two threads for 15 s.
@@ -417,8 +417,8 @@ fn what_is_of_a_wrong_type_is_refused_by_name_and_the_others_are_taken() {
             "endpoint must be text such as \"web-1\", found an object"
         ]
     );
-    assert_eq!(agent.json("/api/v1/recent?metric=m")["series"][0]["tags"], json!({"disk": "b"}));
-    assert_eq!(http::get(&agent.address, "/api/v1/routes?metric=m&tags=disk").0, 400, "a tag without a value is none");
+    assert_eq!(agent.json("/saker/v1/recent?metric=m")["series"][0]["tags"], json!({"disk": "b"}));
+    assert_eq!(http::get(&agent.address, "/saker/v1/routes?metric=m&tags=disk").0, 400, "a tag without a value is none");
 }
 
 #[test]
@@ -427,6 +427,6 @@ fn text_in_a_refused_line_becomes_no_point() {
     let (status, _) =
         ask(&agent, "POST", "/write", &[("host", "localhost")], "m v=NaN,s=\"a\nevil v=666\nb\"\ngood v=1\n");
     assert_eq!(status, 400);
-    assert_eq!(agent.json("/api/v1/series")["series"].as_array().unwrap().len(), 1);
-    assert_eq!(agent.json("/api/v1/series")["series"][0]["metric"], "good_v");
+    assert_eq!(agent.json("/saker/v1/series")["series"].as_array().unwrap().len(), 1);
+    assert_eq!(agent.json("/saker/v1/series")["series"][0]["metric"], "good_v");
 }

@@ -57,7 +57,7 @@ fn routes_send_by_name_and_tag_and_tell_where_a_series_goes() {
     assert_eq!(agent.post("/v1/push", body).0, 200);
     agent.until("both have theirs", |_| (net.lines().len() == 1 && rest.lines().len() == 2).then_some(()));
     assert!(net.lines()[0].starts_with("net.in,") && net.lines()[0].contains("iface=eth0"), "{:?}", net.lines());
-    let targets = agent.json("/api/v1/routes?metric=net.in&tags=iface=eth1");
+    let targets = agent.json("/saker/v1/routes?metric=net.in&tags=iface=eth1");
     assert_eq!(targets["targets"]["nodes"], serde_json::json!(["net"]));
 }
 

@@ -41,7 +41,7 @@ fn an_agents_graphite_backend_finds_in_another_agent_what_carbon_would_be() {
         let metric = format!("from.{over}");
         one_node::push(&agent, &[(&metric, "core=0", "GAUGE", seconds(), 1.5)]);
         let series = carbon.until("it has arrived", |carbon| {
-            let found = carbon.json(&format!("/api/v1/recent?metric={metric}"));
+            let found = carbon.json(&format!("/saker/v1/recent?metric={metric}"));
             found["series"].get(0).cloned()
         });
         assert_eq!((&series["points"][0][1], &series["tags"]["core"]), (&json!(1.5), &json!("0")), "{series}");
@@ -62,9 +62,9 @@ fn a_bad_line_over_tcp_or_udp_is_counted_and_logged_and_spoils_no_other() {
     socket.send_to(format!("load {now}\nbad\nload 4").as_bytes(), address(&agent, "UDP")).unwrap();
     agent.until("the datagram is there", |agent| accepted(agent).filter(|&count| count == 5.0));
     assert_eq!(refused(&agent, "malformed"), Some(2.0));
-    let series = agent.json("/api/v1/series?metric=load");
+    let series = agent.json("/saker/v1/series?metric=load");
     assert_eq!(series["total"], 3, "{series}");
-    let web = agent.json("/api/v1/series?metric=load&endpoint=web-1");
+    let web = agent.json("/saker/v1/series?metric=load&endpoint=web-1");
     assert_eq!((&web["series"][0]["step_s"], &web["series"][0]["type"]), (&json!(60), &json!("GAUGE")));
     assert_eq!(agent.metric("saker_socket_datagrams_total{door=\"graphite\"}"), Some(1.0));
 }
@@ -84,7 +84,7 @@ fn a_reload_opens_moves_and_closes_its_sockets_and_no_other() {
     assert_eq!((address(&agent, "TCP"), address(&agent, "UDP")), (tcp.clone(), udp));
     stream.write_all(b"a 1\n").unwrap();
     agent.until("its line is there", |agent| accepted(agent).filter(|&count| count == 1.0));
-    assert_eq!(agent.json("/api/v1/series?metric=a")["series"][0]["step_s"], 10);
+    assert_eq!(agent.json("/saker/v1/series?metric=a")["series"][0]["step_s"], 10);
     agent.home.write_config(&before);
     assert_eq!(stream.read(&mut [0]).unwrap(), 0, "it is closed in order");
     agent.until("nobody listens there", |_| TcpStream::connect(&tcp).is_err().then_some(()));

@@ -72,7 +72,7 @@ fn eight_destinations_that_hang_stop_nobody_and_are_written_to_when_the_system_l
     std::fs::remove_file(&fifos[0]).unwrap();
     std::fs::write(&fifos[0], "").unwrap();
     drop(other_end);
-    assert_eq!(agent.operate("/api/v1/plugins/node%20n0/revive"), 200);
+    assert_eq!(agent.operate("/saker/v1/plugins/node%20n0/revive"), 200);
     agent.until("it is written to", |agent| (counts(agent, "node n0")["succeeded"].as_u64()? > 0).then_some(()));
     let start = Instant::now();
     agent.stop();
@@ -95,11 +95,11 @@ fn a_destination_that_is_killed_again_and_again_pauses_and_its_queue_keeps() {
     let instance = agent.until_within(Duration::from_secs(60), "it pauses", paused);
     assert_eq!(instance["counts"]["faults"]["deadline"], 5, "{instance}");
     assert!(instance["retry_in_s"].as_u64().unwrap() > 200, "{instance}");
-    assert_eq!(agent.operate("/api/v1/plugins/node%20spin/revive"), 200);
+    assert_eq!(agent.operate("/saker/v1/plugins/node%20spin/revive"), 200);
     agent.until("it is tried again", |agent| {
         (counts(agent, "node spin")["faults"]["deadline"].as_u64()? > 5).then_some(())
     });
-    let queues = agent.json("/api/v1/queues");
+    let queues = agent.json("/saker/v1/queues");
     let queue = &queues["queues"][0];
     assert_eq!((queue["points"].as_u64(), queue["dead_points"].as_u64()), (Some(2), Some(0)), "{queues:#}");
     agent.stop();

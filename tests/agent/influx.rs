@@ -26,7 +26,7 @@ fn gzip(text: &str) -> Vec<u8> {
 
 /// The points of a metric's only series.
 fn points(agent: &Agent, metric: &str) -> Value {
-    let recent = agent.json(&format!("/api/v1/recent?metric={metric}"));
+    let recent = agent.json(&format!("/saker/v1/recent?metric={metric}"));
     assert_eq!(recent["total"], 1, "{metric}: {recent}");
     recent["series"][0]["points"].clone()
 }
@@ -41,7 +41,7 @@ fn lines_of_either_version_packed_or_not_arrive_as_values() {
     let now = seconds();
     let line = format!("cpu,host=web-1,core=0 user=1.5,idle=97i {now}\n");
     assert_eq!(write(&agent, "/write?db=telegraf&precision=s&u=me&p=secret", &[], &line).0, 204);
-    let series = &agent.json("/api/v1/recent?metric=cpu_user")["series"][0];
+    let series = &agent.json("/saker/v1/recent?metric=cpu_user")["series"][0];
     assert_eq!(
         (&series["endpoint"], &series["type"], &series["step_s"]),
         (&json!("web-1"), &json!("GAUGE"), &json!(10))
@@ -52,7 +52,7 @@ fn lines_of_either_version_packed_or_not_arrive_as_values() {
     let headers = [("content-encoding", "gzip"), ("content-type", "text/plain")];
     assert_eq!(write(&agent, "/api/v2/write?org=o&bucket=b&precision=ns", &headers, packed).0, 204);
     assert_eq!(points(&agent, "load"), json!([[now * 1000, 3.0], [(now + 1) * 1000, 4.0]]));
-    assert_eq!(agent.json("/api/v1/series?metric=load")["series"][0]["endpoint"], "box");
+    assert_eq!(agent.json("/saker/v1/series?metric=load")["series"][0]["endpoint"], "box");
     for path in ["/influx/write", "/influx/api/v2/write"] {
         assert_eq!(write(&agent, path, &[], format!("unsaid x=1 {now}123\n")).0, 204, "{path}");
     }
@@ -149,7 +149,7 @@ fn names_are_made_as_configured_and_made_anew_when_that_changes() {
     let agent = Home::new(&[]).config(config).start();
     let body = "m,host=a,node=b value=1,t=\"text\"\n";
     assert_eq!(write(&agent, "/write", &[], body).0, 204, "texts are skipped");
-    let series = &agent.json("/api/v1/series?metric=m.value")["series"][0];
+    let series = &agent.json("/saker/v1/series?metric=m.value")["series"][0];
     assert_eq!(
         (&series["endpoint"], &series["step_s"], &series["tags"]),
         (&json!("b"), &json!(60), &json!({"host": "a"}))
@@ -157,7 +157,7 @@ fn names_are_made_as_configured_and_made_anew_when_that_changes() {
     agent.home.write_config(&agent.home.config_text().replace("separator = \".\"", "separator = \"-\""));
     agent.until("the new name is there", |agent| {
         assert_eq!(write(agent, "/write", &[], body).0, 204);
-        (agent.json("/api/v1/series?metric=m-value")["total"] == 1).then_some(())
+        (agent.json("/saker/v1/series?metric=m-value")["total"] == 1).then_some(())
     });
 }
 
@@ -167,7 +167,7 @@ fn a_known_line_goes_where_its_processors_send_it_also_after_they_have_changed()
         "[pipeline]\nprocessors = [\"tag\"]\n[plugin.tag]\nsettings.rules = [{ add = { zone = \"north\" } }]\n";
     let agent = Home::new(&["tag"]).config(config).start();
     let zones = |agent: &Agent| -> Vec<String> {
-        let list = agent.json("/api/v1/recent?metric=m_x");
+        let list = agent.json("/saker/v1/recent?metric=m_x");
         let series = list["series"].as_array().unwrap().iter();
         series.map(|series| series["tags"]["zone"].as_str().unwrap().to_owned()).collect()
     };

@@ -48,7 +48,7 @@ fn the_agent_runs_nothing_that_is_not_signed_where_a_signature_is_required() {
     desk.home.put("steady-1", &guest("steady-1"));
     let agent = desk.home.start();
     let error = |agent: &crate::agent::Agent| {
-        let plugins = agent.json("/api/v1/plugins");
+        let plugins = agent.json("/saker/v1/plugins");
         let file = plugins["files"].as_array().unwrap().iter().find(|file| file["file"] == "steady-1.wasm").cloned();
         file.and_then(|file| Some(file["error"].as_str()?.to_owned()))
     };

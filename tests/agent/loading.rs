@@ -27,7 +27,7 @@ pub(crate) fn compiled(agent: &Agent) -> usize {
 }
 
 fn file(agent: &Agent, name: &str) -> serde_json::Value {
-    let files = agent.json("/api/v1/plugins")["files"].clone();
+    let files = agent.json("/saker/v1/plugins")["files"].clone();
     files.as_array().unwrap().iter().find(|file| file["file"] == name).cloned().unwrap_or_default()
 }
 

@@ -74,7 +74,7 @@ fn a_new_version_takes_the_place_of_the_old_and_a_broken_one_does_not() {
     ] {
         agent.home.put("load", &bytes);
         let error = agent.until(what, |agent| {
-            let files = agent.json("/api/v1/plugins")["files"].clone();
+            let files = agent.json("/saker/v1/plugins")["files"].clone();
             files[0]["error"].as_str().filter(|error| error.contains(expected)).map(str::to_owned)
         });
         assert_eq!(hash(&agent), Some(second.clone()), "{what}: {error}");
@@ -180,7 +180,7 @@ fn a_file_that_is_written_in_place_piece_by_piece_runs_when_it_is_whole() {
         file.write_all(piece).unwrap();
         written += piece.len();
         agent.until("it is seen as it is by now", |agent| {
-            let files = agent.json("/api/v1/plugins")["files"].clone();
+            let files = agent.json("/saker/v1/plugins")["files"].clone();
             (files[0]["bytes"] == written && files[0]["busy"] == false).then_some(())
         });
         assert!(written == whole.len() || agent.instance("mine").is_none(), "half of it runs");
@@ -192,7 +192,7 @@ fn a_file_that_is_written_in_place_piece_by_piece_runs_when_it_is_whole() {
     let new = guest("steady-2");
     std::fs::write(&path, &new[..new.len() / 2]).unwrap();
     agent.until("half of it is refused", |agent| {
-        let files = agent.json("/api/v1/plugins")["files"].clone();
+        let files = agent.json("/saker/v1/plugins")["files"].clone();
         files[0]["error"].as_str().filter(|error| error.contains("broken WebAssembly")).map(drop)
     });
     assert_eq!(agent.instance("mine").unwrap()["hash"], hash);
@@ -219,7 +219,7 @@ fn a_link_that_is_turned_to_another_file_swaps_and_a_file_of_a_gigabyte_is_refus
     let sparse = std::fs::File::create(agent.home.plugin_path("sparse")).unwrap();
     sparse.set_len(1 << 30).unwrap();
     agent.until("it is refused", |agent| {
-        let files = agent.json("/api/v1/plugins")["files"].clone();
+        let files = agent.json("/saker/v1/plugins")["files"].clone();
         let sparse = files.as_array()?.iter().find(|file| file["file"] == "sparse.wasm")?.clone();
         sparse["error"].as_str()?.contains("1073741824 bytes, and [plugins] file_bytes allows 33554432").then_some(())
     });
@@ -272,7 +272,7 @@ fn a_file_that_others_can_write_to_is_refused_until_that_is_mended() {
     mode(&home.plugin_path("steady-2"), 0o666);
     let agent = home.start();
     let error = |agent: &Agent| {
-        let plugins = agent.json("/api/v1/plugins");
+        let plugins = agent.json("/saker/v1/plugins");
         plugins["files"][0]["error"].as_str().map(str::to_owned)
     };
     let found = agent.until("it is refused", |agent| error(agent));
@@ -288,7 +288,7 @@ fn values_of_all_collectors_are_stamped_on_the_grid_of_their_interval() {
         let runs = |name: &str| agent.instance(name)?["counts"]["succeeded"].as_u64();
         (runs("load")? > 2 && runs("memory")? > 2).then_some(())
     });
-    let recent = agent.json("/api/v1/recent");
+    let recent = agent.json("/saker/v1/recent");
     for series in recent["series"].as_array().unwrap() {
         let times: Vec<_> = series["points"].as_array().unwrap().iter().filter_map(|point| point[0].as_i64()).collect();
         assert!(times.len() >= 2 && times.iter().all(|time| time % 1000 == 0), "{series}");

@@ -24,7 +24,7 @@ fn series_are_tagged_or_dropped_and_each_is_asked_about_once() {
         assert_eq!(answer["data"]["accepted"], 1);
         assert_eq!(answer["data"]["refused"][0]["reason"], "dropped by a processor");
     }
-    let recent = agent.json("/api/v1/recent");
+    let recent = agent.json("/saker/v1/recent");
     assert_eq!(recent["total"], 1);
     assert_eq!(recent["series"][0]["tags"], json!({"dc": "eu1"}));
     assert_eq!(recent["series"][0]["points"].as_array().unwrap().len(), 5);
@@ -38,7 +38,7 @@ fn other_rules_are_asked_anew() {
     agent.home.write_config(&agent.home.config_text().replace("eu1", "us2"));
     agent.until("the new rules hold", |agent| {
         agent.post("/v1/push", r#"[{"metric":"a","value":1}]"#);
-        (agent.json("/api/v1/recent?tags=dc=us2")["total"] == 1).then_some(())
+        (agent.json("/saker/v1/recent?tags=dc=us2")["total"] == 1).then_some(())
     });
 }
 
@@ -64,7 +64,7 @@ fn no_value_passes_the_processors_by_while_they_are_being_loaded() {
     agent.until("the collector has succeeded", |agent| {
         (agent.instance("load")?["counts"]["succeeded"].as_u64()? > 2).then_some(())
     });
-    let (all, tagged) = (agent.json("/api/v1/recent"), agent.json("/api/v1/recent?tags=dc=eu1"));
+    let (all, tagged) = (agent.json("/saker/v1/recent"), agent.json("/saker/v1/recent?tags=dc=eu1"));
     assert_eq!((&all["total"], &tagged["total"]), (&json!(5), &json!(5)), "{all}");
 }
 

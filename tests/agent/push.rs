@@ -20,7 +20,7 @@ fn pushed_values_are_there_to_be_read_and_bad_ones_are_named() {
     let items: Vec<_> =
         answer["data"]["refused"].as_array().unwrap().iter().map(|item| item["item"].as_u64().unwrap()).collect();
     assert_eq!(items, [2, 3, 4]);
-    let recent = agent.json("/api/v1/recent?metric=m*&tags=a=*");
+    let recent = agent.json("/saker/v1/recent?metric=m*&tags=a=*");
     assert_eq!(recent["total"], 1);
     let series = &recent["series"][0];
     assert_eq!(
@@ -29,7 +29,7 @@ fn pushed_values_are_there_to_be_read_and_bad_ones_are_named() {
     );
     assert_eq!(series["tags"], json!({"a": "1", "b": "2"}));
     assert_eq!(series["points"], json!([[now * 1000, 1.5]]));
-    assert_eq!(agent.json("/api/v1/series?endpoint=box")["series"][0]["metric"], "m2");
+    assert_eq!(agent.json("/saker/v1/series?endpoint=box")["series"][0]["metric"], "m2");
     assert_eq!(agent.metric("saker_received_points_total{source=\"push\"}"), Some(5.0));
     assert_eq!(agent.metric("saker_accepted_points_total{source=\"push\"}"), Some(2.0));
     assert_eq!(agent.metric("saker_refused_points_total{source=\"push\",reason=\"bad_metric\"}"), Some(1.0));
@@ -57,17 +57,17 @@ fn every_path_answers_and_others_are_named_as_missing() {
         "/health",
         "/ready",
         "/metrics",
-        "/api/v1/plugins",
-        "/api/v1/plugins/load",
-        "/api/v1/series",
-        "/api/v1/recent",
-        "/api/v1/routes",
+        "/saker/v1/plugins",
+        "/saker/v1/plugins/load",
+        "/saker/v1/series",
+        "/saker/v1/recent",
+        "/saker/v1/routes",
     ] {
         assert_eq!(http::get(&agent.address, path).0, 200, "{path}");
     }
     assert_eq!(http::get(&agent.address, "/nowhere").0, 404);
-    assert_eq!(http::get(&agent.address, "/api/v1/plugins/nobody").0, 404);
-    assert_eq!(http::get(&agent.address, "/api/v1/recent?metrics=x").0, 400, "a mistyped parameter is a mistake");
+    assert_eq!(http::get(&agent.address, "/saker/v1/plugins/nobody").0, 404);
+    assert_eq!(http::get(&agent.address, "/saker/v1/recent?metrics=x").0, 400, "a mistyped parameter is a mistake");
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn cpu_seconds(agent: &Agent) -> f64 {
 
 /// Ticks that brought nothing, of all instances together.
 fn missed(agent: &Agent) -> u64 {
-    let plugins = agent.json("/api/v1/plugins");
+    let plugins = agent.json("/saker/v1/plugins");
     let counts = plugins["instances"].as_array().unwrap().iter().map(|instance| &instance["counts"]);
     let missed =
         |counts: &Value| ["failed", "skipped", "overrun"].iter().map(|key| counts[key].as_u64().unwrap()).sum::<u64>();
@@ -52,7 +52,7 @@ fn missed(agent: &Agent) -> u64 {
 }
 
 fn has_values(agent: &Agent, metric: &str) -> bool {
-    agent.json(&format!("/api/v1/recent?metric={metric}"))["series"].as_array().is_some_and(|found| !found.is_empty())
+    agent.json(&format!("/saker/v1/recent?metric={metric}"))["series"].as_array().is_some_and(|found| !found.is_empty())
 }
 
 /// Waits without the pauses of [`Agent::until`]; answers how long it took since `start`, in milliseconds.
@@ -115,7 +115,7 @@ fn plugins_that_were_compiled_before_start_without_a_compiler() {
 
 /// How many instances have ticked.
 fn ticking(agent: &Agent) -> Option<usize> {
-    let plugins = agent.json("/api/v1/plugins");
+    let plugins = agent.json("/saker/v1/plugins");
     let instances = plugins["instances"].as_array()?;
     Some(instances.iter().filter(|instance| instance["counts"]["succeeded"].as_u64() > Some(0)).count())
 }

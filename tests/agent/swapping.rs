@@ -71,7 +71,7 @@ fn a_hundred_swaps_under_load_lose_no_interval_and_no_point() {
         (&0.into(), &0.into(), &0.into()),
         "{counts}"
     );
-    let recent = agent.json("/api/v1/recent?metric=cpu.switches");
+    let recent = agent.json("/saker/v1/recent?metric=cpu.switches");
     let times: Vec<_> =
         recent["series"][0]["points"].as_array().unwrap().iter().map(|point| point[0].as_i64().unwrap()).collect();
     // The first tick is at the start, off the grid.

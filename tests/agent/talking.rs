@@ -189,7 +189,7 @@ fn a_standard_output_that_takes_nothing_has_the_account_in_the_log() {
     for output in [full(), gone()] {
         let held = Held::start(Home::new(&["load"]).on_fixtures(&["load"]), output);
         held.until("it collects", |held| {
-            let recent = http::json(&held.address, "/api/v1/recent?metric=load.1min");
+            let recent = http::json(&held.address, "/saker/v1/recent?metric=load.1min");
             (recent["total"] == 1).then_some(())
         });
         let (status, log) = held.end();
@@ -239,7 +239,7 @@ fn data_stands_alone_on_standard_output_and_every_line_of_a_json_log_is_json() {
     let (mut reader, writer) = std::io::pipe().unwrap();
     let held = Held::start(home, writer.into());
     held.until("points are printed", |held| {
-        let routes = http::json(&held.address, "/api/v1/routes");
+        let routes = http::json(&held.address, "/saker/v1/routes");
         (routes["nodes"][0]["delivered"].as_u64()? > 0).then_some(())
     });
     held.until("it tells what runs", |held| held.log().contains("in place").then_some(()));

@@ -28,7 +28,7 @@ fn megabytes_of_words_make_no_larger_agent_log_or_answer() {
     let agent = home.start();
     // What the guests have in their own memories is theirs, and has limits of its own.
     let memory = |agent: &Agent| {
-        let plugins = agent.json("/api/v1/plugins");
+        let plugins = agent.json("/saker/v1/plugins");
         let guests = plugins["instances"].as_array().unwrap().iter();
         let guests: f64 = guests.map(|instance| instance["memory_bytes"].as_f64().unwrap()).sum();
         agent.metric("process_resident_memory_bytes").unwrap() - guests
@@ -51,8 +51,8 @@ fn megabytes_of_words_make_no_larger_agent_log_or_answer() {
     }
     agent.until("the backend was called", |agent| (agent.node("n-reject")["failures"].as_u64()? > 3).then_some(()));
     let log = agent.log();
-    let plugins = agent.json("/api/v1/plugins").to_string();
-    let routes = agent.json("/api/v1/routes").to_string();
+    let plugins = agent.json("/saker/v1/plugins").to_string();
+    let routes = agent.json("/saker/v1/routes").to_string();
     let memory = memory(&agent);
     println!(
         "log {} bytes, plugins {}, routes {}, memory {before} to {memory}",

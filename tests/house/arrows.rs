@@ -27,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "saker-author",
             "saker-plugins",
+            "saker-query",
             "saker-sandbox",
             "saker-pipeline",
             "saker-http",

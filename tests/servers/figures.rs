@@ -103,7 +103,7 @@ impl Ours {
     fn read(agent: &Agent) -> Self {
         let modes = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"];
         let tagged = |metric: &str, tag: &str| -> Vec<(String, f64)> {
-            let recent = agent.json(&format!("/api/v1/recent?metric={metric}&points=1"));
+            let recent = agent.json(&format!("/saker/v1/recent?metric={metric}&points=1"));
             let series = recent["series"].as_array().unwrap();
             assert!(!series.is_empty(), "{metric}");
             series

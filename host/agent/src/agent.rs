@@ -9,7 +9,7 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use axum::Router;
 use parking_lot::Mutex;
-use saker_cache::{Cache, CacheMetrics};
+use saker_cache::{Cache, CacheMetrics, CacheReader};
 use saker_forward::{Account, BackendNames, Forwarder, NodeMetrics, SpoolDir, Topology};
 use saker_http::{HttpMetrics, Listener};
 use saker_ingest::falcon::Push;
@@ -17,10 +17,13 @@ use saker_ingest::graphite::Graphite;
 use saker_ingest::influx::Influx;
 use saker_ingest::{Admission, Doors, Ingest, IngestContext, IngestMetrics};
 use saker_model::SeriesTable;
-use saker_pipeline::{FLOOD, LOOK_INTERVAL, Laws, MemoryBudget, Pipeline, PipelineMetrics, Sinks, now_ms};
+use saker_pipeline::{FLOOD, LOOK_INTERVAL, Laws, MemoryBudget, Pipeline, PipelineMetrics, Sink, Sinks, now_ms};
+use saker_pipeline::reader::SeriesEraser;
 use saker_plugins::folder::Watch;
 use saker_plugins::{Chain, Dependencies, PluginMetrics, StateDir, Statuses, Supervision, Supervisor};
 use saker_sandbox::{Compiler, PluginHash, Sandbox, SandboxConfig};
+use saker_query::{Engine, NoDescriptions};
+use saker_store::{Ended as StoreEnded, StoreReader, StoreService};
 use saker_telemetry::{ProcessMetrics, Registry};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -30,6 +33,8 @@ use crate::config::Config;
 
 /// Of the time for the end so much is kept for the account, a tenth at most: it is printed within it.
 const ACCOUNT_TIME: Duration = Duration::from_millis(250);
+/// However late it is, the store has so long to seal what it holds; the rest is in its journal.
+const STORE_TIME_MIN: Duration = Duration::from_millis(250);
 /// How often idle series are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -45,6 +50,8 @@ pub(crate) struct Agent {
     pub(crate) supervision: Supervision,
     pub(crate) endpoint: Arc<ArcSwap<Arc<str>>>,
     pub(crate) laws: Arc<Laws>,
+    queries: Arc<Engine>,
+    store: Mutex<Option<StoreService>>,
     listener: Listener,
     /// What is in memory is let go of at the end, which no law knows.
     is_ending: AtomicBool,
@@ -80,7 +87,19 @@ impl Agent {
         let forwarder = Arc::new(Forwarder::new(table.clone(), memory.clone(), Some(spools), seed));
         let cache = Arc::new(Cache::new(config.cache));
         let chain = Arc::<Chain>::default();
-        let sinks = Sinks { durable: forwarder.clone(), others: vec![cache.clone()] };
+        let store = open_store(&config, &table).await?;
+        let mut others: Vec<Arc<dyn Sink>> = vec![cache.clone()];
+        others.extend(store.as_ref().map(|store| store.sink().clone() as Arc<dyn Sink>));
+        let sinks = Sinks { durable: forwarder.clone(), others };
+        let recent = Arc::new(CacheReader::new(cache.clone(), table.clone()));
+        let reader = store.as_ref().map(|store| Arc::new(StoreReader::new(store.store().clone())));
+        let queries = Engine::new(
+            config.query.clone(),
+            match &reader {
+                Some(reader) => reader.clone(),
+                None => recent.clone(),
+            },
+        );
         let pipeline = Arc::new(Pipeline::new(table, memory, sinks, chain.clone(), config.pipeline.shares));
         pipeline.set_limits(config.pipeline.series);
         let endpoint = Arc::new(ArcSwap::from_pointee(endpoint));
@@ -122,6 +141,10 @@ impl Agent {
         metrics.register(IngestMetrics::new(doors.clone()));
         metrics.register(PluginMetrics { statuses: statuses.clone(), sandbox: sandbox.clone() });
         metrics.register(NodeMetrics::new(forwarder.clone()));
+        metrics.register(queries.metrics());
+        if let Some(store) = &store {
+            metrics.register(store.metrics());
+        }
         let routes = {
             let plugins = saker_plugins::ApiState { statuses: statuses.clone(), supervision: supervision.clone() };
             let forwarding = saker_forward::ApiState {
@@ -132,11 +155,20 @@ impl Agent {
                     move || (**endpoint.load()).clone()
                 }),
             };
-            let recent = saker_cache::ApiState { cache: cache.clone(), table: pipeline.table().clone() };
+            let window = saker_cache::ApiState { cache: cache.clone(), table: pipeline.table().clone() };
             let guarded = Router::new()
                 .merge(saker_plugins::router(plugins.clone()))
                 .merge(saker_forward::router(forwarding.clone()))
-                .merge(saker_cache::router(recent))
+                .merge(saker_cache::router(window))
+                .merge(saker_query::router(saker_query::Dependencies {
+                    engine: queries.clone(),
+                    recent,
+                    eraser: reader.map(|reader| reader as Arc<dyn SeriesEraser>),
+                    descriptions: Arc::new(NoDescriptions),
+                    version: env!("CARGO_PKG_VERSION"),
+                    address: config.listen.http.0.map_or_else(String::new, |address| address.to_string()),
+                }))
+                .merge(store.as_ref().map_or_else(Router::new, |store| saker_store::router(store.store().clone())))
                 .merge(ingest.router());
             let operating =
                 Router::new().merge(saker_plugins::operating(plugins)).merge(saker_forward::operating(forwarding));
@@ -156,6 +188,8 @@ impl Agent {
             supervision,
             endpoint,
             laws,
+            queries,
+            store: Mutex::new(store),
             listener,
             is_ending: AtomicBool::new(false),
             watching: Mutex::default(),
@@ -188,6 +222,7 @@ impl Agent {
             ("tls", before.tls != config.tls),
             ("pipeline.max_series", before.pipeline.max_series != config.pipeline.max_series),
             ("log.format", before.log.format != config.log.format),
+            ("store.enabled", before.store.enabled != config.store.enabled),
         ] {
             if differs {
                 tracing::warn!("{key} takes hold at the next start");
@@ -198,6 +233,10 @@ impl Agent {
             self.ingest.admission().set_parsers(config.listen.parsers);
         }
         self.cache.set_limits(config.cache);
+        self.queries.apply(config.query.clone());
+        if let Some(store) = &*self.store.lock() {
+            store.apply(config.store.clone());
+        }
         self.pipeline.set_shares(config.pipeline.shares);
         self.pipeline.set_limits(config.pipeline.series);
         self.pipeline.memory().set_limit(config.pipeline.memory_bytes);
@@ -229,7 +268,26 @@ impl Agent {
             tracing::warn!("collectors did not end within {limit:?}");
         }
         self.end_tasks().await;
-        self.forwarder.drain(end.saturating_duration_since(Instant::now())).await
+        let account = self.forwarder.drain(end.saturating_duration_since(Instant::now())).await;
+        self.end_store(end.saturating_duration_since(Instant::now()).max(STORE_TIME_MIN)).await;
+        account
+    }
+
+    /// Ends the questions, then the store: what it was left is written, and synced.
+    async fn end_store(&self, within: Duration) {
+        let (queries, store) = (self.queries.clone(), self.store.lock().take());
+        let ended = tokio::task::spawn_blocking(move || {
+            queries.stop();
+            store.map(|store| store.stop(within))
+        });
+        match ended.await {
+            Ok(None | Some(StoreEnded::Flushed(_))) => {}
+            Ok(Some(StoreEnded::Failed(error))) => {
+                tracing::error!("the store has not written all that it was left; its journal has: {:#}", anyhow::Error::from(error));
+            }
+            Ok(Some(StoreEnded::Hangs)) => tracing::warn!("the store's disk does not answer; its journal has what it took before"),
+            Err(error) => tracing::error!("the store did not end in order: {error}"),
+        }
     }
 
     async fn listen(&self, config: &Config) -> anyhow::Result<()> {
@@ -292,6 +350,17 @@ impl Agent {
             before.abort();
         }
     }
+}
+
+/// The store, if there is to be one.
+async fn open_store(config: &Config, table: &Arc<SeriesTable>) -> anyhow::Result<Option<StoreService>> {
+    if !config.store.enabled {
+        return Ok(None);
+    }
+    let (folder, settings, table) = (config.data_dir.join("store"), config.store.clone(), table.clone());
+    let (service, opened) = off_the_workers(move || StoreService::start(&folder, settings, table)).await??;
+    tracing::debug!(?opened, "the store is open");
+    Ok(Some(service))
 }
 
 /// The names of nodes' backends, as they are configured at a time.

@@ -64,10 +64,10 @@ async fn index(State(about): State<About>) -> Json<serde_json::Value> {
         "endpoint": &**about.endpoint.load_full(),
         "uptime_s": about.started.elapsed().as_secs(),
         "paths": [
-            "GET /health", "GET /ready", "GET /metrics", "GET /api/v1/plugins", "GET /api/v1/plugins/NAME",
-            "POST /api/v1/plugins/NAME/revive",
-            "GET /api/v1/series?metric=GLOB", "GET /api/v1/recent?metric=GLOB", "GET /api/v1/routes", "GET /api/v1/queues",
-            "GET /api/v1/queues/NODE", "POST /api/v1/queues/NODE/replay", "POST /api/v1/queues/NODE/drop",
+            "GET /health", "GET /ready", "GET /metrics", "GET /saker/v1/plugins", "GET /saker/v1/plugins/NAME",
+            "POST /saker/v1/plugins/NAME/revive",
+            "GET /saker/v1/series?metric=GLOB", "GET /saker/v1/recent?metric=GLOB", "GET /saker/v1/routes", "GET /saker/v1/queues",
+            "GET /saker/v1/queues/NODE", "POST /saker/v1/queues/NODE/replay", "POST /saker/v1/queues/NODE/drop",
             "POST /v1/push", "POST /write", "POST /api/v2/write",
         ],
     }))

@@ -16,6 +16,8 @@ use saker_ingest::influx::InfluxConfig;
 use saker_log::LogConfig;
 use saker_pipeline::PipelineConfig;
 use saker_plugins::PluginsConfig;
+use saker_query::QueryConfig;
+use saker_store::StoreConfig;
 
 /// Everything.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) plugins: PluginsConfig,
     pub(crate) pipeline: PipelineConfig,
     pub(crate) cache: CacheLimits,
+    pub(crate) query: QueryConfig,
+    pub(crate) store: StoreConfig,
     /// How each node queues and retries, by its name.
     pub(crate) sending: BTreeMap<String, NodeConfig>,
     pub(crate) route: Vec<Route>,
@@ -89,6 +93,8 @@ impl Default for Config {
             plugins: PluginsConfig::default(),
             pipeline: PipelineConfig::default(),
             cache: CacheLimits::default(),
+            query: QueryConfig::default(),
+            store: StoreConfig::default(),
             sending: BTreeMap::new(),
             route: Vec::new(),
             places: Places::default(),

@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         Command::Plugin(PluginCommand::Author(command)) => saker_cli::author(&command),
         #[cfg(feature = "author")]
         Command::Plugin(PluginCommand::Install(command)) => saker_cli::installing(&command, commands::plugin_folder),
+        Command::Query(args) => saker_cli::query(&args),
         Command::Top(args) => saker_cli::top(&args),
         Command::Completions { shell } => saker_cli::completions(shell),
         Command::Compile(args) => return commands::compile(&args),

@@ -74,7 +74,7 @@ pub struct ApiState {
 
 /// Series, and their recent points.
 pub fn router(state: ApiState) -> Router {
-    Router::new().route("/api/v1/series", get(series)).route("/api/v1/recent", get(recent)).with_state(state)
+    Router::new().route("/saker/v1/series", get(series)).route("/saker/v1/recent", get(recent)).with_state(state)
 }
 
 async fn series(State(state): State<ApiState>, Query(selection): Query<Selection>) -> Result<Response, ApiError> {

@@ -58,6 +58,8 @@ pub enum Command {
     Queue(QueueCommand),
     /// Show a running agent live.
     Top(TopArgs),
+    /// Ask a running agent in PromQL.
+    Query(QueryArgs),
     /// Print shell completions.
     Completions {
         /// The shell.
@@ -233,6 +235,33 @@ pub struct TopArgs {
     /// Exit after this many updates; 0 means never.
     #[arg(short = 'n', long, default_value_t = 0)]
     pub times: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct QueryArgs {
+    /// The expression, such as `topk(5, df_bytes_used_percent)`.
+    pub query: String,
+    /// How far back to look; without it the answer is of now.
+    #[arg(short, long, value_parser = parse_interval, value_name = "TIME")]
+    pub range: Option<Duration>,
+    /// The time between two values of a range; chosen to fit if it is not given.
+    #[arg(short, long, value_parser = parse_interval, value_name = "TIME", requires = "range")]
+    pub step: Option<Duration>,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub format: QueryFormat,
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum QueryFormat {
+    /// For people, with a line of its course for each series in a terminal.
+    Table,
+    /// A line for each value.
+    Csv,
+    /// The agent's response as it is.
+    Json,
 }
 
 fn parse_assignment(text: &str) -> Result<(String, String), String> {

@@ -1,8 +1,9 @@
 //! Asks a running agent.
 
 use anyhow::{Context, bail};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
+use hyper::http::request::Builder;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use saker_model::text::{MESSAGE_BYTES_MAX, clean, is_clean};
@@ -32,24 +33,15 @@ pub(crate) fn encoded(name: &str) -> String {
     name.bytes().map(|byte| if plain(byte) { char::from(byte).into() } else { format!("%{byte:02X}") }).collect()
 }
 
+/// Posts a form; the status, and the body as it came.
+pub(crate) async fn post_form(args: &ClientArgs, path: &str, form: String) -> anyhow::Result<(StatusCode, Bytes)> {
+    let request = Request::builder().method(Method::POST).uri(path);
+    send(args, request.header("content-type", "application/x-www-form-urlencoded"), Full::from(form)).await
+}
+
 async fn ask(args: &ClientArgs, method: Method, path: &str) -> anyhow::Result<Value> {
     let address = &args.address;
-    let stream = TcpStream::connect(address)
-        .await
-        .with_context(|| format!("no agent answers at {address}; is it running, and is this its listen.http?"))?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    let mut request = Request::builder().method(method).uri(path).header("host", address);
-    // No page of another site can send it, so the agent knows that an operator does.
-    request = request.header(saker_http::OPERATOR_HEADER, "1");
-    if let Some(path) = &args.token_file {
-        request = request.header("authorization", format!("Bearer {}", saker_http::Token::read(path)?.as_str()));
-    }
-    let response = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-    let body =
-        body.map_err(|error| anyhow::anyhow!("{address}: its answer breaks off or is too long: {error}"))?.to_bytes();
+    let (status, body) = send(args, Request::builder().method(method).uri(path), Full::default()).await?;
     let mut value: Value =
         serde_json::from_slice(&body).with_context(|| format!("{address} does not answer like an agent"))?;
     // JSON is printed as it is, with escapes.
@@ -58,9 +50,30 @@ async fn ask(args: &ClientArgs, method: Method, path: &str) -> anyhow::Result<Va
     }
     match status {
         StatusCode::OK => Ok(value),
-        StatusCode::UNAUTHORIZED => bail!("the agent at {address} wants a token: --token-file FILE"),
         _ => bail!("{}", value["error"].as_str().unwrap_or(status.as_str())),
     }
+}
+
+async fn send(args: &ClientArgs, request: Builder, body: Full<Bytes>) -> anyhow::Result<(StatusCode, Bytes)> {
+    let address = &args.address;
+    let stream = TcpStream::connect(address)
+        .await
+        .with_context(|| format!("no agent answers at {address}; is it running, and is this its listen.http?"))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    // No page of another site can send it, so the agent knows that an operator does.
+    let mut request = request.header("host", address).header(saker_http::OPERATOR_HEADER, "1");
+    if let Some(path) = &args.token_file {
+        request = request.header("authorization", format!("Bearer {}", saker_http::Token::read(path)?.as_str()));
+    }
+    let response = sender.send_request(request.body(body)?).await?;
+    let status = response.status();
+    if status == StatusCode::UNAUTHORIZED {
+        bail!("the agent at {address} wants a token: --token-file FILE");
+    }
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let body = body.map_err(|error| anyhow::anyhow!("{address}: its answer breaks off or is too long: {error}"))?;
+    Ok((status, body.to_bytes()))
 }
 
 /// Takes out of every text what a terminal would act on: whoever answers may be no agent, or one that was told things.

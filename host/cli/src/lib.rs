@@ -12,6 +12,7 @@ mod list;
 #[cfg(feature = "author")]
 mod new;
 pub mod printing;
+mod query;
 mod queue;
 pub mod table;
 mod top;
@@ -30,6 +31,7 @@ pub use inspect::inspect;
 #[cfg(feature = "author")]
 pub use installing::installing;
 pub use list::{list, revive, status};
+pub use query::query;
 pub use queue::queue;
 pub use top::top;
 

@@ -8,7 +8,7 @@ use crate::say;
 use crate::{client, table};
 
 pub fn list(args: &ClientArgs) -> anyhow::Result<()> {
-    let plugins = crate::runtime()?.block_on(client::get(args, "/api/v1/plugins"))?;
+    let plugins = crate::runtime()?.block_on(client::get(args, "/saker/v1/plugins"))?;
     if args.json {
         say!("{}", table::json(&plugins))?;
         return Ok(());
@@ -55,7 +55,7 @@ pub fn list(args: &ClientArgs) -> anyhow::Result<()> {
 }
 
 pub fn revive(args: &StatusArgs) -> anyhow::Result<()> {
-    let path = format!("/api/v1/plugins/{}/revive", args.name.replace(' ', "%20"));
+    let path = format!("/saker/v1/plugins/{}/revive", args.name.replace(' ', "%20"));
     crate::runtime()?.block_on(client::post(&args.client, &path))?;
     let when = if args.name.starts_with("node ") { "is tried again at once" } else { "is called at its next tick" };
     say!("{} {when}", args.name)?;
@@ -64,7 +64,7 @@ pub fn revive(args: &StatusArgs) -> anyhow::Result<()> {
 
 pub fn status(args: &StatusArgs) -> anyhow::Result<()> {
     // A node's instance has a space in its name.
-    let path = format!("/api/v1/plugins/{}", client::encoded(&args.name));
+    let path = format!("/saker/v1/plugins/{}", client::encoded(&args.name));
     let instance = crate::runtime()?.block_on(client::get(&args.client, &path))?;
     if args.client.json {
         say!("{}", table::json(&instance))?;

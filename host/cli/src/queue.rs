@@ -18,7 +18,7 @@ pub fn queue(command: &QueueCommand) -> anyhow::Result<()> {
 }
 
 async fn list(args: &ClientArgs) -> anyhow::Result<()> {
-    let answer = client::get(args, "/api/v1/queues").await?;
+    let answer = client::get(args, "/saker/v1/queues").await?;
     if args.json {
         say!("{}", table::json(&answer))?;
         return Ok(());
@@ -49,7 +49,7 @@ async fn list(args: &ClientArgs) -> anyhow::Result<()> {
 
 async fn inspect(args: &QueueInspectArgs) -> anyhow::Result<()> {
     let what = if args.rejected { "dead" } else { "queue" };
-    let path = format!("/api/v1/queues/{}?what={what}&limit={}", client::encoded(&args.node), args.limit);
+    let path = format!("/saker/v1/queues/{}?what={what}&limit={}", client::encoded(&args.node), args.limit);
     let answer = client::get(&args.client, &path).await?;
     if args.client.json {
         say!("{}", table::json(&answer))?;
@@ -79,13 +79,13 @@ async fn inspect(args: &QueueInspectArgs) -> anyhow::Result<()> {
 
 async fn replay(args: &QueueReplayArgs) -> anyhow::Result<()> {
     let to = args.to.as_deref().map_or_else(String::new, |to| format!("?to={}", client::encoded(to)));
-    let path = format!("/api/v1/queues/{}/replay{to}", client::encoded(&args.node));
+    let path = format!("/saker/v1/queues/{}/replay{to}", client::encoded(&args.node));
     said(&args.client, &client::post(&args.client, &path).await?, "will be sent again")
 }
 
 async fn discard(args: &QueueDropArgs) -> anyhow::Result<()> {
     let what = if args.rejected { "dead" } else { "queue" };
-    let path = format!("/api/v1/queues/{}/drop?what={what}", client::encoded(&args.node));
+    let path = format!("/saker/v1/queues/{}/drop?what={what}", client::encoded(&args.node));
     said(&args.client, &client::post(&args.client, &path).await?, "were thrown away")
 }
 

@@ -24,8 +24,8 @@ pub fn top(args: &TopArgs) -> anyhow::Result<()> {
             let look = Look {
                 at: Instant::now(),
                 about: client::get(&args.client, "/").await?,
-                plugins: client::get(&args.client, "/api/v1/plugins").await?,
-                routes: client::get(&args.client, "/api/v1/routes").await?,
+                plugins: client::get(&args.client, "/saker/v1/plugins").await?,
+                routes: client::get(&args.client, "/saker/v1/routes").await?,
             };
             let mut screen = String::new();
             if std::io::stdout().is_terminal() {

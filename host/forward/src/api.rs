@@ -27,16 +27,16 @@ pub struct ApiState {
 /// Where points go, and what waits.
 pub fn router(state: ApiState) -> Router {
     Router::new()
-        .route("/api/v1/routes", get(routes::routes))
-        .route("/api/v1/queues", get(queues::list))
-        .route("/api/v1/queues/{node}", get(queues::inspect))
+        .route("/saker/v1/routes", get(routes::routes))
+        .route("/saker/v1/queues", get(queues::list))
+        .route("/saker/v1/queues/{node}", get(queues::inspect))
         .with_state(state)
 }
 
 /// What changes queues, which is an operator's.
 pub fn operating(state: ApiState) -> Router {
     Router::new()
-        .route("/api/v1/queues/{node}/replay", post(queues::replay))
-        .route("/api/v1/queues/{node}/drop", post(queues::discard))
+        .route("/saker/v1/queues/{node}/replay", post(queues::replay))
+        .route("/saker/v1/queues/{node}/drop", post(queues::discard))
         .with_state(state)
 }

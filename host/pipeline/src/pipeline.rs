@@ -304,7 +304,7 @@ impl Pipeline {
     ) -> Result<(), Overload> {
         self.sinks.durable.accept(points, Refusing::All).await?;
         counters.count(received, points.len(), refused);
-        self.keep(points);
+        self.keep(None, points);
         Ok(())
     }
 

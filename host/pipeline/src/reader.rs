@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use saker_model::{MetricType, Tags};
+use saker_model::{MetricType, Series, Tags};
 
 /// A time range in milliseconds since 1970-01-01 UTC, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,18 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The series of this identity.
+    #[must_use]
+    pub fn to_series(&self, attributes: Attributes) -> Series {
+        Series {
+            endpoint: self.endpoint.clone(),
+            metric: (&*self.metric).into(),
+            tags: self.tags.clone(),
+            metric_type: attributes.metric_type,
+            step_s: attributes.step_s,
+        }
+    }
+
     /// The value of a tag.
     #[must_use]
     pub fn tag(&self, key: &str) -> Option<&str> {

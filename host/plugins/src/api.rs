@@ -24,12 +24,12 @@ pub struct ApiState {
 
 /// The paths that tell about plugins.
 pub fn router<S>(state: ApiState) -> Router<S> {
-    Router::new().route("/api/v1/plugins", get(plugins)).route("/api/v1/plugins/{name}", get(plugin)).with_state(state)
+    Router::new().route("/saker/v1/plugins", get(plugins)).route("/saker/v1/plugins/{name}", get(plugin)).with_state(state)
 }
 
 /// The paths that change what runs: for operators only.
 pub fn operating<S>(state: ApiState) -> Router<S> {
-    Router::new().route("/api/v1/plugins/{name}/revive", post(revive)).with_state(state)
+    Router::new().route("/saker/v1/plugins/{name}/revive", post(revive)).with_state(state)
 }
 
 #[derive(Serialize)]

@@ -69,7 +69,18 @@ impl Store {
     /// [`ReadError::Series`] if they are more than the limit, and what the disk says.
     pub fn select(&self, matchers: &[Matcher], range: TimeRange, limit: usize) -> Result<Vec<SeriesRef>, ReadError> {
         let matchers = Matchers::new(matchers)?;
-        let prefix = matchers.metric().map(metric_prefix).unwrap_or_default();
+        self.select_by(matchers.metric(), &|series| matchers.matches(series), range, limit)
+    }
+
+    /// The series that may have points in a range of time and meet a test, of one metric if one is named.
+    pub(crate) fn select_by(
+        &self,
+        metric: Option<&str>,
+        test: &dyn Fn(&SeriesRef) -> bool,
+        range: TimeRange,
+        limit: usize,
+    ) -> Result<Vec<SeriesRef>, ReadError> {
+        let prefix = metric.map(metric_prefix).unwrap_or_default();
         let mut found: BTreeMap<Arc<str>, Attributes> = BTreeMap::new();
         let mut add = |key: &str, attributes| {
             if let Some(known) = found.get_mut(key) {
@@ -77,7 +88,7 @@ impl Store {
                 return;
             }
             let series = SeriesRef::new(key.into(), attributes);
-            if found.len() <= limit && matchers.matches(&series) {
+            if found.len() <= limit && test(&series) {
                 found.insert(series.key, attributes);
             }
         };

@@ -13,6 +13,8 @@ use saker_model::text::clean;
 use saker_model::{Reason, is_text};
 use saker_pipeline::PipelineConfig;
 use saker_plugins::{OwnPlace, PluginsConfig};
+use saker_query::QueryConfig;
+use saker_store::StoreConfig;
 
 use super::{Config, Listeners, TlsConfig};
 
@@ -37,6 +39,8 @@ pub(super) fn read(mut root: Table<'_>) -> Config {
         tls: tls(root.table("tls")),
         pipeline: PipelineConfig::read(root.table("pipeline"), SERIES_IDLE_MIN),
         cache: CacheLimits::read(root.table("cache")),
+        query: QueryConfig::read(root.table("query")),
+        store: StoreConfig::read(root.table("store")),
         sending: {
             let all = root.named("node", &[]).into_iter().map(|(name, table)| (name, NodeConfig::read(table)));
             all.filter(|(name, _)| plugins.backends.contains_key(name)).collect()

@@ -214,7 +214,7 @@ async fn query(Query(asked): Query<Statement>, request: axum::extract::Request) 
             json!({"statement_id": 0, "series": [{"name": "databases", "columns": ["name"], "values": []}]})
         }
         _ => {
-            let message = "only CREATE DATABASE and SHOW DATABASES are answered here; ask /api/v1/recent for values";
+            let message = "only CREATE DATABASE and SHOW DATABASES are answered here; ask /saker/v1/recent for values";
             return ApiError::new(StatusCode::BAD_REQUEST, message).into_response();
         }
     };

@@ -106,7 +106,7 @@ fn greeting(agent: &Agent, from: &str) -> String {
     }
     text += &match agent.address() {
         Some(address) => format!(
-            "look at:  curl 'http://{address}/api/v1/recent?metric=cpu.*'\n          curl http://{address}/metrics\n          saker top --address {address}\n"
+            "look at:  curl 'http://{address}/saker/v1/recent?metric=cpu.*'\n          curl http://{address}/metrics\n          saker top --address {address}\n"
         ),
         None => "the HTTP API is off\n".into(),
     };
