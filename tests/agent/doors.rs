@@ -418,7 +418,11 @@ fn what_is_of_a_wrong_type_is_refused_by_name_and_the_others_are_taken() {
         ]
     );
     assert_eq!(agent.json("/saker/v1/recent?metric=m")["series"][0]["tags"], json!({"disk": "b"}));
-    assert_eq!(http::get(&agent.address, "/saker/v1/routes?metric=m&tags=disk").0, 400, "a tag without a value is none");
+    assert_eq!(
+        http::get(&agent.address, "/saker/v1/routes?metric=m&tags=disk").0,
+        400,
+        "a tag without a value is none"
+    );
 }
 
 #[test]

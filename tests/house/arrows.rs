@@ -53,10 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("saker-author", &["saker-plugins", "saker-sandbox", "saker-model"]),
-    (
-        "saker-store",
-        &["saker-pipeline", "saker-journal", "saker-config", "saker-model", "saker-telemetry"],
-    ),
+    ("saker-store", &["saker-pipeline", "saker-journal", "saker-config", "saker-model", "saker-telemetry"]),
 ];
 
 #[test]

@@ -17,12 +17,12 @@ use saker_ingest::graphite::Graphite;
 use saker_ingest::influx::Influx;
 use saker_ingest::{Admission, Doors, Ingest, IngestContext, IngestMetrics};
 use saker_model::SeriesTable;
-use saker_pipeline::{FLOOD, LOOK_INTERVAL, Laws, MemoryBudget, Pipeline, PipelineMetrics, Sink, Sinks, now_ms};
 use saker_pipeline::reader::SeriesEraser;
+use saker_pipeline::{FLOOD, LOOK_INTERVAL, Laws, MemoryBudget, Pipeline, PipelineMetrics, Sink, Sinks, now_ms};
 use saker_plugins::folder::Watch;
 use saker_plugins::{Chain, Dependencies, PluginMetrics, StateDir, Statuses, Supervision, Supervisor};
-use saker_sandbox::{Compiler, PluginHash, Sandbox, SandboxConfig};
 use saker_query::{Engine, NoDescriptions};
+use saker_sandbox::{Compiler, PluginHash, Sandbox, SandboxConfig};
 use saker_store::{Ended as StoreEnded, StoreReader, StoreService};
 use saker_telemetry::{ProcessMetrics, Registry};
 use tokio::sync::watch;
@@ -276,17 +276,22 @@ impl Agent {
     /// Ends the questions, then the store: what it was left is written, and synced.
     async fn end_store(&self, within: Duration) {
         let (queries, store) = (self.queries.clone(), self.store.lock().take());
-        let ended = tokio::task::spawn_blocking(move || {
+        let end = Instant::now() + within;
+        // A query that reads from a disk that hangs does not end.
+        let ended = off_the_workers(move || {
             queries.stop();
-            store.map(|store| store.stop(within))
+            store.map(|store| store.stop(end.saturating_duration_since(Instant::now())))
         });
-        match ended.await {
-            Ok(None | Some(StoreEnded::Flushed(_))) => {}
-            Ok(Some(StoreEnded::Failed(error))) => {
-                tracing::error!("the store has not written all that it was left; its journal has: {:#}", anyhow::Error::from(error));
+        match tokio::time::timeout_at(end.into(), ended).await {
+            Ok(Ok(None | Some(StoreEnded::Flushed(_)))) => {}
+            Ok(Ok(Some(StoreEnded::Failed(error)))) => {
+                let error = anyhow::Error::from(error);
+                tracing::error!("the store has not written all that it was left; its journal has: {error:#}");
             }
-            Ok(Some(StoreEnded::Hangs)) => tracing::warn!("the store's disk does not answer; its journal has what it took before"),
-            Err(error) => tracing::error!("the store did not end in order: {error}"),
+            Ok(Ok(Some(StoreEnded::Hangs))) | Err(_) => {
+                tracing::warn!("the store's disk does not answer; its journal has what it took before");
+            }
+            Ok(Err(error)) => tracing::error!("the store did not end in order: {error:#}"),
         }
     }
 
@@ -359,7 +364,12 @@ async fn open_store(config: &Config, table: &Arc<SeriesTable>) -> anyhow::Result
     }
     let (folder, settings, table) = (config.data_dir.join("store"), config.store.clone(), table.clone());
     let (service, opened) = off_the_workers(move || StoreService::start(&folder, settings, table)).await??;
-    tracing::debug!(?opened, "the store is open");
+    for name in &opened.set_aside {
+        tracing::warn!("the store's file {name:?} was damaged, and is set aside");
+    }
+    if opened.journal_samples_lost > 0 || opened.damaged_frames > 0 {
+        tracing::warn!(?opened, "some of what the store had is damaged");
+    }
     Ok(Some(service))
 }
 

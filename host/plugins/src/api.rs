@@ -24,7 +24,10 @@ pub struct ApiState {
 
 /// The paths that tell about plugins.
 pub fn router<S>(state: ApiState) -> Router<S> {
-    Router::new().route("/saker/v1/plugins", get(plugins)).route("/saker/v1/plugins/{name}", get(plugin)).with_state(state)
+    Router::new()
+        .route("/saker/v1/plugins", get(plugins))
+        .route("/saker/v1/plugins/{name}", get(plugin))
+        .with_state(state)
 }
 
 /// The paths that change what runs: for operators only.

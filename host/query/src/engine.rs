@@ -20,6 +20,8 @@ use threads::Threads;
 
 /// Answers that are made and not yet read by those who asked, all together: some dashboards.
 const ANSWERS_BYTES_MAX: usize = 256 << 20;
+/// A query looks at the time by itself; one that has not by then reads from a disk that hangs.
+const HANGS_AFTER: Duration = Duration::from_secs(2);
 /// What a permit stands for.
 const PERMIT_BYTES: usize = 1 << 10;
 
@@ -169,7 +171,9 @@ impl Engine {
         if !taken {
             return Err(RunError::Stopped);
         }
-        Ok(answered.await.map_err(|_| RunError::Died)??)
+        let hangs = |_| QueryError::from(ReadError::Timeout { limit_ms: time.as_millis() as u64 });
+        let answered = tokio::time::timeout(time + HANGS_AFTER, answered).await.map_err(hangs)?;
+        Ok(answered.map_err(|_| RunError::Died)??)
     }
 
     /// Charges an answer to the memory that all of them have, until it is sent.

@@ -107,7 +107,10 @@ async fn range(
     let Query(question) = question.map_err(|error| Refusal(StatusCode::BAD_REQUEST, error.body_text()))?;
     let asked = Asked::new(&question)?;
     let failed = |error: String| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error);
-    let turn = door.turns.clone().acquire_owned().await.map_err(|error| failed(error.to_string()))?;
+    // Those before it read from a disk that hangs.
+    let hangs = |_| Refusal(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer in time; try again".into());
+    let turn = tokio::time::timeout(TIME, door.turns.clone().acquire_owned()).await.map_err(hangs)?;
+    let turn = turn.map_err(|error| failed(error.to_string()))?;
     let waits = Waits::default();
     let over = waits.0.clone();
     let asking = tokio::task::spawn_blocking(move || {
@@ -115,7 +118,8 @@ async fn range(
         let _turn = turn;
         asked.answer(&door.store, &over)
     });
-    let (kind, text) = asking.await.map_err(|error| failed(error.to_string()))??;
+    let answer = tokio::time::timeout(2 * TIME, asking).await.map_err(hangs)?;
+    let (kind, text) = answer.map_err(|error| failed(error.to_string()))??;
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
 

@@ -4,17 +4,24 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use saker_pipeline::now_ms;
 use saker_telemetry::{Labels, Metrics, Out, Samples, by, one};
 
 use crate::service::Shared;
 use crate::sink::StoreSink;
 use crate::status::{Status, TierStatus};
-use crate::store::Store;
+use crate::store::{Store, Totals};
+
+/// A batch or a seal holds the store's lock for some milliseconds; a disk that hangs, for as long as it hangs.
+const WAIT: Duration = Duration::from_millis(10);
 
 /// What a store and its threads count.
 pub struct StoreMetrics {
+    /// What was there when it was last asked and could be told.
+    last: Mutex<Status>,
     store: Arc<Store>,
     sink: Arc<StoreSink>,
     shared: Arc<Shared>,
@@ -22,11 +29,11 @@ pub struct StoreMetrics {
 
 impl StoreMetrics {
     pub(crate) fn new(store: Arc<Store>, sink: Arc<StoreSink>, shared: Arc<Shared>) -> Self {
-        Self { store, sink, shared }
+        Self { last: Mutex::default(), store, sink, shared }
     }
 
-    fn points(&self, out: &mut Out<'_, '_>) -> fmt::Result {
-        let (totals, sink) = (self.store.totals(), self.sink.counters());
+    fn points(&self, out: &mut Out<'_, '_>, totals: &Totals) -> fmt::Result {
+        let sink = self.sink.counters();
         let handed = number(&sink.received);
         out.counter("saker_store_received_points", "Points that were handed to the store", one(handed))?;
         out.counter("saker_store_stored_points", "Points that the store has taken", one(totals.samples as f64))?;
@@ -56,6 +63,8 @@ impl StoreMetrics {
         out.counter("saker_store_buckets", "Buckets that points were rolled up to", count(&work.buckets))?;
         let again = count(&work.rolled_again);
         out.counter("saker_store_rolled_again", "Series that were rolled up anew after late points", again)?;
+        let aside = count(&work.set_aside_bytes);
+        out.gauge("saker_store_set_aside_bytes", "Bytes in damaged files that were set aside", aside)?;
         let pressed = count(&work.under_pressure);
         out.gauge("saker_store_under_pressure", "1 while points go before their time, for want of room", pressed)
     }
@@ -84,8 +93,6 @@ impl StoreMetrics {
         out.gauge("saker_store_deleted_series", "Series of which files still have what was deleted", deleted)?;
         let damaged = one(status.damaged_extents as f64);
         out.counter("saker_store_damaged_extents", "Reads of what is not as it was written", damaged)?;
-        let aside = one(status.set_aside.iter().map(|(_, bytes)| *bytes).sum::<u64>() as f64);
-        out.gauge("saker_store_set_aside_bytes", "Bytes in damaged files that were set aside", aside)?;
         let written = [("seal", status.totals.sealed_bytes), ("merge", status.merged_bytes)];
         out.counter("saker_store_written_bytes", "Bytes written to files, by why", by("why", written.into_iter()))
     }
@@ -93,10 +100,13 @@ impl StoreMetrics {
 
 impl Metrics for StoreMetrics {
     fn write(&self, out: &mut Out<'_, '_>) -> fmt::Result {
-        self.points(out)?;
+        if let Some(status) = self.store.status_within(WAIT) {
+            *self.last.lock() = status;
+        }
+        let status = self.last.lock().clone();
+        self.points(out, &status.totals)?;
         self.work(out)?;
-        // Where the folder cannot be looked at, what is counted is told all the same.
-        self.store.status().map_or(Ok(()), |status| Self::status(out, &status))
+        Self::status(out, &status)
     }
 }
 

@@ -50,11 +50,7 @@ fn named(id: usize, stored: &Stored) -> SeriesRef {
     let series = stored.to_series();
     SeriesRef {
         id: id as u64,
-        identity: Arc::new(Identity {
-            endpoint: series.endpoint,
-            metric: (&*series.metric).into(),
-            tags: series.tags,
-        }),
+        identity: Arc::new(Identity { endpoint: series.endpoint, metric: (&*series.metric).into(), tags: series.tags }),
         attributes: Attributes { metric_type: series.metric_type, step_s: series.step_s },
     }
 }
@@ -121,9 +117,8 @@ impl SeriesReader for StoreReader {
 impl SeriesEraser for StoreReader {
     fn erase(&self, series: &[SeriesRef]) -> Result<(), ReadError> {
         let stored: Vec<_> = Self::stored(series).into_iter().flatten().collect();
-        self.0.delete(&stored, None).map_err(|error: StoreError| ReadError::Storage {
-            what: "the store".into(),
-            reason: error.to_string(),
-        })
+        self.0
+            .delete(&stored, None)
+            .map_err(|error: StoreError| ReadError::Storage { what: "the store".into(), reason: error.to_string() })
     }
 }

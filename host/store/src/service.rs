@@ -56,6 +56,7 @@ pub(crate) struct Work {
     pub(crate) buckets: AtomicU64,
     pub(crate) rolled_again: AtomicU64,
     pub(crate) under_pressure: AtomicU64,
+    pub(crate) set_aside_bytes: AtomicU64,
 }
 
 struct Orders {
@@ -97,6 +98,7 @@ impl StoreService {
         let (store, sink) = (Arc::new(store), Arc::new(StoreSink::new(table)));
         let orders = Mutex::new(Orders { config, news: None, ends: false });
         let shared = Arc::new(Shared { folder, orders, changed: Condvar::new(), work: Work::default() });
+        shared.count_set_aside(&store);
         let mut service = Self { store, sink, shared, threads: Vec::new() };
         let spawned = service.spawn();
         if let Err(source) = spawned {
@@ -235,6 +237,15 @@ impl Shared {
             }
         }
         self.note("maintain", result);
+        self.count_set_aside(store);
+    }
+
+    fn count_set_aside(&self, store: &Store) {
+        let found = store.set_aside().map(|files| {
+            let bytes = files.iter().map(|(_, bytes)| *bytes).sum();
+            self.work.set_aside_bytes.store(bytes, Ordering::Relaxed);
+        });
+        self.note("list what was set aside", found);
     }
 
     fn note<T>(&self, doing: &str, result: Result<T, StoreError>) {

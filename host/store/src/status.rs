@@ -1,12 +1,13 @@
 //! What the store is made of: for `/metrics`, and for an operator who asks.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::error::StoreError;
 use crate::file::{ASIDE_SUFFIX, HEADER_BYTES};
 use crate::frame::{Piece, Walk};
 use crate::lane::Lane;
-use crate::store::{Store, Totals};
+use crate::store::{State, Store, Totals};
 
 /// What there is of one granularity that is kept for one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,15 +78,29 @@ impl Store {
     /// # Errors
     /// What the system says.
     pub fn status(&self) -> Result<Status, StoreError> {
+        let set_aside = self.set_aside()?;
+        Ok(Status { set_aside, ..self.look(&self.state.lock()) })
+    }
+
+    /// What there is in memory, without what was set aside, if the store's lock can be had within this time: whoever
+    /// holds it may wait for a disk that hangs.
+    pub(crate) fn status_within(&self, wait: Duration) -> Option<Status> {
+        Some(self.look(&*self.state.try_lock_for(wait)?))
+    }
+
+    /// Files that were set aside, with their sizes.
+    pub(crate) fn set_aside(&self) -> Result<Vec<(String, u64)>, StoreError> {
         let entries = self.files_disk.list().map_err(StoreError::of("list", "files"))?;
         let aside = entries.into_iter().filter(|entry| entry.name.ends_with(ASIDE_SUFFIX));
-        let set_aside = aside.map(|entry| (entry.name, entry.bytes)).collect();
-        let state = self.state.lock();
-        let files = state.files.clone();
-        let tiers = files.lanes().into_iter().map(|lane| self.tier(&files, lane)).collect();
+        Ok(aside.map(|entry| (entry.name, entry.bytes)).collect())
+    }
+
+    fn look(&self, state: &State) -> Status {
+        let files = &state.files;
+        let tiers = files.lanes().into_iter().map(|lane| self.tier(files, lane)).collect();
         let groups = state.groups.iter().filter(|group| !group.is_empty()).map(|group| group.began_ms);
         let sides = (state.sides.points > 0).then_some(state.sides.began_ms);
-        Ok(Status {
+        Status {
             tiers,
             live_series: state.table.len(),
             series_bytes: state.table.bytes(),
@@ -96,9 +111,9 @@ impl Store {
             deleted_series: state.deleted.len(),
             merged_bytes: self.counters.merged_bytes.load(Ordering::Relaxed),
             damaged_extents: self.counters.damaged_extents.load(Ordering::Relaxed),
-            set_aside,
+            set_aside: Vec::new(),
             totals: state.totals,
-        })
+        }
     }
 
     fn tier(&self, files: &crate::files::FileSet, lane: Lane) -> TierStatus {

@@ -50,6 +50,21 @@ async fn a_query_whose_asker_goes_away_is_cancelled() {
     assert_eq!(count(&engine, "cancelled"), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_query_that_hangs_in_the_system_keeps_nobody_waiting() {
+    let engine = engine(QueryConfig::default());
+    let (go, wait) = mpsc::channel::<()>();
+    // It does not look at the time, as a call of a disk that hangs does not.
+    let asked = engine.run(question("hung"), Some(Duration::from_secs(5)), move |_| {
+        let _ = wait.recv();
+        Ok(())
+    });
+    let error = asked.await.unwrap_err();
+    assert!(matches!(error, RunError::Query(QueryError::Read(ReadError::Timeout { limit_ms: 5000 }))), "{error}");
+    drop(go);
+    engine.stop();
+}
+
 #[tokio::test]
 async fn more_than_may_wait_are_refused_and_a_panic_costs_one_query() {
     let engine = engine(QueryConfig { threads: 1, waiting: 0, ..QueryConfig::default() });

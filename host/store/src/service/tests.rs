@@ -79,6 +79,23 @@ fn everything_that_is_counted_is_told() {
 }
 
 #[test]
+fn what_is_counted_is_told_while_the_disk_hangs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (service, ..) = start(folder.path());
+    let mut registry = Registry::default();
+    registry.register(service.metrics());
+    let before = registry.text().unwrap();
+    // Whoever writes holds it for as long as the disk hangs.
+    let held = service.store().state.lock();
+    let (said, answer) = mpsc::channel();
+    std::thread::spawn(move || said.send(registry.text().unwrap()));
+    let text = answer.recv_timeout(Duration::from_secs(10)).expect("it waits for nobody");
+    drop(held);
+    let series = |text: &str| text.lines().filter(|line| line.starts_with("saker_store_")).count();
+    assert_eq!(series(&text), series(&before));
+}
+
+#[test]
 fn another_configuration_is_taken_over_while_it_runs() {
     let folder = tempfile::tempdir().unwrap();
     let (service, ..) = start(folder.path());
