@@ -54,11 +54,11 @@ async fn a_guest_that_sleeps_within_its_deadline_is_left_alone() {
 async fn used(guest: &str) -> (Duration, Duration) {
     let spec = spec(json!({}));
     let mut collector = open(guest, &spec).await.unwrap();
-    let (calls, cpu, wall) = (spec.meters.calls(), spec.meters.cpu(), spec.meters.wall());
+    let (calls, cpu, wall) = (spec.meters.calls(), spec.meters.cpu(), spec.meters.durations().sum());
     tick(&mut collector).await.unwrap_err();
     assert_eq!(spec.meters.calls(), calls + 1);
     until("the thread's return", || spec.meters.stuck_threads() == 0).await;
-    (spec.meters.cpu() - cpu, spec.meters.wall() - wall)
+    (spec.meters.cpu() - cpu, spec.meters.durations().sum() - wall)
 }
 
 #[tokio::test]

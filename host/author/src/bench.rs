@@ -93,7 +93,7 @@ pub async fn bench(
     };
     let fuel =
         run(&Subject::new(counting.0, counting.1, options), |meters| meters.fuel() as f64).await.map_err(words)?;
-    let nanos = |meters: &Meters| meters.wall().as_nanos() as f64;
+    let nanos = |meters: &Meters| meters.durations().sum().as_nanos() as f64;
     let time = run(&Subject::new(timing.0, timing.1, options), nanos).await.map_err(words)?;
     let cost = |(fuel, time): (Step, Step)| Cost {
         call: fuel.call,

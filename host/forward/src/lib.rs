@@ -32,7 +32,7 @@ pub use forwarder::{Account, Forwarder, NodeAccount};
 pub use hash::HashKind;
 pub use health::Breaker;
 pub use metrics::NodeMetrics;
-pub use node::{DropReason, Node, NodeConfig, NodeStats};
+pub use node::{DropReason, FailureKind, Node, NodeConfig, NodeStats};
 pub use operate::OperateError;
 pub use queue::spool::{Done, Order, Shown, SpoolDir, SpoolFolder, SpoolStats};
 pub use queue::{Durability, FRESH_AGE, QueueConfig, WhenFull};

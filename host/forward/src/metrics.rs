@@ -64,7 +64,14 @@ impl Metrics for NodeMetrics {
         });
         out.counter("saker_node_dropped_points", "Points that did not get there", dropped.collect())?;
         out.counter("saker_node_batches", "Batches that were taken", of(&|stats| stats.batches))?;
-        out.counter("saker_node_failures", "Attempts that failed", of(&|stats| stats.failures))?;
+        let failures = stats.iter().flat_map(|(name, stats)| {
+            stats.failures.iter().map(move |(kind, count)| {
+                (vec![("node", name.clone()), ("kind", kind.as_str().to_owned())], *count as f64)
+            })
+        });
+        out.counter("saker_node_failures", "Attempts that failed, by kind", failures.collect())?;
+        let writes = topology.nodes().iter().map(|node| (vec![("node", node.name().to_owned())], node.writes()));
+        out.durations("saker_node_write_duration_seconds", "How long its backend's writes take", writes)?;
         out.counter("saker_node_sessions", "Sessions that were opened", of(&|stats| stats.sessions))?;
         out.gauge("saker_routes", "Routes; without one nothing is sent", one(topology.routes().len() as f64))?;
         out.counter("saker_unrouted_points", "Points that no route matched", one(forwarder.unrouted() as f64))

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use saker_model::{BackoffConfig, Point, Rate, SeriesTable};
+use saker_model::{BackoffConfig, DurationHistogram, Point, Rate, SeriesTable};
 use saker_pipeline::{MemoryBudget, Overload};
 
 use crate::backend::Backend;
@@ -114,8 +114,8 @@ pub struct NodeStats {
     pub dropped: Vec<(DropReason, u64)>,
     /// Batches that were taken.
     pub batches: u64,
-    /// Attempts that failed.
-    pub failures: u64,
+    /// Attempts that failed, by kind.
+    pub failures: Vec<(FailureKind, u64)>,
     /// Sessions that were opened.
     pub sessions: u64,
     /// What went wrong last, if nothing went right since.
@@ -127,6 +127,41 @@ impl NodeStats {
     #[must_use]
     pub fn dropped_in_all(&self) -> u64 {
         self.dropped.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Attempts that failed.
+    #[must_use]
+    pub fn failures_in_all(&self) -> u64 {
+        self.failures.iter().map(|(_, count)| count).sum()
+    }
+}
+
+/// How an attempt to send failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The destination is away or busy; the same session tries again.
+    Unavailable,
+    /// The destination will never take these points.
+    Rejected,
+    /// The session is lost: the backend trapped, went over a limit or met its deadline.
+    Broken,
+    /// The queue on disk could not be read.
+    Unreadable,
+}
+
+impl FailureKind {
+    /// All of them, in order.
+    pub const ALL: [Self; 4] = [Self::Unavailable, Self::Rejected, Self::Broken, Self::Unreadable];
+
+    /// Its name on /metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Rejected => "rejected",
+            Self::Broken => "broken",
+            Self::Unreadable => "unreadable",
+        }
     }
 }
 
@@ -148,8 +183,9 @@ pub(crate) struct Counters {
     delivered: AtomicU64,
     dropped: [AtomicU64; DropReason::ALL.len()],
     batches: AtomicU64,
-    failures: AtomicU64,
+    failures: [AtomicU64; FailureKind::ALL.len()],
     sessions: AtomicU64,
+    writes: DurationHistogram,
     error: Mutex<Option<String>>,
 }
 
@@ -196,12 +232,17 @@ impl Counters {
     }
 
     /// Notes a failure; answers whether it is another than the last, and so worth a line in the log.
-    pub(crate) fn fail(&self, error: &str) -> bool {
-        self.failures.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn fail(&self, kind: FailureKind, error: &str) -> bool {
+        self.failures[kind as usize].fetch_add(1, Ordering::Relaxed);
         let mut last = self.error.lock();
         let news = last.as_deref() != Some(error);
         *last = Some(error.to_owned());
         news
+    }
+
+    /// The backend was asked to write, which took so long.
+    pub(crate) fn wrote(&self, took: Duration) {
+        self.writes.observe(took);
     }
 
     pub(crate) fn open(&self) {
@@ -344,6 +385,11 @@ impl Node {
         self.health.breaker() != Breaker::Closed || self.queue.is_sent()
     }
 
+    /// How long its backend's writes take.
+    pub(crate) fn writes(&self) -> &DurationHistogram {
+        &self.counters.writes
+    }
+
     /// Its figures.
     #[must_use]
     pub fn stats(&self) -> NodeStats {
@@ -368,7 +414,7 @@ impl Node {
             breaker: self.health.breaker(),
             dropped,
             batches: read(&counters.batches),
-            failures: read(&counters.failures),
+            failures: FailureKind::ALL.map(|kind| (kind, read(&counters.failures[kind as usize]))).into(),
             sessions: read(&counters.sessions),
             error: counters.error.lock().clone(),
         }

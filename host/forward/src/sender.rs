@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::backend::{SendError, Session};
 use crate::backoff::next_pause;
 use crate::health::Breaker;
-use crate::node::{DropReason, Node};
+use crate::node::{DropReason, FailureKind, Node};
 use crate::queue::span::Span;
 use crate::queue::spool::BacklogReader;
 use crate::queue::{Batch, Work, waited};
@@ -248,7 +248,7 @@ impl Sender {
     /// Says why nothing could be read from the disk, and waits before the next attempt.
     async fn unreadable(&mut self, error: &str) -> Option<Batch> {
         let pause = self.backoff.pause();
-        self.report(&format!("the queue on disk cannot be read: {error}"), pause);
+        self.report(FailureKind::Unreadable, &format!("the queue on disk cannot be read: {error}"), pause);
         tokio::time::sleep(pause).await;
         None
     }
@@ -277,7 +277,10 @@ impl Sender {
         }
         open.note_changes(&self.table);
         let define = open.undefined(&part.points, &self.table);
-        match open.session.write(forget, &define, &part.points).await {
+        let began = Instant::now();
+        let written = open.session.write(forget, &define, &part.points).await;
+        self.node.counters.wrote(began.elapsed());
+        match written {
             Ok(taken) => {
                 open.note_defined(&define);
                 self.delivered(taken as usize, part.points.len());
@@ -314,7 +317,7 @@ impl Sender {
                 let pause = next_pause(&mut self.backoff, after);
                 self.broken_in_a_row = 0;
                 self.node.health.failed();
-                self.report(&message, pause);
+                self.report(FailureKind::Unavailable, &message, pause);
                 Outcome::Again(pause)
             }
             SendError::Reject { points, message } => {
@@ -325,7 +328,7 @@ impl Sender {
                     match self.probes.next() {
                         Some(Duration::ZERO) if part.points.len() == 1 => {}
                         Some(pause) => {
-                            self.report(&message, pause);
+                            self.report(FailureKind::Rejected, &message, pause);
                             let half = part.points.len().div_ceil(2);
                             self.part_most = if pause.is_zero() { half } else { self.part_most };
                             return Outcome::Again(pause);
@@ -338,7 +341,7 @@ impl Sender {
                 } else {
                     refuse(&mut part.points, &points)
                 };
-                self.node.counters.fail(&message);
+                self.node.counters.fail(FailureKind::Rejected, &message);
                 let count = refused.len();
                 give_up(&self.node, DropReason::Rejected, refused, &message).await;
                 if part.points.is_empty() {
@@ -352,7 +355,7 @@ impl Sender {
                 self.broken_in_a_row += 1;
                 let pause = self.backoff.pause();
                 self.node.health.failed();
-                self.report(&message, pause);
+                self.report(FailureKind::Broken, &message, pause);
                 if part.points.len() == 1 && self.broken_in_a_row >= POISON_ATTEMPTS {
                     self.broken_in_a_row = 0;
                     let poison = std::mem::take(&mut part.points);
@@ -368,8 +371,8 @@ impl Sender {
     }
 
     /// One line per change of what is wrong, however often it is tried.
-    fn report(&self, message: &str, pause: Duration) {
-        if self.node.counters.fail(message) && self.node.may_tell() {
+    fn report(&self, kind: FailureKind, message: &str, pause: Duration) {
+        if self.node.counters.fail(kind, message) && self.node.may_tell() {
             tracing::warn!(node = self.node.name(), ?pause, "cannot send, will try again: {message}");
         }
     }

@@ -26,6 +26,11 @@ impl Metrics for HttpMetrics {
         out.counter("saker_http_refused_connections", "Connections turned away", by("reason", stats.turned.all()))?;
         out.counter("saker_http_ended_connections", "Connections ended by the agent", by("reason", stats.ended.all()))?;
         out.counter("saker_http_refused_requests", "Requests refused, by reason", by("reason", stats.refused.all()))?;
+        out.durations(
+            "saker_http_request_duration_seconds",
+            "From the head of a request to that of its answer",
+            [(Vec::new(), &stats.requests)],
+        )?;
         out.counter("saker_http_bodies", "Bodies of requests, by their end", by("end", stats.bodies.all()))
     }
 }

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use axum::response::Response;
+use saker_model::DurationHistogram;
 
 /// A closed set of reasons.
 pub trait Label: Copy + 'static {
@@ -168,6 +169,8 @@ pub struct Stats {
     pub refused: Tally<Refusal>,
     /// Bodies.
     pub bodies: Tally<BodyEnd>,
+    /// From the head of a request to that of its answer.
+    pub(crate) requests: DurationHistogram,
     observer: OnceLock<Observer>,
 }
 

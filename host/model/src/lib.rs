@@ -9,6 +9,7 @@
 
 mod attributes;
 mod backoff;
+mod durations;
 mod glob;
 mod rate;
 mod reason;
@@ -19,6 +20,7 @@ pub mod text;
 mod value;
 
 pub use backoff::{Backoff, BackoffConfig};
+pub use durations::DurationHistogram;
 pub use glob::Glob;
 pub use rate::Rate;
 pub use reason::{Reason, Refused};

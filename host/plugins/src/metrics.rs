@@ -43,6 +43,9 @@ impl Metrics for PluginMetrics {
         out.counter("saker_compile_cache_lookups", "Looks for machine code on disk, by result", found.into())?;
         out.gauge("saker_plugin_info", "What runs, and how it fares", running.collect())?;
         out.counter("saker_plugin_calls", "Calls that were begun", of(&|view| view.calls as f64))?;
+        let durations =
+            views.iter().map(|(status, view)| (vec![("plugin", view.name.clone())], status.meters.durations()));
+        out.durations("saker_plugin_call_duration_seconds", "Real time of calls", durations)?;
         out.counter("saker_plugin_cpu_seconds", "Processor time of calls", of(&|view| view.cpu_seconds))?;
         out.gauge(
             "saker_plugin_memory_bytes",

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use saker_model::DurationHistogram;
 use saker_model::text::is_clean;
 
 /// What the instances of one name have used. Shared by those that follow each other.
@@ -13,7 +14,7 @@ use saker_model::text::is_clean;
 pub struct Meters {
     calls: AtomicU64,
     cpu_ns: AtomicU64,
-    wall_ns: AtomicU64,
+    durations: DurationHistogram,
     memory_bytes: AtomicU64,
     fuel: AtomicU64,
     log_lines_dropped: AtomicU64,
@@ -37,10 +38,10 @@ impl Meters {
         Duration::from_nanos(self.cpu_ns.load(Ordering::Relaxed))
     }
 
-    /// Real time of all calls.
+    /// Real time of calls.
     #[must_use]
-    pub fn wall(&self) -> Duration {
-        Duration::from_nanos(self.wall_ns.load(Ordering::Relaxed))
+    pub fn durations(&self) -> &DurationHistogram {
+        &self.durations
     }
 
     /// Linear memory after the last call, in bytes.
@@ -80,7 +81,7 @@ impl Meters {
     pub(crate) fn end(&self, cpu: Duration, wall: Duration, memory_bytes: usize) {
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.cpu_ns.fetch_add(nanos(cpu), Ordering::Relaxed);
-        self.wall_ns.fetch_add(nanos(wall), Ordering::Relaxed);
+        self.durations.observe(wall);
         self.memory_bytes.store(memory_bytes as u64, Ordering::Relaxed);
     }
 

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, LabelSetEncoder};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, LabelSetEncoder, MetricEncoder};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use saker_model::DurationHistogram;
 
 /// Names of labels and their values.
 pub type Labels = Vec<(&'static str, String)>;
@@ -44,12 +46,32 @@ impl<'a, 'b> Out<'a, 'b> {
         self.family(name, help, samples, ConstGauge::new(0.0).metric_type(), ConstGauge::new)
     }
 
+    /// Writes a histogram of durations in seconds, by its labels.
+    ///
+    /// # Errors
+    /// Those of the text that is written.
+    pub fn durations<'h>(
+        &mut self,
+        name: &str,
+        help: &str,
+        histograms: impl IntoIterator<Item = (Labels, &'h DurationHistogram)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for (labels, histogram) in histograms {
+            if labels.is_empty() {
+                return Durations(histogram).encode(family);
+            }
+            Durations(histogram).encode(family.encode_family(&LabelSet(labels))?)?;
+        }
+        Ok(())
+    }
+
     fn family<M: EncodeMetric>(
         &mut self,
         name: &str,
         help: &str,
         samples: Samples,
-        kind: prometheus_client::metrics::MetricType,
+        kind: MetricType,
         make: impl Fn(f64) -> M,
     ) -> fmt::Result {
         let mut family = self.0.encode_descriptor(name, help, None, kind)?;
@@ -62,6 +84,20 @@ impl<'a, 'b> Out<'a, 'b> {
             metric.encode(family.encode_family(&LabelSet(labels))?)?;
         }
         Ok(())
+    }
+}
+
+struct Durations<'h>(&'h DurationHistogram);
+
+impl EncodeMetric for Durations<'_> {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let buckets = self.0.buckets();
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        encoder.encode_histogram::<LabelSet>(self.0.sum().as_secs_f64(), count, &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
     }
 }
 

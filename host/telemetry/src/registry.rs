@@ -60,6 +60,10 @@ impl<M: Metrics> Collector for Component<M> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use saker_model::DurationHistogram;
+
     use super::*;
 
     struct Doors(f64);
@@ -69,6 +73,34 @@ mod tests {
             out.counter("doors_opened", "Doors that were opened", crate::one(self.0))?;
             out.gauge("doors", "Doors by colour", crate::by("colour", [("red", 2), ("blue", 1)].into_iter()))?;
             out.counter("doors_broken", "Doors that were broken", Vec::new())
+        }
+    }
+
+    struct Waits(DurationHistogram);
+
+    impl Metrics for Waits {
+        fn write(&self, out: &mut Out<'_, '_>) -> fmt::Result {
+            out.durations("wait_seconds", "Waits", [(vec![("at", "the door".into())], &self.0)])
+        }
+    }
+
+    #[test]
+    fn a_histogram_is_told_as_its_sum_its_count_and_growing_buckets() {
+        let waits = DurationHistogram::default();
+        waits.observe(Duration::from_millis(2));
+        waits.observe(Duration::from_secs(1));
+        let mut registry = Registry::default();
+        registry.register(Waits(waits));
+        let text = registry.text().unwrap();
+        for line in [
+            "# TYPE wait_seconds histogram",
+            "wait_seconds_sum{at=\"the door\"} 1.002",
+            "wait_seconds_count{at=\"the door\"} 2",
+            "wait_seconds_bucket{le=\"0.001\",at=\"the door\"} 0",
+            "wait_seconds_bucket{le=\"0.003\",at=\"the door\"} 1",
+            "wait_seconds_bucket{le=\"+Inf\",at=\"the door\"} 2",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is missing: {text}");
         }
     }
 

@@ -86,7 +86,7 @@ fn node_view(name: &str, backend: Option<&str>, stats: &NodeStats) -> Value {
         })),
         "dropped": dropped,
         "batches": stats.batches,
-        "failures": stats.failures,
+        "failures": stats.failures_in_all(),
         "sessions": stats.sessions,
         "error": stats.error,
     })

@@ -9,7 +9,7 @@ use saker_model::{BackoffConfig, Glob, MetricType, Series};
 use super::*;
 use crate::backend::{Backend, SendError, Session};
 use crate::hash::HashKind;
-use crate::node::NodeConfig;
+use crate::node::{FailureKind, NodeConfig};
 use crate::queue::{Durability, QueueConfig, WhenFull};
 use crate::route::{Matcher, OnUnavailable, Route};
 
@@ -279,7 +279,9 @@ async fn a_node_that_is_away_delays_no_other_and_loses_nothing() {
     assert_eq!(bench.stats("away").delivered, 0);
     assert_eq!(bench.stats("away").error.as_deref(), Some("away"));
     bench.until("the other one has them too", |bench| bench.stats("away").delivered == 10).await;
-    assert_eq!((away.sessions(), bench.stats("away").failures), (1, 20), "retries go on in the same session");
+    let failures = bench.stats("away").failures;
+    assert_eq!(failures[FailureKind::Unavailable as usize], (FailureKind::Unavailable, 20));
+    assert_eq!((away.sessions(), bench.stats("away").failures_in_all()), (1, 20), "retries go on in the same session");
     assert_eq!(bench.stats("away").error, None);
 }
 

@@ -114,6 +114,7 @@ async fn answer(
     shared: Arc<Shared>,
     state: Arc<State>,
 ) -> Result<Response<Answer>, Infallible> {
+    let began = Instant::now();
     let settings = shared.settings.load_full();
     let (mut parts, body) = request.into_parts();
     let came = Came { peer, port: shared.port };
@@ -135,6 +136,7 @@ async fn answer(
             (response, None)
         }
     };
+    shared.stats.requests.observe(began.elapsed());
     state.set(Phase::Answering);
     Ok(response.map(|body| Answer::new(body, state, seat)))
 }

@@ -16,7 +16,7 @@ fn three(replicas: usize) -> ([Script; 3], Bench) {
 async fn take_away(scripts: &[Script; 3], bench: &Bench) {
     scripts[0].0.answers.lock().extend((0..10_000).map(|_| retry()));
     bench.send(300).await;
-    bench.until("it fails", |bench| bench.stats("a").failures > 0).await;
+    bench.until("it fails", |bench| bench.stats("a").failures_in_all() > 0).await;
     tokio::time::sleep(GRACE).await;
 }
 
