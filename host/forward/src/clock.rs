@@ -60,6 +60,7 @@ pub(crate) mod by_hand {
 
     pub(crate) const START_MS: u64 = 1_790_000_000_000;
     const MINUTE_MS: u64 = 60_000;
+    const STEP_MS: u64 = 100;
 
     #[derive(Default)]
     pub(crate) struct Machine {
@@ -87,10 +88,15 @@ pub(crate) mod by_hand {
             self.wall_ms.store(wall_ms, Ordering::Relaxed);
         }
 
-        /// Time passes.
+        /// Time passes, in steps: who reads one clock before and the other after a step sees no clock that was set.
         pub(crate) fn run(&self, ms: u64) {
-            self.running_ms.fetch_add(ms, Ordering::Relaxed);
-            self.wall_ms.fetch_add(ms, Ordering::Relaxed);
+            let mut left = ms;
+            while left > 0 {
+                let step = left.min(STEP_MS);
+                self.running_ms.fetch_add(step, Ordering::Relaxed);
+                self.wall_ms.fetch_add(step, Ordering::Relaxed);
+                left -= step;
+            }
         }
     }
 

@@ -22,6 +22,8 @@ const BELIEVED_AT_ONCE_MS: u64 = 3_600_000;
 const HELD_MS: u64 = 3_600_000;
 /// A clock that is drawn into place moves by less in an hour, one that is set moves by more.
 const DRAWN_MS: u64 = 10_000;
+/// Two clocks are read so often until it took no time.
+const READS_MAX: usize = 5;
 /// The first of January 2026: a machine that thinks it is earlier has no clock.
 const NO_CLOCK_BEFORE_MS: u64 = 1_767_225_600_000;
 /// Gaps that are told apart. Beyond that the oldest two become one, by which what lies between is younger than it is.
@@ -69,8 +71,16 @@ struct Held {
 impl Held {
     fn since_now(clock: &dyn Clock) -> Self {
         let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
-        let since_ms = millis(clock.running());
-        Self { offset_ms: signed(clock.wall_ms()).saturating_sub(signed(since_ms)), since_ms }
+        let (mut since_ms, mut wall_ms) = (millis(clock.running()), clock.wall_ms());
+        // One that was stopped between the two would take the time that passed for a clock that was set.
+        for _ in 0..READS_MAX {
+            let now_ms = millis(clock.running());
+            if now_ms.saturating_sub(since_ms) < DRAWN_MS / 10 {
+                break;
+            }
+            (since_ms, wall_ms) = (now_ms, clock.wall_ms());
+        }
+        Self { offset_ms: signed(wall_ms).saturating_sub(signed(since_ms)), since_ms }
     }
 }
 
