@@ -94,7 +94,7 @@ impl Agent {
         let recent = Arc::new(CacheReader::new(cache.clone(), table.clone()));
         let reader = store.as_ref().map(|store| Arc::new(StoreReader::new(store.store().clone())));
         let queries = Engine::new(
-            config.query.clone(),
+            config.query,
             match &reader {
                 Some(reader) => reader.clone(),
                 None => recent.clone(),
@@ -233,7 +233,7 @@ impl Agent {
             self.ingest.admission().set_parsers(config.listen.parsers);
         }
         self.cache.set_limits(config.cache);
-        self.queries.apply(config.query.clone());
+        self.queries.apply(config.query);
         if let Some(store) = &*self.store.lock() {
             store.apply(config.store.clone());
         }
