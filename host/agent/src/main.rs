@@ -8,7 +8,6 @@ mod agent;
 mod api;
 mod commands;
 mod config;
-mod data_lock;
 mod memory;
 
 use std::process::ExitCode;

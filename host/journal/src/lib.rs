@@ -14,6 +14,7 @@
 //! an operator removes them.
 #![warn(missing_docs)]
 
+mod data_lock;
 mod disk;
 mod error;
 mod format;
@@ -27,6 +28,7 @@ mod shared;
 mod walk;
 mod whole;
 
+pub use data_lock::{DataLock, DataLockError};
 pub use disk::sim::{Fault, SimDisk, Trouble};
 pub use disk::{Disk, DiskFile, Entry, How, real};
 pub use error::JournalError;

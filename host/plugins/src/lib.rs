@@ -7,6 +7,7 @@
 
 mod api;
 mod backend;
+mod check;
 mod collector;
 mod config;
 mod deployment;
@@ -27,6 +28,7 @@ pub mod unreached;
 
 pub use api::{ApiState, operating, router};
 pub use backend::BackendSlot;
+pub use check::PluginCheck;
 pub use config::{
     BackendConfig, FolderConfig, OwnPlace, PluginConfig, PluginsConfig, SignatureConfig, Written, plugin_section,
 };

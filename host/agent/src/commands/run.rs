@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use saker_cli::args::ConfigArgs;
 use saker_config::{Problems, Source};
+use saker_journal::DataLock;
 use saker_log::{Level, Log, LogFormat};
 use saker_plugins::folder::Watch;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,7 +17,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use self::telling::Teller;
 use crate::agent::{Agent, off_the_workers};
 use crate::config::Config;
-use crate::data_lock::DataLock;
 use crate::{Logged, STATUS_CONFIG, STATUS_FAILURE};
 
 /// How often the configuration file is looked at where the system does not tell of changes.

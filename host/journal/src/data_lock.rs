@@ -19,23 +19,30 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The lock. It ends with the process, or when it is dropped.
 #[derive(Debug)]
-pub(crate) struct DataLock {
+pub struct DataLock {
     _file: File,
 }
 
 /// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum DataLockError {
+pub enum DataLockError {
     /// Another agent has it.
     #[error(
         "data_dir {} is in use: another agent{} runs there; end that one, or give this one a data_dir of its own",
         dir.display(), process.map(|process| format!(" (process {process})")).unwrap_or_default()
     )]
-    InUse { dir: PathBuf, process: Option<u32> },
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+        /// The other agent, if it says who it is.
+        process: Option<u32>,
+    },
     /// It cannot be locked.
     #[error("data_dir {} cannot be locked; make it a folder that this user can write to", dir.display())]
     Io {
+        /// The folder.
         dir: PathBuf,
+        /// Why not.
         #[source]
         source: io::Error,
     },
@@ -43,7 +50,10 @@ pub(crate) enum DataLockError {
 
 impl DataLock {
     /// Locks a folder, which is made if it is not there.
-    pub(crate) fn take(dir: &Path) -> Result<Self, DataLockError> {
+    ///
+    /// # Errors
+    /// Another process has it, or it cannot be locked.
+    pub fn take(dir: &Path) -> Result<Self, DataLockError> {
         let failed = |source| DataLockError::Io { dir: dir.to_owned(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
         let mut options = OpenOptions::new();
