@@ -14,7 +14,7 @@ servers)
         redis-server=redis-server nats-server=nats-server carbon-cache=graphite-carbon
         clickhouse-server=clickhouse-server docker-registry=docker-registry psql=postgresql pg_config=libpq-dev kcat=kcat"
     ;;
-authors) wanted="python3=python3-venv node=nodejs npm=npm clang=clang wasm-ld=lld" ;;
+authors) wanted="python3=python3-venv destination=nodejs npm=npm clang=clang wasm-ld=lld" ;;
 *)
     echo "tests/install.sh build | servers | authors" >&2
     exit 2

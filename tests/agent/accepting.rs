@@ -1,5 +1,5 @@
-//! What is accepted is in the queues of all that it goes to, also while the agent starts; what is refused is in none, and
-//! is counted.
+//! What is accepted is in the queues of all that it goes to, also while the agent starts; what is rejected is in none,
+//! and is counted.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use serde_json::json;
 use crate::agent::{Agent, Home, command};
 use crate::http;
 
-/// A node that takes ten points in memory and delivers none, and one with room in plenty. What begins with a goes to the
-/// one, the rest to the other; with both to both.
-const FULL_AND_OPEN: &str = "[node.full]\nbackend = \"none\"\nqueue = { durability = \"memory\", when_full = \"block\", \
-     points = 10 }\nbatch.points = 1\n[node.open]\nbackend = \"none\"\nqueue = { durability = \"memory\" }\n\
-     [[route]]\nmetric = [\"both*\"]\nnodes = [\"full\"]\ncontinue = true\n\
-     [[route]]\nmetric = [\"a*\"]\nnodes = [\"full\"]\n[[route]]\nnodes = [\"open\"]\n";
+/// A destination that takes ten points in memory and delivers none, and one with room in plenty. What begins with a
+/// goes to the one, the rest to the other; with both to both.
+const FULL_AND_OPEN: &str = "[destination.full]\nbackend = \"none\"\nqueue = { durability = \"memory\", when_full = \"block\", \
+     max_memory_points = 10 }\nbatch.max_points = 1\n[destination.open]\nbackend = \"none\"\nqueue = { durability = \"memory\" }\n\
+     [[route]]\nmetric = [\"both*\"]\ndestinations = [\"full\"]\ncontinue = true\n\
+     [[route]]\nmetric = [\"a*\"]\ndestinations = [\"full\"]\n[[route]]\ndestinations = [\"open\"]\n";
 
 fn lines(metric: &str, count: usize) -> String {
     (0..count).map(|number| format!("{metric},n={number} value=1\n")).collect()
@@ -31,8 +31,8 @@ fn fill(agent: &Agent) {
     while write(agent, &lines("a", 1)).0 == 204 {}
 }
 
-fn enqueued(agent: &Agent, node: &str) -> f64 {
-    agent.metric(&format!("saker_node_enqueued_points_total{{node=\"{node}\"}}")).unwrap()
+fn enqueued(agent: &Agent, destination: &str) -> f64 {
+    agent.metric(&format!("saker_destination_enqueued_points_total{{destination=\"{destination}\"}}")).unwrap()
 }
 
 #[test]
@@ -44,7 +44,9 @@ fn a_client_that_knocks_before_the_port_opens_loses_nothing() {
         std::fs::write(home.dir.path().join(format!("plugins/{number}.wasm")), "not one").unwrap();
     }
     let text = home.config_text().replace("127.0.0.1:0", &address);
-    home = home.replace_config(&text).config("[node.away]\nbackend = \"none\"\n[[route]]\nnodes = [\"away\"]\n");
+    home = home
+        .replace_config(&text)
+        .config("[destination.away]\nbackend = \"none\"\n[[route]]\ndestinations = [\"away\"]\n");
     let (ended, taken, early) =
         (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let clients: Vec<_> = ["/write", "/v1/push"]
@@ -76,21 +78,21 @@ fn a_client_that_knocks_before_the_port_opens_loses_nothing() {
     }
     ended.store(true, Ordering::Relaxed);
     clients.into_iter().for_each(|client| client.join().unwrap());
-    let of = |name: &str| agent.metric(&format!("{name}{{node=\"away\"}}")).unwrap();
-    let held = of("saker_node_enqueued_points_total") + of("saker_node_recovered_points_total");
+    let of = |name: &str| agent.metric(&format!("{name}{{destination=\"away\"}}")).unwrap();
+    let held = of("saker_destination_enqueued_points_total") + of("saker_destination_recovered_points_total");
     // What was kept when its client was killed with the agent nobody has acknowledged.
     let taken = taken.load(Ordering::Relaxed) as f64;
     assert!(held >= taken && held <= taken + 16.0, "{held} in the queue, {taken} acknowledged");
     let accepted = agent.metric("saker_accepted_points_total{source=\"push\"}").unwrap_or(0.0)
         + agent.metric("saker_accepted_points_total{source=\"influx\"}").unwrap_or(0.0);
-    assert_eq!(accepted, of("saker_node_enqueued_points_total"));
+    assert_eq!(accepted, of("saker_destination_enqueued_points_total"));
     for law in ["received", "accepted", "enqueued"] {
         assert_eq!(agent.metric(&format!("saker_law_breaches_total{{law=\"{law}\"}}")), Some(0.0));
     }
 }
 
 #[test]
-fn a_full_node_refuses_what_goes_there_by_number_and_nothing_else() {
+fn a_full_destination_rejects_what_goes_there_by_number_and_nothing_else() {
     let agent = Home::new(&[]).config(FULL_AND_OPEN).start();
     fill(&agent);
     let (full, open) = (enqueued(&agent, "full"), enqueued(&agent, "open"));
@@ -102,22 +104,31 @@ fn a_full_node_refuses_what_goes_there_by_number_and_nothing_else() {
         (200, &json!(2), &json!(4)),
         "{answer}"
     );
-    assert_eq!(answer["data"]["refused"][0]["item"], 4);
-    let node = &answer["data"]["full"][0];
-    assert_eq!((&node["node"], &node["count"], &node["items"]), (&json!("full"), &json!(3), &json!([[1, 2], [5, 5]])));
+    assert_eq!(answer["data"]["rejected"][0]["item"], 4);
+    let destination = &answer["data"]["full"][0];
+    assert_eq!(
+        (&destination["destination"], &destination["count"], &destination["items"]),
+        (&json!("full"), &json!(3), &json!([[1, 2], [5, 5]]))
+    );
     assert_eq!((enqueued(&agent, "full"), enqueued(&agent, "open")), (full, open + 2.0));
-    assert_eq!(agent.metric("saker_refused_points_total{source=\"push\",reason=\"no_room\"}"), Some(3.0));
+    assert_eq!(agent.metric("saker_rejected_points_total{source=\"push\",reason=\"no_room\"}"), Some(3.0));
     // Line protocol can only say all or nothing, and whose fault it is.
     let (status, answer) = write(&agent, "x value=1\nboth value=1\n");
     assert_eq!(status, 429, "{answer}");
-    assert!(answer.contains("node full takes no points now") && answer.contains("nothing of it was kept"), "{answer}");
+    assert!(
+        answer.contains("destination full takes no points now") && answer.contains("nothing of it was kept"),
+        "{answer}"
+    );
     assert_eq!(write(&agent, "x value=1\n").0, 204, "the other has room");
     assert_eq!((enqueued(&agent, "full"), enqueued(&agent, "open")), (full, open + 3.0));
-    assert_eq!(agent.metric("saker_node_dropped_points_total{node=\"full\",reason=\"queue_full\"}"), Some(0.0));
+    assert_eq!(
+        agent.metric("saker_destination_dropped_points_total{destination=\"full\",reason=\"queue_full\"}"),
+        Some(0.0)
+    );
 }
 
 #[test]
-fn of_a_refused_body_of_many_steps_nothing_is_kept() {
+fn of_a_rejected_body_of_many_steps_nothing_is_kept() {
     let config = FULL_AND_OPEN.replace("points = 10 ", "points = 5000 ");
     let agent = Home::new(&[]).config(&config).start();
     let (full, open) = (enqueued(&agent, "full"), enqueued(&agent, "open"));
@@ -132,25 +143,25 @@ fn of_a_refused_body_of_many_steps_nothing_is_kept() {
     let (status, answer) = write(&agent, &(lines("x", 10_000) + &lines("a", 5000)));
     assert_eq!(status, 429, "{answer}");
     assert_eq!((enqueued(&agent, "full"), enqueued(&agent, "open")), (full + 2.0, open));
-    assert_eq!(agent.metric("saker_refused_bodies_total{door=\"influx\",reason=\"too_large\"}"), Some(3.0));
-    assert_eq!(agent.metric("saker_refused_bodies_total{door=\"influx\",reason=\"no_room\"}"), Some(1.0));
-    // Also what is refused before anything looks at its path.
+    assert_eq!(agent.metric("saker_rejected_bodies_total{listener=\"influx\",reason=\"too_large\"}"), Some(3.0));
+    assert_eq!(agent.metric("saker_rejected_bodies_total{listener=\"influx\",reason=\"no_room\"}"), Some(1.0));
+    // Also what is rejected before anything looks at its path.
     let foreign = http::request(&agent.address, "POST", "/write", &[("origin", "http://evil.example")], "x value=1\n");
     assert_eq!(foreign.unwrap().0, 403);
-    assert_eq!(agent.metric("saker_refused_bodies_total{door=\"influx\",reason=\"forbidden\"}"), Some(1.0));
+    assert_eq!(agent.metric("saker_rejected_bodies_total{listener=\"influx\",reason=\"forbidden\"}"), Some(1.0));
 }
 
 #[test]
-fn collectors_go_on_while_one_of_their_nodes_is_full() {
+fn collectors_go_on_while_one_of_their_destinations_is_full() {
     let config = FULL_AND_OPEN.replace("\"a*\"", "\"a*\", \"load.*\"").replace("\"both*\"", "\"both*\", \"load.*\"");
     let agent = Home::new(&["load"]).on_fixtures(&["load"]).keys("interval = \"1s\"").config(&config).start();
     fill(&agent);
-    let ticks = |agent: &Agent, result: &str| {
-        agent.metric(&format!("saker_plugin_ticks_total{{plugin=\"load\",result=\"{result}\"}}")).unwrap_or(0.0)
+    let runs = |agent: &Agent, result: &str| {
+        agent.metric(&format!("saker_collector_runs_total{{plugin=\"load\",result=\"{result}\"}}")).unwrap_or(0.0)
     };
-    let had = ticks(&agent, "succeeded");
-    agent.until("more runs", |agent| (ticks(agent, "succeeded") >= had + 2.0).then_some(()));
-    assert_eq!(ticks(&agent, "no_room"), 0.0);
+    let had = runs(&agent, "succeeded");
+    agent.until("more runs", |agent| (runs(agent, "succeeded") >= had + 2.0).then_some(()));
+    assert_eq!(runs(&agent, "no_room"), 0.0);
 }
 
 #[test]
@@ -180,37 +191,37 @@ fn an_item_that_is_too_long_costs_itself_and_is_counted() {
         (200, &json!(2), &json!(1)),
         "{answer}"
     );
-    let refused = &answer["data"]["refused"][0];
-    let reason = refused["reason"].as_str().unwrap();
-    assert!(refused["item"] == 1 && reason.contains("more than 262144") && reason.len() < 1000, "{reason}");
+    let rejected = &answer["data"]["rejected"][0];
+    let reason = rejected["reason"].as_str().unwrap();
+    assert!(rejected["item"] == 1 && reason.contains("more than 262144") && reason.len() < 1000, "{reason}");
     assert!(!reason.contains('\u{202e}'), "{reason}");
     assert_eq!(agent.metric("saker_received_points_total{source=\"push\"}"), Some(3.0));
-    assert_eq!(agent.metric("saker_refused_points_total{source=\"push\",reason=\"malformed\"}"), Some(1.0));
+    assert_eq!(agent.metric("saker_rejected_points_total{source=\"push\",reason=\"malformed\"}"), Some(1.0));
     // A body that ends in the middle of it is none; what was read is counted.
     let (status, _) = agent.post("/v1/push", &body[..body.rfind("\",\"metric\":\"b").unwrap()]);
     assert_eq!(status, 400);
-    assert_eq!(agent.metric("saker_refused_points_total{source=\"push\",reason=\"malformed\"}"), Some(3.0));
-    assert_eq!(agent.metric("saker_refused_bodies_total{door=\"push\",reason=\"bad\"}"), Some(1.0));
+    assert_eq!(agent.metric("saker_rejected_points_total{source=\"push\",reason=\"malformed\"}"), Some(3.0));
+    assert_eq!(agent.metric("saker_rejected_bodies_total{listener=\"push\",reason=\"bad\"}"), Some(1.0));
 }
 
 #[test]
-fn nodes_that_come_and_go_lose_nothing_that_was_acknowledged() {
+fn destinations_that_come_and_go_lose_nothing_that_was_acknowledged() {
     let receiver = http::Receiver::start();
-    let node = |name: &str| {
+    let destination = |name: &str| {
         format!(
-            "[node.{name}]\nbackend = \"influx\"\nsettings = {{ url = \"http://{0}/write\" }}\ngrant.connect = [\"{0}\"]\n\
-             batch.age = \"20ms\"\nqueue.durability = \"memory\"\n[[route]]\nnodes = [\"{name}\"]\n",
+            "[destination.{name}]\nbackend = \"influx\"\nsettings = {{ url = \"http://{0}/write\" }}\ngrant.connect = [\"{0}\"]\n\
+             batch.max_age = \"20ms\"\nqueue.durability = \"memory\"\n[[route]]\ndestinations = [\"{name}\"]\n",
             receiver.address
         )
     };
     let agent = Home::new(&["influx"]).start();
     let bare = agent.home.config_text().to_owned();
-    agent.home.write_config(&(bare.clone() + &node("n0")));
-    // Where it is compiled for the first time, nodes would come and go before it is there.
-    agent.until("the backend runs", |agent| (agent.instance("node n0")?["state"] == "running").then_some(()));
+    agent.home.write_config(&(bare.clone() + &destination("n0")));
+    // Where it is compiled for the first time, destinations would come and go before it is there.
+    agent.until("the backend runs", |agent| (agent.instance("destination n0")?["state"] == "running").then_some(()));
     let mut taken = 0;
     for round in 1..6 {
-        agent.home.write_config(&(bare.clone() + &node(&format!("n{round}"))));
+        agent.home.write_config(&(bare.clone() + &destination(&format!("n{round}"))));
         let end = Instant::now() + Duration::from_millis(400);
         while Instant::now() < end {
             match write(&agent, "m value=1\n").0 {

@@ -240,9 +240,15 @@ impl Agent {
         plugins["instances"].as_array().unwrap().iter().find(|instance| instance["name"] == name).cloned()
     }
 
-    pub(crate) fn node(&self, name: &str) -> Value {
+    pub(crate) fn destination(&self, name: &str) -> Value {
         let routes = self.json("/saker/v1/routes");
-        routes["nodes"].as_array().unwrap().iter().find(|node| node["name"] == name).cloned().unwrap()
+        routes["destinations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|destination| destination["name"] == name)
+            .cloned()
+            .unwrap()
     }
 
     /// The value of one of the agent's own metrics, by its name and labels as they stand in `/metrics`.

@@ -21,10 +21,10 @@ enum End {
     /// In some way or in none: it floods, lies, fills or holds on.
     Any,
     /// When the file is loaded.
-    Refused,
+    Rejected,
 }
 
-use End::{Any, Fault, Refused};
+use End::{Any, Fault, Rejected};
 
 /// The instance or file, the guest in it, its keys, and how it ends. `HOME` stands for the agent's folder.
 type Attack = (&'static str, &'static str, &'static str, End);
@@ -34,12 +34,12 @@ const HURRIED: &str = "limits.deadline = { open = \"300ms\", collect = \"300ms\"
 
 const COLLECTORS: [Attack; 60] = [
     ("abort", "abort", "", Fault("trap")),
-    ("dial", "dial", "settings.address = \"127.0.0.1:9\"", Fault("denied")),
+    ("socket-dialer", "socket-dialer", "settings.address = \"127.0.0.1:9\"", Fault("denied")),
     ("exit", "exit", "", Fault("trap")),
     ("fail", "fail", "", Fault("error")),
-    ("fetch", "fetch", "settings.url = \"http://127.0.0.1:9/\"", Fault("denied")),
-    ("flood", "flood", "settings.records = 100_000", Fault("answer")),
-    ("hoard", "hoard", "", Fault("memory")),
+    ("http-post", "http-post", "settings.url = \"http://127.0.0.1:9/\"", Fault("denied")),
+    ("sample-flood", "sample-flood", "settings.records = 100_000", Fault("answer")),
+    ("memory-hog", "memory-hog", "", Fault("memory")),
     ("huge-text", "huge-text", "", Fault("memory")),
     ("leak-files", "leak-files", "settings.path = \"/etc/passwd\"", Fault("denied")),
     ("leak-handles", "leak-handles", "", Fault("handles")),
@@ -60,26 +60,26 @@ const COLLECTORS: [Attack; 60] = [
     ("spin", "spin", HURRIED, Fault("deadline")),
     ("trap", "trap", "", Fault("trap")),
     ("write", "write", "settings = { path = \"/tmp/x\", create = true }", Fault("denied")),
-    ("mouthy-other", "mouthy", "settings.place = \"other\"", Fault("error")),
-    ("mouthy-malformed", "mouthy", "settings.place = \"malformed\"", Fault("error")),
-    ("mouthy-panic", "mouthy", "settings = { place = \"panic\", bytes = 1_000_000 }", Any),
-    ("mouthy-log", "mouthy", "settings.place = \"log\"", Any),
-    ("mouthy-figure", "mouthy", "settings.place = \"figure\"", Any),
-    ("mouthy-metric", "mouthy", "settings.place = \"metric\"", Any),
-    ("mouthy-tag", "mouthy", "settings.place = \"tag\"", Any),
-    ("mouthy-path", "mouthy", "settings.place = \"path\"", Any),
-    ("mouthy-host", "mouthy", "settings.place = \"host\"", Any),
-    ("burn", "burn", "settings = { ms = 300, failing = 1_000_000 }", Any),
+    ("mouthy-other", "huge-texts", "settings.place = \"other\"", Fault("error")),
+    ("mouthy-malformed", "huge-texts", "settings.place = \"malformed\"", Fault("error")),
+    ("mouthy-panic", "huge-texts", "settings = { place = \"panic\", bytes = 1_000_000 }", Any),
+    ("mouthy-log", "huge-texts", "settings.place = \"log\"", Any),
+    ("mouthy-figure", "huge-texts", "settings.place = \"figure\"", Any),
+    ("mouthy-metric", "huge-texts", "settings.place = \"metric\"", Any),
+    ("mouthy-tag", "huge-texts", "settings.place = \"tag\"", Any),
+    ("mouthy-path", "huge-texts", "settings.place = \"path\"", Any),
+    ("mouthy-host", "huge-texts", "settings.place = \"host\"", Any),
+    ("cpu-burner", "cpu-burner", "settings = { ms = 300, failing = 1_000_000 }", Any),
     (
-        "burrow",
-        "burrow",
+        "path-explorer",
+        "path-explorer",
         "settings.paths = [\"/proc/self/mem\", \"/proc/1/environ\", \"/proc/kcore\", \"/proc/thread-self/maps\"]\n\
          grant.read = [\"/proc\"]",
         Any,
     ),
     (
-        "swap",
-        "swap",
+        "grant-swapper",
+        "grant-swapper",
         "settings = { folder = \"HOME/swapped\", name = \"inner\", to = \"../data\" }\ngrant.write = [\"HOME/swapped\"]",
         Any,
     ),
@@ -90,24 +90,24 @@ const COLLECTORS: [Attack; 60] = [
     ("fill-tiny", "fill", "settings.how = \"tiny\"", Any),
     ("fill-deep", "fill", "settings.how = \"deep\"", Any),
     ("fill-links", "fill", "settings.how = \"links\"", Any),
-    ("chatter", "chatter", "", Any),
-    ("figures", "figures", "", Any),
-    ("hasty", "hasty", "", Any),
-    ("junk", "junk", "", Any),
+    ("log-flood", "log-flood", "", Any),
+    ("custom-metrics", "custom-metrics", "", Any),
+    ("tiny-interval", "tiny-interval", "", Any),
+    ("invalid-samples", "invalid-samples", "", Any),
     ("leak-sockets", "leak-sockets", "", Any),
     ("series-bomb", "series-bomb", "", Any),
-    ("squeeze", "squeeze", "settings = { bytes = 4_000_000, level = 9 }", Any),
+    ("compress", "compress", "settings = { bytes = 4_000_000, level = 9 }", Any),
     ("state-bomb", "state-bomb", "", Any),
     ("tag-bomb", "tag-bomb", "", Any),
     ("threads", "threads", "", Any),
-    ("describe-trap", "describe-trap", "", Refused),
-    ("schema-bomb", "schema-bomb", "", Refused),
-    ("schema-flood", "schema-flood", "", Refused),
-    ("wants-bomb", "wants-bomb", "", Refused),
+    ("describe-trap", "describe-trap", "", Rejected),
+    ("schema-bomb", "schema-bomb", "", Rejected),
+    ("schema-flood", "schema-flood", "", Rejected),
+    ("request-bomb", "request-bomb", "", Rejected),
 ];
 
 /// What each of those that fill a folder has besides.
-const FILLING: &str = "grant.folder = true\nlimits.folder_bytes = \"8MiB\"";
+const FILLING: &str = "grant.data_dir = true\nlimits.max_data_dir_bytes = \"8MiB\"";
 const FOLDER_BYTES: u64 = 8 << 20;
 
 /// Files that are dear to compile. They come one by one: two compilers at a time use both processors of a small machine,
@@ -116,14 +116,17 @@ const BOMBS: [&str; 4] = ["bomb-code", "bomb-jumps", "bomb-live", "bomb-nesting"
 
 /// Backends, with their settings.
 const BACKENDS: [(&str, &str); 5] = [
-    ("mouthy-backend", "settings.answer = \"reject\""),
-    ("overclaim", ""),
+    ("huge-texts-backend", "settings.answer = \"reject\""),
+    ("overclaiming-backend", ""),
     ("reject-bomb", ""),
     ("spin-write", "limits.deadline.write = \"300ms\""),
-    ("stall", "settings.path = \"HOME/fifo/pipe\"\ngrant.write = [\"HOME/fifo\"]\nlimits.deadline.write = \"300ms\""),
+    (
+        "fifo-backend",
+        "settings.path = \"HOME/fifo/pipe\"\ngrant.write = [\"HOME/fifo\"]\nlimits.deadline.write = \"300ms\"",
+    ),
 ];
 
-const PROCESSORS: [(&str, &str); 1] = [("ponder", "settings.ms = 20")];
+const PROCESSORS: [(&str, &str); 1] = [("slow-processor", "settings.ms = 20")];
 
 /// Those that must not notice.
 const STEADY: [&str; 10] = ["s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9"];
@@ -143,7 +146,7 @@ fn measured_seconds() -> Option<u64> {
 }
 
 fn config(home: &Path) -> String {
-    let mut config = String::from("[cache]\nage = \"20m\"\n[pipeline]\nprocessors = [");
+    let mut config = String::from("[cache]\nmax_age = \"20m\"\n[pipeline]\nprocessors = [");
     PROCESSORS.iter().for_each(|(name, _)| write!(config, "{name:?},").unwrap());
     config.push_str("]\n");
     for name in STEADY {
@@ -159,9 +162,13 @@ fn config(home: &Path) -> String {
         }
     }
     for (name, keys) in BACKENDS {
-        writeln!(config, "[node.{name}]\nbackend = {name:?}\n{keys}\nretry = {{ min = \"50ms\", max = \"200ms\" }}")
+        writeln!(
+            config,
+            "[destination.{name}]\nbackend = {name:?}\n{keys}\nretry = {{ min = \"50ms\", max = \"200ms\" }}"
+        )
+        .unwrap();
+        writeln!(config, "[destination.{name}.queue]\nmax_bytes = \"4MiB\"\n[[route]]\ndestinations = [{name:?}]")
             .unwrap();
-        writeln!(config, "[node.{name}.queue]\nbytes = \"4MiB\"\n[[route]]\nnodes = [{name:?}]").unwrap();
     }
     config.replace("HOME", &home.display().to_string())
 }
@@ -249,7 +256,7 @@ fn until_it_attacked(agent: &Agent, (name, _, _, end): Attack) {
             let counts = agent.instance(name)?["counts"].clone();
             (counts["succeeded"].as_u64()? + counts["failed"].as_u64()? > 0).then_some(())
         }),
-        Refused => _ = until_looked_at(agent, name),
+        Rejected => _ = until_looked_at(agent, name),
     }
 }
 
@@ -268,7 +275,7 @@ fn in_turn(agent: &Agent, watch: &MemoryWatch, all: bool) -> String {
     let collectors = COLLECTORS.iter().map(|attack| (attack.0, attack.1, Some(*attack)));
     let files = BACKENDS.iter().map(|(name, _)| *name).chain(PROCESSORS.iter().map(|(name, _)| *name)).chain(BOMBS);
     for (name, program, attack) in collectors.chain(files.map(|name| (name, name, None))) {
-        if !(all || ["hoard", "mouthy-other", "fill-nameless"].contains(&name)) {
+        if !(all || ["memory-hog", "mouthy-other", "fill-nameless"].contains(&name)) {
             continue;
         }
         let before = resident_bytes(agent.pid());
@@ -306,7 +313,7 @@ fn the_worst_plugins_cost_their_own_values_only() {
     std::fs::create_dir(dir.join("fifo")).unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, dir.join("fifo/pipe"), rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
     let home = home.config(&config(&dir));
-    STEADY.iter().for_each(|name| home.put(name, &guest("punctual")));
+    STEADY.iter().for_each(|name| home.put(name, &guest("run-lateness")));
     let agent = home.start();
     agent.until("the steady ones run", |agent| (counts(agent, "s9")["succeeded"].as_u64()? > 2).then_some(()));
     let alone = steady_for(&agent, if measured { 60 } else { 3 });
@@ -332,7 +339,7 @@ fn the_worst_plugins_cost_their_own_values_only() {
     let attacks = COLLECTORS.len() + BACKENDS.len() + PROCESSORS.len();
     println!("{} steady collectors alone: {alone}", STEADY.len());
     println!("beside {attacks} hostile plugins: {beside}; {:.0} MB at most", memory as f64 / 1e6);
-    assert!(beside.ticks as u64 >= STEADY.len() as u64 * seconds, "{beside}");
+    assert!(beside.runs as u64 >= STEADY.len() as u64 * seconds, "{beside}");
     // A measurement has the machine for itself.
     assert!(!measured || beside.p99 <= alone.p99 + LATER_MS, "{beside}, and alone {alone}");
     assert!(memory < 400_000_000, "{memory} bytes");
@@ -374,7 +381,7 @@ fn allocated(folder: &Path) -> u64 {
 
 /// How late the steady collectors were called, in milliseconds.
 struct Lateness {
-    ticks: usize,
+    runs: usize,
     p50: f64,
     p99: f64,
     worst: f64,
@@ -382,17 +389,17 @@ struct Lateness {
 
 impl std::fmt::Display for Lateness {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { ticks, p50, p99, worst } = self;
-        write!(f, "{ticks} ticks, p50 {p50:.1} ms late, p99 {p99:.1} ms, worst {worst:.1} ms")
+        let Self { runs, p50, p99, worst } = self;
+        write!(f, "{runs} runs, p50 {p50:.1} ms late, p99 {p99:.1} ms, worst {worst:.1} ms")
     }
 }
 
-/// Lets the steady collectors run for a time, in which none of their ticks may fail, be skipped or overrun.
+/// Lets the steady collectors run for a time, in which none of their runs may fail, be skipped or overrun.
 fn steady_for(agent: &Agent, seconds: u64) -> Lateness {
     let before: Vec<_> = STEADY.iter().map(|name| counts(agent, name)).collect();
     let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-    agent.until_within(Duration::from_secs(seconds + 60), "so many more ticks", |agent| {
-        (counts(agent, "s0")["ticks"].as_u64()? > before[0]["ticks"].as_u64()? + seconds).then_some(())
+    agent.until_within(Duration::from_secs(seconds + 60), "so many more runs", |agent| {
+        (counts(agent, "s0")["runs"].as_u64()? > before[0]["runs"].as_u64()? + seconds).then_some(())
     });
     for (name, before) in STEADY.iter().zip(&before) {
         let counts = counts(agent, name);
@@ -402,11 +409,11 @@ fn steady_for(agent: &Agent, seconds: u64) -> Lateness {
     }
     // A run is stamped with the second that it belongs to, which may have begun before.
     let start = began / 1000 * 1000;
-    let recent = agent.json(&format!("/saker/v1/recent?metric=punctual.late_ms&start={start}"));
+    let recent = agent.json(&format!("/saker/v1/recent?metric=run-lateness.late_ms&start={start}"));
     let series = recent["series"].as_array().unwrap().iter();
     let points = series.flat_map(|series| series["points"].as_array().unwrap());
     let mut late: Vec<_> = points.map(|point| point[1].as_f64().unwrap()).collect();
     late.sort_by(f64::total_cmp);
     let at = |part: usize| late[(late.len() * part / 100).min(late.len() - 1)];
-    Lateness { ticks: late.len(), p50: at(50), p99: at(99), worst: at(100) }
+    Lateness { runs: late.len(), p50: at(50), p99: at(99), worst: at(100) }
 }

@@ -3,17 +3,18 @@
 use crate::agent::{Home, guest};
 
 #[test]
-fn a_plugin_that_brings_new_series_for_ever_is_held_to_its_number_and_the_rest_is_counted() {
+fn a_plugin_that_brings_new_series_for_ever_is_held_to_its_number() {
     let agent = Home::new(&[])
         .keys("interval = \"100ms\"")
-        .config("[plugin.series-bomb]\nsettings.values = 50\nlimits.new_series = 20\nlimits.series = 100")
+        .config("[plugin.series-bomb]\nsettings.values = 50\nlimits.max_new_series = 20\nlimits.max_series = 100")
         .start();
     agent.home.put("series-bomb", &guest("series-bomb"));
     agent.until("both limits were met", |agent| {
-        let refused = |reason| {
-            agent.metric(&format!("saker_refused_points_total{{source=\"collector:series-bomb\",reason=\"{reason}\"}}"))
+        let rejected = |reason| {
+            agent
+                .metric(&format!("saker_rejected_points_total{{source=\"collector:series-bomb\",reason=\"{reason}\"}}"))
         };
-        (refused("new_series")? > 0.0 && refused("source_series")? > 100.0).then_some(())
+        (rejected("new_series")? > 0.0 && rejected("source_series")? > 100.0).then_some(())
     });
     assert_eq!(agent.metric("saker_source_series{source=\"collector:series-bomb\"}"), Some(100.0));
     assert_eq!(agent.metric("saker_series"), Some(100.0));

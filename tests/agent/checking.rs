@@ -17,10 +17,10 @@ fn what_is_missing_is_found_beside_what_is_wrong_at_once() {
         "[listen]\nhttp = \"127.0.0.1:0\"\ntoken_file = \"nowhere\"\n[tls]\nca_file = \"no-ca.pem\"\n\
          [secret.a]\nfile = \"no-secret\"\n\
          [plugin.load]\nsettings.proc = \"/host/proc\"\n\
-         [node.a]\nbackend = \"influx\"\nsettings = { url = \"http://10.1.2.3:8086/write\", databse = \"x\" }\n\
-         [node.b]\nbackend = \"nosuch\"\n\
-         [node.c]\nbackend = \"file\"\nsettings.directory = \"/srv/out\"\n\
-         [[route]]\nnodes = [\"a\", \"d\"]\n",
+         [destination.a]\nbackend = \"influx\"\nsettings = { url = \"http://10.1.2.3:8086/write\", databse = \"x\" }\n\
+         [destination.b]\nbackend = \"nosuch\"\n\
+         [destination.c]\nbackend = \"file\"\nsettings.directory = \"/srv/out\"\n\
+         [[route]]\ndestinations = [\"a\", \"d\"]\n",
     );
     let (status, said) = check(&home);
     assert_eq!(status, Some(78), "{said}");
@@ -29,12 +29,12 @@ fn what_is_missing_is_found_beside_what_is_wrong_at_once() {
         "agent.toml:5:11: tls.ca_file: cannot read no-ca.pem",
         "agent.toml:7:8: secret.a.file: cannot read no-secret",
         "agent.toml:9:17: plugin.load.settings.proc: nothing grants /host/proc",
-        "agent.toml:12:20: node.a.settings.url: nothing grants connecting to 10.1.2.3:8086; write grant.connect = [\"10.1.2.3:8086\"]",
-        "node.a.settings.databse: there is no such setting",
-        "agent.toml:13:1: node.b: no [[route]] names this node",
-        "agent.toml:13:1: node.b: nosuch.wasm in plugins: ",
-        "agent.toml:17:22: node.c.settings.directory: nothing grants /srv/out",
-        "route[0].nodes: there is no [node.d]",
+        "agent.toml:12:20: destination.a.settings.url: nothing grants connecting to 10.1.2.3:8086; write grant.connect = [\"10.1.2.3:8086\"]",
+        "destination.a.settings.databse: there is no such setting",
+        "agent.toml:13:1: destination.b: no [[route]] names this destination",
+        "agent.toml:13:1: destination.b: nosuch.wasm in plugins: ",
+        "agent.toml:17:22: destination.c.settings.directory: nothing grants /srv/out",
+        "route[0].destinations: there is no [destination.d]",
     ] {
         assert!(said.contains(expected), "{expected}\nin {said}");
     }
@@ -50,7 +50,7 @@ fn what_only_warns_stops_neither_a_start_nor_a_reload() {
     let text = agent.home.config_text().to_owned();
     // A backend without its grant, and one that is not there.
     agent.home.write_config(&format!(
-        "{text}[node.a]\nbackend = \"nosuch\"\nsettings.url = \"http://10.1.2.3:8086\"\n[[route]]\nnodes = \"a\"\n"
+        "{text}[destination.a]\nbackend = \"nosuch\"\nsettings.url = \"http://10.1.2.3:8086\"\n[[route]]\ndestinations = \"a\"\n"
     ));
     agent.until("it is reloaded", |agent| agent.log().contains("configuration reloaded").then_some(()));
     agent.until("its route is used", |agent| (agent.metric("saker_routes ") == Some(1.0)).then_some(()));

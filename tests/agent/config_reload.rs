@@ -38,40 +38,43 @@ fn a_hangup_reads_the_configuration_anew() {
 }
 
 #[test]
-fn unchanged_nodes_keep_their_queues_and_new_ones_join() {
+fn unchanged_destinations_keep_their_queues_and_new_ones_join() {
     let (first, second) = (Receiver::start(), Receiver::start());
-    let node = |name: &str, receiver: &Receiver| {
+    let destination = |name: &str, receiver: &Receiver| {
         format!(
-            "[node.{name}]\nbackend = \"influx\"\nsettings = {{ url = \"http://{0}/write\" }}\ngrant.connect = [\"{0}\"]\nbatch.age = \"50ms\"\n",
+            "[destination.{name}]\nbackend = \"influx\"\nsettings = {{ url = \"http://{0}/write\" }}\ngrant.connect = [\"{0}\"]\nbatch.max_age = \"50ms\"\n",
             receiver.address
         )
     };
-    let one = format!("{}[[route]]\nnodes = [\"first\"]\n", node("first", &first));
+    let one = format!("{}[[route]]\ndestinations = [\"first\"]\n", destination("first", &first));
     let agent = Home::new(&["influx"]).config(&one).start();
     push(&agent, 0..20);
     agent.until("the first has them", |_| (first.lines().len() == 20).then_some(()));
-    let both =
-        format!("{}{}[[route]]\nnodes = [\"first\", \"second\"]\n", node("first", &first), node("second", &second));
+    let both = format!(
+        "{}{}[[route]]\ndestinations = [\"first\", \"second\"]\n",
+        destination("first", &first),
+        destination("second", &second)
+    );
     agent.home.write_config(&format!("[listen]\nhttp = \"127.0.0.1:0\"\n{both}"));
     agent.until("the second has joined", |agent| {
-        (agent.json("/saker/v1/routes")["nodes"].as_array()?.len() == 2).then_some(())
+        (agent.json("/saker/v1/routes")["destinations"].as_array()?.len() == 2).then_some(())
     });
     push(&agent, 0..20);
     agent.until("both have their shares", |_| (first.lines().len() + second.lines().len() == 40).then_some(()));
     assert!(!second.lines().is_empty());
-    assert_eq!(agent.node("first")["sessions"], 1, "the first node's session went on");
+    assert_eq!(agent.destination("first")["sessions"], 1, "the first destination's session went on");
 }
 
 #[test]
 fn the_end_sends_what_is_queued_and_accounts_for_it() {
     let receiver = Receiver::start();
     let config = format!(
-        "[node.a]\nbackend = \"influx\"\nsettings = {{ url = \"http://{0}/write\" }}\ngrant.connect = [\"{0}\"]\nbatch.age = \"1h\"\n[[route]]\nnodes = [\"a\"]\n",
+        "[destination.a]\nbackend = \"influx\"\nsettings = {{ url = \"http://{0}/write\" }}\ngrant.connect = [\"{0}\"]\nbatch.max_age = \"1h\"\n[[route]]\ndestinations = [\"a\"]\n",
         receiver.address
     );
     let agent = Home::new(&["influx"]).config(&config).start();
     push(&agent, 0..70);
-    assert_eq!(agent.node("a")["queued"], 70);
+    assert_eq!(agent.destination("a")["queued"], 70);
     let printed = agent.stop();
     assert_eq!(receiver.lines().len(), 70);
     let squeezed: Vec<_> = printed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
@@ -82,7 +85,7 @@ fn the_end_sends_what_is_queued_and_accounts_for_it() {
 #[test]
 fn all_mistakes_of_a_file_are_found_in_one_look() {
     let home = Home::new(&[]);
-    home.write_config("intervall = \"10s\"\n[listen]\nhttp = 5\n[[route]]\nnodes = [\"x\"]\nreplicas = 3\n");
+    home.write_config("intervall = \"10s\"\n[listen]\nhttp = 5\n[[route]]\ndestinations = [\"x\"]\nreplicas = 3\n");
     let output = saker(&["check", "--config", "agent.toml"], home.dir.path());
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(78));
@@ -90,8 +93,8 @@ fn all_mistakes_of_a_file_are_found_in_one_look() {
         "4 mistakes in the configuration",
         "agent.toml:1:1: intervall: there is no such key; did you mean \"interval\"?",
         "agent.toml:3:8: listen.http: expected an address such as \"127.0.0.1:1988\"",
-        "agent.toml:5:9: route[0].nodes: there is no [node.x]",
-        "agent.toml:6:12: route[0].replicas: must be 1 to 1, the number of nodes",
+        "agent.toml:5:16: route[0].destinations: there is no [destination.x]",
+        "agent.toml:6:12: route[0].replicas: must be 1 to 1, the number of destinations",
     ] {
         assert!(text.contains(expected), "{expected}\nin {text}");
     }
@@ -107,7 +110,7 @@ fn an_emptied_file_changes_nothing_and_the_cure_is_named() {
     for nothing in ["", " \n\n"] {
         agent.home.write_config(nothing);
         agent.signal(Signal::HUP);
-        agent.until("it is refused", |agent| {
+        agent.until("it is rejected", |agent| {
             agent
                 .log()
                 .contains("agent.toml is empty; to go back to the defaults, write a comment into it")

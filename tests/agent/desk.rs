@@ -39,7 +39,7 @@ impl Desk {
     }
 
     /// It has to fail.
-    pub(crate) fn refused(&self, arguments: &[&str]) -> String {
+    pub(crate) fn rejected(&self, arguments: &[&str]) -> String {
         let (status, said) = self.run(&[arguments, &["--config", "agent.toml"]].concat());
         assert_eq!(status, 1, "{arguments:?}: {said}");
         said

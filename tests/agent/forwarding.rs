@@ -1,44 +1,44 @@
-//! Values to nodes that are away, not granted, or chosen by name.
+//! Values to destinations that are away, not granted, or chosen by name.
 
 use crate::agent::{Agent, Home};
 use crate::http::{self, Receiver};
 
 #[test]
-fn a_node_that_is_away_keeps_its_points_until_it_comes_back() {
+fn a_destination_that_is_away_keeps_its_points_until_it_comes_back() {
     let receiver = Receiver::start();
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let away = closed.local_addr().unwrap();
     drop(closed);
     let config = format!(
-        "[node.well]\nbackend = \"influx\"\nsettings = {{ url = \"http://{0}/write\" }}\ngrant.connect = [\"{0}\"]\nbatch.age = \"50ms\"\n\
-         [node.away]\nbackend = \"influx\"\nsettings = {{ url = \"http://{away}/write\" }}\ngrant.connect = [\"{away}\"]\nbatch.age = \"50ms\"\n\
-         retry = {{ min = \"50ms\", max = \"200ms\" }}\n[[route]]\nnodes = [\"well\", \"away\"]\nreplicas = 2\n",
+        "[destination.well]\nbackend = \"influx\"\nsettings = {{ url = \"http://{0}/write\" }}\ngrant.connect = [\"{0}\"]\nbatch.max_age = \"50ms\"\n\
+         [destination.away]\nbackend = \"influx\"\nsettings = {{ url = \"http://{away}/write\" }}\ngrant.connect = [\"{away}\"]\nbatch.max_age = \"50ms\"\n\
+         retry = {{ min = \"50ms\", max = \"200ms\" }}\n[[route]]\ndestinations = [\"well\", \"away\"]\nreplicas = 2\n",
         receiver.address
     );
     let agent = Home::new(&["influx"]).config(&config).start();
     push(&agent, 0..50);
     agent.until("the well one has them", |_| (receiver.lines().len() == 50).then_some(()));
-    agent.until("the other has failed", |agent| agent.node("away")["error"].as_str().map(str::to_owned));
+    agent.until("the other has failed", |agent| agent.destination("away")["error"].as_str().map(str::to_owned));
     let back = Receiver::start_at(away);
     agent.until("the other has them too", |_| (back.lines().len() == 50).then_some(()));
     agent.until("the agent knows it", |agent| {
-        let node = agent.node("away");
-        (node["delivered"] == 50 && node["queued"] == 0 && node["error"].is_null()).then_some(())
+        let destination = agent.destination("away");
+        (destination["delivered"] == 50 && destination["queued"] == 0 && destination["error"].is_null()).then_some(())
     });
 }
 
 #[test]
-fn a_node_without_its_grant_says_which_line_is_missing_and_sends_when_it_is_there() {
+fn a_destination_without_its_grant_says_which_line_is_missing() {
     let receiver = Receiver::start();
-    let node = format!(
-        "[[route]]\nnodes = [\"a\"]\n[node.a]\nbackend = \"influx\"\nsettings = {{ url = \"http://{}/write\" }}\nbatch.age = \"50ms\"\n",
+    let destination = format!(
+        "[[route]]\ndestinations = [\"a\"]\n[destination.a]\nbackend = \"influx\"\nsettings = {{ url = \"http://{}/write\" }}\nbatch.max_age = \"50ms\"\n",
         receiver.address
     );
-    let agent = Home::new(&["influx"]).config(&node).start();
+    let agent = Home::new(&["influx"]).config(&destination).start();
     push(&agent, 0..5);
-    let error = agent.until("it is denied", |agent| agent.node("a")["error"].as_str().map(str::to_owned));
+    let error = agent.until("it is denied", |agent| agent.destination("a")["error"].as_str().map(str::to_owned));
     let line = format!("grant.connect = [\"{}\"]", receiver.address);
-    assert!(error.contains(&format!("write under [node.a]: {line}")), "{error}");
+    assert!(error.contains(&format!("write under [destination.a]: {line}")), "{error}");
     agent.home.write_config(&format!("{}{line}\n", agent.home.config_text()));
     agent.until("it is delivered", |_| (receiver.lines().len() == 5).then_some(()));
 }
@@ -47,9 +47,9 @@ fn a_node_without_its_grant_says_which_line_is_missing_and_sends_when_it_is_ther
 fn routes_send_by_name_and_tag_and_tell_where_a_series_goes() {
     let (net, rest) = (Receiver::start(), Receiver::start());
     let config = format!(
-        "[node.net]\nbackend = \"influx\"\nsettings = {{ url = \"http://{0}/write\" }}\ngrant.connect = [\"{0}\"]\nbatch.age = \"50ms\"\n\
-         [node.rest]\nbackend = \"influx\"\nsettings = {{ url = \"http://{1}/write\" }}\ngrant.connect = [\"{1}\"]\nbatch.age = \"50ms\"\n\
-         [[route]]\nmetric = [\"net.*\"]\ntags = {{ iface = [\"eth*\"] }}\nnodes = [\"net\"]\n[[route]]\nnodes = [\"rest\"]\n",
+        "[destination.net]\nbackend = \"influx\"\nsettings = {{ url = \"http://{0}/write\" }}\ngrant.connect = [\"{0}\"]\nbatch.max_age = \"50ms\"\n\
+         [destination.rest]\nbackend = \"influx\"\nsettings = {{ url = \"http://{1}/write\" }}\ngrant.connect = [\"{1}\"]\nbatch.max_age = \"50ms\"\n\
+         [[route]]\nmetric = [\"net.*\"]\ntags = {{ iface = [\"eth*\"] }}\ndestinations = [\"net\"]\n[[route]]\ndestinations = [\"rest\"]\n",
         net.address, rest.address
     );
     let agent = Home::new(&["influx"]).config(&config).start();
@@ -58,7 +58,7 @@ fn routes_send_by_name_and_tag_and_tell_where_a_series_goes() {
     agent.until("both have theirs", |_| (net.lines().len() == 1 && rest.lines().len() == 2).then_some(()));
     assert!(net.lines()[0].starts_with("net.in,") && net.lines()[0].contains("iface=eth0"), "{:?}", net.lines());
     let targets = agent.json("/saker/v1/routes?metric=net.in&tags=iface=eth1");
-    assert_eq!(targets["targets"]["nodes"], serde_json::json!(["net"]));
+    assert_eq!(targets["targets"]["destinations"], serde_json::json!(["net"]));
 }
 
 pub(crate) fn push(agent: &Agent, numbers: std::ops::Range<u32>) {

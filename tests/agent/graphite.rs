@@ -6,7 +6,7 @@ use std::net::{TcpStream, UdpSocket};
 use serde_json::json;
 
 use crate::agent::{Agent, Home};
-use crate::stores::one_node;
+use crate::stores::one_destination;
 
 const BOTH: &str = "[listen.graphite]\ntcp = \"127.0.0.1:0\"\nudp = \"127.0.0.1:0\"";
 
@@ -28,8 +28,8 @@ fn accepted(agent: &Agent) -> Option<f64> {
     agent.metric("saker_accepted_points_total{source=\"graphite\"}")
 }
 
-fn refused(agent: &Agent, reason: &str) -> Option<f64> {
-    agent.metric(&format!("saker_refused_points_total{{source=\"graphite\",reason=\"{reason}\"}}"))
+fn rejected(agent: &Agent, reason: &str) -> Option<f64> {
+    agent.metric(&format!("saker_rejected_points_total{{source=\"graphite\",reason=\"{reason}\"}}"))
 }
 
 #[test]
@@ -37,9 +37,9 @@ fn an_agents_graphite_backend_finds_in_another_agent_what_carbon_would_be() {
     let carbon = Home::new(&[]).config(BOTH).start();
     for (over, scheme) in [("TCP", ""), ("UDP", "udp://")] {
         let to = address(&carbon, over);
-        let agent = one_node::agent("graphite", &format!("address = \"{scheme}{to}\""), &to);
+        let agent = one_destination::agent("graphite", &format!("address = \"{scheme}{to}\""), &to);
         let metric = format!("from.{over}");
-        one_node::push(&agent, &[(&metric, "core=0", "GAUGE", seconds(), 1.5)]);
+        one_destination::push(&agent, &[(&metric, "core=0", "GAUGE", seconds(), 1.5)]);
         let series = carbon.until("it has arrived", |carbon| {
             let found = carbon.json(&format!("/saker/v1/recent?metric={metric}"));
             found["series"].get(0).cloned()
@@ -56,17 +56,17 @@ fn a_bad_line_over_tcp_or_udp_is_counted_and_logged_and_spoils_no_other() {
     let text = format!("load;dc=ams 1.5 {now}\nload;host=web-1 2\nnot a line\nload;dc=ams 3 N\n");
     TcpStream::connect(address(&agent, "TCP")).unwrap().write_all(text.as_bytes()).unwrap();
     agent.until("they are there", |agent| accepted(agent).filter(|&count| count == 3.0));
-    assert_eq!(refused(&agent, "malformed"), Some(1.0));
+    assert_eq!(rejected(&agent, "malformed"), Some(1.0));
     agent.until_logged("unable to parse 'not a line': the value must be a number");
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.send_to(format!("load {now}\nbad\nload 4").as_bytes(), address(&agent, "UDP")).unwrap();
     agent.until("the datagram is there", |agent| accepted(agent).filter(|&count| count == 5.0));
-    assert_eq!(refused(&agent, "malformed"), Some(2.0));
+    assert_eq!(rejected(&agent, "malformed"), Some(2.0));
     let series = agent.json("/saker/v1/series?metric=load");
     assert_eq!(series["total"], 3, "{series}");
     let web = agent.json("/saker/v1/series?metric=load&endpoint=web-1");
     assert_eq!((&web["series"][0]["step_s"], &web["series"][0]["type"]), (&json!(60), &json!("GAUGE")));
-    assert_eq!(agent.metric("saker_socket_datagrams_total{door=\"graphite\"}"), Some(1.0));
+    assert_eq!(agent.metric("saker_socket_datagrams_total{listener=\"graphite\"}"), Some(1.0));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_reload_opens_moves_and_closes_its_sockets_and_no_other() {
 }
 
 #[test]
-fn an_address_that_others_can_reach_needs_senders_and_one_that_is_taken_ends_the_start() {
+fn an_address_that_others_can_reach_needs_senders() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap();
     for (config, expected) in [
@@ -120,7 +120,7 @@ fn names_that_are_made_up_fill_no_more_than_a_listeners_share() {
     agent.until("all are judged", |agent| {
         agent.metric("saker_received_points_total{source=\"graphite\"}").filter(|&count| count == 1_000_000.0)
     });
-    assert_eq!((accepted(&agent), refused(&agent, "listener_series")), (Some(5000.0), Some(995_000.0)));
+    assert_eq!((accepted(&agent), rejected(&agent, "listener_series")), (Some(5000.0), Some(995_000.0)));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn what_was_sent_before_the_end_is_in_the_account() {
     }
     // What waits in the system for a connection to be taken is still the sender's.
     agent.until("the connection is taken", |agent| {
-        agent.metric("saker_socket_accepted_connections_total{door=\"graphite\"}").filter(|&count| count == 1.0)
+        agent.metric("saker_socket_accepted_connections_total{listener=\"graphite\"}").filter(|&count| count == 1.0)
     });
     let account = agent.stop();
     let line = account.lines().find(|line| line.contains("graphite")).unwrap_or_else(|| panic!("{account}"));

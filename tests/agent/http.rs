@@ -30,7 +30,7 @@ pub(crate) fn request(
         "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
         body.len()
     )?;
-    // A server that refuses a body need not read it.
+    // A server that rejects a body need not read it.
     let _ = stream.write_all(body);
     let mut reader = BufReader::new(stream);
     let mut line = String::new();

@@ -58,7 +58,7 @@ fn lines_of_either_version_packed_or_not_arrive_as_values() {
     }
     assert_eq!(points(&agent, "unsaid_x"), json!([[now * 1000 + 123, 1.0], [now * 1000 + 123, 1.0]]));
     assert_eq!(accepted(&agent), Some(6.0));
-    assert_eq!(agent.metric("saker_key_cache_keys{door=\"influx\"}"), Some(3.0));
+    assert_eq!(agent.metric("saker_key_cache_keys{listener=\"influx\"}"), Some(3.0));
 }
 
 #[test]
@@ -67,20 +67,20 @@ fn a_bad_line_is_named_in_influxs_words_and_the_others_are_taken() {
     let body = "a x=1\nb x=1,t=\"text\"\nc x=one\n\nd,t x=1\na x=2\n";
     let expected = "partial write: line 2: field 't': value is text, and only numbers can be kept; \
          line 3: unable to parse 'one': a field's value must be a number, true, false or text in double quotes; \
-         line 5: unable to parse 'd,t x=1': a tag must be key=value; 3 values refused, 3 values taken";
-    assert_eq!(write(&agent, "/write", &[], body), (400, json!({"error": expected, "taken": 3, "refused": 3})));
-    let form = json!({"code": "invalid", "message": expected, "taken": 3, "refused": 3});
+         line 5: unable to parse 'd,t x=1': a tag must be key=value; 3 values rejected, 3 values taken";
+    assert_eq!(write(&agent, "/write", &[], body), (400, json!({"error": expected, "taken": 3, "rejected": 3})));
+    let form = json!({"code": "invalid", "message": expected, "taken": 3, "rejected": 3});
     assert_eq!(write(&agent, "/api/v2/write", &[], body), (400, form));
     assert_eq!(points(&agent, "a_x").as_array().unwrap().len(), 4);
     assert_eq!(accepted(&agent), Some(6.0));
     assert_eq!(agent.metric("saker_received_points_total{source=\"influx\"}"), Some(12.0));
-    assert_eq!(agent.metric("saker_refused_points_total{source=\"influx\",reason=\"malformed\"}"), Some(4.0));
-    assert_eq!(agent.metric("saker_refused_points_total{source=\"influx\",reason=\"text_value\"}"), Some(2.0));
+    assert_eq!(agent.metric("saker_rejected_points_total{source=\"influx\",reason=\"malformed\"}"), Some(4.0));
+    assert_eq!(agent.metric("saker_rejected_points_total{source=\"influx\",reason=\"text_value\"}"), Some(2.0));
 }
 
 #[test]
-fn what_cannot_be_read_at_all_is_refused_with_its_cure() {
-    let agent = Home::new(&[]).config("body_bytes = \"64KiB\"").start();
+fn what_cannot_be_read_at_all_is_rejected_with_its_cure() {
+    let agent = Home::new(&[]).config("max_body_bytes = \"64KiB\"").start();
     let large = "m x=1\n".repeat(20_000);
     let headers = |encoding| [("content-encoding", encoding)];
     for (path, encoding, body, status, expected) in [
@@ -144,10 +144,10 @@ fn with_a_token_influxs_clients_say_it_in_their_own_way() {
 
 #[test]
 fn names_are_made_as_configured_and_made_anew_when_that_changes() {
-    let config = "[listen.influx]\nseparator = \".\"\nvalue_field = \"\"\nendpoint_tag = \"node\"\nstep = \"1m\"\n\
-         texts = \"skip\"\n";
+    let config = "[listen.influx]\nseparator = \".\"\nvalue_field = \"\"\nendpoint_tag = \"destination\"\nstep = \"1m\"\n\
+         string_fields = \"skip\"\n";
     let agent = Home::new(&[]).config(config).start();
-    let body = "m,host=a,node=b value=1,t=\"text\"\n";
+    let body = "m,host=a,destination=b value=1,t=\"text\"\n";
     assert_eq!(write(&agent, "/write", &[], body).0, 204, "texts are skipped");
     let series = &agent.json("/saker/v1/series?metric=m.value")["series"][0];
     assert_eq!(
@@ -162,7 +162,7 @@ fn names_are_made_as_configured_and_made_anew_when_that_changes() {
 }
 
 #[test]
-fn a_known_line_goes_where_its_processors_send_it_also_after_they_have_changed() {
+fn a_known_line_follows_its_processors_when_they_change() {
     let config =
         "[pipeline]\nprocessors = [\"tag\"]\n[plugin.tag]\nsettings.rules = [{ add = { zone = \"north\" } }]\n";
     let agent = Home::new(&["tag"]).config(config).start();
@@ -188,21 +188,21 @@ fn a_known_line_goes_where_its_processors_send_it_also_after_they_have_changed()
     );
     agent.until("it is dropped", |agent| {
         assert_eq!(write(agent, "/write", &[], "m x=3\n").0, 204, "what the operator drops is no fault");
-        agent.metric("saker_refused_points_total{source=\"influx\",reason=\"processor\"}").filter(|&count| count > 2.0)
+        agent.metric("saker_rejected_points_total{source=\"influx\",reason=\"processor\"}").filter(|&count| count > 2.0)
     });
     let received = agent.metric("saker_received_points_total{source=\"influx\"}").unwrap();
-    let dropped = agent.metric("saker_refused_points_total{source=\"influx\",reason=\"processor\"}").unwrap();
+    let dropped = agent.metric("saker_rejected_points_total{source=\"influx\",reason=\"processor\"}").unwrap();
     assert_eq!(accepted(&agent).unwrap() + dropped, received);
 }
 
 #[test]
-fn beyond_the_limit_of_series_new_lines_are_refused_and_known_ones_taken() {
+fn beyond_the_limit_of_series_new_lines_are_rejected_and_known_ones_taken() {
     let agent = Home::new(&[]).config("[pipeline]\nmax_series = 2").start();
     assert_eq!(write(&agent, "/write", &[], "m a=1,b=1\n").0, 204);
     let (status, answer) = write(&agent, "/write", &[], "m a=2,b=2,c=2\n");
     assert_eq!(status, 400);
     assert_eq!(
         answer["error"],
-        "partial write: line 1: field 'c': the limit of series is reached; 1 values refused, 2 values taken"
+        "partial write: line 1: field 'c': the limit of series is reached; 1 values rejected, 2 values taken"
     );
 }

@@ -11,7 +11,7 @@ fn an_update_that_asks_for_more_waits_for_a_yes() {
     std::fs::write(&source, shipped("load")).unwrap();
     desk.do_it(&["install", &path]);
     std::fs::write(&source, shipped("network")).unwrap();
-    let said = desk.refused(&["update", "mine"]);
+    let said = desk.rejected(&["update", "mine"]);
     assert!(
         said.contains("mine: more permission: wants grant.read = [\"/sys\"]") && said.contains("--accept"),
         "{said}"
@@ -20,11 +20,11 @@ fn an_update_that_asks_for_more_waits_for_a_yes() {
     desk.do_it(&["update", "mine", "--accept"]);
     assert_eq!(desk.installed("mine"), Some(shipped("network")));
     std::fs::write(desk.home.plugin_path("mine"), b"something else").unwrap();
-    let said = desk.refused(&["installed"]);
+    let said = desk.rejected(&["installed"]);
     assert!(said.contains("changed") && said.contains("1 of 1"), "{said}");
     desk.do_it(&["remove", "mine"]);
     assert_eq!(desk.installed("mine"), None);
-    assert!(desk.refused(&["remove", "mine"]).contains("was not installed here"));
+    assert!(desk.rejected(&["remove", "mine"]).contains("was not installed here"));
 }
 
 #[test]
@@ -32,18 +32,18 @@ fn what_is_no_plugin_or_is_somebody_elses_changes_nothing() {
     let desk = Desk::new(false);
     let text = desk.home.dir.path().join("text.wasm");
     std::fs::write(&text, "no plugin").unwrap();
-    let said = desk.refused(&["install", &text.display().to_string()]);
+    let said = desk.rejected(&["install", &text.display().to_string()]);
     assert!(said.contains("the file is not WebAssembly"), "{said}");
     desk.home.put("load", b"mine");
     let load = repository().join("target/plugins/load.wasm").display().to_string();
-    assert!(desk.refused(&["install", &load]).contains("was not installed by this command"));
+    assert!(desk.rejected(&["install", &load]).contains("was not installed by this command"));
     assert_eq!(desk.installed("load").as_deref(), Some(&b"mine"[..]));
-    let said = desk.refused(&["install", "oci://127.0.0.1:9/team/cpu:1", "--plain-http", "127.0.0.1:9"]);
+    let said = desk.rejected(&["install", "oci://127.0.0.1:9/team/cpu:1", "--plain-http", "127.0.0.1:9"]);
     assert!(said.contains("oci://127.0.0.1:9/team/cpu:1: "), "{said}");
 }
 
 #[test]
-fn the_agent_runs_nothing_that_is_not_signed_where_a_signature_is_required() {
+fn where_signatures_are_required_nothing_unsigned_runs() {
     let desk = Desk::new(true);
     desk.home.put("steady-1", &guest("steady-1"));
     let agent = desk.home.start();
@@ -52,7 +52,7 @@ fn the_agent_runs_nothing_that_is_not_signed_where_a_signature_is_required() {
         let file = plugins["files"].as_array().unwrap().iter().find(|file| file["file"] == "steady-1.wasm").cloned();
         file.and_then(|file| Some(file["error"].as_str()?.to_owned()))
     };
-    let found = agent.until("it is refused", |agent| error(agent));
+    let found = agent.until("it is rejected", |agent| error(agent));
     assert_eq!(found, "it is not signed: there is no steady-1.wasm.sig beside it");
     // A signature that comes later is looked at.
     let key = std::fs::read_to_string(&desk.private).unwrap();
@@ -62,6 +62,6 @@ fn the_agent_runs_nothing_that_is_not_signed_where_a_signature_is_required() {
     // One that is wrong is not.
     agent.home.put("steady-1", &guest("steady-2"));
     let found =
-        agent.until("the other is refused", |agent| error(agent).filter(|error| error.contains("none of the keys")));
+        agent.until("the other is rejected", |agent| error(agent).filter(|error| error.contains("none of the keys")));
     assert!(found.contains("its signature is by none of the keys"), "{found}");
 }

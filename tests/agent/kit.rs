@@ -50,32 +50,32 @@ fn a_plugin_that_keeps_to_its_contract_passes_with_every_case_named() {
     let (status, printed, said) = run(&words.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(status, 0, "{printed}{said}");
     assert!(printed.starts_with("cpu 0.1.0, a collector for contract 0.1.0\n"), "{printed}");
-    assert!(printed.contains("ok       the same series come on every tick: "), "{printed}");
+    assert!(printed.contains("ok       the same series come on every run: "), "{printed}");
     assert!(printed.ends_with("18 ok, 0 failed, 0 skipped\n"), "{printed}");
 }
 
 #[test]
-fn without_a_grant_the_cases_that_need_it_are_skipped_with_the_grant_that_they_need() {
+fn without_a_grant_the_cases_that_need_it_are_skipped() {
     let report = json(&["plugin", "test", &plugin("cpu"), "--json"], 0);
-    let skipped = case(&report, "it collects on the first tick");
+    let skipped = case(&report, "it collects on the first run");
     assert_eq!(skipped["outcome"], "skipped");
-    assert!(skipped["detail"].as_str().unwrap().contains("--grant wanted"), "{skipped}");
+    assert!(skipped["detail"].as_str().unwrap().contains("--grant requested"), "{skipped}");
     assert_eq!(case(&report, "says what is denied")["outcome"], "ok");
 }
 
 #[test]
 fn a_plugin_that_breaks_its_contract_fails_with_the_case_and_the_cure() {
-    let words = ["plugin", "test", &guest("misschemed"), "--settings", "{\"place\": \"here\"}"];
+    let words = ["plugin", "test", &guest("invalid-schema"), "--settings", "{\"place\": \"here\"}"];
     let (status, printed, said) = run(&words);
     assert_eq!(status, 1, "{printed}");
     for line in [
         "FAILED   the settings schema is sound JSON Schema\n         properties.place.type: expected one of JSON's types",
         "         depth: must be at least 1, found 0\n         to do: give defaults that the schema allows",
-        "skipped  without its grants it says what is denied\n         it wants nothing",
+        "skipped  without its grants it says what is denied\n         it requests nothing",
     ] {
         assert!(printed.contains(line), "{line:?} in {printed}");
     }
-    assert!(said.contains("misschemed does not keep to the contract: 5 of"), "{said}");
+    assert!(said.contains("invalid-schema does not keep to the contract: 5 of"), "{said}");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn inspect_tells_the_version_of_the_contract() {
 }
 
 #[test]
-fn a_collector_that_is_watched_is_replaced_with_its_file_and_goes_on_if_the_file_is_none() {
+fn a_watched_collector_is_replaced_with_its_file() {
     let dir = tempfile::TempDir::new().unwrap();
     let file = dir.path().join("steady.wasm");
     let put = |bytes: &[u8]| {

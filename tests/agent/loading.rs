@@ -64,10 +64,9 @@ fn a_first_start_compiles_what_runs_and_a_backend_only_when_it_is_named() {
     assert_eq!((&kafka["hash"], &kafka["used_by"]), (&hash.as_str().into(), &serde_json::json!([])));
     assert_eq!(file(&agent, "tag.wasm")["kind"], "processor");
 
-    let named =
-        "[node.a]\nbackend = \"influx\"\nsettings.url = \"http://127.0.0.1:9/write\"\n[[route]]\nnodes = [\"a\"]\n";
+    let named = "[destination.a]\nbackend = \"influx\"\nsettings.url = \"http://127.0.0.1:9/write\"\n[[route]]\ndestinations = [\"a\"]\n";
     agent.home.write_config(&format!("{}{named}", agent.home.config_text()));
-    agent.until("the backend runs", |agent| (agent.instance("node a")?["state"] == "running").then_some(()));
+    agent.until("the backend runs", |agent| (agent.instance("destination a")?["state"] == "running").then_some(()));
     assert_eq!(compiled(&agent), COLLECTORS.len() + 1);
     let printed = agent.stop();
     assert!(printed.contains("account at the end"), "{printed}");
@@ -173,35 +172,35 @@ fn a_bomb_costs_one_compilation_and_its_neighbours_nothing() {
 
     // Until somebody wants it again.
     let bomb = BOMBS[known.unwrap_or_else(|| panic!("none is remembered: {again:?}"))];
-    let revived = saker(&["plugin", "revive", bomb, "--address", &agent.address], agent.home.dir.path());
-    assert!(revived.status.success(), "{revived:?}");
+    let resumed = saker(&["plugin", "resume", bomb, "--address", &agent.address], agent.home.dir.path());
+    assert!(resumed.status.success(), "{resumed:?}");
     agent.until("it is compiled again", |agent| (!children(agent.pid()).is_empty()).then_some(()));
 }
 
 #[test]
-fn a_client_that_floods_series_takes_nothing_from_a_collector_that_comes_later() {
-    let config = "[pipeline]\nmax_series = 10_000\n[plugin.punctual]\nsettings.name = \"late\"";
+fn a_flood_of_series_takes_nothing_from_a_later_collector() {
+    let config = "[pipeline]\nmax_series = 10_000\n[plugin.run-lateness]\nsettings.name = \"late\"";
     let agent = Home::new(&[]).keys("interval = \"100ms\"").config(config).start();
     for round in 0..4 {
         let values: Vec<_> =
             (0..5000).map(|number| format!(r#"{{"metric":"flood.{round}.{number}","value":1}}"#)).collect();
         agent.post("/v1/push", &format!("[{}]", values.join(",")));
     }
-    let refused = |agent: &Agent, source: &str, reason: &str| {
-        agent.metric(&format!("saker_refused_points_total{{source=\"{source}\",reason=\"{reason}\"}}"))
+    let rejected = |agent: &Agent, source: &str, reason: &str| {
+        agent.metric(&format!("saker_rejected_points_total{{source=\"{source}\",reason=\"{reason}\"}}"))
     };
-    assert_eq!(refused(&agent, "push", "listener_series"), Some(15_000.0));
+    assert_eq!(rejected(&agent, "push", "listener_series"), Some(15_000.0));
     assert_eq!(agent.metric("saker_source_series{source=\"push\"}"), Some(5000.0));
     assert_eq!(agent.metric("saker_series_limit{of=\"one_listener\"}"), Some(5000.0));
     assert_eq!(agent.metric("saker_series_limit{of=\"all_listeners\"}"), Some(9000.0));
     // Others that push have the rest, but for the collectors' part.
     let lines: Vec<_> = (0..5000).map(|number| format!("flood{number} value=1")).collect();
     crate::http::request(&agent.address, "POST", "/write", &[], &lines.join("\n")).unwrap();
-    assert_eq!(refused(&agent, "influx", "reserved_series"), Some(1000.0));
-    agent.home.put("punctual", &guest("punctual"));
-    agent.until("it collects", |_| (succeeded(&agent, "punctual") > 2).then_some(()));
-    let received = agent.metric("saker_received_points_total{source=\"collector:punctual\"}").unwrap();
+    assert_eq!(rejected(&agent, "influx", "reserved_series"), Some(1000.0));
+    agent.home.put("run-lateness", &guest("run-lateness"));
+    agent.until("it collects", |_| (succeeded(&agent, "run-lateness") > 2).then_some(()));
+    let received = agent.metric("saker_received_points_total{source=\"collector:run-lateness\"}").unwrap();
     assert!(received > 0.0);
-    assert_eq!(agent.metric("saker_accepted_points_total{source=\"collector:punctual\"}"), Some(received));
+    assert_eq!(agent.metric("saker_accepted_points_total{source=\"collector:run-lateness\"}"), Some(received));
     agent.stop();
 }

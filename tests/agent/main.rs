@@ -6,13 +6,12 @@
 
 mod accepting;
 mod agent;
+mod agreement;
 mod attacks;
 mod cardinality;
 mod checking;
 mod config_reload;
 mod desk;
-mod doors;
-mod figures;
 mod forwarding;
 mod graphite;
 mod hanging;
@@ -21,8 +20,10 @@ mod http;
 mod influx;
 mod installing;
 mod kit;
+mod listeners;
 mod loading;
 mod metrics;
+mod paths;
 mod plugin_folder;
 mod processors;
 mod push;

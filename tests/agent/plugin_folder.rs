@@ -7,7 +7,7 @@ use crate::agent::{Agent, Home, guest, saker, shipped, variant};
 #[test]
 fn a_file_that_is_dropped_in_collects_and_disturbs_nobody() {
     let agent = Home::new(&["memory"]).on_fixtures(&["memory", "load"]).keys("interval = \"1s\"").start();
-    let before = agent.instance("memory").unwrap()["counts"]["ticks"].clone();
+    let before = agent.instance("memory").unwrap()["counts"]["runs"].clone();
     for _ in 0..2 {
         agent.home.put("load", &shipped("load"));
         agent.until("load collects", |agent| (agent.instance("load")?["counts"]["succeeded"] != 0).then_some(()));
@@ -15,13 +15,13 @@ fn a_file_that_is_dropped_in_collects_and_disturbs_nobody() {
         agent.until("load is gone", |agent| agent.instance("load").is_none().then_some(()));
     }
     let memory = agent.until("the other goes on", |agent| {
-        agent.instance("memory").filter(|memory| memory["counts"]["ticks"].as_u64() > before.as_u64())
+        agent.instance("memory").filter(|memory| memory["counts"]["runs"].as_u64() > before.as_u64())
     });
     assert_eq!((&memory["counts"]["swaps"], &memory["counts"]["overrun"]), (&0.into(), &0.into()), "undisturbed");
 }
 
 #[test]
-fn a_plugin_without_its_grant_is_denied_and_tells_the_line_that_would_allow_it() {
+fn a_plugin_that_is_denied_tells_the_line_that_would_allow_it() {
     let agent = Home::new(&[]).start();
     agent.home.put("mine", &shipped("load"));
     let fault = agent.until("it is denied", |agent| agent.instance("mine")?["last_fault"].as_object().cloned());
@@ -86,23 +86,24 @@ fn a_new_version_takes_the_place_of_the_old_and_a_broken_one_does_not() {
         );
         agent.until("the log says so too", |agent| agent.log().contains(expected).then_some(()));
     }
-    let ticks = agent.instance("load").unwrap()["counts"]["succeeded"].as_u64().unwrap();
+    let runs = agent.instance("load").unwrap()["counts"]["succeeded"].as_u64().unwrap();
     agent.until("it still collects", |agent| {
-        (agent.instance("load")?["counts"]["succeeded"].as_u64()? > ticks).then_some(())
+        (agent.instance("load")?["counts"]["succeeded"].as_u64()? > runs).then_some(())
     });
     std::fs::remove_file(agent.home.plugin_path("load")).unwrap();
     agent.until("it stops with its file", |agent| agent.instance("load").is_none().then_some(()));
 }
 
 #[test]
-fn a_version_that_cannot_live_with_its_settings_is_tried_and_refused() {
+fn a_version_that_cannot_live_with_its_settings_is_tried_and_rejected() {
     let agent = Home::new(&["load"]).on_fixtures(&["load"]).start();
     let first = agent.instance("load").unwrap()["hash"].clone();
     let config = agent.home.config_text().replace("/proc\" }", "/nowhere\" }");
     agent.home.write_config(&config);
-    let refused = agent
-        .until("the new settings are refused", |agent| agent.instance("load")?["refused_update"].as_object().cloned());
-    assert!(refused["message"].as_str().unwrap().contains("/nowhere/loadavg"), "{refused:?}");
+    let rejected = agent.until("the new settings are rejected", |agent| {
+        agent.instance("load")?["rejected_update"].as_object().cloned()
+    });
+    assert!(rejected["message"].as_str().unwrap().contains("/nowhere/loadavg"), "{rejected:?}");
     let load = agent.instance("load").unwrap();
     assert_eq!((&load["hash"], &load["state"]), (&first, &"running".into()));
 }
@@ -121,9 +122,9 @@ fn settings_that_do_not_fit_the_schema_are_named_with_their_place() {
     );
     assert!(text.contains("plugin.cpu.settings.proc: expected text in quotes, found a whole number"), "{text}");
     let agent = home.start();
-    let refused =
-        agent.until("the agent says so too", |agent| agent.instance("cpu")?["refused_update"].as_object().cloned());
-    assert!(refused["message"].as_str().unwrap().contains("did you mean \"per_core\"?"), "{refused:?}");
+    let rejected =
+        agent.until("the agent says so too", |agent| agent.instance("cpu")?["rejected_update"].as_object().cloned());
+    assert!(rejected["message"].as_str().unwrap().contains("did you mean \"per_core\"?"), "{rejected:?}");
 }
 
 #[test]
@@ -132,9 +133,14 @@ fn inspecting_grants_nothing_and_collecting_what_is_said() {
     let dir = home.dir.path();
     let inspect = saker(&["plugin", "inspect", "plugins/load.wasm"], dir);
     let text = String::from_utf8_lossy(&inspect.stdout).into_owned();
-    for expected in
-        ["kind", "collector", "wants", "grant.read = [\"/proc\"]", "proc: string = \"/proc\"", "wasi:filesystem/types"]
-    {
+    for expected in [
+        "kind",
+        "collector",
+        "requests",
+        "grant.read = [\"/proc\"]",
+        "proc: string = \"/proc\"",
+        "wasi:filesystem/types",
+    ] {
         assert!(text.contains(expected), "{expected} in {text}");
     }
     let denied = saker(&["collect", "plugins/load.wasm"], dir);
@@ -191,7 +197,7 @@ fn a_file_that_is_written_in_place_piece_by_piece_runs_when_it_is_whole() {
     // And over what runs: the old one goes on until the new one is whole.
     let new = guest("steady-2");
     std::fs::write(&path, &new[..new.len() / 2]).unwrap();
-    agent.until("half of it is refused", |agent| {
+    agent.until("half of it is rejected", |agent| {
         let files = agent.json("/saker/v1/plugins")["files"].clone();
         files[0]["error"].as_str().filter(|error| error.contains("broken WebAssembly")).map(drop)
     });
@@ -204,7 +210,7 @@ fn a_file_that_is_written_in_place_piece_by_piece_runs_when_it_is_whole() {
 }
 
 #[test]
-fn a_link_that_is_turned_to_another_file_swaps_and_a_file_of_a_gigabyte_is_refused_unread() {
+fn a_link_turned_to_another_file_swaps_the_plugin() {
     let agent = Home::new(&[]).keys("interval = \"100ms\"").start();
     let releases = agent.home.dir.path().join("releases");
     std::fs::create_dir(&releases).unwrap();
@@ -218,10 +224,13 @@ fn a_link_that_is_turned_to_another_file_swaps_and_a_file_of_a_gigabyte_is_refus
     }
     let sparse = std::fs::File::create(agent.home.plugin_path("sparse")).unwrap();
     sparse.set_len(1 << 30).unwrap();
-    agent.until("it is refused", |agent| {
+    agent.until("it is rejected", |agent| {
         let files = agent.json("/saker/v1/plugins")["files"].clone();
         let sparse = files.as_array()?.iter().find(|file| file["file"] == "sparse.wasm")?.clone();
-        sparse["error"].as_str()?.contains("1073741824 bytes, and [plugins] file_bytes allows 33554432").then_some(())
+        sparse["error"]
+            .as_str()?
+            .contains("1073741824 bytes, and [plugins] max_file_bytes allows 33554432")
+            .then_some(())
     });
     let memory = agent.metric("process_resident_memory_bytes").unwrap();
     assert!(memory < 200e6, "{memory} bytes");
@@ -243,8 +252,8 @@ fn nothing_is_loaded_from_a_folder_that_others_can_write_to() {
     assert!(!checked.status.success() && said.contains("chmod go-w"), "{said}");
 
     let agent = home.start();
-    let refused = |agent: &Agent| agent.metric("saker_plugin_folder_refused");
-    assert_eq!(refused(&agent), Some(1.0));
+    let rejected = |agent: &Agent| agent.metric("saker_plugin_folder_rejected");
+    assert_eq!(rejected(&agent), Some(1.0));
     agent.until_logged("no plugin is loaded from the plugin folder");
     assert!(agent.instance("steady-2").is_none());
     let listed = saker(&["plugin", "list", "--address", &agent.address], agent.home.dir.path());
@@ -252,10 +261,10 @@ fn nothing_is_loaded_from_a_folder_that_others_can_write_to() {
 
     mode(&folder, 0o755);
     agent.until("it is loaded when that is mended", |agent| agent.instance("steady-2"));
-    assert_eq!(refused(&agent), Some(0.0));
+    assert_eq!(rejected(&agent), Some(0.0));
     // What runs was right when it was loaded, and goes on; nothing new is.
     mode(&folder, 0o775);
-    agent.until("it is seen", |agent| (refused(agent) == Some(1.0)).then_some(()));
+    agent.until("it is seen", |agent| (rejected(agent) == Some(1.0)).then_some(()));
     agent.home.put("steady-1", &guest("steady-1"));
     std::thread::sleep(std::time::Duration::from_millis(500));
     assert!(agent.instance("steady-2").is_some() && agent.instance("steady-1").is_none());
@@ -266,7 +275,7 @@ fn nothing_is_loaded_from_a_folder_that_others_can_write_to() {
 }
 
 #[test]
-fn a_file_that_others_can_write_to_is_refused_until_that_is_mended() {
+fn a_file_that_others_can_write_to_is_rejected_until_that_is_mended() {
     let home = Home::new(&[]);
     home.put("steady-2", &guest("steady-2"));
     mode(&home.plugin_path("steady-2"), 0o666);
@@ -275,7 +284,7 @@ fn a_file_that_others_can_write_to_is_refused_until_that_is_mended() {
         let plugins = agent.json("/saker/v1/plugins");
         plugins["files"][0]["error"].as_str().map(str::to_owned)
     };
-    let found = agent.until("it is refused", |agent| error(agent));
+    let found = agent.until("it is rejected", |agent| error(agent));
     assert!(found.contains("chmod go-w") && found.contains("steady-2.wasm"), "{found}");
     mode(&agent.home.plugin_path("steady-2"), 0o644);
     agent.until("it is loaded", |agent| agent.instance("steady-2"));

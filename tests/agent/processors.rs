@@ -22,7 +22,7 @@ fn series_are_tagged_or_dropped_and_each_is_asked_about_once() {
     for _ in 0..5 {
         let (_, answer) = agent.post("/v1/push", r#"[{"metric":"a","value":1},{"metric":"secret.key","value":2}]"#);
         assert_eq!(answer["data"]["accepted"], 1);
-        assert_eq!(answer["data"]["refused"][0]["reason"], "dropped by a processor");
+        assert_eq!(answer["data"]["rejected"][0]["reason"], "dropped by a processor");
     }
     let recent = agent.json("/saker/v1/recent");
     assert_eq!(recent["total"], 1);
@@ -49,8 +49,8 @@ fn a_processor_that_is_missing_passes_or_drops_as_it_is_set() {
         let agent = Home::new(&[]).config(&config).start();
         let (_, answer) = agent.post("/v1/push", r#"[{"metric":"a","value":1}]"#);
         assert_eq!(answer["data"]["accepted"], accepted, "{setting}: {answer}");
-        let refused = agent.instance("tag").unwrap()["refused_update"]["message"].clone();
-        assert!(refused.as_str().unwrap().contains("there is no tag.wasm"), "{refused}");
+        let rejected = agent.instance("tag").unwrap()["rejected_update"]["message"].clone();
+        assert!(rejected.as_str().unwrap().contains("there is no tag.wasm"), "{rejected}");
     }
 }
 
@@ -69,13 +69,13 @@ fn no_value_passes_the_processors_by_while_they_are_being_loaded() {
 }
 
 #[test]
-fn a_processor_that_takes_seconds_delays_nothing_but_the_series_that_it_is_asked_about() {
+fn a_processor_that_takes_seconds_delays_only_its_series() {
     let home = Home::new(&["load"]).on_fixtures(&["load"]).keys("interval = \"200ms\"");
-    home.put("judge", &guest("judge"));
+    home.put("verdict-by-name", &guest("verdict-by-name"));
     let agent = home
         .config(
             "[pipeline]\nprocessors = [\"judge\"]\n\
-             [plugin.judge]\nsettings.spin = [\"slow\"]\nlimits.deadline.map = \"4s\"\nlimits.cpu_percent = 100\n",
+             [plugin.verdict-by-name]\nsettings.spin = [\"slow\"]\nlimits.deadline.map = \"4s\"\nlimits.max_cpu_percent = 100\n",
         )
         .start();
     let succeeded = |agent: &Agent| agent.instance("load")?["counts"]["succeeded"].as_u64();

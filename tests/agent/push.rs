@@ -14,11 +14,11 @@ fn pushed_values_are_there_to_be_read_and_bad_ones_are_named() {
             {{"metric":"m2","value":"7"}},{{"metric":"","value":1}},null,{{"metric":"x","value":true}}]"#
     );
     let (status, answer) = agent.post("/v1/push", &body);
-    assert_eq!((status, &answer["msg"]), (200, &json!("some values were refused")));
+    assert_eq!((status, &answer["msg"]), (200, &json!("some values were rejected")));
     assert_eq!(answer["data"]["total"], 5);
     assert_eq!(answer["data"]["accepted"], 2);
     let items: Vec<_> =
-        answer["data"]["refused"].as_array().unwrap().iter().map(|item| item["item"].as_u64().unwrap()).collect();
+        answer["data"]["rejected"].as_array().unwrap().iter().map(|item| item["item"].as_u64().unwrap()).collect();
     assert_eq!(items, [2, 3, 4]);
     let recent = agent.json("/saker/v1/recent?metric=m*&tags=a=*");
     assert_eq!(recent["total"], 1);
@@ -32,17 +32,17 @@ fn pushed_values_are_there_to_be_read_and_bad_ones_are_named() {
     assert_eq!(agent.json("/saker/v1/series?endpoint=box")["series"][0]["metric"], "m2");
     assert_eq!(agent.metric("saker_received_points_total{source=\"push\"}"), Some(5.0));
     assert_eq!(agent.metric("saker_accepted_points_total{source=\"push\"}"), Some(2.0));
-    assert_eq!(agent.metric("saker_refused_points_total{source=\"push\",reason=\"bad_metric\"}"), Some(1.0));
-    assert_eq!(agent.metric("saker_refused_points_total{source=\"push\",reason=\"malformed\"}"), Some(2.0));
+    assert_eq!(agent.metric("saker_rejected_points_total{source=\"push\",reason=\"bad_metric\"}"), Some(1.0));
+    assert_eq!(agent.metric("saker_rejected_points_total{source=\"push\",reason=\"malformed\"}"), Some(2.0));
 }
 
 #[test]
-fn what_is_no_list_of_values_is_refused_whole() {
+fn what_is_no_list_of_values_is_rejected_whole() {
     let agent = Home::new(&[]).start();
     for body in ["", "{}", "[{]", "[1]"] {
         let (status, answer) = agent.post("/v1/push", body);
         assert_eq!(status, 400, "{body}");
-        assert!(answer["error"].as_str().unwrap().starts_with("expected a JSON array of metric values"), "{answer}");
+        assert!(answer["error"].as_str().unwrap().starts_with("expected a JSON array of samples"), "{answer}");
     }
     let (status, _) = agent.post("/v1/push", r#"[{"metric":"m","value":"NaN"}]"#);
     assert_eq!(status, 400, "nothing was taken");

@@ -12,7 +12,7 @@ fn collect(dir: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn refused(dir: &Path, arguments: &[&str]) -> String {
+fn rejected(dir: &Path, arguments: &[&str]) -> String {
     let output = saker(&[&["collect"], arguments].concat(), dir);
     assert!(!output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
     String::from_utf8(output.stderr).unwrap()
@@ -31,7 +31,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn every_collector_measures_the_same_from_a_recording_of_a_host_that_is_gone() {
+fn every_collector_measures_the_same_from_a_recording() {
     let names = ["cpu", "disk-io", "disk-usage", "kernel", "load", "memory", "network", "pressure", "process", "tcp"];
     for name in names {
         let dir = TempDir::new().unwrap();
@@ -54,8 +54,8 @@ fn every_collector_measures_the_same_from_a_recording_of_a_host_that_is_gone() {
                 "--grant",
                 &read,
                 "--grant",
-                "usage=/",
-                "--ticks",
+                "statfs=/",
+                "--runs",
                 "2",
                 "--interval",
                 "50ms",
@@ -73,11 +73,11 @@ fn every_collector_measures_the_same_from_a_recording_of_a_host_that_is_gone() {
 }
 
 #[test]
-fn a_recording_of_this_host_holds_what_changes_from_tick_to_tick() {
+fn a_recording_of_this_host_holds_what_changes_from_run_to_run() {
     for (name, metric) in [("cpu", "cpu.idle"), ("process", "proc.total")] {
         let dir = TempDir::new().unwrap();
         std::fs::write(dir.path().join("plugin.wasm"), shipped(name)).unwrap();
-        let live = ["plugin.wasm", "--grant", "wanted", "--ticks", "3", "--interval", "100ms", "--format", "json"];
+        let live = ["plugin.wasm", "--grant", "requested", "--runs", "3", "--interval", "100ms", "--format", "json"];
         let recorded = collect(dir.path(), &[&live[..], &["--record", "calls.jsonl"]].concat());
         assert!(recorded.contains(metric), "{recorded}");
         for _ in 0..2 {
@@ -96,13 +96,13 @@ fn what_a_recording_cannot_hold_or_does_not_tell_is_said() {
     std::fs::write(dir.path().join("load.wasm"), shipped("load")).unwrap();
     std::fs::write(dir.path().join("read.wasm"), guest("read")).unwrap();
     let record = ["--record", "calls.jsonl"];
-    let said = refused(dir.path(), &[&["cpu.wasm", "--grant", "connect=127.0.0.1:9"], &record[..]].concat());
+    let said = rejected(dir.path(), &[&["cpu.wasm", "--grant", "connect=127.0.0.1:9"], &record[..]].concat());
     assert!(said.contains("leave out connect"), "{said}");
-    collect(dir.path(), &[&["cpu.wasm", "--grant", "wanted"], &record[..]].concat());
-    let said = refused(dir.path(), &["load.wasm", "--replay", "calls.jsonl"]);
+    collect(dir.path(), &[&["cpu.wasm", "--grant", "requested"], &record[..]].concat());
+    let said = rejected(dir.path(), &["load.wasm", "--replay", "calls.jsonl"]);
     assert!(said.contains("/proc/loadavg: the recording does not tell of it; record anew"), "{said}");
     std::fs::write(dir.path().join("text"), "{}\n").unwrap();
-    let said = refused(dir.path(), &["cpu.wasm", "--replay", "text"]);
+    let said = rejected(dir.path(), &["cpu.wasm", "--replay", "text"]);
     assert!(said.contains("text: line 1: expected \"recording\": 1"), "{said}");
     // A link out of a granted folder leads nowhere, recorded or not.
     std::fs::create_dir(dir.path().join("granted")).unwrap();
@@ -110,6 +110,6 @@ fn what_a_recording_cannot_hold_or_does_not_tell_is_said() {
     let granted = dir.path().join("granted");
     let (read, settings) =
         (format!("read={}", granted.display()), format!("{{\"path\": \"{}/link\"}}", granted.display()));
-    refused(dir.path(), &[&["read.wasm", "--grant", &read, "--settings", &settings], &record[..]].concat());
+    rejected(dir.path(), &[&["read.wasm", "--grant", &read, "--settings", &settings], &record[..]].concat());
     assert!(!std::fs::read_to_string(dir.path().join("calls.jsonl")).unwrap().contains("root:"));
 }

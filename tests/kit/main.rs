@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use saker_author::{Options, Outcome, Report, Server, bench, conform, diff};
+use saker_author::{CaseOutcome, ConformanceReport, Options, TargetServer, bench, conform, diff};
 use saker_sandbox::{Compiler, Grants, Plugin, Sandbox, SandboxConfig};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -59,7 +59,7 @@ fn options(settings: Value) -> Options {
     Options {
         settings: Some(settings),
         grants: Grants::default(),
-        server: Server::Kit,
+        server: TargetServer::Kit,
         pause: Duration::from_millis(1),
         only: None,
         misfits: |_, _| Vec::new(),
@@ -72,26 +72,28 @@ fn on_fixtures(name: &str) -> Options {
     let proc = fixtures.join("proc");
     let settings =
         if name == "network" { json!({"proc": proc, "sys": fixtures.join("sys")}) } else { json!({"proc": proc}) };
-    let grants = Grants { read: vec![fixtures], usage: vec!["/".into()], ..Grants::default() };
+    let grants = Grants { read: vec![fixtures], statfs: vec!["/".into()], ..Grants::default() };
     Options { grants, ..options(settings) }
 }
 
-async fn run(folder: &str, name: &str, options: &Options) -> Report {
+async fn run(folder: &str, name: &str, options: &Options) -> ConformanceReport {
     conform(sandbox(), &load(sandbox(), folder, name).await, options).await
 }
 
-fn outcome<'a>(report: &'a Report, name: &str) -> &'a Outcome {
+fn outcome<'a>(report: &'a ConformanceReport, name: &str) -> &'a CaseOutcome {
     let case = report.cases.iter().find(|case| case.name.contains(name));
     &case.unwrap_or_else(|| panic!("no case {name:?} in {report:#?}")).outcome
 }
 
 /// Every case ends well, but for those that are named as skipped.
-fn passes(name: &str, report: &Report, skipped: &[&str]) {
+fn passes(name: &str, report: &ConformanceReport, skipped: &[&str]) {
     for case in &report.cases {
         match &case.outcome {
-            Outcome::Ok(_) => assert!(!skipped.contains(&case.name), "{name}: {} was not to be tried", case.name),
-            Outcome::Skipped(why) => assert!(skipped.contains(&case.name), "{name}: {} was skipped: {why}", case.name),
-            Outcome::Failed { why, .. } => panic!("{name}: {}: {why}", case.name),
+            CaseOutcome::Ok(_) => assert!(!skipped.contains(&case.name), "{name}: {} was not to be tried", case.name),
+            CaseOutcome::Skipped(why) => {
+                assert!(skipped.contains(&case.name), "{name}: {} was skipped: {why}", case.name)
+            }
+            CaseOutcome::Failed { why, .. } => panic!("{name}: {}: {why}", case.name),
         }
     }
     assert!(report.passed());
@@ -109,9 +111,9 @@ async fn fails(guest: &str, wrong: &str, case: &str, words: &str) {
         options
     };
     let right = run("guests", guest, &with("nothing")).await;
-    assert!(matches!(outcome(&right, case), Outcome::Ok(_)), "{case}: {:?}", outcome(&right, case));
+    assert!(matches!(outcome(&right, case), CaseOutcome::Ok(_)), "{case}: {:?}", outcome(&right, case));
     let report = run("guests", guest, &with(wrong)).await;
-    let Outcome::Failed { why, cure } = outcome(&report, case) else {
+    let CaseOutcome::Failed { why, cure } = outcome(&report, case) else {
         panic!("{wrong}: {case}: {:?}", outcome(&report, case));
     };
     assert!(why.contains(words), "{wrong}: {case}: {words:?} in {why:?}");
@@ -169,7 +171,7 @@ async fn the_backends_that_need_no_server_of_their_own_pass() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_other_backend_that_ships_fails_a_case_that_needs_no_server_of_its_own() {
+async fn no_backend_that_ships_fails_a_case_that_needs_no_own_server() {
     let folder = std::fs::read_dir(root().join("plugins/backends")).unwrap();
     let mut names: Vec<_> = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     // Those are tried above.
@@ -182,11 +184,11 @@ async fn no_other_backend_that_ships_fails_a_case_that_needs_no_server_of_its_ow
             let options = Options { settings: None, ..options(json!({})) };
             let report = run("plugins", &name, &options).await;
             for case in &report.cases {
-                if let Outcome::Failed { why, .. } = &case.outcome {
+                if let CaseOutcome::Failed { why, .. } = &case.outcome {
                     failures.lock().await.push_str(&format!("{name}: {}: {why}\n", case.name));
                 }
             }
-            let tried = report.count(|outcome| !matches!(outcome, Outcome::Skipped(_)));
+            let tried = report.count(|outcome| !matches!(outcome, CaseOutcome::Skipped(_)));
             assert!(tried > 0, "{name}: nothing could be tried: {report:#?}");
         }
     };
@@ -201,21 +203,21 @@ async fn a_collector_that_breaks_a_rule_fails_the_case_of_the_rule() {
         ("number", "finite number", "not finite"),
         ("seconds", "times and steps", "more than a day from now"),
         ("twice", "no series stands twice", "wrong.value"),
-        ("clock", "the same series come", "every tick brought series"),
-        ("second", "collects on the first tick", "trapped"),
+        ("clock", "the same series come", "every run brought series"),
+        ("second", "collects on the first run", "trapped"),
         ("leak", "memory settles", "grew in every round"),
         ("state", "a state that it cannot read", "trapped"),
         ("own-state", "goes on after a close", "trapped"),
         ("vague", "says what is denied", "it says"),
-        ("figures", "its own metrics", "not kept"),
+        ("custom-metrics", "its own metrics", "not kept"),
         ("many", "within half", "12001 values of 20000"),
     ] {
-        if wrong == "vague" || wrong == "figures" {
+        if wrong == "vague" || wrong == "custom-metrics" {
             let mut options = options(json!({"wrong": wrong}));
             options.grants.read.push("/proc".into());
             let report = run("guests", "wrong-collector", &options).await;
             assert!(
-                matches!(outcome(&report, case), Outcome::Failed { why, .. } if why.contains(words)),
+                matches!(outcome(&report, case), CaseOutcome::Failed { why, .. } if why.contains(words)),
                 "{report:#?}"
             );
             continue;
@@ -227,7 +229,7 @@ async fn a_collector_that_breaks_a_rule_fails_the_case_of_the_rule() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_processor_that_breaks_a_rule_fails_the_case_of_the_rule() {
     for (wrong, case, words) in [
-        ("fickle", "what it says is stable", "and then"),
+        ("unstable-describe", "what it says is stable", "and then"),
         ("place", "its own verdict, in order", "turned round"),
         ("restless", "what it says is stable", "its own answers"),
         ("control", "would be taken", "control character"),
@@ -237,8 +239,10 @@ async fn a_processor_that_breaks_a_rule_fails_the_case_of_the_rule() {
     ] {
         fails("wrong-processor", wrong, case, words).await;
     }
-    let report = run("guests", "miscount", &options(json!({}))).await;
-    assert!(matches!(outcome(&report, "its own verdict"), Outcome::Failed { why, .. } if why.contains("49 verdicts")));
+    let report = run("guests", "missing-verdict", &options(json!({}))).await;
+    assert!(
+        matches!(outcome(&report, "its own verdict"), CaseOutcome::Failed { why, .. } if why.contains("49 verdicts"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -268,7 +272,7 @@ async fn a_backend_that_breaks_a_rule_about_failures_fails_the_case_of_the_rule(
         ("early", "opens while its destination is away", "Unavailable"),
         ("giving", "that is away is a retry", "reject all"),
         ("waiting", "a silent destination", "killed"),
-        ("hasty", "429 with Retry-After", "retry: told to be hasty"),
+        ("tiny-interval", "429 with Retry-After", "retry: told to be tiny-interval"),
         ("harsh", "500 and 503", "reject all"),
         ("stubborn", "400 is a reject", "retry: told to be stubborn"),
         ("sulking", "breaks in mid-stream", "says still"),
@@ -279,37 +283,42 @@ async fn a_backend_that_breaks_a_rule_about_failures_fails_the_case_of_the_rule(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_plugin_says_of_itself_is_held_against_the_contract() {
-    let report = run("guests", "fickle", &options(json!({}))).await;
-    assert!(matches!(outcome(&report, "describe says the same"), Outcome::Failed { why, .. } if why.contains("1.0.2")));
-    let report = run("guests", "misschemed", &options(json!({"place": "here"}))).await;
+    let report = run("guests", "unstable-describe", &options(json!({}))).await;
+    assert!(
+        matches!(outcome(&report, "describe says the same"), CaseOutcome::Failed { why, .. } if why.contains("1.0.2"))
+    );
+    let report = run("guests", "invalid-schema", &options(json!({"place": "here"}))).await;
     for (case, words) in [
         ("what an operator needs", "no summary"),
         ("sound JSON Schema", "properties.place.type"),
         ("opens with its defaults", "it says \"no\""),
         ("wrong type", "trapped"),
     ] {
-        assert!(matches!(outcome(&report, case), Outcome::Failed { why, .. } if why.contains(words)), "{report:#?}");
+        assert!(
+            matches!(outcome(&report, case), CaseOutcome::Failed { why, .. } if why.contains(words)),
+            "{report:#?}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backend_that_never_writes_has_failed() {
-    let report = run("guests", "sink", &options(json!({"answer": "retry", "url": "http://{kit}/"}))).await;
-    let Outcome::Failed { why, .. } = outcome(&report, "a point is written") else { panic!("{report:#?}") };
+    let report = run("guests", "scripted-backend", &options(json!({"answer": "retry", "url": "http://{kit}/"}))).await;
+    let CaseOutcome::Failed { why, .. } = outcome(&report, "a point is written") else { panic!("{report:#?}") };
     assert!(why.contains("told to retry"), "{why}");
-    assert!(matches!(outcome(&report, "400 is a reject"), Outcome::Skipped(_)));
+    assert!(matches!(outcome(&report, "400 is a reject"), CaseOutcome::Skipped(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backend_that_needs_a_server_of_its_own_is_tried_without_one_as_far_as_that_goes() {
+async fn a_backend_without_its_server_is_tried_as_far_as_that_goes() {
     let settings = json!({"wrong": "stranger", "url": "http://{kit}/"});
     let report = run("guests", "wrong-backend", &options(settings)).await;
     for case in ["a point is written", "100,000 points", "400 is a reject"] {
-        let Outcome::Skipped(why) = outcome(&report, case) else { panic!("{case} in {report:#?}") };
+        let CaseOutcome::Skipped(why) = outcome(&report, case) else { panic!("{case} in {report:#?}") };
         assert!(why.contains("does not say HELLO") && why.contains("--server given"), "{why}");
     }
     for case in ["an empty batch", "opens while", "that is away", "a silent destination", "what is denied"] {
-        assert!(matches!(outcome(&report, case), Outcome::Ok(_)), "{case} in {report:#?}");
+        assert!(matches!(outcome(&report, case), CaseOutcome::Ok(_)), "{case} in {report:#?}");
     }
     assert!(report.passed());
 }
@@ -329,14 +338,14 @@ async fn fuel_is_the_same_in_every_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_version_differs_from_itself_in_nothing_and_from_another_in_what_it_asks() {
+async fn a_version_differs_from_another_in_what_it_requests() {
     let (one, two) = (load(sandbox(), "guests", "steady-1").await, load(sandbox(), "guests", "steady-2").await);
     assert_eq!(diff(&one, &one), []);
     let changes: Vec<_> = diff(&one, &two).into_iter().map(|change| change.what).collect();
     assert!(changes.contains(&"version") && changes.contains(&"hash"), "{changes:?}");
     let (collector, backend) = (load(sandbox(), "plugins", "cpu").await, load(sandbox(), "plugins", "influx").await);
     let changes = diff(&collector, &backend);
-    assert!(changes[0].weight == saker_author::Weight::More, "{changes:#?}");
+    assert!(changes[0].weight == saker_author::Severity::More, "{changes:#?}");
     let words: Vec<_> = changes.iter().map(|change| change.words.as_str()).collect();
     assert!(words.contains(&"collector → backend"), "{words:#?}");
     assert!(words.contains(&"no longer wants grant.read = [\"/proc\"]"), "{words:#?}");

@@ -26,7 +26,7 @@ fn points(series: &[u32]) -> Vec<Point> {
 }
 
 async fn open(spec: &InstanceSpec) -> Backend {
-    Backend::open(sandbox(), plugin("sink").await, spec).await.unwrap()
+    Backend::open(sandbox(), plugin("scripted-backend").await, spec).await.unwrap()
 }
 
 /// Offers four points to a backend with these settings.
@@ -62,11 +62,11 @@ async fn points_reach_a_granted_destination_and_no_other() {
     let server = serve(204, "").await;
     let address = server.address("127.0.0.1");
     let mut spec = spec(json!({"url": server.url("127.0.0.1")}));
-    spec.section = "node.a".into();
+    spec.section = "destination.a".into();
     let mut backend = open(&spec).await;
     let denied = backend.write(Vec::new(), &[define(0, "a")], &points(&[0])).await.unwrap_err();
     let WriteError::Call(error) = denied else { panic!("{denied:?}") };
-    let line = format!("write under [node.a]: grant.connect = [\"{address}\"]");
+    let line = format!("write under [destination.a]: grant.connect = [\"{address}\"]");
     assert!(matches!(error, CallError::Denied(_)) && error.to_string().contains(&line), "{error}");
 
     spec.grants.connect = vec![address.parse().unwrap()];
@@ -78,7 +78,7 @@ async fn points_reach_a_granted_destination_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_destination_that_is_away_or_refuses_decides_what_becomes_of_points() {
+async fn a_destination_that_is_away_or_rejects_decides_what_becomes_of_points() {
     for (status, retry) in [(503, true), (400, false)] {
         let server = serve(status, "why").await;
         let mut spec = spec(json!({"url": server.url("127.0.0.1")}));
@@ -136,13 +136,13 @@ async fn a_backend_that_panics_or_never_ends_is_gone() {
 
     let _turn = turn().await;
     let mut backend = open(&spec(json!({"answer": "spin"}))).await;
-    let error = in_time("sink", DEADLINE, backend.write(Vec::new(), &[], &points(&[0]))).await.unwrap_err();
+    let error = in_time("scripted-backend", DEADLINE, backend.write(Vec::new(), &[], &points(&[0]))).await.unwrap_err();
     assert_eq!(error, WriteError::Call(CallError::Killed(Kill::Deadline { export: "write", limit: DEADLINE })));
     assert!(!backend.is_alive());
 }
 
 #[tokio::test]
-async fn a_backend_that_never_ends_in_any_of_its_calls_ends_at_the_deadline_of_a_write() {
+async fn a_backend_that_never_ends_is_ended_at_the_deadline_of_a_write() {
     let _turn = turn().await;
     for at in ["define", "write", "forget"] {
         let spec = spec(json!({ "at": at }));
@@ -156,13 +156,14 @@ async fn a_backend_that_never_ends_in_any_of_its_calls_ends_at_the_deadline_of_a
 
 #[tokio::test]
 async fn a_backend_cannot_say_more_than_it_was_given() {
-    for (guest, words) in
-        [("overclaim", "it says it has written 4294967295 points, and there were 2"), ("reject-bomb", "none of these")]
-    {
+    for (guest, words) in [
+        ("overclaiming-backend", "it says it has written 4294967295 points, and there were 2"),
+        ("reject-bomb", "none of these"),
+    ] {
         let mut backend = Backend::open(sandbox(), plugin(guest).await, &spec(json!({}))).await.unwrap();
         let answer = backend.write(Vec::new(), &[define(0, "a")], &points(&[0, 0])).await;
         match (guest, answer) {
-            ("overclaim", Err(WriteError::Broken(message))) => assert_eq!(message, words),
+            ("overclaiming-backend", Err(WriteError::Broken(message))) => assert_eq!(message, words),
             // Only places that there are; the million others are nobody's.
             ("reject-bomb", Err(WriteError::Reject { points, message })) => {
                 assert_eq!((points, message.as_str()), (vec![0, 1], words));

@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
-use saker_sandbox::{Collector, Compiler, Origin, Sandbox, SandboxConfig};
+use saker_sandbox::{CodeOrigin, Collector, Compiler, Sandbox, SandboxConfig};
 use serde_json::json;
 
-use crate::support::{bytes, config, spec, tick, until};
+use crate::support::{bytes, config, run, spec, until};
 
 /// Loads a guest in a sandbox of its own, as after a restart, and says where its code came from.
-async fn load(cache: Option<&Path>) -> Origin {
+async fn load(cache: Option<&Path>) -> CodeOrigin {
     let sandbox = Sandbox::new(config(cache.map(Into::into))).unwrap();
     let plugin = sandbox.load(&bytes("steady-1")).await.unwrap();
     let mut collector = Collector::open(&sandbox, &plugin, &spec(json!({}))).await.unwrap();
-    assert_eq!(tick(&mut collector).await.unwrap().len(), 1);
+    assert_eq!(run(&mut collector).await.unwrap().len(), 1);
     plugin.origin()
 }
 
@@ -20,9 +20,9 @@ async fn load(cache: Option<&Path>) -> Origin {
 async fn a_plugin_is_compiled_once() {
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("cache");
-    assert_eq!(load(Some(&cache)).await, Origin::Compiled);
-    assert_eq!(load(Some(&cache)).await, Origin::Cache);
-    assert_eq!(load(None).await, Origin::Compiled);
+    assert_eq!(load(Some(&cache)).await, CodeOrigin::Compiled);
+    assert_eq!(load(Some(&cache)).await, CodeOrigin::Cache);
+    assert_eq!(load(None).await, CodeOrigin::Compiled);
 }
 
 #[tokio::test]
@@ -33,8 +33,8 @@ async fn code_that_is_spoilt_is_compiled_again() {
     for file in std::fs::read_dir(&cache).unwrap() {
         std::fs::write(file.unwrap().path(), "not code").unwrap();
     }
-    assert_eq!(load(Some(&cache)).await, Origin::Compiled);
-    assert_eq!(load(Some(&cache)).await, Origin::Cache);
+    assert_eq!(load(Some(&cache)).await, CodeOrigin::Compiled);
+    assert_eq!(load(Some(&cache)).await, CodeOrigin::Cache);
 }
 
 #[tokio::test]
@@ -49,8 +49,8 @@ async fn code_that_was_changed_is_compiled_again_even_if_it_would_load() {
     let middle = code.len() / 2;
     code[middle] ^= 1;
     std::fs::write(&file, code).unwrap();
-    assert_eq!(load(Some(&cache)).await, Origin::Compiled);
-    assert_eq!(load(Some(&cache)).await, Origin::Cache);
+    assert_eq!(load(Some(&cache)).await, CodeOrigin::Compiled);
+    assert_eq!(load(Some(&cache)).await, CodeOrigin::Cache);
 }
 
 #[tokio::test]
@@ -110,18 +110,18 @@ async fn what_failed_to_compile_is_not_tried_again_until_its_file_changes() {
     assert_eq!(first, "too  [31mdear");
     // As after a restart.
     let sandbox = scripted(folder, "exit 1");
-    let refusal = async |changed| sandbox.compile(guest.clone().into(), changed).await.err().unwrap().to_string();
+    let rejection = async |changed| sandbox.compile(guest.clone().into(), changed).await.err().unwrap().to_string();
     for changed in [None, Some(now)] {
-        let again = refusal(changed).await;
+        let again = rejection(changed).await;
         assert!(again.contains("failed before") && again.contains("too  [31mdear"), "{again}");
     }
     assert_eq!(starts(folder), 1);
-    let touched = refusal(Some(now + std::time::Duration::from_secs(60))).await;
+    let touched = rejection(Some(now + std::time::Duration::from_secs(60))).await;
     assert!(touched.contains("the compiler ended with exit status: 1"), "{touched}");
     assert_eq!(starts(folder), 2);
     let hash = saker_sandbox::PluginHash::of(&guest);
     assert!(sandbox.forget_failure(hash) && !sandbox.forget_failure(hash));
-    assert!(!refusal(None).await.contains("failed before"));
+    assert!(!rejection(None).await.contains("failed before"));
 }
 
 #[tokio::test]

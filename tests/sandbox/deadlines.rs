@@ -5,7 +5,7 @@ use std::time::Duration;
 use saker_sandbox::{Blame, CallError, Kill};
 use serde_json::json;
 
-use crate::support::{DEADLINE, in_time, open, spec, tick, turn, until};
+use crate::support::{DEADLINE, in_time, open, run, spec, turn, until};
 
 fn check_killed(error: &CallError, export: &'static str) {
     assert_eq!(*error, CallError::Killed(Kill::Deadline { export, limit: DEADLINE }));
@@ -22,13 +22,13 @@ async fn check_all_calls(guest: &str) {
     check_killed(&error, "open");
 
     let mut collector = open(guest, &at("collect")).await.unwrap();
-    let error = in_time(guest, DEADLINE, tick(&mut collector)).await.unwrap_err();
+    let error = in_time(guest, DEADLINE, run(&mut collector)).await.unwrap_err();
     check_killed(&error, "collect");
     assert!(!collector.is_alive());
-    assert_eq!(tick(&mut collector).await, Err(CallError::Host("the instance is gone".into())));
+    assert_eq!(run(&mut collector).await, Err(CallError::Host("the instance is gone".into())));
 
     let mut collector = open(guest, &at("close")).await.unwrap();
-    tick(&mut collector).await.unwrap();
+    run(&mut collector).await.unwrap();
     let error = in_time(guest, DEADLINE, collector.close()).await.unwrap_err();
     check_killed(&error, "close");
 }
@@ -46,16 +46,16 @@ async fn a_guest_that_sleeps_past_its_deadline_ends_there_in_every_call() {
 #[tokio::test]
 async fn a_guest_that_sleeps_within_its_deadline_is_left_alone() {
     let mut collector = open("sleep", &spec(json!({"ms": 20}))).await.unwrap();
-    assert_eq!(tick(&mut collector).await, Ok(Vec::new()));
+    assert_eq!(run(&mut collector).await, Ok(Vec::new()));
     assert!(collector.is_alive());
 }
 
-/// What the killed tick of a guest has used: processor time and real time.
+/// What the killed run of a guest has used: processor time and real time.
 async fn used(guest: &str) -> (Duration, Duration) {
     let spec = spec(json!({}));
     let mut collector = open(guest, &spec).await.unwrap();
     let (calls, cpu, wall) = (spec.meters.calls(), spec.meters.cpu(), spec.meters.durations().sum());
-    tick(&mut collector).await.unwrap_err();
+    run(&mut collector).await.unwrap_err();
     assert_eq!(spec.meters.calls(), calls + 1);
     until("the thread's return", || spec.meters.stuck_threads() == 0).await;
     (spec.meters.cpu() - cpu, spec.meters.durations().sum() - wall)
@@ -78,7 +78,7 @@ async fn what_a_killed_call_has_used_is_counted() {
 async fn a_destructor_that_never_ends_ends_with_close() {
     let _turn = turn().await;
     let mut collector = open("drop-spin", &spec(json!({}))).await.unwrap();
-    tick(&mut collector).await.unwrap();
+    run(&mut collector).await.unwrap();
     let error = in_time("drop-spin", DEADLINE, collector.close()).await.unwrap_err();
     check_killed(&error, "close");
 }

@@ -1,11 +1,11 @@
-//! Files, file systems and the environment: refused without a grant, with the line that would give it; there with it.
+//! Files, file systems and the environment: rejected without a grant, with the line that would give it; there with it.
 
 use saker_sandbox::{Blame, CallError, InstanceSpec};
 use serde_json::{Value, json};
 
 use crate::support::{once, plugin, spec, value};
 
-/// The guest is refused, and told so in these words.
+/// The guest is rejected, and told so in these words.
 pub(crate) async fn check_denied(guest: &str, spec: &InstanceSpec, doing: &str, line: &str) {
     let error = once(guest, spec).await.unwrap_err();
     assert!(matches!(error, CallError::Denied(_)), "{error}");
@@ -57,20 +57,20 @@ async fn no_path_leads_out_of_a_granted_directory() {
 async fn the_fill_of_a_file_system_is_told_only_if_it_is_granted() {
     let asking = |path: &str, hide: bool, granted: &[&str]| {
         let mut spec = spec(json!({ "path": path, "hide": hide }));
-        spec.grants.usage = granted.iter().map(Into::into).collect();
+        spec.grants.statfs = granted.iter().map(Into::into).collect();
         spec
     };
-    let line = r#"grant.usage = ["/tmp"]"#;
-    check_denied("usage", &asking("/tmp", false, &[]), "asking for the fill of /tmp", line).await;
-    check_denied("usage", &asking("/tmp", false, &["/tmp/x"]), "asking for the fill of /tmp", line).await;
-    // What the host has refused counts, whatever the guest makes of it.
-    check_denied("usage", &asking("/tmp", true, &[]), "asking for the fill of /tmp", line).await;
-    assert!(value(&once("usage", &asking("/tmp", false, &["/tmp"])).await.unwrap(), "usage.bytes") > 0.0);
-    assert_eq!(once("usage", &asking("/tmp/none", false, &["/tmp"])).await.unwrap_err().kind(), "unavailable");
+    let line = r#"grant.statfs = ["/tmp"]"#;
+    check_denied("statfs", &asking("/tmp", false, &[]), "asking for the fill of /tmp", line).await;
+    check_denied("statfs", &asking("/tmp", false, &["/tmp/x"]), "asking for the fill of /tmp", line).await;
+    // What the host has rejected counts, whatever the guest makes of it.
+    check_denied("statfs", &asking("/tmp", true, &[]), "asking for the fill of /tmp", line).await;
+    assert!(value(&once("statfs", &asking("/tmp", false, &["/tmp"])).await.unwrap(), "usage.bytes") > 0.0);
+    assert_eq!(once("statfs", &asking("/tmp/none", false, &["/tmp"])).await.unwrap_err().kind(), "unavailable");
 }
 
 #[tokio::test]
-async fn a_variable_is_seen_only_if_it_is_granted_and_nothing_else_of_the_process_is() {
+async fn a_variable_is_seen_only_if_it_is_granted() {
     let path = std::env::var("PATH").unwrap();
     for (granted, found, variables) in [(vec![], "-", 0.0), (vec!["PATH".to_owned()], path.as_str(), 1.0)] {
         let mut spec = spec(Value::Object(Default::default()));
@@ -85,6 +85,6 @@ async fn a_variable_is_seen_only_if_it_is_granted_and_nothing_else_of_the_proces
 
 #[tokio::test]
 async fn a_plugin_that_describes_itself_may_touch_nothing() {
-    let summary = &plugin("nosy").await.description().summary;
+    let summary = &plugin("describe-snooper").await.description().summary;
     assert_eq!(summary, "variables 0, arguments 0, passwd false, network false, state false");
 }

@@ -8,7 +8,7 @@ use saker_sandbox::{Blame, Collector, InstanceSpec};
 use serde_json::json;
 
 use crate::support::neighbour::Neighbour;
-use crate::support::{once, open, sandbox, spec, tick, turn, until, value};
+use crate::support::{once, open, run, sandbox, spec, turn, until, value};
 
 const LIMIT: u64 = 4 << 20;
 const BLOCK: u64 = 4096;
@@ -17,8 +17,8 @@ const BLOCK: u64 = 4096;
 fn filling(how: &str, root: &Path) -> (InstanceSpec, PathBuf) {
     let mut spec = spec(json!({ "how": how }));
     let folder = root.join("folders/fill");
-    spec.grants.folder = Some(folder.clone());
-    spec.limits.folder_bytes = LIMIT as usize;
+    spec.grants.data_dir = Some(folder.clone());
+    spec.limits.max_data_dir_bytes = LIMIT as usize;
     spec.limits.deadlines.collect = Duration::from_secs(20);
     (spec, folder)
 }
@@ -57,7 +57,7 @@ fn nameless(folder: &Path) -> u64 {
 
 /// Fills the folder, and is told that it is full in the same way as by a full disk.
 async fn fill(collector: &mut Collector) -> f64 {
-    let values = tick(collector).await.unwrap();
+    let values = run(collector).await.unwrap();
     assert_eq!(value(&values, "fill.full"), 1.0, "{values:?}");
     assert!(collector.is_alive());
     value(&values, "fill.steps")
@@ -99,12 +99,12 @@ async fn files_without_a_name_count_until_they_are_closed() {
     assert_eq!(fill(&mut other).await, 0.0);
     let mut trial_spec = spec.clone();
     trial_spec.settings = json!({}).to_string();
-    let trial = trial_spec.trial();
+    let canary = trial_spec.canary();
     assert_eq!(
-        fill(&mut Collector::open(sandbox(), crate::support::plugin("fill").await, &trial).await.unwrap()).await,
+        fill(&mut Collector::open(sandbox(), crate::support::plugin("fill").await, &canary).await.unwrap()).await,
         0.0
     );
-    drop(trial);
+    drop(canary);
     drop(other);
     drop(collector);
     // Closing may take its time, and is done aside.
@@ -136,7 +136,7 @@ async fn entries_are_counted_whatever_they_are() {
         // Ten thousand files take a disk its time, and memory none.
         let root = tempfile::tempdir_in("/dev/shm").unwrap();
         let (mut spec, folder) = filling(how, root.path());
-        spec.limits.folder_bytes = 1 << 30;
+        spec.limits.max_data_dir_bytes = 1 << 30;
         let mut collector = open("fill", &spec).await.unwrap();
         let start = std::time::Instant::now();
         let steps = fill(&mut collector).await;
@@ -165,17 +165,17 @@ async fn a_granted_directory_may_be_filled_but_for_what_its_disk_keeps() {
 #[tokio::test]
 async fn who_writes_to_a_full_folder_is_told_so_and_lives_on() {
     let root = tempfile::tempdir().unwrap();
-    let mut spec = spec(json!({ "path": "/folder/file", "create": true, "bytes": 100_000 }));
-    spec.grants.folder = Some(root.path().join("folders/guest"));
-    spec.limits.folder_bytes = 100_000;
+    let mut spec = spec(json!({ "path": "/data/file", "create": true, "bytes": 100_000 }));
+    spec.grants.data_dir = Some(root.path().join("folders/guest"));
+    spec.limits.max_data_dir_bytes = 100_000;
     let mut collector = open("write", &spec).await.unwrap();
-    let error = tick(&mut collector).await.unwrap_err();
+    let error = run(&mut collector).await.unwrap_err();
     // Of a stream's errors a guest's C library makes one, whatever they were.
     assert_eq!((error.kind(), error.blame()), ("unavailable", Blame::Operator));
     assert!(error.to_string().contains("I/O error"), "{error}");
     assert!(collector.is_alive());
-    spec.settings = json!({ "path": "/folder/other", "create": true, "bytes": 100_000 }).to_string();
-    spec.limits.folder_bytes = 0;
+    spec.settings = json!({ "path": "/data/other", "create": true, "bytes": 100_000 }).to_string();
+    spec.limits.max_data_dir_bytes = 0;
     let error = once("write", &spec).await.unwrap_err();
     assert!(error.to_string().contains("No space left on device"), "{error}");
 }

@@ -3,7 +3,7 @@
 use saker_sandbox::{Backend, Blame, CallError, Kill, PluginFault, Processor};
 use serde_json::{Value, json};
 
-use crate::support::{once, open, plugin, sandbox, spec, tick};
+use crate::support::{once, open, plugin, run, sandbox, spec};
 
 async fn check(settings: Value, kind: &str, blame: Blame, words: &str) {
     let error = once("fail", &spec(settings)).await.unwrap_err();
@@ -35,7 +35,7 @@ async fn an_error_of_the_guest_keeps_its_sort() {
 async fn an_instance_outlives_an_error_of_its_own() {
     let mut collector = open("fail", &spec(json!({}))).await.unwrap();
     for _ in 0..3 {
-        assert_eq!(tick(&mut collector).await, Err(PluginFault::Other("told to fail".into()).into()));
+        assert_eq!(run(&mut collector).await, Err(PluginFault::Other("told to fail".into()).into()));
         assert!(collector.is_alive());
     }
     collector.close().await.unwrap();
@@ -59,7 +59,7 @@ async fn a_guest_that_panics_is_gone_and_its_last_words_are_kept() {
 
     let collecting = at("collect");
     let mut collector = open("trap", &collecting).await.unwrap();
-    let error = tick(&mut collector).await.unwrap_err();
+    let error = run(&mut collector).await.unwrap_err();
     check_trap(&error, &collecting.log_tail.lines(), "collect");
     assert!(!collector.is_alive());
 
@@ -76,8 +76,8 @@ async fn a_plugin_cannot_be_opened_as_another_kind() {
     let wrong = |text: &str| CallError::Plugin(PluginFault::Settings(text.into()));
     assert_eq!(Backend::open(sandbox(), steady, &spec).await.err(), Some(wrong("steady is a collector")));
     assert_eq!(Processor::open(sandbox(), steady, &spec).await.err(), Some(wrong("steady is a collector")));
-    assert_eq!(open("sink", &spec).await.err(), Some(wrong("sink is a backend")));
-    assert_eq!(open("judge", &spec).await.err(), Some(wrong("judge is a processor")));
+    assert_eq!(open("scripted-backend", &spec).await.err(), Some(wrong("sink is a backend")));
+    assert_eq!(open("verdict-by-name", &spec).await.err(), Some(wrong("judge is a processor")));
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ fn writing(path: &Path, bytes: u32) -> InstanceSpec {
     spec(json!({ "path": path, "create": true, "bytes": bytes }))
 }
 
-async fn check_refused(spec: &InstanceSpec, path: &Path) {
+async fn check_rejected(spec: &InstanceSpec, path: &Path) {
     let line = format!("grant.write = [{:?}]", path.parent().unwrap());
     check_denied("write", spec, &format!("writing to {}", path.display()), &line).await;
 }
@@ -24,10 +24,10 @@ async fn a_directory_is_written_to_only_if_that_is_granted() {
     let (old, new) = (granted.path().join("old"), granted.path().join("new"));
     std::fs::write(&old, "as it was").unwrap();
     for path in [&old, &new] {
-        check_refused(&writing(path, 10), path).await;
+        check_rejected(&writing(path, 10), path).await;
         let mut spec = writing(path, 10);
         spec.grants.read = vec![granted.path().into()];
-        check_refused(&spec, path).await;
+        check_rejected(&spec, path).await;
     }
     assert_eq!(std::fs::read_to_string(&old).unwrap(), "as it was");
     assert!(!new.exists());
@@ -57,17 +57,17 @@ async fn no_path_leads_out_of_a_directory_that_may_be_written_to() {
 
 /// An instance that writes to its own folder, and that folder.
 fn own(bytes: u32, root: &Path) -> (InstanceSpec, PathBuf) {
-    let mut spec = writing(Path::new("/folder/file"), bytes);
+    let mut spec = writing(Path::new("/data/file"), bytes);
     let folder = root.join("folders/guest");
-    spec.grants.folder = Some(folder.clone());
+    spec.grants.data_dir = Some(folder.clone());
     (spec, folder)
 }
 
 #[tokio::test]
 async fn a_folder_of_its_own_is_made_private_and_stays() {
     let root = tempfile::tempdir().unwrap();
-    let ungranted = writing(Path::new("/folder/file"), 10);
-    check_denied("write", &ungranted, "keeping files in a folder of its own", "grant.folder = true").await;
+    let ungranted = writing(Path::new("/data/file"), 10);
+    check_denied("write", &ungranted, "keeping files in a folder of its own", "grant.data_dir = true").await;
     let (spec, folder) = own(10, root.path());
     for bytes in [10.0, 20.0] {
         assert_eq!(value(&once("write", &spec).await.unwrap(), "write.bytes"), bytes);
@@ -81,10 +81,10 @@ async fn a_trial_has_an_empty_folder_that_goes_with_it() {
     let root = tempfile::tempdir().unwrap();
     let (spec, folder) = own(10, root.path());
     once("write", &spec).await.unwrap();
-    let trial = spec.trial();
-    assert_eq!(value(&once("write", &trial).await.unwrap(), "write.bytes"), 10.0, "it begins empty");
+    let canary = spec.canary();
+    assert_eq!(value(&once("write", &canary).await.unwrap(), "write.bytes"), 10.0, "it begins empty");
     assert_eq!(std::fs::read_dir(root.path().join("folders")).unwrap().count(), 2);
-    drop(trial);
+    drop(canary);
     let left: Vec<_> =
         std::fs::read_dir(root.path().join("folders")).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(left, std::slice::from_ref(&folder));
@@ -99,7 +99,7 @@ async fn no_link_leads_out_of_a_folder_that_may_be_written_to() {
     std::fs::write(&outside, "as it was").unwrap();
     let mut spec = spec(json!({ "folder": inside, "outside": outside }));
     spec.grants.write = vec![inside.clone()];
-    let values = once("link", &spec).await.unwrap();
+    let values = once("symlink-escape", &spec).await.unwrap();
     assert_eq!((value(&values, "link.read"), value(&values, "link.made")), (0.0, 0.0), "{values:?}");
     assert_eq!(std::fs::read_to_string(&outside).unwrap(), "as it was");
 }

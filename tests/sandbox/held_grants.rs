@@ -6,7 +6,7 @@ use std::path::Path;
 use saker_sandbox::{Blame, InstanceSpec};
 use serde_json::json;
 
-use crate::support::{once, open, spec, tick, value};
+use crate::support::{once, open, run, spec, value};
 
 /// A folder with what is granted, and what is not to be reached.
 fn place() -> tempfile::TempDir {
@@ -24,7 +24,7 @@ async fn swap(root: &Path, name: &str, to: &str) {
     let folder = root.join("open");
     let mut spec = spec(json!({ "folder": folder, "name": name, "to": to }));
     spec.grants.write = vec![folder.clone()];
-    assert_eq!(once("swap", &spec).await.unwrap_err().kind(), "trap");
+    assert_eq!(once("grant-swapper", &spec).await.unwrap_err().kind(), "trap");
     assert!(folder.join(name).is_symlink());
 }
 
@@ -40,11 +40,11 @@ async fn a_folder_that_is_swapped_for_a_link_stays_what_it_was() {
     let inner = root.path().join("open/inner");
     let spec = reading(&inner.join("file"), &inner);
     let mut collector = open("read", &spec).await.unwrap();
-    assert_eq!(value(&tick(&mut collector).await.unwrap(), "read.bytes"), 5.0);
+    assert_eq!(value(&run(&mut collector).await.unwrap(), "read.bytes"), 5.0);
     swap(root.path(), "inner", "../secret").await;
-    assert_eq!(value(&tick(&mut collector).await.unwrap(), "read.bytes"), 5.0, "the instance that is there");
+    assert_eq!(value(&run(&mut collector).await.unwrap(), "read.bytes"), 5.0, "the instance that is there");
     assert_eq!(value(&once("read", &spec).await.unwrap(), "read.bytes"), 5.0, "the one that comes after it");
-    // Who has not held it before is refused by name.
+    // Who has not held it before is rejected by name.
     let error = once("read", &reading(&inner.join("file"), &inner)).await.unwrap_err();
     assert_eq!((error.kind(), error.blame()), ("grant", Blame::Operator));
     assert!(error.to_string().contains("has a link in it") && error.to_string().contains("/secret;"), "{error}");
@@ -69,9 +69,9 @@ async fn a_single_file_that_is_swapped_for_a_link_is_not_read_through_it() {
     let single = root.path().join("open/single");
     let spec = reading(&single, &single);
     let mut collector = open("read", &spec).await.unwrap();
-    assert_eq!(value(&tick(&mut collector).await.unwrap(), "read.bytes"), 5.0);
+    assert_eq!(value(&run(&mut collector).await.unwrap(), "read.bytes"), 5.0);
     swap(root.path(), "single", "../secret/file").await;
-    assert_eq!(tick(&mut collector).await.unwrap_err().kind(), "unavailable");
+    assert_eq!(run(&mut collector).await.unwrap_err().kind(), "unavailable");
     assert_eq!(once("read", &spec).await.unwrap_err().kind(), "unavailable");
     assert_eq!(once("read", &reading(&single, &single)).await.unwrap_err().kind(), "grant");
     // A file that is written anew under its name is the file that was granted.
@@ -96,20 +96,20 @@ async fn the_fill_of_a_file_system_is_not_told_through_a_link() {
     let inner = root.path().join("open/inner");
     let asking = |path: &Path| {
         let mut spec = spec(json!({ "path": path }));
-        spec.grants.usage = vec![inner.clone()];
+        spec.grants.statfs = vec![inner.clone()];
         spec
     };
     let spec = asking(&inner);
-    let here = value(&once("usage", &spec).await.unwrap(), "usage.bytes");
+    let here = value(&once("statfs", &spec).await.unwrap(), "usage.bytes");
     std::os::unix::fs::symlink("/proc", inner.join("link")).unwrap();
     let mut below = asking(&inner.join("link"));
     below.held = spec.held.clone();
-    let error = once("usage", &below).await.unwrap_err();
+    let error = once("statfs", &below).await.unwrap_err();
     assert_eq!(error.kind(), "unavailable");
     assert!(error.to_string().contains("there is a link in it"), "{error}");
     swap(root.path(), "inner", "../../../../../../proc").await;
-    assert_eq!(value(&once("usage", &spec).await.unwrap(), "usage.bytes"), here);
-    assert_eq!(once("usage", &asking(&inner)).await.unwrap_err().kind(), "grant");
+    assert_eq!(value(&once("statfs", &spec).await.unwrap(), "usage.bytes"), here);
+    assert_eq!(once("statfs", &asking(&inner)).await.unwrap_err().kind(), "grant");
 }
 
 #[tokio::test]
@@ -147,8 +147,8 @@ async fn a_trial_does_not_make_its_neighbour_forget_what_it_holds() {
     once("read", &spec).await.unwrap();
     let mut other = spec.clone();
     other.grants.read = vec![root.path().join("secret")];
-    let trial = other.trial();
-    assert_eq!(once("read", &trial).await.unwrap_err().kind(), "denied");
+    let canary = other.canary();
+    assert_eq!(once("read", &canary).await.unwrap_err().kind(), "denied");
     swap(root.path(), "inner", "../secret").await;
     assert_eq!(value(&once("read", &spec).await.unwrap(), "read.bytes"), 5.0);
 }

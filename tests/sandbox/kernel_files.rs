@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use saker_model::MetricValue;
+use saker_model::Sample;
 use saker_sandbox::InstanceSpec;
 use serde_json::json;
 
@@ -23,25 +23,25 @@ fn trying(paths: &[String], read: &[&str], links: Option<&Path>) -> InstanceSpec
 }
 
 /// The ways that led somewhere.
-fn led(values: &[MetricValue]) -> Vec<String> {
-    let found = values.iter().filter(|value| value.value > 0.0 && value.metric != "burrow.name");
+fn led(values: &[Sample]) -> Vec<String> {
+    let found = values.iter().filter(|value| value.value > 0.0 && value.metric != "path-explorer.name");
     found.map(|value| format!("{} {}", value.metric, value.tags[0].1)).collect()
 }
 
 /// None of these ways leads anywhere.
 async fn check_closed(paths: &[String], read: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
-    let values = once("burrow", &trying(paths, read, Some(folder.path()))).await.unwrap();
+    let values = once("path-explorer", &trying(paths, read, Some(folder.path()))).await.unwrap();
     assert_eq!(values.len(), paths.len() * WAYS.len());
     assert_eq!(led(&values), Vec::<String>::new());
 }
 
 /// Each of these is read, by its path and step by step.
 async fn check_open(paths: &[String], read: &[&str]) {
-    let values = once("burrow", &trying(paths, read, None)).await.unwrap();
+    let values = once("path-explorer", &trying(paths, read, None)).await.unwrap();
     for path in paths {
         for way in ["read", "see", "step"] {
-            assert!(led(&values).contains(&format!("burrow.{way} {path}")), "{way} {path}: {:?}", led(&values));
+            assert!(led(&values).contains(&format!("path-explorer.{way} {path}")), "{way} {path}: {:?}", led(&values));
         }
     }
 }
@@ -111,7 +111,7 @@ async fn the_agent_itself_is_not_reached() {
     check_closed(&paths, &["/proc"]).await;
     let mut spec = trying(&paths, &["/proc"], None);
     spec.grants.process_arguments = true;
-    assert_eq!(led(&once("burrow", &spec).await.unwrap()), Vec::<String>::new(), "whatever else is granted");
+    assert_eq!(led(&once("path-explorer", &spec).await.unwrap()), Vec::<String>::new(), "whatever else is granted");
 }
 
 #[tokio::test]
@@ -187,7 +187,7 @@ async fn figures_of_the_kernel_are_read_from_the_tree_and_one_by_one() {
     let mut all = trying(&files, &[], None);
     all.grants.read = files.iter().map(Into::into).collect();
     assert_eq!(
-        led(&once("burrow", &all).await.unwrap()).iter().filter(|way| way.contains("read")).count(),
+        led(&once("path-explorer", &all).await.unwrap()).iter().filter(|way| way.contains("read")).count(),
         files.len()
     );
 }
@@ -197,7 +197,7 @@ async fn a_list_of_processes_leaves_the_agent_out() {
     let other = Other::start();
     let mut spec = trying(&[], &["/proc"], None);
     spec.settings = json!({ "list": "/proc" }).to_string();
-    let values = once("burrow", &spec).await.unwrap();
+    let values = once("path-explorer", &spec).await.unwrap();
     let names: BTreeSet<_> = values.iter().map(|value| value.tags[0].1.as_str()).collect();
     assert!(names.contains("1") && names.contains("stat") && names.contains(other.0.id().to_string().as_str()));
     let own = std::process::id().to_string();
@@ -207,7 +207,7 @@ async fn a_list_of_processes_leaves_the_agent_out() {
 }
 
 #[tokio::test]
-async fn a_grant_that_leads_to_what_is_never_granted_is_refused_by_name() {
+async fn a_grant_that_leads_to_what_is_never_granted_is_rejected_by_name() {
     let own = format!("/proc/{}", std::process::id());
     for path in [
         "/proc/self",
@@ -246,8 +246,8 @@ async fn a_grant_above_the_kernels_file_systems_does_not_lead_into_them() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file").to_str().unwrap().to_owned();
     std::fs::write(&file, "1").unwrap();
-    let values = once("burrow", &trying(&paths, &["/"], None)).await.unwrap();
-    let read: Vec<_> = led(&values).into_iter().filter(|way| !way.starts_with("burrow.see /dev")).collect();
+    let values = once("path-explorer", &trying(&paths, &["/"], None)).await.unwrap();
+    let read: Vec<_> = led(&values).into_iter().filter(|way| !way.starts_with("path-explorer.see /dev")).collect();
     assert_eq!(read, Vec::<String>::new());
     check_open(&[file], &["/"]).await;
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use saker_sandbox::{CallError, Collector, Kill, Plugin};
 use serde_json::json;
 
-use crate::support::{DEADLINE, bytes, in_time, sandbox, spec, tick, turn};
+use crate::support::{DEADLINE, bytes, in_time, run, sandbox, spec, turn};
 
 fn module(name: &str) -> Vec<u8> {
     bytes(&format!("lie-{name}"))
@@ -23,7 +23,7 @@ async fn end_of(name: &str) -> Result<usize, CallError> {
     let spec = spec(json!({}));
     in_time(name, DEADLINE * 2, async {
         let mut collector = Collector::open(sandbox(), &plugin, &spec).await?;
-        tick(&mut collector).await.map(|values| values.len())
+        run(&mut collector).await.map(|values| values.len())
     })
     .await
 }
@@ -69,7 +69,7 @@ async fn the_same_module_without_a_lie_brings_its_value() {
 }
 
 #[tokio::test]
-async fn a_module_that_never_ends_its_start_is_refused_when_it_is_loaded() {
+async fn a_module_that_never_ends_its_start_is_rejected_when_it_is_loaded() {
     let error = sandbox().load(&module("start")).await.unwrap_err();
     assert!(error.to_string().contains("open took longer than its deadline"), "{error}");
 }

@@ -3,7 +3,7 @@
 use saker_sandbox::{Blame, CallError, Collector, InstanceSpec, Kill};
 use serde_json::{Value, json};
 
-use crate::support::{DEADLINE, bytes, in_time, once, open, sandbox, tick, turn, value};
+use crate::support::{DEADLINE, bytes, in_time, once, open, run, sandbox, turn, value};
 
 /// An instance that has the time to run into a limit.
 fn spec(settings: Value) -> InstanceSpec {
@@ -12,11 +12,11 @@ fn spec(settings: Value) -> InstanceSpec {
     spec
 }
 
-/// The first tick of `guest` is ended from outside, in time, as `kind` and with these words.
+/// The first run of `guest` is ended from outside, in time, as `kind` and with these words.
 async fn check_killed(guest: &str, spec: &InstanceSpec, kind: &str, words: &str) -> CallError {
     let _turn = turn().await;
     let mut collector = open(guest, spec).await.unwrap();
-    let error = in_time(guest, spec.limits.deadlines.collect, tick(&mut collector)).await.unwrap_err();
+    let error = in_time(guest, spec.limits.deadlines.collect, run(&mut collector)).await.unwrap_err();
     assert!(matches!(error, CallError::Killed(_)), "{error}");
     assert_eq!((error.kind(), error.blame(), error.to_string().as_str()), (kind, Blame::Plugin, words));
     assert!(!collector.is_alive());
@@ -26,20 +26,20 @@ async fn check_killed(guest: &str, spec: &InstanceSpec, kind: &str, words: &str)
 #[tokio::test]
 async fn a_guest_that_allocates_without_end_ends_at_its_memory_limit() {
     let words = "killed: it wanted more than its memory limit of 67108864 bytes";
-    let error = check_killed("hoard", &spec(json!({})), "memory", words).await;
+    let error = check_killed("memory-hog", &spec(json!({})), "memory", words).await;
     assert_eq!(error, CallError::Killed(Kill::Memory { limit: 64 << 20 }));
 }
 
 #[tokio::test]
 async fn memory_adds_up_over_calls() {
     let mut spec = spec(json!({"pieces": 4}));
-    spec.limits.memory_bytes = 16 << 20;
-    let mut collector = open("hoard", &spec).await.unwrap();
+    spec.limits.max_memory_bytes = 16 << 20;
+    let mut collector = open("memory-hog", &spec).await.unwrap();
     for pieces in [4.0, 8.0, 12.0] {
-        assert_eq!(value(&tick(&mut collector).await.unwrap(), "hoard.pieces"), pieces);
+        assert_eq!(value(&run(&mut collector).await.unwrap(), "memory-hog.pieces"), pieces);
         assert!(spec.meters.memory_bytes() as f64 > pieces * f64::from(1 << 20), "{}", spec.meters.memory_bytes());
     }
-    assert_eq!(tick(&mut collector).await, Err(CallError::Killed(Kill::Memory { limit: 16 << 20 })));
+    assert_eq!(run(&mut collector).await, Err(CallError::Killed(Kill::Memory { limit: 16 << 20 })));
 }
 
 /// `component` with one core module more, which has `content` and is instantiated with the rest.
@@ -75,13 +75,13 @@ fn core_modules(component: &[u8]) -> u8 {
 #[tokio::test]
 async fn memories_of_all_modules_count_together() {
     let mut spec = spec(json!({}));
-    spec.limits.memory_bytes = 13 << 20;
+    spec.limits.max_memory_bytes = 13 << 20;
     // One memory of 200 pages, which are 12.5 MiB.
     let two = with_module(&bytes("steady-1"), &[5, 4, 1, 0, 0xc8, 0x01]);
     let plugin = sandbox().load(&two).await.unwrap();
     let error = Collector::open(sandbox(), &plugin, &spec).await.err().unwrap();
     assert_eq!(error, CallError::Killed(Kill::Memory { limit: 13 << 20 }));
-    spec.limits.memory_bytes = 16 << 20;
+    spec.limits.max_memory_bytes = 16 << 20;
     assert!(Collector::open(sandbox(), &plugin, &spec).await.is_ok());
     assert!(spec.meters.memory_bytes() > 13 << 20, "{}", spec.meters.memory_bytes());
 }
@@ -89,14 +89,14 @@ async fn memories_of_all_modules_count_together() {
 #[tokio::test]
 async fn tables_of_all_modules_count_together() {
     let mut spec = spec(json!({}));
-    spec.limits.table_elements = 50_000;
+    spec.limits.max_table_elements = 50_000;
     // One table of 50,000 functions, and the guest has a table of its own.
     let two = with_module(&bytes("steady-1"), &[4, 6, 1, 0x70, 0, 0xd0, 0x86, 0x03]);
     let plugin = sandbox().load(&two).await.unwrap();
     let error = Collector::open(sandbox(), &plugin, &spec).await.err().unwrap();
     assert_eq!(error, CallError::Killed(Kill::Table { limit: 50_000 }));
     assert_eq!(error.to_string(), "killed: it wanted more than its limit of 50000 table elements");
-    spec.limits.table_elements = 60_000;
+    spec.limits.max_table_elements = 60_000;
     assert!(Collector::open(sandbox(), &plugin, &spec).await.is_ok());
 }
 
@@ -112,30 +112,30 @@ async fn a_guest_that_calls_itself_without_end_ends_with_its_stack() {
 async fn a_million_records_end_at_the_limit_of_bytes() {
     let mut spec = spec(json!({}));
     // Otherwise the guest has no room to make them.
-    spec.limits.memory_bytes = 512 << 20;
+    spec.limits.max_memory_bytes = 512 << 20;
     let words = "killed: it handed over more than its limit of 8388608 bytes in one call";
-    let error = check_killed("flood", &spec, "answer", words).await;
+    let error = check_killed("sample-flood", &spec, "answer", words).await;
     assert_eq!(error, CallError::Killed(Kill::AnswerBytes { limit: 8 << 20 }));
 }
 
 #[tokio::test]
 async fn small_records_end_at_the_limit_of_records() {
     let words = "killed: it handed over 20001 records, and its limit is 20000";
-    check_killed("flood", &spec(json!({"records": 20_001})), "answer", words).await;
-    assert_eq!(once("flood", &spec(json!({"records": 20_000}))).await.unwrap().len(), 20_000);
+    check_killed("sample-flood", &spec(json!({"records": 20_001})), "answer", words).await;
+    assert_eq!(once("sample-flood", &spec(json!({"records": 20_000}))).await.unwrap().len(), 20_000);
 }
 
 #[tokio::test]
 async fn a_single_long_text_ends_at_the_limit_of_bytes() {
     let words = "killed: it handed over more than its limit of 8388608 bytes in one call";
-    check_killed("flood", &spec(json!({"records": 1, "name_bytes": 9 << 20})), "answer", words).await;
+    check_killed("sample-flood", &spec(json!({"records": 1, "name_bytes": 9 << 20})), "answer", words).await;
 }
 
 #[tokio::test]
 async fn the_limit_of_bytes_is_for_each_call() {
-    let mut collector = open("flood", &spec(json!({"records": 1, "name_bytes": 3 << 20}))).await.unwrap();
+    let mut collector = open("sample-flood", &spec(json!({"records": 1, "name_bytes": 3 << 20}))).await.unwrap();
     for _ in 0..5 {
-        assert_eq!(tick(&mut collector).await.unwrap().len(), 1);
+        assert_eq!(run(&mut collector).await.unwrap().len(), 1);
     }
 }
 
@@ -151,12 +151,12 @@ async fn a_gigabyte_of_text_or_of_chance_is_never_made() {
 async fn files_that_are_left_open_end_at_their_limit() {
     let mut spec = spec(json!({ "path": "/proc/stat", "times": 10 }));
     spec.grants.read = vec!["/proc".into()];
-    spec.limits.open_files = 25;
+    spec.limits.max_open_files = 25;
     let mut collector = open("leak-files", &spec).await.unwrap();
     for files in [10.0, 20.0] {
-        assert_eq!(value(&tick(&mut collector).await.unwrap(), "leak-files.open"), files);
+        assert_eq!(value(&run(&mut collector).await.unwrap(), "leak-files.open"), files);
     }
-    let error = tick(&mut collector).await.unwrap_err();
+    let error = run(&mut collector).await.unwrap_err();
     assert_eq!(error, CallError::Killed(Kill::OpenFiles { limit: 25 }));
     assert_eq!(error.to_string(), "killed: it wanted more than its limit of 25 open files");
 }
@@ -166,10 +166,10 @@ async fn a_file_that_is_closed_counts_no_longer() {
     let mut spec = spec(json!({ "path": "/proc/stat" }));
     spec.grants.read = vec!["/proc".into()];
     // One for the granted directory, one for the file.
-    spec.limits.open_files = 2;
+    spec.limits.max_open_files = 2;
     let mut collector = open("read", &spec).await.unwrap();
     for _ in 0..10 {
-        tick(&mut collector).await.unwrap();
+        run(&mut collector).await.unwrap();
     }
 }
 
@@ -188,10 +188,10 @@ async fn a_component_of_many_instances_ends_when_it_is_opened() {
     }
     let plugin = sandbox().load(&many).await.unwrap();
     let mut spec = spec(json!({}));
-    spec.limits.core_instances = 20;
+    spec.limits.max_core_instances = 20;
     let error = Collector::open(sandbox(), &plugin, &spec).await.err().unwrap();
     assert_eq!(error, CallError::Killed(Kill::Instances { limit: 20 }));
     assert_eq!((error.kind(), error.blame()), ("instances", Blame::Plugin));
-    spec.limits.core_instances = 200;
+    spec.limits.max_core_instances = 200;
     assert!(Collector::open(sandbox(), &plugin, &spec).await.is_ok());
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::support::http::serve;
 use crate::support::neighbour::Neighbour;
-use crate::support::{elsewhere, spec, tick, turn, until, value};
+use crate::support::{elsewhere, run, spec, turn, until, value};
 
 /// A resolver that answers with this machine's address, when it is told to.
 #[derive(Clone, Default)]
@@ -72,8 +72,8 @@ async fn look_ups_that_are_begun_and_dropped_take_few_threads_and_nobody_elses()
         // What is under way is charged to the name, however often it is opened anew.
         for _ in 0..3 {
             let mut collector = Collector::open(&sandbox, &plugin, spec).await.unwrap();
-            let values = tick(&mut collector).await.unwrap();
-            assert_eq!(value(&values, "lookup-flood.begun") + value(&values, "lookup-flood.refused"), 2000.0);
+            let values = run(&mut collector).await.unwrap();
+            assert_eq!(value(&values, "lookup-flood.begun") + value(&values, "lookup-flood.rejected"), 2000.0);
         }
     }
     assert_eq!((one.meters.asking_threads(), many.meters.asking_threads()), (1, 4));
@@ -86,13 +86,13 @@ async fn look_ups_that_are_begun_and_dropped_take_few_threads_and_nobody_elses()
 }
 
 #[tokio::test]
-async fn who_needs_a_name_is_told_in_time_that_no_server_answers_and_uses_the_answer_when_it_comes() {
+async fn who_needs_a_name_is_told_in_time_that_no_server_answers() {
     let _turn = turn().await;
     let servers = Servers::default();
     let web = serve(204, "").await;
     let address = web.address("web.example");
     for (guest, settings) in
-        [("fetch", json!({ "url": web.url("web.example") })), ("lookup", json!({ "name": "web.example" }))]
+        [("http-post", json!({ "url": web.url("web.example") })), ("lookup", json!({ "name": "web.example" }))]
     {
         let (sandbox, plugin) = elsewhere(servers.system(), guest).await;
         let mut spec = spec(settings);
@@ -100,7 +100,7 @@ async fn who_needs_a_name_is_told_in_time_that_no_server_answers_and_uses_the_an
         spec.grants.connect = vec![address.parse().unwrap(), web.address("127.0.0.1").parse().unwrap()];
         spec.limits.deadlines.collect = Duration::from_secs(1);
         let mut collector = Collector::open(&sandbox, &plugin, &spec).await.unwrap();
-        let error = tick(&mut collector).await.unwrap_err();
+        let error = run(&mut collector).await.unwrap_err();
         assert_eq!((error.kind(), error.blame()), ("unavailable", Blame::Operator), "{guest}: {error}");
         assert!(collector.is_alive(), "{guest}");
         assert_eq!(spec.meters.asking_threads(), 1, "{guest}: it is under way as long as it takes");
@@ -108,7 +108,7 @@ async fn who_needs_a_name_is_told_in_time_that_no_server_answers_and_uses_the_an
         until("the answer", || spec.meters.asking_threads() == 0).await;
         let before = servers.asked();
         for _ in 0..3 {
-            tick(&mut collector).await.unwrap();
+            run(&mut collector).await.unwrap();
         }
         assert_eq!(servers.asked(), before, "{guest}: the answer that came too late is remembered");
         *servers.0.answer.lock() = false;

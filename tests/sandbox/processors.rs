@@ -25,7 +25,7 @@ async fn open(guest: &str, settings: Value) -> Processor {
 #[tokio::test]
 async fn there_is_a_verdict_for_each_series_in_their_order() {
     let settings = json!({"drop": ["a"], "rename": {"b": "c"}, "fail": ["d"]});
-    let mut judge = open("judge", settings).await;
+    let mut judge = open("verdict-by-name", settings).await;
     let verdicts = judge.map_series(&["x", "a", "b", "d", "x"].map(series)).await.unwrap();
     let [Verdict::Keep, Verdict::Drop, Verdict::Change(value), Verdict::Fail(message), Verdict::Keep] = &verdicts[..]
     else {
@@ -40,7 +40,7 @@ async fn there_is_a_verdict_for_each_series_in_their_order() {
 
 #[tokio::test]
 async fn a_processor_that_miscounts_is_malformed() {
-    let mut miscount = open("miscount", json!({})).await;
+    let mut miscount = open("missing-verdict", json!({})).await;
     let error = miscount.map_series(&["a", "b", "c"].map(series)).await.unwrap_err();
     assert_eq!(error, CallError::Plugin(PluginFault::Malformed("it gave 2 verdicts for 3 series".into())));
     assert_eq!(error.blame(), Blame::Plugin);
@@ -49,15 +49,15 @@ async fn a_processor_that_miscounts_is_malformed() {
 #[tokio::test]
 async fn a_processor_that_never_decides_ends_at_its_deadline() {
     let _turn = turn().await;
-    let mut judge = open("judge", json!({"spin": ["a"]})).await;
+    let mut judge = open("verdict-by-name", json!({"spin": ["a"]})).await;
     assert_eq!(judge.map_series(&[series("b")]).await.unwrap(), [Verdict::Keep]);
-    let error = in_time("judge", DEADLINE, judge.map_series(&[series("a")])).await.unwrap_err();
+    let error = in_time("verdict-by-name", DEADLINE, judge.map_series(&[series("a")])).await.unwrap_err();
     assert_eq!(error, CallError::Killed(Kill::Deadline { export: "map-series", limit: DEADLINE }));
     assert!(!judge.is_alive());
 }
 
 #[tokio::test]
-async fn a_name_that_no_series_can_have_is_refused_like_any_value() {
+async fn a_name_that_no_series_can_have_is_rejected_like_any_value() {
     let mut relabel = open("relabel", json!({})).await;
     let verdicts = relabel.map_series(&[series("a")]).await.unwrap();
     let [Verdict::Change(value)] = &verdicts[..] else { panic!("{verdicts:?}") };

@@ -18,7 +18,7 @@ fn posting(url: &str, address: &str) -> InstanceSpec {
 }
 
 #[tokio::test]
-async fn a_secret_takes_the_place_of_what_the_plugin_has_set_and_goes_nowhere_else() {
+async fn a_secret_replaces_what_the_plugin_set_and_goes_nowhere_else() {
     let (server, other) = (serve(200, "").await, serve(200, "").await);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
@@ -35,8 +35,8 @@ async fn a_secret_takes_the_place_of_what_the_plugin_has_set_and_goes_nowhere_el
     {
         let mut spec = posting(&server.url("127.0.0.1"), &server.address("127.0.0.1"));
         spec.grants.secret = if granted { vec![grant.clone()] } else { Vec::new() };
-        let values = once("smuggle", &spec).await.unwrap();
-        assert_eq!(value(&values, "smuggle.through"), 0.0, "no forbidden header came through");
+        let values = once("header-smuggler", &spec).await.unwrap();
+        assert_eq!(value(&values, "header-smuggler.through"), 0.0, "no forbidden header came through");
         assert_eq!(server.bodies().last().map(String::as_str), Some("plain"));
         assert_eq!(server.authorizations().last().map(String::as_str), Some(expected));
         assert!(!spec.log_tail.lines().concat().contains("sesame"));
@@ -46,11 +46,11 @@ async fn a_secret_takes_the_place_of_what_the_plugin_has_set_and_goes_nowhere_el
     std::fs::write(&file, "renewed").unwrap();
     let mut spec = posting(&server.url("127.0.0.1"), &server.address("127.0.0.1"));
     spec.grants.secret = vec![grant];
-    once("smuggle", &spec).await.unwrap();
+    once("header-smuggler", &spec).await.unwrap();
     assert_eq!(server.authorizations().last().map(String::as_str), Some("Bearer renewed"));
 
     std::fs::remove_file(&file).unwrap();
-    let error = once("smuggle", &spec).await.unwrap_err().to_string();
+    let error = once("header-smuggler", &spec).await.unwrap_err().to_string();
     assert!(error.contains("the secret token cannot be used") && error.contains("No such file"), "{error}");
 }
 
@@ -156,10 +156,10 @@ async fn a_secret_that_its_destination_sends_back_is_blotted_out() {
     let grant = granted(&echo, &folder);
     for path in ["/echo", "/header", "/percent", "/json", "/hex", "/html", "/upper", "/trailer", "/chunks", "/status"] {
         let spec = asking(&echo, &grant, json!({ "path": path, "needle": "sesame" }));
-        let values = once("reflect", &spec).await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let values = once("secret-reflection", &spec).await.unwrap_or_else(|error| panic!("{path}: {error}"));
         assert!(echo.head().contains("authorization: Token open-sesame-please"), "{path}: {}", echo.head());
         let seen = spec.log_tail.lines().concat();
-        assert_eq!(value(&values, "reflect.found"), 0.0, "{path}: {seen}");
+        assert_eq!(value(&values, "secret-reflection.found"), 0.0, "{path}: {seen}");
         for form in ["open-", "736573", "%73%65%73", "&#115;&#101;", "\\u0073\\u0065"] {
             assert!(!seen.to_ascii_lowercase().contains(form), "{path}: {form} in {seen}");
         }
@@ -167,7 +167,7 @@ async fn a_secret_that_its_destination_sends_back_is_blotted_out() {
     }
     // What may be packed cannot be looked through.
     for path in ["/gzip", "/broken"] {
-        let error = once("reflect", &asking(&echo, &grant, json!({ "path": path }))).await.unwrap_err();
+        let error = once("secret-reflection", &asking(&echo, &grant, json!({ "path": path }))).await.unwrap_err();
         assert!(matches!(&error, CallError::Plugin(_)) && !error.to_string().contains("sesame"), "{path}: {error}");
     }
 }
@@ -179,13 +179,13 @@ async fn without_a_secret_an_answer_is_passed_on_as_it_is() {
     let mut spec =
         asking(&echo, &grant, json!({"headers": ["x-mine: sesame", "accept-encoding: gzip", "range: bytes=0-1"]}));
     spec.grants.secret.clear();
-    let values = once("reflect", &spec).await.unwrap();
-    assert_eq!(value(&values, "reflect.found"), 1.0, "{:?}", spec.log_tail.lines());
+    let values = once("secret-reflection", &spec).await.unwrap();
+    assert_eq!(value(&values, "secret-reflection.found"), 1.0, "{:?}", spec.log_tail.lines());
     assert!(echo.head().contains("accept-encoding: gzip") && echo.head().contains("range: bytes=0-1"));
 }
 
 #[tokio::test]
-async fn a_request_with_a_secret_says_nothing_that_could_bring_it_back_another_way() {
+async fn a_request_with_a_secret_says_nothing_that_could_bring_it_back() {
     let (echo, folder) = (Echo::start(), tempfile::tempdir().unwrap());
     let grant = granted(&echo, &folder);
     let headers = [
@@ -199,7 +199,7 @@ async fn a_request_with_a_secret_says_nothing_that_could_bring_it_back_another_w
         "x-http-method-override: TRACE",
         "x-mine: stays",
     ];
-    once("reflect", &asking(&echo, &grant, json!({ "headers": headers }))).await.unwrap();
+    once("secret-reflection", &asking(&echo, &grant, json!({ "headers": headers }))).await.unwrap();
     let head = echo.head();
     assert_eq!(head.matches("authorization:").count(), 1, "{head}");
     for gone in ["guess", "another", "gzip", "range", "te:", "expect", "override"] {
@@ -209,22 +209,22 @@ async fn a_request_with_a_secret_says_nothing_that_could_bring_it_back_another_w
 
     let asked = echo.heads.lock().unwrap().len();
     for method in ["TRACE", "trace", "TrAcE", "track", "CONNECT", "connect", "PROPFIND"] {
-        let error = once("reflect", &asking(&echo, &grant, json!({ "method": method }))).await.unwrap_err();
+        let error = once("secret-reflection", &asking(&echo, &grant, json!({ "method": method }))).await.unwrap_err();
         assert!(error.to_string().contains("HttpRequestMethodInvalid"), "{method}: {error}");
         if method != "PROPFIND" {
             let mut spec = asking(&echo, &grant, json!({ "method": method }));
             spec.grants.secret.clear();
-            let error = once("reflect", &spec).await.unwrap_err();
+            let error = once("secret-reflection", &spec).await.unwrap_err();
             assert!(error.to_string().contains("HttpRequestMethodInvalid"), "{method} without a secret: {error}");
         }
     }
     for user in ["evil.example@", "u:p@", "@"] {
         let authority = format!("{user}{}", echo.address);
-        let error = once("reflect", &asking(&echo, &grant, json!({ "authority": authority }))).await;
+        let error = once("secret-reflection", &asking(&echo, &grant, json!({ "authority": authority }))).await;
         assert!(error.is_err(), "{authority}");
     }
     assert_eq!(echo.heads.lock().unwrap().len(), asked, "none of them was sent");
     // Small letters are the same method.
-    once("reflect", &asking(&echo, &grant, json!({"method": "get"}))).await.unwrap();
+    once("secret-reflection", &asking(&echo, &grant, json!({"method": "get"}))).await.unwrap();
     assert!(echo.head().starts_with("GET / "), "{}", echo.head());
 }

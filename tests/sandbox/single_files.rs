@@ -29,7 +29,7 @@ async fn a_file_that_is_granted_is_read_and_its_neighbours_are_not() {
 }
 
 #[tokio::test]
-async fn a_granted_file_that_is_a_link_is_refused_with_where_it_leads() {
+async fn a_granted_file_that_is_a_link_is_rejected_with_where_it_leads() {
     let folder = tempfile::tempdir().unwrap();
     let (real, link) = (folder.path().join("real/file"), folder.path().join("link"));
     std::fs::create_dir(folder.path().join("real")).unwrap();

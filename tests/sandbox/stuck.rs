@@ -11,7 +11,7 @@ use saker_sandbox::{Backend, Blame, CallError, Hang, InstanceSpec, WriteError};
 use serde_json::json;
 
 use crate::support::neighbour::Neighbour;
-use crate::support::{DEADLINE, in_time, once, open, plugin, sandbox, spec, tick, turn, until, value};
+use crate::support::{DEADLINE, in_time, once, open, plugin, run, sandbox, spec, turn, until, value};
 
 /// A FIFO that nobody has open. Opening it for reading or for writing waits for somebody who does the other.
 fn fifo(folder: &Path, name: &str) -> PathBuf {
@@ -33,14 +33,14 @@ fn let_go(fifo: &Path) {
 }
 
 #[tokio::test]
-async fn a_guest_that_waits_for_a_fifo_holds_a_thread_but_not_its_caller_and_is_not_called_until_it_is_back() {
+async fn a_guest_that_waits_for_a_fifo_does_not_hold_its_caller() {
     let _turn = turn().await;
     let folder = tempfile::tempdir().unwrap();
     let fifo = fifo(folder.path(), "fifo");
     let spec = reading(&fifo);
 
     let mut collector = open("read", &spec).await.unwrap();
-    let error = in_time("fifo", DEADLINE, tick(&mut collector)).await.unwrap_err();
+    let error = in_time("fifo", DEADLINE, run(&mut collector)).await.unwrap_err();
     let wait = format!("opening {}", fifo.display());
     assert_eq!(error, CallError::Hung(Hang::Call { export: "collect", limit: DEADLINE, wait: wait.clone() }));
     assert_eq!((error.kind(), error.blame()), ("hung", Blame::Host));
@@ -97,21 +97,21 @@ async fn what_a_guest_computes_too_long_is_its_own_fault_and_no_hang() {
 async fn destinations_that_hang_take_a_thread_each_however_often_they_are_tried() {
     let _turn = turn().await;
     let folder = tempfile::tempdir().unwrap();
-    let (backend, point) = (plugin("stall").await, Point { series: SeriesId(0), timestamp_ms: 1, value: 1.0 });
+    let (backend, point) = (plugin("fifo-backend").await, Point { series: SeriesId(0), timestamp_ms: 1, value: 1.0 });
     let neighbour = Neighbour::in_sandbox(sandbox()).await;
-    let nodes: Vec<_> = (0..8)
-        .map(|node| {
-            let fifo = fifo(folder.path(), &format!("fifo-{node}"));
+    let destinations: Vec<_> = (0..8)
+        .map(|destination| {
+            let fifo = fifo(folder.path(), &format!("fifo-{destination}"));
             let mut spec = spec(json!({ "path": fifo }));
             spec.grants.write = vec![folder.path().into()];
             (fifo, spec)
         })
         .collect();
-    let trying = nodes.iter().map(|(_, spec)| {
+    let trying = destinations.iter().map(|(_, spec)| {
         let spec = spec.clone();
         tokio::spawn(async move {
-            let mut refused = 0;
-            while refused < 100 {
+            let mut rejected = 0;
+            while rejected < 100 {
                 let error = match Backend::open(sandbox(), backend, &spec).await {
                     Ok(mut backend) => match backend.write(Vec::new(), &[], &[point]).await {
                         Err(WriteError::Call(error)) => error,
@@ -120,17 +120,17 @@ async fn destinations_that_hang_take_a_thread_each_however_often_they_are_tried(
                     Err(error) => error,
                 };
                 assert!(matches!(error, CallError::Hung(_)), "{error}");
-                refused += u32::from(matches!(error, CallError::Hung(Hang::Earlier(_))));
+                rejected += u32::from(matches!(error, CallError::Hung(Hang::Earlier(_))));
             }
         })
     });
     for task in trying.collect::<Vec<_>>() {
         task.await.unwrap();
     }
-    let stuck: u64 = nodes.iter().map(|(_, spec)| spec.meters.stuck_threads()).sum();
+    let stuck: u64 = destinations.iter().map(|(_, spec)| spec.meters.stuck_threads()).sum();
     assert_eq!(stuck, 8);
     neighbour.has_noticed_nothing().await;
-    for (fifo, spec) in &nodes {
+    for (fifo, spec) in &destinations {
         let_go(fifo);
         until("the thread's return", || spec.meters.stuck_threads() == 0).await;
     }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use saker_model::MetricValue;
+use saker_model::Sample;
 use saker_sandbox::{
-    CallError, Collector, Compiler, Deadlines, InstanceSpec, Limits, Plugin, Sandbox, SandboxConfig, System, Tick,
+    CallError, Collector, Compiler, Deadlines, InstanceSpec, Limits, Plugin, Run, Sandbox, SandboxConfig, System,
 };
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
@@ -86,17 +86,17 @@ pub(crate) async fn open(guest: &str, spec: &InstanceSpec) -> Result<Collector, 
     Collector::open(sandbox(), plugin(guest).await, spec).await
 }
 
-pub(crate) async fn tick(collector: &mut Collector) -> Result<Vec<MetricValue>, CallError> {
-    let tick = Tick { timestamp_ms: 1_700_000_000_000, interval_ms: 10_000, step_s: 10 };
-    collector.collect(&Arc::from("host-1"), tick).await
+pub(crate) async fn run(collector: &mut Collector) -> Result<Vec<Sample>, CallError> {
+    let run = Run { timestamp_ms: 1_700_000_000_000, interval_ms: 10_000, step_s: 10 };
+    collector.collect(&Arc::from("host-1"), run).await
 }
 
-/// Opens a collector and ticks once.
-pub(crate) async fn once(guest: &str, spec: &InstanceSpec) -> Result<Vec<MetricValue>, CallError> {
-    tick(&mut open(guest, spec).await?).await
+/// Opens a collector and runs once.
+pub(crate) async fn once(guest: &str, spec: &InstanceSpec) -> Result<Vec<Sample>, CallError> {
+    run(&mut open(guest, spec).await?).await
 }
 
-pub(crate) fn value(values: &[MetricValue], metric: &str) -> f64 {
+pub(crate) fn value(values: &[Sample], metric: &str) -> f64 {
     let found = values.iter().find(|value| value.metric == metric);
     found.unwrap_or_else(|| panic!("no {metric} in {values:?}")).value
 }

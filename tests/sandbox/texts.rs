@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use saker_model::text::{MESSAGE_BYTES_MAX, NAME_BYTES_MAX, is_clean};
-use saker_model::{MetricType, MetricValue, Point, Series, SeriesId};
+use saker_model::{MetricType, Point, Sample, Series, SeriesId};
 use saker_sandbox::{Backend, CallError, INTERVAL_MIN, InstanceSpec, Processor, Verdict, WriteError};
 use serde_json::{Value, json};
 
@@ -47,11 +47,11 @@ async fn the_errors_of_a_collector_are_short_lines() {
         "host",
     ] {
         let spec = patient(json!({ "place": place, "bytes": 1_000_000 }));
-        let error = once("mouthy", &spec).await.unwrap_err();
+        let error = once("huge-texts", &spec).await.unwrap_err();
         check_error(place, &error);
-        spec.log_tail.lines().iter().for_each(|line| check(place, line, spec.limits.log_line_bytes + AROUND));
+        spec.log_tail.lines().iter().for_each(|line| check(place, line, spec.limits.max_log_line_bytes + AROUND));
     }
-    let error = once("mouthy", &patient(json!({"place": "other", "bytes": 7_000_000}))).await.unwrap_err();
+    let error = once("huge-texts", &patient(json!({"place": "other", "bytes": 7_000_000}))).await.unwrap_err();
     assert!(error.to_string().starts_with("1  [2J  2026-01-01T00:00:00Z ERROR forged  xxx"), "{error}");
     check_error("seven megabytes", &error);
 }
@@ -60,32 +60,32 @@ async fn the_errors_of_a_collector_are_short_lines() {
 async fn lines_of_the_log_and_names_of_metrics_are_short_and_plain() {
     for place in ["log", "stdout"] {
         let spec = patient(json!({ "place": place }));
-        once("mouthy", &spec).await.unwrap();
+        once("huge-texts", &spec).await.unwrap();
         let lines = spec.log_tail.lines();
         assert!(!lines.is_empty(), "{place}");
-        lines.iter().for_each(|line| check(place, line, spec.limits.log_line_bytes + '…'.len_utf8()));
+        lines.iter().for_each(|line| check(place, line, spec.limits.max_log_line_bytes + '…'.len_utf8()));
     }
     let spec = patient(json!({ "place": "figure" }));
-    once("mouthy", &spec).await.unwrap();
-    assert!(spec.figures.all().is_empty(), "no name of them can be shown");
-    assert_eq!(spec.figures.refused(), 2);
+    once("huge-texts", &spec).await.unwrap();
+    assert!(spec.custom_metrics.all().is_empty(), "no name of them can be shown");
+    assert_eq!(spec.custom_metrics.rejected(), 2);
     for place in ["metric", "tag", "endpoint"] {
         for bytes in [1_000_000, 100] {
-            let mut values = once("mouthy", &patient(json!({ "place": place, "bytes": bytes }))).await.unwrap();
+            let mut values = once("huge-texts", &patient(json!({ "place": place, "bytes": bytes }))).await.unwrap();
             assert!(values[0].validate(1_700_000_000_000).is_err(), "{place} of {bytes} bytes");
         }
     }
 }
 
 async fn write(settings: Value) -> WriteError {
-    let mut backend = Backend::open(sandbox(), plugin("mouthy-backend").await, &patient(settings)).await.unwrap();
+    let mut backend = Backend::open(sandbox(), plugin("huge-texts-backend").await, &patient(settings)).await.unwrap();
     let point = Point { series: SeriesId(0), timestamp_ms: 1000, value: 0.5 };
     let define = [(SeriesId(0), Arc::new(series("a")))];
     backend.write(Vec::new(), &define, &[point, point]).await.unwrap_err()
 }
 
 fn series(metric: &str) -> Series {
-    let value = MetricValue {
+    let value = Sample {
         endpoint: "host-1".into(),
         metric: metric.into(),
         tags: Vec::new(),
@@ -104,7 +104,7 @@ fn series(metric: &str) -> Series {
 }
 
 #[tokio::test]
-async fn the_messages_of_a_backend_are_short_lines_and_its_numbers_are_held_to_what_can_be() {
+async fn texts_and_numbers_of_a_backend_are_bounded() {
     for bytes in [7_000_000, 100] {
         match write(json!({"answer": "retry", "bytes": bytes})).await {
             WriteError::Retry { after, message } => {
@@ -134,7 +134,7 @@ async fn the_messages_of_a_backend_are_short_lines_and_its_numbers_are_held_to_w
 #[tokio::test]
 async fn the_reasons_of_a_processor_are_short_lines() {
     let spec = patient(json!({"bytes": 3_000_000}));
-    let mut processor = Processor::open(sandbox(), plugin("mouthy-processor").await, &spec).await.unwrap();
+    let mut processor = Processor::open(sandbox(), plugin("huge-texts-processor").await, &spec).await.unwrap();
     for verdict in processor.map_series(&[series("a"), series("b")]).await.unwrap() {
         let Verdict::Fail(message) = verdict else { panic!("{verdict:?}") };
         check("fail", &message, MESSAGE_BYTES_MAX + 3);
@@ -142,11 +142,11 @@ async fn the_reasons_of_a_processor_are_short_lines() {
 }
 
 #[tokio::test]
-async fn a_description_is_short_and_plain_or_refused() {
-    let error = sandbox().load(&bytes("wants-bomb")).await.unwrap_err().to_string();
-    check("wants-bomb", &error, MESSAGE_BYTES_MAX);
+async fn a_description_is_short_and_plain_or_rejected() {
+    let error = sandbox().load(&bytes("request-bomb")).await.unwrap_err().to_string();
+    check("request-bomb", &error, MESSAGE_BYTES_MAX);
     assert!(error.contains("its permissions and their reasons have 7340095 bytes, and 16384 is the most"), "{error}");
-    let hasty = plugin("hasty").await.description();
+    let hasty = plugin("tiny-interval").await.description();
     assert_eq!(hasty.version, "1.0.0 [2J");
     assert_eq!(hasty.summary, "In a hurry  2026-01-01 ERROR forged");
     assert_eq!(hasty.default_interval_ms, Some(INTERVAL_MIN.as_millis() as u32), "a millisecond was asked for");

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio_rustls::TlsAcceptor;
 
 use crate::support::http::serve_tls;
-use crate::support::{bytes, config, spec, tick, value};
+use crate::support::{bytes, config, run, spec, value};
 
 /// A server's side of TLS, and the certificate that it shows, in PEM form.
 fn identity() -> (TlsAcceptor, String) {
@@ -38,13 +38,13 @@ async fn a_server_with_a_certificate_of_its_own_needs_the_extra_file() {
     spec.limits.deadlines.collect *= 20;
     let cache = || Some(folder.path().join("cache"));
     let ask = async |sandbox: Sandbox| {
-        let plugin = sandbox.load(&bytes("fetch")).await.unwrap();
+        let plugin = sandbox.load(&bytes("http-post")).await.unwrap();
         let mut collector = Collector::open(&sandbox, &plugin, &spec).await.unwrap();
-        tick(&mut collector).await
+        run(&mut collector).await
     };
 
     let trusting = Sandbox::new(SandboxConfig { ca_file: Some(ca_file), ..config(cache()) }).unwrap();
-    assert_eq!(value(&ask(trusting).await.unwrap(), "fetch.status"), 200.0);
+    assert_eq!(value(&ask(trusting).await.unwrap(), "http-post.status"), 200.0);
     assert_eq!(server.bodies(), ["hello"]);
 
     let plain = Sandbox::new(config(cache())).unwrap();
@@ -58,7 +58,7 @@ async fn a_server_with_a_certificate_of_its_own_needs_the_extra_file() {
 }
 
 #[tokio::test]
-async fn an_extra_file_without_certificates_is_refused() {
+async fn an_extra_file_without_certificates_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let check = |ca_file: std::path::PathBuf, reason: &str| {
         let error = Sandbox::new(SandboxConfig { ca_file: Some(ca_file), ..config(None) }).err().unwrap();

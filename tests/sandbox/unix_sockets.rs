@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use saker_model::MetricValue;
+use saker_model::Sample;
 use saker_sandbox::{CallError, InstanceSpec};
 use serde_json::json;
 
-use crate::support::{DEADLINE, in_time, once, open, spec, tick, value};
+use crate::support::{DEADLINE, in_time, once, open, run, spec, value};
 
 /// The heads of requests that came over a socket.
 type Heads = Arc<Mutex<Vec<String>>>;
@@ -62,8 +62,8 @@ fn granted(socket: &Path, request: &str, more: serde_json::Value, methods: &str,
     spec
 }
 
-fn status(answer: Result<Vec<MetricValue>, CallError>) -> Result<f64, String> {
-    answer.map(|values| value(&values, "knock.status")).map_err(|error| error.to_string())
+fn status(answer: Result<Vec<Sample>, CallError>) -> Result<f64, String> {
+    answer.map(|values| value(&values, "unix-request.status")).map_err(|error| error.to_string())
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn a_socket_is_not_reached_without_the_grant_and_the_line_is_named() {
     let mut bare = spec(json!({"socket": place.socket, "path": "/containers/json"}));
     // What opens the files beside it opens no socket.
     bare.grants.read = vec![place.folder.path().canonicalize().unwrap()];
-    let error = once("knock", &bare).await.unwrap_err();
+    let error = once("unix-request", &bare).await.unwrap_err();
     let line = format!(
         "write under [plugin.guest]: grant.unix = [{{ path = {:?}, methods = [\"GET\"], paths = [\"/containers/json\"] }}]",
         place.socket
@@ -87,7 +87,7 @@ async fn a_granted_request_is_plain_and_says_nothing_of_the_socket() {
     let place = place();
     let heads = serve(&place.socket, 5);
     let spec = granted(&place.socket, "/containers/json?all=%31", json!({}), "GET", "/containers/");
-    assert_eq!(status(once("knock", &spec).await), Ok(200.0));
+    assert_eq!(status(once("unix-request", &spec).await), Ok(200.0));
     let head = heads.lock()[0].to_ascii_lowercase();
     assert!(head.starts_with("get /containers/json?all=%31 http/1.1\r\n"), "{head}");
     assert!(head.contains("host: localhost\r\n"), "{head}");
@@ -124,8 +124,8 @@ async fn headers_that_give_a_request_another_meaning_do_not_reach_the_socket() {
     ] {
         let more = json!({"headers": [header, "accept: application/json"]});
         let spec = granted(&place.socket, "/containers/json", more, "GET", "/containers/");
-        // What the contract refuses by itself sends nothing.
-        sent += usize::from(status(once("knock", &spec).await).is_ok());
+        // What the contract rejects by itself sends nothing.
+        sent += usize::from(status(once("unix-request", &spec).await).is_ok());
     }
     let heads = heads.lock();
     assert_eq!(heads.len(), sent);
@@ -157,7 +157,7 @@ async fn a_body_holds_no_second_request() {
         });
         let more = json!({"method": method, "body": second, "headers": [format!("content-length: {length}")]});
         let spec = granted(&place.socket, "/containers/x", more, "GET HEAD POST", "/containers/");
-        let answer = status(once("knock", &spec).await);
+        let answer = status(once("unix-request", &spec).await);
         for (head, body) in heads.lock().iter().zip(received.try_iter()) {
             let head = head.to_ascii_lowercase();
             let told =
@@ -212,12 +212,12 @@ async fn other_methods_paths_and_forms_do_not_reach_the_socket() {
         ("/containers/json", "TRACE"),
     ] {
         let spec = granted(&place.socket, path, json!({"method": method}), "GET", "/containers/");
-        let answer = status(once("knock", &spec).await);
+        let answer = status(once("unix-request", &spec).await);
         assert!(answer.is_err(), "{method} {path}: {answer:?}");
     }
     for authority in ["localhost", "user@localhost", "2f", "zz"] {
         let spec = granted(&place.socket, "/containers/json", json!({"authority": authority}), "GET", "/");
-        assert!(status(once("knock", &spec).await).is_err(), "{authority}");
+        assert!(status(once("unix-request", &spec).await).is_err(), "{authority}");
     }
     assert_eq!(*heads.lock(), Vec::<String>::new());
 }
@@ -228,18 +228,18 @@ async fn a_link_is_followed_neither_on_the_way_to_a_socket_nor_in_its_place() {
     let heads = serve(&elsewhere.socket, 0);
     symlink(&elsewhere.socket, &place.socket).unwrap();
     let spec = granted(&place.socket, "/info", json!({}), "GET", "/");
-    let error = status(once("knock", &spec).await).unwrap_err();
+    let error = status(once("unix-request", &spec).await).unwrap_err();
     assert!(error.contains("it is no socket"), "{error}");
     for dangling in ["/nowhere", "/proc/self/fd/0"] {
         std::fs::remove_file(&place.socket).unwrap();
         symlink(dangling, &place.socket).unwrap();
-        assert!(status(once("knock", &spec).await).unwrap_err().contains("it is no socket"), "{dangling}");
+        assert!(status(once("unix-request", &spec).await).unwrap_err().contains("it is no socket"), "{dangling}");
     }
 
     let link = place.folder.path().canonicalize().unwrap().join("link");
     symlink(elsewhere.folder.path(), &link).unwrap();
     let spec = granted(&link.join("d.sock"), "/info", json!({}), "GET", "/");
-    let error = status(once("knock", &spec).await).unwrap_err();
+    let error = status(once("unix-request", &spec).await).unwrap_err();
     assert!(error.contains("has a link in it"), "{error}");
     assert_eq!(*heads.lock(), Vec::<String>::new());
 }
@@ -248,9 +248,9 @@ async fn a_link_is_followed_neither_on_the_way_to_a_socket_nor_in_its_place() {
 async fn what_is_no_listening_socket_is_unavailable() {
     let place = place();
     let spec = granted(&place.socket, "/info", json!({}), "GET", "/");
-    let mut collector = open("knock", &spec).await.unwrap();
+    let mut collector = open("unix-request", &spec).await.unwrap();
     let mut check = async |what: &str, words: &str| {
-        let error = status(tick(&mut collector).await).unwrap_err();
+        let error = status(run(&mut collector).await).unwrap_err();
         assert!(error.contains(words), "{what}: {error}");
     };
     check("nothing", "No such file").await;
@@ -280,12 +280,12 @@ async fn a_renamed_socket_is_not_followed_nor_its_connections_used_again() {
         std::mem::forget(stream.try_clone().unwrap());
     });
     let spec = granted(&place.socket, "/info", json!({}), "GET", "/");
-    let mut collector = open("knock", &spec).await.unwrap();
-    assert_eq!(status(tick(&mut collector).await), Ok(200.0));
+    let mut collector = open("unix-request", &spec).await.unwrap();
+    assert_eq!(status(run(&mut collector).await), Ok(200.0));
     std::fs::rename(&place.socket, place.socket.with_extension("old")).unwrap();
-    assert!(status(tick(&mut collector).await).unwrap_err().contains("No such file"));
+    assert!(status(run(&mut collector).await).unwrap_err().contains("No such file"));
     let after = serve(&place.socket, 0);
-    assert_eq!(status(tick(&mut collector).await), Ok(200.0));
+    assert_eq!(status(run(&mut collector).await), Ok(200.0));
     assert_eq!((before.lock().len(), after.lock().len()), (1, 1));
 }
 
@@ -297,11 +297,11 @@ async fn a_directory_that_another_took_the_place_of_is_not_left() {
     let socket = folder.join("d.sock");
     let (heads, others) = (serve(&socket, 0), serve(&other.socket, 0));
     let spec = granted(&socket, "/info", json!({}), "GET", "/");
-    let mut collector = open("knock", &spec).await.unwrap();
-    assert_eq!(status(tick(&mut collector).await), Ok(200.0));
+    let mut collector = open("unix-request", &spec).await.unwrap();
+    assert_eq!(status(run(&mut collector).await), Ok(200.0));
     std::fs::rename(&folder, folder.with_extension("old")).unwrap();
     symlink(other.folder.path(), &folder).unwrap();
-    assert_eq!(status(tick(&mut collector).await), Ok(200.0));
+    assert_eq!(status(run(&mut collector).await), Ok(200.0));
     assert_eq!((heads.lock().len(), others.lock().len()), (2, 0));
 }
 
@@ -309,11 +309,11 @@ async fn a_directory_that_another_took_the_place_of_is_not_left() {
 async fn a_server_that_makes_its_socket_anew_is_found_again() {
     let place = place();
     let spec = granted(&place.socket, "/info", json!({}), "GET", "/");
-    let mut collector = open("knock", &spec).await.unwrap();
-    assert!(status(tick(&mut collector).await).unwrap_err().contains("unavailable"));
+    let mut collector = open("unix-request", &spec).await.unwrap();
+    assert!(status(run(&mut collector).await).unwrap_err().contains("unavailable"));
     for _ in 0..2 {
         let heads = serve(&place.socket, 0);
-        assert_eq!(status(tick(&mut collector).await), Ok(200.0));
+        assert_eq!(status(run(&mut collector).await), Ok(200.0));
         assert_eq!(heads.lock().len(), 1);
         std::fs::remove_file(&place.socket).unwrap();
     }
@@ -393,9 +393,9 @@ async fn an_answer_that_ends_early_never_comes_or_never_ends_is_told_in_time() {
         });
         // What is kept of an answer stands in the error, before the words that are looked for.
         let mut spec = granted(&place.socket, "/info", json!({"most": 0}), "GET", "/");
-        spec.limits.response_bytes = 1 << 20;
-        let mut collector = open("knock", &spec).await.unwrap();
-        let found = in_time(what, DEADLINE, async { status(tick(&mut collector).await) }).await;
+        spec.limits.max_response_bytes = 1 << 20;
+        let mut collector = open("unix-request", &spec).await.unwrap();
+        let found = in_time(what, DEADLINE, async { status(run(&mut collector).await) }).await;
         match told {
             Ok(status) => assert_eq!(found, Ok(status), "{what}"),
             Err(words) => assert!(found.as_ref().is_err_and(|error| error.contains(words)), "{what}: {found:?}"),
@@ -411,8 +411,8 @@ async fn an_answer_over_a_socket_is_held_to_its_limits() {
     let place = place();
     serve(&place.socket, 2 << 20);
     let mut spec = granted(&place.socket, "/info", json!({"most": 0}), "GET", "/");
-    spec.limits.response_bytes = 1 << 20;
-    let error = status(once("knock", &spec).await).unwrap_err();
+    spec.limits.max_response_bytes = 1 << 20;
+    let error = status(once("unix-request", &spec).await).unwrap_err();
     assert!(error.contains("broke off"), "{error}");
 }
 
@@ -423,8 +423,8 @@ async fn a_server_that_never_takes_its_connections_is_told_in_time() {
     let body = "x".repeat(1 << 20);
     for more in [json!({}), json!({"method": "POST", "body": body})] {
         let spec = granted(&place.socket, "/info", more, "GET POST", "/");
-        let mut collector = open("knock", &spec).await.unwrap();
-        let error = in_time("a hung server", DEADLINE, async { status(tick(&mut collector).await) }).await.unwrap_err();
+        let mut collector = open("unix-request", &spec).await.unwrap();
+        let error = in_time("a hung server", DEADLINE, async { status(run(&mut collector).await) }).await.unwrap_err();
         assert!(error.contains("unavailable") && collector.is_alive(), "{error}");
     }
 }

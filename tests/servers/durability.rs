@@ -1,4 +1,4 @@
-//! What was acknowledged arrives: after kills, on a full disk, from damaged files, while nodes are away.
+//! What was acknowledged arrives: after kills, on a full disk, from damaged files, while destinations are away.
 //!
 //! Load comes over Influx line protocol and remembers what was acknowledged; receivers are real VictoriaMetrics, which
 //! are asked for every single point at the end. The sizes are for CI; `SAKER_TEST_KILLS=50` makes the first test the full
@@ -47,15 +47,15 @@ impl Bench {
         Self { servers, address, workload: workload(hosts) }
     }
 
-    /// An agent that sends to all servers, with these keys for the nodes' queues and for the route.
+    /// An agent that sends to all servers, with these keys for the destinations' queues and for the route.
     fn home(&self, queue: &str, route: &str) -> Home {
         let mut config = String::new();
         let mut names = Vec::new();
         for (number, server) in self.servers.iter().enumerate() {
             let name = format!("vm-{number}");
             config.push_str(&format!(
-                "[node.{name}]\nbackend = \"victoria\"\nsettings = {{ url = \"http://{0}/write\" }}\n\
-                 grant.connect = [\"{0}\"]\nbatch.age = \"200ms\"\nretry = {{ min = \"50ms\", max = \"500ms\" }}\n\
+                "[destination.{name}]\nbackend = \"victoria\"\nsettings = {{ url = \"http://{0}/write\" }}\n\
+                 grant.connect = [\"{0}\"]\nbatch.max_age = \"200ms\"\nretry = {{ min = \"50ms\", max = \"500ms\" }}\n\
                  queue = {{ {queue} }}\n",
                 server.address
             ));
@@ -63,7 +63,7 @@ impl Bench {
         }
         let home = Home::new(&["victoria"]);
         let text = home.config_text().replace("127.0.0.1:0", &self.address);
-        home.replace_config(&text).config(&format!("{config}[[route]]\nnodes = {names:?}\n{route}\n"))
+        home.replace_config(&text).config(&format!("{config}[[route]]\ndestinations = {names:?}\n{route}\n"))
     }
 
     /// Sends rounds at the rate, in the background.
@@ -92,32 +92,32 @@ impl Bench {
         }
     }
 
-    fn nodes(&self) -> impl Iterator<Item = String> {
+    fn destinations(&self) -> impl Iterator<Item = String> {
         (0..self.servers.len()).map(|number| format!("vm-{number}"))
     }
 
     /// Waits until nothing is queued any more.
     fn until_sent(&self, agent: &Agent) {
         let end = Instant::now() + Duration::from_secs(300);
-        while self.nodes().any(|node| sum(agent, "saker_node_queued_points", &node) > 0.0) {
+        while self.destinations().any(|destination| sum(agent, "saker_destination_queued_points", &destination) > 0.0) {
             assert!(Instant::now() < end, "not sent in time\n{}", agent.log());
             thread::sleep(Duration::from_millis(100));
         }
     }
 
-    /// The law, from `/metrics` alone: at the door, and at each node.
+    /// The law, from `/metrics` alone: at the door, and at each destination.
     fn check_the_law(&self, agent: &Agent) {
         let received = sum(agent, "saker_received_points_total", "");
-        let (accepted, refused) =
-            (sum(agent, "saker_accepted_points_total", ""), sum(agent, "saker_refused_points_total", ""));
-        assert_eq!(received, accepted + refused, "at the door");
-        for node in self.nodes() {
-            let of = |name: &str| sum(agent, name, &node);
-            let came = of("saker_node_enqueued_points_total") + of("saker_node_recovered_points_total");
-            let went = of("saker_node_delivered_points_total")
-                + of("saker_node_queued_points")
-                + of("saker_node_dropped_points_total");
-            assert_eq!(came, went, "at {node}");
+        let (accepted, rejected) =
+            (sum(agent, "saker_accepted_points_total", ""), sum(agent, "saker_rejected_points_total", ""));
+        assert_eq!(received, accepted + rejected, "at the door");
+        for destination in self.destinations() {
+            let of = |name: &str| sum(agent, name, &destination);
+            let came = of("saker_destination_enqueued_points_total") + of("saker_destination_recovered_points_total");
+            let went = of("saker_destination_delivered_points_total")
+                + of("saker_destination_queued_points")
+                + of("saker_destination_dropped_points_total");
+            assert_eq!(came, went, "at {destination}");
         }
     }
 
@@ -125,18 +125,19 @@ impl Bench {
         let holding = self.holding(acks, |holding| holding.missing == 0);
         eprintln!("{kills} kills: {summary:?}\n{holding:?}");
         assert_eq!(holding.missing, 0, "{holding:?}");
-        // A kill repeats at most the batch that was under way to each node. A request that was cut off is sent again by
-        // the client, which cannot know that its points were taken.
+        // A kill repeats at most the batch that was under way to each destination. A request that was cut off is sent
+        // again by the client, which cannot know that its points were taken.
         let cut_off = summary.unknown * self.workload.points(0) as u64;
         assert!(holding.repeated <= kills * BATCH * self.servers.len() as u64 + cut_off, "{holding:?}");
     }
 }
 
-/// The sum of a metric's samples, of one node if one is named.
-fn sum(agent: &Agent, name: &str, node: &str) -> f64 {
+/// The sum of a metric's samples, of one destination if one is named.
+fn sum(agent: &Agent, name: &str, destination: &str) -> f64 {
     let (_, text) = crate::http::get(&agent.address, "/metrics");
-    let of_node = |line: &str| node.is_empty() || line.contains(&format!("node=\"{node}\""));
-    let samples = text.lines().filter(|line| line.starts_with(&format!("{name}{{")) && of_node(line));
+    let of_destination =
+        |line: &str| destination.is_empty() || line.contains(&format!("destination=\"{destination}\""));
+    let samples = text.lines().filter(|line| line.starts_with(&format!("{name}{{")) && of_destination(line));
     samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
@@ -167,12 +168,12 @@ fn killed_at_any_moment_it_loses_nothing_that_it_acknowledged() {
 }
 
 #[test]
-fn a_node_that_was_dead_through_all_kills_gets_everything_when_it_is_back() {
+fn a_destination_that_comes_back_after_all_kills_gets_everything() {
     let mut bench = Bench::new(2);
     let home = bench.home("", "");
     bench.servers[1].kill();
     let (agent, summary, acks) = kill_again_and_again(&bench, home, kills().min(10));
-    assert!(sum(&agent, "saker_node_queued_points", "vm-1") > 0.0);
+    assert!(sum(&agent, "saker_destination_queued_points", "vm-1") > 0.0);
     bench.servers[1].start_again();
     bench.until_sent(&agent);
     bench.check_that_nothing_is_missing(&acks, kills().min(10), &summary);
@@ -187,7 +188,8 @@ fn on_a_full_disk_it_acknowledges_nothing_that_it_cannot_keep() {
     bench.servers[0].kill();
     let mut agent = home.start();
     let load = bench.load(100);
-    agent.until("the disk is full", |agent| (sum(agent, "saker_node_refusing", "vm-0") > 0.0).then_some(()));
+    agent
+        .until("the disk is full", |agent| (sum(agent, "saker_destination_queue_blocked", "vm-0") > 0.0).then_some(()));
     let (status, answer) = agent.post("/v1/push", "[{\"metric\":\"m\",\"value\":1,\"step\":10}]");
     assert_eq!(status, 429, "{answer}");
     assert!(answer["error"].as_str().unwrap().contains("no space left"), "{answer}");
@@ -195,7 +197,7 @@ fn on_a_full_disk_it_acknowledges_nothing_that_it_cannot_keep() {
     agent.start_again();
     bench.servers[0].start_again();
     let (summary, acks) = load.join().unwrap();
-    assert!(summary.refused > 0, "it refused some: {summary:?}");
+    assert!(summary.rejected > 0, "it rejected some: {summary:?}");
     bench.until_sent(&agent);
     bench.check_that_nothing_is_missing(&acks, 1, &summary);
     bench.check_the_law(&agent);
@@ -203,14 +205,14 @@ fn on_a_full_disk_it_acknowledges_nothing_that_it_cannot_keep() {
 }
 
 #[test]
-fn a_flipped_bit_costs_nothing_and_a_damaged_stretch_what_it_held_which_is_said() {
+fn a_flipped_bit_costs_nothing_and_a_damaged_stretch_what_it_held() {
     let mut bench = Bench::with_hosts(1, 100);
     // Segments of a quarter of a MiB, which hold some 150,000 points.
     let home = bench.home("bytes = \"2MiB\"", "");
     bench.servers[0].kill();
     let mut agent = home.start();
     let (summary, acks) = bench.load(700).join().unwrap();
-    assert_eq!(summary.refused, 0, "{summary:?}");
+    assert_eq!(summary.rejected, 0, "{summary:?}");
     agent.kill();
     let segments = segments(&agent.home.dir.path().join("data/queues/vm-0/queue"));
     assert!(segments.len() >= 3, "{segments:?}");
@@ -229,7 +231,9 @@ fn a_flipped_bit_costs_nothing_and_a_damaged_stretch_what_it_held_which_is_said(
     bench.servers[0].start_again();
     agent.start_again();
     bench.until_sent(&agent);
-    let lost = agent.metric("saker_node_dropped_points_total{node=\"vm-0\",reason=\"damaged\"}").unwrap_or(0.0) as u64;
+    let lost = agent
+        .metric("saker_destination_dropped_points_total{destination=\"vm-0\",reason=\"damaged\"}")
+        .unwrap_or(0.0) as u64;
     assert!(lost > 0 && lost < summary.acknowledged / segments.len() as u64 * 2, "{lost} of {summary:?}");
     let holding = bench.holding(&acks, |holding| holding.missing == lost);
     assert_eq!(holding.missing, lost, "what is missing is what was said to be: {holding:?}");
@@ -238,10 +242,10 @@ fn a_flipped_bit_costs_nothing_and_a_damaged_stretch_what_it_held_which_is_said(
 }
 
 #[test]
-fn two_copies_of_everything_stand_on_two_nodes_after_one_was_killed_under_load() {
+fn two_copies_stand_on_two_destinations_after_a_kill_under_load() {
     let mut bench = Bench::new(3);
     // VictoriaMetrics acknowledges what a kill of its own loses.
-    let agent = bench.home("resend = \"15s\"", "replicas = 2").start();
+    let agent = bench.home("replay_window = \"15s\"", "replicas = 2").start();
     let load = bench.load(60);
     thread::sleep(Duration::from_secs(1));
     bench.servers[1].kill();
@@ -255,24 +259,26 @@ fn two_copies_of_everything_stand_on_two_nodes_after_one_was_killed_under_load()
 }
 
 #[test]
-fn the_share_of_a_node_that_is_gone_spreads_evenly_and_comes_back_to_it() {
+fn the_share_of_an_absent_destination_spreads_evenly() {
     let mut bench = Bench::new(3);
-    let agent = bench.home("resend = \"15s\"", "on_unavailable = \"reroute\"\nreroute_after = \"500ms\"").start();
+    let agent =
+        bench.home("replay_window = \"15s\"", "on_unavailable = \"reroute\"\nreroute_after = \"500ms\"").start();
     let load = bench.load(120);
     thread::sleep(Duration::from_secs(1));
     bench.servers[1].kill();
     agent.until("its points go elsewhere", |agent| {
-        (sum(agent, "saker_node_rerouted_points_total", "vm-0") > 0.0).then_some(())
+        (sum(agent, "saker_destination_rerouted_points_total", "vm-0") > 0.0).then_some(())
     });
-    let enqueued = |node: &str| sum(&agent, "saker_node_enqueued_points_total", node);
-    let before: Vec<_> = bench.nodes().map(|node| enqueued(&node)).collect();
+    let enqueued = |destination: &str| sum(&agent, "saker_destination_enqueued_points_total", destination);
+    let before: Vec<_> = bench.destinations().map(|destination| enqueued(&destination)).collect();
     thread::sleep(Duration::from_secs(2));
-    let during: Vec<_> = bench.nodes().zip(before).map(|(node, before)| enqueued(&node) - before).collect();
+    let during: Vec<_> =
+        bench.destinations().zip(before).map(|(destination, before)| enqueued(&destination) - before).collect();
     let even = (during[0] + during[2]) / 2.0;
     assert!(during[1] == 0.0 && (during[0] - even).abs() < 0.15 * even, "{during:?}");
     bench.servers[1].start_again();
     agent.until("it gets its own again", |agent| {
-        agent.metric("saker_node_breaker{node=\"vm-1\",state=\"closed\"}").filter(|closed| *closed == 1.0)
+        agent.metric("saker_destination_state{destination=\"vm-1\",state=\"closed\"}").filter(|closed| *closed == 1.0)
     });
     let (_, acks) = load.join().unwrap();
     bench.until_sent(&agent);

@@ -27,7 +27,7 @@ fn check(what: &str, ours: f64, low: f64, high: f64) {
 fn proc_stat() -> Vec<f64> {
     let text = std::fs::read_to_string("/proc/stat").unwrap();
     let line = text.lines().next().unwrap();
-    line.split_whitespace().skip(1).map(|ticks| ticks.parse::<f64>().unwrap() / 100.0).collect()
+    line.split_whitespace().skip(1).map(|runs| runs.parse::<f64>().unwrap() / 100.0).collect()
 }
 
 #[test]
@@ -40,10 +40,10 @@ fn cpu_memory_disk_and_network_agree_with_proc_and_node_exporter() {
     // A reading of ours between two of theirs.
     let before = scrape(&exporter);
     let stat_before = proc_stat();
-    let ticks = |agent: &Agent, name: &str| agent.instance(name).unwrap()["counts"]["succeeded"].as_u64().unwrap();
+    let runs = |agent: &Agent, name: &str| agent.instance(name).unwrap()["counts"]["succeeded"].as_u64().unwrap();
     for name in ["cpu", "memory", "disk-io", "disk-usage", "network"] {
-        let so_far = ticks(&agent, name);
-        agent.until("two more ticks", |agent| (ticks(agent, name) >= so_far + 2).then_some(()));
+        let so_far = runs(&agent, name);
+        agent.until("two more runs", |agent| (runs(agent, name) >= so_far + 2).then_some(()));
     }
     let ours = Ours::read(&agent);
     let stat_after = proc_stat();

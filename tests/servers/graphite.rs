@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::one_node::{agent, now_s, push, until_delivered};
+use crate::one_destination::{agent, now_s, push, until_delivered};
 use crate::servers::{Carbon, Server};
 
 #[test]

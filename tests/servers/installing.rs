@@ -16,7 +16,7 @@ fn a_plugin_comes_from_a_registry_by_tag_and_by_digest_with_its_signature() {
     // Without a signature it is not even compiled.
     let (status, digest) = desk.run(&[&["push", &cpu, &tag][..], &plain].concat());
     assert_eq!(status, 0, "{digest}");
-    let said = desk.refused(&[&["install", &tag][..], &plain].concat());
+    let said = desk.rejected(&[&["install", &tag][..], &plain].concat());
     assert!(said.contains("it is not signed"), "{said}");
     assert_eq!(desk.installed("cpu"), None);
 

@@ -70,7 +70,7 @@ impl Drop for Brokers {
 }
 
 #[test]
-fn records_are_read_back_as_points_were_pushed_however_they_are_compressed() {
+fn records_are_read_back_however_they_are_compressed() {
     for compression in ["none", "gzip", "snappy", "zstd"] {
         let brokers = Brokers::start();
         let settings = brokers.settings(&format!("compression = \"{compression}\""));
@@ -92,7 +92,7 @@ fn a_broker_that_is_only_learnt_of_needs_a_grant_of_its_own() {
     let brokers = Brokers::start();
     let agent = agent("kafka", &brokers.settings(""), &[&brokers.addresses[0]]);
     push(&agent, &plain(100, 1));
-    fails_with(&agent, &format!("write under [node.there]: grant.connect = [\"{}\"]", brokers.addresses[1]));
+    fails_with(&agent, &format!("write under [destination.there]: grant.connect = [\"{}\"]", brokers.addresses[1]));
     let one = format!("grant.connect = [{:?}]", brokers.addresses[0]);
     let both = format!("grant.connect = {:?}", brokers.addresses);
     agent.home.write_config(&agent.home.config_text().replace(&one, &both));

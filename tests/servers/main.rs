@@ -30,5 +30,5 @@ mod exact;
 mod http;
 #[path = "../shared/machine_code.rs"]
 mod machine_code;
-#[path = "../agent/stores/one_node.rs"]
-mod one_node;
+#[path = "../agent/stores/one_destination.rs"]
+mod one_destination;

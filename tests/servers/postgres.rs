@@ -54,7 +54,7 @@ fn every_login_by_a_password_works_and_a_wrong_one_is_named() {
 }
 
 #[test]
-fn without_a_table_it_says_how_to_make_one_and_bad_rows_lose_only_themselves() {
+fn without_a_table_it_says_how_to_make_one() {
     let server = Server::postgres(&[]);
     let agent = agent("postgres", &settings(&server.address, ""), &[&server.address]);
     let values = plain(500, 1);
@@ -64,8 +64,8 @@ fn without_a_table_it_says_how_to_make_one_and_bad_rows_lose_only_themselves() {
     let create = error.split("or create it: ").nth(1).unwrap();
     server.psql(&format!("{create} ALTER TABLE metrics ADD CHECK (metric NOT LIKE 'm.%7')"));
     agent.until("the others are delivered", |agent| {
-        let node = agent.node("there");
-        (node["delivered"] == 450 && node["dropped"]["rejected"] == 50).then_some(())
+        let destination = agent.destination("there");
+        (destination["delivered"] == 450 && destination["dropped"]["rejected"] == 50).then_some(())
     });
     let good: Vec<_> = values.into_iter().filter(|value| !value["metric"].as_str().unwrap().ends_with('7')).collect();
     assert_eq!(stored(&server, "metrics"), identities(&good));
@@ -89,8 +89,9 @@ fn a_server_that_dies_under_load_gets_every_point_once() {
     let agent = agent("postgres", &settings(&server.address, "create_table = true"), &[&server.address]);
     let (first, second) = (plain(30_000, 1), plain(100, 2));
     push(&agent, &first);
-    agent
-        .until("a part of them is there", |agent| agent.node("there")["delivered"].as_u64().filter(|&count| count > 0));
+    agent.until("a part of them is there", |agent| {
+        agent.destination("there")["delivered"].as_u64().filter(|&count| count > 0)
+    });
     server.quit();
     push(&agent, &second);
     fails_with(&agent, "");

@@ -190,5 +190,5 @@ fn without_its_grant_it_says_which_line_is_missing() {
     let server = Server::redis(&[]);
     let agent = agent("redis", &settings(&server, ""), &[]);
     push(&agent, &plain(1, 1));
-    fails_with(&agent, &format!("write under [node.there]: grant.connect = [\"{}\"]", server.address));
+    fails_with(&agent, &format!("write under [destination.there]: grant.connect = [\"{}\"]", server.address));
 }

@@ -29,7 +29,7 @@ const START_MAX: Duration = Duration::from_secs(30);
 const SHOWN_MAX: Duration = Duration::from_secs(60);
 
 impl Server {
-    /// VictoriaMetrics, a single node with an empty storage that shows what it has at once.
+    /// VictoriaMetrics, a single destination with an empty storage that shows what it has at once.
     pub(crate) fn victoria_metrics() -> Self {
         Self::victoria_metrics_with(&[])
     }
@@ -106,7 +106,7 @@ impl Server {
         let dir = TempDir::new().unwrap();
         let address = free_address();
         let (host, port) = address.split_once(':').unwrap();
-        // It refuses to run as root.
+        // It rejects to run as root.
         let is_root = geteuid().is_root();
         if is_root {
             printed("chown", &["postgres", dir.path().to_str().unwrap()]);

@@ -9,7 +9,7 @@ use saker_sdk::{Backend as _, Definition, MetricType, Point, Series};
 
 use crate::agent::Home;
 use crate::http;
-use crate::one_node::{agent, node, now_s, push, until_delivered};
+use crate::one_destination::{agent, destination, now_s, push, until_delivered};
 use crate::servers::Server;
 
 /// Everything that could end a name, a value, a tag or a line too early.
@@ -222,10 +222,10 @@ fn a_path_that_the_server_does_not_have_loses_nothing_and_is_named() {
     let server = Server::victoria_metrics();
     let grant = format!("grant.connect = [\"{}\"]", server.address);
     // A tenant is for a cluster.
-    let wrong = node("victoria", &format!("url = \"http://{}\", tenant = \"0\"", server.address), &grant);
+    let wrong = destination("victoria", &format!("url = \"http://{}\", tenant = \"0\"", server.address), &grant);
     let agent = Home::new(&["victoria"]).config(&wrong).start();
     push(&agent, &[("m", "number=0", "GAUGE", now_s(), 1.0)]);
-    let error = agent.until("it failed", |agent| agent.node("a")["error"].as_str().map(str::to_owned));
+    let error = agent.until("it failed", |agent| agent.destination("a")["error"].as_str().map(str::to_owned));
     assert!(error.contains("unsupported path requested") && error.contains("see to the path of url"), "{error}");
     agent.home.write_config(&agent.home.config_text().replace(", tenant = \"0\"", ""));
     until_delivered(&agent, 1);

@@ -6,7 +6,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "src"), str(HERE / "../../../plugins/sdk/python")]
 
 from plugin import SmallestCollector, values
-from saker import Malformed, Tick, Unavailable
+from saker import Malformed, Run, Unavailable
 
 
 class Tests(unittest.TestCase):
@@ -22,7 +22,7 @@ class Tests(unittest.TestCase):
     def test_a_missing_file_is_named(self):
         collector = SmallestCollector(SmallestCollector.Settings(proc="/nowhere"))
         with self.assertRaisesRegex(Unavailable, "^/nowhere/loadavg: "):
-            collector.collect(Tick(timestamp_ms=0, interval_ms=10_000))
+            collector.collect(Run(timestamp_ms=0, interval_ms=10_000))
 
 
 if __name__ == "__main__":

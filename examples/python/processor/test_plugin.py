@@ -23,7 +23,7 @@ class Tests(unittest.TestCase):
         self.assertIs(judge("snmp.in", {}), DROP)
         self.assertIsNot(judge("net.snmp.in", {}), DROP)
 
-    def test_a_rack_without_a_name_is_refused(self):
+    def test_a_rack_without_a_name_is_rejected(self):
         with self.assertRaisesRegex(SettingsError, "^rack: "):
             SmallestProcessor(SmallestProcessor.Settings(rack=""))
 

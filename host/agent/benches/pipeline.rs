@@ -1,7 +1,7 @@
 //! What a point costs on its way through the agent: a million points of 40,000 series, through the `influx` backend, to a
 //! server in another process that throws them away. `make bench-pipeline` runs it.
 //!
-//! Three figures, each processor time of this process per point: from points in the forwarder, from metric values at the
+//! Three figures, each processor time of this process per point: from points in the forwarder, from samples at the
 //! pipeline's front door, and, to compare with, the same lines written by native code to the same server.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,12 +16,15 @@ use futures_util::future::{BoxFuture, ready};
 use rustix::time::{ClockId, clock_gettime};
 use saker_cache::{Cache, CacheLimits};
 use saker_forward::{
-    Durability, Forwarder, HashKind, Matcher, Node, NodeConfig, OnUnavailable, QueueConfig, Route, Topology, WhenFull,
+    DeliveryConfig, Destination, Durability, Forwarder, HashKind, OnUnavailable, QueueConfig, Route, RouteMatcher,
+    Topology, WhenFull,
 };
-use saker_model::{BackoffConfig, MetricType, MetricValue, Point, Series, SeriesId, SeriesLimits, SeriesTable};
-use saker_pipeline::{Budget, MemoryBudget, Pipeline, Refusing, Relabel, RelabelOutcome, SeriesShares, Sinks};
+use saker_model::{BackoffConfig, MetricType, Point, Sample, Series, SeriesId, SeriesLimits, SeriesTable};
+use saker_pipeline::{
+    MemoryBudget, OverloadPolicy, Pipeline, Relabel, RelabelOutcome, SeriesBudget, SeriesShares, Sinks,
+};
 use saker_plugins::{BackendSlot, Deployment, Status};
-use saker_sandbox::{Compiler, Figures, Grants, InstanceSpec, LogTail, Meters, Sandbox, SandboxConfig};
+use saker_sandbox::{Compiler, CustomMetrics, Grants, InstanceSpec, LogTail, Meters, Sandbox, SandboxConfig};
 
 const SERIES: usize = 40_000;
 const ROUNDS: usize = 25;
@@ -32,14 +35,14 @@ const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 
 /// One listener may fill the table.
 const SHARES: SeriesShares = SeriesShares { collectors: 0.0, listener: 1.0 };
-const SENDING: NodeConfig = NodeConfig {
+const SENDING: DeliveryConfig = DeliveryConfig {
     queue: QueueConfig {
         durability: Durability::Memory,
         bytes: 1 << 30,
         when_full: WhenFull::DropOldest,
         backlog_share: 0.5,
-        resend: Duration::ZERO,
-        dead_letter_bytes: 0,
+        replay_window: Duration::ZERO,
+        max_dead_letter_bytes: 0,
         points: 4 * POINTS,
         age: Duration::from_secs(600),
         batch_points: 10_000,
@@ -68,7 +71,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let forwarded = runtime.block_on(through_agent(receiver.address, false))?;
     println!("from points in the forwarder        {forwarded:.3} µs");
     let piped = runtime.block_on(through_agent(receiver.address, true))?;
-    println!("from metric values in the pipeline  {piped:.3} µs");
+    println!("from samples in the pipeline  {piped:.3} µs");
     let native = natively(receiver.address)?;
     println!("native code, lines formatted anew   {native:.3} µs");
     // Each of the first two has also sent every series once beforehand.
@@ -86,8 +89,8 @@ fn micros_per_point(cpu: Duration) -> f64 {
     cpu.as_secs_f64() * 1e6 / POINTS as f64
 }
 
-fn value(series: usize, round: usize) -> MetricValue {
-    MetricValue {
+fn value(series: usize, round: usize) -> Sample {
+    Sample {
         endpoint: format!("host-{}", series / 100).into(),
         metric: format!("app.requests.{}", series % 100),
         tags: vec![("code".into(), "200".into()), ("zone".into(), "eu-west-1".into())],
@@ -103,12 +106,13 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
     let bytes = std::fs::read(&plugin).map_err(|error| format!("{}: {error}; run: make plugins", plugin.display()))?;
     let sandbox = Sandbox::new(SandboxConfig { cache_dir: None, compiler: Compiler::InProcess, ca_file: None })?;
     let plugin = sandbox.load(&bytes).await?;
-    let (meters, figures, log_tail) = (Arc::new(Meters::default()), Figures::default(), LogTail::default());
-    let status = Status::new("node bench", meters.clone(), figures.clone(), log_tail.clone());
+    let (meters, custom_metrics, log_tail) =
+        (Arc::new(Meters::default()), CustomMetrics::default(), LogTail::default());
+    let status = Status::new("destination bench", meters.clone(), custom_metrics.clone(), log_tail.clone());
     let slot = Arc::new(BackendSlot::new(sandbox, Arc::new(status)));
     let spec = InstanceSpec {
-        name: "node bench".into(),
-        section: "node.bench".into(),
+        name: "destination bench".into(),
+        section: "destination.bench".into(),
         settings: format!("{{\"url\": \"http://{address}/write\"}}"),
         grants: Grants { connect: vec![address.to_string().parse()?], ..Grants::default() },
         meters: meters.clone(),
@@ -118,27 +122,27 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
     let table = Arc::new(SeriesTable::new(1_000_000));
     let memory = Arc::new(MemoryBudget::new(1 << 30));
     let forwarder = Arc::new(Forwarder::new(table.clone(), memory.clone(), None, 1));
-    let node = forwarder.node("bench", slot.backend(), SENDING);
+    let destination = forwarder.destination("bench", slot.backend(), SENDING);
     let route = Route {
-        matcher: Matcher::default(),
-        nodes: vec!["bench".into()],
+        matcher: RouteMatcher::default(),
+        destinations: vec!["bench".into()],
         hash: HashKind::Rendezvous,
         replicas: 1,
         go_on: false,
         on_unavailable: OnUnavailable::Spool,
     };
-    forwarder.set_topology(Topology::new(vec![node.clone()], vec![route]));
+    forwarder.set_topology(Topology::new(vec![destination.clone()], vec![route]));
     let cache = Cache::new(CacheLimits { age_ms: 120_000, items: 1000, bytes: 64 << 20 });
     let sinks = Sinks { durable: forwarder.clone(), others: vec![Arc::new(cache)] };
     let pipeline = Arc::new(Pipeline::new(table.clone(), memory, sinks, Arc::new(Unchanged), SHARES));
-    let session = pipeline.session("bench", Budget::Listener);
+    let session = pipeline.session("bench", SeriesBudget::Listener);
 
     // Series are named, defined and sent once before the clock starts: what is measured is the steady state.
     let first: Vec<_> = (0..SERIES).map(|series| value(series, 0)).collect();
     let ids: Vec<SeriesId> = first.iter().map(|value| table.intern(value, 0)).collect::<Result<_, _>>()?;
     session.accept(first).await?;
-    delivered(&node, SERIES).await;
-    let rounds: Vec<Vec<MetricValue>> = match from_values {
+    delivered(&destination, SERIES).await;
+    let rounds: Vec<Vec<Sample>> = match from_values {
         true => (1..=ROUNDS).map(|round| (0..SERIES).map(|series| value(series, round)).collect()).collect(),
         false => Vec::new(),
     };
@@ -159,10 +163,10 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
                     value: (series * 31 + round * 7) as f64 / 8.0,
                 })
                 .collect();
-            forwarder.accept(&points, Refusing::All).await?;
+            forwarder.accept(&points, OverloadPolicy::All).await?;
         }
     }
-    delivered(&node, SERIES + POINTS).await;
+    delivered(&destination, SERIES + POINTS).await;
     let spent = cpu() - start;
     eprintln!(
         "  of it in backend calls {:.3} µs; {:.2} s of real time",
@@ -173,8 +177,8 @@ async fn through_agent(address: SocketAddr, from_values: bool) -> Result<f64, Bo
     Ok(micros_per_point(spent))
 }
 
-async fn delivered(node: &Node, points: usize) {
-    while node.stats().delivered < points as u64 {
+async fn delivered(destination: &Destination, points: usize) {
+    while destination.stats().delivered < points as u64 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

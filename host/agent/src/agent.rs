@@ -10,21 +10,21 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use parking_lot::Mutex;
 use saker_cache::{Cache, CacheMetrics, CacheReader};
-use saker_forward::{Account, BackendNames, Forwarder, NodeMetrics, SpoolDir, Topology};
+use saker_forward::{BackendNames, DestinationMetrics, FinalAccount, Forwarder, SpoolDir, Topology};
 use saker_http::{HttpMetrics, Listener};
-use saker_ingest::falcon::Push;
-use saker_ingest::graphite::Graphite;
-use saker_ingest::influx::Influx;
-use saker_ingest::{Admission, Doors, Ingest, IngestContext, IngestMetrics};
+use saker_ingest::falcon::FalconListener;
+use saker_ingest::graphite::GraphiteListener;
+use saker_ingest::influx::InfluxListener;
+use saker_ingest::{AllListenerStats, Ingest, IngestAdmission, IngestContext, IngestMetrics};
 use saker_model::SeriesTable;
 use saker_pipeline::reader::SeriesEraser;
-use saker_pipeline::{FLOOD, LOOK_INTERVAL, Laws, MemoryBudget, Pipeline, PipelineMetrics, Sink, Sinks, now_ms};
+use saker_pipeline::{FLOOD, LOOK_INTERVAL, LawWatch, MemoryBudget, Pipeline, PipelineMetrics, Sink, Sinks, now_ms};
 use saker_plugins::folder::Watch;
 use saker_plugins::{Chain, Dependencies, PluginMetrics, StateDir, Statuses, Supervision, Supervisor};
 use saker_query::{Engine, NoDescriptions};
 use saker_sandbox::{Compiler, PluginHash, Sandbox, SandboxConfig};
 use saker_store::{Ended as StoreEnded, StoreReader, StoreService};
-use saker_telemetry::{ProcessMetrics, Registry};
+use saker_telemetry::{MetricRegistry, ProcessMetrics};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -49,14 +49,14 @@ pub(crate) struct Agent {
     pub(crate) statuses: Arc<Statuses>,
     pub(crate) supervision: Supervision,
     pub(crate) endpoint: Arc<ArcSwap<Arc<str>>>,
-    pub(crate) laws: Arc<Laws>,
+    pub(crate) laws: Arc<LawWatch>,
     queries: Arc<Engine>,
     store: Mutex<Option<StoreService>>,
     listener: Listener,
     /// What is in memory is let go of at the end, which no law knows.
     is_ending: AtomicBool,
     watching: Mutex<Option<JoinHandle<()>>>,
-    /// The configuration whose nodes and routes are put in place, by a task that may wait for a disk.
+    /// The configuration whose destinations and routes are put in place, by a task that may wait for a disk.
     wanted: watch::Sender<Arc<Config>>,
     /// What goes on as long as the agent does.
     tasks: Mutex<JoinSet<()>>,
@@ -82,7 +82,7 @@ impl Agent {
             move || SpoolDir::open(&queues)
         });
         let spools = spools.await?.with_context(|| format!("cannot open {}", queues.display()))?;
-        let memory = Arc::new(MemoryBudget::new(config.pipeline.memory_bytes));
+        let memory = Arc::new(MemoryBudget::new(config.pipeline.max_in_flight_bytes));
         let seed = u64::from_str_radix(&seed[..16], 16).unwrap_or(0);
         let forwarder = Arc::new(Forwarder::new(table.clone(), memory.clone(), Some(spools), seed));
         let cache = Arc::new(Cache::new(config.cache));
@@ -119,35 +119,36 @@ impl Agent {
             states,
         };
         let (supervision, supervisor) = Supervisor::prepare(config.plugins.clone(), dependencies);
-        let (started, laws, http) = (Instant::now(), Arc::<Laws>::default(), Arc::<saker_http::Stats>::default());
+        let (started, laws, http) = (Instant::now(), Arc::<LawWatch>::default(), Arc::<saker_http::Stats>::default());
         let live = Arc::new(ArcSwap::from_pointee(config.clone()));
         let is_judging = {
             let (live, supervision) = (live.clone(), supervision.clone());
             move || supervision.is_judging() || live.load().plugins.processors.is_empty()
         };
-        let admission = Admission::new(pipeline.clone(), http.clone(), config.listen.parsers, is_judging);
-        let doors = Arc::new(Doors::new(pipeline.clone()));
-        let context = IngestContext { doors: doors.clone(), admission: Arc::new(admission) };
+        let admission = IngestAdmission::new(pipeline.clone(), http.clone(), config.listen.max_parsers, is_judging);
+        let listeners = Arc::new(AllListenerStats::new(pipeline.clone()));
+        let context = IngestContext { listeners: listeners.clone(), admission: Arc::new(admission) };
         let mut ingest = Ingest::new(context, Arc::clone(&endpoint.load()));
-        ingest.add::<Push>(&config, |_| &());
-        ingest.add::<Influx>(&config, |config| &config.listeners.influx);
-        ingest.add::<Graphite>(&config, |config| &config.listeners.graphite);
-        let mut metrics = Registry::default();
+        ingest.add::<FalconListener>(&config, |_| &());
+        ingest.add::<InfluxListener>(&config, |config| &config.listeners.influx);
+        ingest.add::<GraphiteListener>(&config, |config| &config.listeners.graphite);
+        let mut metrics = MetricRegistry::default();
         metrics.register(ProcessMetrics::new(started, versions()));
         metrics.register(saker_log::LogMetrics);
         metrics.register(PipelineMetrics { pipeline: pipeline.clone(), laws: laws.clone() });
         metrics.register(CacheMetrics::new(cache.clone()));
         metrics.register(HttpMetrics::new(Arc::clone(&http)));
-        metrics.register(IngestMetrics::new(doors.clone()));
+        metrics.register(IngestMetrics::new(listeners.clone()));
         metrics.register(PluginMetrics { statuses: statuses.clone(), sandbox: sandbox.clone() });
-        metrics.register(NodeMetrics::new(forwarder.clone()));
+        metrics.register(DestinationMetrics::new(forwarder.clone()));
         metrics.register(queries.metrics());
         if let Some(store) = &store {
             metrics.register(store.metrics());
         }
         let routes = {
-            let plugins = saker_plugins::ApiState { statuses: statuses.clone(), supervision: supervision.clone() };
-            let forwarding = saker_forward::ApiState {
+            let plugins =
+                saker_plugins::PluginsApiState { statuses: statuses.clone(), supervision: supervision.clone() };
+            let forwarding = saker_forward::ForwardApiState {
                 forwarder: forwarder.clone(),
                 backend_of: backend_names(&live),
                 endpoint: Arc::new({
@@ -155,7 +156,7 @@ impl Agent {
                     move || (**endpoint.load()).clone()
                 }),
             };
-            let window = saker_cache::ApiState { cache: cache.clone(), table: pipeline.table().clone() };
+            let window = saker_cache::CacheApiState { cache: cache.clone(), table: pipeline.table().clone() };
             let guarded = Router::new()
                 .merge(saker_plugins::router(plugins.clone()))
                 .merge(saker_forward::router(forwarding.clone()))
@@ -172,11 +173,11 @@ impl Agent {
                 .merge(ingest.router());
             let operating =
                 Router::new().merge(saker_plugins::operating(plugins)).merge(saker_forward::operating(forwarding));
-            Routes { guarded, operating, doors: doors.clone() }
+            Routes { guarded, operating, listeners: listeners.clone() }
         };
         let about =
             About { endpoint: endpoint.clone(), started, pipeline: pipeline.clone(), supervision: supervision.clone() };
-        http.observe(move |path, answer| doors.turned_away(path, answer));
+        http.observe(move |path, answer| listeners.turned_away(path, answer));
         let listener = Listener::new(api::router(routes, about, Arc::new(metrics)), http);
         let agent = Arc::new(Self {
             config: live,
@@ -202,7 +203,7 @@ impl Agent {
         {
             let mut tasks = agent.tasks.lock();
             tasks.spawn(supervisor);
-            tasks.spawn(keep_nodes(Arc::downgrade(&agent), agent.wanted.subscribe()));
+            tasks.spawn(keep_destinations(Arc::downgrade(&agent), agent.wanted.subscribe()));
             tasks.spawn(sweep(Arc::downgrade(&agent)));
             tasks.spawn(hold_laws(Arc::downgrade(&agent)));
         }
@@ -229,8 +230,8 @@ impl Agent {
             }
         }
         self.endpoint.store(Arc::new(config.endpoint().into()));
-        if before.listen.parsers != config.listen.parsers {
-            self.ingest.admission().set_parsers(config.listen.parsers);
+        if before.listen.max_parsers != config.listen.max_parsers {
+            self.ingest.admission().set_parsers(config.listen.max_parsers);
         }
         self.cache.set_limits(config.cache);
         self.queries.apply(config.query);
@@ -239,7 +240,7 @@ impl Agent {
         }
         self.pipeline.set_shares(config.pipeline.shares);
         self.pipeline.set_limits(config.pipeline.series);
-        self.pipeline.memory().set_limit(config.pipeline.memory_bytes);
+        self.pipeline.memory().set_limit(config.pipeline.max_in_flight_bytes);
         if before.plugins.folder != config.plugins.folder {
             self.watch(&config);
         }
@@ -255,7 +256,7 @@ impl Agent {
     }
 
     /// Ends everything in order: no new values, then what is queued is sent, within the time that is set.
-    pub(crate) async fn stop(&self) -> Account {
+    pub(crate) async fn stop(&self) -> FinalAccount {
         self.is_ending.store(true, Ordering::Relaxed);
         let limit = self.config.load().shutdown_timeout;
         let end = Instant::now() + (limit - ACCOUNT_TIME.min(limit / 10));
@@ -296,28 +297,30 @@ impl Agent {
     }
 
     async fn listen(&self, config: &Config) -> anyhow::Result<()> {
-        let (listen, most) = (config.listen.clone(), saker_ingest::body_bytes_most(config.pipeline.memory_bytes));
+        let (listen, most) =
+            (config.listen.clone(), saker_ingest::body_bytes_most(config.pipeline.max_in_flight_bytes));
         let settings = tokio::task::spawn_blocking(move || listen.settings(most)).await??;
         Ok(self.listener.listen(config.listen.http.0, settings).await?)
     }
 
-    /// Puts nodes and routes in place. A node that stays is the same one, with its queue.
-    async fn set_nodes(&self, config: &Config) -> anyhow::Result<()> {
+    /// Puts destinations and routes in place. A destination that stays is the same one, with its queue.
+    async fn set_destinations(&self, config: &Config) -> anyhow::Result<()> {
         let now = self.forwarder.topology();
-        let mut nodes = Vec::with_capacity(config.sending.len());
+        let mut destinations = Vec::with_capacity(config.sending.len());
         for (name, &sending) in &config.sending {
-            if let Some(node) = now.nodes().iter().find(|node| node.name() == name) {
-                node.set_config(sending);
-                nodes.push(node.clone());
+            if let Some(destination) = now.destinations().iter().find(|destination| destination.name() == name) {
+                destination.set_config(sending);
+                destinations.push(destination.clone());
             } else if let Some(backend) = self.supervision.backend(name) {
                 let (forwarder, name) = (self.forwarder.clone(), name.clone());
                 // It looks at the disk for what an earlier process has left.
-                nodes.push(off_the_workers(move || forwarder.node(&name, backend, sending)).await?);
+                destinations.push(off_the_workers(move || forwarder.destination(&name, backend, sending)).await?);
             }
         }
-        let same = now.nodes().len() == nodes.len() && now.nodes().iter().zip(&nodes).all(|(a, b)| Arc::ptr_eq(a, b));
+        let same = now.destinations().len() == destinations.len()
+            && now.destinations().iter().zip(&destinations).all(|(a, b)| Arc::ptr_eq(a, b));
         if !self.forwarder.is_set() || !same || now.routes() != config.route {
-            self.forwarder.set_topology(Topology::new(nodes, config.route.clone()));
+            self.forwarder.set_topology(Topology::new(destinations, config.route.clone()));
         }
         Ok(())
     }
@@ -337,7 +340,7 @@ impl Agent {
 
     fn watch(&self, config: &Config) {
         let folder = &config.plugins.folder;
-        let (supervision, dir, poll) = (self.supervision.clone(), folder.dir.clone(), folder.poll);
+        let (supervision, dir, poll) = (self.supervision.clone(), folder.dir.clone(), folder.poll_interval);
         let task = tokio::spawn(async move {
             let watch = off_the_workers(move || Watch::new(&dir)).await;
             // What happened before the watch began is found by a look.
@@ -373,10 +376,10 @@ async fn open_store(config: &Config, table: &Arc<SeriesTable>) -> anyhow::Result
     Ok(Some(service))
 }
 
-/// The names of nodes' backends, as they are configured at a time.
+/// The names of destinations' backends, as they are configured at a time.
 fn backend_names(config: &Arc<ArcSwap<Config>>) -> BackendNames {
     let config = config.clone();
-    Arc::new(move |node| config.load().plugins.backends.get(node).map(|backend| backend.backend.clone()))
+    Arc::new(move |destination| config.load().plugins.backends.get(destination).map(|backend| backend.backend.clone()))
 }
 
 /// Does what may wait for a disk on a thread that may.
@@ -402,13 +405,13 @@ pub(crate) fn sandbox(config: &Config) -> anyhow::Result<Sandbox> {
     Ok(Sandbox::new(sandbox)?)
 }
 
-/// Puts the nodes and routes of each configuration in place.
-async fn keep_nodes(agent: std::sync::Weak<Agent>, mut wanted: watch::Receiver<Arc<Config>>) {
+/// Puts the destinations and routes of each configuration in place.
+async fn keep_destinations(agent: std::sync::Weak<Agent>, mut wanted: watch::Receiver<Arc<Config>>) {
     loop {
         let config = wanted.borrow_and_update().clone();
         let Some(agent) = agent.upgrade() else { return };
-        if let Err(error) = agent.set_nodes(&config).await {
-            tracing::error!("nodes and routes stay as they were: {error:#}");
+        if let Err(error) = agent.set_destinations(&config).await {
+            tracing::error!("destinations and routes stay as they were: {error:#}");
         }
         drop(agent);
         if wanted.changed().await.is_err() {
@@ -423,7 +426,7 @@ async fn sweep(agent: std::sync::Weak<Agent>) {
         interval.tick().await;
         let Some(agent) = agent.upgrade() else { return };
         let sweeping = tokio::task::spawn_blocking(move || {
-            if agent.pipeline.sweep(agent.config.load().pipeline.series_idle) >= FLOOD {
+            if agent.pipeline.sweep(agent.config.load().pipeline.series_ttl) >= FLOOD {
                 crate::memory::give_back();
             }
         });

@@ -13,10 +13,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
 use saker_http::ApiError;
-use saker_ingest::Doors;
+use saker_ingest::AllListenerStats;
 use saker_pipeline::Pipeline;
 use saker_plugins::Supervision;
-use saker_telemetry::{CONTENT_TYPE, Registry};
+use saker_telemetry::{CONTENT_TYPE, MetricRegistry};
 use serde_json::json;
 
 /// The routes of all components: who may ask for them is decided here.
@@ -25,7 +25,7 @@ pub(crate) struct Routes {
     pub(crate) guarded: Router,
     /// What changes something, and wants an operator.
     pub(crate) operating: Router,
-    pub(crate) doors: Arc<Doors>,
+    pub(crate) listeners: Arc<AllListenerStats>,
 }
 
 /// What the whole agent says of itself.
@@ -37,7 +37,7 @@ pub(crate) struct About {
     pub(crate) supervision: Supervision,
 }
 
-pub(crate) fn router(routes: Routes, about: About, metrics: Arc<Registry>) -> Router {
+pub(crate) fn router(routes: Routes, about: About, metrics: Arc<MetricRegistry>) -> Router {
     let guarded = Router::new()
         .route("/", get(index))
         .with_state(about.clone())
@@ -52,7 +52,7 @@ pub(crate) fn router(routes: Routes, about: About, metrics: Arc<Registry>) -> Ro
         .merge(guarded)
         .merge(operating)
         .fallback(|| async { ApiError::new(StatusCode::NOT_FOUND, "no such path; / lists those that there are") })
-        .layer(middleware::from_fn_with_state(routes.doors, saker_ingest::count))
+        .layer(middleware::from_fn_with_state(routes.listeners, saker_ingest::count))
         // The server holds every body to its limit.
         .layer(DefaultBodyLimit::disable())
 }
@@ -65,15 +65,16 @@ async fn index(State(about): State<About>) -> Json<serde_json::Value> {
         "uptime_s": about.started.elapsed().as_secs(),
         "paths": [
             "GET /health", "GET /ready", "GET /metrics", "GET /saker/v1/plugins", "GET /saker/v1/plugins/NAME",
-            "POST /saker/v1/plugins/NAME/revive",
+            "POST /saker/v1/plugins/NAME/resume",
             "GET /saker/v1/series?metric=GLOB", "GET /saker/v1/recent?metric=GLOB", "GET /saker/v1/routes", "GET /saker/v1/queues",
-            "GET /saker/v1/queues/NODE", "POST /saker/v1/queues/NODE/replay", "POST /saker/v1/queues/NODE/drop",
+            "GET /saker/v1/queues/DESTINATION", "POST /saker/v1/queues/DESTINATION/replay", "POST /saker/v1/queues/DESTINATION/drop",
+            "GET /saker/v1/range", "GET /saker/v1/queries", "DELETE /saker/v1/queries/ID",
             "POST /v1/push", "POST /write", "POST /api/v2/write",
         ],
     }))
 }
 
-async fn metrics(State(metrics): State<Arc<Registry>>) -> Response {
+async fn metrics(State(metrics): State<Arc<MetricRegistry>>) -> Response {
     match metrics.text() {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),

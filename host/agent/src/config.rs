@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use saker_cache::CacheLimits;
-use saker_config::{Place, Places, Problem, Problems, Source, Table, Warnings, host_name};
-use saker_forward::{NodeConfig, Route};
+use saker_config::{ConfigSource, ConfigTable, Location, Locations, Problem, Problems, Warnings, host_name};
+use saker_forward::{DeliveryConfig, Route};
 use saker_http::ListenConfig;
 use saker_ingest::influx::InfluxConfig;
 use saker_log::LogConfig;
@@ -37,11 +37,11 @@ pub(crate) struct Config {
     pub(crate) cache: CacheLimits,
     pub(crate) query: QueryConfig,
     pub(crate) store: StoreConfig,
-    /// How each node queues and retries, by its name.
-    pub(crate) sending: BTreeMap<String, NodeConfig>,
+    /// How each destination queues and retries, by its name.
+    pub(crate) sending: BTreeMap<String, DeliveryConfig>,
     pub(crate) route: Vec<Route>,
-    /// Where everything in the file is written, by key, such as `node.a`.
-    pub(crate) places: Places,
+    /// Where everything in the file is written, by key, such as `destination.a`.
+    pub(crate) places: Locations,
     /// What is no mistake, and yet hardly what was meant.
     pub(crate) warnings: Warnings,
 }
@@ -55,7 +55,7 @@ macro_rules! listeners {
         }
 
         impl Listeners {
-            fn read(listen: &mut Table<'_>) -> Self {
+            fn read(listen: &mut ConfigTable<'_>) -> Self {
                 Self {
                     $($name: {
                         let mut table = listen.table(stringify!($name));
@@ -97,7 +97,7 @@ impl Default for Config {
             store: StoreConfig::default(),
             sending: BTreeMap::new(),
             route: Vec::new(),
-            places: Places::default(),
+            places: Locations::default(),
             warnings: Warnings::default(),
         }
     }
@@ -105,7 +105,7 @@ impl Default for Config {
 
 impl Config {
     /// Reads the configuration from all its sources.
-    pub(crate) fn read(source: &Source) -> Result<Self, Problems> {
+    pub(crate) fn read(source: &ConfigSource) -> Result<Self, Problems> {
         match Self::look(source) {
             (Some(config), problems) if problems.is_empty() => Ok(config),
             (_, problems) => Err(Problems(problems)),
@@ -114,15 +114,15 @@ impl Config {
 
     /// Reads what can be read of it: all mistakes, and the configuration with defaults in their places. Where the
     /// syntax is broken there is none, since that would only lead to mistakes that are none.
-    pub(crate) fn look(source: &Source) -> (Option<Self>, Vec<Problem>) {
+    pub(crate) fn look(source: &ConfigSource) -> (Option<Self>, Vec<Problem>) {
         let (read, problems) = saker_config::look(source, sections::read);
         let Some((mut config, warnings)) = read else { return (None, problems) };
         config.warnings = warnings;
         let empty = source.file.as_ref().filter(|(_, text)| text.trim().is_empty());
         config.warnings.0.extend(empty.map(|(path, text)| Problem {
-            place: Place::in_file(path, text, &(0..0)),
+            place: Location::in_file(path, text, &(0..0)),
             key: String::new(),
-            what: "it is empty, so everything has its default, and no node is configured".into(),
+            what: "it is empty, so everything has its default, and no destination is configured".into(),
         }));
         (Some(config), problems)
     }

@@ -29,7 +29,7 @@ const HEAPS_MOST: libc::c_int = 2;
 /// A command has failed, and its log says why already.
 #[derive(Debug, thiserror::Error)]
 #[error("failed, as the log says")]
-pub(crate) struct Logged {
+pub(crate) struct LoggedFailure {
     pub(crate) status: u8,
 }
 
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         Command::Plugin(PluginCommand::Inspect(args)) => saker_cli::inspect(&args),
         Command::Plugin(PluginCommand::List(args)) => saker_cli::list(&args),
         Command::Plugin(PluginCommand::Status(args)) => saker_cli::status(&args),
-        Command::Plugin(PluginCommand::Revive(args)) => saker_cli::revive(&args),
+        Command::Plugin(PluginCommand::Resume(args)) => saker_cli::resume(&args),
         Command::Queue(command) => saker_cli::queue(&command),
         #[cfg(feature = "author")]
         Command::Plugin(PluginCommand::Author(command)) => saker_cli::author(&command),
@@ -63,8 +63,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let wrong_config = error.is::<Problems>();
-            match error.downcast::<Logged>() {
-                Ok(Logged { status }) => return ExitCode::from(status),
+            match error.downcast::<LoggedFailure>() {
+                Ok(LoggedFailure { status }) => return ExitCode::from(status),
                 Err(error) if wrong_config => complain!("{error}"),
                 Err(error) => complain!("{error:#}"),
             }

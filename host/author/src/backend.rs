@@ -7,21 +7,21 @@
 use saker_model::{Point, Series};
 use saker_sandbox::{CallError, Grants, InstanceSpec, Kill, WriteError};
 
-use crate::destination::{Act, Channel, Destination, Dialect};
-use crate::report::{Miss, Report, Verdict, failed, skipped};
+use crate::report::{CaseFailure, CaseResult, ConformanceReport, failed, skipped};
 use crate::samples;
-use crate::subject::{Server, Subject};
+use crate::subject::{TargetServer, TestSubject};
+use crate::test_server::{Act, Channel, HttpDialect, TestServer};
 
 mod data;
 mod faults;
 mod session;
 
-pub(crate) use session::Session;
+pub(crate) use session::KitSession;
 
 /// Where the cases that need a destination write to.
-pub(crate) enum Peer {
+pub(crate) enum TestPeer {
     /// A server of the kit's, which the backend has understood in this dialect, and reached in this way.
-    Kit(Dialect, Channel),
+    Kit(HttpDialect, Channel),
     /// The real one that the settings name.
     Given,
     /// None: the settings name no address, so nothing that the kit can see goes anywhere.
@@ -31,15 +31,15 @@ pub(crate) enum Peer {
 }
 
 /// What the cases share.
-pub(crate) struct Bench<'a> {
-    pub(crate) subject: &'a Subject<'a>,
-    pub(crate) peer: Peer,
+pub(crate) struct CaseBench<'a> {
+    pub(crate) subject: &'a TestSubject<'a>,
+    pub(crate) peer: TestPeer,
 }
 
 const TAKEN: &str = "a point is written and counted";
 
-pub(crate) async fn run(subject: &Subject<'_>, report: &mut Report) {
-    let bench = match Bench::find(subject).await {
+pub(crate) async fn run(subject: &TestSubject<'_>, report: &mut ConformanceReport) {
+    let bench = match CaseBench::find(subject).await {
         Ok(bench) => bench,
         Err(miss) => {
             report.add(TAKEN, Err(miss));
@@ -53,22 +53,22 @@ pub(crate) async fn run(subject: &Subject<'_>, report: &mut Report) {
 }
 
 /// Finds out how the backend can be talked to, by writing one point.
-async fn find_peer(subject: &Subject<'_>) -> Result<Peer, Miss> {
-    if subject.options.server == Server::Given {
-        let bench = Bench { subject, peer: Peer::Given };
+async fn find_peer(subject: &TestSubject<'_>) -> Result<TestPeer, CaseFailure> {
+    if subject.options.server == TargetServer::Given {
+        let bench = CaseBench { subject, peer: TestPeer::Given };
         bench.write_one(None).await?;
-        return Ok(Peer::Given);
+        return Ok(TestPeer::Given);
     }
-    let probe = Destination::closed().map_err(no_server)?;
+    let probe = TestServer::closed().map_err(no_server)?;
     if subject.settings_to(probe.address).is_none() {
-        let bench = Bench { subject, peer: Peer::Nowhere };
+        let bench = CaseBench { subject, peer: TestPeer::Nowhere };
         bench.write_one(None).await?;
-        return Ok(Peer::Nowhere);
+        return Ok(TestPeer::Nowhere);
     }
     let mut last = String::new();
-    for dialect in Dialect::ALL {
-        let destination = Destination::start(&[Act::Take(dialect)]).await.map_err(no_server)?;
-        let bench = Bench { subject, peer: Peer::Stranger(String::new()) };
+    for dialect in HttpDialect::ALL {
+        let destination = TestServer::start(&[Act::Take(dialect)]).await.map_err(no_server)?;
+        let bench = CaseBench { subject, peer: TestPeer::Stranger(String::new()) };
         let mut session = bench.open(Some(&destination)).await?;
         let definitions = samples::numbered(0, vec![samples::series("kit.first", &[])]);
         let points = samples::points(&definitions, session::clock_ms());
@@ -79,7 +79,7 @@ async fn find_peer(subject: &Subject<'_>) -> Result<Peer, Miss> {
                 let patience = std::time::Duration::from_secs(2);
                 destination.until(patience, |seen| seen.channel.is_some()).await;
                 return match destination.seen().channel {
-                    Some(channel) => Ok(Peer::Kit(dialect, channel)),
+                    Some(channel) => Ok(TestPeer::Kit(dialect, channel)),
                     None => Err(failed(
                         format!("it said that a point was written, and nothing came to {}", destination.address),
                         "count a point as written when the destination has it",
@@ -104,57 +104,57 @@ async fn find_peer(subject: &Subject<'_>) -> Result<Peer, Miss> {
             break;
         }
     }
-    Ok(Peer::Stranger(last))
+    Ok(TestPeer::Stranger(last))
 }
 
-fn no_server(error: std::io::Error) -> Miss {
+fn no_server(error: std::io::Error) -> CaseFailure {
     skipped(format!("the kit cannot start a server on the loopback: {error}"))
 }
 
-impl<'a> Bench<'a> {
+impl<'a> CaseBench<'a> {
     /// Finds out how the backend can be talked to.
-    pub(crate) async fn find(subject: &'a Subject<'a>) -> Result<Self, Miss> {
+    pub(crate) async fn find(subject: &'a TestSubject<'a>) -> Result<Self, CaseFailure> {
         Ok(Self { subject, peer: find_peer(subject).await? })
     }
 
-    fn describe_peer(&self) -> Verdict {
+    fn describe_peer(&self) -> CaseResult {
         match &self.peer {
-            Peer::Kit(_, Channel::Http) => Ok("by HTTP, to the kit's server".into()),
-            Peer::Kit(_, Channel::Tcp) => Ok("by TCP, to the kit's server".into()),
-            Peer::Kit(_, Channel::Udp) => Ok("by UDP, to the kit's server".into()),
-            Peer::Given => Ok("to the server that the settings name".into()),
-            Peer::Nowhere => Ok("to no address: its settings have none".into()),
-            Peer::Stranger(why) => Err(self.needs_server(why)),
+            TestPeer::Kit(_, Channel::Http) => Ok("by HTTP, to the kit's server".into()),
+            TestPeer::Kit(_, Channel::Tcp) => Ok("by TCP, to the kit's server".into()),
+            TestPeer::Kit(_, Channel::Udp) => Ok("by UDP, to the kit's server".into()),
+            TestPeer::Given => Ok("to the server that the settings name".into()),
+            TestPeer::Nowhere => Ok("to no address: its settings have none".into()),
+            TestPeer::Stranger(why) => Err(self.needs_server(why)),
         }
     }
 
-    fn needs_server(&self, why: &str) -> Miss {
+    fn needs_server(&self, why: &str) -> CaseFailure {
         skipped(format!(
             "the kit's server does not speak its protocol ({why}); give a real one: --server given --settings … --grant …"
         ))
     }
 
     /// A destination that takes everything, where the kit provides one; skips the case where nothing can take anything.
-    pub(crate) async fn taking(&self) -> Result<Option<Destination>, Miss> {
+    pub(crate) async fn taking(&self) -> Result<Option<TestServer>, CaseFailure> {
         match &self.peer {
-            Peer::Kit(dialect, _) => Destination::start(&[Act::Take(*dialect)]).await.map(Some).map_err(no_server),
-            Peer::Given | Peer::Nowhere => Ok(None),
-            Peer::Stranger(why) => Err(self.needs_server(why)),
+            TestPeer::Kit(dialect, _) => TestServer::start(&[Act::Take(*dialect)]).await.map(Some).map_err(no_server),
+            TestPeer::Given | TestPeer::Nowhere => Ok(None),
+            TestPeer::Stranger(why) => Err(self.needs_server(why)),
         }
     }
 
     /// How the kit's server takes things for this backend.
-    pub(crate) fn dialect(&self) -> Result<Dialect, Miss> {
+    pub(crate) fn dialect(&self) -> Result<HttpDialect, CaseFailure> {
         match &self.peer {
-            Peer::Kit(dialect, _) => Ok(*dialect),
-            Peer::Given => Err(skipped("the server is a real one, and the kit cannot make it fail")),
-            Peer::Nowhere => Err(skipped("it sends nothing to an address")),
-            Peer::Stranger(why) => Err(self.needs_server(why)),
+            TestPeer::Kit(dialect, _) => Ok(*dialect),
+            TestPeer::Given => Err(skipped("the server is a real one, and the kit cannot make it fail")),
+            TestPeer::Nowhere => Err(skipped("it sends nothing to an address")),
+            TestPeer::Stranger(why) => Err(self.needs_server(why)),
         }
     }
 
     /// What an instance that writes to a destination is: the kit's, or the one in the settings.
-    pub(crate) fn spec(&self, destination: Option<&Destination>) -> Result<InstanceSpec, Miss> {
+    pub(crate) fn spec(&self, destination: Option<&TestServer>) -> Result<InstanceSpec, CaseFailure> {
         let Some(destination) = destination else { return Ok(self.subject.spec(&self.subject.settings())) };
         let settings = self.subject.settings_to(destination.address);
         let settings = settings.ok_or_else(|| {
@@ -167,15 +167,15 @@ impl<'a> Bench<'a> {
     }
 
     /// An instance that may do nothing.
-    pub(crate) fn spec_without_grants(&self, destination: Option<&Destination>) -> Result<InstanceSpec, Miss> {
+    pub(crate) fn spec_without_grants(&self, destination: Option<&TestServer>) -> Result<InstanceSpec, CaseFailure> {
         Ok(InstanceSpec { grants: Grants::default(), ..self.spec(destination)? })
     }
 
-    pub(crate) async fn open(&self, destination: Option<&Destination>) -> Result<Session<'a>, Miss> {
-        Session::open(self.subject, self.spec(destination)?).await
+    pub(crate) async fn open(&self, destination: Option<&TestServer>) -> Result<KitSession<'a>, CaseFailure> {
+        KitSession::open(self.subject, self.spec(destination)?).await
     }
 
-    async fn write_one(&self, destination: Option<&Destination>) -> Result<(), Miss> {
+    async fn write_one(&self, destination: Option<&TestServer>) -> Result<(), CaseFailure> {
         let mut session = self.open(destination).await?;
         session.define_and_write(0, vec![samples::series("kit.first", &[])]).await?;
         session.close().await

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use saker_model::{Series, SeriesId};
-use saker_sandbox::{CallError, Collector, InstanceSpec, Kind, Meters, Plugin, Processor, Sandbox, Tick};
+use saker_sandbox::{CallError, Collector, InstanceSpec, Meters, Plugin, PluginKind, Processor, Run, Sandbox};
 use serde_json::{Value, json};
 
-use crate::backend::{self, Session};
-use crate::report::{Miss, failed};
+use crate::backend::{self, KitSession};
+use crate::report::{CaseFailure, failed};
 use crate::samples;
-use crate::subject::{Options, Subject};
+use crate::subject::{Options, TestSubject};
 
 /// Times that each call is made; the middle one counts.
 const CALLS: usize = 31;
@@ -22,13 +22,13 @@ const CALLS: usize = 31;
 const BATCH: usize = 10_000;
 /// Series that a processor is asked about at once.
 const QUESTIONS: usize = 1000;
-/// The time that ticks begin at. It does not move, so that what a plugin makes of it costs the same in every run.
+/// The time that runs begin at. It does not move, so that what a plugin makes of it costs the same in every run.
 const START_MS: i64 = 1_700_000_000_000;
 const INTERVAL_MS: u32 = 10_000;
 
 /// What was measured.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Bench {
+pub struct BenchReport {
     /// One row for each thing that a plugin does.
     pub costs: Vec<Cost>,
     /// Linear memory in the end, in bytes.
@@ -52,7 +52,7 @@ pub struct Cost {
     pub sent_bytes: Option<f64>,
 }
 
-impl Bench {
+impl BenchReport {
     /// As JSON.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -65,12 +65,12 @@ impl Bench {
 }
 
 /// One of the two runs: what each call took, in fuel or in nanoseconds.
-struct Run {
-    steps: Vec<Step>,
+struct BenchRun {
+    steps: Vec<BenchStep>,
     memory_bytes: u64,
 }
 
-struct Step {
+struct BenchStep {
     call: &'static str,
     per: &'static str,
     units: usize,
@@ -86,16 +86,16 @@ pub async fn bench(
     counting: (&Sandbox, &Plugin),
     timing: (&Sandbox, &Plugin),
     options: &Options,
-) -> Result<Bench, String> {
+) -> Result<BenchReport, String> {
     let words = |miss| match miss {
-        Miss::Failed { why, cure } => format!("{why}; {cure}"),
-        Miss::Skipped(why) => why,
+        CaseFailure::Failed { why, cure } => format!("{why}; {cure}"),
+        CaseFailure::Skipped(why) => why,
     };
     let fuel =
-        run(&Subject::new(counting.0, counting.1, options), |meters| meters.fuel() as f64).await.map_err(words)?;
+        run(&TestSubject::new(counting.0, counting.1, options), |meters| meters.fuel() as f64).await.map_err(words)?;
     let nanos = |meters: &Meters| meters.durations().sum().as_nanos() as f64;
-    let time = run(&Subject::new(timing.0, timing.1, options), nanos).await.map_err(words)?;
-    let cost = |(fuel, time): (Step, Step)| Cost {
+    let time = run(&TestSubject::new(timing.0, timing.1, options), nanos).await.map_err(words)?;
+    let cost = |(fuel, time): (BenchStep, BenchStep)| Cost {
         call: fuel.call,
         per: fuel.per,
         units: fuel.units,
@@ -103,14 +103,17 @@ pub async fn bench(
         micros: time.took / 1000.0,
         sent_bytes: fuel.sent_bytes,
     };
-    Ok(Bench { costs: fuel.steps.into_iter().zip(time.steps).map(cost).collect(), memory_bytes: time.memory_bytes })
+    Ok(BenchReport {
+        costs: fuel.steps.into_iter().zip(time.steps).map(cost).collect(),
+        memory_bytes: time.memory_bytes,
+    })
 }
 
-async fn run(subject: &Subject<'_>, read: impl Fn(&Meters) -> f64) -> Result<Run, Miss> {
+async fn run(subject: &TestSubject<'_>, read: impl Fn(&Meters) -> f64) -> Result<BenchRun, CaseFailure> {
     match subject.plugin.kind() {
-        Kind::Collector => collector(subject, read).await,
-        Kind::Processor => processor(subject, read).await,
-        Kind::Backend => backend(subject, read).await,
+        PluginKind::Collector => collector(subject, read).await,
+        PluginKind::Processor => processor(subject, read).await,
+        PluginKind::Backend => backend(subject, read).await,
     }
 }
 
@@ -121,17 +124,17 @@ async fn metered<T>(meters: &Arc<Meters>, read: &impl Fn(&Meters) -> f64, call: 
     (answer, read(meters) - before)
 }
 
-fn step(call: &'static str, per: &'static str, units: usize, took: &mut [f64]) -> Step {
+fn step(call: &'static str, per: &'static str, units: usize, took: &mut [f64]) -> BenchStep {
     took.sort_by(f64::total_cmp);
     let took = took.get(took.len() / 2).copied().unwrap_or(0.0) / units.max(1) as f64;
-    Step { call, per, units, took, sent_bytes: None }
+    BenchStep { call, per, units, took, sent_bytes: None }
 }
 
-fn spec(subject: &Subject<'_>) -> InstanceSpec {
+fn spec(subject: &TestSubject<'_>) -> InstanceSpec {
     InstanceSpec { fixed_random: true, ..subject.spec(&subject.settings()) }
 }
 
-async fn collector(subject: &Subject<'_>, read: impl Fn(&Meters) -> f64) -> Result<Run, Miss> {
+async fn collector(subject: &TestSubject<'_>, read: impl Fn(&Meters) -> f64) -> Result<BenchRun, CaseFailure> {
     let spec = spec(subject);
     let miss = |error: CallError| subject.miss(&error, &spec);
     let (opened, open) = metered(&spec.meters, &read, Collector::open(subject.sandbox, subject.plugin, &spec)).await;
@@ -140,8 +143,8 @@ async fn collector(subject: &Subject<'_>, read: impl Fn(&Meters) -> f64) -> Resu
     let mut first = 0.0;
     for number in 0..=CALLS {
         let timestamp_ms = START_MS + number as i64 * i64::from(INTERVAL_MS);
-        let tick = Tick { timestamp_ms, interval_ms: INTERVAL_MS, step_s: INTERVAL_MS / 1000 };
-        let (answer, cost) = metered(&spec.meters, &read, collector.collect(&endpoint, tick)).await;
+        let run = Run { timestamp_ms, interval_ms: INTERVAL_MS, step_s: INTERVAL_MS / 1000 };
+        let (answer, cost) = metered(&spec.meters, &read, collector.collect(&endpoint, run)).await;
         values = answer.map_err(miss)?.len();
         if number == 0 { first = cost } else { took.push(cost) }
     }
@@ -153,7 +156,7 @@ async fn collector(subject: &Subject<'_>, read: impl Fn(&Meters) -> f64) -> Resu
         step("collect", "call", 1, &mut took),
         step("collect", "value", values, &mut took),
     ];
-    Ok(Run { steps, memory_bytes })
+    Ok(BenchRun { steps, memory_bytes })
 }
 
 fn series(count: usize) -> Vec<Series> {
@@ -162,7 +165,7 @@ fn series(count: usize) -> Vec<Series> {
     devices.iter().map(|device| samples::series("disk.io.read_requests", &tags(device))).collect()
 }
 
-async fn processor(subject: &Subject<'_>, read: impl Fn(&Meters) -> f64) -> Result<Run, Miss> {
+async fn processor(subject: &TestSubject<'_>, read: impl Fn(&Meters) -> f64) -> Result<BenchRun, CaseFailure> {
     let spec = spec(subject);
     let miss = |error: CallError| subject.miss(&error, &spec);
     let (opened, open) = metered(&spec.meters, &read, Processor::open(subject.sandbox, subject.plugin, &spec)).await;
@@ -176,14 +179,14 @@ async fn processor(subject: &Subject<'_>, read: impl Fn(&Meters) -> f64) -> Resu
     let memory_bytes = spec.meters.memory_bytes();
     processor.close().await.map_err(miss)?;
     let steps = vec![step("open", "call", 1, &mut [open]), step("map-series", "series", QUESTIONS, &mut took)];
-    Ok(Run { steps, memory_bytes })
+    Ok(BenchRun { steps, memory_bytes })
 }
 
-async fn backend(subject: &Subject<'_>, read: impl Fn(&Meters) -> f64) -> Result<Run, Miss> {
-    let bench = backend::Bench::find(subject).await?;
+async fn backend(subject: &TestSubject<'_>, read: impl Fn(&Meters) -> f64) -> Result<BenchRun, CaseFailure> {
+    let bench = backend::CaseBench::find(subject).await?;
     let destination = bench.taking().await?;
     let spec = InstanceSpec { fixed_random: true, ..bench.spec(destination.as_ref())? };
-    let (opened, open) = metered(&spec.meters, &read, Session::open(subject, spec.clone())).await;
+    let (opened, open) = metered(&spec.meters, &read, KitSession::open(subject, spec.clone())).await;
     let mut session = opened?;
     let series = series(BATCH);
     let definitions = samples::numbered(0, series.clone());
@@ -205,14 +208,14 @@ async fn backend(subject: &Subject<'_>, read: impl Fn(&Meters) -> f64) -> Result
     let memory_bytes = spec.meters.memory_bytes();
     session.close().await?;
     let sent = destination.map(|destination| destination.seen().bytes as f64 / (CALLS * BATCH) as f64);
-    let write = Step { sent_bytes: sent, ..step("write", "point", BATCH, &mut write) };
+    let write = BenchStep { sent_bytes: sent, ..step("write", "point", BATCH, &mut write) };
     let steps =
         vec![step("open", "call", 1, &mut [open]), step("forget and define", "series", BATCH, &mut define), write];
-    Ok(Run { steps, memory_bytes })
+    Ok(BenchRun { steps, memory_bytes })
 }
 
-/// A real server may refuse what is long past, so points are written for today.
-fn now_ms() -> Result<i64, Miss> {
+/// A real server may reject what is long past, so points are written for today.
+fn now_ms() -> Result<i64, CaseFailure> {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(since.as_millis()).map_err(|_| failed("the clock is beyond all bounds", "set it"))
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use saker_sandbox::{Backend, CallError, Collector, Figure, InstanceSpec, Kind, PluginFault, Processor};
+use saker_sandbox::{Backend, CallError, Collector, CustomMetric, InstanceSpec, PluginFault, PluginKind, Processor};
 use serde_json::{Map, Value, json};
 
-use crate::report::{Miss, Report, Verdict, failed, skipped};
+use crate::report::{CaseFailure, CaseResult, ConformanceReport, failed, skipped};
 use crate::schema;
-use crate::subject::Subject;
+use crate::subject::TestSubject;
 
 /// Bytes of a schema: what is longer than any known one by far.
 const SCHEMA_BYTES_MAX: usize = 64 << 10;
@@ -18,21 +18,21 @@ const ROUND_TIME: Duration = Duration::from_secs(3);
 /// Calls of a round: a guest that forgets a hundred bytes in each call grows by a page of 64 KiB or more.
 const ROUND_CALLS: usize = 700;
 
-pub(crate) async fn before(subject: &Subject<'_>, report: &mut Report) {
+pub(crate) async fn before(subject: &TestSubject<'_>, report: &mut ConformanceReport) {
     report.run("describe says the same in every call and in every instance", describe_is_stable(subject)).await;
     report.add("describe says what an operator needs", describe_is_complete(subject));
     report.add("the settings schema is sound JSON Schema", schema_is_sound(subject));
     report.add("the defaults fit the settings schema", defaults_fit(subject));
     report.run("it opens with its defaults, or names the setting that is missing", defaults_open(subject)).await;
-    report.run("settings of the wrong type are refused by name, without a trap", wrong_types(subject)).await;
+    report.run("settings of the wrong type are rejected by name, without a trap", wrong_types(subject)).await;
 }
 
 /// What can only be seen when everything else is done.
-pub(crate) fn after(subject: &Subject<'_>, report: &mut Report) {
+pub(crate) fn after(subject: &TestSubject<'_>, report: &mut ConformanceReport) {
     report.add("the names and values of its own metrics are usable", own_metrics(subject));
 }
 
-async fn describe_is_stable(subject: &Subject<'_>) -> Verdict {
+async fn describe_is_stable(subject: &TestSubject<'_>) -> CaseResult {
     let first = subject.description();
     for instance in 1..=2 {
         let again = subject.plugin.describe_again(subject.sandbox, 2).await;
@@ -58,7 +58,7 @@ fn brief(description: &saker_sandbox::Description) -> String {
     text.chars().take(200).collect()
 }
 
-fn describe_is_complete(subject: &Subject<'_>) -> Verdict {
+fn describe_is_complete(subject: &TestSubject<'_>) -> CaseResult {
     let description = subject.description();
     let unsaid = |what: &str| failed(format!("it has no {what}"), format!("say it in describe: {what}"));
     if description.version.trim().is_empty() {
@@ -67,13 +67,13 @@ fn describe_is_complete(subject: &Subject<'_>) -> Verdict {
     if description.summary.trim().is_empty() {
         return Err(unsaid("summary"));
     }
-    if let Some(want) = description.wants.iter().find(|want| want.reason.trim().is_empty()) {
+    if let Some(want) = description.requests.iter().find(|want| want.reason.trim().is_empty()) {
         return Err(unsaid(&format!("reason for {}", want.permission)));
     }
-    Ok(format!("{} {}, {} permissions wanted", description.name, description.version, description.wants.len()))
+    Ok(format!("{} {}, {} permissions wanted", description.name, description.version, description.requests.len()))
 }
 
-fn schema_is_sound(subject: &Subject<'_>) -> Verdict {
+fn schema_is_sound(subject: &TestSubject<'_>) -> CaseResult {
     let schema = &subject.description().settings_schema;
     let faults = schema::faults(schema);
     if !faults.is_empty() {
@@ -90,7 +90,7 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     schema["properties"].as_object().into_iter().flatten()
 }
 
-fn defaults_fit(subject: &Subject<'_>) -> Verdict {
+fn defaults_fit(subject: &TestSubject<'_>) -> CaseResult {
     let schema = &subject.description().settings_schema;
     let defaults = schema::defaults(schema);
     // What is required has no default, and is no fault here.
@@ -105,7 +105,7 @@ fn defaults_fit(subject: &Subject<'_>) -> Verdict {
     Ok(format!("{} defaults", defaults.len()))
 }
 
-async fn defaults_open(subject: &Subject<'_>) -> Verdict {
+async fn defaults_open(subject: &TestSubject<'_>) -> CaseResult {
     let schema = &subject.description().settings_schema;
     let required = schema::required(schema);
     match open_and_close(subject, &subject.spec(&Map::new())).await {
@@ -123,9 +123,9 @@ async fn defaults_open(subject: &Subject<'_>) -> Verdict {
     }
 }
 
-async fn wrong_types(subject: &Subject<'_>) -> Verdict {
+async fn wrong_types(subject: &TestSubject<'_>) -> CaseResult {
     let schema = &subject.description().settings_schema;
-    let mut refused = 0;
+    let mut rejected = 0;
     let mut taken = Vec::new();
     for (name, property) in properties(schema) {
         let Some(wrong) = wrong_value(property) else { continue };
@@ -133,7 +133,7 @@ async fn wrong_types(subject: &Subject<'_>) -> Verdict {
         settings.insert(name.clone(), wrong.clone());
         let spec = subject.spec(&settings);
         match open_and_close(subject, &spec).await {
-            Err(CallError::Plugin(PluginFault::Settings(what))) if what.contains(name.as_str()) => refused += 1,
+            Err(CallError::Plugin(PluginFault::Settings(what))) if what.contains(name.as_str()) => rejected += 1,
             Err(CallError::Plugin(PluginFault::Settings(what))) => {
                 return Err(failed(format!("{name} = {wrong}: it says {what:?}"), "name the setting in the error"));
             }
@@ -144,11 +144,11 @@ async fn wrong_types(subject: &Subject<'_>) -> Verdict {
             Ok(()) | Err(_) => taken.push(name.as_str()),
         }
     }
-    if refused == 0 && taken.is_empty() {
+    if rejected == 0 && taken.is_empty() {
         return Err(skipped("no setting has a type that something else could stand for"));
     }
     let left = if taken.is_empty() { String::new() } else { format!("; left to the schema: {}", taken.join(", ")) };
-    Ok(format!("{refused} refused by name{left}"))
+    Ok(format!("{rejected} rejected by name{left}"))
 }
 
 /// A value that a property's type forbids.
@@ -161,25 +161,25 @@ fn wrong_value(property: &Value) -> Option<Value> {
 }
 
 /// Opens an instance of any kind, and closes it if that went well.
-async fn open_and_close(subject: &Subject<'_>, spec: &InstanceSpec) -> Result<(), CallError> {
+async fn open_and_close(subject: &TestSubject<'_>, spec: &InstanceSpec) -> Result<(), CallError> {
     let (sandbox, plugin) = (subject.sandbox, subject.plugin);
     match plugin.kind() {
-        Kind::Collector => Collector::open(sandbox, plugin, spec).await?.close().await,
-        Kind::Processor => Processor::open(sandbox, plugin, spec).await?.close().await,
-        Kind::Backend => Backend::open(sandbox, plugin, spec).await?.close().await,
+        PluginKind::Collector => Collector::open(sandbox, plugin, spec).await?.close().await,
+        PluginKind::Processor => Processor::open(sandbox, plugin, spec).await?.close().await,
+        PluginKind::Backend => Backend::open(sandbox, plugin, spec).await?.close().await,
     }
 }
 
-fn own_metrics(subject: &Subject<'_>) -> Verdict {
-    let figures = subject.figures.all();
-    if subject.figures.refused() > 0 {
+fn own_metrics(subject: &TestSubject<'_>) -> CaseResult {
+    let custom_metrics = subject.custom_metrics.all();
+    if subject.custom_metrics.rejected() > 0 {
         return Err(failed(
-            format!("{} had names that were not kept: too long, empty, or too many", subject.figures.refused()),
-            "use few, short names; what varies belongs into metric values",
+            format!("{} had names that were not kept: too long, empty, or too many", subject.custom_metrics.rejected()),
+            "use few, short names; what varies belongs into samples",
         ));
     }
-    for (name, figure) in &figures {
-        let (Figure::Counter(value) | Figure::Gauge(value)) = *figure;
+    for (name, figure) in &custom_metrics {
+        let (CustomMetric::Counter(value) | CustomMetric::Gauge(value)) = *figure;
         if name.chars().any(char::is_control) || name.trim() != name {
             return Err(failed(format!("{name:?} has a control character or a space at its end"), "use plain words"));
         }
@@ -187,15 +187,19 @@ fn own_metrics(subject: &Subject<'_>) -> Verdict {
             return Err(failed(format!("{name} is {value}"), "set gauges to finite numbers"));
         }
     }
-    if figures.is_empty() { Ok("it has none".into()) } else { Ok(figures.into_keys().collect::<Vec<_>>().join(", ")) }
+    if custom_metrics.is_empty() {
+        Ok("it has none".into())
+    } else {
+        Ok(custom_metrics.into_keys().collect::<Vec<_>>().join(", "))
+    }
 }
 
 /// Calls over and over, and looks whether memory grows without end. `call` makes one call; answers its memory then.
 pub(crate) async fn memory_settles<E>(
     spec: &InstanceSpec,
-    miss: impl Fn(&E) -> Miss,
+    miss: impl Fn(&E) -> CaseFailure,
     mut call: impl AsyncFnMut() -> Result<(), E>,
-) -> Verdict {
+) -> CaseResult {
     let mut memory = Vec::new();
     let mut calls = 0;
     for _ in 0..=ROUNDS {

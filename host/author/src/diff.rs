@@ -8,13 +8,13 @@ use serde_json::{Map, Value, json};
 use crate::schema;
 
 /// Interfaces that lead out of the sandbox, where they are granted.
-const OUTWARD: [&str; 4] = ["wasi:http/", "wasi:sockets/", "wasi:filesystem/", "saker:plugin/filesystem-usage"];
+const OUTWARD: [&str; 4] = ["wasi:http/", "wasi:sockets/", "wasi:filesystem/", "saker:plugin/statfs"];
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct Difference {
     /// What it means for the operator.
-    pub weight: Weight,
+    pub weight: Severity,
     /// What is different, such as `permission`.
     pub what: &'static str,
     /// The difference in words.
@@ -23,7 +23,7 @@ pub struct Change {
 
 /// What a difference means for the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weight {
+pub enum Severity {
     /// The new one asks for more, or no longer takes what the old one took: somebody has to decide.
     More,
     /// It asks for less.
@@ -32,7 +32,7 @@ pub enum Weight {
     Other,
 }
 
-impl Weight {
+impl Severity {
     /// The word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -44,7 +44,7 @@ impl Weight {
     }
 }
 
-impl Change {
+impl Difference {
     /// As JSON.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -54,55 +54,55 @@ impl Change {
 
 /// Everything in which two versions differ, what asks more first.
 #[must_use]
-pub fn diff(old: &Plugin, new: &Plugin) -> Vec<Change> {
+pub fn diff(old: &Plugin, new: &Plugin) -> Vec<Difference> {
     let mut changes = Vec::new();
-    let mut add = |weight, what, words: String| changes.push(Change { weight, what, words });
+    let mut add = |weight, what, words: String| changes.push(Difference { weight, what, words });
     let differ = |old: &str, new: &str| (old != new).then(|| format!("{old} → {new}"));
     let (before, after) = (old.description(), new.description());
     if let Some(words) = differ(old.kind().as_str(), new.kind().as_str()) {
-        add(Weight::More, "kind", words);
+        add(Severity::More, "kind", words);
     }
     if let Some(words) = differ(&before.name, &after.name) {
-        add(Weight::Other, "name", words);
+        add(Severity::Other, "name", words);
     }
     if let Some(words) = differ(&before.version, &after.version) {
-        add(Weight::Other, "version", words);
+        add(Severity::Other, "version", words);
     }
     if let Some(words) = differ(old.contract(), new.contract()) {
-        add(Weight::Other, "contract", words);
+        add(Severity::Other, "contract", words);
     }
     let lines = |plugin: &Plugin| -> BTreeSet<String> {
-        plugin.description().wants.iter().map(|want| want.permission.grant_line()).collect()
+        plugin.description().requests.iter().map(|want| want.permission.grant_line()).collect()
     };
     let (old_lines, new_lines) = (lines(old), lines(new));
-    for want in after.wants.iter().filter(|want| !old_lines.contains(&want.permission.grant_line())) {
-        add(Weight::More, "permission", format!("wants {}  # {}", want.permission.grant_line(), want.reason));
+    for want in after.requests.iter().filter(|want| !old_lines.contains(&want.permission.grant_line())) {
+        add(Severity::More, "permission", format!("requests {}  # {}", want.permission.grant_line(), want.reason));
     }
     for line in old_lines.difference(&new_lines) {
-        add(Weight::Less, "permission", format!("no longer wants {line}"));
+        add(Severity::Less, "permission", format!("no longer requests {line}"));
     }
     settings(&before.settings_schema, &after.settings_schema, &mut add);
     if before.default_interval_ms != after.default_interval_ms {
         let words = |interval: Option<u32>| interval.map_or("the agent's".into(), |ms| format!("{ms} ms"));
         let change = format!("{} → {}", words(before.default_interval_ms), words(after.default_interval_ms));
-        add(Weight::Other, "interval", change);
+        add(Severity::Other, "interval", change);
     }
     imports(old.imports(), new.imports(), &mut add);
     if old.size() != new.size() {
-        add(Weight::Other, "size", format!("{} → {} bytes", old.size(), new.size()));
+        add(Severity::Other, "size", format!("{} → {} bytes", old.size(), new.size()));
     }
     if old.hash() != new.hash() {
-        add(Weight::Other, "hash", format!("{} → {}", old.hash().short(), new.hash().short()));
+        add(Severity::Other, "hash", format!("{} → {}", old.hash().short(), new.hash().short()));
     }
     changes.sort_by_key(|change| match change.weight {
-        Weight::More => 0,
-        Weight::Less => 1,
-        Weight::Other => 2,
+        Severity::More => 0,
+        Severity::Less => 1,
+        Severity::Other => 2,
     });
     changes
 }
 
-fn imports(old: &[String], new: &[String], add: &mut impl FnMut(Weight, &'static str, String)) {
+fn imports(old: &[String], new: &[String], add: &mut impl FnMut(Severity, &'static str, String)) {
     // A toolchain's next version imports the next patch version of everything, which means nothing.
     let bare = |names: &[String]| -> BTreeSet<String> {
         names.iter().map(|name| name.split('@').next().unwrap_or(name).to_owned()).collect()
@@ -110,14 +110,18 @@ fn imports(old: &[String], new: &[String], add: &mut impl FnMut(Weight, &'static
     let (old, new) = (bare(old), bare(new));
     let leads_out = |name: &str| OUTWARD.iter().any(|outward| name.starts_with(outward));
     for name in new.difference(&old) {
-        add(if leads_out(name) { Weight::More } else { Weight::Other }, "import", format!("imports {name}"));
+        add(if leads_out(name) { Severity::More } else { Severity::Other }, "import", format!("imports {name}"));
     }
     for name in old.difference(&new) {
-        add(if leads_out(name) { Weight::Less } else { Weight::Other }, "import", format!("no longer imports {name}"));
+        add(
+            if leads_out(name) { Severity::Less } else { Severity::Other },
+            "import",
+            format!("no longer imports {name}"),
+        );
     }
 }
 
-fn settings(old: &Value, new: &Value, add: &mut impl FnMut(Weight, &'static str, String)) {
+fn settings(old: &Value, new: &Value, add: &mut impl FnMut(Severity, &'static str, String)) {
     let none = Map::new();
     let (before, after) =
         (old["properties"].as_object().unwrap_or(&none), new["properties"].as_object().unwrap_or(&none));
@@ -125,17 +129,17 @@ fn settings(old: &Value, new: &Value, add: &mut impl FnMut(Weight, &'static str,
     for (name, property) in after {
         let must = needs.contains(&name.as_str());
         match before.get(name) {
-            None if must => add(Weight::More, "setting", format!("{name} is new, and has to be given")),
-            None => add(Weight::Other, "setting", format!("{name} is new{}", default_of(property))),
+            None if must => add(Severity::More, "setting", format!("{name} is new, and has to be given")),
+            None => add(Severity::Other, "setting", format!("{name} is new{}", default_of(property))),
             Some(_) if must && !needed.contains(&name.as_str()) => {
-                add(Weight::More, "setting", format!("{name} has to be given now"));
+                add(Severity::More, "setting", format!("{name} has to be given now"));
             }
             Some(earlier) => changed(name, earlier, property, add),
         }
     }
-    // Unknown settings are refused, so one that has gone makes a configuration fail that names it.
+    // Unknown settings are rejected, so one that has gone makes a configuration fail that names it.
     for name in before.keys().filter(|name| !after.contains_key(*name)) {
-        add(Weight::More, "setting", format!("{name} is gone: take it out of the configuration"));
+        add(Severity::More, "setting", format!("{name} is gone: take it out of the configuration"));
     }
 }
 
@@ -143,7 +147,7 @@ fn default_of(property: &Value) -> String {
     property.get("default").map_or(String::new(), |default| format!(" = {default}"))
 }
 
-fn changed(name: &str, old: &Value, new: &Value, add: &mut impl FnMut(Weight, &'static str, String)) {
+fn changed(name: &str, old: &Value, new: &Value, add: &mut impl FnMut(Severity, &'static str, String)) {
     let shown = |value: &Value| if value.is_null() { "none".to_owned() } else { value.to_string() };
     for (key, word) in [
         ("type", "type"),
@@ -154,13 +158,13 @@ fn changed(name: &str, old: &Value, new: &Value, add: &mut impl FnMut(Weight, &'
         ("properties", "fields"),
     ] {
         if old[key] != new[key] {
-            let weight = if narrows(key, &old[key], &new[key]) { Weight::More } else { Weight::Other };
+            let weight = if narrows(key, &old[key], &new[key]) { Severity::More } else { Severity::Other };
             add(weight, "setting", format!("{name}: {word} {} → {}", shown(&old[key]), shown(&new[key])));
         }
     }
     if old["default"] != new["default"] {
         let words = format!("{name}: default {} → {}", shown(&old["default"]), shown(&new["default"]));
-        add(Weight::Other, "setting", words);
+        add(Severity::Other, "setting", words);
     }
 }
 

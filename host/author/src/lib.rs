@@ -9,7 +9,6 @@ mod backend;
 mod bench;
 mod collector;
 mod common;
-mod destination;
 mod diff;
 pub mod install;
 mod processor;
@@ -17,26 +16,27 @@ mod report;
 mod samples;
 mod schema;
 mod subject;
+mod test_server;
 
-pub use bench::{Bench, Cost, bench};
-pub use diff::{Change, Weight, diff};
-pub use report::{Case, Outcome, Report};
-pub use subject::{Options, Server};
+pub use bench::{BenchReport, Cost, bench};
+pub use diff::{Difference, Severity, diff};
+pub use report::{Case, CaseOutcome, ConformanceReport};
+pub use subject::{Options, TargetServer};
 
-use saker_sandbox::{Kind, Plugin, Sandbox};
+use saker_sandbox::{Plugin, PluginKind, Sandbox};
 
-use crate::subject::Subject;
+use crate::subject::TestSubject;
 
 /// Runs every case that fits the plugin's kind, and says how each ended. Takes some seconds, most of them because slow
 /// and silent servers are among the cases.
-pub async fn conform(sandbox: &Sandbox, plugin: &Plugin, options: &Options) -> Report {
-    let subject = Subject::new(sandbox, plugin, options);
-    let mut report = Report::on(options.only.as_deref());
+pub async fn conform(sandbox: &Sandbox, plugin: &Plugin, options: &Options) -> ConformanceReport {
+    let subject = TestSubject::new(sandbox, plugin, options);
+    let mut report = ConformanceReport::on(options.only.as_deref());
     common::before(&subject, &mut report).await;
     match plugin.kind() {
-        Kind::Collector => collector::run(&subject, &mut report).await,
-        Kind::Processor => processor::run(&subject, &mut report).await,
-        Kind::Backend => backend::run(&subject, &mut report).await,
+        PluginKind::Collector => collector::run(&subject, &mut report).await,
+        PluginKind::Processor => processor::run(&subject, &mut report).await,
+        PluginKind::Backend => backend::run(&subject, &mut report).await,
     }
     common::after(&subject, &mut report);
     report

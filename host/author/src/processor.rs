@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use saker_model::{MetricValue, Reason, Series};
+use saker_model::{RejectReason, Sample, Series};
 use saker_sandbox::{InstanceSpec, Processor, StateCell, Verdict as Judgement};
 
 use crate::common::memory_settles;
-use crate::report::{Miss, Report, Verdict, failed};
+use crate::report::{CaseFailure, CaseResult, ConformanceReport, failed};
 use crate::samples;
-use crate::subject::Subject;
+use crate::subject::TestSubject;
 
 const OPENS: &str = "it opens, judges and closes";
 const EMPTY: &str = "no series are no verdicts";
@@ -22,7 +22,7 @@ const TIME: &str = "a thousand series take less than half of the deadline";
 /// A series that was changed is asked about again, so often until it has to be at rest.
 const ROUNDS_MAX: usize = 4;
 
-pub(crate) async fn run(subject: &Subject<'_>, report: &mut Report) {
+pub(crate) async fn run(subject: &TestSubject<'_>, report: &mut ConformanceReport) {
     if let Err(miss) = opens(subject).await {
         report.add(OPENS, Err(miss));
         let rest = [EMPTY, COUNT, STABLE, AWKWARD, OUTPUT, MEMORY, TIME];
@@ -38,31 +38,31 @@ pub(crate) async fn run(subject: &Subject<'_>, report: &mut Report) {
     report.run(TIME, time(subject)).await;
 }
 
-async fn open(subject: &Subject<'_>) -> Result<(Processor, InstanceSpec), Miss> {
+async fn open(subject: &TestSubject<'_>) -> Result<(Processor, InstanceSpec), CaseFailure> {
     let spec = InstanceSpec { state: StateCell::default(), ..subject.spec(&subject.settings()) };
     let opened = Processor::open(subject.sandbox, subject.plugin, &spec).await;
     Ok((opened.map_err(|error| subject.miss(&error, &spec))?, spec))
 }
 
 /// Asks a new instance.
-async fn ask(subject: &Subject<'_>, series: &[Series]) -> Result<Vec<Judgement>, Miss> {
+async fn ask(subject: &TestSubject<'_>, series: &[Series]) -> Result<Vec<Judgement>, CaseFailure> {
     let (mut processor, spec) = open(subject).await?;
     let verdicts = processor.map_series(series).await.map_err(|error| subject.miss(&error, &spec))?;
     processor.close().await.map_err(|error| subject.miss(&error, &spec))?;
     Ok(verdicts)
 }
 
-async fn opens(subject: &Subject<'_>) -> Result<(), Miss> {
+async fn opens(subject: &TestSubject<'_>) -> Result<(), CaseFailure> {
     // A wrong number of verdicts is the case of another.
     let (processor, spec) = open(subject).await?;
     processor.close().await.map_err(|error| subject.miss(&error, &spec))
 }
 
-async fn empty(subject: &Subject<'_>) -> Verdict {
+async fn empty(subject: &TestSubject<'_>) -> CaseResult {
     ask(subject, &[]).await.map(|_| "asked about none".into())
 }
 
-async fn awkward(subject: &Subject<'_>) -> Verdict {
+async fn awkward(subject: &TestSubject<'_>) -> CaseResult {
     ask(subject, &samples::awkward()).await.map(|verdicts| format!("{} series", verdicts.len()))
 }
 
@@ -80,7 +80,7 @@ fn ordinary(count: usize) -> Vec<Series> {
         .collect()
 }
 
-async fn count_and_order(subject: &Subject<'_>) -> Verdict {
+async fn count_and_order(subject: &TestSubject<'_>) -> CaseResult {
     let mut series = ordinary(50);
     let together = ask(subject, &series).await?;
     series.reverse();
@@ -117,7 +117,7 @@ fn say(verdict: &Judgement) -> String {
 }
 
 /// The series that a changed value stands for.
-fn series_of(value: &MetricValue) -> Series {
+fn series_of(value: &Sample) -> Series {
     Series {
         endpoint: value.endpoint.clone(),
         metric: value.metric.as_str().into(),
@@ -127,7 +127,7 @@ fn series_of(value: &MetricValue) -> Series {
     }
 }
 
-async fn stable(subject: &Subject<'_>) -> Verdict {
+async fn stable(subject: &TestSubject<'_>) -> CaseResult {
     let (mut processor, spec) = open(subject).await?;
     let mut current = ordinary(20);
     let total = current.len();
@@ -163,7 +163,7 @@ async fn stable(subject: &Subject<'_>) -> Verdict {
     ))
 }
 
-async fn output(subject: &Subject<'_>) -> Verdict {
+async fn output(subject: &TestSubject<'_>) -> CaseResult {
     let mut all = ordinary(20);
     all.extend(samples::awkward());
     let (mut changed, mut failures) = (0, 0);
@@ -174,7 +174,7 @@ async fn output(subject: &Subject<'_>) -> Verdict {
                 // Where no room was left for one more tag, a processor that only adds its own is not to blame.
                 let full = series.tags.len() == saker_model::LIMITS.tags;
                 if let Err(reason) = value.validate(0)
-                    && !(full && reason == Reason::TooManyTags)
+                    && !(full && reason == RejectReason::TooManyTags)
                 {
                     return Err(failed(
                         format!(
@@ -192,14 +192,14 @@ async fn output(subject: &Subject<'_>) -> Verdict {
     Ok(format!("{changed} of {} changed, {failures} could not be judged", all.len()))
 }
 
-async fn memory(subject: &Subject<'_>) -> Verdict {
+async fn memory(subject: &TestSubject<'_>) -> CaseResult {
     let (mut processor, spec) = open(subject).await?;
     let series = ordinary(20);
     memory_settles(&spec, |error| subject.miss(error, &spec), async || processor.map_series(&series).await.map(|_| ()))
         .await
 }
 
-async fn time(subject: &Subject<'_>) -> Verdict {
+async fn time(subject: &TestSubject<'_>) -> CaseResult {
     let (mut processor, spec) = open(subject).await?;
     let start = Instant::now();
     processor.map_series(&ordinary(1000)).await.map_err(|error| subject.miss(&error, &spec))?;

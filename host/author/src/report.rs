@@ -8,7 +8,7 @@ const LINE_BYTES_MAX: usize = 8 * MESSAGE_BYTES_MAX;
 
 /// Everything that was tried.
 #[derive(Clone, Debug, Default)]
-pub struct Report {
+pub struct ConformanceReport {
     /// In the order in which they were tried.
     pub cases: Vec<Case>,
     only: Option<String>,
@@ -20,12 +20,12 @@ pub struct Case {
     /// What is demanded, as a sentence; it never changes, so that scripts can look for it.
     pub name: &'static str,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: CaseOutcome,
 }
 
 /// How a case ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CaseOutcome {
     /// The demand is met; what was seen, in a few words.
     Ok(String),
     /// It is not met.
@@ -41,33 +41,33 @@ pub enum Outcome {
 
 /// How a case ends before its end.
 #[derive(Clone, Debug)]
-pub(crate) enum Miss {
+pub(crate) enum CaseFailure {
     Failed { why: String, cure: String },
     Skipped(String),
 }
 
 /// What a case answers: what was seen, or why it did not come to that.
-pub(crate) type Verdict = Result<String, Miss>;
+pub(crate) type CaseResult = Result<String, CaseFailure>;
 
-pub(crate) fn failed(why: impl Into<String>, cure: impl Into<String>) -> Miss {
-    Miss::Failed { why: why.into(), cure: cure.into() }
+pub(crate) fn failed(why: impl Into<String>, cure: impl Into<String>) -> CaseFailure {
+    CaseFailure::Failed { why: why.into(), cure: cure.into() }
 }
 
-pub(crate) fn skipped(why: impl Into<String>) -> Miss {
-    Miss::Skipped(why.into())
+pub(crate) fn skipped(why: impl Into<String>) -> CaseFailure {
+    CaseFailure::Skipped(why.into())
 }
 
-impl Report {
+impl ConformanceReport {
     /// Whether no case failed. One without any case that was met has not passed either.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.count(|outcome| matches!(outcome, Outcome::Failed { .. })) == 0
-            && self.count(|outcome| matches!(outcome, Outcome::Ok(_))) > 0
+        self.count(|outcome| matches!(outcome, CaseOutcome::Failed { .. })) == 0
+            && self.count(|outcome| matches!(outcome, CaseOutcome::Ok(_))) > 0
     }
 
     /// How many cases ended so.
     #[must_use]
-    pub fn count(&self, is: impl Fn(&Outcome) -> bool) -> usize {
+    pub fn count(&self, is: impl Fn(&CaseOutcome) -> bool) -> usize {
         self.cases.iter().filter(|case| is(&case.outcome)).count()
     }
 
@@ -75,11 +75,11 @@ impl Report {
     #[must_use]
     pub fn to_json(&self) -> Value {
         let case = |case: &Case| match &case.outcome {
-            Outcome::Ok(detail) => json!({"name": case.name, "outcome": "ok", "detail": detail}),
-            Outcome::Failed { why, cure } => {
+            CaseOutcome::Ok(detail) => json!({"name": case.name, "outcome": "ok", "detail": detail}),
+            CaseOutcome::Failed { why, cure } => {
                 json!({"name": case.name, "outcome": "failed", "detail": why, "cure": cure})
             }
-            Outcome::Skipped(why) => json!({"name": case.name, "outcome": "skipped", "detail": why}),
+            CaseOutcome::Skipped(why) => json!({"name": case.name, "outcome": "skipped", "detail": why}),
         };
         self.cases.iter().map(case).collect()
     }
@@ -95,21 +95,21 @@ impl Report {
     }
 
     /// Tries a case.
-    pub(crate) async fn run(&mut self, name: &'static str, case: impl Future<Output = Verdict>) {
+    pub(crate) async fn run(&mut self, name: &'static str, case: impl Future<Output = CaseResult>) {
         if self.wants(name) {
             self.add(name, case.await);
         }
     }
 
     /// Adds a case that is already decided.
-    pub(crate) fn add(&mut self, name: &'static str, verdict: Verdict) {
+    pub(crate) fn add(&mut self, name: &'static str, verdict: CaseResult) {
         if !self.wants(name) {
             return;
         }
         let outcome = match verdict {
-            Ok(detail) => Outcome::Ok(plain(&detail)),
-            Err(Miss::Failed { why, cure }) => Outcome::Failed { why: plain(&why), cure },
-            Err(Miss::Skipped(why)) => Outcome::Skipped(plain(&why)),
+            Ok(detail) => CaseOutcome::Ok(plain(&detail)),
+            Err(CaseFailure::Failed { why, cure }) => CaseOutcome::Failed { why: plain(&why), cure },
+            Err(CaseFailure::Skipped(why)) => CaseOutcome::Skipped(plain(&why)),
         };
         self.cases.push(Case { name, outcome });
     }
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_report_passes_if_something_was_met_and_nothing_failed() {
-        let mut report = Report::default();
+        let mut report = ConformanceReport::default();
         report.add("a", Err(skipped("no server")));
         assert!(!report.passed());
         report.add("b", Ok("seen".into()));

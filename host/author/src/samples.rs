@@ -24,7 +24,7 @@ const AWKWARD: &[&str] = &[
     "#hash",
     "semi;colon:colon",
     "%41percent%",
-    "$dollar`tick`",
+    "$dollar`run`",
     "<b>&amp;",
     "a|b*c?d",
     "null",
@@ -121,7 +121,7 @@ pub(crate) fn points(definitions: &[(SeriesId, Arc<Series>)], timestamp_ms: i64)
 
 #[cfg(test)]
 mod tests {
-    use saker_model::MetricValue;
+    use saker_model::Sample;
 
     use super::*;
 
@@ -130,7 +130,7 @@ mod tests {
         let all = awkward();
         assert!(all.len() > 100);
         for series in all {
-            let mut value = MetricValue {
+            let mut value = Sample {
                 endpoint: series.endpoint.clone(),
                 metric: series.metric.to_string(),
                 tags: series.tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use saker_sandbox::{CallError, Description, Figures, Grants, InstanceSpec, Kill, Plugin, PluginFault, Sandbox};
+use saker_sandbox::{CallError, CustomMetrics, Description, Grants, InstanceSpec, Kill, Plugin, PluginFault, Sandbox};
 use serde_json::{Map, Value};
 
-use crate::report::{Miss, failed, skipped};
+use crate::report::{CaseFailure, failed, skipped};
 use crate::schema;
 
 /// How a plugin is to be tested.
@@ -17,8 +17,8 @@ pub struct Options {
     /// What it is granted. The addresses of the kit's own servers come to it.
     pub grants: Grants,
     /// Where a backend writes to.
-    pub server: Server,
-    /// The time between two ticks of a collector: what stands still for too short a time may have no figures.
+    pub server: TargetServer,
+    /// The time between two runs of a collector: what stands still for too short a time may have no figures.
     pub pause: Duration,
     /// Words that a case's name has to hold to be tried; all cases if there are none.
     pub only: Option<String>,
@@ -28,24 +28,24 @@ pub struct Options {
 
 /// Where a backend under test writes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Server {
+pub enum TargetServer {
     /// To servers that the kit starts, which take everything or fail in a chosen way.
     Kit,
     /// To the real server that the settings name; failing servers are still the kit's.
     Given,
 }
 
-pub(crate) struct Subject<'a> {
+pub(crate) struct TestSubject<'a> {
     pub(crate) sandbox: &'a Sandbox,
     pub(crate) plugin: &'a Plugin,
     pub(crate) options: &'a Options,
     /// Shared by all instances, and looked at in the end.
-    pub(crate) figures: Figures,
+    pub(crate) custom_metrics: CustomMetrics,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> TestSubject<'a> {
     pub(crate) fn new(sandbox: &'a Sandbox, plugin: &'a Plugin, options: &'a Options) -> Self {
-        Self { sandbox, plugin, options, figures: Figures::default() }
+        Self { sandbox, plugin, options, custom_metrics: CustomMetrics::default() }
     }
 
     pub(crate) fn description(&self) -> &Description {
@@ -74,18 +74,20 @@ impl<'a> Subject<'a> {
             name,
             settings: Value::Object(settings.clone()).to_string(),
             grants: self.options.grants.clone(),
-            figures: self.figures.clone(),
+            custom_metrics: self.custom_metrics.clone(),
             ..InstanceSpec::default()
         }
     }
 
     /// What an error of a call means for a case that needed the call to succeed.
-    pub(crate) fn miss(&self, error: &CallError, spec: &InstanceSpec) -> Miss {
+    pub(crate) fn miss(&self, error: &CallError, spec: &InstanceSpec) -> CaseFailure {
         let lines = spec.log_tail.lines();
         let last = &lines[lines.len().saturating_sub(3)..];
         let log: String = last.iter().map(|line| format!("; it logged: {line}")).collect();
         match error {
-            CallError::Denied(denied) => skipped(format!("{denied}; here: --grant wanted, or one by one as in --help")),
+            CallError::Denied(denied) => {
+                skipped(format!("{denied}; here: --grant requested, or one by one as in --help"))
+            }
             CallError::Grant(why) => {
                 failed(format!("its grants cannot be used: {why}"), "grant it what it wants, as it says")
             }
@@ -96,7 +98,7 @@ impl<'a> Subject<'a> {
                 skipped(format!("it does not open with settings made up from its schema: {what}; give --settings"))
             }
             CallError::Plugin(PluginFault::Settings(what)) => {
-                failed(format!("it refuses the settings: {what}"), "give settings that it takes")
+                failed(format!("it rejects the settings: {what}"), "give settings that it takes")
             }
             CallError::Plugin(fault) => {
                 failed(format!("{fault}{log}"), "find out why it fails; run: saker collect, for a collector")

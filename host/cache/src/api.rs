@@ -65,7 +65,7 @@ struct SeriesView {
 
 /// What requests are answered from.
 #[derive(Clone)]
-pub struct ApiState {
+pub struct CacheApiState {
     /// The recent points.
     pub cache: Arc<Cache>,
     /// The series that they belong to.
@@ -73,15 +73,15 @@ pub struct ApiState {
 }
 
 /// Series, and their recent points.
-pub fn router(state: ApiState) -> Router {
+pub fn router(state: CacheApiState) -> Router {
     Router::new().route("/saker/v1/series", get(series)).route("/saker/v1/recent", get(recent)).with_state(state)
 }
 
-async fn series(State(state): State<ApiState>, Query(selection): Query<Selection>) -> Result<Response, ApiError> {
+async fn series(State(state): State<CacheApiState>, Query(selection): Query<Selection>) -> Result<Response, ApiError> {
     aside(move |wanted| answer(&state.table, &selection, wanted, |_, _| Some(None))).await
 }
 
-async fn recent(State(state): State<ApiState>, Query(selection): Query<Selection>) -> Result<Response, ApiError> {
+async fn recent(State(state): State<CacheApiState>, Query(selection): Query<Selection>) -> Result<Response, ApiError> {
     let (start, end) = (selection.start.unwrap_or(i64::MIN), selection.end.unwrap_or(i64::MAX));
     let most = selection.points.unwrap_or(usize::MAX);
     aside(move |wanted| {
@@ -95,18 +95,18 @@ async fn recent(State(state): State<ApiState>, Query(selection): Query<Selection
 
 /// Whether somebody still waits for an answer.
 #[derive(Clone, Default)]
-struct Wanted(Arc<AtomicBool>);
+struct Cancellation(Arc<AtomicBool>);
 
-impl Wanted {
+impl Cancellation {
     fn is_over(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 /// Held by who waits; when that goes, nobody does.
-struct Waits(Wanted);
+struct CancelOnDrop(Cancellation);
 
-impl Drop for Waits {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.0.store(true, Ordering::Relaxed);
     }
@@ -114,12 +114,12 @@ impl Drop for Waits {
 
 /// Answers a query on a thread of its own, which ends when nobody waits for it any more.
 async fn aside(
-    query: impl FnOnce(&Wanted) -> Result<Vec<u8>, ApiError> + Send + 'static,
+    query: impl FnOnce(&Cancellation) -> Result<Vec<u8>, ApiError> + Send + 'static,
 ) -> Result<Response, ApiError> {
     let failed = |error: String| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error);
     let turn = TURNS.acquire().await.map_err(|error| failed(error.to_string()))?;
-    let wanted = Wanted::default();
-    let _waits = Waits(wanted.clone());
+    let wanted = Cancellation::default();
+    let _waits = CancelOnDrop(wanted.clone());
     let asking = tokio::task::spawn_blocking(move || {
         // It is given back when the work is done.
         let _turn = turn;
@@ -134,7 +134,7 @@ async fn aside(
 fn answer(
     table: &SeriesTable,
     selection: &Selection,
-    wanted: &Wanted,
+    wanted: &Cancellation,
     points: impl Fn(SeriesId, usize) -> Option<Option<Vec<(i64, f64)>>>,
 ) -> Result<Vec<u8>, ApiError> {
     let metric = selection.metric.as_deref().map(Glob::new);
@@ -227,7 +227,7 @@ mod tests {
     }
 
     fn ask(table: &SeriesTable, query: &str) -> Value {
-        let text = answer(table, &selection(query), &Wanted::default(), |_, _| Some(None));
+        let text = answer(table, &selection(query), &Cancellation::default(), |_, _| Some(None));
         serde_json::from_slice(&text.unwrap_or_else(|_| panic!("{query}"))).expect("JSON")
     }
 
@@ -252,10 +252,10 @@ mod tests {
         let next = page["next"].as_u64().unwrap_or(0) as usize;
         assert!((WALK_MAX..WALK_MAX + 2000).contains(&next), "{page}");
         let long = |_, room: usize| Some(Some(vec![(1_790_000_000_000, 0.123_456_789); room.min(100_000)]));
-        let text = answer(&table, &selection("{}"), &Wanted::default(), long).unwrap_or_default();
+        let text = answer(&table, &selection("{}"), &Cancellation::default(), long).unwrap_or_default();
         assert!(text.len() < 2 * ANSWER_BYTES, "{}", text.len());
-        let gone = Wanted::default();
-        drop(Waits(gone.clone()));
+        let gone = Cancellation::default();
+        drop(CancelOnDrop(gone.clone()));
         let text = answer(&table, &selection("{}"), &gone, |_, _| panic!("nobody waits")).unwrap_or_default();
         assert!(text.len() < 100);
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use saker_config::{Bytes, Table};
+use saker_config::{ByteSize, ConfigTable};
 use saker_model::{Point, SeriesId};
 use saker_pipeline::Sink;
 
@@ -34,13 +34,13 @@ impl Default for CacheLimits {
 impl CacheLimits {
     /// Reads `[cache]`.
     #[must_use]
-    pub fn read(mut table: Table<'_>) -> Self {
+    pub fn read(mut table: ConfigTable<'_>) -> Self {
         let default = Self::default();
-        let age = table.get("age", Duration::from_millis(default.age_ms.unsigned_abs()));
+        let age = table.get("max_age", Duration::from_millis(default.age_ms.unsigned_abs()));
         let limits = Self {
             age_ms: i64::try_from(age.as_millis()).unwrap_or(i64::MAX),
-            items: table.get("items", default.items),
-            bytes: table.get("bytes", Bytes(default.bytes)).0,
+            items: table.get("max_points_per_series", default.items),
+            bytes: table.get("max_bytes", ByteSize(default.bytes)).0,
         };
         table.finish();
         limits
@@ -64,10 +64,10 @@ pub struct CacheStats {
 
 /// The recent points of every series.
 pub struct Cache {
-    inner: Mutex<Inner>,
+    inner: Mutex<CacheInner>,
 }
 
-struct Inner {
+struct CacheInner {
     limits: CacheLimits,
     stores: Vec<TimedStore>,
     stats: CacheStats,
@@ -79,7 +79,7 @@ impl Cache {
     /// An empty cache.
     #[must_use]
     pub fn new(limits: CacheLimits) -> Self {
-        Self { inner: Mutex::new(Inner { limits, stores: Vec::new(), stats: CacheStats::default(), hand: 0 }) }
+        Self { inner: Mutex::new(CacheInner { limits, stores: Vec::new(), stats: CacheStats::default(), hand: 0 }) }
     }
 
     /// Changes the bounds; they take hold as points come in.
@@ -149,7 +149,7 @@ impl Sink for Cache {
     }
 }
 
-impl Inner {
+impl CacheInner {
     fn add(&mut self, point: &Point) {
         let index = point.series.index();
         if index >= self.stores.len() {

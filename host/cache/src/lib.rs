@@ -10,7 +10,7 @@ mod metrics;
 mod reader;
 mod timed;
 
-pub use api::{ApiState, router};
+pub use api::{CacheApiState, router};
 pub use cache::{Cache, CacheLimits, CacheStats};
 pub use metrics::CacheMetrics;
 pub use reader::CacheReader;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use saker_model::{Series, SeriesId, SeriesTable};
 use saker_pipeline::reader::{
-    Aggregate, Attributes, Chunk, Columns, Identity, Matcher, ReadBudget, ReadError, SeriesReader, SeriesRef, TimeRange,
+    Aggregate, AggregateSet, Attributes, Chunk, Identity, Matcher, ReadBudget, ReadError, SeriesReader, SeriesRef,
+    TimeRange,
 };
 
 use crate::Cache;
@@ -74,7 +75,7 @@ impl SeriesReader for CacheReader {
         &self,
         series: &[SeriesRef],
         range: TimeRange,
-        columns: Columns,
+        columns: AggregateSet,
         budget: &ReadBudget,
         visit: &mut dyn FnMut(Chunk<'_>),
     ) -> Result<(), ReadError> {
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
     use crate::CacheLimits;
     use saker_model::{MetricType, Point};
-    use saker_pipeline::reader::{Cancel, Condition, Label, ReadLimits};
+    use saker_pipeline::reader::{Cancel, MatcherLabel, ReadLimits, TextCondition};
 
     const ALL: TimeRange = TimeRange { start_ms: i64::MIN, end_ms: i64::MAX };
 
@@ -130,7 +131,7 @@ mod tests {
     fn read(reader: &CacheReader, series: &[SeriesRef], range: TimeRange) -> Vec<(usize, Vec<i64>, Vec<f64>)> {
         let budget = ReadBudget::new(ReadLimits::default(), Cancel::default());
         let mut seen = Vec::new();
-        let columns = Columns::LAST.with(Aggregate::Count);
+        let columns = AggregateSet::LAST.with(Aggregate::Count);
         reader
             .read(series, range, columns, &budget, &mut |chunk| {
                 assert!(chunk.columns[1].iter().all(|count| *count == 1.0));
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn series_are_selected_in_order_of_identity_with_their_attributes_and_read_back() {
+    fn series_are_selected_in_order_of_identity() {
         let (_, _, reader) = filled(&[series("b", "x"), series("a", "y"), series("a", "x")]);
         let found = reader.select(&[], ALL, 10).unwrap();
         let names: Vec<_> = found.iter().map(|found| (&*found.identity.endpoint, &*found.identity.metric)).collect();
@@ -151,8 +152,9 @@ mod tests {
         assert_eq!(read(&reader, &found[1..], range), [(0, vec![2000], vec![2.0]), (1, vec![2000], vec![2.0])]);
         assert_eq!(reader.select(&[], ALL, 2).unwrap().len(), 2);
         assert_eq!(reader.select(&[], TimeRange { start_ms: 4000, end_ms: 9000 }, 10).unwrap().len(), 0);
-        let is = |label, value: &str| Matcher { label, condition: Condition::Is(value.into()) };
-        let matchers = [is(Label::Endpoint, "a"), is(Label::Metric, "x"), is(Label::Tag("core".into()), "0")];
+        let is = |label, value: &str| Matcher { label, condition: TextCondition::Is(value.into()) };
+        let matchers =
+            [is(MatcherLabel::Endpoint, "a"), is(MatcherLabel::Metric, "x"), is(MatcherLabel::Tag("core".into()), "0")];
         assert_eq!(reader.select(&matchers, ALL, 10).unwrap().len(), 1);
     }
 
@@ -194,10 +196,10 @@ mod tests {
         let found = reader.select(&[], ALL, 10).unwrap();
         let cancel = Cancel::default();
         let budget = ReadBudget::new(ReadLimits { samples: 4, ..ReadLimits::default() }, cancel.clone());
-        let refused = reader.read(&found, ALL, Columns::LAST, &budget, &mut |_| ());
-        assert!(matches!(refused, Err(ReadError::Samples { wanted: 6, limit: 4, .. })));
+        let rejected = reader.read(&found, ALL, AggregateSet::LAST, &budget, &mut |_| ());
+        assert!(matches!(rejected, Err(ReadError::Samples { wanted: 6, limit: 4, .. })));
         cancel.cancel();
         let budget = ReadBudget::new(ReadLimits::default(), cancel);
-        assert_eq!(reader.read(&found, ALL, Columns::LAST, &budget, &mut |_| ()), Err(ReadError::Cancelled));
+        assert_eq!(reader.read(&found, ALL, AggregateSet::LAST, &budget, &mut |_| ()), Err(ReadError::Cancelled));
     }
 }

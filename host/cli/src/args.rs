@@ -14,7 +14,7 @@ use saker_config::parse_duration;
 
 #[cfg(feature = "author")]
 pub use author::{
-    AuthorCommand, BenchArgs, DiffArgs, Kind, Language, NewArgs, RunArgs, ServerChoice, TestArgs, TrialArgs,
+    AuthorCommand, BenchArgs, DiffArgs, KindChoice, Language, NewArgs, PluginArgs, RunArgs, ServerChoice, TestArgs,
 };
 #[cfg(feature = "author")]
 pub use install::{InstallArgs, InstallCommand, PushArgs, RegistryArgs, RemoveArgs, UpdateArgs};
@@ -55,7 +55,7 @@ pub enum Command {
     Plugin(PluginCommand),
     /// Inspect, replay or drop the queues of a running agent.
     #[command(subcommand)]
-    Queue(QueueCommand),
+    Queue(QueueSubcommand),
     /// Show a running agent live.
     Top(TopArgs),
     /// Ask a running agent in PromQL.
@@ -79,7 +79,7 @@ pub enum PluginCommand {
     /// Show everything about one instance of a running agent.
     Status(StatusArgs),
     /// End the back-off or quarantine of an instance of a running agent.
-    Revive(StatusArgs),
+    Resume(StatusArgs),
     /// Commands for authors of plugins.
     #[cfg(feature = "author")]
     #[command(flatten)]
@@ -91,7 +91,7 @@ pub enum PluginCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum QueueCommand {
+pub enum QueueSubcommand {
     /// List the queues, including those on disk that belong to no destination.
     List(ClientArgs),
     /// Show the oldest points of a queue, or its dead letters.
@@ -105,10 +105,10 @@ pub enum QueueCommand {
 #[derive(Debug, Args)]
 pub struct QueueInspectArgs {
     /// The destination.
-    pub node: String,
+    pub destination: String,
     /// Show dead letters (rejected points), and why they were rejected.
     #[arg(short, long)]
-    pub rejected: bool,
+    pub dead_letters: bool,
     /// The most points to show.
     #[arg(short = 'n', long, default_value_t = 20)]
     pub limit: usize,
@@ -119,9 +119,9 @@ pub struct QueueInspectArgs {
 #[derive(Debug, Args)]
 pub struct QueueReplayArgs {
     /// The destination, or a queue on disk without one.
-    pub node: String,
+    pub destination: String,
     /// The destination that gets the points of a queue without one.
-    #[arg(long, value_name = "NODE")]
+    #[arg(long, value_name = "DESTINATION")]
     pub to: Option<String>,
     #[command(flatten)]
     pub client: ClientArgs,
@@ -130,10 +130,10 @@ pub struct QueueReplayArgs {
 #[derive(Debug, Args)]
 pub struct QueueDropArgs {
     /// The destination, or a queue on disk without one.
-    pub node: String,
+    pub destination: String,
     /// Discard dead letters instead.
     #[arg(short, long)]
-    pub rejected: bool,
+    pub dead_letters: bool,
     #[command(flatten)]
     pub client: ClientArgs,
 }
@@ -160,8 +160,8 @@ pub struct ConfigArgs {
 pub struct CollectArgs {
     /// The plugin file.
     pub file: PathBuf,
-    /// Grant something: `read=/proc`, `usage=/`, `connect=127.0.0.1:80`, `env=HOME`, `stdout`; `wanted` grants all that
-    /// the plugin says it wants.
+    /// Grant something: `read=/proc`, `statfs=/`, `connect=127.0.0.1:80`, `env=HOME`, `stdout`; `requested` grants all
+    /// that the plugin requests.
     #[arg(short, long, value_name = "GRANT")]
     pub grant: Vec<String>,
     /// The plugin's settings, as a JSON object.
@@ -169,10 +169,10 @@ pub struct CollectArgs {
     pub settings: String,
     /// The output format.
     #[arg(short, long, value_enum, default_value = "table")]
-    pub format: Format,
+    pub format: OutputFormat,
     /// How many times to collect; only the last result is printed. Rates appear from the second time on.
     #[arg(short = 'n', long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub ticks: u32,
+    pub runs: u32,
     /// The time between runs.
     #[arg(short, long, default_value = "1s", value_parser = parse_interval)]
     pub interval: Duration,
@@ -180,12 +180,12 @@ pub struct CollectArgs {
     #[arg(long, value_name = "CALLS.JSONL")]
     pub record: Option<PathBuf>,
     /// Replay a recording in place of the host, with the recorded settings, grants and runs.
-    #[arg(long, value_name = "CALLS.JSONL", conflicts_with_all = ["record", "grant", "settings", "ticks", "interval"])]
+    #[arg(long, value_name = "CALLS.JSONL", conflicts_with_all = ["record", "grant", "settings", "runs", "interval"])]
     pub replay: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Format {
+pub enum OutputFormat {
     /// A table, for people.
     Table,
     /// One JSON object per line.

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use saker_author::{Options, Outcome, Server, Weight};
+use saker_author::{CaseOutcome, Options, Severity, TargetServer};
 use saker_plugins::settings_schema;
 use saker_sandbox::Plugin;
 use serde_json::{Map, Value, json};
 
-use crate::args::{AuthorCommand, BenchArgs, DiffArgs, ServerChoice, TestArgs, TrialArgs};
+use crate::args::{AuthorCommand, BenchArgs, DiffArgs, PluginArgs, ServerChoice, TestArgs};
 use crate::collect::{grants, load, load_counting};
 use crate::printing::print;
 use crate::say;
@@ -30,16 +30,16 @@ pub fn author(command: &AuthorCommand) -> anyhow::Result<()> {
 
 fn test(args: &TestArgs) -> anyhow::Result<()> {
     let (plugin, report) = crate::runtime()?.block_on(async {
-        let (sandbox, plugin) = load(&args.trial.file).await?;
-        let options = Options { pause: args.interval, only: args.case.clone(), ..options(&args.trial, &plugin)? };
+        let (sandbox, plugin) = load(&args.plugin.file).await?;
+        let options = Options { pause: args.interval, only: args.case.clone(), ..options(&args.plugin, &plugin)? };
         let report = saker_author::conform(&sandbox, &plugin, &options).await;
         anyhow::Ok((plugin, report))
     })?;
     let description = plugin.description();
-    let failed = report.count(|outcome| matches!(outcome, Outcome::Failed { .. }));
-    let skipped = report.count(|outcome| matches!(outcome, Outcome::Skipped(_)));
+    let failed = report.count(|outcome| matches!(outcome, CaseOutcome::Failed { .. }));
+    let skipped = report.count(|outcome| matches!(outcome, CaseOutcome::Skipped(_)));
     let ok = report.cases.len() - failed - skipped;
-    if args.trial.json {
+    if args.plugin.json {
         let about = json!({
             "name": description.name,
             "kind": plugin.kind().as_str(),
@@ -60,9 +60,9 @@ fn test(args: &TestArgs) -> anyhow::Result<()> {
         )?;
         for case in &report.cases {
             match &case.outcome {
-                Outcome::Ok(detail) => say!("ok       {}: {detail}", case.name)?,
-                Outcome::Skipped(why) => say!("skipped  {}\n         {why}", case.name)?,
-                Outcome::Failed { why, cure } => {
+                CaseOutcome::Ok(detail) => say!("ok       {}: {detail}", case.name)?,
+                CaseOutcome::Skipped(why) => say!("skipped  {}\n         {why}", case.name)?,
+                CaseOutcome::Failed { why, cure } => {
                     say!("FAILED   {}\n         {why}\n         to do: {cure}", case.name)?;
                 }
             }
@@ -84,12 +84,12 @@ fn test(args: &TestArgs) -> anyhow::Result<()> {
 
 fn bench(args: &BenchArgs) -> anyhow::Result<()> {
     let bench = crate::runtime()?.block_on(async {
-        let (counting, counted) = load_counting(&args.trial.file).await?;
-        let (timing, timed) = load(&args.trial.file).await?;
-        let options = options(&args.trial, &timed)?;
+        let (counting, counted) = load_counting(&args.plugin.file).await?;
+        let (timing, timed) = load(&args.plugin.file).await?;
+        let options = options(&args.plugin, &timed)?;
         saker_author::bench((&counting, &counted), (&timing, &timed), &options).await.map_err(anyhow::Error::msg)
     })?;
-    if args.trial.json {
+    if args.plugin.json {
         say!("{:#}", bench.to_json())?;
         return Ok(());
     }
@@ -115,9 +115,9 @@ fn diff(args: &DiffArgs) -> anyhow::Result<()> {
         let (_sandbox, new) = load(&args.new).await?;
         anyhow::Ok(saker_author::diff(&old, &new))
     })?;
-    let more = changes.iter().filter(|change| change.weight == Weight::More).count();
+    let more = changes.iter().filter(|change| change.weight == Severity::More).count();
     if args.json {
-        let changes: Vec<_> = changes.iter().map(saker_author::Change::to_json).collect();
+        let changes: Vec<_> = changes.iter().map(saker_author::Difference::to_json).collect();
         say!("{}", table::json(&json!({"asks_more": more > 0, "changes": changes})))?;
     } else {
         let rows: Vec<_> = changes
@@ -132,15 +132,15 @@ fn diff(args: &DiffArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn options(args: &TrialArgs, plugin: &Plugin) -> anyhow::Result<Options> {
+fn options(args: &PluginArgs, plugin: &Plugin) -> anyhow::Result<Options> {
     let settings = args.settings.as_deref().map(serde_json::from_str::<Map<String, Value>>);
     let settings = settings.transpose().context("--settings: expected a JSON object")?;
     Ok(Options {
         settings,
         grants: grants(&args.grant, plugin)?,
         server: match args.server {
-            ServerChoice::Kit => Server::Kit,
-            ServerChoice::Given => Server::Given,
+            ServerChoice::Kit => TargetServer::Kit,
+            ServerChoice::Given => TargetServer::Given,
         },
         pause: Duration::ZERO,
         only: None,

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use saker_model::{MetricValue, Reason, flat};
+use saker_model::{RejectReason, Sample, flat};
 use saker_pipeline::now_ms;
 use saker_sandbox::{
-    Collector, Compiler, Grants, InstanceSpec, Kind, Permission, Plugin, Sandbox, SandboxConfig, SandboxError, Tape,
-    Tick, check_grant_path,
+    Collector, Compiler, Grants, InstanceSpec, Permission, Plugin, PluginKind, Recording, Run, Sandbox, SandboxConfig,
+    SandboxError, check_grant_path,
 };
 use serde_json::{Value, json};
 
-use crate::args::{CollectArgs, Format};
+use crate::args::{CollectArgs, OutputFormat};
 use crate::printing::print;
 use crate::table;
 use crate::{complain, say};
@@ -31,8 +31,8 @@ pub fn collect(args: &CollectArgs) -> anyhow::Result<()> {
     let values = crate::runtime()?.block_on(async {
         let (sandbox, plugin) = load(&args.file).await?;
         collects(&args.file, &plugin)?;
-        let session = Session::new(args, &plugin)?;
-        // Before the first tick: what was measured is not lost for a path that cannot be.
+        let session = CollectSession::new(args, &plugin)?;
+        // Before the first run: what was measured is not lost for a path that cannot be.
         let file = args.record.as_ref().map(|path| {
             let file = std::fs::File::create(path);
             file.with_context(|| format!("--record: cannot write {}", path.display()))
@@ -47,20 +47,20 @@ pub fn collect(args: &CollectArgs) -> anyhow::Result<()> {
         values
     })?;
     match args.format {
-        Format::Table => print(format_args!("{}", as_table(&values)))?,
-        Format::Json => {
+        OutputFormat::Table => print(format_args!("{}", as_table(&values)))?,
+        OutputFormat::Json => {
             for value in &values {
                 say!("{}", as_json(value))?;
             }
         }
-        Format::Falcon => say!("{}", Value::Array(values.iter().map(as_falcon).collect()))?,
+        OutputFormat::Falcon => say!("{}", Value::Array(values.iter().map(as_falcon).collect()))?,
     }
     Ok(())
 }
 
-/// Refuses what is no collector.
+/// Rejects what is no collector.
 pub(crate) fn collects(file: &Path, plugin: &Plugin) -> anyhow::Result<()> {
-    if plugin.kind() != Kind::Collector {
+    if plugin.kind() != PluginKind::Collector {
         let (file, kind) = (file.display(), plugin.kind().as_str());
         bail!("{file} is a {kind}, and only collectors collect; try: saker plugin test {file}");
     }
@@ -134,37 +134,37 @@ fn cache_dir() -> Option<PathBuf> {
     Some(caches.join("saker/compiled"))
 }
 
-/// What an instance is to be, and the ticks that it gets.
-struct Session {
+/// What an instance is to be, and the runs that it gets.
+struct CollectSession {
     spec: InstanceSpec,
     endpoint: Arc<str>,
     /// None where the clock makes them.
-    replayed: Option<Vec<Tick>>,
-    ticks: u32,
+    replayed: Option<Vec<Run>>,
+    runs: u32,
     interval: Duration,
 }
 
-impl Session {
+impl CollectSession {
     fn new(args: &CollectArgs, plugin: &Plugin) -> anyhow::Result<Self> {
         let name = plugin.description().name.clone();
         let mut session = Self {
             spec: InstanceSpec { section: section(&args.file), name, ..InstanceSpec::default() },
             endpoint: saker_config::host_name().into(),
             replayed: None,
-            ticks: args.ticks,
+            runs: args.runs,
             interval: args.interval,
         };
         let spec = &mut session.spec;
         if let Some(path) = &args.replay {
             let file = path.display();
             let text = std::fs::read_to_string(path).with_context(|| format!("--replay: cannot read {file}"))?;
-            let (tape, recorded) = Tape::replay(&text).map_err(|error| anyhow!("--replay: {file}: {error}"))?;
+            let (tape, recorded) = Recording::replay(&text).map_err(|error| anyhow!("--replay: {file}: {error}"))?;
             let words = recorded.head["grants"].as_array().into_iter().flatten();
             let words: Vec<_> = words.filter_map(|word| word.as_str().map(str::to_owned)).collect();
             spec.grants = parse_grants(&words).with_context(|| format!("{file}: line 1"))?;
             spec.settings = recorded.head["settings"].to_string();
             session.endpoint = recorded.head["endpoint"].as_str().unwrap_or_default().into();
-            (spec.tape, session.replayed) = (Some(tape), Some(recorded.ticks));
+            (spec.tape, session.replayed) = (Some(tape), Some(recorded.runs));
             return Ok(session);
         }
         spec.settings = args.settings.clone();
@@ -176,29 +176,29 @@ impl Session {
             head.insert("endpoint".into(), session.endpoint.as_ref().into());
             head.insert("settings".into(), settings);
             head.insert("grants".into(), as_words(&spec.grants).into());
-            spec.tape = Some(Tape::record(head, &spec.grants).map_err(|error| anyhow!("--record: {error}"))?);
+            spec.tape = Some(Recording::record(head, &spec.grants).map_err(|error| anyhow!("--record: {error}"))?);
         }
         Ok(session)
     }
 
-    /// The tick of this number, when it is due; none after the last.
-    async fn tick(&self, number: u32) -> Option<Tick> {
-        if let Some(ticks) = &self.replayed {
-            return ticks.get(number as usize).copied();
+    /// The run of this number, when it is due; none after the last.
+    async fn run(&self, number: u32) -> Option<Run> {
+        if let Some(runs) = &self.replayed {
+            return runs.get(number as usize).copied();
         }
-        if number == self.ticks {
+        if number == self.runs {
             return None;
         }
         if number > 0 {
             tokio::time::sleep(self.interval).await;
         }
-        Some(tick_now(self.interval))
+        Some(run_now(self.interval))
     }
 }
 
-pub(crate) fn tick_now(interval: Duration) -> Tick {
+pub(crate) fn run_now(interval: Duration) -> Run {
     let interval_ms = u32::try_from(interval.as_millis()).unwrap_or(u32::MAX);
-    Tick { timestamp_ms: now_ms(), interval_ms, step_s: interval_ms.div_ceil(1000) }
+    Run { timestamp_ms: now_ms(), interval_ms, step_s: interval_ms.div_ceil(1000) }
 }
 
 /// The table of the configuration that a plugin's grants are written in: an instance is called as its file is.
@@ -213,32 +213,32 @@ fn as_words(grants: &Grants) -> Vec<String> {
     let paths = |key: &'static str, paths: &[PathBuf]| {
         paths.iter().map(|path| format!("{key}={}", path.display())).collect::<Vec<_>>()
     };
-    let mut words = [paths("read", &grants.read), paths("usage", &grants.usage)].concat();
+    let mut words = [paths("read", &grants.read), paths("statfs", &grants.statfs)].concat();
     words.extend(grants.env.iter().map(|name| format!("env={name}")));
     words.extend(grants.process_arguments.then(|| "process_arguments".to_owned()));
     words.extend(grants.stdout.then(|| "stdout".to_owned()));
     words
 }
 
-async fn run(sandbox: &Sandbox, plugin: &Plugin, session: &Session) -> anyhow::Result<Vec<MetricValue>> {
+async fn run(sandbox: &Sandbox, plugin: &Plugin, session: &CollectSession) -> anyhow::Result<Vec<Sample>> {
     let spec = &session.spec;
     let mut collector = Collector::open(sandbox, plugin, spec).await.map_err(|error| explain(&error, spec))?;
     let mut values = Vec::new();
     let mut number = 0;
-    while let Some(tick) = session.tick(number).await {
+    while let Some(run) = session.run(number).await {
         if let Some(tape) = &spec.tape {
-            tape.tick(tick);
+            tape.run(run);
         }
-        let collected = collector.collect(&session.endpoint, tick).await;
+        let collected = collector.collect(&session.endpoint, run).await;
         // Whatever the plugin makes of it, this is what is wrong.
-        if let Some(gap) = spec.tape.as_ref().and_then(Tape::gap) {
+        if let Some(gap) = spec.tape.as_ref().and_then(Recording::gap) {
             bail!("{}: {gap}", spec.name);
         }
         values = collected.map_err(|error| explain(&error, spec))?;
         number += 1;
     }
     collector.close().await?;
-    report_refused(&mut values);
+    report_rejected(&mut values);
     Ok(values)
 }
 
@@ -255,27 +255,27 @@ pub(crate) fn explain(error: &saker_sandbox::CallError, spec: &InstanceSpec) -> 
     anyhow::anyhow!("{}: {error}{hint}{log}", spec.name)
 }
 
-/// Leaves out what the agent would refuse, and says why on standard error.
-fn report_refused(values: &mut Vec<MetricValue>) {
-    let mut refused: BTreeMap<&str, (usize, String, Reason)> = BTreeMap::new();
+/// Leaves out what the agent would reject, and says why on standard error.
+fn report_rejected(values: &mut Vec<Sample>) {
+    let mut rejected: BTreeMap<&str, (usize, String, RejectReason)> = BTreeMap::new();
     values.retain_mut(|value| match value.validate(now_ms()) {
         Ok(()) => true,
         Err(reason) => {
             let first = (0, value.metric.clone(), reason);
-            refused.entry(reason.as_str()).or_insert(first).0 += 1;
+            rejected.entry(reason.as_str()).or_insert(first).0 += 1;
             false
         }
     });
-    for (count, metric, reason) in refused.into_values() {
-        complain!("{count} values would be refused, such as {metric:?}: {reason}");
+    for (count, metric, reason) in rejected.into_values() {
+        complain!("{count} values would be rejected, such as {metric:?}: {reason}");
     }
 }
 
 /// What is granted: the words, and for `wanted` all that the plugin wants and that can be granted as it stands.
 pub(crate) fn grants(words: &[String], plugin: &Plugin) -> anyhow::Result<Grants> {
-    let (wanted, words): (Vec<_>, Vec<_>) = words.iter().cloned().partition(|word| word == "wanted");
+    let (wanted, words): (Vec<_>, Vec<_>) = words.iter().cloned().partition(|word| word == "requested");
     let mut grants = parse_grants(&words)?;
-    for path in [&grants.read, &grants.write, &grants.usage].into_iter().flatten() {
+    for path in [&grants.read, &grants.write, &grants.statfs].into_iter().flatten() {
         if !path.is_absolute() {
             bail!("--grant: {}: expected an absolute path", path.display());
         }
@@ -292,11 +292,11 @@ pub(crate) fn grants(words: &[String], plugin: &Plugin) -> anyhow::Result<Grants
     if wanted.is_empty() {
         return Ok(grants);
     }
-    for want in &plugin.description().wants {
+    for want in &plugin.description().requests {
         match &want.permission {
             Permission::Read(path) => grants.read.push(path.into()),
             Permission::Write(path) => grants.write.push(path.into()),
-            Permission::Usage(path) => grants.usage.push(path.into()),
+            Permission::Statfs(path) => grants.statfs.push(path.into()),
             // `<host:port of url>` and the like stand for what the settings say.
             Permission::Connect(address) => grants.connect.extend(address.parse().ok()),
             Permission::Env(name) => grants.env.push(name.clone()),
@@ -304,7 +304,7 @@ pub(crate) fn grants(words: &[String], plugin: &Plugin) -> anyhow::Result<Grants
             Permission::Unix(request) => grants.unix.extend(request.parse().ok()),
             Permission::ProcessArguments => grants.process_arguments = true,
             // They need a place of the operator's choice.
-            Permission::Folder | Permission::ConnectBehind { .. } | Permission::Secret(_) | Permission::Never(_) => {}
+            Permission::DataDir | Permission::ConnectBehind { .. } | Permission::Secret(_) | Permission::Never(_) => {}
         }
     }
     Ok(grants)
@@ -316,26 +316,26 @@ fn parse_grants(words: &[String]) -> anyhow::Result<Grants> {
         match word.split_once('=') {
             Some(("read", path)) => grants.read.push(path.into()),
             Some(("write", path)) => grants.write.push(path.into()),
-            Some(("folder", path)) => grants.folder = Some(path.into()),
-            Some(("usage", path)) => grants.usage.push(path.into()),
+            Some(("data_dir", path)) => grants.data_dir = Some(path.into()),
+            Some(("statfs", path)) => grants.statfs.push(path.into()),
             Some(("connect", address)) => grants.connect.push(address.parse()?),
             Some(("env", name)) => grants.env.push(name.into()),
             Some(("unix", request)) => grants.unix.push(request.parse()?),
             None if word == "stdout" => grants.stdout = true,
             None if word == "process_arguments" => grants.process_arguments = true,
             _ => bail!(
-                "--grant {word}: expected read=DIR, write=DIR, folder=DIR, usage=DIR, connect=HOST:PORT, env=NAME, \"unix=METHOD SOCKET PATH\", process_arguments, stdout or wanted"
+                "--grant {word}: expected read=DIR, write=DIR, data_dir=DIR, statfs=DIR, connect=HOST:PORT, env=NAME, \"unix=METHOD SOCKET PATH\", process_arguments, stdout or requested"
             ),
         }
     }
     Ok(grants)
 }
 
-fn tags_of(value: &MetricValue) -> String {
+fn tags_of(value: &Sample) -> String {
     flat::tags(value.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())))
 }
 
-fn as_table(values: &[MetricValue]) -> String {
+fn as_table(values: &[Sample]) -> String {
     let mut rows = vec![["metric", "tags", "type", "value"].map(String::from).to_vec()];
     rows.extend(values.iter().map(|value| {
         vec![value.metric.clone(), tags_of(value), value.metric_type.as_str().into(), value.value.to_string()]
@@ -343,7 +343,7 @@ fn as_table(values: &[MetricValue]) -> String {
     table::render(&rows)
 }
 
-fn as_json(value: &MetricValue) -> Value {
+fn as_json(value: &Sample) -> Value {
     let tags: serde_json::Map<_, _> = value.tags.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
     json!({
         "endpoint": &*value.endpoint,
@@ -356,7 +356,7 @@ fn as_json(value: &MetricValue) -> Value {
     })
 }
 
-fn as_falcon(value: &MetricValue) -> Value {
+fn as_falcon(value: &Sample) -> Value {
     json!({
         "endpoint": &*value.endpoint,
         "metric": value.metric,
@@ -375,12 +375,12 @@ mod tests {
     #[test]
     fn grants_are_written_as_words() {
         let words =
-            ["read=/proc", "usage=/", "connect=127.0.0.1:80", "env=HOME", "unix=GET /run/d.sock /info", "stdout"]
+            ["read=/proc", "statfs=/", "connect=127.0.0.1:80", "env=HOME", "unix=GET /run/d.sock /info", "stdout"]
                 .map(String::from);
         let grants = parse_grants(&words).unwrap();
         assert_eq!(
             grants.to_words(),
-            ["read /proc", "usage /", "connect 127.0.0.1:80", "env HOME", "stdout", "unix /run/d.sock: GET of /info"]
+            ["read /proc", "statfs /", "connect 127.0.0.1:80", "env HOME", "stdout", "unix /run/d.sock: GET of /info"]
         );
         assert!(parse_grants(&["/proc".into()]).unwrap_err().to_string().contains("expected read=DIR"));
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use saker_sandbox::Origin;
+use saker_sandbox::CodeOrigin;
 use serde_json::{Value, json};
 
 use crate::args::InspectArgs;
@@ -20,7 +20,7 @@ pub fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
     let description = plugin.description();
     if args.json {
         let wants: Vec<_> = description
-            .wants
+            .requests
             .iter()
             .map(|want| json!({"what": want.permission.to_string(), "grant": want.permission.grant_line(), "reason": want.reason}))
             .collect();
@@ -34,10 +34,10 @@ pub fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
             "bytes": plugin.size(),
             "default_interval_ms": description.default_interval_ms,
             "machine_code": match plugin.origin() {
-                Origin::Cache => "cached",
-                Origin::Compiled => "compiled",
+                CodeOrigin::Cache => "cached",
+                CodeOrigin::Compiled => "compiled",
             },
-            "wants": wants,
+            "requests": wants,
             "imports": plugin.imports(),
             "settings_schema": description.settings_schema,
         });
@@ -55,8 +55,8 @@ pub fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
     if let Some(ms) = description.default_interval_ms {
         rows.push(vec!["every".into(), format!("{:?}", Duration::from_millis(ms.into()))]);
     }
-    for want in &description.wants {
-        rows.push(vec!["wants".into(), format!("{}  # {}", want.permission.grant_line(), want.reason)]);
+    for want in &description.requests {
+        rows.push(vec!["requests".into(), format!("{}  # {}", want.permission.grant_line(), want.reason)]);
     }
     for (name, property) in description.settings_schema["properties"].as_object().into_iter().flatten() {
         rows.push(vec!["setting".into(), setting(name, property)]);

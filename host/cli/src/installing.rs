@@ -4,9 +4,11 @@
 //! then compiled and described, then put in place and pinned.
 
 use anyhow::{Context, bail};
-use saker_author::Weight;
-use saker_author::install::{Consent, Drift, Fetched, Folder, Named, Registry, Source};
-use saker_plugins::{FolderConfig, Keys, SignatureConfig};
+use saker_author::Severity;
+use saker_author::install::{
+    Consent, Drift, FetchedPlugin, InstallFolder, PluginIdentity, PluginSource, RegistryClient,
+};
+use saker_plugins::{FolderConfig, SignatureConfig, TrustedKeys};
 use saker_sandbox::Plugin;
 
 use crate::args::{ConfigArgs, InstallArgs, InstallCommand, PushArgs, RegistryArgs, RemoveArgs, UpdateArgs};
@@ -35,21 +37,21 @@ pub fn installing(
 }
 
 /// The plugin folder of a configuration, and whose signatures count in it.
-struct Place {
-    folder: Folder,
-    keys: Keys,
+struct InstallTarget {
+    folder: InstallFolder,
+    keys: TrustedKeys,
     signatures: SignatureConfig,
 }
 
-impl Place {
+impl InstallTarget {
     fn open(config: &FolderConfig) -> anyhow::Result<Self> {
         let signatures = config.signatures.clone();
-        let keys = Keys::read(&signatures.keys).context("plugins.signature_keys")?;
-        Ok(Self { folder: Folder::open(&config.dir)?, keys, signatures })
+        let keys = TrustedKeys::read(&signatures.keys).context("plugins.signature_keys")?;
+        Ok(Self { folder: InstallFolder::open(&config.dir)?, keys, signatures })
     }
 
     /// What a fetched file is, if it is signed as it has to be.
-    async fn look_at(&self, fetched: &Fetched) -> anyhow::Result<Plugin> {
+    async fn look_at(&self, fetched: &FetchedPlugin) -> anyhow::Result<Plugin> {
         let beside = format!("{}.wasm.sig", fetched.name);
         self.keys
             .check(&fetched.bytes, fetched.signature.as_ref(), self.signatures.required, &beside)
@@ -59,9 +61,9 @@ impl Place {
         Ok(plugin)
     }
 
-    fn put(&mut self, fetched: &Fetched, plugin: &Plugin, consent: Consent) -> anyhow::Result<()> {
+    fn put(&mut self, fetched: &FetchedPlugin, plugin: &Plugin, consent: Consent) -> anyhow::Result<()> {
         let about = plugin.description();
-        let named = Named { plugin: about.name.clone(), version: about.version.clone() };
+        let named = PluginIdentity { plugin: about.name.clone(), version: about.version.clone() };
         let pin = self.folder.install(fetched, &named, &self.keys, self.signatures.required, consent)?;
         let signed =
             pin.signed_by.as_ref().map_or("not checked for a signature".into(), |key| format!("signed by {key}"));
@@ -71,9 +73,9 @@ impl Place {
 }
 
 async fn install(args: &InstallArgs, config: &FolderConfig) -> anyhow::Result<()> {
-    let mut place = Place::open(config)?;
+    let mut place = InstallTarget::open(config)?;
     let mut found =
-        saker_author::install::fetch(&Source::from(args.source.as_str()), &registry(&args.registry)?).await?;
+        saker_author::install::fetch(&PluginSource::from(args.source.as_str()), &registry(&args.registry)?).await?;
     if let Some(name) = &args.name {
         let [one] = &mut found[..] else { bail!("--name: {} holds {} plugins", args.source, found.len()) };
         one.name.clone_from(name);
@@ -81,23 +83,23 @@ async fn install(args: &InstallArgs, config: &FolderConfig) -> anyhow::Result<()
     for fetched in &found {
         let plugin = place.look_at(fetched).await?;
         place.put(fetched, &plugin, Consent { downgrade: args.downgrade, other_name: args.name.is_some() })?;
-        for want in &plugin.description().wants {
-            say!("  wants {}  # {}", want.permission.grant_line(), want.reason)?;
+        for want in &plugin.description().requests {
+            say!("  requests {}  # {}", want.permission.grant_line(), want.reason)?;
         }
     }
     Ok(())
 }
 
 async fn update(args: &UpdateArgs, config: &FolderConfig) -> anyhow::Result<()> {
-    let mut place = Place::open(config)?;
+    let mut place = InstallTarget::open(config)?;
     let registry = registry(&args.registry)?;
     let names = if args.names.is_empty() { place.folder.pins().keys().cloned().collect() } else { args.names.clone() };
-    let mut refused = Vec::new();
+    let mut rejected = Vec::new();
     for name in names {
-        let source = Source::from(place.folder.pin(&name)?.source.as_str());
+        let source = PluginSource::from(place.folder.pin(&name)?.source.as_str());
         let found = saker_author::install::fetch(&source, &registry).await?;
         let [fetched] = &found[..] else { bail!("{source} holds {} plugins now", found.len()) };
-        let fetched = Fetched { name: name.clone(), ..fetched.clone() };
+        let fetched = FetchedPlugin { name: name.clone(), ..fetched.clone() };
         let new = place.look_at(&fetched).await?;
         let before = std::fs::read(place.folder.path(&name));
         if before.as_ref().is_ok_and(|bytes| *bytes == fetched.bytes) {
@@ -113,23 +115,23 @@ async fn update(args: &UpdateArgs, config: &FolderConfig) -> anyhow::Result<()> 
         for change in &changes {
             say!("{name}: {} {}: {}", change.weight.as_str(), change.what, change.words)?;
         }
-        if changes.iter().any(|change| change.weight == Weight::More) && !args.accept {
-            refused.push(name);
+        if changes.iter().any(|change| change.weight == Severity::More) && !args.accept {
+            rejected.push(name);
             continue;
         }
         place.put(&fetched, &new, Consent { downgrade: args.downgrade, other_name: true })?;
     }
-    if !refused.is_empty() {
+    if !rejected.is_empty() {
         bail!(
             "not updated, for the new version asks for more: {}; look above, and run again with --accept",
-            refused.join(", ")
+            rejected.join(", ")
         );
     }
     Ok(())
 }
 
 fn installed(config: &FolderConfig) -> anyhow::Result<()> {
-    let folder = Folder::look(&config.dir)?;
+    let folder = InstallFolder::look(&config.dir)?;
     let mut rows =
         vec![["plugin", "version", "hash", "file", "source", "digest", "signed by"].map(String::from).to_vec()];
     let mut drifted = 0;
@@ -158,7 +160,7 @@ fn installed(config: &FolderConfig) -> anyhow::Result<()> {
 }
 
 fn remove(args: &RemoveArgs, config: &FolderConfig) -> anyhow::Result<()> {
-    let mut place = Place::open(config)?;
+    let mut place = InstallTarget::open(config)?;
     place.folder.remove(&args.name)?;
     say!("{}: removed", args.name)?;
     Ok(())
@@ -177,7 +179,7 @@ async fn push(args: &PushArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn registry(args: &RegistryArgs) -> anyhow::Result<Registry> {
+fn registry(args: &RegistryArgs) -> anyhow::Result<RegistryClient> {
     let login = match (&args.user, &args.password_file) {
         (Some(user), Some(file)) => {
             let password = std::fs::read_to_string(file)
@@ -186,5 +188,5 @@ fn registry(args: &RegistryArgs) -> anyhow::Result<Registry> {
         }
         _ => None,
     };
-    Ok(Registry { plain_http: args.plain_http.clone(), login, token_services: args.token_service.clone() })
+    Ok(RegistryClient { plain_http: args.plain_http.clone(), login, token_services: args.token_service.clone() })
 }

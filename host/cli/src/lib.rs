@@ -30,7 +30,7 @@ pub use collect::collect;
 pub use inspect::inspect;
 #[cfg(feature = "author")]
 pub use installing::installing;
-pub use list::{list, revive, status};
+pub use list::{list, resume, status};
 pub use query::query;
 pub use queue::queue;
 pub use top::top;

@@ -1,4 +1,4 @@
-//! `saker plugin list`, `saker plugin status` and `saker plugin revive`.
+//! `saker plugin list`, `saker plugin status` and `saker plugin resume`.
 
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ pub fn list(args: &ClientArgs) -> anyhow::Result<()> {
             instance["counts"]["failed"].to_string(),
             if grants.is_empty() { "nothing".into() } else { grants.join(", ") },
         ]);
-        for (key, what) in [("refused_update", "not put in place"), ("last_fault", "last fault")] {
+        for (key, what) in [("rejected_update", "not put in place"), ("last_fault", "last fault")] {
             let fault = &instance[key];
             if let Some(message) = fault["message"].as_str() {
                 rows.push(vec![String::new(), format!("{what} ({}{}): {message}", text(fault, "blame"), age(fault))]);
@@ -54,16 +54,17 @@ pub fn list(args: &ClientArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub fn revive(args: &StatusArgs) -> anyhow::Result<()> {
-    let path = format!("/saker/v1/plugins/{}/revive", args.name.replace(' ', "%20"));
+pub fn resume(args: &StatusArgs) -> anyhow::Result<()> {
+    let path = format!("/saker/v1/plugins/{}/resume", args.name.replace(' ', "%20"));
     crate::runtime()?.block_on(client::post(&args.client, &path))?;
-    let when = if args.name.starts_with("node ") { "is tried again at once" } else { "is called at its next tick" };
+    let when =
+        if args.name.starts_with("destination ") { "is tried again at once" } else { "is called at its next run" };
     say!("{} {when}", args.name)?;
     Ok(())
 }
 
 pub fn status(args: &StatusArgs) -> anyhow::Result<()> {
-    // A node's instance has a space in its name.
+    // A destination's instance has a space in its name.
     let path = format!("/saker/v1/plugins/{}", client::encoded(&args.name));
     let instance = crate::runtime()?.block_on(client::get(&args.client, &path))?;
     if args.client.json {

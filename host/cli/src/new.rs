@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use toml::{Table, Value};
 
-use crate::args::{Kind, Language, NewArgs};
+use crate::args::{KindChoice, Language, NewArgs};
 use crate::say;
 
 /// Paths below the repository, and what the files hold.
@@ -49,7 +49,7 @@ pub(crate) fn new(args: &NewArgs) -> anyhow::Result<()> {
 }
 
 /// Where the smallest plugin of this kind and language lies.
-fn example(kind: Kind, language: Language) -> String {
+fn example(kind: KindChoice, language: Language) -> String {
     format!("examples/{language}/{kind}/")
 }
 
@@ -83,7 +83,7 @@ fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 /// The text of an example under the plugin's own name, and with the kit where the project has it.
 fn renamed<'a>(text: &'a str, args: &NewArgs) -> Cow<'a, str> {
     let NewArgs { name, kind, language } = args;
-    // With its kind at the end a name is no other of those that the code uses: `tick` becomes `TickCollector`.
+    // With its kind at the end a name is no other of those that the code uses: `run` becomes `RunCollector`.
     let kind = kind.to_string();
     let camel = |name: &str| {
         let end = (!name.ends_with(&format!("-{kind}"))).then_some(kind.as_str());
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn every_spelling_of_an_example_becomes_the_plugins() {
-        let args = NewArgs { name: "file-nr".into(), kind: Kind::Collector, language: Language::Rust };
+        let args = NewArgs { name: "file-nr".into(), kind: KindChoice::Collector, language: Language::Rust };
         let text = "smallest-collector smallest_collector SmallestCollector ../../../plugins/sdk/rust smallest-backend";
         assert_eq!(renamed(text, &args), "file-nr file_nr FileNrCollector sdk smallest-backend");
     }
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn there_is_an_example_of_every_kind_in_every_language() {
         for language in [Language::Rust, Language::Python, Language::Javascript, Language::C] {
-            for kind in [Kind::Collector, Kind::Processor, Kind::Backend] {
+            for kind in [KindChoice::Collector, KindChoice::Processor, KindChoice::Backend] {
                 let readme = example(kind, language) + "README.md";
                 assert!(FILES.iter().any(|(path, _)| *path == readme), "{readme}");
             }

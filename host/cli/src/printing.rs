@@ -13,13 +13,13 @@ static READER_IS_GONE: AtomicBool = AtomicBool::new(false);
 /// What was asked for cannot be printed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to standard output: {0}")]
-pub struct Unprinted(#[source] io::Error);
+pub struct PrintError(#[source] io::Error);
 
 /// Prints to standard output. A reader that has gone is no failure: the command's verdict stands without it.
 ///
 /// # Errors
 /// If it cannot be written for any other reason, such as a full disk.
-pub fn print(text: fmt::Arguments<'_>) -> Result<(), Unprinted> {
+pub fn print(text: fmt::Arguments<'_>) -> Result<(), PrintError> {
     let mut stdout = io::stdout().lock();
     judge(stdout.write_fmt(text).and_then(|()| stdout.flush()))
 }
@@ -34,13 +34,13 @@ pub fn reader_is_gone() -> bool {
     READER_IS_GONE.load(Ordering::Relaxed)
 }
 
-fn judge(printed: io::Result<()>) -> Result<(), Unprinted> {
+fn judge(printed: io::Result<()>) -> Result<(), PrintError> {
     match printed {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
             READER_IS_GONE.store(true, Ordering::Relaxed);
             Ok(())
         }
-        other => other.map_err(Unprinted),
+        other => other.map_err(PrintError),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use saker_pipeline::now_ms;
-use saker_query::{Format, QueryCommand, Screen};
+use saker_query::{QueryCommand, Screen, ShellFormat};
 
 use crate::args::{QueryArgs, QueryFormat};
 use crate::client;
@@ -18,9 +18,9 @@ const COLUMNS: usize = 80;
 /// If the expression is wrong, no agent answers, or it has no answer to it.
 pub fn query(args: &QueryArgs) -> anyhow::Result<()> {
     let format = match args.format {
-        QueryFormat::Table => Format::Table,
-        QueryFormat::Csv => Format::Csv,
-        QueryFormat::Json => Format::Json,
+        QueryFormat::Table => ShellFormat::Table,
+        QueryFormat::Csv => ShellFormat::Csv,
+        QueryFormat::Json => ShellFormat::Json,
     };
     let command = QueryCommand { query: args.query.clone(), range: args.range, step: args.step, format };
     let request = command.request(now_ms())?;

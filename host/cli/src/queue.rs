@@ -2,18 +2,18 @@
 
 use serde_json::Value;
 
-use crate::args::{ClientArgs, QueueCommand, QueueDropArgs, QueueInspectArgs, QueueReplayArgs};
+use crate::args::{ClientArgs, QueueDropArgs, QueueInspectArgs, QueueReplayArgs, QueueSubcommand};
 use crate::printing::print;
 use crate::say;
 use crate::{client, table};
 
-pub fn queue(command: &QueueCommand) -> anyhow::Result<()> {
+pub fn queue(command: &QueueSubcommand) -> anyhow::Result<()> {
     let runtime = crate::runtime()?;
     match command {
-        QueueCommand::List(args) => runtime.block_on(list(args)),
-        QueueCommand::Inspect(args) => runtime.block_on(inspect(args)),
-        QueueCommand::Replay(args) => runtime.block_on(replay(args)),
-        QueueCommand::Drop(args) => runtime.block_on(discard(args)),
+        QueueSubcommand::List(args) => runtime.block_on(list(args)),
+        QueueSubcommand::Inspect(args) => runtime.block_on(inspect(args)),
+        QueueSubcommand::Replay(args) => runtime.block_on(replay(args)),
+        QueueSubcommand::Drop(args) => runtime.block_on(discard(args)),
     }
 }
 
@@ -23,23 +23,23 @@ async fn list(args: &ClientArgs) -> anyhow::Result<()> {
         say!("{}", table::json(&answer))?;
         return Ok(());
     }
-    let headings = ["node", "state", "points", "in memory", "on disk", "segments", "rejected", "error"];
+    let headings = ["destination", "state", "points", "in memory", "on disk", "segments", "rejected", "error"];
     let mut rows = vec![headings.map(String::from).to_vec()];
     for queue in answer["queues"].as_array().into_iter().flatten() {
         let number = |key: &str| queue[key].as_u64().map_or_else(String::new, |number| number.to_string());
         let configured = queue["configured"] == true;
         rows.push(vec![
-            queue["node"].as_str().unwrap_or_default().to_owned(),
+            queue["destination"].as_str().unwrap_or_default().to_owned(),
             queue["state"].as_str().unwrap_or("not configured").to_owned(),
             number("points"),
             number("in_memory"),
             size(&queue["bytes"]),
             number("segments"),
-            number("dead_points"),
+            number("dead_letter_points"),
             match queue["error"].as_str() {
                 Some(error) => error.to_owned(),
                 None if configured => String::new(),
-                None => "kept; saker queue inspect, replay --to NODE or drop".to_owned(),
+                None => "kept; saker queue inspect, replay --to DESTINATION or drop".to_owned(),
             },
         ]);
     }
@@ -48,8 +48,8 @@ async fn list(args: &ClientArgs) -> anyhow::Result<()> {
 }
 
 async fn inspect(args: &QueueInspectArgs) -> anyhow::Result<()> {
-    let what = if args.rejected { "dead" } else { "queue" };
-    let path = format!("/saker/v1/queues/{}?what={what}&limit={}", client::encoded(&args.node), args.limit);
+    let what = if args.dead_letters { "dead-letters" } else { "queue" };
+    let path = format!("/saker/v1/queues/{}?what={what}&limit={}", client::encoded(&args.destination), args.limit);
     let answer = client::get(&args.client, &path).await?;
     if args.client.json {
         say!("{}", table::json(&answer))?;
@@ -79,13 +79,13 @@ async fn inspect(args: &QueueInspectArgs) -> anyhow::Result<()> {
 
 async fn replay(args: &QueueReplayArgs) -> anyhow::Result<()> {
     let to = args.to.as_deref().map_or_else(String::new, |to| format!("?to={}", client::encoded(to)));
-    let path = format!("/saker/v1/queues/{}/replay{to}", client::encoded(&args.node));
+    let path = format!("/saker/v1/queues/{}/replay{to}", client::encoded(&args.destination));
     said(&args.client, &client::post(&args.client, &path).await?, "will be sent again")
 }
 
 async fn discard(args: &QueueDropArgs) -> anyhow::Result<()> {
-    let what = if args.rejected { "dead" } else { "queue" };
-    let path = format!("/saker/v1/queues/{}/drop?what={what}", client::encoded(&args.node));
+    let what = if args.dead_letters { "dead-letters" } else { "queue" };
+    let path = format!("/saker/v1/queues/{}/drop?what={what}", client::encoded(&args.destination));
     said(&args.client, &client::post(&args.client, &path).await?, "were thrown away")
 }
 

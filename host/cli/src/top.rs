@@ -18,10 +18,10 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 
 pub fn top(args: &TopArgs) -> anyhow::Result<()> {
     crate::runtime()?.block_on(async {
-        let mut before: Option<Look> = None;
+        let mut before: Option<AgentSnapshot> = None;
         let mut times = 0;
         loop {
-            let look = Look {
+            let look = AgentSnapshot {
                 at: Instant::now(),
                 about: client::get(&args.client, "/").await?,
                 plugins: client::get(&args.client, "/saker/v1/plugins").await?,
@@ -47,14 +47,14 @@ pub fn top(args: &TopArgs) -> anyhow::Result<()> {
 }
 
 /// What the agent said at one time.
-struct Look {
+struct AgentSnapshot {
     at: Instant,
     about: Value,
     plugins: Value,
     routes: Value,
 }
 
-impl Look {
+impl AgentSnapshot {
     fn render(&self, before: Option<&Self>) -> String {
         let about = &self.about;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -83,12 +83,12 @@ impl Look {
             ]);
         }
         screen.push_str(&table::render(&rows));
-        let nodes = list(&self.routes["nodes"]);
-        if !nodes.is_empty() {
-            let headings = ["node", "backend", "points/s", "delivered", "queued", "dropped", "error"];
+        let destinations = list(&self.routes["destinations"]);
+        if !destinations.is_empty() {
+            let headings = ["destination", "backend", "points/s", "delivered", "queued", "dropped", "error"];
             let mut rows = vec![headings.map(String::from).to_vec()];
-            let earlier = before.map(|before| by_name(&before.routes["nodes"])).unwrap_or_default();
-            for now in nodes {
+            let earlier = before.map(|before| by_name(&before.routes["destinations"])).unwrap_or_default();
+            for now in destinations {
                 let dropped: u64 =
                     now["dropped"].as_object().into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum();
                 let rate = rate(now, earlier.get(&text(&now["name"])).copied(), "/delivered", seconds);

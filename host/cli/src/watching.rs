@@ -1,4 +1,4 @@
-//! `saker plugin run`: a collector that ticks in front of its author, and is replaced whenever its file is.
+//! `saker plugin run`: a collector that runs in front of its author, and is replaced whenever its file is.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use saker_model::text::{MESSAGE_BYTES_MAX, clean};
-use saker_model::{MetricValue, flat};
+use saker_model::{Sample, flat};
 use saker_plugins::folder::Watch;
 use saker_sandbox::{Collector, InstanceSpec, PluginHash, StateCell};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use crate::args::RunArgs;
-use crate::collect::{collects, explain, grants, load, section, tick_now};
+use crate::collect::{collects, explain, grants, load, run_now, section};
 use crate::printing::reader_is_gone;
 use crate::say;
 
@@ -23,15 +23,15 @@ const POLL: Duration = Duration::from_secs(2);
 /// Sources are built when the system tells of a change, and never without one.
 const NEVER: Duration = Duration::MAX;
 
-/// What happens beside the ticks.
+/// What happens beside the runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
+enum WatchEvent {
     File,
     Source,
 }
 
 /// The version that runs.
-struct Running {
+struct WatchedVersion {
     collector: Collector,
     spec: InstanceSpec,
     version: String,
@@ -50,34 +50,34 @@ async fn watch(args: &RunArgs) -> anyhow::Result<()> {
     let (changes, mut changed) = mpsc::channel(2);
     if args.watch {
         let folder = args.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        tokio::spawn(tell(Watch::new(folder), POLL, Change::File, changes.clone()));
+        tokio::spawn(tell(Watch::new(folder), POLL, WatchEvent::File, changes.clone()));
     }
     if args.build.is_some() {
         if !args.source.is_dir() {
             bail!("--source: {} is no folder", args.source.display());
         }
-        tokio::spawn(tell(Watch::tree(&args.source), NEVER, Change::Source, changes.clone()));
+        tokio::spawn(tell(Watch::tree(&args.source), NEVER, WatchEvent::Source, changes.clone()));
     }
     let mut clock = tokio::time::interval(args.interval);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut shown, mut ticks) = (BTreeMap::new(), 0);
+    let (mut shown, mut runs) = (BTreeMap::new(), 0);
     loop {
         tokio::select! {
             _ = clock.tick() => {
-                tick(&mut running, args, &mut shown).await?;
+                run_once(&mut running, args, &mut shown).await?;
                 if reader_is_gone() {
                     return Ok(());
                 }
                 if !running.collector.is_alive() {
                     running = open(args, &state).await?;
                 }
-                ticks += 1;
-                if args.ticks == ticks {
+                runs += 1;
+                if args.runs == runs {
                     return Ok(());
                 }
             }
             Some(change) = changed.recv() => match (change, &args.build) {
-                (Change::Source, Some(command)) => build(command).await?,
+                (WatchEvent::Source, Some(command)) => build(command).await?,
                 _ => running = replace(running, args, &state).await?,
             },
         }
@@ -85,7 +85,7 @@ async fn watch(args: &RunArgs) -> anyhow::Result<()> {
 }
 
 /// Tells of every change, until nobody listens.
-async fn tell(watch: Watch, poll: Duration, change: Change, changes: mpsc::Sender<Change>) {
+async fn tell(watch: Watch, poll: Duration, change: WatchEvent, changes: mpsc::Sender<WatchEvent>) {
     loop {
         watch.change(poll).await;
         if changes.send(change).await.is_err() {
@@ -94,7 +94,7 @@ async fn tell(watch: Watch, poll: Duration, change: Change, changes: mpsc::Sende
     }
 }
 
-async fn open(args: &RunArgs, state: &StateCell) -> anyhow::Result<Running> {
+async fn open(args: &RunArgs, state: &StateCell) -> anyhow::Result<WatchedVersion> {
     let (sandbox, plugin) = load(&args.file).await?;
     collects(&args.file, &plugin)?;
     let spec = InstanceSpec {
@@ -107,11 +107,11 @@ async fn open(args: &RunArgs, state: &StateCell) -> anyhow::Result<Running> {
     };
     let collector = Collector::open(&sandbox, &plugin, &spec).await.with_context(|| spec.name.clone())?;
     let version = plugin.description().version.clone();
-    Ok(Running { collector, spec, version, hash: plugin.hash() })
+    Ok(WatchedVersion { collector, spec, version, hash: plugin.hash() })
 }
 
 /// Puts the file's version in the place of the one that runs, if it is another and can be used.
-async fn replace(old: Running, args: &RunArgs, state: &StateCell) -> anyhow::Result<Running> {
+async fn replace(old: WatchedVersion, args: &RunArgs, state: &StateCell) -> anyhow::Result<WatchedVersion> {
     match std::fs::read(&args.file) {
         Ok(bytes) if PluginHash::of(&bytes) != old.hash => {}
         // It is the same, or on its way.
@@ -131,14 +131,18 @@ async fn replace(old: Running, args: &RunArgs, state: &StateCell) -> anyhow::Res
     Ok(new)
 }
 
-fn announce(running: &Running) -> anyhow::Result<()> {
+fn announce(running: &WatchedVersion) -> anyhow::Result<()> {
     Ok(say!("{} {} ({})", running.spec.name, running.version, running.hash.short())?)
 }
 
-/// Ticks once, and prints what is new or has changed.
-async fn tick(running: &mut Running, args: &RunArgs, shown: &mut BTreeMap<String, f64>) -> anyhow::Result<()> {
+/// Runs once, and prints what is new or has changed.
+async fn run_once(
+    running: &mut WatchedVersion,
+    args: &RunArgs,
+    shown: &mut BTreeMap<String, f64>,
+) -> anyhow::Result<()> {
     let endpoint: Arc<str> = saker_config::host_name().into();
-    let values = match running.collector.collect(&endpoint, tick_now(args.interval)).await {
+    let values = match running.collector.collect(&endpoint, run_now(args.interval)).await {
         Ok(values) => values,
         Err(error) => return Ok(say!("{}", explain(&error, &running.spec))?),
     };
@@ -157,11 +161,11 @@ async fn tick(running: &mut Running, args: &RunArgs, shown: &mut BTreeMap<String
     Ok(())
 }
 
-fn series(value: &MetricValue) -> String {
+fn series(value: &Sample) -> String {
     let mut tags: Vec<_> = value.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     tags.sort_unstable();
     let name = if tags.is_empty() { value.metric.clone() } else { format!("{}{{{}}}", value.metric, flat::tags(tags)) };
-    // The agent would refuse one that a terminal acts on; here it is only shown.
+    // The agent would reject one that a terminal acts on; here it is only shown.
     clean(&name, MESSAGE_BYTES_MAX)
 }
 

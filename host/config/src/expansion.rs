@@ -13,20 +13,20 @@ use toml::de::{DeTable, DeValue};
 pub(crate) const SETTINGS: &str = "settings";
 
 /// A value that names a variable that is not there.
-pub(crate) struct Unexpanded {
+pub(crate) struct UnsetVariable {
     pub(crate) span: Range<usize>,
     pub(crate) key: String,
     pub(crate) what: String,
 }
 
 /// Expands every text in a table; answers those that cannot be.
-pub(crate) fn expand_table(table: &mut DeTable<'_>, variables: &BTreeMap<String, String>) -> Vec<Unexpanded> {
+pub(crate) fn expand_table(table: &mut DeTable<'_>, variables: &BTreeMap<String, String>) -> Vec<UnsetVariable> {
     let mut failed = Vec::new();
     below("", table, variables, &mut failed);
     failed
 }
 
-fn below(path: &str, table: &mut DeTable<'_>, variables: &BTreeMap<String, String>, failed: &mut Vec<Unexpanded>) {
+fn below(path: &str, table: &mut DeTable<'_>, variables: &BTreeMap<String, String>, failed: &mut Vec<UnsetVariable>) {
     for (name, value) in table.iter_mut() {
         let name = name.get_ref();
         if name != SETTINGS {
@@ -40,7 +40,7 @@ fn within(
     path: &str,
     value: &mut Spanned<DeValue<'_>>,
     variables: &BTreeMap<String, String>,
-    failed: &mut Vec<Unexpanded>,
+    failed: &mut Vec<UnsetVariable>,
 ) {
     let span = value.span();
     match value.get_mut() {
@@ -53,7 +53,7 @@ fn within(
         DeValue::String(text) => match expand(text, variables) {
             Ok(Cow::Borrowed(_)) => {}
             Ok(Cow::Owned(expanded)) => *text = Cow::Owned(expanded),
-            Err(what) => failed.push(Unexpanded { span, key: path.to_owned(), what }),
+            Err(what) => failed.push(UnsetVariable { span, key: path.to_owned(), what }),
         },
         _ => {}
     }

@@ -2,22 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Place, Table};
+use crate::{ConfigTable, Location};
 
 /// Places by key. Where something is written is no part of what it says.
 #[derive(Clone, Debug, Default)]
-pub struct Places(BTreeMap<String, Place>);
+pub struct Locations(BTreeMap<String, Location>);
 
-impl PartialEq for Places {
+impl PartialEq for Locations {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Places {
+impl Locations {
     /// Where everything in a table is written.
     #[must_use]
-    pub fn of(table: &Table<'_>) -> Self {
+    pub fn of(table: &ConfigTable<'_>) -> Self {
         let mut places = BTreeMap::new();
         for group in table.names() {
             let below = table.places_below(&group).into_iter();
@@ -31,13 +31,13 @@ impl Places {
 
     /// Where everything below one key of a table is written, by path below that key.
     #[must_use]
-    pub fn below(table: &Table<'_>, key: &str) -> Self {
+    pub fn below(table: &ConfigTable<'_>, key: &str) -> Self {
         Self(table.places_below(key))
     }
 
     /// Where a key's value is written, if it is.
     #[must_use]
-    pub fn get(&self, key: &str) -> Option<&Place> {
+    pub fn get(&self, key: &str) -> Option<&Location> {
         self.0.get(key)
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Where something was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// In the file, at a line and a column that count from 1.
     File {
         /// The file.
@@ -24,7 +24,7 @@ pub enum Place {
     Default,
 }
 
-impl Place {
+impl Location {
     /// The place of a range of bytes in a file's text.
     #[must_use]
     pub fn in_file(path: &Path, text: &str, span: &Range<usize>) -> Self {
@@ -44,7 +44,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
@@ -59,7 +59,7 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Where it is.
-    pub place: Place,
+    pub place: Location,
     /// The key with its tables, such as `plugin.cpu.interval`; empty for the whole file.
     pub key: String,
     /// What is wrong, and what to write instead.

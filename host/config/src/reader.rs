@@ -13,36 +13,36 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::expansion::{SETTINGS, expand, expand_table};
-use crate::{Given, Place, Problem, Read, Source};
+use crate::{ConfigSource, FromConfig, Location, Problem, RawValue};
 
 /// What all tables of one reading share.
-pub struct Reading<'a> {
-    source: &'a Source,
+pub struct ReadContext<'a> {
+    source: &'a ConfigSource,
     problems: RefCell<Vec<Problem>>,
     /// The syntax of the file is broken.
     broken: Cell<bool>,
     /// Where variables are named that are not there.
-    unexpanded: RefCell<Vec<Place>>,
+    unexpanded: RefCell<Vec<Location>>,
     used: RefCell<BTreeSet<String>>,
     /// The keys that were asked for of each table, by its path: several components may each read their own of one.
     known: RefCell<BTreeMap<String, Vec<&'static str>>>,
 }
 
 /// A table of the file, or a place where one could be.
-pub struct Table<'a> {
-    reading: &'a Reading<'a>,
+pub struct ConfigTable<'a> {
+    reading: &'a ReadContext<'a>,
     path: String,
     entries: Option<&'a DeTable<'a>>,
-    place: Place,
+    place: Location,
 }
 
 /// A key that is not there and none of the known ones is this many edits away: no suggestion.
 const SUGGESTION_EDITS_MAX: usize = 3;
 
-impl<'a> Reading<'a> {
+impl<'a> ReadContext<'a> {
     /// A reading of a source, of which nothing is read yet.
     #[must_use]
-    pub fn new(source: &'a Source) -> Self {
+    pub fn new(source: &'a ConfigSource) -> Self {
         Self {
             source,
             problems: RefCell::default(),
@@ -54,24 +54,24 @@ impl<'a> Reading<'a> {
     }
 
     /// The whole configuration as a table. `parsed` is the file's.
-    pub fn root(&'a self, parsed: Option<&'a Spanned<DeTable<'a>>>) -> Table<'a> {
+    pub fn root(&'a self, parsed: Option<&'a Spanned<DeTable<'a>>>) -> ConfigTable<'a> {
         let place = match &self.source.file {
-            Some((path, _)) => Place::File { path: path.clone(), line: 1, column: 1 },
-            None => Place::Default,
+            Some((path, _)) => Location::File { path: path.clone(), line: 1, column: 1 },
+            None => Location::Default,
         };
-        Table { reading: self, path: String::new(), entries: parsed.map(Spanned::get_ref), place }
+        ConfigTable { reading: self, path: String::new(), entries: parsed.map(Spanned::get_ref), place }
     }
 
     /// Notes what the parser of the file's syntax has found.
     pub fn syntax(&self, error: &toml::de::Error) {
         let Some((path, text)) = &self.source.file else { return };
-        let place = Place::in_file(path, text, &error.span().unwrap_or_default());
+        let place = Location::in_file(path, text, &error.span().unwrap_or_default());
         self.broken.set(true);
         self.note(place, "", error.message().replace('\n', " "));
     }
 
     /// Notes a mistake.
-    pub fn note(&self, place: Place, key: &str, what: impl Into<String>) {
+    pub fn note(&self, place: Location, key: &str, what: impl Into<String>) {
         // A value that could not be expanded is wrong in every other way as well.
         if self.unexpanded.borrow().contains(&place) {
             return;
@@ -97,7 +97,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn note_unexpanded(&self, place: Place, key: &str, what: String) {
+    fn note_unexpanded(&self, place: Location, key: &str, what: String) {
         self.note(place.clone(), key, what);
         self.unexpanded.borrow_mut().push(place);
     }
@@ -120,32 +120,32 @@ impl<'a> Reading<'a> {
         // Others name variables so, too: a cluster gives each of its services some, such as SAKER_SERVICE_HOST.
         for name in self.source.environment.keys().filter(|name| !used.contains(*name)) {
             let what = format!("no key has this name{}", suggestion(name, used.iter().map(String::as_str)));
-            warnings.push(Problem { place: Place::Environment(name.clone()), key: String::new(), what });
+            warnings.push(Problem { place: Location::Environment(name.clone()), key: String::new(), what });
         }
         for key in self.source.arguments.keys().filter(|key| !used.contains(*key)) {
             let keys = used.iter().map(String::as_str).filter(|key| !key.starts_with("SAKER_"));
             let what = format!("there is no such key{}", suggestion(key, keys));
-            problems.push(Problem { place: Place::CommandLine, key: key.clone(), what });
+            problems.push(Problem { place: Location::CommandLine, key: key.clone(), what });
         }
         problems.sort_by_key(|problem| problem.place.order());
         (problems, warnings)
     }
 
-    fn place_of(&self, span: std::ops::Range<usize>) -> Place {
+    fn place_of(&self, span: std::ops::Range<usize>) -> Location {
         match &self.source.file {
-            Some((path, text)) => Place::in_file(path, text, &span),
-            None => Place::Default,
+            Some((path, text)) => Location::in_file(path, text, &span),
+            None => Location::Default,
         }
     }
 }
 
-impl<'a> Table<'a> {
+impl<'a> ConfigTable<'a> {
     /// A path: one in the file is meant from the file's folder, one from elsewhere from the current folder. An empty one
     /// is none.
     pub fn path(&mut self, key: &'static str) -> Option<PathBuf> {
         let path = self.optional::<String>(key).filter(|path| !path.is_empty())?;
         match (self.place_of(key), self.folder()) {
-            (Place::File { .. }, Some(folder)) => Some(folder.join(path)),
+            (Location::File { .. }, Some(folder)) => Some(folder.join(path)),
             _ => Some(path.into()),
         }
     }
@@ -153,7 +153,7 @@ impl<'a> Table<'a> {
     /// A list of paths, each meant as that of [`path`](Self::path).
     pub fn paths(&mut self, key: &'static str) -> Vec<PathBuf> {
         let paths: Vec<String> = self.get(key, Vec::new());
-        let in_file = matches!(self.place_of(key), Place::File { .. });
+        let in_file = matches!(self.place_of(key), Location::File { .. });
         let folder = self.folder().filter(|_| in_file).unwrap_or(Path::new("")).to_owned();
         paths.into_iter().map(|path| folder.join(path)).collect()
     }
@@ -169,7 +169,7 @@ impl<'a> Table<'a> {
         list.map_or(0, |list| list.len())
     }
 
-    /// Notes a mistake of a table in a table, such as `[node.NAME]`.
+    /// Notes a mistake of a table in a table, such as `[destination.NAME]`.
     pub fn wrong_in(&self, group: &str, name: &str, what: &str) {
         let table = self.inner(group);
         let place = table.inner(name).place();
@@ -204,13 +204,13 @@ impl<'a> Table<'a> {
 
     /// Where this table begins.
     #[must_use]
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> Location {
         self.place.clone()
     }
 
     /// Where a key's value is written; the table's own place if it is not.
     #[must_use]
-    pub fn place_of(&self, key: &str) -> Place {
+    pub fn place_of(&self, key: &str) -> Location {
         match self.given(key) {
             Some((_, place)) => place,
             None => self.place(),
@@ -223,12 +223,12 @@ impl<'a> Table<'a> {
     }
 
     /// The value of a key, or a default.
-    pub fn get<T: Read>(&mut self, key: &'static str, default: T) -> T {
+    pub fn get<T: FromConfig>(&mut self, key: &'static str, default: T) -> T {
         self.optional(key).unwrap_or(default)
     }
 
     /// The value of a key, if it is given and right.
-    pub fn optional<T: Read>(&mut self, key: &'static str) -> Option<T> {
+    pub fn optional<T: FromConfig>(&mut self, key: &'static str) -> Option<T> {
         self.asks_for(key);
         let (given, place) = self.given(key)?;
         match T::read(&given) {
@@ -262,7 +262,7 @@ impl<'a> Table<'a> {
     }
 
     /// The value of a key that must be given.
-    pub fn required<T: Read>(&mut self, key: &'static str, example: &str) -> Option<T> {
+    pub fn required<T: FromConfig>(&mut self, key: &'static str, example: &str) -> Option<T> {
         if self.given(key).is_none() {
             self.asks_for(key);
             self.reading.note(self.place(), &self.key(key), format!("missing; write for example: {key} = {example}"));
@@ -272,14 +272,14 @@ impl<'a> Table<'a> {
     }
 
     /// A table in this one, empty if it is not there.
-    pub fn table(&mut self, key: &'static str) -> Table<'a> {
+    pub fn table(&mut self, key: &'static str) -> ConfigTable<'a> {
         self.asks_for(key);
         self.inner(key)
     }
 
-    /// The tables in a table whose keys are names that the operator has chosen, such as `[node.NAME]`; `also` are names
-    /// that are there without being written.
-    pub fn named(&mut self, key: &'static str, also: &[&str]) -> Vec<(String, Table<'a>)> {
+    /// The tables in a table whose keys are names that the operator has chosen, such as `[destination.NAME]`; `also`
+    /// are names that are there without being written.
+    pub fn named(&mut self, key: &'static str, also: &[&str]) -> Vec<(String, ConfigTable<'a>)> {
         self.asks_for(key);
         let group = self.inner(key);
         let mut names: BTreeSet<String> = also.iter().map(|&name| name.to_owned()).collect();
@@ -302,7 +302,7 @@ impl<'a> Table<'a> {
     }
 
     /// The tables of a list of tables, such as `[[route]]`.
-    pub fn list(&mut self, key: &'static str) -> Vec<Table<'a>> {
+    pub fn list(&mut self, key: &'static str) -> Vec<ConfigTable<'a>> {
         self.asks_for(key);
         let Some(value) = self.entries.and_then(|entries| entries.get(key)) else { return Vec::new() };
         let Some(array) = value.get_ref().as_array() else {
@@ -315,7 +315,7 @@ impl<'a> Table<'a> {
             let place = self.reading.place_of(item.span());
             match item.get_ref().as_table() {
                 Some(entries) => {
-                    tables.push(Table { reading: self.reading, path, entries: Some(entries), place });
+                    tables.push(ConfigTable { reading: self.reading, path, entries: Some(entries), place });
                 }
                 None => self.reading.note(place, &path, format!("expected a table; write [[{key}]]")),
             }
@@ -331,7 +331,7 @@ impl<'a> Table<'a> {
 
     /// The value of a key whose name is not known beforehand.
     #[must_use]
-    pub fn free<T: Read>(&self, key: &str) -> Option<T> {
+    pub fn free<T: FromConfig>(&self, key: &str) -> Option<T> {
         let (given, place) = self.given(key)?;
         T::read(&given).map_err(|what| self.reading.note(place, &self.key(key), what)).ok()
     }
@@ -344,7 +344,7 @@ impl<'a> Table<'a> {
 
     /// The places of everything below a key, by path within it (`a.b`), for a text that is checked later.
     #[must_use]
-    pub fn places_below(&self, key: &str) -> BTreeMap<String, Place> {
+    pub fn places_below(&self, key: &str) -> BTreeMap<String, Location> {
         let mut places = BTreeMap::new();
         if let Some(value) = self.entries.and_then(|entries| entries.get(key)) {
             self.collect_places("", value, &mut places);
@@ -352,7 +352,7 @@ impl<'a> Table<'a> {
         places
     }
 
-    fn collect_places(&self, path: &str, value: &Spanned<DeValue<'_>>, places: &mut BTreeMap<String, Place>) {
+    fn collect_places(&self, path: &str, value: &Spanned<DeValue<'_>>, places: &mut BTreeMap<String, Location>) {
         places.insert(path.to_owned(), self.reading.place_of(value.span()));
         let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
         match value.get_ref() {
@@ -390,7 +390,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn inner(&self, key: &str) -> Table<'a> {
+    fn inner(&self, key: &str) -> ConfigTable<'a> {
         let value = self.entries.and_then(|entries| entries.get(key));
         let entries = value.and_then(|value| value.get_ref().as_table());
         if let Some(value) = value
@@ -404,11 +404,11 @@ impl<'a> Table<'a> {
             );
         }
         let place = value.map_or_else(|| self.place(), |value| self.reading.place_of(value.span()));
-        Table { reading: self.reading, path: self.key(key), entries, place }
+        ConfigTable { reading: self.reading, path: self.key(key), entries, place }
     }
 
     /// What is given for a key, by whoever wins, and where.
-    fn given(&self, key: &str) -> Option<(Given<'a>, Place)> {
+    fn given(&self, key: &str) -> Option<(RawValue<'a>, Location)> {
         let path = self.key(key);
         let variable = variable(&path);
         let source = self.reading.source;
@@ -418,27 +418,27 @@ impl<'a> Table<'a> {
         used.insert(variable.clone());
         used.insert(path);
         if let Some(text) = argument {
-            return Some((self.expanded(key, text, &Place::CommandLine), Place::CommandLine));
+            return Some((self.expanded(key, text, &Location::CommandLine), Location::CommandLine));
         }
         if let Some(text) = from_environment {
-            let place = Place::Environment(variable);
+            let place = Location::Environment(variable);
             return Some((self.expanded(key, text, &place), place));
         }
         let value = self.entries?.get(key)?;
-        Some((Given::Toml(value.get_ref()), self.reading.place_of(value.span())))
+        Some((RawValue::Toml(value.get_ref()), self.reading.place_of(value.span())))
     }
 }
 
-impl<'a> Table<'a> {
+impl<'a> ConfigTable<'a> {
     /// A value from outside the file, with the environment's variables in it.
-    fn expanded(&self, key: &str, text: &'a str, place: &Place) -> Given<'a> {
+    fn expanded(&self, key: &str, text: &'a str, place: &Location) -> RawValue<'a> {
         let expanded =
             if key == SETTINGS { Ok(Cow::Borrowed(text)) } else { expand(text, &self.reading.source.variables) };
         match expanded {
-            Ok(text) => Given::Text(text),
+            Ok(text) => RawValue::Text(text),
             Err(what) => {
                 self.reading.note_unexpanded(place.clone(), &self.key(key), what);
-                Given::Text(text.into())
+                RawValue::Text(text.into())
             }
         }
     }

@@ -3,22 +3,22 @@
 use serde_json::{Map, Value};
 use toml::de::DeValue;
 
-use crate::{Given, Places, Read, Table};
+use crate::{ConfigTable, FromConfig, Locations, RawValue};
 
 /// A plugin's settings, and where each of them is written.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Settings {
+pub struct PluginSettings {
     /// The settings by name.
     pub values: Map<String, Value>,
     /// Their places, by path.
-    pub places: Places,
+    pub places: Locations,
 }
 
-impl Settings {
+impl PluginSettings {
     /// Those under the key `settings` of a plugin's table.
-    pub fn read(table: &mut Table<'_>) -> Self {
+    pub fn read(table: &mut ConfigTable<'_>) -> Self {
         let SettingsTable(values) = table.get("settings", SettingsTable::default());
-        Self { values, places: Places::below(table, "settings") }
+        Self { values, places: Locations::below(table, "settings") }
     }
 }
 
@@ -26,11 +26,11 @@ impl Settings {
 #[derive(Clone, Debug, PartialEq, Default)]
 struct SettingsTable(Map<String, Value>);
 
-impl Read for SettingsTable {
-    fn read(given: &Given<'_>) -> Result<Self, String> {
+impl FromConfig for SettingsTable {
+    fn read(given: &RawValue<'_>) -> Result<Self, String> {
         let value = match given {
-            Given::Toml(value) => to_json(value),
-            Given::Text(text) => {
+            RawValue::Toml(value) => to_json(value),
+            RawValue::Text(text) => {
                 serde_json::from_str(text).map_err(|error| format!("expected a JSON object: {error}"))?
             }
         };
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn settings_become_json() {
         let toml = DeValue::parse("{ a = 1_000, b = [0x10, 1.5], c = { d = \"x\" }, e = true }").unwrap();
-        let SettingsTable(fields) = SettingsTable::read(&Given::Toml(toml.get_ref())).unwrap();
+        let SettingsTable(fields) = SettingsTable::read(&RawValue::Toml(toml.get_ref())).unwrap();
         assert_eq!(Value::from(fields), serde_json::json!({"a": 1000, "b": [16, 1.5], "c": {"d": "x"}, "e": true}));
     }
 }

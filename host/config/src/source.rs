@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-use crate::{Problem, Reading, Table, Warnings};
+use crate::{ConfigTable, Problem, ReadContext, Warnings};
 
 /// Where configuration comes from.
 #[derive(Clone, Debug, Default)]
-pub struct Source {
+pub struct ConfigSource {
     /// The file and its text; none runs on defaults.
     pub file: Option<(PathBuf, String)>,
     /// The environment's variables that begin with `SAKER_`.
@@ -20,7 +20,7 @@ pub struct Source {
     pub variables: BTreeMap<String, String>,
 }
 
-impl Source {
+impl ConfigSource {
     /// The file, the environment of this process, and `key=value` arguments.
     ///
     /// # Errors
@@ -41,8 +41,11 @@ impl Source {
 
 /// Reads what can be read of a configuration, whose root table `read` takes: what it makes of it with its warnings, and
 /// all mistakes. Where the syntax is broken nothing is made, since that would only lead to mistakes that are none.
-pub fn look<T>(source: &Source, read: impl FnOnce(Table<'_>) -> T) -> (Option<(T, Warnings)>, Vec<Problem>) {
-    let reading = Reading::new(source);
+pub fn look<T>(
+    source: &ConfigSource,
+    read: impl FnOnce(ConfigTable<'_>) -> T,
+) -> (Option<(T, Warnings)>, Vec<Problem>) {
+    let reading = ReadContext::new(source);
     let parsed = source.file.as_ref().map(|(_, text)| {
         let (mut table, errors) = DeTable::parse_recoverable(text);
         errors.iter().for_each(|error| reading.syntax(error));

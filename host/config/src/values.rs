@@ -9,7 +9,7 @@ use saker_model::Glob;
 use toml::de::DeValue;
 
 /// What is given for a key: a value of the file, or text from elsewhere.
-pub enum Given<'a> {
+pub enum RawValue<'a> {
     /// Of the file.
     Toml(&'a DeValue<'a>),
     /// From elsewhere.
@@ -17,15 +17,15 @@ pub enum Given<'a> {
 }
 
 /// A value that can be read.
-pub trait Read: Sized {
+pub trait FromConfig: Sized {
     /// Reads it.
     ///
     /// # Errors
     /// What was expected, and what was found.
-    fn read(given: &Given<'_>) -> Result<Self, String>;
+    fn read(given: &RawValue<'_>) -> Result<Self, String>;
 }
 
-impl Given<'_> {
+impl RawValue<'_> {
     /// The value as text, if it is written as such.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
@@ -64,24 +64,24 @@ impl Given<'_> {
     }
 }
 
-impl Read for bool {
-    fn read(given: &Given<'_>) -> Result<Self, String> {
+impl FromConfig for bool {
+    fn read(given: &RawValue<'_>) -> Result<Self, String> {
         let value = match given {
-            Given::Toml(value) => value.as_bool(),
-            Given::Text(text) => text.parse().ok(),
+            RawValue::Toml(value) => value.as_bool(),
+            RawValue::Text(text) => text.parse().ok(),
         };
         value.ok_or_else(|| given.expected("true or false"))
     }
 }
 
-impl Read for String {
-    fn read(given: &Given<'_>) -> Result<Self, String> {
+impl FromConfig for String {
+    fn read(given: &RawValue<'_>) -> Result<Self, String> {
         given.text().map(Self::from).ok_or_else(|| given.expected("text in quotes"))
     }
 }
 
-impl Read for PathBuf {
-    fn read(given: &Given<'_>) -> Result<Self, String> {
+impl FromConfig for PathBuf {
+    fn read(given: &RawValue<'_>) -> Result<Self, String> {
         match given.text() {
             Some(text) if !text.is_empty() => Ok(text.into()),
             _ => Err(given.expected("a path in quotes")),
@@ -89,33 +89,33 @@ impl Read for PathBuf {
     }
 }
 
-impl Read for usize {
-    fn read(given: &Given<'_>) -> Result<Self, String> {
+impl FromConfig for usize {
+    fn read(given: &RawValue<'_>) -> Result<Self, String> {
         let number = given.integer().and_then(|number| Self::try_from(number).ok());
         number.ok_or_else(|| given.expected("a whole number"))
     }
 }
 
-impl Read for u32 {
-    fn read(given: &Given<'_>) -> Result<Self, String> {
+impl FromConfig for u32 {
+    fn read(given: &RawValue<'_>) -> Result<Self, String> {
         let number = given.integer().and_then(|number| Self::try_from(number).ok());
         number.ok_or_else(|| given.expected("a whole number up to 4294967295"))
     }
 }
 
-impl Read for f64 {
-    fn read(given: &Given<'_>) -> Result<Self, String> {
+impl FromConfig for f64 {
+    fn read(given: &RawValue<'_>) -> Result<Self, String> {
         let number = match given {
-            Given::Toml(DeValue::Float(number)) => number.as_str().replace('_', "").parse().ok(),
-            Given::Toml(_) => given.integer().map(|number| number as Self),
-            Given::Text(text) => text.trim().parse().ok(),
+            RawValue::Toml(DeValue::Float(number)) => number.as_str().replace('_', "").parse().ok(),
+            RawValue::Toml(_) => given.integer().map(|number| number as Self),
+            RawValue::Text(text) => text.trim().parse().ok(),
         };
         number.ok_or_else(|| given.expected("a number"))
     }
 }
 
-impl Read for Duration {
-    fn read(given: &Given<'_>) -> Result<Self, String> {
+impl FromConfig for Duration {
+    fn read(given: &RawValue<'_>) -> Result<Self, String> {
         given
             .text()
             .and_then(parse_duration)
@@ -143,10 +143,10 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bytes(pub usize);
+pub struct ByteSize(pub usize);
 
-impl Read for Bytes {
-    fn read(given: &Given<'_>) -> Result<Self, String> {
+impl FromConfig for ByteSize {
+    fn read(given: &RawValue<'_>) -> Result<Self, String> {
         let whole = given.integer().and_then(|number| usize::try_from(number).ok());
         whole
             .or_else(|| parse_bytes(given.text()?))
@@ -174,10 +174,10 @@ fn parse_bytes(text: &str) -> Option<usize> {
 
 /// Where the HTTP API listens, if it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listen(pub Option<SocketAddr>);
+pub struct ListenAddress(pub Option<SocketAddr>);
 
-impl Read for Listen {
-    fn read(given: &Given<'_>) -> Result<Self, String> {
+impl FromConfig for ListenAddress {
+    fn read(given: &RawValue<'_>) -> Result<Self, String> {
         match given.text() {
             Some("off") => Ok(Self(None)),
             Some(text) if text.parse::<SocketAddr>().is_ok() => Ok(Self(text.parse().ok())),
@@ -186,23 +186,23 @@ impl Read for Listen {
     }
 }
 
-impl Read for Glob {
-    fn read(given: &Given<'_>) -> Result<Self, String> {
+impl FromConfig for Glob {
+    fn read(given: &RawValue<'_>) -> Result<Self, String> {
         given.text().map(Self::new).ok_or_else(|| given.expected("a pattern in quotes"))
     }
 }
 
 /// A list; a single value stands for a list of one, and text from elsewhere is split at commas.
-impl<T: Read> Read for Vec<T> {
-    fn read(given: &Given<'_>) -> Result<Self, String> {
+impl<T: FromConfig> FromConfig for Vec<T> {
+    fn read(given: &RawValue<'_>) -> Result<Self, String> {
         match given {
-            Given::Toml(DeValue::Array(items)) => {
-                items.iter().map(|item| T::read(&Given::Toml(item.get_ref()))).collect()
+            RawValue::Toml(DeValue::Array(items)) => {
+                items.iter().map(|item| T::read(&RawValue::Toml(item.get_ref()))).collect()
             }
-            Given::Toml(_) => Ok(vec![T::read(given)?]),
-            Given::Text(text) => {
+            RawValue::Toml(_) => Ok(vec![T::read(given)?]),
+            RawValue::Text(text) => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-                items.map(|item| T::read(&Given::Text(item.into()))).collect()
+                items.map(|item| T::read(&RawValue::Text(item.into()))).collect()
             }
         }
     }
@@ -212,8 +212,8 @@ impl<T: Read> Read for Vec<T> {
 mod tests {
     use super::*;
 
-    fn read<T: Read>(text: &str) -> Result<T, String> {
-        T::read(&Given::Text(text.into()))
+    fn read<T: FromConfig>(text: &str) -> Result<T, String> {
+        T::read(&RawValue::Text(text.into()))
     }
 
     #[test]
@@ -228,11 +228,11 @@ mod tests {
 
     #[test]
     fn bytes_may_have_a_unit() {
-        assert_eq!(read::<Bytes>("64MiB"), Ok(Bytes(64 << 20)));
-        assert_eq!(read::<Bytes>("10"), Ok(Bytes(10)));
-        assert_eq!(read::<Bytes>("2 kB"), Ok(Bytes(2000)));
-        assert!(read::<Bytes>("64M").is_err());
-        assert!(read::<Bytes>("99999999999GiB").is_err());
+        assert_eq!(read::<ByteSize>("64MiB"), Ok(ByteSize(64 << 20)));
+        assert_eq!(read::<ByteSize>("10"), Ok(ByteSize(10)));
+        assert_eq!(read::<ByteSize>("2 kB"), Ok(ByteSize(2000)));
+        assert!(read::<ByteSize>("64M").is_err());
+        assert!(read::<ByteSize>("99999999999GiB").is_err());
     }
 
     #[test]

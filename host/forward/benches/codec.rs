@@ -7,7 +7,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use saker_forward::codec::{Decoder, Encoder};
+use saker_forward::codec::{RecordDecoder, RecordEncoder};
 use saker_model::{Point, SeriesId};
 
 use workloads::{Kind, Workload};
@@ -39,7 +39,7 @@ const KINDS: [Kind; 7] =
 
 fn measure(mut workload: Workload) {
     let (mut encoder, mut decoder, mut record, mut out) =
-        (Encoder::default(), Decoder::default(), Vec::new(), Vec::<Point>::new());
+        (RecordEncoder::default(), RecordDecoder::default(), Vec::new(), Vec::<Point>::new());
     let (mut first, mut later, mut back) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     let (mut bytes, mut first_bytes, mut points) = (0, 0, 0);
     let mut next = 0..;

@@ -9,9 +9,9 @@ use tokio::sync::Notify;
 
 /// A destination. Opens sessions; a series that is defined in one stays defined until it ends, and is defined again when its
 /// type or step has changed.
-pub trait Backend: Send + Sync + 'static {
+pub trait DestinationBackend: Send + Sync + 'static {
     /// Opens a session.
-    fn open(&self) -> BoxFuture<'_, Result<Box<dyn Session>, SendError>>;
+    fn open(&self) -> BoxFuture<'_, Result<Box<dyn BackendSession>, SendError>>;
 
     /// A number that changes when the sessions so far should end and a new one be opened: another version of the
     /// plugin, other settings.
@@ -22,7 +22,7 @@ pub trait Backend: Send + Sync + 'static {
 }
 
 /// A session with a destination.
-pub trait Session: Send {
+pub trait BackendSession: Send {
     /// Takes back handles, gives series theirs, then writes points; answers how many were taken. A handle that is given
     /// again stands for the same series, whose type or step has changed.
     fn write<'a>(

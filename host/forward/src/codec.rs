@@ -1,8 +1,8 @@
-//! How a record of a node's queue holds points: series once per segment, points as differences.
+//! How a record of a destination's queue holds points: series once per segment, points as differences.
 //!
-//! An [`Encoder`] makes records, a [`Decoder`] reads them in the same order. Both begin anew with each segment, so that
-//! a segment can be read on its own; within it, each record builds on those before. Every value comes back bit for
-//! bit. No file, no clock and no lock is touched here.
+//! A [`RecordEncoder`] makes records, a [`RecordDecoder`] reads them in the same order. Both begin anew with each
+//! segment, so that a segment can be read on its own; within it, each record builds on those before. Every value comes
+//! back bit for bit. No file, no clock and no lock is touched here.
 //!
 //! ```text
 //! record:      version u8  points  definitions  bytes of each of the three parts that follow
@@ -24,8 +24,8 @@ mod definition;
 mod encode;
 mod values;
 
-pub use decode::{CodecError, Decoded, Decoder};
-pub use encode::{Encoded, Encoder};
+pub use decode::{CodecError, DecodedRecord, RecordDecoder};
+pub use encode::{EncodeOutcome, RecordEncoder};
 
 /// The most points of one record: it bounds what a decoder allocates at a time, 192 KiB.
 pub const MAX_RECORD_POINTS: usize = 1 << 13;

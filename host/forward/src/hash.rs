@@ -1,28 +1,30 @@
-//! Which nodes a series goes to.
+//! Which destinations a series goes to.
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// How series spread over the nodes of a route.
+/// How series spread over the destinations of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HashKind {
-    /// Rendezvous hashing over the nodes' names: each node gets an even share, and a node that comes or goes moves only
-    /// its own.
+    /// Rendezvous hashing over the destinations' names: each destination gets an even share, and a destination that
+    /// comes or goes moves only its own.
     Rendezvous,
-    /// Jump consistent hashing over the nodes in the order of the route: nodes may be added or taken only at the end.
+    /// Jump consistent hashing over the destinations in the order of the route: destinations may be added or taken only
+    /// at the end.
     Jump,
-    /// Open-Falcon's ring: CRC-32, 500 points a node. For those who migrate and want series to stay where they are.
+    /// Open-Falcon's ring: CRC-32, 500 points a destination. For those who migrate and want series to stay where they
+    /// are.
     Falcon,
 }
 
-/// A route's nodes, made ready for look-ups.
+/// A route's destinations, made ready for look-ups.
 #[derive(Clone, Debug)]
 pub(crate) enum Placement {
     Rendezvous(Vec<u64>),
     Jump(usize),
-    Falcon { ring: Vec<(u32, usize)>, nodes: usize },
+    Falcon { ring: Vec<(u32, usize)>, destinations: usize },
 }
 
-/// Points of a node on Open-Falcon's ring.
+/// Points of a destination on Open-Falcon's ring.
 const FALCON_POINTS: usize = 500;
 
 impl Placement {
@@ -30,24 +32,27 @@ impl Placement {
         match kind {
             HashKind::Rendezvous => Self::Rendezvous(names.iter().map(|name| xxh3_64(name.as_bytes())).collect()),
             HashKind::Jump => Self::Jump(names.len()),
-            HashKind::Falcon => Self::Falcon { ring: falcon_ring(names), nodes: names.len() },
+            HashKind::Falcon => Self::Falcon { ring: falcon_ring(names), destinations: names.len() },
         }
     }
 
-    /// The places of `replicas` distinct nodes for a key, the home node first; all nodes if there are fewer.
+    /// The places of `replicas` distinct destinations for a key, the home destination first; all destinations if there
+    /// are fewer.
     pub(crate) fn place(&self, key: &str, replicas: usize) -> Vec<usize> {
         match self {
-            Self::Rendezvous(nodes) => rendezvous(key, nodes, replicas),
-            Self::Jump(nodes) => jump_replicas(key, *nodes, replicas),
-            Self::Falcon { ring, nodes } => falcon(key, ring, replicas.min(*nodes)),
+            Self::Rendezvous(destinations) => rendezvous(key, destinations, replicas),
+            Self::Jump(destinations) => jump_replicas(key, *destinations, replicas),
+            Self::Falcon { ring, destinations } => falcon(key, ring, replicas.min(*destinations)),
         }
     }
 }
 
-/// The nodes with the highest scores. (D. Thaler, C. Ravishankar, "A Name-Based Mapping Scheme for Rendezvous", 1996.)
-fn rendezvous(key: &str, nodes: &[u64], replicas: usize) -> Vec<usize> {
+/// The destinations with the highest scores. (D. Thaler, C. Ravishankar, "A Name-Based Mapping Scheme for Rendezvous",
+/// 1996.)
+fn rendezvous(key: &str, destinations: &[u64], replicas: usize) -> Vec<usize> {
     let key = xxh3_64(key.as_bytes());
-    let mut scored: Vec<_> = nodes.iter().enumerate().map(|(place, node)| (mix(key ^ node), place)).collect();
+    let mut scored: Vec<_> =
+        destinations.iter().enumerate().map(|(place, destination)| (mix(key ^ destination), place)).collect();
     scored.sort_unstable_by(|a, b| b.cmp(a));
     scored.into_iter().take(replicas).map(|(_, place)| place).collect()
 }
@@ -72,11 +77,11 @@ fn jump(mut key: u64, buckets: usize) -> usize {
     bucket as usize
 }
 
-/// Each copy jumps among the nodes that are left, with a key of its own.
-fn jump_replicas(key: &str, nodes: usize, replicas: usize) -> Vec<usize> {
-    let mut left: Vec<usize> = (0..nodes).collect();
+/// Each copy jumps among the destinations that are left, with a key of its own.
+fn jump_replicas(key: &str, destinations: usize, replicas: usize) -> Vec<usize> {
+    let mut left: Vec<usize> = (0..destinations).collect();
     let mut hash = xxh3_64(key.as_bytes());
-    let mut chosen = Vec::with_capacity(replicas.min(nodes));
+    let mut chosen = Vec::with_capacity(replicas.min(destinations));
     while chosen.len() < replicas && !left.is_empty() {
         chosen.push(left.remove(jump(hash, left.len())));
         hash = mix(hash);
@@ -84,8 +89,8 @@ fn jump_replicas(key: &str, nodes: usize, replicas: usize) -> Vec<usize> {
     chosen
 }
 
-/// As in stathat/consistent, which Open-Falcon copied: the CRC-32 of a decimal number before the name; nodes in the order
-/// of their names, and on a collision the later one wins.
+/// As in stathat/consistent, which Open-Falcon copied: the CRC-32 of a decimal number before the name; destinations in
+/// the order of their names, and on a collision the later one wins.
 fn falcon_ring(names: &[String]) -> Vec<(u32, usize)> {
     let mut order: Vec<usize> = (0..names.len()).collect();
     order.sort_by(|&a, &b| names[a].cmp(&names[b]));
@@ -98,7 +103,7 @@ fn falcon_ring(names: &[String]) -> Vec<(u32, usize)> {
     points.into_iter().collect()
 }
 
-/// The first point strictly beyond the key's, and for more copies the next nodes on the ring.
+/// The first point strictly beyond the key's, and for more copies the next destinations on the ring.
 fn falcon(key: &str, ring: &[(u32, usize)], replicas: usize) -> Vec<usize> {
     let hash = crc32fast::hash(key.as_bytes());
     let start = ring.partition_point(|&(point, _)| point <= hash);
@@ -149,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ring_does_not_depend_on_the_order_of_its_nodes() {
+    fn the_ring_does_not_depend_on_the_order_of_its_destinations() {
         let (forward, mut backward) = (names(3), names(3));
         backward.reverse();
         let (a, b) = (Placement::new(HashKind::Falcon, &forward), Placement::new(HashKind::Falcon, &backward));
@@ -173,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_stand_on_distinct_nodes_and_the_first_stays_the_home() {
+    fn copies_stand_on_distinct_destinations_and_the_first_stays_the_home() {
         for kind in [HashKind::Rendezvous, HashKind::Jump, HashKind::Falcon] {
             let placement = Placement::new(kind, &names(5));
             for key in keys().take(500) {
@@ -199,14 +204,14 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_is_added_takes_its_share_and_moves_nothing_else() {
+    fn a_destination_that_is_added_takes_its_share_and_moves_nothing_else() {
         for kind in [HashKind::Rendezvous, HashKind::Jump] {
             let (ten, eleven) = (Placement::new(kind, &names(10)), Placement::new(kind, &names(11)));
             let mut moved = 0;
             for key in keys() {
                 let (before, after) = (home(&ten, &key), home(&eleven, &key));
                 if before != after {
-                    assert_eq!(after, 10, "{kind:?}: only to the new node");
+                    assert_eq!(after, 10, "{kind:?}: only to the new destination");
                     moved += 1;
                 }
             }

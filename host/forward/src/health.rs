@@ -1,14 +1,15 @@
-//! Whether a node answers: the circuit breaker that routes look at.
+//! Whether a destination answers: the circuit breaker that routes look at.
 //!
 //! *Closed*: it answers. *Open*: it has failed, and is tried again only after pauses that grow. *Half open*: it has
-//! failed, has nothing left to be tried with, and so gets points again to see. A slow node that answers is closed.
+//! failed, has nothing left to be tried with, and so gets points again to see. A slow destination that answers is
+//! closed.
 
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// The state of a node's breaker.
+/// The state of a destination's breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breaker {
     /// It answers.
@@ -32,15 +33,15 @@ impl Breaker {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Health(Mutex<State>);
+pub(crate) struct DestinationHealth(Mutex<DestinationHealthState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct DestinationHealthState {
     failing_since: Option<Instant>,
     trying: bool,
 }
 
-impl Health {
+impl DestinationHealth {
     /// It has answered; answers since when it had not.
     pub(crate) fn succeeded(&self) -> Option<Instant> {
         std::mem::take(&mut *self.0.lock()).failing_since
@@ -80,8 +81,8 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_node_is_away_when_it_has_failed_for_the_grace_and_back_with_the_first_success() {
-        let (health, grace) = (Health::default(), Duration::from_secs(30));
+    async fn a_destination_is_away_after_the_grace_and_back_with_a_success() {
+        let (health, grace) = (DestinationHealth::default(), Duration::from_secs(30));
         health.failed();
         assert_eq!((health.breaker(), health.is_away(grace)), (Breaker::Open, false));
         tokio::time::advance(grace).await;
@@ -92,8 +93,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_node_that_is_tried_counts_as_there_until_it_fails_again() {
-        let (health, grace) = (Health::default(), Duration::from_secs(30));
+    async fn a_destination_that_is_tried_counts_as_there_until_it_fails_again() {
+        let (health, grace) = (DestinationHealth::default(), Duration::from_secs(30));
         health.half_open();
         assert_eq!(health.breaker(), Breaker::Closed, "one that never failed need not be tried");
         health.failed();

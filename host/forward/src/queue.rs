@@ -1,12 +1,13 @@
-//! What waits for a node: the newest points in memory, and, unless it is a queue in memory only, all of them on disk.
+//! What waits for a destination: the newest points in memory, and, unless it is a queue in memory only, all of them on
+//! disk.
 //!
 //! Two lanes lead to the sender. The *fresh* lane holds what is in memory; the *backlog* is what is on disk only, because
 //! memory had no room, or because it comes from before a restart. While there is a backlog the two take turns, so that it
 //! delays no fresh point. The [`spool`] appends to the journal and fills the fresh lane; the sender empties both.
 //!
-//! [`NodeQueue`] is all that a sender and the forwarder see of it.
+//! [`DestinationQueue`] is all that a sender and the forwarder see of it.
 
-mod dead;
+mod dead_letters;
 mod lanes;
 pub(crate) mod room;
 pub(crate) mod span;
@@ -18,14 +19,14 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use saker_journal::Position;
 use saker_model::{Point, SeriesId, SeriesTable};
-use saker_pipeline::{Cause, MemoryBudget, Overload};
+use saker_pipeline::{MemoryBudget, Overload, OverloadCause};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::node::{Counters, DropReason};
-pub(crate) use crate::queue::lanes::{Batch, Weight};
-use crate::queue::lanes::{Lanes, Next};
-use crate::queue::room::{Promises, Reservation, Unpromised};
+use crate::destination::{DestinationCounters, DropReason};
+use crate::queue::lanes::{LaneChoice, Lanes};
+pub(crate) use crate::queue::lanes::{PointBatch, PointsAtTime};
+use crate::queue::room::{Reservation, ReservationError, Reservations};
 use crate::queue::span::{Span, Spans};
 use crate::queue::spool::{Spool, SpoolDir};
 
@@ -47,7 +48,7 @@ pub enum WhenFull {
     DropOldest,
     /// The new points go.
     DropNewest,
-    /// The new points are refused, and their source is told to come again.
+    /// The new points are rejected, and their source is told to come again.
     Block,
 }
 
@@ -66,11 +67,11 @@ pub struct QueueConfig {
     pub age: Duration,
     /// Of the batches that are sent while there is a backlog, the share that is taken from it: 0 to 1.
     pub backlog_share: f64,
-    /// When the node has been away, what it took in so long before is sent once more: many stores acknowledge what a
-    /// crash of theirs loses.
-    pub resend: Duration,
+    /// When the destination has been away, what it took in so long before is sent once more: many stores acknowledge
+    /// what a crash of theirs loses.
+    pub replay_window: Duration,
     /// Bytes of rejected points that are kept on disk.
-    pub dead_letter_bytes: u64,
+    pub max_dead_letter_bytes: u64,
     /// Points of one batch.
     pub batch_points: usize,
     /// How long points wait for others to fill the batch.
@@ -91,20 +92,20 @@ impl QueueConfig {
 /// How long points of a queue on disk stay in memory as well. A series lives longer than this after its last point.
 pub const FRESH_AGE: Duration = Duration::from_secs(300);
 
-/// When a refused source is to come again.
+/// When a rejected source is to come again.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The state that the spool and the sender share.
-pub(crate) struct Shared {
+pub(crate) struct QueueShared {
     pub(crate) lanes: Mutex<Lanes>,
     /// Tells the sender that there is something to do.
     ready: Notify,
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) counters: Arc<DestinationCounters>,
     budget: Arc<MemoryBudget>,
-    pub(crate) promises: Promises,
+    pub(crate) promises: Reservations,
 }
 
-impl std::fmt::Debug for Shared {
+impl std::fmt::Debug for QueueShared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared").field("promises", &self.promises).finish_non_exhaustive()
     }
@@ -112,7 +113,7 @@ impl std::fmt::Debug for Shared {
 
 // What is counted is counted under the lock of the lanes, so that whoever holds it finds both of one time. Only what the
 // sender delivers or gives up is counted beside it: that is in its hand until it says so.
-impl Shared {
+impl QueueShared {
     /// Puts points into the fresh lane. In a journal they are the records of the span.
     fn enter(&self, points: Vec<Point>, span: Span) {
         let mut lanes = self.lanes.lock();
@@ -126,7 +127,7 @@ impl Shared {
     }
 }
 
-impl Shared {
+impl QueueShared {
     /// Begins with what an earlier process has left.
     fn recover(&self, backlog: Spans, sent: &Spans, end: Position) {
         let mut lanes = self.lanes.lock();
@@ -145,7 +146,7 @@ impl Shared {
         dropped
     }
 
-    /// Records up to a place were refused in the end, and all that were not are in the lanes.
+    /// Records up to a place were rejected in the end, and all that were not are in the lanes.
     pub(crate) fn pass_over(&self, place: Position) {
         self.lanes.lock().pass_over(place);
     }
@@ -173,24 +174,24 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
+impl Drop for QueueShared {
     fn drop(&mut self) {
         self.budget.set(&mut self.lanes.get_mut().charged, 0);
     }
 }
 
-pub(crate) struct NodeQueue {
+pub(crate) struct DestinationQueue {
     name: String,
-    shared: Arc<Shared>,
+    shared: Arc<QueueShared>,
     spool: Option<Spool>,
 }
 
-impl NodeQueue {
+impl DestinationQueue {
     /// A queue whose journal, if it has one, is in a folder of `dir`.
     pub(crate) fn new(
         name: &str,
         config: QueueConfig,
-        counters: Arc<Counters>,
+        counters: Arc<DestinationCounters>,
         table: Arc<SeriesTable>,
         budget: Arc<MemoryBudget>,
         dir: Option<&SpoolDir>,
@@ -198,11 +199,15 @@ impl NodeQueue {
         let mut config = config;
         let left = dir.is_some_and(|dir| config.durability == Durability::Memory && dir.holds_records(name));
         if left {
-            tracing::warn!(node = name, "points wait on disk, so its queue is in memory only from the next start on");
+            tracing::warn!(
+                destination = name,
+                "points wait on disk, so its queue is in memory only from the next start on"
+            );
             config.durability = Durability::Process;
         }
         let lanes = Mutex::new(Lanes::new(config));
-        let shared = Arc::new(Shared { lanes, ready: Notify::new(), counters, budget, promises: Promises::default() });
+        let shared =
+            Arc::new(QueueShared { lanes, ready: Notify::new(), counters, budget, promises: Reservations::default() });
         let durable = config.durability != Durability::Memory;
         let spool = dir.filter(|_| durable).map(|dir| Spool::start(name, dir, shared.clone(), table));
         Self { name: name.into(), shared, spool }
@@ -232,8 +237,8 @@ impl NodeQueue {
     /// If there is none, or the queue is not there.
     pub(crate) async fn reserve(&self, points: &[Point], table: &SeriesTable) -> Result<Reservation, Overload> {
         let begun = Reservation::begin(&self.shared).map_err(|unpromised| match unpromised {
-            Unpromised::Closed => self.overload(Cause::Absent, "it was taken out just now".into()),
-            Unpromised::Busy => self.overload(Cause::Full, "too many wait for its queue".into()),
+            ReservationError::Closed => self.overload(OverloadCause::Absent, "it was taken out just now".into()),
+            ReservationError::Busy => self.overload(OverloadCause::Full, "too many wait for its queue".into()),
         });
         match &self.spool {
             Some(spool) => spool.reserve(begun?, points, table).await,
@@ -249,13 +254,13 @@ impl NodeQueue {
         let most = lanes.config.points;
         if points > most {
             let reason = format!("it holds {most} points in memory at most, and {points} came at once");
-            return Err(self.overload(Cause::TooLarge, reason));
+            return Err(self.overload(OverloadCause::TooLarge, reason));
         }
         let room = lanes.room(self.shared.budget.is_over()) as u64;
         if reservation.grow(points as u64, room, || lanes.fresh_points() as u64) {
             Ok(reservation)
         } else {
-            Err(self.overload(Cause::Full, format!("its queue is full ({room} points in memory)")))
+            Err(self.overload(OverloadCause::Full, format!("its queue is full ({room} points in memory)")))
         }
     }
 
@@ -287,7 +292,7 @@ impl NodeQueue {
         self.shared.pass(DropReason::QueueFull, points);
     }
 
-    /// Promises nothing more: the node is taken out.
+    /// Promises nothing more: the destination is taken out.
     pub(crate) fn close(&self) {
         self.shared.promises.close();
     }
@@ -309,19 +314,19 @@ impl NodeQueue {
         }
     }
 
-    fn overload(&self, cause: Cause, reason: String) -> Overload {
-        Overload { node: self.name.clone(), reason, retry_after: RETRY_AFTER, cause }
+    fn overload(&self, cause: OverloadCause, reason: String) -> Overload {
+        Overload { destination: self.name.clone(), reason, retry_after: RETRY_AFTER, cause }
     }
 
     /// What waits, what is in the sender's hand, and what `read` makes of the counters at that very time.
-    pub(crate) fn weigh<T>(&self, read: impl FnOnce() -> T) -> (Weight, T) {
+    pub(crate) fn weigh<T>(&self, read: impl FnOnce() -> T) -> (PointsAtTime, T) {
         let lanes = self.shared.lanes.lock();
         (lanes.weight(), read())
     }
 
-    /// Why it would refuse points now, if it would.
-    pub(crate) fn refusal(&self) -> Option<Overload> {
-        self.spool.as_ref()?.refusal()
+    /// Why it would reject points now, if it would.
+    pub(crate) fn rejection(&self) -> Option<Overload> {
+        self.spool.as_ref()?.rejection()
     }
 
     /// Takes handles back: they may stand for other series from now on.
@@ -370,7 +375,7 @@ impl NodeQueue {
 
     /// What to do next, when there is something, and when what was done before is written down: so at most one batch is
     /// sent twice after the death of the process. Can be dropped while it waits.
-    pub(crate) async fn next(&self) -> Work {
+    pub(crate) async fn next(&self) -> SenderWork {
         if let Some(spool) = &self.spool {
             spool.marked().await;
         }
@@ -380,10 +385,10 @@ impl NodeQueue {
                 let next = lanes.next(&self.shared.counters);
                 lanes.charge(&self.shared.budget);
                 match next {
-                    Next::Fresh(batch) => return Work::Fresh(batch),
-                    Next::Backlog(span) => return Work::Backlog(span),
-                    Next::At(due) => Some(due),
-                    Next::Nothing => None,
+                    LaneChoice::Fresh(batch) => return SenderWork::Fresh(batch),
+                    LaneChoice::Backlog(span) => return SenderWork::Backlog(span),
+                    LaneChoice::At(due) => Some(due),
+                    LaneChoice::Nothing => None,
                 }
             };
             match due {
@@ -428,11 +433,12 @@ impl NodeQueue {
         self.mark();
     }
 
-    /// The node answers again after it has failed since that time: what it took shortly before is to be sent once more.
-    pub(crate) fn resend(&self, failing_since: Instant) {
+    /// The destination answers again after it has failed since that time: what it took shortly before is to be sent
+    /// once more.
+    pub(crate) fn replay_window(&self, failing_since: Instant) {
         if self.is_durable() {
             let mut lanes = self.shared.lanes.lock();
-            let points = lanes.resend(failing_since);
+            let points = lanes.replay_window(failing_since);
             self.shared.counters.recover(points);
         }
     }
@@ -467,9 +473,9 @@ impl NodeQueue {
 
 /// What a sender has to do.
 #[derive(Debug)]
-pub(crate) enum Work {
+pub(crate) enum SenderWork {
     /// Send these.
-    Fresh(Batch),
+    Fresh(PointBatch),
     /// Read some of these records, and send them.
     Backlog(Span),
 }

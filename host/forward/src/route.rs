@@ -1,4 +1,4 @@
-//! Which series go where, also while nodes are away.
+//! Which series go where, also while destinations are away.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::hash::{HashKind, Placement};
 
 /// What a series must look like. Every condition that is given must hold, by any of its patterns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Matcher {
+pub struct RouteMatcher {
     /// Patterns for the name; none means any.
     pub metric: Vec<Glob>,
     /// Patterns for the endpoint; none means any.
@@ -17,7 +17,7 @@ pub struct Matcher {
     pub tags: Vec<(String, Vec<Glob>)>,
 }
 
-impl Matcher {
+impl RouteMatcher {
     /// Whether a series looks like this.
     #[must_use]
     pub fn matches(&self, series: &Series) -> bool {
@@ -28,37 +28,37 @@ impl Matcher {
     }
 }
 
-/// A rule that sends series to nodes.
+/// A rule that sends series to destinations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// Which series.
-    pub matcher: Matcher,
-    /// The nodes' names.
-    pub nodes: Vec<String>,
+    pub matcher: RouteMatcher,
+    /// The destinations' names.
+    pub destinations: Vec<String>,
     /// How series spread over them.
     pub hash: HashKind,
-    /// How many distinct nodes each series goes to.
+    /// How many distinct destinations each series goes to.
     pub replicas: usize,
     /// Whether the routes after this one see the series as well.
     pub go_on: bool,
-    /// What becomes of the points of a node that is away.
+    /// What becomes of the points of a destination that is away.
     pub on_unavailable: OnUnavailable,
 }
 
-/// What becomes of the points of a node that is away.
+/// What becomes of the points of a destination that is away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnUnavailable {
     /// They wait in its queue.
     Spool,
-    /// When it has been away for this long, new ones go to the other nodes, each series to the next in its own order, so
-    /// that all others share them. With more than one replica they wait in its queue as well, so that it is complete
-    /// again when it is back.
+    /// When it has been away for this long, new ones go to the other destinations, each series to the next in its own
+    /// order, so that all others share them. With more than one replica they wait in its queue as well, so that it is
+    /// complete again when it is back.
     Reroute(Duration),
 }
 
-/// Why a copy of a point goes to a node.
+/// Why a copy of a point goes to a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Why {
+pub(crate) enum CopyReason {
     /// It is the series' own.
     Home,
     /// It is the series' own, and away: what waits here brings it up to date later.
@@ -67,8 +67,8 @@ pub(crate) enum Why {
     Reroute,
 }
 
-/// The place of a node, and why it is a target.
-pub(crate) type Target = (usize, Why);
+/// The place of a destination, and why it is a target.
+pub(crate) type RouteTarget = (usize, CopyReason);
 
 /// All routes, made ready for look-ups.
 #[derive(Debug, Default)]
@@ -77,14 +77,16 @@ pub(crate) struct Router {
 }
 
 impl Router {
-    /// `nodes` are the names that the answers of [`targets`](Self::targets) count. A route to a node that is not there
-    /// goes to its other nodes.
-    pub(crate) fn new(routes: Vec<Route>, nodes: &[String]) -> Self {
+    /// `destinations` are the names that the answers of [`targets`](Self::targets) count. A route to a destination that
+    /// is not there goes to its other destinations.
+    pub(crate) fn new(routes: Vec<Route>, destinations: &[String]) -> Self {
         let ready = routes.into_iter().map(|route| {
             let (names, places): (Vec<_>, Vec<_>) = route
-                .nodes
+                .destinations
                 .iter()
-                .filter_map(|name| Some((name.clone(), nodes.iter().position(|node| node == name)?)))
+                .filter_map(|name| {
+                    Some((name.clone(), destinations.iter().position(|destination| destination == name)?))
+                })
                 .unzip();
             let placement = Placement::new(route.hash, &names);
             (route, placement, places)
@@ -92,9 +94,9 @@ impl Router {
         Self { routes: ready.collect() }
     }
 
-    /// The nodes that a series goes to, each once. `is_away` tells whether a route is to do without a node, both by their
-    /// places.
-    pub(crate) fn targets(&self, series: &Series, is_away: impl Fn(usize, usize) -> bool) -> Vec<Target> {
+    /// The destinations that a series goes to, each once. `is_away` tells whether a route is to do without a
+    /// destination, both by their places.
+    pub(crate) fn targets(&self, series: &Series, is_away: impl Fn(usize, usize) -> bool) -> Vec<RouteTarget> {
         let mut targets = Vec::new();
         let mut key = None;
         for (number, (route, placement, places)) in self.routes.iter().enumerate() {
@@ -116,26 +118,26 @@ impl Router {
     }
 }
 
-/// One route's nodes for a key, by their index in the route.
-fn choose(placement: &Placement, key: &str, route: &Route, away: &[bool]) -> Vec<Target> {
+/// One route's destinations for a key, by their index in the route.
+fn choose(placement: &Placement, key: &str, route: &Route, away: &[bool]) -> Vec<RouteTarget> {
     if !away.contains(&true) {
-        return placement.place(key, route.replicas).into_iter().map(|index| (index, Why::Home)).collect();
+        return placement.place(key, route.replicas).into_iter().map(|index| (index, CopyReason::Home)).collect();
     }
-    // The key's own order of all nodes: those that stand in come after its own.
+    // The key's own order of all destinations: those that stand in come after its own.
     let order = placement.place(key, away.len());
     let (own, others) = order.split_at(route.replicas.min(order.len()));
     let mut standing_in = others.iter().filter(|&&index| !away[index]);
     let mut chosen = Vec::with_capacity(2 * own.len());
     for &index in own {
         if !away[index] {
-            chosen.push((index, Why::Home));
+            chosen.push((index, CopyReason::Home));
             continue;
         }
         let other = standing_in.next();
-        chosen.extend(other.map(|&other| (other, Why::Reroute)));
-        // A copy that nobody else can take waits for its node; with replicas it waits in any case.
+        chosen.extend(other.map(|&other| (other, CopyReason::Reroute)));
+        // A copy that nobody else can take waits for its destination; with replicas it waits in any case.
         if other.is_none() || route.replicas > 1 {
-            chosen.push((index, Why::Hint));
+            chosen.push((index, CopyReason::Hint));
         }
     }
     chosen
@@ -157,10 +159,10 @@ mod tests {
         }
     }
 
-    fn route(metric: &str, nodes: &[&str]) -> Route {
+    fn route(metric: &str, destinations: &[&str]) -> Route {
         Route {
-            matcher: Matcher { metric: vec![Glob::new(metric)], ..Matcher::default() },
-            nodes: nodes.iter().map(|&name| name.into()).collect(),
+            matcher: RouteMatcher { metric: vec![Glob::new(metric)], ..RouteMatcher::default() },
+            destinations: destinations.iter().map(|&name| name.into()).collect(),
             hash: HashKind::Rendezvous,
             replicas: 1,
             go_on: false,
@@ -172,14 +174,14 @@ mod tests {
         router.targets(series, |_, _| false).into_iter().map(|(place, _)| place).collect()
     }
 
-    fn nodes() -> Vec<String> {
+    fn destinations() -> Vec<String> {
         ["a", "b", "c"].map(String::from).into()
     }
 
     #[test]
     fn every_condition_must_hold_by_any_of_its_patterns() {
         let globs = |patterns: &[&str]| patterns.iter().map(|pattern| Glob::new(pattern)).collect::<Vec<_>>();
-        let matcher = Matcher {
+        let matcher = RouteMatcher {
             metric: globs(&["net.*", "disk.*"]),
             endpoint: globs(&["web-*"]),
             tags: vec![("iface".into(), globs(&["eth*"]))],
@@ -188,41 +190,41 @@ mod tests {
         assert!(!matcher.matches(&series("cpu.idle", &[("iface", "eth0")])));
         assert!(!matcher.matches(&series("net.if", &[("iface", "lo")])));
         assert!(!matcher.matches(&series("net.if", &[])));
-        assert!(Matcher::default().matches(&series("any", &[])));
+        assert!(RouteMatcher::default().matches(&series("any", &[])));
     }
 
     #[test]
     fn the_first_route_that_matches_decides_unless_it_says_go_on() {
         let mut first = route("cpu.*", &["a"]);
         let second = route("*", &["b"]);
-        let router = Router::new(vec![first.clone(), second.clone()], &nodes());
+        let router = Router::new(vec![first.clone(), second.clone()], &destinations());
         assert_eq!(places(&router, &series("cpu.idle", &[])), [0]);
         assert_eq!(places(&router, &series("mem.free", &[])), [1]);
         first.go_on = true;
-        let router = Router::new(vec![first, second], &nodes());
+        let router = Router::new(vec![first, second], &destinations());
         assert_eq!(places(&router, &series("cpu.idle", &[])), [0, 1]);
     }
 
     #[test]
-    fn two_routes_to_one_node_send_a_series_there_once() {
+    fn two_routes_to_one_destination_send_a_series_there_once() {
         let mut first = route("*", &["a"]);
         first.go_on = true;
-        let router = Router::new(vec![first, route("*", &["a"])], &nodes());
+        let router = Router::new(vec![first, route("*", &["a"])], &destinations());
         assert_eq!(places(&router, &series("m", &[])), [0]);
     }
 
     #[test]
-    fn without_a_matching_route_or_node_there_is_no_target() {
-        let router = Router::new(vec![route("cpu.*", &["a"]), route("mem.*", &["gone"])], &nodes());
+    fn without_a_matching_route_or_destination_there_is_no_target() {
+        let router = Router::new(vec![route("cpu.*", &["a"]), route("mem.*", &["gone"])], &destinations());
         assert!(places(&router, &series("net", &[])).is_empty());
         assert!(places(&router, &series("mem.free", &[])).is_empty());
     }
 
     #[test]
-    fn the_share_of_a_node_that_is_away_spreads_over_all_others() {
+    fn the_share_of_a_destination_that_is_away_spreads_over_all_others() {
         let mut all = route("*", &["a", "b", "c"]);
         all.on_unavailable = OnUnavailable::Reroute(Duration::ZERO);
-        let router = Router::new(vec![all], &nodes());
+        let router = Router::new(vec![all], &destinations());
         let mut moved = [0_u32; 3];
         for number in 0..3000 {
             let series = series(&format!("m{number}"), &[]);
@@ -230,10 +232,10 @@ mod tests {
             let now = router.targets(&series, |_, place| place == 0);
             match home[0] {
                 0 => {
-                    assert_eq!((now.len(), now[0].1), (1, Why::Reroute));
+                    assert_eq!((now.len(), now[0].1), (1, CopyReason::Reroute));
                     moved[now[0].0] += 1;
                 }
-                place => assert_eq!(now, [(place, Why::Home)], "what is at home elsewhere stays"),
+                place => assert_eq!(now, [(place, CopyReason::Home)], "what is at home elsewhere stays"),
             }
         }
         assert_eq!(moved[0], 0);
@@ -241,23 +243,23 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_with_replicas_goes_to_another_node_and_waits_for_its_own() {
+    fn a_copy_with_replicas_goes_to_another_destination_and_waits_for_its_own() {
         let mut all = route("*", &["a", "b", "c"]);
         all.replicas = 2;
-        let router = Router::new(vec![all], &nodes());
+        let router = Router::new(vec![all], &destinations());
         for number in 0..100 {
             let series = series(&format!("m{number}"), &[]);
             let home = places(&router, &series);
             let now = router.targets(&series, |_, place| place == 0);
-            let reached = now.iter().filter(|(_, why)| *why != Why::Hint).count();
+            let reached = now.iter().filter(|(_, why)| *why != CopyReason::Hint).count();
             assert_eq!(reached, 2, "two copies are reached at once");
-            assert_eq!(now.contains(&(0, Why::Hint)), home.contains(&0));
+            assert_eq!(now.contains(&(0, CopyReason::Hint)), home.contains(&0));
         }
     }
 
     #[test]
-    fn a_copy_that_nobody_else_can_take_waits_for_its_node() {
-        let router = Router::new(vec![route("*", &["a"])], &nodes());
-        assert_eq!(router.targets(&series("m", &[]), |_, _| true), [(0, Why::Hint)]);
+    fn a_copy_that_nobody_else_can_take_waits_for_its_destination() {
+        let router = Router::new(vec![route("*", &["a"])], &destinations());
+        assert_eq!(router.targets(&series("m", &[]), |_, _| true), [(0, CopyReason::Hint)]);
     }
 }

@@ -1,8 +1,8 @@
-//! The task that empties one node's queue.
+//! The task that empties one destination's queue.
 //!
-//! It holds at most one batch, and offers it until the backend has taken it, has refused it for good, or it is too old.
-//! So the order of a lane's points is kept and a failure costs nothing but time. A batch that cannot be sent for long
-//! goes back to the disk.
+//! It holds at most one batch, and offers it until the backend has taken it, has rejected it for good, or it is too
+//! old. So the order of a lane's points is kept and a failure costs nothing but time. A batch that cannot be sent for
+//! long goes back to the disk.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,20 +11,20 @@ use saker_model::{Backoff, Changed, Point, Series, SeriesId, SeriesTable, is_sta
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::backend::{SendError, Session};
+use crate::backend::{BackendSession, SendError};
 use crate::backoff::next_pause;
+use crate::destination::{Destination, DropReason, FailureKind};
 use crate::health::Breaker;
-use crate::node::{DropReason, FailureKind, Node};
 use crate::queue::span::Span;
 use crate::queue::spool::BacklogReader;
-use crate::queue::{Batch, Work, waited};
+use crate::queue::{PointBatch, SenderWork, waited};
 
 /// A batch of one point that breaks its session this often is given up.
 const POISON_ATTEMPTS: u32 = 3;
-/// Of a batch that is refused as a whole so many parts are offered to find the points to blame; twice what one of ten
-/// thousand takes. What is refused after that is given up as it is.
+/// Of a batch that is rejected as a whole so many parts are offered to find the points to blame; twice what one of ten
+/// thousand takes. What is rejected after that is given up as it is.
 const PROBES_MAX: u32 = 64;
-/// So many in a minute; then the rest waits, for a server that refuses everything is not to be flooded.
+/// So many in a minute; then the rest waits, for a server that rejects everything is not to be flooded.
 const PROBES_A_MINUTE: u32 = 1000;
 /// What is waited for is over then.
 const PAST: Duration = Duration::from_millis(1);
@@ -34,7 +34,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a sender is told from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
+pub(crate) enum SenderCommand {
     /// Go on.
     Run,
     /// Stop now; what is left counts as dropped for this reason.
@@ -42,13 +42,13 @@ pub(crate) enum Order {
 }
 
 pub(crate) struct Sender {
-    node: Arc<Node>,
+    destination: Arc<Destination>,
     table: Arc<SeriesTable>,
-    orders: watch::Receiver<Order>,
+    orders: watch::Receiver<SenderCommand>,
     backoff: Backoff,
     /// Nothing is offered before, unless another backend is in place of the one that failed.
     pause: Option<Pause>,
-    session: Option<Open>,
+    session: Option<OpenSession>,
     /// Reads what is on disk only. Kept while it goes on where it is.
     reader: Option<BacklogReader>,
     /// Halves when a part of a batch breaks its session, so that the point to blame is found; grows again with success.
@@ -57,7 +57,7 @@ pub(crate) struct Sender {
     probes: Probes,
 }
 
-/// How often the points to blame for a refusal were looked for.
+/// How often the points to blame for a rejection were looked for.
 struct Probes {
     /// So many more may be spent on what is being sent.
     left: u32,
@@ -82,8 +82,8 @@ impl Probes {
 }
 
 /// An open session, and what is defined in it.
-struct Open {
-    session: Box<dyn Session>,
+struct OpenSession {
+    session: Box<dyn BackendSession>,
     generation: u64,
     defined: Vec<bool>,
     /// How many changes of the table's series it knows of.
@@ -97,7 +97,7 @@ struct Pause {
     generation: u64,
 }
 
-enum Outcome {
+enum SendOutcome {
     /// The batch is done with.
     Done,
     /// Its rest is to be offered again, after this pause.
@@ -105,10 +105,15 @@ enum Outcome {
 }
 
 impl Sender {
-    pub(crate) fn new(node: Arc<Node>, table: Arc<SeriesTable>, orders: watch::Receiver<Order>, seed: u64) -> Self {
-        let backoff = Backoff::new(node.config.lock().backoff, seed);
+    pub(crate) fn new(
+        destination: Arc<Destination>,
+        table: Arc<SeriesTable>,
+        orders: watch::Receiver<SenderCommand>,
+        seed: u64,
+    ) -> Self {
+        let backoff = Backoff::new(destination.config.lock().backoff, seed);
         Self {
-            node,
+            destination,
             table,
             orders,
             backoff,
@@ -126,13 +131,13 @@ impl Sender {
         let mut orders = self.orders.clone();
         loop {
             let work = tokio::select! {
-                work = self.node.queue.next() => work,
-                () = half_open(&self.node) => continue,
+                work = self.destination.queue.next() => work,
+                () = half_open(&self.destination) => continue,
                 reason = stopped(&mut orders) => return self.stop(reason, 0).await,
             };
             let batch = match work {
-                Work::Fresh(batch) => Some(batch),
-                Work::Backlog(span) => self.read(span).await,
+                SenderWork::Fresh(batch) => Some(batch),
+                SenderWork::Backlog(span) => self.read(span).await,
             };
             if let Some(batch) = batch
                 && let Some((reason, left)) = self.send(batch, &mut orders).await
@@ -144,18 +149,22 @@ impl Sender {
 
     /// Sends a batch until it is done with. Answers the reason if it was told to stop before, and how many points are
     /// left.
-    async fn send(&mut self, mut batch: Batch, orders: &mut watch::Receiver<Order>) -> Option<(DropReason, usize)> {
+    async fn send(
+        &mut self,
+        mut batch: PointBatch,
+        orders: &mut watch::Receiver<SenderCommand>,
+    ) -> Option<(DropReason, usize)> {
         let offered = batch.points.len();
-        let batches = offered.div_ceil(self.node.config.lock().queue.batch_points.max(1));
+        let batches = offered.div_ceil(self.destination.config.lock().queue.batch_points.max(1));
         self.leave_out_stale(&mut batch.points);
         self.probes.left = PROBES_MAX.saturating_mul(u32::try_from(batches).unwrap_or(u32::MAX));
         while !batch.points.is_empty() {
-            let config = self.node.config.lock().queue;
+            let config = self.destination.config.lock().queue;
             if waited(batch.since) > config.memory_age() {
-                if self.node.queue.put_back((offered - batch.points.len()) as u64) {
+                if self.destination.queue.put_back((offered - batch.points.len()) as u64) {
                     return None;
                 }
-                self.node.counters.lose(DropReason::Expired, batch.points.len() as u64);
+                self.destination.counters.lose(DropReason::Expired, batch.points.len() as u64);
                 break;
             }
             // A batch that has to wait for longer than it may be in memory goes back to the disk first.
@@ -163,7 +172,7 @@ impl Sender {
                 let left = left.min(config.memory_age().saturating_sub(waited(batch.since)) + PAST);
                 tokio::select! {
                     () = tokio::time::sleep(left) => {}
-                    () = self.node.backend.changed().notified() => {}
+                    () = self.destination.backend.changed().notified() => {}
                     reason = stopped(orders) => return Some((reason, batch.points.len())),
                 }
                 continue;
@@ -174,30 +183,30 @@ impl Sender {
             // counts.
             let outcome = self.offer(&mut batch).await;
             match outcome {
-                Outcome::Done => batch.points = rest,
-                Outcome::Again(pause) => {
+                SendOutcome::Done => batch.points = rest,
+                SendOutcome::Again(pause) => {
                     batch.points.extend(rest);
                     self.pause_for(pause);
                 }
             }
         }
-        self.node.queue.done();
+        self.destination.queue.done();
         None
     }
 
     /// A backend that cannot say that a series is stale does not see the marker.
     fn leave_out_stale(&self, points: &mut Vec<Point>) {
-        if self.node.config.lock().stale_markers || !points.iter().any(|point| is_stale(point.value)) {
+        if self.destination.config.lock().stale_markers || !points.iter().any(|point| is_stale(point.value)) {
             return;
         }
         let offered = points.len();
         points.retain(|point| !is_stale(point.value));
-        self.node.counters.lose(DropReason::StaleMarker, (offered - points.len()) as u64);
+        self.destination.counters.lose(DropReason::StaleMarker, (offered - points.len()) as u64);
     }
 
     /// Nothing is offered for so long.
     fn pause_for(&mut self, pause: Duration) {
-        let generation = self.node.backend.generation();
+        let generation = self.destination.backend.generation();
         self.pause = (!pause.is_zero()).then(|| Pause { until: Instant::now() + pause, generation });
     }
 
@@ -206,7 +215,7 @@ impl Sender {
     fn paused(&mut self) -> Option<Duration> {
         let pause = self.pause?;
         let left = pause.until.saturating_duration_since(Instant::now());
-        let is_other = pause.generation != self.node.backend.generation();
+        let is_other = pause.generation != self.destination.backend.generation();
         if is_other {
             self.backoff.reset();
         }
@@ -217,8 +226,8 @@ impl Sender {
     }
 
     /// Reads a batch from the disk; none if there was nothing to read any more.
-    async fn read(&mut self, span: Span) -> Option<Batch> {
-        let spool = self.node.queue.spool()?;
+    async fn read(&mut self, span: Span) -> Option<PointBatch> {
+        let spool = self.destination.queue.spool()?;
         let mut reader = match self.reader.take().filter(|reader| reader.reaches(span.from)) {
             Some(reader) => reader,
             None => match spool.reader(span.from, self.table.clone()).await {
@@ -226,14 +235,19 @@ impl Sender {
                 Err(error) => return self.unreadable(&error).await,
             },
         };
-        let most = self.node.config.lock().queue.batch_points;
+        let most = self.destination.config.lock().queue.batch_points;
         // Reading can take long where the disk is slow.
         let read = tokio::task::spawn_blocking(move || (reader.read(span, most), reader)).await;
         let Ok((found, reader)) = read else { return self.unreadable("the reading thread has failed").await };
         if let Some(lost) = found.lost.as_ref().filter(|lost| !lost.dropped) {
-            let points = self.node.queue.lost(lost.span);
+            let points = self.destination.queue.lost(lost.span);
             if points > 0 {
-                tracing::error!(node = self.node.name(), points, "points in the queue are lost: {}", lost.what);
+                tracing::error!(
+                    destination = self.destination.name(),
+                    points,
+                    "points in the queue are lost: {}",
+                    lost.what
+                );
             }
         }
         self.reader = Some(reader);
@@ -241,12 +255,12 @@ impl Sender {
             self.reader = None;
             return self.unreadable(found.error.as_deref().unwrap_or("it ends before what was written")).await;
         }
-        let held = !found.points.is_empty() && self.node.queue.hold(found.span, found.points.len());
-        held.then(|| Batch { points: found.points, since: Instant::now() })
+        let held = !found.points.is_empty() && self.destination.queue.hold(found.span, found.points.len());
+        held.then(|| PointBatch { points: found.points, since: Instant::now() })
     }
 
     /// Says why nothing could be read from the disk, and waits before the next attempt.
-    async fn unreadable(&mut self, error: &str) -> Option<Batch> {
+    async fn unreadable(&mut self, error: &str) -> Option<PointBatch> {
         let pause = self.backoff.pause();
         self.report(FailureKind::Unreadable, &format!("the queue on disk cannot be read: {error}"), pause);
         tokio::time::sleep(pause).await;
@@ -258,18 +272,18 @@ impl Sender {
             close(open).await;
         }
         // What is on disk waits there for the next start.
-        if !self.node.queue.is_durable() {
-            self.node.queue.abandon(reason, in_hand as u64);
+        if !self.destination.queue.is_durable() {
+            self.destination.queue.abandon(reason, in_hand as u64);
         }
     }
 
     /// Offers a part of a batch.
-    async fn offer(&mut self, part: &mut Batch) -> Outcome {
+    async fn offer(&mut self, part: &mut PointBatch) -> SendOutcome {
         if let Err(error) = self.ensure_session().await {
             return self.failed(part, error).await;
         }
         let open = self.session.as_mut().expect("a session was just made sure of");
-        let forget = self.node.queue.take_forgets();
+        let forget = self.destination.queue.take_forgets();
         for id in &forget {
             if let Some(defined) = open.defined.get_mut(id.index()) {
                 *defined = false;
@@ -279,12 +293,12 @@ impl Sender {
         let define = open.undefined(&part.points, &self.table);
         let began = Instant::now();
         let written = open.session.write(forget, &define, &part.points).await;
-        self.node.counters.wrote(began.elapsed());
+        self.destination.counters.wrote(began.elapsed());
         match written {
             Ok(taken) => {
                 open.note_defined(&define);
                 self.delivered(taken as usize, part.points.len());
-                Outcome::Done
+                SendOutcome::Done
             }
             Err(error) => {
                 // Except where the session is gone, what was defined before the write stays so.
@@ -296,29 +310,29 @@ impl Sender {
 
     fn delivered(&mut self, taken: usize, offered: usize) {
         let taken = taken.min(offered);
-        self.node.counters.deliver(taken);
-        self.node.counters.lose(DropReason::Unacknowledged, (offered - taken) as u64);
+        self.destination.counters.deliver(taken);
+        self.destination.counters.lose(DropReason::Unacknowledged, (offered - taken) as u64);
         self.answered();
         self.backoff.reset();
         self.broken_in_a_row = 0;
         self.part_most = self.part_most.saturating_mul(2);
     }
 
-    /// The node is there, and if it was not, what it took shortly before is to be sent once more.
+    /// The destination is there, and if it was not, what it took shortly before is to be sent once more.
     fn answered(&self) {
-        if let Some(since) = self.node.health.succeeded() {
-            self.node.queue.resend(since);
+        if let Some(since) = self.destination.health.succeeded() {
+            self.destination.queue.replay_window(since);
         }
     }
 
-    async fn failed(&mut self, part: &mut Batch, error: SendError) -> Outcome {
+    async fn failed(&mut self, part: &mut PointBatch, error: SendError) -> SendOutcome {
         match error {
             SendError::Retry { after, message } => {
                 let pause = next_pause(&mut self.backoff, after);
                 self.broken_in_a_row = 0;
-                self.node.health.failed();
+                self.destination.health.failed();
                 self.report(FailureKind::Unavailable, &message, pause);
-                Outcome::Again(pause)
+                SendOutcome::Again(pause)
             }
             SendError::Reject { points, message } => {
                 // It answers, if not as one would wish.
@@ -331,54 +345,54 @@ impl Sender {
                             self.report(FailureKind::Rejected, &message, pause);
                             let half = part.points.len().div_ceil(2);
                             self.part_most = if pause.is_zero() { half } else { self.part_most };
-                            return Outcome::Again(pause);
+                            return SendOutcome::Again(pause);
                         }
                         None => self.part_most = usize::MAX,
                     }
                 }
-                let refused = if points.is_empty() {
+                let rejected = if points.is_empty() {
                     std::mem::take(&mut part.points)
                 } else {
-                    refuse(&mut part.points, &points)
+                    reject(&mut part.points, &points)
                 };
-                self.node.counters.fail(FailureKind::Rejected, &message);
-                let count = refused.len();
-                give_up(&self.node, DropReason::Rejected, refused, &message).await;
+                self.destination.counters.fail(FailureKind::Rejected, &message);
+                let count = rejected.len();
+                give_up(&self.destination, DropReason::Rejected, rejected, &message).await;
                 if part.points.is_empty() {
-                    return Outcome::Done;
+                    return SendOutcome::Done;
                 }
                 // A backend that names points which are not there would be asked for ever.
-                Outcome::Again(if count == 0 { self.backoff.pause() } else { Duration::ZERO })
+                SendOutcome::Again(if count == 0 { self.backoff.pause() } else { Duration::ZERO })
             }
             SendError::Broken(message) => {
                 self.session = None;
                 self.broken_in_a_row += 1;
                 let pause = self.backoff.pause();
-                self.node.health.failed();
+                self.destination.health.failed();
                 self.report(FailureKind::Broken, &message, pause);
                 if part.points.len() == 1 && self.broken_in_a_row >= POISON_ATTEMPTS {
                     self.broken_in_a_row = 0;
                     let poison = std::mem::take(&mut part.points);
-                    give_up(&self.node, DropReason::Poison, poison, &message).await;
-                    return Outcome::Done;
+                    give_up(&self.destination, DropReason::Poison, poison, &message).await;
+                    return SendOutcome::Done;
                 }
                 if self.broken_in_a_row >= 2 {
                     self.part_most = (part.points.len() / 2).max(1);
                 }
-                Outcome::Again(pause)
+                SendOutcome::Again(pause)
             }
         }
     }
 
     /// One line per change of what is wrong, however often it is tried.
     fn report(&self, kind: FailureKind, message: &str, pause: Duration) {
-        if self.node.counters.fail(kind, message) && self.node.may_tell() {
-            tracing::warn!(node = self.node.name(), ?pause, "cannot send, will try again: {message}");
+        if self.destination.counters.fail(kind, message) && self.destination.may_tell() {
+            tracing::warn!(destination = self.destination.name(), ?pause, "cannot send, will try again: {message}");
         }
     }
 
     async fn ensure_session(&mut self) -> Result<(), SendError> {
-        let backend = &self.node.backend;
+        let backend = &self.destination.backend;
         let generation = backend.generation();
         if self.session.as_ref().is_some_and(|open| open.generation == generation) {
             return Ok(());
@@ -387,13 +401,13 @@ impl Sender {
             close(old).await;
         }
         let session = backend.open().await?;
-        self.node.counters.open();
-        self.session = Some(Open { session, generation, defined: Vec::new(), changes: self.table.changes() });
+        self.destination.counters.open();
+        self.session = Some(OpenSession { session, generation, defined: Vec::new(), changes: self.table.changes() });
         Ok(())
     }
 }
 
-impl Open {
+impl OpenSession {
     /// Has series defined again whose type or step has changed since they were.
     fn note_changes(&mut self, table: &SeriesTable) {
         if table.changes() == self.changes {
@@ -435,59 +449,59 @@ impl Open {
     }
 }
 
-/// A node that has failed and has nothing left to be tried with gets new points after a pause.
-async fn half_open(node: &Node) {
-    if node.health.breaker() != Breaker::Open {
+/// A destination that has failed and has nothing left to be tried with gets new points after a pause.
+async fn half_open(destination: &Destination) {
+    if destination.health.breaker() != Breaker::Open {
         return std::future::pending().await;
     }
-    let pause = node.config.lock().backoff.max;
+    let pause = destination.config.lock().backoff.max;
     tokio::time::sleep(pause).await;
-    node.health.half_open();
+    destination.health.half_open();
 }
 
 /// Points that will never be delivered: kept aside with the reason, where there is a disk to keep them on.
-async fn give_up(node: &Node, reason: DropReason, points: Vec<Point>, message: &str) {
-    let name = node.name();
+async fn give_up(destination: &Destination, reason: DropReason, points: Vec<Point>, message: &str) {
+    let name = destination.name();
     let count = points.len();
-    let kept = match node.queue.spool() {
-        Some(spool) => spool.keep_dead(points, message).await,
+    let kept = match destination.queue.spool() {
+        Some(spool) => spool.keep_dead_letters(points, message).await,
         None => Ok(()),
     };
-    if node.may_tell() {
+    if destination.may_tell() {
         if let Err(error) = kept {
-            tracing::error!(node = name, points = count, "cannot keep what was rejected: {error}");
+            tracing::error!(destination = name, points = count, "cannot keep what was rejected: {error}");
         }
-        tracing::warn!(node = name, points = count, "given up ({}): {message}", reason.as_str());
+        tracing::warn!(destination = name, points = count, "given up ({}): {message}", reason.as_str());
     }
-    node.counters.lose(reason, count as u64);
+    destination.counters.lose(reason, count as u64);
 }
 
 /// Takes out the named points.
-fn refuse(points: &mut Vec<Point>, places: &[u32]) -> Vec<Point> {
-    let mut refused = vec![false; points.len()];
+fn reject(points: &mut Vec<Point>, places: &[u32]) -> Vec<Point> {
+    let mut rejected = vec![false; points.len()];
     for &place in places {
-        if let Some(mark) = refused.get_mut(place as usize) {
+        if let Some(mark) = rejected.get_mut(place as usize) {
             *mark = true;
         }
     }
-    let taken = points.iter().zip(&refused).filter(|(_, refused)| **refused).map(|(point, _)| *point).collect();
+    let taken = points.iter().zip(&rejected).filter(|(_, rejected)| **rejected).map(|(point, _)| *point).collect();
     let mut place = 0;
     points.retain(|_| {
         place += 1;
-        !refused[place - 1]
+        !rejected[place - 1]
     });
     taken
 }
 
-async fn close(open: Open) {
+async fn close(open: OpenSession) {
     if tokio::time::timeout(CLOSE_TIMEOUT, open.session.close()).await.is_err() {
         tracing::warn!("a backend did not close within {CLOSE_TIMEOUT:?}");
     }
 }
 
-async fn stopped(orders: &mut watch::Receiver<Order>) -> DropReason {
+async fn stopped(orders: &mut watch::Receiver<SenderCommand>) -> DropReason {
     loop {
-        if let Order::Stop(reason) = *orders.borrow_and_update() {
+        if let SenderCommand::Stop(reason) = *orders.borrow_and_update() {
             return reason;
         }
         if orders.changed().await.is_err() {

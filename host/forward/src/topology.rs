@@ -1,4 +1,4 @@
-//! All nodes and routes at one time, and where each series goes, found out once for each.
+//! All destinations and routes at one time, and where each series goes, found out once for each.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,58 +7,58 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use parking_lot::RwLock;
 use saker_model::{Point, Series, SeriesId, SeriesTable};
 
-use crate::node::Node;
-use crate::route::{OnUnavailable, Route, Router, Target, Why};
+use crate::destination::Destination;
+use crate::route::{CopyReason, OnUnavailable, Route, RouteTarget, Router};
 
-/// All nodes and routes at one time.
+/// All destinations and routes at one time.
 #[derive(Default)]
 pub struct Topology {
-    nodes: Vec<Arc<Node>>,
+    destinations: Vec<Arc<Destination>>,
     routes: Vec<Route>,
     router: Router,
-    memo: RwLock<Memo>,
+    memo: RwLock<RouteMemo>,
 }
 
-/// Where series go while the same nodes are away.
+/// Where series go while the same destinations are away.
 #[derive(Default)]
-struct Memo {
-    /// By route and node: whether the route does without it.
+struct RouteMemo {
+    /// By route and destination: whether the route does without it.
     away: Vec<bool>,
     /// By series: a place in `sets`, or [`UNKNOWN`].
     by_series: Vec<AtomicU32>,
-    sets: Vec<Arc<[Target]>>,
-    by_set: HashMap<Arc<[Target]>, u32>,
+    sets: Vec<Arc<[RouteTarget]>>,
+    by_set: HashMap<Arc<[RouteTarget]>, u32>,
 }
 
 const UNKNOWN: u32 = u32::MAX;
 
-/// Points for one node, and how many of them are there for another's sake.
+/// Points for one destination, and how many of them are there for another's sake.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Share {
+pub(crate) struct DestinationShare {
     pub(crate) points: Vec<Point>,
     pub(crate) rerouted: u64,
     pub(crate) hinted: u64,
 }
 
 impl Topology {
-    /// Nodes, and the routes over them.
+    /// Destinations, and the routes over them.
     #[must_use]
-    pub fn new(nodes: Vec<Arc<Node>>, routes: Vec<Route>) -> Self {
-        let names: Vec<_> = nodes.iter().map(|node| node.name().to_owned()).collect();
+    pub fn new(destinations: Vec<Arc<Destination>>, routes: Vec<Route>) -> Self {
+        let names: Vec<_> = destinations.iter().map(|destination| destination.name().to_owned()).collect();
         let router = Router::new(routes.clone(), &names);
-        Self { nodes, routes, router, memo: RwLock::default() }
+        Self { destinations, routes, router, memo: RwLock::default() }
     }
 
-    /// The nodes.
+    /// The destinations.
     #[must_use]
-    pub fn nodes(&self) -> &[Arc<Node>] {
-        &self.nodes
+    pub fn destinations(&self) -> &[Arc<Destination>] {
+        &self.destinations
     }
 
-    /// The node of a name.
+    /// The destination of a name.
     #[must_use]
-    pub fn node(&self, name: &str) -> Option<&Arc<Node>> {
-        self.nodes.iter().find(|node| node.name() == name)
+    pub fn destination(&self, name: &str) -> Option<&Arc<Destination>> {
+        self.destinations.iter().find(|destination| destination.name() == name)
     }
 
     /// The routes.
@@ -67,27 +67,29 @@ impl Topology {
         &self.routes
     }
 
-    /// The names of the nodes that a series goes to now; of those that are away, the ones that stand in for them.
+    /// The names of the destinations that a series goes to now; of those that are away, the ones that stand in for
+    /// them.
     #[must_use]
     pub fn targets(&self, series: &Series) -> Vec<&str> {
-        let targets = self.router.targets(series, |route, place| is_away(&self.routes[route], &self.nodes[place]));
-        targets.into_iter().map(|(place, _)| self.nodes[place].name()).collect()
+        let targets =
+            self.router.targets(series, |route, place| is_away(&self.routes[route], &self.destinations[place]));
+        targets.into_iter().map(|(place, _)| self.destinations[place].name()).collect()
     }
 
-    /// Sorts points into one share per node; answers how many had no route.
-    pub(crate) fn sort(&self, points: &[Point], table: &SeriesTable) -> (Vec<Share>, u64) {
-        let mut shares = vec![Share::default(); self.nodes.len()];
+    /// Sorts points into one share per destination; answers how many had no route.
+    pub(crate) fn sort(&self, points: &[Point], table: &SeriesTable) -> (Vec<DestinationShare>, u64) {
+        let mut shares = vec![DestinationShare::default(); self.destinations.len()];
         let mut unrouted = 0;
         self.each(points, table, |point, targets| {
             unrouted += u64::from(targets.is_empty());
-            for &(node, why) in targets {
-                let share = &mut shares[node];
+            for &(destination, why) in targets {
+                let share = &mut shares[destination];
                 if share.points.is_empty() {
-                    share.points.reserve(points.len() / self.nodes.len() + 1);
+                    share.points.reserve(points.len() / self.destinations.len() + 1);
                 }
                 share.points.push(*point);
-                share.rerouted += u64::from(why == Why::Reroute);
-                share.hinted += u64::from(why == Why::Hint);
+                share.rerouted += u64::from(why == CopyReason::Reroute);
+                share.hinted += u64::from(why == CopyReason::Hint);
             }
         });
         (shares, unrouted)
@@ -95,7 +97,7 @@ impl Topology {
 
     /// Calls `visit` with each point and where it goes.
     #[inline]
-    pub(crate) fn each(&self, points: &[Point], table: &SeriesTable, mut visit: impl FnMut(&Point, &[Target])) {
+    pub(crate) fn each(&self, points: &[Point], table: &SeriesTable, mut visit: impl FnMut(&Point, &[RouteTarget])) {
         self.see_who_is_away();
         let mut memo = self.memo.read();
         for point in points {
@@ -112,25 +114,28 @@ impl Topology {
         }
     }
 
-    /// Begins a new memo if a node has gone or come back since.
+    /// Begins a new memo if a destination has gone or come back since.
     fn see_who_is_away(&self) {
         if self.routes.iter().all(|route| route.on_unavailable == OnUnavailable::Spool) {
             return;
         }
-        let away: Vec<bool> =
-            self.routes.iter().flat_map(|route| self.nodes.iter().map(|node| is_away(route, node))).collect();
+        let away: Vec<bool> = self
+            .routes
+            .iter()
+            .flat_map(|route| self.destinations.iter().map(|destination| is_away(route, destination)))
+            .collect();
         if self.memo.read().away != away {
-            *self.memo.write() = Memo { away, ..Memo::default() };
+            *self.memo.write() = RouteMemo { away, ..RouteMemo::default() };
         }
     }
 
     fn find_out(&self, id: SeriesId, table: &SeriesTable) {
         let series = table.get(id);
         let mut memo = self.memo.write();
-        let targets: Arc<[Target]> = match series {
+        let targets: Arc<[RouteTarget]> = match series {
             // As the memo has it, so that all that it says is of one time.
             Some(series) => self.router.targets(&series, |route, place| {
-                memo.away.get(route * self.nodes.len() + place).copied().unwrap_or(false)
+                memo.away.get(route * self.destinations.len() + place).copied().unwrap_or(false)
             }),
             None => Vec::new(),
         }
@@ -158,15 +163,15 @@ impl Topology {
     }
 }
 
-fn is_away(route: &Route, node: &Node) -> bool {
+fn is_away(route: &Route, destination: &Destination) -> bool {
     match route.on_unavailable {
         OnUnavailable::Spool => false,
-        OnUnavailable::Reroute(grace) => node.health.is_away(grace),
+        OnUnavailable::Reroute(grace) => destination.health.is_away(grace),
     }
 }
 
-impl Memo {
-    fn of(&self, id: SeriesId) -> Option<&Arc<[Target]>> {
+impl RouteMemo {
+    fn of(&self, id: SeriesId) -> Option<&Arc<[RouteTarget]>> {
         self.sets.get(self.by_series.get(id.index())?.load(Ordering::Relaxed) as usize)
     }
 }

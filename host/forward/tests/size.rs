@@ -4,12 +4,12 @@
 #[allow(dead_code, reason = "the benchmark measures more of them")]
 mod workloads;
 
-use saker_forward::codec::Encoder;
+use saker_forward::codec::RecordEncoder;
 use workloads::Workload;
 
 /// Three minutes.
 const TICKS: usize = 18;
-/// What a node's queue collects before it writes a record, at a slow source.
+/// What a destination's queue collects before it writes a record, at a slow source.
 const RECORD_POINTS: usize = 1_000;
 /// What the journal adds to each record,
 const RECORD_HEADER_BYTES: usize = 32;
@@ -17,7 +17,7 @@ const RECORD_HEADER_BYTES: usize = 32;
 const PARITY_SHARE: f64 = 1.0 / 64.0;
 
 fn bytes_per_point(mut workload: Workload) -> f64 {
-    let (mut encoder, mut record, mut bytes, mut points) = (Encoder::default(), Vec::new(), 0, 0);
+    let (mut encoder, mut record, mut bytes, mut points) = (RecordEncoder::default(), Vec::new(), 0, 0);
     for tick in 0..TICKS {
         for (index, chunk) in workload.tick().chunks(RECORD_POINTS).enumerate() {
             let series_of = |id: saker_model::SeriesId| workload.series.get(id.index()).cloned();

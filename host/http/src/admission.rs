@@ -12,10 +12,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::origin::{self, Asked};
-use crate::stats::{Refusal, Stats};
+use crate::origin::{self, RequestOrigin};
+use crate::stats::{Rejection, Stats};
 use crate::table::{ConnectionSeat, ConnectionTable};
-use crate::{ApiError, Settings, forwarded};
+use crate::{ApiError, ServerSettings, forwarded};
 
 /// The header that says that an operator has sent a request, where there is no token to say it: a page of another site
 /// cannot send it without asking first, and is not answered.
@@ -25,17 +25,17 @@ const OPERATOR: HeaderName = HeaderName::from_static(OPERATOR_HEADER);
 
 /// What is known of a request besides itself. Every request that comes through a server carries one.
 #[derive(Clone, Debug)]
-pub struct Visit {
+pub struct RequestInfo {
     /// What the server was told when the request came.
-    pub settings: Arc<Settings>,
+    pub settings: Arc<ServerSettings>,
     /// Where it comes from.
     pub client: IpAddr,
-    /// Where refusals are counted.
+    /// Where rejections are counted.
     pub stats: Arc<Stats>,
 }
 
 /// What a request came in by.
-pub(crate) struct Came {
+pub(crate) struct Arrival {
     pub(crate) peer: SocketAddr,
     /// The port of this side.
     pub(crate) port: u16,
@@ -43,22 +43,22 @@ pub(crate) struct Came {
 
 /// Lets a request in, with a seat if it was passed on by a proxy.
 pub(crate) fn admit(
-    visit: &Visit,
-    came: &Came,
+    visit: &RequestInfo,
+    came: &Arrival,
     request: &axum::http::request::Parts,
     passed_on: &Arc<ConnectionTable>,
 ) -> Result<Option<ConnectionSeat>, ApiError> {
     let (settings, headers) = (&visit.settings, &request.headers);
-    let refuse = |(refusal, error): (Refusal, ApiError)| {
-        visit.stats.refused.add(refusal);
+    let reject = |(rejection, error): (Rejection, ApiError)| {
+        visit.stats.rejected.add(rejection);
         error
     };
-    if announced(headers).is_some_and(|bytes| bytes > settings.limits.body_bytes as u64) {
-        return Err(refuse((Refusal::TooLarge, crate::body::too_large(settings.limits.body_bytes))));
+    if announced(headers).is_some_and(|bytes| bytes > settings.limits.max_body_bytes as u64) {
+        return Err(reject((Rejection::TooLarge, crate::body::too_large(settings.limits.max_body_bytes))));
     }
     let is_proxied = settings.proxies.iter().any(|network| network.contains(came.peer.ip()));
-    let asked = Asked { version: request.version, uri: &request.uri, headers, is_proxied, port: came.port };
-    origin::check(&settings.names, &asked).map_err(refuse)?;
+    let asked = RequestOrigin { version: request.version, uri: &request.uri, headers, is_proxied, port: came.port };
+    origin::check(&settings.names, &asked).map_err(reject)?;
     if visit.client == came.peer.ip().to_canonical() {
         return Ok(None);
     }
@@ -66,12 +66,12 @@ pub(crate) fn admit(
     seat.map(Some).map_err(|_| {
         let message = format!("too many requests of {} at the same time; try again", visit.client);
         let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message).after(std::time::Duration::from_secs(1));
-        refuse((Refusal::Address, error))
+        reject((Rejection::Address, error))
     })
 }
 
 /// Where a request comes from.
-pub(crate) fn client(came: &Came, headers: &HeaderMap, settings: &Settings) -> IpAddr {
+pub(crate) fn client(came: &Arrival, headers: &HeaderMap, settings: &ServerSettings) -> IpAddr {
     forwarded::client(came.peer.ip(), headers, &settings.proxies)
 }
 
@@ -83,11 +83,11 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
 
 /// For paths that want the token, where there is one.
 pub async fn guarded(request: Request, next: Next) -> Response {
-    if let Some(visit) = request.extensions().get::<Visit>()
+    if let Some(visit) = request.extensions().get::<RequestInfo>()
         && let Some(token) = &visit.settings.token
         && !token.is_in(request.headers())
     {
-        visit.stats.refused.add(Refusal::Token);
+        visit.stats.rejected.add(Rejection::Token);
         let message = "a token is needed: Authorization: Bearer TOKEN";
         return ApiError::new(StatusCode::UNAUTHORIZED, message).into_response();
     }
@@ -97,11 +97,11 @@ pub async fn guarded(request: Request, next: Next) -> Response {
 /// For paths by which an operator changes something: they want the token, or where there is none a header that another
 /// site's page cannot send.
 pub async fn operator(request: Request, next: Next) -> Response {
-    if let Some(visit) = request.extensions().get::<Visit>()
+    if let Some(visit) = request.extensions().get::<RequestInfo>()
         && visit.settings.token.is_none()
         && !is_from_operator(request.headers())
     {
-        visit.stats.refused.add(Refusal::OperatorHeader);
+        visit.stats.rejected.add(Rejection::OperatorHeader);
         let message =
             "this changes something, so it wants the header X-Saker: 1, which pages of other sites cannot send";
         return ApiError::new(StatusCode::FORBIDDEN, message).into_response();

@@ -11,12 +11,12 @@ use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
-pub(crate) use arriving::Arriving;
 pub use arriving::BodyError;
+pub(crate) use arriving::IncomingBody;
 pub use gunzip::{GunzipError, gunzip};
 
-use crate::stats::{Label, Refusal};
-use crate::{ApiError, Visit};
+use crate::stats::{ReasonLabel, Rejection};
+use crate::{ApiError, RequestInfo};
 
 /// Memory for a body before more of it is there.
 const FIRST_BYTES_MAX: usize = 64 << 10;
@@ -24,39 +24,39 @@ const FIRST_BYTES_MAX: usize = 64 << 10;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What a body's memory is charged to, as long as it is kept. It gives back what it holds when it is dropped.
-pub trait Meter: Send + 'static {
+pub trait BodyMeter: Send + 'static {
     /// Charges so many bytes more.
     ///
     /// # Errors
     /// If they are not to be had; then nothing more is read.
-    fn grow(&mut self, bytes: usize) -> Result<(), Short>;
+    fn grow(&mut self, bytes: usize) -> Result<(), MemoryShortage>;
 }
 
 /// Why there is no memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Short {
+pub enum MemoryShortage {
     /// Others use it.
     Now,
     /// There is not so much in all.
     Ever,
 }
 
-impl Visit {
+impl RequestInfo {
     /// The answer to who has no memory.
     #[must_use]
-    pub fn no_memory(&self, short: Short) -> ApiError {
+    pub fn no_memory(&self, short: MemoryShortage) -> ApiError {
         match short {
-            Short::Ever => {
-                self.stats.refused.add(Refusal::TooLarge);
-                let message = "the body and what is in it need more than all of the agent's memory for points; send less at once, or raise pipeline.memory_bytes";
+            MemoryShortage::Ever => {
+                self.stats.rejected.add(Rejection::TooLarge);
+                let message = "the body and what is in it need more than all of the agent's memory for points; send less at once, or raise pipeline.max_in_flight_bytes";
                 ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message)
             }
-            Short::Now => {
-                self.stats.refused.add(Refusal::NoMemory);
+            MemoryShortage::Now => {
+                self.stats.rejected.add(Rejection::NoMemory);
                 let message = "the agent's memory for points on their way is in use; try again in 1 s";
                 ApiError::new(StatusCode::TOO_MANY_REQUESTS, message)
                     .after(RETRY_AFTER)
-                    .because(Refusal::NoMemory.as_str())
+                    .because(Rejection::NoMemory.as_str())
             }
         }
     }
@@ -64,7 +64,7 @@ impl Visit {
 
 /// The answer to a body that is larger than bodies may be.
 pub(crate) fn too_large(limit: usize) -> ApiError {
-    let message = format!("the body has more than {limit} bytes; send less at once, or raise listen.body_bytes");
+    let message = format!("the body has more than {limit} bytes; send less at once, or raise listen.max_body_bytes");
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message)
 }
 
@@ -72,8 +72,8 @@ pub(crate) fn too_large(limit: usize) -> ApiError {
 ///
 /// # Errors
 /// If it is too large, too slow or broken, if it is packed in an unknown way, or if there is no memory for it.
-pub async fn read<M: Meter>(
-    visit: &Visit,
+pub async fn read<M: BodyMeter>(
+    visit: &RequestInfo,
     headers: &HeaderMap,
     body: Body,
     mut meter: M,
@@ -91,7 +91,7 @@ pub async fn read<M: Meter>(
     if !packed {
         return Ok((arrived, meter));
     }
-    let limit = visit.settings.limits.body_bytes;
+    let limit = visit.settings.limits.max_body_bytes;
     let unpacking = tokio::task::spawn_blocking(move || {
         let unpacked = gunzip(&arrived, limit, &mut |bytes| meter.grow(bytes));
         (unpacked, meter)
@@ -102,14 +102,14 @@ pub async fn read<M: Meter>(
         Ok(unpacked) => Ok((unpacked.into(), meter)),
         Err(GunzipError::NoMemory(short)) => Err(visit.no_memory(short)),
         Err(error @ GunzipError::TooLarge { .. }) => {
-            visit.stats.refused.add(Refusal::TooLarge);
+            visit.stats.rejected.add(Rejection::TooLarge);
             Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()))
         }
         Err(error @ GunzipError::Broken(_)) => Err(ApiError::new(StatusCode::BAD_REQUEST, error.to_string())),
     }
 }
 
-async fn whole(visit: &Visit, mut body: Body, meter: &mut impl Meter) -> Result<Bytes, ApiError> {
+async fn whole(visit: &RequestInfo, mut body: Body, meter: &mut impl BodyMeter) -> Result<Bytes, ApiError> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let (mut first, mut whole) = (Bytes::new(), Vec::new());
     while let Some(frame) = body.frame().await {

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use saker_config::{Bytes, Listen, Table};
+use saker_config::{ByteSize, ConfigTable, ListenAddress};
 
-use crate::{Limits, Names, Network, Settings, Token, TokenError};
+use crate::{HostNames, HttpLimits, IpNetwork, ServerSettings, Token, TokenError};
 
 /// Each is a thread at work.
 const PARSERS_MAX: usize = 256;
@@ -18,28 +18,28 @@ const TIME_MIN: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListenConfig {
     /// Its address, or `off`.
-    pub http: Listen,
+    pub http: ListenAddress,
     /// A file whose first line is the token that requests must carry.
     pub token_file: Option<PathBuf>,
     /// Names under which it is asked, beside the host's own.
-    pub names: Vec<String>,
+    pub allowed_hosts: Vec<String>,
     /// Proxies whose word is taken for where requests come from.
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: Vec<IpNetwork>,
     /// Long bodies that are parsed at the same time.
-    pub parsers: usize,
+    pub max_parsers: usize,
     /// What bounds connections, requests and bodies.
-    pub limits: Limits,
+    pub limits: HttpLimits,
 }
 
 impl Default for ListenConfig {
     fn default() -> Self {
         Self {
-            http: Listen(Some(([127, 0, 0, 1], 1988).into())),
+            http: ListenAddress(Some(([127, 0, 0, 1], 1988).into())),
             token_file: None,
-            names: Vec::new(),
+            allowed_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
-            parsers: 8,
-            limits: Limits::default(),
+            max_parsers: 8,
+            limits: HttpLimits::default(),
         }
     }
 }
@@ -47,20 +47,20 @@ impl Default for ListenConfig {
 impl ListenConfig {
     /// Reads its keys of the table, and finishes it.
     #[must_use]
-    pub fn read(mut table: Table<'_>) -> Self {
+    pub fn read(mut table: ConfigTable<'_>) -> Self {
         let default = Self::default();
         let config = Self {
             http: table.get("http", default.http),
             token_file: table.path("token_file"),
-            names: names(&mut table),
+            allowed_hosts: names(&mut table),
             trusted_proxies: table.get("trusted_proxies", default.trusted_proxies),
-            parsers: table.at_least("parsers", default.parsers, 1),
+            max_parsers: table.at_least("max_parsers", default.max_parsers, 1),
             limits: limits(&mut table, &default.limits),
         };
-        if config.parsers > PARSERS_MAX {
-            table.wrong("parsers", format!("must be at most {PARSERS_MAX}"));
+        if config.max_parsers > PARSERS_MAX {
+            table.wrong("max_parsers", format!("must be at most {PARSERS_MAX}"));
         }
-        if let Listen(Some(address)) = config.http
+        if let ListenAddress(Some(address)) = config.http
             && !address.ip().is_loopback()
             && config.token_file.is_none()
         {
@@ -81,16 +81,22 @@ impl ListenConfig {
     ///
     /// # Errors
     /// If the token cannot be had.
-    pub fn settings(&self, body_bytes_most: usize) -> Result<Settings, TokenError> {
+    pub fn settings(&self, body_bytes_most: usize) -> Result<ServerSettings, TokenError> {
         let token = self.token_file.as_deref().map(Token::read).transpose()?;
-        let limits = Limits { body_bytes: self.limits.body_bytes.min(body_bytes_most), ..self.limits.clone() };
-        Ok(Settings { limits, names: Names::of_this_host(&self.names), proxies: self.trusted_proxies.clone(), token })
+        let limits =
+            HttpLimits { max_body_bytes: self.limits.max_body_bytes.min(body_bytes_most), ..self.limits.clone() };
+        Ok(ServerSettings {
+            limits,
+            names: HostNames::of_this_host(&self.allowed_hosts),
+            proxies: self.trusted_proxies.clone(),
+            token,
+        })
     }
 }
 
 /// Names of hosts, as they stand in a request.
-fn names(table: &mut Table<'_>) -> Vec<String> {
-    let names: Vec<String> = table.get("names", Vec::new());
+fn names(table: &mut ConfigTable<'_>) -> Vec<String> {
+    let names: Vec<String> = table.get("allowed_hosts", Vec::new());
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     for name in names.iter().filter(|name| name.is_empty() || !name.chars().all(plain)) {
         table.wrong(
@@ -101,7 +107,7 @@ fn names(table: &mut Table<'_>) -> Vec<String> {
     names
 }
 
-fn limits(table: &mut Table<'_>, default: &Limits) -> Limits {
+fn limits(table: &mut ConfigTable<'_>, default: &HttpLimits) -> HttpLimits {
     let mut time = |key: &'static str, default: Duration| {
         let time = table.get(key, default);
         if time < TIME_MIN {
@@ -109,20 +115,24 @@ fn limits(table: &mut Table<'_>, default: &Limits) -> Limits {
         }
         time
     };
-    let limits = Limits {
+    let limits = HttpLimits {
         head_timeout: time("head_timeout", default.head_timeout),
-        body_stall: time("body_stall", default.body_stall),
+        body_stall_timeout: time("body_stall_timeout", default.body_stall_timeout),
         body_timeout: time("body_timeout", default.body_timeout),
-        answer_stall: time("answer_stall", default.answer_stall),
+        response_stall_timeout: time("response_stall_timeout", default.response_stall_timeout),
         idle_timeout: time("idle_timeout", default.idle_timeout),
-        connections: table.at_least("connections", default.connections, 1),
-        address_connections: table.at_least("address_connections", default.address_connections, 1),
-        loopback_connections: table.at_least("loopback_connections", default.loopback_connections, 1),
-        head_bytes: table.get("head_bytes", Bytes(default.head_bytes)).0,
-        body_bytes: table.get("body_bytes", Bytes(default.body_bytes)).0,
+        max_connections: table.at_least("max_connections", default.max_connections, 1),
+        max_connections_per_address: table.at_least(
+            "max_connections_per_address",
+            default.max_connections_per_address,
+            1,
+        ),
+        max_loopback_connections: table.at_least("max_loopback_connections", default.max_loopback_connections, 1),
+        max_head_bytes: table.get("max_head_bytes", ByteSize(default.max_head_bytes)).0,
+        max_body_bytes: table.get("max_body_bytes", ByteSize(default.max_body_bytes)).0,
     };
-    if limits.head_bytes < HEAD_BYTES_MIN {
-        table.wrong("head_bytes", "must be at least 4KiB");
+    if limits.max_head_bytes < HEAD_BYTES_MIN {
+        table.wrong("max_head_bytes", "must be at least 4KiB");
     }
     limits
 }

@@ -6,9 +6,9 @@ mod socket;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::Waker;
 
-pub(crate) use answer::Answer;
+pub(crate) use answer::TrackedBody;
 use parking_lot::Mutex;
-pub(crate) use socket::Socket;
+pub(crate) use socket::TimedSocket;
 
 /// What a connection is doing. The socket sees heads coming, the service sees requests and bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,20 +30,20 @@ pub(crate) enum Phase {
 
 /// The phase, shared between socket, service and bodies of one connection.
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct ConnectionState {
     phase: AtomicU8,
     requests: AtomicU64,
     /// Of a socket that waits without a deadline, and has to set one when the request is over.
     waiting: Mutex<Option<Waker>>,
 }
 
-impl Default for State {
+impl Default for ConnectionState {
     fn default() -> Self {
         Self { phase: AtomicU8::new(Phase::Head as u8), requests: AtomicU64::new(0), waiting: Mutex::default() }
     }
 }
 
-impl State {
+impl ConnectionState {
     pub(crate) fn set(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
     }

@@ -11,7 +11,7 @@ const KEPT_BACK: u64 = 64;
 /// Raises the limit of this process to what it may be raised to. Answers the limit that there is now, if there is one.
 ///
 /// # Errors
-/// If the system refuses; the limit is then what it was.
+/// If the system rejects it; the limit is then what it was.
 pub fn raise_limit() -> std::io::Result<Option<u64>> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {

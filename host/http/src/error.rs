@@ -14,12 +14,12 @@ pub struct ApiError {
     status: StatusCode,
     message: String,
     retry_after: Option<Duration>,
-    why: Option<Why>,
+    why: Option<RejectCode>,
 }
 
-/// A word for why a request was refused, for who counts answers: an extension of the response.
+/// A word for why a request was rejected, for who counts answers: an extension of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Why(pub &'static str);
+pub struct RejectCode(pub &'static str);
 
 impl ApiError {
     /// A status and why. The message may repeat what was asked: it is cut and cleaned.
@@ -37,7 +37,7 @@ impl ApiError {
     /// The same, under this word where answers are counted.
     #[must_use]
     pub fn because(mut self, why: &'static str) -> Self {
-        self.why = Some(Why(why));
+        self.why = Some(RejectCode(why));
         self
     }
 

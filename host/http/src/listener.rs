@@ -9,7 +9,7 @@ use axum::Router;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 
-use crate::{Server, Settings, Stats, StopTimes};
+use crate::{Server, ServerSettings, Stats, StopTimes};
 
 /// How long requests may go on at an address that is left.
 const LEAVE: StopTimes = StopTimes { peers: Duration::from_secs(1), work: Duration::from_secs(5) };
@@ -30,11 +30,11 @@ pub struct ListenError {
 pub struct Listener {
     router: Router,
     stats: Arc<Stats>,
-    place: Mutex<Option<Place>>,
+    place: Mutex<Option<ServingPlace>>,
 }
 
 /// Where it serves, and where it was told to; the port may have been left open.
-struct Place {
+struct ServingPlace {
     server: Server,
     configured: SocketAddr,
 }
@@ -57,7 +57,7 @@ impl Listener {
     ///
     /// # Errors
     /// If the address cannot be had.
-    pub async fn listen(&self, configured: Option<SocketAddr>, settings: Settings) -> Result<(), ListenError> {
+    pub async fn listen(&self, configured: Option<SocketAddr>, settings: ServerSettings) -> Result<(), ListenError> {
         if let (Some(address), Some(place)) = (configured, &*self.place.lock())
             && place.configured == address
         {
@@ -89,10 +89,10 @@ impl Listener {
 
     async fn change(
         &self,
-        before: Option<Place>,
+        before: Option<ServingPlace>,
         configured: Option<SocketAddr>,
-        settings: Settings,
-    ) -> Result<Option<Place>, (Option<Place>, ListenError)> {
+        settings: ServerSettings,
+    ) -> Result<Option<ServingPlace>, (Option<ServingPlace>, ListenError)> {
         let Some(configured) = configured else {
             if let Some(before) = before {
                 before.server.stop(LEAVE).await;
@@ -122,10 +122,10 @@ impl Listener {
     /// even then, the old one is taken back.
     async fn replace(
         &self,
-        before: Place,
+        before: ServingPlace,
         configured: SocketAddr,
-        settings: Settings,
-    ) -> Result<Option<Place>, (Option<Place>, ListenError)> {
+        settings: ServerSettings,
+    ) -> Result<Option<ServingPlace>, (Option<ServingPlace>, ListenError)> {
         let (address, at, kept) = (before.server.address(), before.configured, before.server.settings());
         let leaving = tokio::spawn(before.server.stop(LEAVE));
         let mut socket = bind(configured).await;
@@ -139,7 +139,7 @@ impl Listener {
             Ok(socket) => self.begin(socket, configured, settings).map(Some).map_err(|error| (None, error)),
             Err(error) => {
                 let again = match bind(address).await {
-                    Ok(socket) => self.begin(socket, at, Settings::clone(&kept)).ok(),
+                    Ok(socket) => self.begin(socket, at, ServerSettings::clone(&kept)).ok(),
                     Err(_) => None,
                 };
                 Err((again, error))
@@ -147,10 +147,15 @@ impl Listener {
         }
     }
 
-    fn begin(&self, socket: TcpListener, configured: SocketAddr, settings: Settings) -> Result<Place, ListenError> {
+    fn begin(
+        &self,
+        socket: TcpListener,
+        configured: SocketAddr,
+        settings: ServerSettings,
+    ) -> Result<ServingPlace, ListenError> {
         let server = Server::start(socket, self.router.clone(), settings, self.stats.clone());
         let server = server.map_err(|source| ListenError { address: configured, source })?;
-        Ok(Place { server, configured })
+        Ok(ServingPlace { server, configured })
     }
 }
 

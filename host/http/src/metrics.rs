@@ -23,9 +23,13 @@ impl Metrics for HttpMetrics {
         let stats = &self.0;
         out.gauge("saker_http_connections", "Connections that are open", one(stats.open() as f64))?;
         out.counter("saker_http_accepted_connections", "Connections that were taken", one(stats.taken() as f64))?;
-        out.counter("saker_http_refused_connections", "Connections turned away", by("reason", stats.turned.all()))?;
+        out.counter("saker_http_rejected_connections", "Connections turned away", by("reason", stats.turned.all()))?;
         out.counter("saker_http_ended_connections", "Connections ended by the agent", by("reason", stats.ended.all()))?;
-        out.counter("saker_http_refused_requests", "Requests refused, by reason", by("reason", stats.refused.all()))?;
+        out.counter(
+            "saker_http_rejected_requests",
+            "Requests rejected, by reason",
+            by("reason", stats.rejected.all()),
+        )?;
         out.durations(
             "saker_http_request_duration_seconds",
             "From the head of a request to that of its answer",

@@ -13,14 +13,14 @@ const HOSTS_BYTES_MAX: u64 = 256 << 10;
 
 /// Names, in small letters and without a dot at their end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names {
+pub struct HostNames {
     /// This host's.
     own: BTreeSet<String>,
     /// Those that the operator has added.
     added: BTreeSet<String>,
 }
 
-impl Names {
+impl HostNames {
     /// This host's own names, and more. The own are what the system calls itself, and the names that stand beside that
     /// one in /etc/hosts. What a resolver says is not asked for: on a foreign network somebody else may answer.
     #[must_use]
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn names_beside_the_hosts_own_are_its_own() {
         let hosts = "127.0.0.1 localhost\n127.0.1.1\tweb-1.example.com Web-1 # the host\n10.0.0.2 db # web-1\n";
-        let names = Names { own: own("web-1", hosts), added: BTreeSet::from(["metrics.example".into()]) };
+        let names = HostNames { own: own("web-1", hosts), added: BTreeSet::from(["metrics.example".into()]) };
         for ours in [
             "web-1",
             "WEB-1.",
@@ -102,6 +102,6 @@ mod tests {
     #[test]
     fn this_host_knows_its_name() {
         let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        assert!(Names::of_this_host(&[]).has(&name));
+        assert!(HostNames::of_this_host(&[]).has(&name));
     }
 }

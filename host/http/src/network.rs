@@ -4,11 +4,11 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use saker_config::{Given, Read};
+use saker_config::{FromConfig, RawValue};
 
 /// An address and how many of its bits count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
+pub struct IpNetwork {
     address: IpAddr,
     bits: u32,
 }
@@ -18,7 +18,7 @@ pub struct Network {
 #[error("expected an address or a network such as \"10.0.0.7\", \"10.0.0.0/8\" or \"fd00::/8\", found {0:?}")]
 pub struct NetworkError(String);
 
-impl Network {
+impl IpNetwork {
     /// Whether an address is in it.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -31,7 +31,7 @@ impl Network {
     }
 }
 
-impl FromStr for Network {
+impl FromStr for IpNetwork {
     type Err = NetworkError;
 
     fn from_str(text: &str) -> Result<Self, NetworkError> {
@@ -44,14 +44,14 @@ impl FromStr for Network {
     }
 }
 
-impl Read for Network {
-    fn read(given: &Given<'_>) -> Result<Self, String> {
+impl FromConfig for IpNetwork {
+    fn read(given: &RawValue<'_>) -> Result<Self, String> {
         let text = given.text().ok_or_else(|| given.expected("an address or a network in quotes"))?;
         text.parse().map_err(|error: NetworkError| error.to_string())
     }
 }
 
-impl fmt::Display for Network {
+impl fmt::Display for IpNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.address, self.bits)
     }
@@ -85,11 +85,11 @@ mod tests {
             ("fd00::/8", "fe00::1", false),
             ("::/0", "::1", true),
         ] {
-            let network: Network = network.parse().unwrap();
+            let network: IpNetwork = network.parse().unwrap();
             assert_eq!(network.contains(address.parse().unwrap()), expected, "{network} {address}");
         }
         for wrong in ["", "10.0.0.0/33", "10.0.0/8", "::/129", "localhost", "10.0.0.0/", "10.0.0.0/-1", "/8"] {
-            assert!(wrong.parse::<Network>().is_err(), "{wrong}");
+            assert!(wrong.parse::<IpNetwork>().is_err(), "{wrong}");
         }
     }
 

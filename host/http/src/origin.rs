@@ -7,8 +7,8 @@ use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderMap, StatusCode, Uri, Version};
 use saker_model::text::{NAME_BYTES_MAX, clean};
 
-use crate::stats::Refusal;
-use crate::{ApiError, Names, forwarded};
+use crate::stats::Rejection;
+use crate::{ApiError, HostNames, forwarded};
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -20,7 +20,7 @@ struct Authority<'a> {
 }
 
 /// What a request says of whom it is for and where it comes from.
-pub(crate) struct Asked<'a> {
+pub(crate) struct RequestOrigin<'a> {
     pub(crate) version: Version,
     pub(crate) uri: &'a Uri,
     pub(crate) headers: &'a HeaderMap,
@@ -30,8 +30,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) port: u16,
 }
 
-/// Refuses what is meant for another host, and what another site's page has sent.
-pub(crate) fn check(names: &Names, asked: &Asked<'_>) -> Result<(), (Refusal, ApiError)> {
+/// Rejects what is meant for another host, and what another site's page has sent.
+pub(crate) fn check(names: &HostNames, asked: &RequestOrigin<'_>) -> Result<(), (Rejection, ApiError)> {
     let hosts = hosts(asked)?;
     for host in &hosts {
         let parsed = Authority::parse(host);
@@ -49,14 +49,14 @@ pub(crate) fn check(names: &Names, asked: &Asked<'_>) -> Result<(), (Refusal, Ap
     let sites = asked.headers.get_all(FETCH_SITE);
     if sites.iter().any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) {
         let message = "the browser says that another site's page has sent this (Sec-Fetch-Site); ask from this server's own pages";
-        return Err((Refusal::FetchSite, ApiError::new(StatusCode::FORBIDDEN, message)));
+        return Err((Rejection::FetchSite, ApiError::new(StatusCode::FORBIDDEN, message)));
     }
     Ok(())
 }
 
 /// The hosts that the request is for: each of them has to be this one.
-fn hosts<'a>(asked: &Asked<'a>) -> Result<Vec<&'a str>, (Refusal, ApiError)> {
-    let wrong = |message| Err((Refusal::NoHost, ApiError::new(StatusCode::BAD_REQUEST, message)));
+fn hosts<'a>(asked: &RequestOrigin<'a>) -> Result<Vec<&'a str>, (Rejection, ApiError)> {
+    let wrong = |message| Err((Rejection::NoHost, ApiError::new(StatusCode::BAD_REQUEST, message)));
     let given: Vec<_> = asked.headers.get_all(header::HOST).iter().collect();
     let mut hosts = Vec::new();
     match given[..] {
@@ -73,24 +73,24 @@ fn hosts<'a>(asked: &Asked<'a>) -> Result<Vec<&'a str>, (Refusal, ApiError)> {
     Ok(hosts)
 }
 
-fn foreign_host(host: &str) -> (Refusal, ApiError) {
+fn foreign_host(host: &str) -> (Rejection, ApiError) {
     let shown = clean(host, NAME_BYTES_MAX);
     let message = format!(
-        "the request is for host '{shown}', which is none of this agent's names; ask by address, or add the name to listen.names"
+        "the request is for host '{shown}', which is none of this agent's names; ask by address, or add the name to listen.allowed_hosts"
     );
-    (Refusal::Host, ApiError::new(StatusCode::FORBIDDEN, message))
+    (Rejection::Host, ApiError::new(StatusCode::FORBIDDEN, message))
 }
 
-fn foreign_origin(origin: &str) -> (Refusal, ApiError) {
+fn foreign_origin(origin: &str) -> (Rejection, ApiError) {
     let shown = clean(origin, NAME_BYTES_MAX);
     let message = format!(
-        "a page of another site has sent this (Origin: '{shown}'); if that page is the operator's, add its name to listen.names"
+        "a page of another site has sent this (Origin: '{shown}'); if that page is the operator's, add its name to listen.allowed_hosts"
     );
-    (Refusal::Origin, ApiError::new(StatusCode::FORBIDDEN, message))
+    (Rejection::Origin, ApiError::new(StatusCode::FORBIDDEN, message))
 }
 
 /// Whether a page of this origin is one of this server's own.
-fn is_own_origin(names: &Names, origin: &str, hosts: &[Authority<'_>], port: u16) -> bool {
+fn is_own_origin(names: &HostNames, origin: &str, hosts: &[Authority<'_>], port: u16) -> bool {
     let (authority, default) = match origin.split_once("://") {
         Some(("http", authority)) => (authority, 80),
         Some(("https", authority)) => (authority, 443),

@@ -16,13 +16,13 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::table::ConnectionTable;
-use crate::{Settings, Stats};
+use crate::{ServerSettings, Stats};
 
 /// A socket that answers.
 pub struct Server {
     address: SocketAddr,
-    settings: Arc<ArcSwap<Settings>>,
-    stop: watch::Sender<Option<Ends>>,
+    settings: Arc<ArcSwap<ServerSettings>>,
+    stop: watch::Sender<Option<StopDeadlines>>,
     task: JoinHandle<()>,
 }
 
@@ -37,20 +37,20 @@ pub struct StopTimes {
 
 /// The same as moments.
 #[derive(Clone, Copy, Debug)]
-struct Ends {
+struct StopDeadlines {
     peers: Instant,
     work: Instant,
 }
 
 /// Waits for the server's end; none if it is dropped without a word.
-async fn told_to_stop(stop: &mut watch::Receiver<Option<Ends>>) -> Option<Ends> {
+async fn told_to_stop(stop: &mut watch::Receiver<Option<StopDeadlines>>) -> Option<StopDeadlines> {
     stop.wait_for(Option::is_some).await.ok().and_then(|ends| *ends)
 }
 
 /// What all connections of a server share.
-struct Shared {
+struct ServerShared {
     router: Router,
-    settings: Arc<ArcSwap<Settings>>,
+    settings: Arc<ArcSwap<ServerSettings>>,
     stats: Arc<Stats>,
     connections: Arc<ConnectionTable>,
     passed_on: Arc<ConnectionTable>,
@@ -62,11 +62,11 @@ impl Server {
     ///
     /// # Errors
     /// If the socket has no address.
-    pub fn start(socket: TcpListener, router: Router, settings: Settings, stats: Arc<Stats>) -> io::Result<Self> {
+    pub fn start(socket: TcpListener, router: Router, settings: ServerSettings, stats: Arc<Stats>) -> io::Result<Self> {
         let address = socket.local_addr()?;
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         let (stop, stopped) = watch::channel(None);
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ServerShared {
             router,
             settings: settings.clone(),
             stats,
@@ -86,19 +86,19 @@ impl Server {
 
     /// The settings.
     #[must_use]
-    pub fn settings(&self) -> Arc<Settings> {
+    pub fn settings(&self) -> Arc<ServerSettings> {
         self.settings.load_full()
     }
 
     /// Takes other settings: for requests from now on, and for connections that are taken from now on.
-    pub fn set(&self, settings: Settings) {
+    pub fn set(&self, settings: ServerSettings) {
         self.settings.store(Arc::new(settings));
     }
 
     /// Closes the socket, so that its address is free, and ends what runs within these times.
     pub async fn stop(self, times: StopTimes) {
         let now = Instant::now();
-        let ends = Ends { peers: now + times.peers.min(times.work), work: now + times.work };
+        let ends = StopDeadlines { peers: now + times.peers.min(times.work), work: now + times.work };
         self.stop.send_replace(Some(ends));
         // It ends at the latest moment by itself, unless it has failed.
         if let Err(error) = self.task.await {

@@ -9,7 +9,7 @@ use axum::response::Response;
 use saker_model::DurationHistogram;
 
 /// A closed set of reasons.
-pub trait Label: Copy + 'static {
+pub trait ReasonLabel: Copy + 'static {
     /// All of them, each at the place of its number.
     const ALL: &'static [Self];
 
@@ -20,7 +20,7 @@ pub trait Label: Copy + 'static {
     fn index(self) -> usize;
 }
 
-/// Declares a closed set of reasons, as an enum that is a [`Label`].
+/// Declares a closed set of reasons, as an enum that is a [`ReasonLabel`].
 #[macro_export]
 macro_rules! label {
     ($(#[$meta:meta])* $vis:vis $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
@@ -28,7 +28,7 @@ macro_rules! label {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         $vis enum $name { $($(#[$doc])* $variant,)* }
 
-        impl $crate::Label for $name {
+        impl $crate::ReasonLabel for $name {
             const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             fn as_str(self) -> &'static str {
@@ -62,19 +62,19 @@ label! {
         /// Its head took too long.
         HeadTimeout = "head_timeout",
         /// Its head was too large.
-        HeadBytes = "head_bytes",
+        HeadTooLarge = "head_too_large",
         /// Nothing was asked for some time.
         Idle = "idle",
         /// The reader of an answer was too slow.
-        AnswerStalled = "answer_stalled",
+        ResponseStalled = "response_stalled",
         /// The server stopped.
         Stopped = "stopped",
     }
 }
 
 label! {
-    /// Why a request was refused before anything was done.
-    pub Refusal {
+    /// Why a request was rejected before anything was done.
+    pub Rejection {
         /// It names no host, or more than one.
         NoHost = "no_host",
         /// It is meant for another host.
@@ -120,18 +120,18 @@ label! {
 
 /// Counts by reason.
 #[derive(Debug)]
-pub struct Tally<L: Label> {
+pub struct ReasonCounts<L: ReasonLabel> {
     counts: Box<[AtomicU64]>,
     label: PhantomData<L>,
 }
 
-impl<L: Label> Default for Tally<L> {
+impl<L: ReasonLabel> Default for ReasonCounts<L> {
     fn default() -> Self {
         Self { counts: L::ALL.iter().map(|_| AtomicU64::new(0)).collect(), label: PhantomData }
     }
 }
 
-impl<L: Label> Tally<L> {
+impl<L: ReasonLabel> ReasonCounts<L> {
     /// Counts one; answers how many there were before.
     pub fn add(&self, label: L) -> u64 {
         self.counts[label.index()].fetch_add(1, Ordering::Relaxed)
@@ -162,19 +162,19 @@ pub struct Stats {
     /// Connections that were taken.
     pub(crate) taken: AtomicU64,
     /// Connections that were not taken.
-    pub turned: Tally<Turned>,
+    pub turned: ReasonCounts<Turned>,
     /// Connections that this side has ended.
-    pub ended: Tally<Ending>,
-    /// Requests that were refused.
-    pub refused: Tally<Refusal>,
+    pub ended: ReasonCounts<Ending>,
+    /// Requests that were rejected.
+    pub rejected: ReasonCounts<Rejection>,
     /// Bodies.
-    pub bodies: Tally<BodyEnd>,
+    pub bodies: ReasonCounts<BodyEnd>,
     /// From the head of a request to that of its answer.
     pub(crate) requests: DurationHistogram,
     observer: OnceLock<Observer>,
 }
 
-/// Who is told of requests that were refused before any path was asked: the path, and the answer.
+/// Who is told of requests that were rejected before any path was asked: the path, and the answer.
 struct Observer(Box<Observe>);
 
 type Observe = dyn Fn(&str, &Response) + Send + Sync;
@@ -186,12 +186,12 @@ impl fmt::Debug for Observer {
 }
 
 impl Stats {
-    /// Has somebody told of requests that are refused before the router sees them. The first who asks is.
+    /// Has somebody told of requests that are rejected before the router sees them. The first who asks is.
     pub fn observe(&self, observer: impl Fn(&str, &Response) + Send + Sync + 'static) {
         drop(self.observer.set(Observer(Box::new(observer))));
     }
 
-    /// A request for a path was refused with this answer.
+    /// A request for a path was rejected with this answer.
     pub(crate) fn turned_away(&self, path: &str, answer: &Response) {
         if let Some(Observer(observer)) = self.observer.get() {
             observer(path, answer);

@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::Limits;
+use crate::HttpLimits;
 use crate::network::peer_of;
 use crate::stats::Turned;
 
 /// Connections, or requests that proxies pass on, by where they come from.
 #[derive(Debug, Default)]
-pub struct ConnectionTable(Mutex<Inner>);
+pub struct ConnectionTable(Mutex<ConnectionTableInner>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct ConnectionTableInner {
     all: usize,
     by_peer: HashMap<IpAddr, usize>,
 }
@@ -32,11 +32,12 @@ impl ConnectionTable {
     ///
     /// # Errors
     /// [`Turned::Full`] or [`Turned::Address`].
-    pub fn seat(self: &Arc<Self>, from: IpAddr, is_proxy: bool, limits: &Limits) -> Result<ConnectionSeat, Turned> {
+    pub fn seat(self: &Arc<Self>, from: IpAddr, is_proxy: bool, limits: &HttpLimits) -> Result<ConnectionSeat, Turned> {
         let peer = peer_of(from);
-        let most = if peer.is_loopback() { limits.loopback_connections } else { limits.address_connections };
+        let most =
+            if peer.is_loopback() { limits.max_loopback_connections } else { limits.max_connections_per_address };
         let mut inner = self.0.lock();
-        if inner.all >= limits.connections {
+        if inner.all >= limits.max_connections {
             return Err(Turned::Full);
         }
         if !is_proxy {
@@ -71,7 +72,12 @@ mod tests {
 
     #[test]
     fn each_address_has_its_share_and_all_together_have_theirs() {
-        let limits = Limits { connections: 5, address_connections: 2, loopback_connections: 3, ..Limits::default() };
+        let limits = HttpLimits {
+            max_connections: 5,
+            max_connections_per_address: 2,
+            max_loopback_connections: 3,
+            ..HttpLimits::default()
+        };
         let table = Arc::new(ConnectionTable::default());
         let seat = |address: &str, proxy| table.seat(address.parse().unwrap(), proxy, &limits);
         let one = [seat("10.0.0.1", false), seat("::ffff:10.0.0.1", false)];

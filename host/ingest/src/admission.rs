@@ -1,5 +1,6 @@
-//! The door of everything that takes points: while no queue has room, a request is told to come again before its body is
-//! read; memory is charged as the body comes; and long bodies are parsed a few at a time, aside of what answers others.
+//! The listener of everything that takes points: while no queue has room, a request is told to come again before its
+//! body is read; memory is charged as the body comes; and long bodies are parsed a few at a time, aside of what answers
+//! others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +10,13 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use saker_http::body::{Meter, Short};
-use saker_http::{ApiError, Label, Refusal, Stats, Visit};
-use saker_pipeline::{Cause, MemoryBudget, MemoryPermit, Overload, Pipeline};
+use saker_http::body::{BodyMeter, MemoryShortage};
+use saker_http::{ApiError, ReasonLabel, Rejection, RequestInfo, Stats};
+use saker_pipeline::{MemoryBudget, MemoryPermit, Overload, OverloadCause, Pipeline};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::doors::{NOT_READY, TORN};
+use crate::stats::{NOT_READY, TORN};
 use crate::take::Untaken;
 
 /// Bodies up to here find the last part of the memory free, whatever larger ones hold: one from each connection that
@@ -38,7 +39,7 @@ const READY_LOOK_MAX: Duration = Duration::from_secs(1);
 const OPEN_WAIT: Duration = Duration::from_secs(1);
 
 /// What may come in, and when.
-pub struct Admission {
+pub struct IngestAdmission {
     pipeline: Arc<Pipeline>,
     stats: Arc<Stats>,
     /// The turns of long bodies.
@@ -47,18 +48,18 @@ pub struct Admission {
 }
 
 /// Lets a request in once every queue is open, and while one of them takes points.
-pub(crate) async fn admit(State(admission): State<Arc<Admission>>, request: Request, next: Next) -> Response {
+pub(crate) async fn admit(State(admission): State<Arc<IngestAdmission>>, request: Request, next: Next) -> Response {
     let sink = admission.pipeline.durable();
     if !sink.is_open() && timeout(OPEN_WAIT, sink.opened()).await.is_err() {
         return try_again("the queues are being opened; try again").because(NOT_READY).into_response();
     }
-    match sink.refusal() {
-        Some(overload) => admission.refused(&overload).into_response(),
+    match sink.rejection() {
+        Some(overload) => admission.rejected(&overload).into_response(),
         None => next.run(request).await,
     }
 }
 
-impl Admission {
+impl IngestAdmission {
     /// Bodies are parsed by so many at the same time. `is_judging` says whether there is somebody who can judge series,
     /// or nobody who has to; before that it is too early for any.
     pub fn new(
@@ -83,9 +84,9 @@ impl Admission {
     }
 
     /// What a body holds of the memory for points on their way: nothing yet.
-    pub(crate) fn memory(&self, visit: &Visit) -> Result<BodyMemory, ApiError> {
+    pub(crate) fn memory(&self, visit: &RequestInfo) -> Result<BodyMemory, ApiError> {
         let budget = self.pipeline.memory().clone();
-        let permit = budget.take(0).ok_or_else(|| visit.no_memory(Short::Now))?;
+        let permit = budget.take(0).ok_or_else(|| visit.no_memory(MemoryShortage::Now))?;
         Ok(BodyMemory { permit, budget })
     }
 
@@ -104,7 +105,7 @@ impl Admission {
         let sink = self.pipeline.durable();
         sink.opened().await;
         loop {
-            let pause = match sink.refusal().filter(|_| room) {
+            let pause = match sink.rejection().filter(|_| room) {
                 _ if !(self.is_judging)() => READY_LOOK,
                 Some(overload) => overload.retry_after.clamp(READY_LOOK, READY_LOOK_MAX),
                 None => return,
@@ -114,10 +115,10 @@ impl Admission {
     }
 
     /// The answer to a body of which nothing was taken.
-    pub(crate) fn untaken(&self, visit: &Visit, untaken: &Untaken) -> ApiError {
+    pub(crate) fn untaken(&self, visit: &RequestInfo, untaken: &Untaken) -> ApiError {
         match untaken {
             Untaken::NoMemory(short) => visit.no_memory(*short),
-            Untaken::Overload(overload) => self.refused(overload),
+            Untaken::Overload(overload) => self.rejected(overload),
             Untaken::Names => try_again("the names of series change too fast; try again"),
         }
     }
@@ -134,9 +135,9 @@ impl Admission {
             return tokio::spawn(work).await.map_err(failed);
         }
         let Ok(Ok(turn)) = timeout(TURN_WAIT, self.turns.load_full().acquire_owned()).await else {
-            self.stats.refused.add(Refusal::NoTurn);
+            self.stats.rejected.add(Rejection::NoTurn);
             let busy = try_again("too many requests at the same time; try again");
-            return Err(busy.because(Refusal::NoTurn.as_str()));
+            return Err(busy.because(Rejection::NoTurn.as_str()));
         };
         let here = tokio::runtime::Handle::current();
         let parsing = tokio::task::spawn_blocking(move || {
@@ -148,26 +149,26 @@ impl Admission {
     }
 
     /// The answer to points that are not taken.
-    pub(crate) fn refused(&self, overload: &Overload) -> ApiError {
+    pub(crate) fn rejected(&self, overload: &Overload) -> ApiError {
         let seconds = overload.retry_after.as_secs().max(1);
         let (status, why, message) = match overload.cause {
-            Cause::Full | Cause::Failing => {
-                self.stats.refused.add(Refusal::NoRoom);
+            OverloadCause::Full | OverloadCause::Failing => {
+                self.stats.rejected.add(Rejection::NoRoom);
                 let message = format!("{overload}; nothing of it was kept, try again in {seconds} s");
-                (StatusCode::TOO_MANY_REQUESTS, Refusal::NoRoom.as_str(), message)
+                (StatusCode::TOO_MANY_REQUESTS, Rejection::NoRoom.as_str(), message)
             }
-            Cause::TooLarge => {
-                self.stats.refused.add(Refusal::TooLarge);
-                let message = format!("{overload}; send less at once, or raise the limits of this node's queue");
+            OverloadCause::TooLarge => {
+                self.stats.rejected.add(Rejection::TooLarge);
+                let message = format!("{overload}; send less at once, or raise the limits of this destination's queue");
                 let error = ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message);
-                return error.because(Refusal::TooLarge.as_str());
+                return error.because(Rejection::TooLarge.as_str());
             }
-            Cause::Absent => {
+            OverloadCause::Absent => {
                 (StatusCode::SERVICE_UNAVAILABLE, NOT_READY, format!("{overload}; try again in {seconds} s"))
             }
-            Cause::Torn => {
+            OverloadCause::Torn => {
                 let message =
-                    format!("{overload}; other nodes have kept their part, and get it twice if it comes again");
+                    format!("{overload}; other destinations have kept their part, and get it twice if it comes again");
                 (StatusCode::SERVICE_UNAVAILABLE, TORN, message)
             }
         };
@@ -182,8 +183,8 @@ pub(crate) fn try_again(message: &str) -> ApiError {
 
 /// How large a body can be that finds memory at all.
 #[must_use]
-pub fn body_bytes_most(memory_bytes: usize) -> usize {
-    memory_bytes - memory_bytes / SPARE_PART
+pub fn body_bytes_most(max_in_flight_bytes: usize) -> usize {
+    max_in_flight_bytes - max_in_flight_bytes / SPARE_PART
 }
 
 /// What a body holds of the memory for points on their way.
@@ -192,14 +193,14 @@ pub(crate) struct BodyMemory {
     budget: Arc<MemoryBudget>,
 }
 
-impl Meter for BodyMemory {
-    fn grow(&mut self, bytes: usize) -> Result<(), Short> {
+impl BodyMeter for BodyMemory {
+    fn grow(&mut self, bytes: usize) -> Result<(), MemoryShortage> {
         let (limit, held) = (self.budget.limit(), self.permit.bytes().saturating_add(bytes));
         let spare = if held > SMALL_BYTES { limit / SPARE_PART } else { 0 };
         if held > limit - spare {
-            return Err(Short::Ever);
+            return Err(MemoryShortage::Ever);
         }
-        if self.permit.grow(bytes, spare) { Ok(()) } else { Err(Short::Now) }
+        if self.permit.grow(bytes, spare) { Ok(()) } else { Err(MemoryShortage::Now) }
     }
 }
 
@@ -208,8 +209,8 @@ pub(crate) struct Prepaid {
     _memory: BodyMemory,
 }
 
-impl Meter for Prepaid {
-    fn grow(&mut self, _: usize) -> Result<(), Short> {
+impl BodyMeter for Prepaid {
+    fn grow(&mut self, _: usize) -> Result<(), MemoryShortage> {
         Ok(())
     }
 }

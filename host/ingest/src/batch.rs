@@ -1,8 +1,8 @@
 //! What a decoder makes of bytes: points of series that are known, samples of those that are not, and what is wrong.
 
 use saker_model::text::{clean, is_clean};
-use saker_model::{LIMITS, MetricValue, Named, Point, PointError, Reason, Refused, SeriesId, check_time};
-use saker_pipeline::Names;
+use saker_model::{LIMITS, Point, PointError, RejectCounts, RejectReason, Resolution, Sample, SeriesId, check_time};
+use saker_pipeline::SeriesGeneration;
 use std::borrow::Cow;
 
 use crate::{KeyCache, KnownKey, RawKey};
@@ -21,38 +21,38 @@ pub trait Decoder: Send + Sync {
     fn decode<'a>(&'a self, input: &'a [u8], out: &mut Batch<'a>) -> usize;
 
     /// The reasons that a value can be left out for without a fault of the sender's.
-    fn silent(&self) -> &'static [Reason] {
-        &[Reason::Processor]
+    fn silent(&self) -> &'static [RejectReason] {
+        &[RejectReason::Processor]
     }
 }
 
 /// What was decoded of a body so far.
 pub struct Batch<'a> {
     keys: &'a KeyCache,
-    silent: &'static [Reason],
-    epoch: Names,
+    silent: &'static [RejectReason],
+    epoch: SeriesGeneration,
     now_s: u32,
     now_ms: i64,
     /// Where in the body the input begins.
     pub(crate) base: usize,
     /// The line that is being read.
-    line: Line,
+    line: BatchLine,
     points: Vec<Point>,
-    new: Vec<New<'a>>,
+    new: Vec<NewKey<'a>>,
     /// One for each that is new, until they are asked for.
-    samples: Vec<MetricValue>,
-    names: Vec<Named>,
+    samples: Vec<Sample>,
+    names: Vec<Resolution>,
     seen: Vec<SeriesId>,
-    /// Of the line that is being read: values that are refused, if the line stands.
-    unfit: Vec<(Reason, &'a [u8])>,
-    refused: Refused,
+    /// Of the line that is being read: values that are rejected, if the line stands.
+    unfit: Vec<(RejectReason, &'a [u8])>,
+    rejected: RejectCounts,
     /// Where lines begin, and what is wrong with them.
     faults: Vec<(usize, String)>,
 }
 
 /// A value whose series is not known.
 #[derive(Clone, Copy)]
-struct New<'a> {
+struct NewKey<'a> {
     /// Where its line begins.
     line: usize,
     key: RawKey<'a>,
@@ -63,35 +63,35 @@ struct New<'a> {
 
 /// Where a line begins: in the body, and in the batch.
 #[derive(Clone, Copy, Default)]
-struct Line {
+struct BatchLine {
     at: usize,
     points: usize,
     new: usize,
 }
 
 impl<'a> Batch<'a> {
-    pub(crate) fn new(keys: &'a KeyCache, silent: &'static [Reason], now_ms: i64) -> Self {
+    pub(crate) fn new(keys: &'a KeyCache, silent: &'static [RejectReason], now_ms: i64) -> Self {
         Self {
             keys,
             silent,
-            epoch: Names::default(),
+            epoch: SeriesGeneration::default(),
             now_s: 0,
             now_ms,
             base: 0,
-            line: Line::default(),
+            line: BatchLine::default(),
             points: Vec::new(),
             new: Vec::new(),
             samples: Vec::new(),
             names: Vec::new(),
             seen: Vec::new(),
             unfit: Vec::new(),
-            refused: Refused::default(),
+            rejected: RejectCounts::default(),
             faults: Vec::new(),
         }
     }
 
     /// Begins anew, with the memory of the one before.
-    pub(crate) fn begin_batch(&mut self, epoch: Names, now_s: u32) {
+    pub(crate) fn begin_batch(&mut self, epoch: SeriesGeneration, now_s: u32) {
         (self.epoch, self.now_s) = (epoch, now_s);
         self.points.clear();
         self.new.clear();
@@ -99,7 +99,7 @@ impl<'a> Batch<'a> {
         self.names.clear();
         self.seen.clear();
         self.unfit.clear();
-        self.refused = Refused::default();
+        self.rejected = RejectCounts::default();
         self.faults.clear();
     }
 
@@ -120,7 +120,7 @@ impl<'a> Batch<'a> {
     /// [ends](Self::end) or turns out to be [malformed](Self::malformed).
     #[inline]
     pub fn begin(&mut self, at: usize) {
-        self.line = Line { at: self.base + at, points: self.points.len(), new: self.new.len() };
+        self.line = BatchLine { at: self.base + at, points: self.points.len(), new: self.new.len() };
     }
 
     /// What is known of a key; its series are told alive.
@@ -135,9 +135,9 @@ impl<'a> Batch<'a> {
 
     /// A value of a series that is known, or the reason why it has none; `field` is what it is called in a fault.
     #[inline]
-    pub fn value(&mut self, target: Result<SeriesId, Reason>, field: &'a [u8], value: f64) {
+    pub fn value(&mut self, target: Result<SeriesId, RejectReason>, field: &'a [u8], value: f64) {
         match target {
-            Ok(_) if !value.is_finite() => self.unfit.push((Reason::NotFinite, field)),
+            Ok(_) if !value.is_finite() => self.unfit.push((RejectReason::NotFinite, field)),
             Ok(series) => self.points.push(Point { series, timestamp_ms: 0, value }),
             Err(reason) => self.unfit.push((reason, field)),
         }
@@ -145,17 +145,17 @@ impl<'a> Batch<'a> {
 
     /// A value of a series that is not known: a field of a key. The sample says what series that is; its timestamp is
     /// that of the line. Once the series has a name, it is known under that key and field.
-    pub fn new_value(&mut self, key: RawKey<'a>, field: &'a [u8], sample: MetricValue) {
+    pub fn new_value(&mut self, key: RawKey<'a>, field: &'a [u8], sample: Sample) {
         if !sample.value.is_finite() {
-            return self.unfit.push((Reason::NotFinite, field));
+            return self.unfit.push((RejectReason::NotFinite, field));
         }
         let value = sample.value;
-        self.new.push(New { line: self.line.at, key, field, timestamp_ms: 0, value });
+        self.new.push(NewKey { line: self.line.at, key, field, timestamp_ms: 0, value });
         self.samples.push(sample);
     }
 
     /// A value is left out, if the line stands.
-    pub fn refuse(&mut self, reason: Reason, field: &'a [u8]) {
+    pub fn reject(&mut self, reason: RejectReason, field: &'a [u8]) {
         self.unfit.push((reason, field));
     }
 
@@ -164,15 +164,16 @@ impl<'a> Batch<'a> {
     #[inline]
     pub fn end(&mut self, timestamp_ms: Option<i64>, values: usize) {
         let fit = |time: i64| check_time(time, self.now_ms).map(|()| time);
-        let timestamp_ms = match timestamp_ms.ok_or(PointError::BadTimestamp).and_then(fit).map_err(Reason::from) {
+        let timestamp_ms = match timestamp_ms.ok_or(PointError::BadTimestamp).and_then(fit).map_err(RejectReason::from)
+        {
             Ok(timestamp_ms) => timestamp_ms,
             Err(reason) => {
                 self.take_back();
-                self.refused.add(reason, values as u64);
+                self.rejected.add(reason, values as u64);
                 return self.fault(self.line.at, FAULTS_SHOWN, || reason.to_string());
             }
         };
-        let Line { at, points, new } = self.line;
+        let BatchLine { at, points, new } = self.line;
         self.points[points..].iter_mut().for_each(|point| point.timestamp_ms = timestamp_ms);
         if self.new.len() > new {
             self.new[new..].iter_mut().for_each(|new| new.timestamp_ms = timestamp_ms);
@@ -180,7 +181,7 @@ impl<'a> Batch<'a> {
         }
         if !self.unfit.is_empty() {
             for (reason, field) in std::mem::take(&mut self.unfit) {
-                self.refuse_value(at, field, reason, FAULTS_SHOWN);
+                self.reject_value(at, field, reason, FAULTS_SHOWN);
             }
         }
     }
@@ -189,7 +190,7 @@ impl<'a> Batch<'a> {
     #[cold]
     pub fn malformed(&mut self, what: impl FnOnce() -> String) {
         self.take_back();
-        self.refused.add_malformed();
+        self.rejected.add_malformed();
         self.fault(self.line.at, FAULTS_SHOWN, what);
     }
 
@@ -200,9 +201,9 @@ impl<'a> Batch<'a> {
         self.unfit.clear();
     }
 
-    /// Counts a value that is refused; what is silent is no fault.
-    fn refuse_value(&mut self, line: usize, field: &[u8], reason: Reason, room: usize) {
-        self.refused.add(reason, 1);
+    /// Counts a value that is rejected; what is silent is no fault.
+    fn reject_value(&mut self, line: usize, field: &[u8], reason: RejectReason, room: usize) {
+        self.rejected.add(reason, 1);
         if !self.silent.contains(&reason) {
             self.fault(line, room, || match field {
                 b"" => reason.to_string(),
@@ -218,19 +219,19 @@ impl<'a> Batch<'a> {
     }
 
     /// Samples of series that have no name yet. Their names go to [`named`](Self::named), in the same order.
-    pub(crate) fn new_samples(&mut self) -> Vec<MetricValue> {
+    pub(crate) fn new_samples(&mut self) -> Vec<Sample> {
         std::mem::take(&mut self.samples)
     }
 
     /// Takes the names of the new values.
-    pub(crate) fn named(&mut self, names: Vec<Named>) {
+    pub(crate) fn named(&mut self, names: Vec<Resolution>) {
         let new = std::mem::take(&mut self.new);
         for (new, named) in new.iter().zip(&names) {
-            let New { line, field, timestamp_ms, value, .. } = *new;
+            let NewKey { line, field, timestamp_ms, value, .. } = *new;
             match named.target {
                 Ok(series) => self.points.push(Point { series, timestamp_ms, value }),
                 // Beside those that were found in reading there is room for as many that are found in naming.
-                Err(reason) => self.refuse_value(line, field, reason, 2 * FAULTS_SHOWN),
+                Err(reason) => self.reject_value(line, field, reason, 2 * FAULTS_SHOWN),
             }
         }
         (self.new, self.names) = (new, names);
@@ -241,7 +242,7 @@ impl<'a> Batch<'a> {
         let mut place = 0;
         while place < self.names.len().min(self.new.len()) {
             let first = &self.new[place];
-            let alike = |new: &&New<'_>| new.line == first.line && new.key.is_same(&first.key);
+            let alike = |new: &&NewKey<'_>| new.line == first.line && new.key.is_same(&first.key);
             let count = self.new[place..].iter().take_while(alike).count();
             let fields: Vec<_> = (place..place + count).map(|at| (self.new[at].field, self.names[at])).collect();
             self.keys.learn(&first.key, &fields, self.epoch, self.now_s);
@@ -257,8 +258,8 @@ impl<'a> Batch<'a> {
         &self.points
     }
 
-    pub(crate) fn refused(&self) -> &Refused {
-        &self.refused
+    pub(crate) fn rejected(&self) -> &RejectCounts {
+        &self.rejected
     }
 
     /// The faults in the order of their lines, and no more of them.
@@ -269,7 +270,7 @@ impl<'a> Batch<'a> {
 
     /// How many values were left out without a fault.
     pub(crate) fn skipped(&self) -> u64 {
-        self.silent.iter().map(|&reason| self.refused.of(reason)).sum()
+        self.silent.iter().map(|&reason| self.rejected.of(reason)).sum()
     }
 }
 

@@ -12,7 +12,7 @@ pub use self::line::GraphiteLines;
 use crate::{LineListener, LineProtocol, SocketConfig};
 
 /// Graphite's sockets.
-pub type Graphite = LineListener<GraphiteProtocol>;
+pub type GraphiteListener = LineListener<GraphiteProtocol>;
 
 /// Graphite's plaintext protocol.
 pub struct GraphiteProtocol;

@@ -9,11 +9,11 @@ mod number;
 mod time;
 
 pub use config::InfluxConfig;
-use decode::{InfluxLines, Request};
-pub use http::Influx;
+use decode::{InfluxLines, WriteParameters};
+pub use http::InfluxListener;
 use time::Precision;
 
-/// How lines become metric values.
+/// How lines become samples.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
     /// What stands between measurement and field in a metric's name.
@@ -25,5 +25,5 @@ pub struct Mapping {
     /// How often values come, in seconds; the protocol does not say it.
     pub step_s: u32,
     /// Whether texts are told as faults; they are left out in any case.
-    pub refuse_texts: bool,
+    pub reject_string_fields: bool,
 }

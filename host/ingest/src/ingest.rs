@@ -7,23 +7,23 @@ use std::time::Duration;
 use axum::Router;
 use futures_util::future::{BoxFuture, join_all};
 
-use crate::{Admission, Doors};
+use crate::{AllListenerStats, IngestAdmission};
 
 /// What every protocol is given.
 #[derive(Clone)]
 pub struct IngestContext {
-    /// Where it opens its door.
-    pub doors: Arc<Doors>,
+    /// Where it opens its listener.
+    pub listeners: Arc<AllListenerStats>,
     /// Who says whether anything may come in now.
-    pub admission: Arc<Admission>,
+    pub admission: Arc<IngestAdmission>,
 }
 
 /// A protocol that samples come in by.
-pub trait Listener: Send + Sync + Sized + 'static {
+pub trait ProtocolListener: Send + Sync + Sized + 'static {
     /// What can be set.
     type Config: Send + Sync + 'static;
 
-    /// Opens its door. It listens nowhere until its settings are [applied](Self::apply).
+    /// Opens its listener. It listens nowhere until its settings are [applied](Self::apply).
     fn build(context: &IngestContext, config: &Self::Config, endpoint: &Arc<str>) -> Self;
 
     /// What it answers to over HTTP.
@@ -32,8 +32,11 @@ pub trait Listener: Send + Sync + Sized + 'static {
     }
 
     /// Takes settings, and changes what differs. `endpoint` is whose values these are where nothing else says it.
-    fn apply(&self, config: &Self::Config, endpoint: &Arc<str>)
-    -> impl Future<Output = Result<(), ListenError>> + Send;
+    fn apply(
+        &self,
+        config: &Self::Config,
+        endpoint: &Arc<str>,
+    ) -> impl Future<Output = Result<(), ProtocolListenError>> + Send;
 
     /// Takes what has come, and nothing more.
     fn stop(&self, _limit: Duration) -> impl Future<Output = ()> + Send {
@@ -44,7 +47,7 @@ pub trait Listener: Send + Sync + Sized + 'static {
 /// A protocol does not listen where it is told to. It goes on where it did before.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} for {listener}; set listen.{listener} to another address or to \"off\"")]
-pub struct ListenError {
+pub struct ProtocolListenError {
     /// The protocol.
     pub listener: &'static str,
     /// Where.
@@ -58,19 +61,19 @@ pub struct ListenError {
 pub struct Ingest<C> {
     context: IngestContext,
     endpoint: Arc<str>,
-    listeners: Vec<Box<dyn Held<C>>>,
+    listeners: Vec<Box<dyn AnyListener<C>>>,
 }
 
 /// A listener, and where its settings stand.
-struct Holder<C, L: Listener> {
+struct ListenerHolder<C, L: ProtocolListener> {
     listener: Arc<L>,
     settings: fn(&C) -> &L::Config,
 }
 
 /// What all listeners have in common, without their types.
-trait Held<C>: Send + Sync {
+trait AnyListener<C>: Send + Sync {
     fn router(&self) -> Router;
-    fn apply<'a>(&'a self, config: &'a C, endpoint: &'a Arc<str>) -> BoxFuture<'a, Result<(), ListenError>>;
+    fn apply<'a>(&'a self, config: &'a C, endpoint: &'a Arc<str>) -> BoxFuture<'a, Result<(), ProtocolListenError>>;
     fn stop(&self, limit: Duration) -> BoxFuture<'_, ()>;
 }
 
@@ -82,9 +85,9 @@ impl<C: Send + Sync + 'static> Ingest<C> {
     }
 
     /// Adds a protocol. `settings` says where its own stand in the configuration.
-    pub fn add<L: Listener>(&mut self, config: &C, settings: fn(&C) -> &L::Config) {
+    pub fn add<L: ProtocolListener>(&mut self, config: &C, settings: fn(&C) -> &L::Config) {
         let listener = Arc::new(L::build(&self.context, settings(config), &self.endpoint));
-        self.listeners.push(Box::new(Holder { listener, settings }));
+        self.listeners.push(Box::new(ListenerHolder { listener, settings }));
     }
 
     /// What they answer to over HTTP.
@@ -92,15 +95,15 @@ impl<C: Send + Sync + 'static> Ingest<C> {
         self.listeners.iter().fold(Router::new(), |router, listener| router.merge(listener.router()))
     }
 
-    /// Where each has its door.
+    /// Where each has its listener.
     #[must_use]
-    pub fn doors(&self) -> Arc<Doors> {
-        self.context.doors.clone()
+    pub fn listeners(&self) -> Arc<AllListenerStats> {
+        self.context.listeners.clone()
     }
 
     /// Who says what may come in.
     #[must_use]
-    pub fn admission(&self) -> &Admission {
+    pub fn admission(&self) -> &IngestAdmission {
         &self.context.admission
     }
 
@@ -108,7 +111,7 @@ impl<C: Send + Sync + 'static> Ingest<C> {
     ///
     /// # Errors
     /// Those that do not listen where they are told to; all others do.
-    pub async fn apply(&self, config: &C, endpoint: &Arc<str>) -> Result<(), ListenError> {
+    pub async fn apply(&self, config: &C, endpoint: &Arc<str>) -> Result<(), ProtocolListenError> {
         let applied = join_all(self.listeners.iter().map(|listener| listener.apply(config, endpoint))).await;
         applied.into_iter().collect()
     }
@@ -119,12 +122,12 @@ impl<C: Send + Sync + 'static> Ingest<C> {
     }
 }
 
-impl<C: Send + Sync + 'static, L: Listener> Held<C> for Holder<C, L> {
+impl<C: Send + Sync + 'static, L: ProtocolListener> AnyListener<C> for ListenerHolder<C, L> {
     fn router(&self) -> Router {
         self.listener.router()
     }
 
-    fn apply<'a>(&'a self, config: &'a C, endpoint: &'a Arc<str>) -> BoxFuture<'a, Result<(), ListenError>> {
+    fn apply<'a>(&'a self, config: &'a C, endpoint: &'a Arc<str>) -> BoxFuture<'a, Result<(), ProtocolListenError>> {
         Box::pin(self.listener.apply((self.settings)(config), endpoint))
     }
 

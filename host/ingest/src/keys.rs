@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashTable;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
-use saker_model::{Named, Reason, SeriesId};
-use saker_pipeline::Names;
+use saker_model::{RejectReason, Resolution, SeriesId};
+use saker_pipeline::SeriesGeneration;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Parts with a lock each. A lock is held for one line, so that requests hardly ever meet at one.
@@ -26,7 +26,7 @@ pub(crate) const FIELDS_MAX: usize = 1024;
 
 /// Keys and their series, bounded in bytes. When a part is full it is emptied: what is in use is learned again at its next line.
 pub struct KeyCache {
-    shards: Box<[Mutex<Shard>]>,
+    shards: Box<[Mutex<KeyShard>]>,
     shard_bytes: usize,
     evicted: AtomicU64,
 }
@@ -43,10 +43,10 @@ pub struct KeyCacheStats {
 }
 
 #[derive(Default)]
-struct Shard {
+struct KeyShard {
     /// The table's epoch that all entries belong to.
-    epoch: Names,
-    entries: HashTable<Entry>,
+    epoch: SeriesGeneration,
+    entries: HashTable<KeyEntry>,
     bytes: usize,
 }
 
@@ -59,25 +59,25 @@ pub struct RawKey<'a> {
 }
 
 /// What is known of a key. The part of the cache that it is in is held as long.
-pub struct KnownKey<'a>(MappedMutexGuard<'a, Entry>);
+pub struct KnownKey<'a>(MappedMutexGuard<'a, KeyEntry>);
 
 /// A known key and its fields.
-struct Entry {
+struct KeyEntry {
     hash: u64,
     scope: Option<Arc<str>>,
     /// The key, and behind it the names of the fields, as they are written.
     text: Box<[u8]>,
     key_bytes: usize,
-    fields: Box<[Field]>,
+    fields: Box<[CachedField]>,
     touched_s: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Field {
+struct CachedField {
     /// Where its name ends in the text; it begins where the one before ends.
     end: u32,
     source: Option<SeriesId>,
-    target: Result<SeriesId, Reason>,
+    target: Result<SeriesId, RejectReason>,
 }
 
 impl KeyCache {
@@ -105,32 +105,32 @@ impl KeyCache {
 
     /// What is known of a key at this epoch.
     #[inline]
-    pub(crate) fn find(&self, key: &RawKey<'_>, epoch: Names) -> Option<KnownKey<'_>> {
+    pub(crate) fn find(&self, key: &RawKey<'_>, epoch: SeriesGeneration) -> Option<KnownKey<'_>> {
         MutexGuard::try_map(self.shard(key, epoch)?, |shard| shard.find(key)).ok().map(KnownKey)
     }
 
     /// The part that a key belongs to, as it is at this epoch. None if the epoch has moved on already.
     #[inline]
-    fn shard(&self, key: &RawKey<'_>, epoch: Names) -> Option<MutexGuard<'_, Shard>> {
+    fn shard(&self, key: &RawKey<'_>, epoch: SeriesGeneration) -> Option<MutexGuard<'_, KeyShard>> {
         // The table looks at other bits of the hash.
         let mut shard = self.shards[(key.hash >> 40) as usize % SHARDS].lock();
         if shard.epoch < epoch {
-            *shard = Shard { epoch, ..Shard::default() };
+            *shard = KeyShard { epoch, ..KeyShard::default() };
         }
         (shard.epoch == epoch).then_some(shard)
     }
 
     /// Remembers fields of a key, if what is said of them lasts. Their ids must have been valid at this epoch.
-    pub(crate) fn learn(&self, key: &RawKey<'_>, fields: &[(&[u8], Named)], epoch: Names, now_s: u32) {
+    pub(crate) fn learn(&self, key: &RawKey<'_>, fields: &[(&[u8], Resolution)], epoch: SeriesGeneration, now_s: u32) {
         let Some(mut shard) = self.shard(key, epoch) else { return };
         let before = shard.take(key);
-        let entry = Entry::with(before, key, fields, now_s);
+        let entry = KeyEntry::with(before, key, fields, now_s);
         if entry.fields.is_empty() || entry.bytes() > self.shard_bytes {
             return;
         }
         if shard.bytes + entry.bytes() > self.shard_bytes {
             self.evicted.fetch_add(shard.entries.len() as u64, Ordering::Relaxed);
-            *shard = Shard { epoch, ..Shard::default() };
+            *shard = KeyShard { epoch, ..KeyShard::default() };
         }
         shard.bytes += entry.bytes();
         shard.entries.insert_unique(entry.hash, entry, |entry| entry.hash);
@@ -151,7 +151,7 @@ impl<'a> RawKey<'a> {
         self.hash == other.hash && self.raw == other.raw
     }
 
-    fn is(&self, entry: &Entry) -> bool {
+    fn is(&self, entry: &KeyEntry) -> bool {
         entry.hash == self.hash && entry.key() == self.raw && entry.scope.as_deref() == self.scope.map(|scope| &**scope)
     }
 }
@@ -176,7 +176,7 @@ impl KnownKey<'_> {
     /// # Errors
     /// Why they go nowhere.
     #[inline]
-    pub fn target(&self, place: usize) -> Result<SeriesId, Reason> {
+    pub fn target(&self, place: usize) -> Result<SeriesId, RejectReason> {
         self.0.fields[place].target
     }
 
@@ -198,22 +198,22 @@ impl KnownKey<'_> {
     }
 }
 
-impl Shard {
+impl KeyShard {
     #[inline]
-    fn find(&mut self, key: &RawKey<'_>) -> Option<&mut Entry> {
+    fn find(&mut self, key: &RawKey<'_>) -> Option<&mut KeyEntry> {
         self.entries.find_mut(key.hash, |entry| key.is(entry))
     }
 
-    fn take(&mut self, key: &RawKey<'_>) -> Option<Entry> {
+    fn take(&mut self, key: &RawKey<'_>) -> Option<KeyEntry> {
         let (entry, _) = self.entries.find_entry(key.hash, |entry| key.is(entry)).ok()?.remove();
         self.bytes -= entry.bytes();
         Some(entry)
     }
 }
 
-impl Entry {
+impl KeyEntry {
     /// An entry with what was known before and the fields that are new.
-    fn with(before: Option<Self>, key: &RawKey<'_>, new: &[(&[u8], Named)], now_s: u32) -> Self {
+    fn with(before: Option<Self>, key: &RawKey<'_>, new: &[(&[u8], Resolution)], now_s: u32) -> Self {
         let touched_s = before.as_ref().map_or(now_s, |entry| entry.touched_s);
         let (mut text, mut fields) = before
             .map_or_else(|| (key.raw.to_vec(), Vec::new()), |entry| (entry.text.into_vec(), entry.fields.into_vec()));
@@ -223,7 +223,7 @@ impl Entry {
             if !known && fields.len() < FIELDS_MAX {
                 text.extend_from_slice(name);
                 let end = u32::try_from(text.len()).expect("a line is shorter than 4 GiB, and so are its names");
-                fields.push(Field { end, source: named.source, target: named.target });
+                fields.push(CachedField { end, source: named.source, target: named.target });
             }
         }
         Self {
@@ -252,7 +252,7 @@ impl Entry {
 }
 
 #[inline]
-fn name_of<'a>(text: &'a [u8], key_bytes: usize, fields: &[Field], place: usize) -> &'a [u8] {
+fn name_of<'a>(text: &'a [u8], key_bytes: usize, fields: &[CachedField], place: usize) -> &'a [u8] {
     let start = if place == 0 { key_bytes } else { fields[place - 1].end as usize };
     &text[start..fields[place].end as usize]
 }
@@ -261,20 +261,20 @@ fn name_of<'a>(text: &'a [u8], key_bytes: usize, fields: &[Field], place: usize)
 mod tests {
     use super::*;
 
-    fn named(id: u32) -> Named {
-        Named { source: Some(SeriesId(id)), target: Ok(SeriesId(id)), lasting: true }
+    fn named(id: u32) -> Resolution {
+        Resolution { source: Some(SeriesId(id)), target: Ok(SeriesId(id)), lasting: true }
     }
 
     fn key<'a>(raw: &'a str, scope: Option<&'a Arc<str>>) -> RawKey<'a> {
         RawKey::new(raw.as_bytes(), scope, 0)
     }
 
-    fn learn(known: &KeyCache, key: &RawKey<'_>, fields: &[(&[u8], Named)], epoch: u64, now_s: u32) {
-        known.learn(key, fields, Names::numbered(epoch), now_s);
+    fn learn(known: &KeyCache, key: &RawKey<'_>, fields: &[(&[u8], Resolution)], epoch: u64, now_s: u32) {
+        known.learn(key, fields, SeriesGeneration::numbered(epoch), now_s);
     }
 
-    fn look(known: &KeyCache, key: &RawKey<'_>, epoch: u64, name: &str) -> Option<Result<SeriesId, Reason>> {
-        let found = known.find(key, Names::numbered(epoch))?;
+    fn look(known: &KeyCache, key: &RawKey<'_>, epoch: u64, name: &str) -> Option<Result<SeriesId, RejectReason>> {
+        let found = known.find(key, SeriesGeneration::numbered(epoch))?;
         found.find(name.as_bytes(), 1).map(|place| found.target(place))
     }
 
@@ -286,7 +286,7 @@ mod tests {
         learn(
             &known,
             &wanted,
-            &[(b"", named(3)), (b"x", named(4)), (b"z", Named { lasting: false, ..named(5) })],
+            &[(b"", named(3)), (b"x", named(4)), (b"z", Resolution { lasting: false, ..named(5) })],
             0,
             0,
         );
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_forgotten_when_the_epoch_moves_and_nothing_is_learned_of_the_past() {
+    fn everything_is_forgotten_when_the_epoch_moves() {
         let known = KeyCache::new(1 << 20);
         let wanted = key("m", None);
         learn(&known, &wanted, &[(b"x", named(1))], 3, 0);
@@ -339,10 +339,10 @@ mod tests {
     fn series_are_told_alive_once_in_a_while_with_those_that_are_dropped() {
         let known = KeyCache::new(1 << 20);
         let wanted = key("m", None);
-        let dropped = Named { target: Err(Reason::Processor), ..named(2) };
+        let dropped = Resolution { target: Err(RejectReason::Processor), ..named(2) };
         learn(&known, &wanted, &[(b"x", named(1)), (b"y", dropped)], 0, 100);
         let due = |now_s| {
-            let mut found = known.find(&wanted, Names::numbered(0)).unwrap();
+            let mut found = known.find(&wanted, SeriesGeneration::numbered(0)).unwrap();
             found.due(now_s).map(Iterator::collect::<Vec<_>>)
         };
         assert_eq!(due(129), None);

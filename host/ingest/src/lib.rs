@@ -2,17 +2,17 @@
 //!
 //! ```text
 //! HTTP routes, or LineListener (TCP, UDP) ─► Admission ─► Decoder ─► Batch ─► IngestSession of the pipeline
-//!                                      the door's KeyCache ──┘ known key → handle, else a sample to be named
+//!                                      the listener's KeyCache ──┘ known key → handle, else a sample to be named
 //! ```
 //!
-//! A protocol is a [`Listener`]: it has settings of its own, reads them itself, and offers routes or sockets. What all of
-//! them share is here: the [`Doors`] that count what each is sent, the [`Admission`] of what may come in at all, and the
-//! memory of names that came before. [`Ingest`] holds them together, so that the agent names each protocol once.
+//! A protocol is a [`ProtocolListener`]: it has settings of its own, reads them itself, and offers routes or sockets.
+//! What all of them share is here: the [`AllListenerStats`] that count what each is sent, the [`IngestAdmission`] of
+//! what may come in at all, and the memory of names that came before. [`Ingest`] holds them together, so that the agent
+//! names each protocol once.
 #![warn(missing_docs)]
 
 mod admission;
 mod batch;
-mod doors;
 pub mod falcon;
 pub mod graphite;
 pub mod influx;
@@ -22,14 +22,15 @@ mod metrics;
 mod reading;
 mod settings;
 mod socket;
+mod stats;
 mod take;
 #[cfg(test)]
 mod testing;
 
-pub use admission::{Admission, body_bytes_most};
+pub use admission::{IngestAdmission, body_bytes_most};
 pub use batch::{Batch, Decoder};
-pub use doors::{Door, Doors, count};
-pub use ingest::{Ingest, IngestContext, ListenError, Listener};
+pub use ingest::{Ingest, IngestContext, ProtocolListenError, ProtocolListener};
 pub use keys::{KeyCache, KeyCacheStats, KnownKey, RawKey, SERIES_IDLE_MIN_S};
 pub use metrics::IngestMetrics;
 pub use socket::{LineListener, LineProtocol, SocketConfig};
+pub use stats::{AllListenerStats, ListenerStats, count};

@@ -5,30 +5,30 @@ use std::sync::Arc;
 
 use saker_telemetry::{Metrics, Out};
 
-use crate::Doors;
+use crate::AllListenerStats;
 use crate::keys::KeyCacheStats;
 use crate::socket::SocketStats;
 
 /// The metrics of all doors.
-pub struct IngestMetrics(Arc<Doors>);
+pub struct IngestMetrics(Arc<AllListenerStats>);
 
 impl IngestMetrics {
     /// Those of these doors.
     #[must_use]
-    pub fn new(doors: Arc<Doors>) -> Self {
-        Self(doors)
+    pub fn new(listeners: Arc<AllListenerStats>) -> Self {
+        Self(listeners)
     }
 }
 
 impl Metrics for IngestMetrics {
     fn write(&self, out: &mut Out<'_, '_>) -> fmt::Result {
-        let bodies = self.0.refused().into_iter().map(|(door, reason, count)| {
-            (vec![("door", door.to_owned()), ("reason", reason.to_owned())], count as f64)
+        let bodies = self.0.rejected().into_iter().map(|(listener, reason, count)| {
+            (vec![("listener", listener.to_owned()), ("reason", reason.to_owned())], count as f64)
         });
-        out.counter("saker_refused_bodies", "Requests with points answered with an error", bodies.collect())?;
+        out.counter("saker_rejected_bodies", "Requests with points answered with an error", bodies.collect())?;
         let keys = self.0.keys();
         let of = |read: &dyn Fn(&KeyCacheStats) -> f64| {
-            keys.iter().map(|(door, stats)| (vec![("door", (*door).to_owned())], read(stats))).collect()
+            keys.iter().map(|(listener, stats)| (vec![("listener", (*listener).to_owned())], read(stats))).collect()
         };
         out.gauge("saker_key_cache_keys", "Names, as they are sent, that are known", of(&|keys| keys.keys as f64))?;
         out.gauge("saker_key_cache_bytes", "Memory for them", of(&|keys| keys.bytes as f64))?;
@@ -44,21 +44,26 @@ impl Metrics for IngestMetrics {
 impl IngestMetrics {
     /// Those of doors with sockets of their own.
     fn sockets(&self, out: &mut Out<'_, '_>) -> fmt::Result {
-        let doors = self.0.with_sockets();
+        let listeners = self.0.with_sockets();
         let of = |read: &dyn Fn(&SocketStats) -> f64| {
-            doors.iter().map(|door| (vec![("door", door.name().to_owned())], read(door.sockets()))).collect()
+            listeners
+                .iter()
+                .map(|listener| (vec![("listener", listener.name().to_owned())], read(listener.sockets())))
+                .collect()
         };
         let by = |read: &dyn Fn(&SocketStats) -> Vec<(&'static str, u64)>| {
-            let counts =
-                doors.iter().flat_map(|door| read(door.sockets()).into_iter().map(|count| (door.name(), count)));
-            let labels = |door: &str, reason: &str| vec![("door", door.to_owned()), ("reason", reason.to_owned())];
-            counts.map(|(door, (reason, count))| (labels(door, reason), count as f64)).collect()
+            let counts = listeners
+                .iter()
+                .flat_map(|listener| read(listener.sockets()).into_iter().map(|count| (listener.name(), count)));
+            let labels =
+                |listener: &str, reason: &str| vec![("listener", listener.to_owned()), ("reason", reason.to_owned())];
+            counts.map(|(listener, (reason, count))| (labels(listener, reason), count as f64)).collect()
         };
         let name = |what: &str| format!("saker_socket_{what}");
         out.gauge(&name("connections"), "Connections that are open", of(&|stats| stats.open() as f64))?;
         out.counter(&name("accepted_connections"), "Connections that were taken", of(&|stats| stats.taken() as f64))?;
         let turned = by(&|stats| stats.turned.all().collect());
-        out.counter(&name("refused_connections"), "Connections turned away", turned)?;
+        out.counter(&name("rejected_connections"), "Connections turned away", turned)?;
         let ended = by(&|stats| stats.ended.all().collect());
         out.counter(&name("ended_connections"), "Connections ended by the agent", ended)?;
         out.counter(&name("datagrams"), "Datagrams that were read", of(&|stats| stats.datagrams() as f64))?;

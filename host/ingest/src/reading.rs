@@ -1,7 +1,7 @@
 //! A body as it is read: batch by batch, each to be named, confirmed and taken.
 
-use saker_model::{MetricValue, Named, Point, Refused, SeriesId};
-use saker_pipeline::Names;
+use saker_model::{Point, RejectCounts, Resolution, Sample, SeriesId};
+use saker_pipeline::SeriesGeneration;
 
 use crate::batch::{Batch, Decoder, FAULTS_SHOWN};
 use crate::keys::KeyCache;
@@ -22,7 +22,7 @@ pub(crate) struct Report {
     pub(crate) taken: u64,
     /// Values that were left out without a fault of the sender's.
     pub(crate) skipped: u64,
-    /// Values and unreadable lines that were refused.
+    /// Values and unreadable lines that were rejected.
     pub(crate) faulty: u64,
     /// The first faults, in the order of their lines.
     pub(crate) faults: Vec<Fault>,
@@ -37,7 +37,7 @@ impl Report {
 
 /// Messages that came together: each ends where it ends, whatever it holds.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Messages<'a> {
+pub(crate) struct FramedMessages<'a> {
     bytes: &'a [u8],
     /// Where all but the last one end.
     ends: &'a [usize],
@@ -49,8 +49,8 @@ pub(crate) struct Messages<'a> {
 /// ([`named`](Self::named)); then ask the series table whether the epoch still holds, with what was
 /// [`seen`](Self::seen). If it does, [`confirm`](Self::confirm) the batch, take its [`points`](Self::points), and go on;
 /// if it does not, read the same one again.
-pub(crate) struct Reading<'a, D> {
-    messages: Messages<'a>,
+pub(crate) struct BodyDecoder<'a, D> {
+    messages: FramedMessages<'a>,
     decoder: &'a D,
     /// Where the batch begins, and where it ends.
     from: usize,
@@ -59,7 +59,7 @@ pub(crate) struct Reading<'a, D> {
     report: Report,
 }
 
-impl<'a> Messages<'a> {
+impl<'a> FramedMessages<'a> {
     /// Of which all but the last end at these places.
     pub(crate) fn new(bytes: &'a [u8], ends: &'a [usize]) -> Self {
         Self { bytes, ends }
@@ -76,15 +76,15 @@ impl<'a> Messages<'a> {
     }
 }
 
-impl<'a> From<&'a [u8]> for Messages<'a> {
+impl<'a> From<&'a [u8]> for FramedMessages<'a> {
     fn from(bytes: &'a [u8]) -> Self {
         Self { bytes, ends: &[] }
     }
 }
 
-impl<'a, D: Decoder> Reading<'a, D> {
+impl<'a, D: Decoder> BodyDecoder<'a, D> {
     /// Begins to read. `now_ms` is the clock.
-    pub(crate) fn new(messages: Messages<'a>, decoder: &'a D, keys: &'a KeyCache, now_ms: i64) -> Self {
+    pub(crate) fn new(messages: FramedMessages<'a>, decoder: &'a D, keys: &'a KeyCache, now_ms: i64) -> Self {
         let batch = Batch::new(keys, decoder.silent(), now_ms);
         Self { messages, decoder, from: 0, to: 0, batch, report: Report::default() }
     }
@@ -95,7 +95,7 @@ impl<'a, D: Decoder> Reading<'a, D> {
     }
 
     /// Reads a batch, or the same one again. `epoch` are the names that hold at this moment, `now_s` its clock.
-    pub(crate) fn read(&mut self, epoch: Names, now_s: u32) {
+    pub(crate) fn read(&mut self, epoch: SeriesGeneration, now_s: u32) {
         self.batch.begin_batch(epoch, now_s);
         self.to = self.from;
         while self.to < self.messages.bytes.len() && !self.batch.is_full() {
@@ -108,12 +108,12 @@ impl<'a, D: Decoder> Reading<'a, D> {
     }
 
     /// Samples of series that have no name yet. Their names go to [`named`](Self::named), in the same order.
-    pub(crate) fn new_samples(&mut self) -> Vec<MetricValue> {
+    pub(crate) fn new_samples(&mut self) -> Vec<Sample> {
         self.batch.new_samples()
     }
 
     /// Takes the names of the new samples.
-    pub(crate) fn named(&mut self, names: Vec<Named>) {
+    pub(crate) fn named(&mut self, names: Vec<Resolution>) {
         self.batch.named(names);
     }
 
@@ -127,9 +127,9 @@ impl<'a, D: Decoder> Reading<'a, D> {
         self.batch.points()
     }
 
-    /// How many of the batch's values were refused.
-    pub(crate) fn refused(&self) -> &Refused {
-        self.batch.refused()
+    /// How many of the batch's values were rejected.
+    pub(crate) fn rejected(&self) -> &RejectCounts {
+        self.batch.rejected()
     }
 
     /// The batch stands: remembers its names, and goes on behind it.
@@ -138,7 +138,7 @@ impl<'a, D: Decoder> Reading<'a, D> {
         let skipped = self.batch.skipped();
         self.report.taken += self.batch.points().len() as u64;
         self.report.skipped += skipped;
-        self.report.faulty += self.batch.refused().total() - skipped;
+        self.report.faulty += self.batch.rejected().total() - skipped;
         let room = FAULTS_SHOWN - self.report.faults.len();
         for (start, what) in self.batch.take_faults().into_iter().take(room) {
             let line = 1 + memchr::memchr_iter(b'\n', &self.messages.bytes[..start]).count();

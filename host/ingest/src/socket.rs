@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use saker_http::ConnectionTable;
-use saker_model::{Reason, Refused};
-use saker_pipeline::Refusing;
+use saker_model::{RejectCounts, RejectReason};
+use saker_pipeline::OverloadPolicy;
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
@@ -30,9 +30,9 @@ pub(crate) use self::stats::SocketStats;
 use crate::admission::Prepaid;
 use crate::batch::Decoder;
 use crate::keys::KeyCache;
-use crate::reading::{Messages, Report};
+use crate::reading::{FramedMessages, Report};
 use crate::take::{self, Untaken};
-use crate::{Admission, Door, IngestContext, ListenError, Listener};
+use crate::{IngestAdmission, IngestContext, ListenerStats, ProtocolListenError, ProtocolListener};
 
 /// A line over TCP is no longer than a datagram can be, so that a connection holds no more.
 pub(crate) const LINE_BYTES_MAX: usize = 64 << 10;
@@ -59,21 +59,21 @@ pub trait LineProtocol: Send + Sync + Sized + 'static {
 
 /// The sockets of a protocol.
 pub struct LineListener<P: LineProtocol> {
-    shared: Arc<Shared<P>>,
+    shared: Arc<LineListenerShared<P>>,
     bound: Mutex<Bound>,
 }
 
 /// What all connections and datagrams of a protocol share.
-struct Shared<P: LineProtocol> {
-    door: Arc<Door>,
-    admission: Arc<Admission>,
-    intake: ArcSwap<Intake<P>>,
+struct LineListenerShared<P: LineProtocol> {
+    listener: Arc<ListenerStats>,
+    admission: Arc<IngestAdmission>,
+    intake: ArcSwap<LineIntake<P>>,
     connections: Arc<ConnectionTable>,
     faults: FaultLog,
 }
 
 /// How lines are taken, and what is known of those that came before.
-struct Intake<P: LineProtocol> {
+struct LineIntake<P: LineProtocol> {
     config: P::Config,
     endpoint: Arc<str>,
     decoder: P::Decoder,
@@ -81,17 +81,17 @@ struct Intake<P: LineProtocol> {
 }
 
 /// When what runs has to be over.
-type Stop = watch::Receiver<Option<Instant>>;
+type StopSignal = watch::Receiver<Option<Instant>>;
 
-impl<P: LineProtocol> Listener for LineListener<P> {
+impl<P: LineProtocol> ProtocolListener for LineListener<P> {
     type Config = P::Config;
 
     fn build(context: &IngestContext, config: &P::Config, endpoint: &Arc<str>) -> Self {
-        let (door, intake) = (context.doors.open(P::NAME, &[]), Intake::<P>::new(config, endpoint));
-        door.show_keys(intake.keys.clone());
-        door.sockets();
-        let shared = Shared {
-            door,
+        let (listener, intake) = (context.listeners.open(P::NAME, &[]), LineIntake::<P>::new(config, endpoint));
+        listener.show_keys(intake.keys.clone());
+        listener.sockets();
+        let shared = LineListenerShared {
+            listener,
             admission: context.admission.clone(),
             intake: ArcSwap::from_pointee(intake),
             connections: Arc::default(),
@@ -100,7 +100,7 @@ impl<P: LineProtocol> Listener for LineListener<P> {
         Self { shared: Arc::new(shared), bound: Mutex::default() }
     }
 
-    async fn apply(&self, config: &P::Config, endpoint: &Arc<str>) -> Result<(), ListenError> {
+    async fn apply(&self, config: &P::Config, endpoint: &Arc<str>) -> Result<(), ProtocolListenError> {
         self.shared.set(config, endpoint);
         let mut bound = self.bound.lock().await;
         bound.listen(P::sockets(config), &self.shared).await
@@ -119,7 +119,7 @@ impl<P: LineProtocol> LineListener<P> {
     }
 }
 
-impl<P: LineProtocol> Intake<P> {
+impl<P: LineProtocol> LineIntake<P> {
     fn new(config: &P::Config, endpoint: &Arc<str>) -> Self {
         let keys = Arc::new(KeyCache::new(P::sockets(config).key_cache_bytes));
         Self { config: config.clone(), endpoint: endpoint.clone(), decoder: P::decoder(config, endpoint), keys }
@@ -130,37 +130,43 @@ impl<P: LineProtocol> Intake<P> {
     }
 }
 
-impl<P: LineProtocol> Shared<P> {
+impl<P: LineProtocol> LineListenerShared<P> {
     /// What is known holds only as long as names are made in the same way.
     fn set(&self, config: &P::Config, endpoint: &Arc<str>) {
         let now = self.intake.load();
         if now.config != *config || now.endpoint != *endpoint {
-            let intake = Intake::<P>::new(config, endpoint);
-            self.door.show_keys(intake.keys.clone());
+            let intake = LineIntake::<P>::new(config, endpoint);
+            self.listener.show_keys(intake.keys.clone());
             self.intake.store(Arc::new(intake));
         }
     }
 
     fn stats(&self) -> &SocketStats {
-        self.door.sockets()
+        self.listener.sockets()
     }
 
-    /// Takes lines, however long it has to wait until there is room for those that `refusing` says; false if the time
+    /// Takes lines, however long it has to wait until there is room for those that `rejecting` says; false if the time
     /// was over before.
-    async fn take(&self, from: SocketAddr, lines: Messages<'_>, refusing: Refusing, stop: &mut Stop) -> bool {
+    async fn take(
+        &self,
+        from: SocketAddr,
+        lines: FramedMessages<'_>,
+        rejecting: OverloadPolicy,
+        stop: &mut StopSignal,
+    ) -> bool {
         loop {
             let bytes = lines.bytes().len();
             let room = async {
-                self.admission.ready(refusing == Refusing::All).await;
+                self.admission.ready(rejecting == OverloadPolicy::All).await;
                 self.memory(bytes.min(take::BATCH_BYTES) + bytes * POINTS_PER_BYTE).await
             };
             let Some(mut memory) = within(stop, room).await else { return false };
             let intake = self.intake.load_full();
-            let (session, keys, decoder) = (self.door.session(), &intake.keys, &intake.decoder);
-            let taken = if refusing == Refusing::All {
+            let (session, keys, decoder) = (self.listener.session(), &intake.keys, &intake.decoder);
+            let taken = if rejecting == OverloadPolicy::All {
                 take::offer(session, keys, decoder, lines, &mut memory).await
             } else {
-                take::take(session, keys, decoder, lines, &mut memory, refusing).await
+                take::take(session, keys, decoder, lines, &mut memory, rejecting).await
             };
             drop(memory);
             let pause = match taken {
@@ -168,7 +174,7 @@ impl<P: LineProtocol> Shared<P> {
                     self.faults.note(from, &report);
                     return true;
                 }
-                Err(Untaken::Overload(overload)) if refusing == Refusing::All => overload.retry_after.max(AGAIN),
+                Err(Untaken::Overload(overload)) if rejecting == OverloadPolicy::All => overload.retry_after.max(AGAIN),
                 // It is counted, and nobody comes again with it.
                 Err(Untaken::Overload(_)) => return true,
                 Err(Untaken::NoMemory(_) | Untaken::Names) => AGAIN,
@@ -191,22 +197,22 @@ impl<P: LineProtocol> Shared<P> {
 
     /// A line cannot even be read, whatever its protocol.
     fn malformed(&self, from: SocketAddr, what: &str) {
-        let mut refused = Refused::default();
-        refused.add_malformed();
-        self.door.session().refuse(1, &refused);
+        let mut rejected = RejectCounts::default();
+        rejected.add_malformed();
+        self.listener.session().reject(1, &rejected);
         self.faults.note(from, &Report::of_fault(what));
     }
 
     /// Lines that there was no time for.
     fn lost(&self, lines: usize) {
-        let mut refused = Refused::default();
-        refused.add(Reason::NoRoom, lines as u64);
-        self.door.session().refuse(lines, &refused);
+        let mut rejected = RejectCounts::default();
+        rejected.add(RejectReason::NoRoom, lines as u64);
+        self.listener.session().reject(lines, &rejected);
     }
 }
 
 /// Awaits something, unless the time is over before.
-async fn within<T>(stop: &mut Stop, something: impl Future<Output = T>) -> Option<T> {
+async fn within<T>(stop: &mut StopSignal, something: impl Future<Output = T>) -> Option<T> {
     let over = async {
         let end = told_to_stop(stop).await;
         tokio::time::sleep_until(end).await;
@@ -219,7 +225,7 @@ async fn within<T>(stop: &mut Stop, something: impl Future<Output = T>) -> Optio
 }
 
 /// Waits until it is told to stop; answers when all has to be over. Whoever tells it goes away without a word: at once.
-async fn told_to_stop(stop: &mut Stop) -> Instant {
+async fn told_to_stop(stop: &mut StopSignal) -> Instant {
     let end = stop.wait_for(Option::is_some).await.ok().and_then(|end| *end);
     end.unwrap_or_else(Instant::now)
 }

@@ -1,12 +1,12 @@
 //! Takes all points of what came together, or none.
 
-use saker_http::body::{Meter, Short};
-use saker_model::{Point, Reason, Refused};
-use saker_pipeline::{Attempt, IngestSession, Left, Overload, Refusing, now_ms};
+use saker_http::body::{BodyMeter, MemoryShortage};
+use saker_model::{Point, RejectCounts, RejectReason};
+use saker_pipeline::{Attempt, IngestSession, Overload, OverloadPolicy, RejectedPoints, now_ms};
 
 use crate::batch::Decoder;
 use crate::keys::KeyCache;
-use crate::reading::{Messages, Reading, Report};
+use crate::reading::{BodyDecoder, FramedMessages, Report};
 
 /// A point of a body of many batches, and its copy on the way to a queue.
 pub(crate) const POINT_BYTES: usize = 2 * size_of::<Point>();
@@ -18,24 +18,24 @@ pub(crate) const BATCH_BYTES: usize = 3 << 20;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Untaken {
     /// There is no memory for its points.
-    NoMemory(Short),
+    NoMemory(MemoryShortage),
     /// A queue has no room.
     Overload(Overload),
     /// Series were forgotten faster than the body could be read.
     Names,
 }
 
-/// Reads a body batch by batch, then takes all its points at once, or none; or, as `refusing` says, those that there is
-/// room for.
+/// Reads a body batch by batch, then takes all its points at once, or none; or, as `rejecting` says, those that there
+/// is room for.
 pub(crate) async fn take<D: Decoder>(
     session: &IngestSession,
     keys: &KeyCache,
     decoder: &D,
-    body: Messages<'_>,
-    memory: &mut impl Meter,
-    refusing: Refusing,
+    body: FramedMessages<'_>,
+    memory: &mut impl BodyMeter,
+    rejecting: OverloadPolicy,
 ) -> Result<Report, Untaken> {
-    take_from(session, keys, decoder, body, memory, Some(refusing)).await
+    take_from(session, keys, decoder, body, memory, Some(rejecting)).await
 }
 
 /// The same for who comes again with all of it until there is room: nothing is counted before.
@@ -43,8 +43,8 @@ pub(crate) async fn offer<D: Decoder>(
     session: &IngestSession,
     keys: &KeyCache,
     decoder: &D,
-    body: Messages<'_>,
-    memory: &mut impl Meter,
+    body: FramedMessages<'_>,
+    memory: &mut impl BodyMeter,
 ) -> Result<Report, Untaken> {
     take_from(session, keys, decoder, body, memory, None).await
 }
@@ -53,23 +53,23 @@ async fn take_from<D: Decoder>(
     session: &IngestSession,
     keys: &KeyCache,
     decoder: &D,
-    body: Messages<'_>,
-    memory: &mut impl Meter,
-    refusing: Option<Refusing>,
+    body: FramedMessages<'_>,
+    memory: &mut impl BodyMeter,
+    rejecting: Option<OverloadPolicy>,
 ) -> Result<Report, Untaken> {
     let mut charged = 0;
     for attempt in session.attempts() {
-        let mut reading = Reading::new(body, decoder, keys, now_ms());
-        let (mut points, mut refused) = (Vec::new(), Refused::default());
+        let mut reading = BodyDecoder::new(body, decoder, keys, now_ms());
+        let (mut points, mut rejected) = (Vec::new(), RejectCounts::default());
         while reading.has_more() && batch(&attempt, &mut reading).await {
-            refused.add_all(reading.refused());
+            rejected.add_all(reading.rejected());
             if !reading.has_more() && points.is_empty() {
                 break;
             }
             let now = (points.len() + reading.points().len()) * POINT_BYTES;
             if let Err(short) = memory.grow(now.saturating_sub(charged)) {
-                refused.add(Reason::NoRoom, (points.len() + reading.points().len()) as u64);
-                session.refuse(refused.total() as usize, &refused);
+                rejected.add(RejectReason::NoRoom, (points.len() + reading.points().len()) as u64);
+                session.reject(rejected.total() as usize, &rejected);
                 return Err(Untaken::NoMemory(short));
             }
             charged = now.max(charged);
@@ -82,21 +82,21 @@ async fn take_from<D: Decoder>(
         }
         // Most bodies are of one batch, and need not be copied.
         let points = if points.is_empty() { reading.points() } else { &points };
-        let received = points.len() + refused.total() as usize;
-        let left = match refusing {
-            Some(refusing) => attempt.take(received, points, &refused, refusing).await,
-            None => attempt.offer(received, points, &refused).await.map(|()| Vec::new()),
+        let received = points.len() + rejected.total() as usize;
+        let left = match rejecting {
+            Some(rejecting) => attempt.take(received, points, &rejected, rejecting).await,
+            None => attempt.offer(received, points, &rejected).await.map(|()| Vec::new()),
         };
         let left = left.map_err(Untaken::Overload)?;
         let mut report = reading.finish();
-        report.taken -= left.iter().map(Left::count).sum::<usize>() as u64;
+        report.taken -= left.iter().map(RejectedPoints::count).sum::<usize>() as u64;
         return Ok(report);
     }
     Err(Untaken::Names)
 }
 
 /// Reads a batch and names its series; false if the names of before do not hold any more.
-async fn batch<D: Decoder>(attempt: &Attempt<'_>, reading: &mut Reading<'_, D>) -> bool {
+async fn batch<D: Decoder>(attempt: &Attempt<'_>, reading: &mut BodyDecoder<'_, D>) -> bool {
     let now_s = attempt.now_s();
     reading.read(attempt.names(), now_s);
     let new = reading.new_samples();

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use parking_lot::Mutex;
-use saker_http::body::{Meter, Short};
+use saker_http::body::{BodyMeter, MemoryShortage};
 use saker_model::{Point, Series, SeriesId, SeriesLimits, SeriesTable};
 use saker_pipeline::{
-    Breach, DurableSink, Left, MemoryBudget, Overload, Pipeline, Refusing, Relabel, RelabelOutcome, SeriesShares, Sinks,
+    Breach, DurableSink, MemoryBudget, Overload, OverloadPolicy, Pipeline, RejectedPoints, Relabel, RelabelOutcome,
+    SeriesShares, Sinks,
 };
 
-/// A sink that takes everything, unless it is told to refuse.
+/// A sink that takes everything, unless it is told to reject.
 #[derive(Default)]
-pub(crate) struct Kept {
+pub(crate) struct KeepingSink {
     pub(crate) points: Mutex<Vec<Point>>,
-    pub(crate) refusal: Mutex<Option<Overload>>,
+    pub(crate) rejection: Mutex<Option<Overload>>,
 }
 
 /// No processors.
@@ -26,21 +27,25 @@ impl Relabel for Unchanged {
     }
 }
 
-impl DurableSink for Kept {
-    fn accept<'a>(&'a self, points: &'a [Point], _: Refusing) -> BoxFuture<'a, Result<Vec<Left>, Overload>> {
-        let refusal = self.refusal.lock().clone();
-        if refusal.is_none() {
+impl DurableSink for KeepingSink {
+    fn accept<'a>(
+        &'a self,
+        points: &'a [Point],
+        _: OverloadPolicy,
+    ) -> BoxFuture<'a, Result<Vec<RejectedPoints>, Overload>> {
+        let rejection = self.rejection.lock().clone();
+        if rejection.is_none() {
             self.points.lock().extend_from_slice(points);
         }
-        ready(refusal.map_or(Ok(Vec::new()), Err)).boxed()
+        ready(rejection.map_or(Ok(Vec::new()), Err)).boxed()
     }
 
     fn accepted(&self) -> u64 {
         self.points.lock().len() as u64
     }
 
-    fn refusal(&self) -> Option<Overload> {
-        self.refusal.lock().clone()
+    fn rejection(&self) -> Option<Overload> {
+        self.rejection.lock().clone()
     }
 
     fn is_open(&self) -> bool {
@@ -59,7 +64,7 @@ impl DurableSink for Kept {
 }
 
 /// A pipeline into a sink.
-pub(crate) fn pipeline_into(kept: &Arc<Kept>) -> Arc<Pipeline> {
+pub(crate) fn pipeline_into(kept: &Arc<KeepingSink>) -> Arc<Pipeline> {
     let sinks = Sinks { durable: kept.clone(), others: Vec::new() };
     let shares = SeriesShares { collectors: 0.1, listener: 1.0 };
     let (table, memory) = (Arc::new(SeriesTable::new(1_000_000)), Arc::new(MemoryBudget::new(128 << 20)));
@@ -74,8 +79,8 @@ pub(crate) fn pipeline() -> Arc<Pipeline> {
 /// As much memory as anybody wants.
 pub(crate) struct Unbounded;
 
-impl Meter for Unbounded {
-    fn grow(&mut self, _: usize) -> Result<(), Short> {
+impl BodyMeter for Unbounded {
+    fn grow(&mut self, _: usize) -> Result<(), MemoryShortage> {
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use saker_journal::{Journal, JournalConfig, Position, Read, real};
+use saker_journal::{Journal, JournalConfig, Position, ReadOutcome, real};
 
 /// In all, for each size of record.
 const BYTES: usize = 256 << 20;
@@ -36,7 +36,7 @@ fn measure(size: usize, sync_every: usize) {
     report(size, sync_every, "append", records, began.elapsed());
     let (mut reader, mut bytes, mut read) = (journal.reader(Position::default()), Vec::new(), 0);
     let began = Instant::now();
-    while let Read::Record { .. } = reader.next(&mut bytes).expect("readable") {
+    while let ReadOutcome::Record { .. } = reader.next(&mut bytes).expect("readable") {
         read += usize::from(black_box(&bytes).len() == size);
     }
     assert_eq!(read, records);

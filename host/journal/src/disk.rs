@@ -14,7 +14,7 @@ pub use real::real;
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
+pub enum OpenMode {
     /// To read; it has to be there.
     Read,
     /// To read and write; it has to be there.
@@ -27,7 +27,7 @@ pub enum How {
 
 /// What is in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct FolderEntry {
     /// Its name.
     pub name: String,
     /// Whether it is a folder.
@@ -47,7 +47,7 @@ pub trait Disk: Send + Sync {
     ///
     /// # Errors
     /// What the system says.
-    fn open(&self, name: &str, how: How) -> io::Result<Box<dyn DiskFile>>;
+    fn open(&self, name: &str, how: OpenMode) -> io::Result<Box<dyn DiskFile>>;
 
     /// Opens a folder in it, which is made if it is not there.
     ///
@@ -88,7 +88,7 @@ pub trait Disk: Send + Sync {
     ///
     /// # Errors
     /// What the system says.
-    fn list(&self) -> io::Result<Vec<Entry>>;
+    fn list(&self) -> io::Result<Vec<FolderEntry>>;
 
     /// Makes its names as they are now survive a loss of power.
     ///

@@ -28,7 +28,7 @@ pub enum JournalError {
         /// The most.
         most: usize,
     },
-    /// The system refused something else. An append that failed kept nothing.
+    /// The system rejected something else. An append that failed kept nothing.
     #[error("failed to {doing} `{name}`")]
     Io {
         /// What was tried.

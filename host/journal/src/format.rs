@@ -82,22 +82,22 @@ impl SegmentHeader {
 
 /// What a record is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum RecordKind {
     Data,
     Parity,
 }
 
 /// Adds a record to `out`.
 pub(crate) fn write_record(out: &mut Vec<u8>, at: Position, items: u32, payload: &[u8]) {
-    write(out, Kind::Data, items, [at.seq, at.after(items).items], payload);
+    write(out, RecordKind::Data, items, [at.seq, at.after(items).items], payload);
 }
 
 /// Adds parity of the records between two, both included, to `out`.
 pub(crate) fn write_parity(out: &mut Vec<u8>, first: u64, last: u64, parity: &[u8]) {
-    write(out, Kind::Parity, 0, [first, last], parity);
+    write(out, RecordKind::Parity, 0, [first, last], parity);
 }
 
-fn write(out: &mut Vec<u8>, kind: Kind, items: u32, numbers: [u64; 2], payload: &[u8]) {
+fn write(out: &mut Vec<u8>, kind: RecordKind, items: u32, numbers: [u64; 2], payload: &[u8]) {
     let start = out.len();
     let size = (kind as u32) << 24 | payload.len() as u32;
     let mut header = [0; RECORD_BYTES as usize];
@@ -123,7 +123,7 @@ fn check(size: u32, items: u32, numbers: [u64; 2]) -> u32 {
 /// The fixed part of a record, whose check holds; its payload is not yet believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecordHeader {
-    pub(crate) kind: Kind,
+    pub(crate) kind: RecordKind,
     pub(crate) payload_bytes: usize,
     pub(crate) items: u32,
     /// Its number; of parity, that of the first record it covers.
@@ -139,15 +139,15 @@ impl RecordHeader {
         let (size, items, seq, through) = (u32_at(bytes, 8), u32_at(bytes, 12), u64_at(bytes, 16), u64_at(bytes, 24));
         let payload_bytes = (size & 0x00ff_ffff) as usize;
         let (kind, most) = match size >> 24 {
-            0 => (Kind::Data, MAX_PAYLOAD_BYTES),
-            1 => (Kind::Parity, MAX_PARITY_BYTES),
+            0 => (RecordKind::Data, MAX_PAYLOAD_BYTES),
+            1 => (RecordKind::Parity, MAX_PARITY_BYTES),
             _ => return None,
         };
         let good = u32_at(bytes, 4) == check(size, items, [seq, through])
             && payload_bytes <= most
             && seq < MAX_NUMBER
             && through < MAX_NUMBER
-            && (kind == Kind::Parity || through >= u64::from(items));
+            && (kind == RecordKind::Parity || through >= u64::from(items));
         good.then_some(Self { kind, payload_bytes, items, seq, through, bytes: *bytes })
     }
 
@@ -168,7 +168,7 @@ impl RecordHeader {
 
     /// Whether it is the record at that place.
     pub(crate) fn is_at(&self, at: Position) -> bool {
-        self.kind == Kind::Data && self.start() == at
+        self.kind == RecordKind::Data && self.start() == at
     }
 
     /// The bytes that the record takes in the file.
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_with_any_bit_changed_is_refused_and_where_its_payload_is_changed_its_end_is_known() {
+    fn a_record_with_any_bit_changed_is_rejected() {
         let (at, mut bytes) = (Position { seq: 3, items: 10 }, Vec::new());
         write_record(&mut bytes, at, 5, b"payload");
         let read = |bytes: &[u8]| {

@@ -6,14 +6,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
-use crate::disk::{Disk, DiskFile, How, write_all_at};
+use crate::disk::{Disk, DiskFile, OpenMode, write_all_at};
 use crate::error::JournalError;
 use crate::format::{HEADER_BYTES, MAX_PAYLOAD_BYTES, RECORD_BYTES, SegmentHeader, segment_name, write_record};
-use crate::parity::Lanes;
+use crate::parity::ParityLanes;
 use crate::position::Position;
-use crate::reader::Reader;
-use crate::recovery::{self, MAX_SEGMENT_BYTES, Recovery, SetAside};
-use crate::shared::{SegmentInfo, Shared};
+use crate::reader::JournalReader;
+use crate::recovery::{self, DamagedFile, MAX_SEGMENT_BYTES, Recovery};
+use crate::shared::{JournalShared, SegmentInfo};
 
 /// Large enough that a file is rarely begun, small enough that trimming gives room back soon: 32 MiB.
 pub const DEFAULT_SEGMENT_BYTES: u64 = 32 << 20;
@@ -43,9 +43,9 @@ impl Default for JournalConfig {
 /// Each opening begins a new segment with its first record, so that records which build on those before them in the
 /// segment need nothing of an earlier process.
 pub struct Journal {
-    shared: Arc<Shared>,
+    shared: Arc<JournalShared>,
     segment_bytes: u64,
-    active: Option<Active>,
+    active: Option<ActiveSegment>,
     /// Finished since the last sync.
     unsynced: Vec<Box<dyn DiskFile>>,
     folder_unsynced: bool,
@@ -58,17 +58,17 @@ pub struct Journal {
     _lock: Box<dyn DiskFile>,
 }
 
-struct Active {
+struct ActiveSegment {
     file: Box<dyn DiskFile>,
     first_seq: u64,
     /// Behind the last good record, and its parity if its group was full.
     offset: u64,
-    lanes: Lanes,
+    lanes: ParityLanes,
     /// Parity of the groups that are not full, behind the last record, which the next one writes over.
     provisional_bytes: u64,
 }
 
-impl Active {
+impl ActiveSegment {
     fn is_empty(&self) -> bool {
         self.offset == HEADER_BYTES
     }
@@ -98,7 +98,7 @@ impl Journal {
         let lock = recovery::lock(&*disk)?;
         let (state, recovery) = recovery::recover(&*disk, config.mark)?;
         let journal = Self {
-            shared: Arc::new(Shared { disk, state: Mutex::new(state) }),
+            shared: Arc::new(JournalShared { disk, state: Mutex::new(state) }),
             segment_bytes: config.segment_bytes.min(MAX_SEGMENT_BYTES),
             active: None,
             unsynced: Vec::new(),
@@ -169,7 +169,7 @@ impl Journal {
     /// [`sync`](Self::sync) changes it, so the caller can encode the record accordingly.
     #[must_use]
     pub fn begins_segment(&self) -> bool {
-        self.active.as_ref().is_none_or(Active::is_empty)
+        self.active.as_ref().is_none_or(ActiveSegment::is_empty)
     }
 
     /// Finishes the segment that is being written, if it holds a record: the next one begins another.
@@ -201,7 +201,7 @@ impl Journal {
         }
         let header = SegmentHeader { first: self.end(), created_ms: self.stamp_ms };
         let name = segment_name(header.first.seq);
-        let create = || self.shared.disk.open(&name, How::New);
+        let create = || self.shared.disk.open(&name, OpenMode::New);
         let file = create().or_else(|error| match error.kind() {
             // One that could neither be begun nor removed: it holds no record of ours.
             io::ErrorKind::AlreadyExists => recovery::set_aside(&*self.shared.disk, &name).and_then(|_| create()),
@@ -219,8 +219,8 @@ impl Journal {
         state.writing = true;
         drop(state);
         let first_seq = header.first.seq;
-        let lanes = Lanes::default();
-        self.active = Some(Active { file, first_seq, offset: HEADER_BYTES, lanes, provisional_bytes: 0 });
+        let lanes = ParityLanes::default();
+        self.active = Some(ActiveSegment { file, first_seq, offset: HEADER_BYTES, lanes, provisional_bytes: 0 });
         Ok(())
     }
 
@@ -322,8 +322,8 @@ impl Journal {
     /// before them can be read no other way. The caller passes over what is before `from`; of losses before it the
     /// reader says nothing.
     #[must_use]
-    pub fn reader(&self, from: Position) -> Reader {
-        Reader::new(self.shared.clone(), from)
+    pub fn reader(&self, from: Position) -> JournalReader {
+        JournalReader::new(self.shared.clone(), from)
     }
 
     /// The segments, oldest first.
@@ -338,7 +338,7 @@ impl Journal {
     ///
     /// # Errors
     /// What the system says.
-    pub fn set_aside(&self) -> Result<Vec<SetAside>, JournalError> {
+    pub fn set_aside(&self) -> Result<Vec<DamagedFile>, JournalError> {
         recovery::list_set_aside(&*self.shared.disk)
     }
 
@@ -376,9 +376,10 @@ impl Drop for Journal {
     }
 }
 
-/// Gives back the room of a file even while somebody has it open: a reader that waits in it for a node to return.
+/// Gives back the room of a file even while somebody has it open: a reader that waits in it for a destination to
+/// return.
 fn empty(disk: &dyn Disk, name: &str) -> io::Result<()> {
-    match disk.open(name, How::Existing).and_then(|file| file.set_size(0)) {
+    match disk.open(name, OpenMode::Existing).and_then(|file| file.set_size(0)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

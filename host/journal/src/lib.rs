@@ -1,9 +1,9 @@
 //! A journal: records of bytes in segment files, checksummed, in order, kept until they are trimmed.
 //!
-//! A node's queue appends what it has taken with [`Journal::append`], which survives the death of the process once it
-//! returns, and the death of the machine after [`Journal::sync`]. A [`Reader`] follows on any thread. How far the
-//! records have been dealt with is the caller's business; [`Marks`] keeps that safely. [`WholeFiles`] keeps what is small
-//! and is replaced as a whole.
+//! A destination's queue appends what it has taken with [`Journal::append`], which survives the death of the process
+//! once it returns, and the death of the machine after [`Journal::sync`]. A [`JournalReader`] follows on any thread.
+//! How far the records have been dealt with is the caller's business; [`Marks`] keeps that safely. [`WholeFiles`] keeps
+//! what is small and is replaced as a whole.
 //!
 //! It knows bytes, not metrics. Beside its bytes a record has a weight, its *items*; the sums of the weights are kept
 //! so that what a damaged file held can be counted to the item.
@@ -29,14 +29,14 @@ mod walk;
 mod whole;
 
 pub use data_lock::{DataLock, DataLockError};
-pub use disk::sim::{Fault, SimDisk, Trouble};
-pub use disk::{Disk, DiskFile, Entry, How, real};
+pub use disk::sim::{SimDisk, SimFault, SimTrouble};
+pub use disk::{Disk, DiskFile, FolderEntry, OpenMode, real};
 pub use error::JournalError;
 pub use format::MAX_PAYLOAD_BYTES;
 pub use journal::{DEFAULT_SEGMENT_BYTES, Journal, JournalConfig};
-pub use marks::{MAX_MARK_BYTES, Mark, Marks};
+pub use marks::{MAX_MARK_BYTES, Marks, SavedMark};
 pub use position::Position;
-pub use reader::{Cause, Loss, Read, Reader};
-pub use recovery::{Recovery, SetAside};
+pub use reader::{JournalReader, Loss, LossCause, ReadOutcome};
+pub use recovery::{DamagedFile, Recovery};
 pub use shared::SegmentInfo;
 pub use whole::{Contents, MAX_WHOLE_BYTES, WholeFiles};

@@ -11,7 +11,7 @@
 
 use parking_lot::Mutex;
 
-use crate::disk::{Disk, DiskFile, How, read_exact_at, write_all_at};
+use crate::disk::{Disk, DiskFile, OpenMode, read_exact_at, write_all_at};
 use crate::error::JournalError;
 use crate::recovery::set_aside;
 
@@ -32,11 +32,11 @@ pub struct Marks {
     file: Box<dyn DiskFile>,
     name: &'static str,
     /// Held while a mark is written, so that they get to the disk in order.
-    last: Mutex<Last>,
+    last: Mutex<LastMark>,
 }
 
 /// The mark that was written last by this process.
-struct Last {
+struct LastMark {
     /// How many were written in all time.
     number: u64,
     slot: Vec<u8>,
@@ -46,7 +46,7 @@ struct Last {
 
 /// What is known of the mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mark {
+pub enum SavedMark {
     /// None was ever written.
     Missing,
     /// It is not as it was written. To begin with the oldest record repeats some; to begin with the newest loses some.
@@ -70,7 +70,7 @@ impl Marks {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_as(disk: &dyn Disk, name: &'static str) -> Result<Self, JournalError> {
-        let open = || disk.open(name, How::Create).map_err(JournalError::of("open", name));
+        let open = || disk.open(name, OpenMode::Create).map_err(JournalError::of("open", name));
         let mut file = open()?;
         let length = file.size().map_err(JournalError::of("look at", name))?;
         if length > 0 && !is_ours(&*file, name, length)? {
@@ -84,8 +84,8 @@ impl Marks {
             let made = write_all_at(&*file, &zeros, length as u64).and_then(|()| file.sync());
             made.and_then(|()| disk.sync()).map_err(JournalError::of("make", name))?;
         }
-        let marks = Self { file, name, last: Mutex::new(Last { number: 0, slot: Vec::new(), doubtful: false }) };
-        marks.last.lock().number = marks.slots()?.iter().filter_map(Slot::number).max().unwrap_or(0);
+        let marks = Self { file, name, last: Mutex::new(LastMark { number: 0, slot: Vec::new(), doubtful: false }) };
+        marks.last.lock().number = marks.slots()?.iter().filter_map(MarkSlot::number).max().unwrap_or(0);
         Ok(marks)
     }
 
@@ -146,21 +146,21 @@ impl Marks {
     ///
     /// # Errors
     /// What the system says.
-    pub fn read(&self) -> Result<Mark, JournalError> {
+    pub fn read(&self) -> Result<SavedMark, JournalError> {
         let slots = self.slots()?;
         let newest = slots.iter().max_by_key(|slot| slot.number());
         Ok(match newest {
-            Some(Slot::Good(_, bytes)) => Mark::Held(bytes.clone()),
-            _ if slots.contains(&Slot::Bad) => Mark::Damaged,
-            _ => Mark::Missing,
+            Some(MarkSlot::Good(_, bytes)) => SavedMark::Held(bytes.clone()),
+            _ if slots.contains(&MarkSlot::Bad) => SavedMark::Damaged,
+            _ => SavedMark::Missing,
         })
     }
 
-    fn slots(&self) -> Result<[Slot; 2], JournalError> {
+    fn slots(&self) -> Result<[MarkSlot; 2], JournalError> {
         let read = |offset: usize| {
             let mut bytes = [0; SLOT_BYTES];
             let readable = read_exact_at(&*self.file, &mut bytes, offset as u64);
-            readable.map(|readable| if readable { Slot::parse(&bytes) } else { Slot::Bad })
+            readable.map(|readable| if readable { MarkSlot::parse(&bytes) } else { MarkSlot::Bad })
         };
         let both = read(0).and_then(|first| Ok([first, read(SLOT_BYTES)?]));
         both.map_err(JournalError::of("read", self.name))
@@ -180,13 +180,13 @@ fn is_ours(file: &dyn DiskFile, name: &str, length: u64) -> Result<bool, Journal
 }
 
 #[derive(PartialEq, Eq)]
-enum Slot {
+enum MarkSlot {
     Empty,
     Bad,
     Good(u64, Vec<u8>),
 }
 
-impl Slot {
+impl MarkSlot {
     fn parse(slot: &[u8; SLOT_BYTES]) -> Self {
         let number =
             |from: usize, to: usize| slot[from..to].iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
@@ -212,21 +212,21 @@ mod tests {
 
     use super::*;
     use crate::disk::real;
-    use crate::disk::sim::{Fault, SimDisk, Trouble};
+    use crate::disk::sim::{SimDisk, SimFault, SimTrouble};
 
     fn open(folder: &tempfile::TempDir) -> Marks {
         let dir = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
         Marks::open(&*real(dir)).unwrap()
     }
 
-    fn held(bytes: &[u8]) -> Mark {
-        Mark::Held(bytes.to_vec())
+    fn held(bytes: &[u8]) -> SavedMark {
+        SavedMark::Held(bytes.to_vec())
     }
 
     #[test]
     fn the_mark_is_the_one_written_last_even_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(open(&folder).read().unwrap(), Mark::Missing);
+        assert_eq!(open(&folder).read().unwrap(), SavedMark::Missing);
         let longest = vec![7; MAX_MARK_BYTES];
         for bytes in [b"first", &b""[..], b"third", &longest, b"fifth"] {
             let marks = open(&folder);
@@ -250,7 +250,7 @@ mod tests {
         let bits = (HEADER_BYTES + 4) * 8;
         for bit in 0..bits {
             flip(1, bit);
-            assert_eq!(marks.read().unwrap(), Mark::Damaged, "bit {bit}");
+            assert_eq!(marks.read().unwrap(), SavedMark::Damaged, "bit {bit}");
             flip(1, bit);
         }
         marks.write(b"next").unwrap();
@@ -281,7 +281,7 @@ mod tests {
     fn a_file_that_was_just_being_made_holds_no_mark() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(NAME), vec![0; 100]).unwrap();
-        assert_eq!(open(&folder).read().unwrap(), Mark::Missing);
+        assert_eq!(open(&folder).read().unwrap(), SavedMark::Missing);
     }
 
     #[test]
@@ -290,7 +290,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             std::fs::write(folder.path().join(NAME), other).unwrap();
             let marks = open(&folder);
-            assert_eq!(marks.read().unwrap(), Mark::Missing);
+            assert_eq!(marks.read().unwrap(), SavedMark::Missing);
             marks.write(b"new").unwrap();
             assert_eq!(open(&folder).read().unwrap(), held(b"new"));
             assert_eq!(std::fs::read(folder.path().join("mark.damaged")).unwrap(), other);
@@ -303,7 +303,7 @@ mod tests {
             let disk = SimDisk::new(seed);
             let marks = Marks::open(&*disk.root()).unwrap();
             marks.write(b"kept").unwrap();
-            disk.fail(Fault::at(disk.calls(), Trouble::Broken));
+            disk.fail(SimFault::at(disk.calls(), SimTrouble::Broken));
             marks.sync().unwrap_err();
             marks.sync().unwrap();
             let left = disk.power_cut();
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_that_is_too_large_is_refused_and_the_old_one_stays() {
+    fn a_mark_that_is_too_large_is_rejected_and_the_old_one_stays() {
         let folder = tempfile::tempdir().unwrap();
         let marks = open(&folder);
         marks.write(b"old").unwrap();

@@ -7,8 +7,8 @@
 //!
 //! A group that is not full has its parity written behind the last record, where the next record takes its place.
 
-use crate::format::{Kind, RECORD_BYTES, RecordHeader, write_parity};
-use crate::walk::{Piece, Walk};
+use crate::format::{RECORD_BYTES, RecordHeader, RecordKind, write_parity};
+use crate::walk::{SegmentPiece, SegmentWalk};
 
 /// Records of a group are this many times as large as their parity, which so adds at most 1.6 % to a segment.
 const SHARE: u64 = 64;
@@ -17,10 +17,10 @@ pub(crate) const LANES: usize = 2;
 
 /// The groups that are being written.
 #[derive(Default)]
-pub(crate) struct Lanes([Lane; LANES]);
+pub(crate) struct ParityLanes([ParityLane; LANES]);
 
 #[derive(Default)]
-struct Lane {
+struct ParityLane {
     /// None if the group holds no record.
     covers: Option<(u64, u64)>,
     bytes: u64,
@@ -29,7 +29,7 @@ struct Lane {
     blind: bool,
 }
 
-impl Lane {
+impl ParityLane {
     fn add(&mut self, seq: u64, record: &[u8]) {
         match &mut self.covers {
             Some((_, last)) => *last = seq,
@@ -62,8 +62,8 @@ impl Lane {
     }
 }
 
-impl Lanes {
-    fn of(&mut self, seq: u64) -> &mut Lane {
+impl ParityLanes {
+    fn of(&mut self, seq: u64) -> &mut ParityLane {
         &mut self.0[(seq % LANES as u64) as usize]
     }
 
@@ -87,7 +87,7 @@ impl Lanes {
 
     /// Whether some group is full.
     pub(crate) fn is_due(&self) -> bool {
-        self.0.iter().any(Lane::is_full)
+        self.0.iter().any(ParityLane::is_full)
     }
 
     /// Adds the parity of the full groups.
@@ -97,7 +97,7 @@ impl Lanes {
 
     /// They have been written: other groups begin.
     pub(crate) fn begin_full(&mut self) {
-        self.0.iter_mut().filter(|lane| lane.is_full()).for_each(Lane::begin);
+        self.0.iter_mut().filter(|lane| lane.is_full()).for_each(ParityLane::begin);
     }
 
     /// The bytes of the parity of all groups.
@@ -121,18 +121,18 @@ fn lay_over(parity: &mut [u8], record: &[u8]) {
 pub(crate) fn recall(segment: &[u8], seq: u64) -> Option<Vec<u8>> {
     let lane = |other: u64| other % LANES as u64 == seq % LANES as u64;
     let covers = |header: &RecordHeader| lane(header.seq) && (header.seq..=header.through).contains(&seq);
-    let good = |kind: Kind| {
-        Walk::new(segment).filter_map(move |piece| match piece {
-            Piece::Good(header, range) if header.kind == kind => Some((header, &segment[range])),
+    let good = |kind: RecordKind| {
+        SegmentWalk::new(segment).filter_map(move |piece| match piece {
+            SegmentPiece::Good(header, range) if header.kind == kind => Some((header, &segment[range])),
             _ => None,
         })
     };
     // The last: a group that was not full can have been covered more than once.
-    let (header, parity) = good(Kind::Parity).filter(|(header, _)| covers(header)).last()?;
+    let (header, parity) = good(RecordKind::Parity).filter(|(header, _)| covers(header)).last()?;
     let mut record = parity[RECORD_BYTES as usize..].to_vec();
     let mut left = (header.through - header.seq) / LANES as u64;
     let others = |other: u64| other != seq && lane(other) && (header.seq..=header.through).contains(&other);
-    for (_, other) in good(Kind::Data).filter(|(other, _)| others(other.seq)) {
+    for (_, other) in good(RecordKind::Data).filter(|(other, _)| others(other.seq)) {
         if other.len() > record.len() {
             return None;
         }
@@ -142,7 +142,7 @@ pub(crate) fn recall(segment: &[u8], seq: u64) -> Option<Vec<u8>> {
     let header = RecordHeader::first_of(&record).filter(|header| left == 0 && header.seq == seq)?;
     let end = usize::try_from(header.record_bytes()).ok()?;
     let payload = record.get(RECORD_BYTES as usize..end)?;
-    let whole = header.kind == Kind::Data && header.fits(payload);
+    let whole = header.kind == RecordKind::Data && header.fits(payload);
     record.truncate(end);
     whole.then_some(record)
 }

@@ -3,30 +3,30 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::disk::{DiskFile, How, read_exact_at};
+use crate::disk::{DiskFile, OpenMode, read_exact_at};
 use crate::error::JournalError;
-use crate::format::{HEADER_BYTES, Kind, RECORD_BYTES, RecordHeader, segment_name};
+use crate::format::{HEADER_BYTES, RECORD_BYTES, RecordHeader, RecordKind, segment_name};
 use crate::parity::recall;
 use crate::position::Position;
 use crate::recovery::read_image;
-use crate::shared::{Shared, State};
-use crate::walk::{Piece, Walk};
+use crate::shared::{JournalShared, SegmentList};
+use crate::walk::{SegmentPiece, SegmentWalk};
 
 /// So many damaged records of a segment are told from its parity; each time all of it is read. A disk that loses more
 /// is not waited for.
 const RECALLS_MAX: u32 = 64;
 
 /// Reads a journal in order.
-pub struct Reader {
-    shared: Arc<Shared>,
+pub struct JournalReader {
+    shared: Arc<JournalShared>,
     /// Of losses before this nothing is said.
     from: Position,
     /// Before the next record.
     at: Position,
-    current: Option<Current>,
+    current: Option<CurrentSegment>,
 }
 
-struct Current {
+struct CurrentSegment {
     serial: u64,
     first_seq: u64,
     /// None if it is not there.
@@ -39,7 +39,7 @@ struct Current {
 
 /// What a reader found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Read {
+pub enum ReadOutcome {
     /// A record; its bytes are in the buffer.
     Record {
         /// Before it.
@@ -64,7 +64,7 @@ pub struct Loss {
     /// Behind the last of them.
     pub to: Position,
     /// Why.
-    pub cause: Cause,
+    pub cause: LossCause,
 }
 
 impl Loss {
@@ -83,7 +83,7 @@ impl Loss {
 
 /// Why records are gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum LossCause {
     /// [`Journal::drop_oldest`](crate::Journal::drop_oldest) or a trim removed them before they were read.
     Dropped,
     /// A file is not as it was written, and its parity does not tell what was there. When it is trimmed or dropped the
@@ -105,19 +105,19 @@ struct Extent {
 }
 
 /// What is to be done next, found out while nothing changes.
-enum Step {
+enum ReadStep {
     /// Open that segment.
     Open { first: Position, serial: u64 },
     /// Read on in the current one.
     Read(Extent),
     /// Nothing is left of the current one: go on there.
-    Leave { to: Position, cause: Cause },
+    Leave { to: Position, cause: LossCause },
     /// Nothing is left of the current one, which may grow.
-    Stay { to: Position, cause: Cause },
+    Stay { to: Position, cause: LossCause },
 }
 
-impl Reader {
-    pub(crate) fn new(shared: Arc<Shared>, from: Position) -> Self {
+impl JournalReader {
+    pub(crate) fn new(shared: Arc<JournalShared>, from: Position) -> Self {
         let end = shared.state.lock().end;
         let from = if from.seq > end.seq { end } else { from };
         Self { shared, from, at: from, current: None }
@@ -129,35 +129,37 @@ impl Reader {
         self.at
     }
 
-    /// Reads what comes next. The buffer is emptied, and holds the record's bytes after [`Read::Record`].
+    /// Reads what comes next. The buffer is emptied, and holds the record's bytes after [`ReadOutcome::Record`].
     ///
     /// # Errors
     /// What the system says; the next call tries the same again. Damage is no error.
-    pub fn next(&mut self, payload: &mut Vec<u8>) -> Result<Read, JournalError> {
+    pub fn next(&mut self, payload: &mut Vec<u8>) -> Result<ReadOutcome, JournalError> {
         payload.clear();
         // Each round reads, opens or leaves a segment, and there are only so many.
         loop {
             let step = self.step(&self.shared.state.lock());
             match step {
-                Step::Read(extent) => match self.read(extent, payload)? {
+                ReadStep::Read(extent) => match self.read(extent, payload)? {
                     Some(found) => return Ok(found),
                     None if self.is_behind_all(extent) => {}
                     None => self.give_up(),
                 },
-                Step::Open { first, serial } => self.open(first, serial)?,
-                Step::Leave { to, cause } => {
+                ReadStep::Open { first, serial } => self.open(first, serial)?,
+                ReadStep::Leave { to, cause } => {
                     self.current = None;
                     if let Some(loss) = self.go_to(to, cause) {
-                        return Ok(Read::Lost(loss));
+                        return Ok(ReadOutcome::Lost(loss));
                     }
                 }
-                Step::Stay { to, cause } => return Ok(self.go_to(to, cause).map_or(Read::End, Read::Lost)),
+                ReadStep::Stay { to, cause } => {
+                    return Ok(self.go_to(to, cause).map_or(ReadOutcome::End, ReadOutcome::Lost));
+                }
             }
         }
     }
 
-    fn step(&self, state: &State) -> Step {
-        let missing = |to: Position| if to.seq <= state.let_go { Cause::Dropped } else { Cause::Missing };
+    fn step(&self, state: &SegmentList) -> ReadStep {
+        let missing = |to: Position| if to.seq <= state.let_go { LossCause::Dropped } else { LossCause::Missing };
         let Some(current) = &self.current else {
             let behind = state.place_from(self.at.seq + 1);
             let last = behind == state.segments.len();
@@ -165,35 +167,35 @@ impl Reader {
                 // The last one may have more to come that builds on what it holds.
                 Some(place) if self.at.seq < state.end_of(place).seq || (last && state.writing) => {
                     let segment = state.segments[place];
-                    Step::Open { first: segment.header.first, serial: segment.serial }
+                    ReadStep::Open { first: segment.header.first, serial: segment.serial }
                 }
-                _ if last => Step::Stay { to: state.end, cause: missing(state.end) },
+                _ if last => ReadStep::Stay { to: state.end, cause: missing(state.end) },
                 _ => {
                     let to = state.segments[behind].header.first;
-                    Step::Leave { to, cause: missing(to) }
+                    ReadStep::Leave { to, cause: missing(to) }
                 }
             };
         };
         let Some(place) = state.place_of(current.serial) else {
             let to = state.segments.get(state.place_from(self.at.seq)).map_or(state.end, |next| next.header.first);
-            return Step::Leave { to, cause: missing(to) };
+            return ReadStep::Leave { to, cause: missing(to) };
         };
         let (segment, to) = (state.segments[place], state.end_of(place));
         let last = place + 1 == state.segments.len();
         if !current.broken && current.offset < segment.bytes && self.at.seq < to.seq {
-            return Step::Read(Extent { bytes: segment.bytes, end_seq: to.seq });
+            return ReadStep::Read(Extent { bytes: segment.bytes, end_seq: to.seq });
         }
         let cause = match &current.file {
-            Some(_) if current.broken => Cause::Damaged { name: segment_name(current.first_seq) },
-            _ => Cause::Missing,
+            Some(_) if current.broken => LossCause::Damaged { name: segment_name(current.first_seq) },
+            _ => LossCause::Missing,
         };
-        if last { Step::Stay { to, cause } } else { Step::Leave { to, cause } }
+        if last { ReadStep::Stay { to, cause } } else { ReadStep::Leave { to, cause } }
     }
 
     /// Opens a segment and goes back to its beginning.
     fn open(&mut self, first: Position, serial: u64) -> Result<(), JournalError> {
         let name = segment_name(first.seq);
-        let file = match self.shared.disk.open(&name, How::Read) {
+        let file = match self.shared.disk.open(&name, OpenMode::Read) {
             Ok(file) => Some(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(JournalError::of("open", name)(error)),
@@ -201,7 +203,7 @@ impl Reader {
         let missing = file.is_none();
         self.at = first;
         let (first_seq, offset) = (first.seq, HEADER_BYTES);
-        self.current = Some(Current { serial, first_seq, file, offset, recalls: 0, broken: false });
+        self.current = Some(CurrentSegment { serial, first_seq, file, offset, recalls: 0, broken: false });
         if missing {
             // Either the writer has just removed it, and the next step will see that, or somebody else did.
             self.give_up();
@@ -215,7 +217,7 @@ impl Reader {
     }
 
     /// Reads a record, or what became of it; nothing if there is none, or nothing good behind it.
-    fn read(&mut self, extent: Extent, payload: &mut Vec<u8>) -> Result<Option<Read>, JournalError> {
+    fn read(&mut self, extent: Extent, payload: &mut Vec<u8>) -> Result<Option<ReadOutcome>, JournalError> {
         let Some(current) = &mut self.current else { return Ok(None) };
         let name = || segment_name(current.first_seq);
         let Some(file) = &current.file else { return Ok(None) };
@@ -225,7 +227,7 @@ impl Reader {
             else {
                 break;
             };
-            if header.kind == Kind::Parity {
+            if header.kind == RecordKind::Parity {
                 current.offset += header.record_bytes();
                 continue;
             }
@@ -244,30 +246,31 @@ impl Reader {
     }
 
     /// Goes over a record that was read, or told from others; it took so many bytes.
-    fn found(&mut self, header: &RecordHeader, bytes: u64) -> Read {
+    fn found(&mut self, header: &RecordHeader, bytes: u64) -> ReadOutcome {
         let at = std::mem::replace(&mut self.at, header.end());
         let mut first_of_segment = false;
         if let Some(current) = &mut self.current {
             first_of_segment = current.first_seq == at.seq;
             current.offset += bytes;
         }
-        Read::Record { at, items: header.items, first_of_segment }
+        ReadOutcome::Record { at, items: header.items, first_of_segment }
     }
 
     /// Tells a damaged record from the others of its group, or goes on with the next good one.
-    fn read_damaged(&mut self, extent: Extent, payload: &mut Vec<u8>) -> Result<Option<Read>, JournalError> {
+    fn read_damaged(&mut self, extent: Extent, payload: &mut Vec<u8>) -> Result<Option<ReadOutcome>, JournalError> {
         let Some(current) = &mut self.current else { return Ok(None) };
         let (Some(file), name) = (&current.file, segment_name(current.first_seq)) else { return Ok(None) };
         let image = file.size().and_then(|bytes| read_image(&**file, bytes));
         let image = image.map_err(JournalError::of("read", &name))?.bytes;
         let (first, at) = (current.offset as usize, self.at);
-        let next = Walk::from(&image[..image.len().min(extent.bytes as usize)], first).find_map(|piece| match piece {
-            Piece::Good(header, range) if header.kind == Kind::Data => {
-                let start = header.start();
-                (start.seq >= at.seq && start.items >= at.items).then_some((start, range.start))
-            }
-            _ => None,
-        });
+        let next =
+            SegmentWalk::from(&image[..image.len().min(extent.bytes as usize)], first).find_map(|piece| match piece {
+                SegmentPiece::Good(header, range) if header.kind == RecordKind::Data => {
+                    let start = header.start();
+                    (start.seq >= at.seq && start.items >= at.items).then_some((start, range.start))
+                }
+                _ => None,
+            });
         if let Some((_, offset)) = next.filter(|(to, _)| *to == at) {
             // Only parity is damaged.
             current.offset = offset as u64;
@@ -302,11 +305,11 @@ impl Reader {
         name: String,
         extent: Extent,
         payload: &mut Vec<u8>,
-    ) -> Result<Option<Read>, JournalError> {
+    ) -> Result<Option<ReadOutcome>, JournalError> {
         self.note_damage();
         // Of a loss before the place where reading was to begin nothing is said.
-        match self.go_to(to, Cause::Damaged { name }) {
-            Some(loss) => Ok(Some(Read::Lost(loss))),
+        match self.go_to(to, LossCause::Damaged { name }) {
+            Some(loss) => Ok(Some(ReadOutcome::Lost(loss))),
             None => self.read(extent, payload),
         }
     }
@@ -329,7 +332,7 @@ impl Reader {
     }
 
     /// Goes to a position behind this one, and tells what is lost between.
-    fn go_to(&mut self, to: Position, cause: Cause) -> Option<Loss> {
+    fn go_to(&mut self, to: Position, cause: LossCause) -> Option<Loss> {
         let from = self.at.max(self.from);
         self.at = to;
         (from.seq < to.seq).then_some(Loss { from, to, cause })

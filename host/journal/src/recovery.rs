@@ -2,14 +2,16 @@
 
 use std::io;
 
-use crate::disk::{Disk, DiskFile, How, read_exact_at, write_all_at};
+use crate::disk::{Disk, DiskFile, OpenMode, read_exact_at, write_all_at};
 use crate::error::JournalError;
-use crate::format::{HEADER_BYTES, Kind, RECORD_BYTES, RecordHeader, SegmentHeader, parse_segment_name, segment_name};
+use crate::format::{
+    HEADER_BYTES, RECORD_BYTES, RecordHeader, RecordKind, SegmentHeader, parse_segment_name, segment_name,
+};
 use crate::journal::remove;
-use crate::parity::{Lanes, recall};
+use crate::parity::{ParityLanes, recall};
 use crate::position::Position;
-use crate::shared::State;
-use crate::walk::{Piece, Walk};
+use crate::shared::SegmentList;
+use crate::walk::{SegmentPiece, SegmentWalk};
 
 const LOCK_NAME: &str = "lock";
 const ASIDE_SUFFIX: &str = ".damaged";
@@ -32,12 +34,12 @@ pub struct Recovery {
     /// Whether there are good records behind damage in the newest segment. A reader will say what is lost.
     pub damaged_end: bool,
     /// Files with a segment's name and no segment in them, set aside now. A reader will say what is lost.
-    pub set_aside: Vec<SetAside>,
+    pub set_aside: Vec<DamagedFile>,
 }
 
 /// A damaged file that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SetAside {
+pub struct DamagedFile {
     /// What it is called now.
     pub name: String,
     /// Its size.
@@ -46,7 +48,7 @@ pub struct SetAside {
 
 /// Takes the lock, which ends with the file.
 pub(crate) fn lock(disk: &dyn Disk) -> Result<Box<dyn DiskFile>, JournalError> {
-    let file = disk.open(LOCK_NAME, How::Create).map_err(JournalError::of("open", LOCK_NAME))?;
+    let file = disk.open(LOCK_NAME, OpenMode::Create).map_err(JournalError::of("open", LOCK_NAME))?;
     match file.try_lock().map_err(JournalError::of("lock", LOCK_NAME))? {
         true => Ok(file),
         false => Err(JournalError::Locked),
@@ -54,7 +56,7 @@ pub(crate) fn lock(disk: &dyn Disk) -> Result<Box<dyn DiskFile>, JournalError> {
 }
 
 /// Finds out what there is, and leaves a folder that only holds segments which end where the next one begins.
-pub(crate) fn recover(disk: &dyn Disk, mark: Position) -> Result<(State, Recovery), JournalError> {
+pub(crate) fn recover(disk: &dyn Disk, mark: Position) -> Result<(SegmentList, Recovery), JournalError> {
     let mut files = Vec::new();
     // Newest first: from the newest one with a header on, nobody else tells where the journal ends.
     let mut newest = true;
@@ -64,7 +66,7 @@ pub(crate) fn recover(disk: &dyn Disk, mark: Position) -> Result<(State, Recover
         newest &= found.header.is_none();
         files.push((name, found));
     }
-    let (mut state, mut recovery, mut end) = (State::default(), Recovery::default(), Position::default());
+    let (mut state, mut recovery, mut end) = (SegmentList::default(), Recovery::default(), Position::default());
     for (name, found) in files.into_iter().rev() {
         // A segment that claims to begin before the end of those before it is none of this journal.
         let header = found.header.filter(|header| header.first.items >= end.items);
@@ -78,7 +80,7 @@ pub(crate) fn recover(disk: &dyn Disk, mark: Position) -> Result<(State, Recover
             Some(header) => state.push(header, found.bytes),
             None => {
                 let name = set_aside(disk, &name).map_err(JournalError::of("set aside", &name))?;
-                recovery.set_aside.push(SetAside { name, bytes: found.bytes });
+                recovery.set_aside.push(DamagedFile { name, bytes: found.bytes });
             }
         }
     }
@@ -97,7 +99,7 @@ fn list(disk: &dyn Disk) -> Result<Vec<u64>, JournalError> {
 
 /// What a file with a segment's name holds.
 #[derive(Default)]
-struct Found {
+struct SegmentFile {
     header: Option<SegmentHeader>,
     /// Behind the last record, if it was looked for.
     end: Position,
@@ -109,8 +111,8 @@ struct Found {
     damaged_end: bool,
 }
 
-fn look_at(disk: &dyn Disk, name: &str, first_seq: u64, newest: bool) -> io::Result<Found> {
-    let file = disk.open(name, How::Existing)?;
+fn look_at(disk: &dyn Disk, name: &str, first_seq: u64, newest: bool) -> io::Result<SegmentFile> {
+    let file = disk.open(name, OpenMode::Existing)?;
     let bytes = file.size()?;
     let mut head = vec![0; bytes.min(HEADER_BYTES) as usize];
     if !read_exact_at(&*file, &mut head, 0)? {
@@ -119,34 +121,34 @@ fn look_at(disk: &dyn Disk, name: &str, first_seq: u64, newest: bool) -> io::Res
     let header = SegmentHeader::parse(&head).filter(|header| header.first.seq == first_seq);
     match header {
         Some(header) if newest => find_end(&*file, header, bytes),
-        Some(_) => Ok(Found { header, bytes, ..Found::default() }),
+        Some(_) => Ok(SegmentFile { header, bytes, ..SegmentFile::default() }),
         None if bytes <= HEADER_BYTES && SegmentHeader::is_unfinished(&head) => {
-            Ok(Found { torn_bytes: bytes, unknown_bytes: bytes, ..Found::default() })
+            Ok(SegmentFile { torn_bytes: bytes, unknown_bytes: bytes, ..SegmentFile::default() })
         }
-        None if !newest => Ok(Found { bytes, ..Found::default() }),
+        None if !newest => Ok(SegmentFile { bytes, ..SegmentFile::default() }),
         None => {
-            let Image { bytes: image, .. } = read_image(&*file, bytes)?;
-            let ends = Walk::new(&image).filter_map(|piece| match piece {
+            let FileImage { bytes: image, .. } = read_image(&*file, bytes)?;
+            let ends = SegmentWalk::new(&image).filter_map(|piece| match piece {
                 // No more records than that can have been in so few bytes.
-                Piece::Good(header, _) if header.seq.wrapping_sub(first_seq) <= bytes => {
-                    (header.kind == Kind::Data).then(|| header.end())
+                SegmentPiece::Good(header, _) if header.seq.wrapping_sub(first_seq) <= bytes => {
+                    (header.kind == RecordKind::Data).then(|| header.end())
                 }
                 _ => None,
             });
-            Ok(Found { end: ends.last().unwrap_or_default(), bytes, ..Found::default() })
+            Ok(SegmentFile { end: ends.last().unwrap_or_default(), bytes, ..SegmentFile::default() })
         }
     }
 }
 
 /// A file, with zeros for what the disk does not give back.
-pub(crate) struct Image {
+pub(crate) struct FileImage {
     pub(crate) bytes: Vec<u8>,
     /// Behind the last part that it did not.
     unreadable_to: usize,
 }
 
-pub(crate) fn read_image(file: &dyn DiskFile, bytes: u64) -> io::Result<Image> {
-    let mut image = Image { bytes: vec![0; bytes.min(MAX_SEGMENT_BYTES) as usize], unreadable_to: 0 };
+pub(crate) fn read_image(file: &dyn DiskFile, bytes: u64) -> io::Result<FileImage> {
+    let mut image = FileImage { bytes: vec![0; bytes.min(MAX_SEGMENT_BYTES) as usize], unreadable_to: 0 };
     if !read_exact_at(file, &mut image.bytes, 0)? {
         for (place, chunk) in image.bytes.chunks_mut(CHUNK_BYTES).enumerate() {
             if !read_exact_at(file, chunk, (place * CHUNK_BYTES) as u64)? {
@@ -159,24 +161,24 @@ pub(crate) fn read_image(file: &dyn DiskFile, bytes: u64) -> io::Result<Image> {
 }
 
 /// The end of the newest segment, as far as it is found.
-struct End<'a> {
+struct SegmentEnd<'a> {
     image: &'a [u8],
     /// Behind the last record that there is,
     at: Position,
     /// and where that is in the file.
     offset: usize,
-    lanes: Lanes,
+    lanes: ParityLanes,
     /// Records behind there whose payload is not as it was written.
     torn: Vec<RecordHeader>,
     damaged: bool,
 }
 
 /// Finds the end of the newest segment, cuts off what is no record, and covers what has no parity.
-fn find_end(file: &dyn DiskFile, header: SegmentHeader, bytes: u64) -> io::Result<Found> {
-    let Image { bytes: image, unreadable_to } = read_image(file, bytes)?;
-    let (offset, lanes) = (HEADER_BYTES as usize, Lanes::default());
-    let mut end = End { image: &image, at: header.first, offset, lanes, torn: Vec::new(), damaged: false };
-    for piece in Walk::new(&image) {
+fn find_end(file: &dyn DiskFile, header: SegmentHeader, bytes: u64) -> io::Result<SegmentFile> {
+    let FileImage { bytes: image, unreadable_to } = read_image(file, bytes)?;
+    let (offset, lanes) = (HEADER_BYTES as usize, ParityLanes::default());
+    let mut end = SegmentEnd { image: &image, at: header.first, offset, lanes, torn: Vec::new(), damaged: false };
+    for piece in SegmentWalk::new(&image) {
         end.take(piece);
     }
     let header = Some(header);
@@ -185,12 +187,13 @@ fn find_end(file: &dyn DiskFile, header: SegmentHeader, bytes: u64) -> io::Resul
         // number is given again that a record behind may have.
         let records = (bytes - end.offset as u64) / RECORD_BYTES;
         let end = Position { seq: end.at.seq + records, items: end.at.items };
-        return Ok(Found { header, end, bytes, damaged_end: true, ..Found::default() });
+        return Ok(SegmentFile { header, end, bytes, damaged_end: true, ..SegmentFile::default() });
     }
-    let (torn_items, known_bytes) = end.torn();
+    let (torn_items, key_cache_bytes) = end.torn();
     let torn_bytes = bytes.saturating_sub(end.offset as u64);
-    let unknown_bytes = torn_bytes - known_bytes.min(torn_bytes);
-    let mut found = Found { header, end: end.at, torn_bytes, torn_items, unknown_bytes, ..Found::default() };
+    let unknown_bytes = torn_bytes - key_cache_bytes.min(torn_bytes);
+    let mut found =
+        SegmentFile { header, end: end.at, torn_bytes, torn_items, unknown_bytes, ..SegmentFile::default() };
     found.damaged_end = end.damaged;
     if end.offset as u64 == HEADER_BYTES {
         // Without a record it is no use.
@@ -198,7 +201,7 @@ fn find_end(file: &dyn DiskFile, header: SegmentHeader, bytes: u64) -> io::Resul
     }
     if end.damaged {
         // What is behind the end may be the parity of what is damaged.
-        return Ok(Found { bytes, ..found });
+        return Ok(SegmentFile { bytes, ..found });
     }
     if torn_bytes > 0 {
         file.set_size(end.offset as u64)?;
@@ -217,10 +220,10 @@ fn find_end(file: &dyn DiskFile, header: SegmentHeader, bytes: u64) -> io::Resul
     Ok(found)
 }
 
-impl End<'_> {
-    fn take(&mut self, piece: Piece) {
+impl SegmentEnd<'_> {
+    fn take(&mut self, piece: SegmentPiece) {
         match piece {
-            Piece::Good(header, range) if header.kind == Kind::Parity => {
+            SegmentPiece::Good(header, range) if header.kind == RecordKind::Parity => {
                 // Of a record that is damaged, or of those that are there; else it is an old one that was written over.
                 let mut kept = range.start == self.offset;
                 while header.through >= self.at.seq
@@ -234,7 +237,7 @@ impl End<'_> {
                     self.lanes.covered(&header);
                 }
             }
-            Piece::Good(header, range) if self.is_behind(&header) => {
+            SegmentPiece::Good(header, range) if self.is_behind(&header) => {
                 self.damaged |= header.start() != self.at;
                 // As many as there are lanes blind all of them.
                 let missing = (self.at.seq..header.seq).take(crate::parity::LANES);
@@ -243,8 +246,8 @@ impl End<'_> {
                 self.torn.clear();
                 (self.at, self.offset) = (header.end(), range.end);
             }
-            Piece::Damaged(header) => self.torn.push(header),
-            Piece::Good(..) | Piece::Gap => {}
+            SegmentPiece::Damaged(header) => self.torn.push(header),
+            SegmentPiece::Good(..) | SegmentPiece::Gap => {}
         }
     }
 
@@ -283,12 +286,12 @@ pub(crate) fn set_aside(disk: &dyn Disk, name: &str) -> io::Result<String> {
     }
 }
 
-pub(crate) fn list_set_aside(disk: &dyn Disk) -> Result<Vec<SetAside>, JournalError> {
+pub(crate) fn list_set_aside(disk: &dyn Disk) -> Result<Vec<DamagedFile>, JournalError> {
     let entries = disk.list().map_err(JournalError::of("list", "."))?;
-    let mut list: Vec<SetAside> = entries
+    let mut list: Vec<DamagedFile> = entries
         .into_iter()
         .filter(|entry| entry.name.ends_with(ASIDE_SUFFIX))
-        .map(|entry| SetAside { name: entry.name, bytes: entry.bytes })
+        .map(|entry| DamagedFile { name: entry.name, bytes: entry.bytes })
         .collect();
     list.sort_by(|left, right| left.name.cmp(&right.name));
     Ok(list)

@@ -33,15 +33,15 @@ impl SegmentInfo {
     }
 }
 
-pub(crate) struct Shared {
+pub(crate) struct JournalShared {
     pub(crate) disk: Arc<dyn Disk>,
     /// Held for a look or a change in memory, never over an operation on a file.
-    pub(crate) state: Mutex<State>,
+    pub(crate) state: Mutex<SegmentList>,
 }
 
 /// The segments in order. Each goes from its first record to the next one's.
 #[derive(Default)]
-pub(crate) struct State {
+pub(crate) struct SegmentList {
     pub(crate) segments: VecDeque<Segment>,
     pub(crate) end: Position,
     /// Whether the last segment is being written.
@@ -62,7 +62,7 @@ pub(crate) struct Segment {
     pub(crate) serial: u64,
 }
 
-impl State {
+impl SegmentList {
     pub(crate) fn push(&mut self, header: SegmentHeader, bytes: u64) {
         self.serials += 1;
         self.segments.push_back(Segment { header, bytes, damaged: false, serial: self.serials });

@@ -10,7 +10,7 @@ const SEARCH_HASHED_BYTES: usize = 256 << 20;
 
 /// What is at a place of a segment.
 #[derive(Debug)]
-pub(crate) enum Piece {
+pub(crate) enum SegmentPiece {
     /// A good record, and where it is.
     Good(RecordHeader, Range<usize>),
     /// A record whose payload is damaged, and whose end is known.
@@ -20,13 +20,13 @@ pub(crate) enum Piece {
 }
 
 /// Goes through the bytes of a segment.
-pub(crate) struct Walk<'a> {
+pub(crate) struct SegmentWalk<'a> {
     segment: &'a [u8],
     place: usize,
     hashed: usize,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> SegmentWalk<'a> {
     pub(crate) fn new(segment: &'a [u8]) -> Self {
         Self::from(segment, HEADER_BYTES as usize)
     }
@@ -57,10 +57,10 @@ impl<'a> Walk<'a> {
     }
 }
 
-impl Iterator for Walk<'_> {
-    type Item = Piece;
+impl Iterator for SegmentWalk<'_> {
+    type Item = SegmentPiece;
 
-    fn next(&mut self) -> Option<Piece> {
+    fn next(&mut self) -> Option<SegmentPiece> {
         let place = self.place;
         if place >= self.segment.len() {
             return None;
@@ -68,15 +68,15 @@ impl Iterator for Walk<'_> {
         match self.record_at(place) {
             Some((header, end, true)) => {
                 self.place = end;
-                Some(Piece::Good(header, place..end))
+                Some(SegmentPiece::Good(header, place..end))
             }
             Some((header, end, false)) => {
                 self.place = end.min(self.segment.len());
-                Some(Piece::Damaged(header))
+                Some(SegmentPiece::Damaged(header))
             }
             None => {
                 self.place = self.search(place + 1);
-                Some(Piece::Gap)
+                Some(SegmentPiece::Gap)
             }
         }
     }

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use crate::disk::{Disk, How, read_exact_at, write_all_at};
+use crate::disk::{Disk, OpenMode, read_exact_at, write_all_at};
 use crate::error::JournalError;
 use crate::recovery::set_aside;
 
@@ -62,7 +62,7 @@ impl WholeFiles {
     /// # Errors
     /// What the system says.
     pub fn read(&self, name: &str) -> Result<Contents, JournalError> {
-        let file = match self.0.open(name, How::Read) {
+        let file = match self.0.open(name, OpenMode::Read) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Contents::Missing),
             opened => opened.map_err(JournalError::of("open", name))?,
         };
@@ -89,7 +89,7 @@ impl WholeFiles {
             return Err(JournalError::TooLarge { bytes: contents.len(), most: MAX_WHOLE_BYTES });
         }
         let unfinished = format!("{name}{UNFINISHED_SUFFIX}");
-        let file = self.0.open(&unfinished, How::Create).map_err(JournalError::of("open", &unfinished))?;
+        let file = self.0.open(&unfinished, OpenMode::Create).map_err(JournalError::of("open", &unfinished))?;
         // An earlier attempt may have left more than this one writes.
         let written = file.set_size(0).and_then(|()| write_all_at(&*file, &framed(contents), 0));
         written.map_err(JournalError::of("write", &unfinished))?;
@@ -122,7 +122,7 @@ fn is_whole(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::sim::{Fault, SimDisk, Trouble};
+    use crate::disk::sim::{SimDisk, SimFault, SimTrouble};
 
     fn held(bytes: &[u8]) -> Contents {
         Contents::Held(bytes.to_vec())
@@ -175,7 +175,7 @@ mod tests {
         let disk = SimDisk::new(1);
         let files = WholeFiles::new(disk.root());
         for (number, other) in [&b""[..], b"skfile0", b"skfile99 of another version", b"text"].iter().enumerate() {
-            let file = disk.root().open("a", How::New).unwrap();
+            let file = disk.root().open("a", OpenMode::New).unwrap();
             file.write_at(other, 0).unwrap();
             let aside = if number == 0 { "a.damaged".to_owned() } else { format!("a.{}.damaged", number + 1) };
             let expected = Contents::SetAside { name: aside, bytes: other.len() as u64 };
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_loss_of_power_at_any_call_it_holds_what_was_safe_or_what_came_after() {
+    fn after_a_loss_of_power_what_was_safe_or_newer_is_held() {
         let (mut cuts, mut all) = (0, 0);
         for seed in 0..200 {
             let calls = {
@@ -203,7 +203,7 @@ mod tests {
             all += calls;
             for at in (seed % 3..calls).step_by(3) {
                 let disk = SimDisk::new(seed);
-                disk.fail(Fault::at(at, Trouble::PowerCut));
+                disk.fail(SimFault::at(at, SimTrouble::PowerCut));
                 let versions = write_versions(&disk);
                 check(&disk.power_cut(), versions, &format!("seed {seed}, power at call {at}"));
                 cuts += 1;
@@ -216,12 +216,12 @@ mod tests {
     fn whichever_call_fails_nothing_is_called_safe_that_is_not() {
         let undisturbed = SimDisk::new(0);
         write_versions(&undisturbed);
-        for trouble in [Trouble::Broken, Trouble::Full] {
+        for trouble in [SimTrouble::Broken, SimTrouble::Full] {
             for calls in [1, 3] {
                 // A failure may lead to some more.
                 for at in 0..undisturbed.calls() + 10 {
                     let disk = SimDisk::new(at);
-                    disk.fail(Fault { calls, ..Fault::at(at, trouble) });
+                    disk.fail(SimFault { calls, ..SimFault::at(at, trouble) });
                     let versions = write_versions(&disk);
                     let context = format!("{calls} {trouble:?} from call {at} on");
                     disk.release();

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use saker_journal::{Disk, Journal, JournalConfig, JournalError, Mark, Marks, Position, Read, real};
+use saker_journal::{Disk, Journal, JournalConfig, JournalError, Marks, Position, ReadOutcome, SavedMark, real};
 
 /// Enough to find a write that is not whole; an hour's run takes thousands.
 const KILLS: u64 = 12;
@@ -102,13 +102,13 @@ fn append_until_full(folder: &Path) {
     // Larger than what the system lets it write.
     let config = JournalConfig { segment_bytes: 1 << 30, mark: Position::default() };
     let (mut journal, _) = Journal::open(dir(folder), config).unwrap();
-    let (marks, mut refused, mut dropped) = (Marks::open(&*dir(folder)).unwrap(), 0, 0);
-    while refused < 20 {
+    let (marks, mut rejected, mut dropped) = (Marks::open(&*dir(folder)).unwrap(), 0, 0);
+    while rejected < 20 {
         let at = journal.end();
         let (payload, items) = record(at.seq);
         match journal.append(&payload, items) {
             Ok(_) => continue,
-            Err(JournalError::NoSpace { .. }) => refused += 1,
+            Err(JournalError::NoSpace { .. }) => rejected += 1,
             Err(error) => panic!("{error:?}"),
         }
         assert_eq!(journal.end(), at);
@@ -121,7 +121,7 @@ fn append_until_full(folder: &Path) {
         assert_eq!(journal.end().seq, at.seq + 1);
         check(&journal, journal.start());
     }
-    println!("refused {refused} times, {dropped} segments dropped, {} records", journal.end().seq);
+    println!("rejected {rejected} times, {dropped} segments dropped, {} records", journal.end().seq);
 }
 
 /// Everything from there on is as it was appended.
@@ -129,14 +129,14 @@ fn check(journal: &Journal, from: Position) {
     let (mut reader, mut payload, mut next) = (journal.reader(from), Vec::new(), None);
     loop {
         match reader.next(&mut payload).unwrap() {
-            Read::Record { at, items, .. } => {
+            ReadOutcome::Record { at, items, .. } => {
                 assert_eq!((at, &payload, items), (position(at.seq), &record(at.seq).0, record(at.seq).1));
                 assert!(next.is_none_or(|next| next == at.seq), "{next:?} is missing");
                 assert!(next.is_some() || at.seq <= from.seq, "{at:?}, and nothing from {from:?} on");
                 next = Some(at.seq + 1);
             }
-            Read::Lost(loss) => panic!("{loss:?}"),
-            Read::End => break,
+            ReadOutcome::Lost(loss) => panic!("{loss:?}"),
+            ReadOutcome::End => break,
         }
     }
     assert_eq!(next.unwrap_or(from.seq), journal.end().seq);
@@ -164,8 +164,8 @@ fn open(folder: &Path) -> (Journal, saker_journal::Recovery) {
 
 fn mark(folder: &Path) -> Position {
     match Marks::open(&*dir(folder)).unwrap().read().unwrap() {
-        Mark::Held(bytes) => Position::from_bytes(&bytes).unwrap(),
-        Mark::Missing => Position::default(),
-        Mark::Damaged => panic!("a mark was half written"),
+        SavedMark::Held(bytes) => Position::from_bytes(&bytes).unwrap(),
+        SavedMark::Missing => Position::default(),
+        SavedMark::Damaged => panic!("a mark was half written"),
     }
 }

@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use proptest::prelude::*;
-use saker_journal::{Journal, JournalConfig, Position, Read, real};
+use saker_journal::{Journal, JournalConfig, Position, ReadOutcome, real};
 
 const SEGMENT_BYTES: u64 = 600;
 /// Two copies of it.
@@ -322,14 +322,14 @@ impl Bench {
         let (mut found, mut lost, mut bytes, mut last) = (Vec::new(), Vec::new(), Vec::new(), None);
         loop {
             match reader.next(&mut bytes).unwrap() {
-                Read::Record { at, items, first_of_segment } => {
+                ReadOutcome::Record { at, items, first_of_segment } => {
                     assert_eq!(self.model.records[&at.seq], (bytes.clone(), items));
                     assert_eq!(self.model.segments.iter().any(|segment| segment.first == at), first_of_segment);
                     assert!(last < Some(at.seq), "in order");
                     found.push(at.seq);
                     last = Some(at.seq);
                 }
-                Read::Lost(loss) => {
+                ReadOutcome::Lost(loss) => {
                     assert!(last < Some(loss.from.seq) && loss.from.seq >= from.seq, "in order");
                     lost.extend(loss.from.seq..loss.to.seq);
                     last = Some(loss.to.seq - 1);
@@ -337,7 +337,7 @@ impl Bench {
                     let items = |seq| self.model.position(seq).items;
                     assert!(!known || loss.items() == items(loss.to.seq) - items(loss.from.seq), "{loss:?}");
                 }
-                Read::End => break,
+                ReadOutcome::End => break,
             }
         }
         let (expected, expected_lost) = self.model.expected(from.seq);

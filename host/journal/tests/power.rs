@@ -7,7 +7,9 @@
 use std::collections::BTreeSet;
 
 use fastrand::Rng;
-use saker_journal::{Fault, Journal, JournalConfig, JournalError, Mark, Marks, Position, Read, SimDisk, Trouble};
+use saker_journal::{
+    Journal, JournalConfig, JournalError, Marks, Position, ReadOutcome, SavedMark, SimDisk, SimFault, SimTrouble,
+};
 
 /// Enough to find what is forgotten to be synced; ten thousand take some seconds.
 const CUTS: u64 = 400;
@@ -43,8 +45,8 @@ struct Promise {
 fn open(disk: &SimDisk) -> Result<(Journal, Marks, Position), JournalError> {
     let marks = Marks::open(&*disk.root())?;
     let mark = match marks.read()? {
-        Mark::Held(bytes) => Position::from_bytes(&bytes).unwrap(),
-        Mark::Missing | Mark::Damaged => Position::default(),
+        SavedMark::Held(bytes) => Position::from_bytes(&bytes).unwrap(),
+        SavedMark::Missing | SavedMark::Damaged => Position::default(),
     };
     let (journal, _) = Journal::open(disk.root(), JournalConfig { segment_bytes: SEGMENT_BYTES, mark })?;
     Ok((journal, marks, mark))
@@ -96,12 +98,12 @@ fn check(disk: &SimDisk, done: u64, kept: &BTreeSet<u64>, context: &str) -> BTre
     let (mut reader, mut payload, mut found) = (journal.reader(journal.start()), Vec::new(), BTreeSet::new());
     loop {
         match reader.next(&mut payload).unwrap() {
-            Read::Record { at, items, .. } => {
+            ReadOutcome::Record { at, items, .. } => {
                 assert_eq!((&payload, items), (&record(at.seq).0, record(at.seq).1), "{context}");
                 assert!(found.insert(at.seq), "{context}: {} twice", at.seq);
             }
-            Read::Lost(_) => {}
-            Read::End => break,
+            ReadOutcome::Lost(_) => {}
+            ReadOutcome::End => break,
         }
     }
     assert!(mark.seq <= done, "{context}");
@@ -121,7 +123,7 @@ fn nothing_that_was_synced_is_lost_when_the_power_goes_at_any_call() {
         let (mut disk, mut random, mut promise) = (SimDisk::new(seed), Rng::with_seed(seed), Promise::default());
         // The same disk loses power a few times.
         for life in 0..4 {
-            disk.fail(Fault::at(disk.calls() + random.u64(..2 * STEPS), Trouble::PowerCut));
+            disk.fail(SimFault::at(disk.calls() + random.u64(..2 * STEPS), SimTrouble::PowerCut));
             live(&disk, &mut random, &mut promise);
             disk = disk.power_cut();
             let context = format!("seed {seed}, life {life}, {promise:?}");
@@ -137,13 +139,13 @@ fn nothing_that_was_synced_is_lost_when_the_power_goes_at_any_call() {
 
 #[test]
 fn nothing_is_called_safe_that_is_not_whichever_call_fails() {
-    for trouble in [Trouble::Broken, Trouble::Full] {
+    for trouble in [SimTrouble::Broken, SimTrouble::Full] {
         for calls in [1, 5] {
             for seed in 0..2 {
                 let run = |at: Option<u64>| {
                     let (disk, mut promise) = (SimDisk::new(seed), Promise::default());
                     if let Some(at) = at {
-                        disk.fail(Fault { calls, ..Fault::at(at, trouble) });
+                        disk.fail(SimFault { calls, ..SimFault::at(at, trouble) });
                     }
                     live(&disk, &mut Rng::with_seed(seed), &mut promise);
                     (disk, promise)
@@ -193,16 +195,16 @@ fn read_flipped(disk: &SimDisk, records: u64, context: &str) -> u64 {
     let (mut items_found, mut items_lost) = (0, 0);
     loop {
         match reader.next(&mut payload).unwrap() {
-            Read::Record { at, items, .. } => {
+            ReadOutcome::Record { at, items, .. } => {
                 assert_eq!((&payload, items), (&record(at.seq).0, record(at.seq).1), "{context}");
                 found += 1;
                 items_found += u64::from(items);
             }
-            Read::Lost(loss) => {
+            ReadOutcome::Lost(loss) => {
                 lost += loss.records();
                 items_lost += loss.items();
             }
-            Read::End => break,
+            ReadOutcome::End => break,
         }
     }
     assert!(lost <= 1, "{context}: {lost} records lost");

@@ -1,6 +1,6 @@
 //! `[log]`.
 
-use saker_config::Table;
+use saker_config::ConfigTable;
 use tracing_subscriber::EnvFilter;
 
 /// How the log is written.
@@ -30,7 +30,7 @@ impl Default for LogConfig {
 impl LogConfig {
     /// Reads its table.
     #[must_use]
-    pub fn read(mut table: Table<'_>) -> Self {
+    pub fn read(mut table: ConfigTable<'_>) -> Self {
         let default = Self::default();
         let format = table.choice("format", default.format, &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
         let level = table.get("level", default.level);

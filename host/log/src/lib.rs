@@ -50,7 +50,7 @@ pub struct LogMetrics;
 impl Metrics for LogMetrics {
     fn write(&self, out: &mut Out<'_, '_>) -> fmt::Result {
         let lost = lost().map(|(reason, lines)| (vec![("reason", reason.to_owned())], lines as f64));
-        out.counter("saker_log_lost_lines", "Lines of the log that were not written, by reason", lost.into())
+        out.counter("saker_log_dropped_lines", "Lines of the log that were not written, by reason", lost.into())
     }
 }
 
@@ -68,7 +68,7 @@ pub enum LogError {
 /// The log. Dropping it ends it: what waits is written, within a limit of time.
 pub struct Log {
     level: Level,
-    lines: Lines,
+    lines: LineStream,
 }
 
 /// The level of the log, which can be changed.
@@ -83,7 +83,7 @@ impl Log {
     pub fn start(config: &LogConfig) -> Result<Self, LogError> {
         let filter = EnvFilter::try_new(&config.level)?;
         let (filter, level) = reload::Layer::new(filter);
-        let lines = Lines::start("log", Purpose::Log, io::stderr())?;
+        let lines = LineStream::start("log", Purpose::Log, io::stderr())?;
         let registry = tracing_subscriber::registry().with(filter);
         let layer = tracing_subscriber::fmt::layer().with_writer(lines.clone());
         match config.format {
@@ -145,11 +145,11 @@ pub enum Purpose {
 
 /// A stream of lines with a thread that writes them. Adding one never waits.
 #[derive(Clone)]
-pub struct Lines(Arc<Shared>);
+pub struct LineStream(Arc<LineStreamShared>);
 
-struct Shared {
+struct LineStreamShared {
     purpose: Purpose,
-    state: Mutex<State>,
+    state: Mutex<LineStreamState>,
     /// There are lines to write.
     filled: Condvar,
     /// All lines were written.
@@ -157,7 +157,7 @@ struct Shared {
 }
 
 #[derive(Default)]
-struct State {
+struct LineStreamState {
     waiting: Vec<u8>,
     writing: bool,
     /// Lines that were lost since that was told last.
@@ -166,14 +166,18 @@ struct State {
     lossy: bool,
 }
 
-impl Lines {
+impl LineStream {
     /// Starts a stream into `sink`. Its thread lasts as long as the process.
     ///
     /// # Errors
     /// If the system has no thread left.
     pub fn start(name: &str, purpose: Purpose, sink: impl Write + Send + 'static) -> io::Result<Self> {
-        let shared =
-            Arc::new(Shared { purpose, state: Mutex::default(), filled: Condvar::new(), emptied: Condvar::new() });
+        let shared = Arc::new(LineStreamShared {
+            purpose,
+            state: Mutex::default(),
+            filled: Condvar::new(),
+            emptied: Condvar::new(),
+        });
         let lines = Self(shared.clone());
         std::thread::Builder::new().name(name.to_owned()).spawn(move || shared.run(sink))?;
         Ok(lines)
@@ -208,7 +212,7 @@ impl Lines {
     }
 }
 
-impl Shared {
+impl LineStreamShared {
     fn run(&self, mut sink: impl Write) {
         let mut chunk = Vec::new();
         loop {
@@ -243,7 +247,7 @@ impl Shared {
         }
     }
 
-    fn lose(&self, state: &mut State, reason: usize, lines: u64) {
+    fn lose(&self, state: &mut LineStreamState, reason: usize, lines: u64) {
         (state.lossy, state.untold) = (true, state.untold.saturating_add(lines));
         if self.purpose == Purpose::Log {
             LOST[reason].fetch_add(lines, Ordering::Relaxed);
@@ -269,18 +273,18 @@ fn write(sink: &mut impl Write, mut text: &[u8]) -> u64 {
     lost
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Event<'a>;
+impl<'a> MakeWriter<'a> for LineStream {
+    type Writer = LogEvent<'a>;
 
-    fn make_writer(&'a self) -> Event<'a> {
-        Event(self)
+    fn make_writer(&'a self) -> LogEvent<'a> {
+        LogEvent(self)
     }
 }
 
 /// Takes one event, which the log's formatter writes at once.
-pub struct Event<'a>(&'a Lines);
+pub struct LogEvent<'a>(&'a LineStream);
 
-impl Write for Event<'_> {
+impl Write for LogEvent<'_> {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         self.0.push(text);
         Ok(text.len())
@@ -314,14 +318,14 @@ mod tests {
 
     type Word = mpsc::Sender<io::Result<()>>;
 
-    fn slow() -> (Lines, Word, Arc<Mutex<Vec<u8>>>) {
+    fn slow() -> (LineStream, Word, Arc<Mutex<Vec<u8>>>) {
         let (word, told) = mpsc::channel();
         let taken = Arc::<Mutex<Vec<u8>>>::default();
-        (Lines::start("test", Purpose::Messages, Slow(told, taken.clone())).unwrap(), word, taken)
+        (LineStream::start("test", Purpose::Messages, Slow(told, taken.clone())).unwrap(), word, taken)
     }
 
     #[test]
-    fn nobody_waits_for_a_reader_that_sleeps_and_what_is_kept_for_it_is_bounded() {
+    fn nobody_waits_for_a_reader_that_sleeps() {
         let (lines, word, taken) = slow();
         let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
         for _ in 0..10_000 {

@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use saker_model::{Mapped, MetricType, MetricValue, SeriesTable};
+use saker_model::{MetricType, RelabelMemo, Sample, SeriesTable};
 
 const METRICS: usize = 100;
 const TAGS: usize = 10;
@@ -21,7 +21,7 @@ fn main() {
     for host in 0..hosts {
         for value in values(host) {
             let id = table.intern(&value, 1).expect("there is room");
-            table.set_mapped(id, Mapped::To(id));
+            table.set_mapped(id, RelabelMemo::To(id));
         }
     }
     let bytes = resident_bytes().saturating_sub(before);
@@ -32,7 +32,8 @@ fn main() {
         for host in 0..hosts {
             let values = values(host);
             let begun = Instant::now();
-            table.find(black_box(&values), 2, |_, _, mapped| found += usize::from(matches!(mapped, Mapped::To(_))));
+            table
+                .find(black_box(&values), 2, |_, _, mapped| found += usize::from(matches!(mapped, RelabelMemo::To(_))));
             spent += begun.elapsed();
         }
     }
@@ -40,9 +41,9 @@ fn main() {
     println!("{:.1} ns to find one", spent.as_nanos() as f64 / found as f64);
 }
 
-fn values(host: usize) -> Vec<MetricValue> {
+fn values(host: usize) -> Vec<Sample> {
     let endpoint = format!("host-{host:05}.example.com").into();
-    let value = |number: usize| MetricValue {
+    let value = |number: usize| Sample {
         endpoint: std::sync::Arc::clone(&endpoint),
         metric: format!("system.metric.name.{:03}", number / TAGS),
         tags: vec![("device".into(), format!("sd{}", number % TAGS))],

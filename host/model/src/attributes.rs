@@ -11,7 +11,7 @@
 //! [`HOLD_S`]; what is said against them meanwhile changes nothing, and is taken up after that if it is still said.
 
 use crate::series::{MetricType, Series};
-use crate::value::{LIMITS, MetricValue};
+use crate::value::{LIMITS, Sample};
 
 /// For so long a change holds, in seconds: with a million series about which two sources disagree all the time, some 1,700
 /// definitions a second, two thousandths of a core. One who has set a wrong interval and sets it right waits no longer.
@@ -36,7 +36,7 @@ const UNIT_S: u32 = 64;
 
 /// What was said of a series last, and since when it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Attributes(u32);
+pub(crate) struct PackedAttributes(u32);
 
 /// What a value says of its series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(crate) struct Said(u32);
 
 impl Said {
     #[inline]
-    pub(crate) fn of_value(value: &MetricValue) -> Self {
+    pub(crate) fn of_value(value: &Sample) -> Self {
         Self::new(value.metric_type, value.step_s)
     }
 
@@ -58,7 +58,7 @@ impl Said {
     }
 }
 
-impl Attributes {
+impl PackedAttributes {
     pub(crate) fn new(said: Said) -> Self {
         Self(said.0 | NEVER << SAID_BITS)
     }
@@ -119,7 +119,7 @@ mod tests {
             .flat_map(|metric_type| [1, 10, LIMITS.step_s].map(|step_s| said(metric_type, step_s)))
             .collect();
         for (place, one) in all.iter().enumerate() {
-            let same: Vec<_> = all.iter().map(|other| Attributes::new(*one).is(*other)).collect();
+            let same: Vec<_> = all.iter().map(|other| PackedAttributes::new(*one).is(*other)).collect();
             assert_eq!(same.iter().filter(|same| **same).count(), 1);
             assert!(same[place]);
         }
@@ -130,7 +130,7 @@ mod tests {
     fn a_change_holds_for_ten_minutes_whatever_the_time_is() {
         let other = said(MetricType::Counter, 60);
         for now_s in [0, 1, 1 << 30, (TIMES - 3) * UNIT_S, TIMES * UNIT_S - 1, u32::MAX - 2 * HOLD_S] {
-            let first = Attributes::new(GAUGE);
+            let first = PackedAttributes::new(GAUGE);
             assert!(first.stands_against(GAUGE, now_s) && !first.stands_against(other, now_s));
             let changed = first.then(other, now_s);
             assert!(changed.is(other));
@@ -146,9 +146,9 @@ mod tests {
 
     #[test]
     fn what_is_from_disk_gives_way_at_once_and_is_not_from_disk_after_that() {
-        let old = Attributes::from_disk(GAUGE);
+        let old = PackedAttributes::from_disk(GAUGE);
         assert!(!old.stands_against(said(MetricType::Derive, 10), 7));
-        assert_eq!(old.then(GAUGE, 7), Attributes::new(GAUGE));
+        assert_eq!(old.then(GAUGE, 7), PackedAttributes::new(GAUGE));
         let changed = old.then(said(MetricType::Derive, 10), 7);
         assert!(!changed.is_from_disk() && !changed.stands_against(GAUGE, 7), "it was the first word of this life");
     }

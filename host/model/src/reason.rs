@@ -2,9 +2,9 @@
 
 use crate::value::{PointError, SeriesError};
 
-/// Why a value was not taken. Every refusal is counted under its name.
+/// Why a value was not taken. Every rejection is counted under its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Reason {
+pub enum RejectReason {
     /// See [`SeriesError::BadEndpoint`].
     #[error("{}", SeriesError::BadEndpoint)]
     BadEndpoint,
@@ -39,10 +39,10 @@ pub enum Reason {
     #[error("the limit of series is reached")]
     SeriesLimit,
     /// One call of a collector brought more series that were new than it may.
-    #[error("more new series in one call than limits.new_series allows")]
+    #[error("more new series in one call than limits.max_new_series allows")]
     NewSeries,
     /// The source has as many series as it may have.
-    #[error("the source has as many series as limits.series allows")]
+    #[error("the source has as many series as limits.max_series allows")]
     SourceSeries,
     /// The listener has as many series as one may have.
     #[error("the listener has as many series as [pipeline] listener_share allows")]
@@ -64,7 +64,7 @@ pub enum Reason {
     NoRoom,
 }
 
-impl Reason {
+impl RejectReason {
     /// Every reason.
     pub const ALL: [Self; 19] = [
         Self::BadEndpoint,
@@ -114,7 +114,7 @@ impl Reason {
         }
     }
 
-    /// Whether it lies in what identifies the series, so that every other value of the series is refused as well.
+    /// Whether it lies in what identifies the series, so that every other value of the series is rejected as well.
     #[must_use]
     pub fn is_of_series(self) -> bool {
         matches!(
@@ -130,14 +130,14 @@ impl Reason {
     }
 }
 
-/// How many values were refused, by reason.
+/// How many values were rejected, by reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Refused {
+pub struct RejectCounts {
     malformed: u64,
-    by_reason: [u64; Reason::ALL.len()],
+    by_reason: [u64; RejectReason::ALL.len()],
 }
 
-impl Refused {
+impl RejectCounts {
     /// Counts a record that could not even be read as values.
     pub fn add_malformed(&mut self) {
         self.malformed += 1;
@@ -149,8 +149,8 @@ impl Refused {
         self.malformed
     }
 
-    /// Counts values that were refused for a reason.
-    pub fn add(&mut self, reason: Reason, count: u64) {
+    /// Counts values that were rejected for a reason.
+    pub fn add(&mut self, reason: RejectReason, count: u64) {
         self.by_reason[reason as usize] += count;
     }
 
@@ -160,9 +160,9 @@ impl Refused {
         self.by_reason.iter_mut().zip(&other.by_reason).for_each(|(count, more)| *count += more);
     }
 
-    /// How many were refused for a reason.
+    /// How many were rejected for a reason.
     #[must_use]
-    pub fn of(&self, reason: Reason) -> u64 {
+    pub fn of(&self, reason: RejectReason) -> u64 {
         self.by_reason[reason as usize]
     }
 
@@ -173,7 +173,7 @@ impl Refused {
     }
 }
 
-impl From<SeriesError> for Reason {
+impl From<SeriesError> for RejectReason {
     fn from(error: SeriesError) -> Self {
         match error {
             SeriesError::BadEndpoint => Self::BadEndpoint,
@@ -187,7 +187,7 @@ impl From<SeriesError> for Reason {
     }
 }
 
-impl From<PointError> for Reason {
+impl From<PointError> for RejectReason {
     fn from(error: PointError) -> Self {
         match error {
             PointError::NotFinite => Self::NotFinite,
@@ -203,9 +203,9 @@ mod tests {
 
     #[test]
     fn every_reason_has_a_name_of_its_own() {
-        let mut names: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        let mut names: Vec<_> = RejectReason::ALL.iter().map(|reason| reason.as_str()).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), Reason::ALL.len());
+        assert_eq!(names.len(), RejectReason::ALL.len());
     }
 }

@@ -96,7 +96,7 @@ impl Series {
     }
 
     /// Open-Falcon's primary key, `endpoint/metric` or `endpoint/metric/k=v,k=v`, its tags as [`flat`] has them: what
-    /// series are placed on nodes by.
+    /// series are placed on destinations by.
     #[must_use]
     pub fn key(&self) -> String {
         let mut key = String::with_capacity(64);

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use hashbrown::HashTable;
 use parking_lot::RwLock;
 
-use crate::attributes::{Attributes, Said};
-use crate::reason::Reason;
+use crate::attributes::{PackedAttributes, Said};
+use crate::reason::RejectReason;
 use crate::series::{MetricType, Series, SeriesId, Tags, identity_hash, tags_hash};
-use crate::value::MetricValue;
+use crate::value::Sample;
 
 /// What became of a series in the processors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mapped {
+pub enum RelabelMemo {
     /// They have not been asked yet.
     Unasked,
     /// Its values are dropped.
@@ -25,11 +25,11 @@ pub enum Mapped {
 
 /// Where the values of a series go: what is known once it was named and judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Named {
+pub struct Resolution {
     /// The series as it came in, if it is in the table.
     pub source: Option<SeriesId>,
-    /// The series that its values belong to, or why they are refused.
-    pub target: Result<SeriesId, Reason>,
+    /// The series that its values belong to, or why they are rejected.
+    pub target: Result<SeriesId, RejectReason>,
     /// Whether this holds for every later value too, until [`SeriesTable::epoch`] moves.
     pub lasting: bool,
 }
@@ -61,22 +61,22 @@ pub struct SeriesTable {
     epoch: AtomicU64,
     /// How often a type or step has changed.
     changes: AtomicU64,
-    inner: RwLock<Inner>,
+    inner: RwLock<SeriesTableInner>,
 }
 
 #[derive(Default)]
-struct Inner {
+struct SeriesTableInner {
     by_hash: HashTable<u32>,
     /// Each set of tags once: all series of a host or a device have the same. In parts, by their hash, so that none is
     /// long to go through.
     tags: [HashTable<Tags>; TAG_PARTS],
-    slots: Vec<Option<Slot>>,
+    slots: Vec<Option<SeriesSlot>>,
     free: Vec<u32>,
     /// The last series whose type or step has changed, the newest behind.
     changed: VecDeque<SeriesId>,
 }
 
-struct Slot {
+struct SeriesSlot {
     series: Arc<Series>,
     /// What of the hash is needed to find another place for the series in a table that grows.
     hash: u32,
@@ -84,7 +84,7 @@ struct Slot {
     mapped: AtomicU32,
     seen_s: AtomicU32,
     /// What sources say of it; processors may have made something else of that.
-    attributes: Attributes,
+    attributes: PackedAttributes,
 }
 
 /// Who names a series.
@@ -146,9 +146,9 @@ impl SeriesTable {
     }
 
     /// Finds what became of each validated value's series, and marks it as seen at `now_s` (seconds since any fixed
-    /// time). Calls `found` with the value's index; series that are not in the table count as [`Mapped::Unasked`], and so
-    /// do those of which the value says another type or step, until it is [interned](Self::intern).
-    pub fn find(&self, values: &[MetricValue], now_s: u32, mut found: impl FnMut(usize, Option<SeriesId>, Mapped)) {
+    /// time). Calls `found` with the value's index; series that are not in the table count as [`RelabelMemo::Unasked`],
+    /// and so do those of which the value says another type or step, until it is [interned](Self::intern).
+    pub fn find(&self, values: &[Sample], now_s: u32, mut found: impl FnMut(usize, Option<SeriesId>, RelabelMemo)) {
         let inner = self.inner.read();
         for (index, value) in values.iter().enumerate() {
             match inner.lookup(hash_of(value), |series| is_of(series, value)) {
@@ -156,9 +156,9 @@ impl SeriesTable {
                     let slot = inner.slot(id);
                     let mapped = slot.see(&inner, now_s);
                     let holds = slot.attributes.stands_against(Said::of_value(value), now_s);
-                    found(index, Some(SeriesId(id)), if holds { mapped } else { Mapped::Unasked });
+                    found(index, Some(SeriesId(id)), if holds { mapped } else { RelabelMemo::Unasked });
                 }
-                None => found(index, None, Mapped::Unasked),
+                None => found(index, None, RelabelMemo::Unasked),
             }
         }
     }
@@ -216,7 +216,7 @@ impl SeriesTable {
     ///
     /// # Errors
     /// [`TableFull`], if it is new and there is no room.
-    pub fn intern(&self, value: &MetricValue, now_s: u32) -> Result<SeriesId, TableFull> {
+    pub fn intern(&self, value: &Sample, now_s: u32) -> Result<SeriesId, TableFull> {
         self.intern_within(value, now_s, self.limit)
     }
 
@@ -224,9 +224,9 @@ impl SeriesTable {
     ///
     /// # Errors
     /// [`TableFull`], if it is new and the table holds so many already.
-    pub fn intern_within(&self, value: &MetricValue, now_s: u32, limit: usize) -> Result<SeriesId, TableFull> {
+    pub fn intern_within(&self, value: &Sample, now_s: u32, limit: usize) -> Result<SeriesId, TableFull> {
         let tags = || value.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        let make = |inner: &mut Inner| Series {
+        let make = |inner: &mut SeriesTableInner| Series {
             endpoint: value.endpoint.clone(),
             metric: value.metric.as_str().into(),
             tags: inner.share(
@@ -272,7 +272,7 @@ impl SeriesTable {
     fn insert_series(&self, series: Series, now_s: u32, limit: usize, by: By) -> Result<SeriesId, TableFull> {
         let tags = || series.tags.iter().map(|(key, value)| (&**key, &**value));
         let hash = identity_hash(&series.endpoint, &series.metric, tags());
-        let make = |inner: &mut Inner| {
+        let make = |inner: &mut SeriesTableInner| {
             let tags = inner.share(tags_hash(tags()), |known| *known == series.tags, || series.tags.clone());
             Series { tags, ..series.clone() }
         };
@@ -287,7 +287,7 @@ impl SeriesTable {
         limit: usize,
         (by, said): (By, (MetricType, u32)),
         is_it: impl Fn(&Series) -> bool,
-        make: impl FnOnce(&mut Inner) -> Series,
+        make: impl FnOnce(&mut SeriesTableInner) -> Series,
     ) -> Result<SeriesId, TableFull> {
         let limit = limit.min(LIMIT_MAX);
         let mut inner = self.inner.write();
@@ -303,24 +303,24 @@ impl SeriesTable {
         }
         let series = Arc::new(make(&mut inner));
         let said = Said::of_series(&series);
-        let slot = Slot {
+        let slot = SeriesSlot {
             series,
             hash: short(hash),
             mapped: AtomicU32::new(UNASKED),
             seen_s: AtomicU32::new(now_s),
-            attributes: if by == By::Disk { Attributes::from_disk(said) } else { Attributes::new(said) },
+            attributes: if by == By::Disk { PackedAttributes::from_disk(said) } else { PackedAttributes::new(said) },
         };
         Ok(SeriesId(inner.add(slot)))
     }
 
     /// Remembers what the processors said of a series.
-    pub fn set_mapped(&self, id: SeriesId, mapped: Mapped) {
+    pub fn set_mapped(&self, id: SeriesId, mapped: RelabelMemo) {
         let inner = self.inner.read();
         if let Some(slot) = inner.slots.get(id.index()).and_then(Option::as_ref) {
             let mark = match mapped {
-                Mapped::Unasked => UNASKED,
-                Mapped::Dropped => DROPPED,
-                Mapped::To(target) => target.0,
+                RelabelMemo::Unasked => UNASKED,
+                RelabelMemo::Dropped => DROPPED,
+                RelabelMemo::To(target) => target.0,
             };
             slot.mapped.store(mark, Ordering::Relaxed);
         }
@@ -328,9 +328,9 @@ impl SeriesTable {
 
     /// What the processors said of a series; that they have not been asked, if there is none.
     #[must_use]
-    pub fn mapped(&self, id: SeriesId) -> Mapped {
+    pub fn mapped(&self, id: SeriesId) -> RelabelMemo {
         let inner = self.inner.read();
-        inner.slots.get(id.index()).and_then(Option::as_ref).map_or(Mapped::Unasked, Slot::mapped)
+        inner.slots.get(id.index()).and_then(Option::as_ref).map_or(RelabelMemo::Unasked, SeriesSlot::mapped)
     }
 
     /// Forgets what the processors said, because they have changed.
@@ -400,7 +400,7 @@ impl SeriesTable {
     /// Gives back the memory that a flood of series has left behind. Worth a call after many were released.
     pub fn shrink(&self) {
         let mut inner = self.inner.write();
-        let Inner { by_hash, slots, free, .. } = &mut *inner;
+        let SeriesTableInner { by_hash, slots, free, .. } = &mut *inner;
         // Only what nobody has an id of any more.
         let used = slots.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
         let free_behind = free.iter().filter(|&&id| id as usize >= used).count();
@@ -432,7 +432,7 @@ impl SeriesTable {
     }
 }
 
-impl Inner {
+impl SeriesTableInner {
     fn lookup(&self, hash: u64, is_it: impl Fn(&Series) -> bool) -> Option<u32> {
         let hash = short(hash);
         self.by_hash
@@ -443,7 +443,7 @@ impl Inner {
             .copied()
     }
 
-    fn slot(&self, id: u32) -> &Slot {
+    fn slot(&self, id: u32) -> &SeriesSlot {
         self.slots[id as usize].as_ref().expect("an id in the hash table or mapped to has a slot")
     }
 
@@ -453,7 +453,7 @@ impl Inner {
         part.entry(hash, are_they, hash_of_tags).or_insert_with(make).get().clone()
     }
 
-    fn add(&mut self, slot: Slot) -> u32 {
+    fn add(&mut self, slot: SeriesSlot) -> u32 {
         let hash = slot.hash;
         let id = match self.free.pop() {
             Some(id) => {
@@ -483,9 +483,9 @@ impl Inner {
                 }
             }
             // It speaks in this life, so what is read from disk is older from now on.
-            By::Processor if slot.attributes.is_from_disk() => slot.attributes = Attributes::new(said),
+            By::Processor if slot.attributes.is_from_disk() => slot.attributes = PackedAttributes::new(said),
             By::Processor => {}
-            By::Disk if slot.attributes.is_from_disk() => slot.attributes = Attributes::from_disk(said),
+            By::Disk if slot.attributes.is_from_disk() => slot.attributes = PackedAttributes::from_disk(said),
             By::Disk => return false,
         }
         if (slot.series.metric_type, slot.series.step_s) == (metric_type, step_s) {
@@ -500,20 +500,20 @@ impl Inner {
     }
 }
 
-impl Slot {
-    fn mapped(&self) -> Mapped {
+impl SeriesSlot {
+    fn mapped(&self) -> RelabelMemo {
         match self.mapped.load(Ordering::Relaxed) {
-            UNASKED => Mapped::Unasked,
-            DROPPED => Mapped::Dropped,
-            id => Mapped::To(SeriesId(id)),
+            UNASKED => RelabelMemo::Unasked,
+            DROPPED => RelabelMemo::Dropped,
+            id => RelabelMemo::To(SeriesId(id)),
         }
     }
 
     /// Marks it as seen, and the series that its values go to; answers what became of it.
-    fn see(&self, inner: &Inner, now_s: u32) -> Mapped {
+    fn see(&self, inner: &SeriesTableInner, now_s: u32) -> RelabelMemo {
         let mapped = self.mapped();
         self.seen_s.store(now_s, Ordering::Relaxed);
-        let Mapped::To(target) = mapped else { return mapped };
+        let RelabelMemo::To(target) = mapped else { return mapped };
         match inner.slots.get(target.index()).and_then(Option::as_ref) {
             Some(target) => {
                 target.seen_s.store(now_s, Ordering::Relaxed);
@@ -522,7 +522,7 @@ impl Slot {
             // A sweep that is half way has taken it out, and has not come to this one.
             None => {
                 self.mapped.store(UNASKED, Ordering::Relaxed);
-                Mapped::Unasked
+                RelabelMemo::Unasked
             }
         }
     }
@@ -547,16 +547,16 @@ fn is_spare(room: usize, needed: usize) -> bool {
     room > SPARE_MIN && room / SPARE > needed
 }
 
-fn hash_of(value: &MetricValue) -> u64 {
+fn hash_of(value: &Sample) -> u64 {
     let tags = value.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     identity_hash(&value.endpoint, &value.metric, tags)
 }
 
-fn is_of(series: &Series, value: &MetricValue) -> bool {
+fn is_of(series: &Series, value: &Sample) -> bool {
     *series.metric == *value.metric && *series.endpoint == *value.endpoint && same_tags(&series.tags, value)
 }
 
-fn same_tags(tags: &Tags, value: &MetricValue) -> bool {
+fn same_tags(tags: &Tags, value: &Sample) -> bool {
     tags.len() == value.tags.len() && tags.iter().zip(&value.tags).all(|(a, b)| *a.0 == *b.0 && *a.1 == *b.1)
 }
 

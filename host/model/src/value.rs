@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::reason::Reason;
+use crate::reason::RejectReason;
 use crate::series::MetricType;
 use crate::stale::is_stale;
 use crate::text::is_clean;
 
 /// One measurement as a source hands it in: Open-Falcon's MetricValue with its tags taken apart.
 #[derive(Clone, Debug, PartialEq)]
-pub struct MetricValue {
+pub struct Sample {
     /// Whose value.
     pub endpoint: Arc<str>,
     /// The name.
@@ -26,7 +26,7 @@ pub struct MetricValue {
     pub step_s: u32,
 }
 
-/// Why a series is none. Every value of it is refused.
+/// Why a series is none. Every value of it is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum SeriesError {
     /// No endpoint, or one that is too long or holds what [`clean`](crate::text::clean) takes out.
@@ -66,9 +66,9 @@ pub enum PointError {
     AheadOfClock,
 }
 
-/// What bounds every metric value.
+/// What bounds every sample.
 #[derive(Clone, Copy, Debug)]
-pub struct ValueLimits {
+pub struct SampleLimits {
     /// Bytes of an endpoint, a metric or a tag's key. Open-Falcon's limit.
     pub text_bytes: usize,
     /// Bytes of a tag's value: paths, command lines and images of containers are long. Prometheus' servers take as much.
@@ -86,8 +86,8 @@ pub struct ValueLimits {
     pub ahead_ms: i64,
 }
 
-/// The limits of every metric value.
-pub const LIMITS: ValueLimits = ValueLimits {
+/// The limits of every sample.
+pub const LIMITS: SampleLimits = SampleLimits {
     text_bytes: 255,
     tag_value_bytes: 4096,
     series_bytes: 16 << 10,
@@ -110,7 +110,7 @@ impl Default for SeriesLimits {
     }
 }
 
-impl MetricValue {
+impl Sample {
     /// Puts the value in the order that its series is looked for in: sorts the tags, and leaves out those without a value,
     /// which say nothing; VictoriaMetrics and Prometheus leave them out as well. Cheap where there is nothing to do.
     pub fn arrange(&mut self) {
@@ -171,8 +171,8 @@ impl MetricValue {
     /// hold where nothing else is set, then its point.
     ///
     /// # Errors
-    /// The first [`Reason`] found.
-    pub fn validate(&mut self, now_ms: i64) -> Result<(), Reason> {
+    /// The first [`RejectReason`] found.
+    pub fn validate(&mut self, now_ms: i64) -> Result<(), RejectReason> {
         self.arrange();
         self.check_series(&SeriesLimits::default())?;
         Ok(self.check_point(now_ms)?)
@@ -210,8 +210,8 @@ mod tests {
 
     const NOW_MS: i64 = 1_700_000_000_000;
 
-    fn value() -> MetricValue {
-        MetricValue {
+    fn value() -> Sample {
+        Sample {
             endpoint: "host".into(),
             metric: "cpu.idle".into(),
             tags: vec![],
@@ -222,7 +222,7 @@ mod tests {
         }
     }
 
-    fn check(change: impl FnOnce(&mut MetricValue), expected: Result<(), Reason>) {
+    fn check(change: impl FnOnce(&mut Sample), expected: Result<(), RejectReason>) {
         let mut value = value();
         change(&mut value);
         assert_eq!(value.validate(NOW_MS), expected, "{value:?}");
@@ -242,30 +242,33 @@ mod tests {
 
     #[test]
     fn every_kind_of_unusable_value_has_its_reason() {
-        check(|value| value.endpoint = "".into(), Err(Reason::BadEndpoint));
-        check(|value| value.metric = String::new(), Err(Reason::BadMetric));
-        check(|value| value.metric = "a\nb".into(), Err(Reason::BadMetric));
-        check(|value| value.metric = "cpu\u{202e}elbi".into(), Err(Reason::BadMetric));
-        check(|value| value.endpoint = "host\u{2028}2026 ERROR".into(), Err(Reason::BadEndpoint));
-        check(|value| value.tags = tags(&[("a", "\u{200b}")]), Err(Reason::BadTag));
+        check(|value| value.endpoint = "".into(), Err(RejectReason::BadEndpoint));
+        check(|value| value.metric = String::new(), Err(RejectReason::BadMetric));
+        check(|value| value.metric = "a\nb".into(), Err(RejectReason::BadMetric));
+        check(|value| value.metric = "cpu\u{202e}elbi".into(), Err(RejectReason::BadMetric));
+        check(|value| value.endpoint = "host\u{2028}2026 ERROR".into(), Err(RejectReason::BadEndpoint));
+        check(|value| value.tags = tags(&[("a", "\u{200b}")]), Err(RejectReason::BadTag));
         check(|value| value.metric = "Temperatur.Außen".into(), Ok(()));
-        check(|value| value.metric = "m".repeat(256), Err(Reason::BadMetric));
-        check(|value| value.tags = tags(&[("a", "1"), ("a", "2")]), Err(Reason::DuplicateTag));
-        check(|value| value.tags = tags(&[("", "1")]), Err(Reason::BadTag));
+        check(|value| value.metric = "m".repeat(256), Err(RejectReason::BadMetric));
+        check(|value| value.tags = tags(&[("a", "1"), ("a", "2")]), Err(RejectReason::DuplicateTag));
+        check(|value| value.tags = tags(&[("", "1")]), Err(RejectReason::BadTag));
         check(|value| value.tags = tags(&[("a,b=", "b=c,\\")]), Ok(()));
-        check(|value| value.tags = tags(&[("a\t", "1")]), Err(Reason::BadTag));
+        check(|value| value.tags = tags(&[("a\t", "1")]), Err(RejectReason::BadTag));
         check(|value| value.tags = tags(&[("a", &"v".repeat(4096))]), Ok(()));
-        check(|value| value.tags = tags(&[("a", &"v".repeat(4097))]), Err(Reason::BadTag));
+        check(|value| value.tags = tags(&[("a", &"v".repeat(4097))]), Err(RejectReason::BadTag));
         let long: Vec<_> = (0..4).map(|n| (n.to_string(), "v".repeat(4096))).collect();
-        check(|value| value.tags.clone_from(&long), Err(Reason::TooLong));
-        check(|value| value.tags = (0..41).map(|n| (n.to_string(), "x".into())).collect(), Err(Reason::TooManyTags));
-        check(|value| value.value = f64::NAN, Err(Reason::NotFinite));
+        check(|value| value.tags.clone_from(&long), Err(RejectReason::TooLong));
+        check(
+            |value| value.tags = (0..41).map(|n| (n.to_string(), "x".into())).collect(),
+            Err(RejectReason::TooManyTags),
+        );
+        check(|value| value.value = f64::NAN, Err(RejectReason::NotFinite));
         check(|value| value.value = crate::STALE_MARKER, Ok(()));
-        check(|value| value.value = f64::NEG_INFINITY, Err(Reason::NotFinite));
-        check(|value| value.step_s = 0, Err(Reason::BadStep));
-        check(|value| value.timestamp_ms = -1, Err(Reason::BadTimestamp));
-        check(|value| value.timestamp_ms = NOW_MS + 600_001, Err(Reason::AheadOfClock));
-        check(|value| value.timestamp_ms = i64::MAX, Err(Reason::AheadOfClock));
+        check(|value| value.value = f64::NEG_INFINITY, Err(RejectReason::NotFinite));
+        check(|value| value.step_s = 0, Err(RejectReason::BadStep));
+        check(|value| value.timestamp_ms = -1, Err(RejectReason::BadTimestamp));
+        check(|value| value.timestamp_ms = NOW_MS + 600_001, Err(RejectReason::AheadOfClock));
+        check(|value| value.timestamp_ms = i64::MAX, Err(RejectReason::AheadOfClock));
         check(|value| value.timestamp_ms = NOW_MS + 600_000, Ok(()));
         check(|value| value.timestamp_ms = 0, Ok(()));
     }

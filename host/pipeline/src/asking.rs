@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use saker_model::{Mapped, SeriesId, SeriesTable};
+use saker_model::{RelabelMemo, SeriesId, SeriesTable};
 use tokio::sync::watch;
 
-use crate::pipeline::Judged;
+use crate::pipeline::Disposition;
 
 /// What was said, by series; none as long as nothing was.
-type Answers = Option<Arc<HashMap<SeriesId, Judged>>>;
+type Answers = Option<Arc<HashMap<SeriesId, Disposition>>>;
 
 /// The series that are being asked about.
 #[derive(Default)]
@@ -27,7 +27,7 @@ struct Now {
 }
 
 /// Series that one asker asks about. Dropped without an answer, it leaves them to those who wait.
-pub(crate) struct Ask<'a> {
+pub(crate) struct PendingRelabel<'a> {
     asking: &'a Asking,
     /// Which.
     pub(crate) ids: Vec<SeriesId>,
@@ -44,7 +44,7 @@ pub(crate) struct Wait {
 
 impl Wait {
     /// What was said of it; none if whoever asked has given up.
-    pub(crate) async fn answer(mut self) -> Option<Judged> {
+    pub(crate) async fn answer(mut self) -> Option<Disposition> {
         let answers = self.answers.wait_for(Option::is_some).await.ok()?;
         answers.as_ref()?.get(&self.id).copied()
     }
@@ -57,23 +57,23 @@ impl Asking {
         &self,
         table: &SeriesTable,
         ids: Vec<SeriesId>,
-        mut judged: impl FnMut(SeriesId, Judged),
-    ) -> (Ask<'_>, Vec<Wait>) {
+        mut judged: impl FnMut(SeriesId, Disposition),
+    ) -> (PendingRelabel<'_>, Vec<Wait>) {
         let mut now = self.0.lock();
         let (answers, answered) = watch::channel(None);
         let (mut own, mut others) = (Vec::new(), Vec::new());
         for id in ids {
             match (now.asked.get(&id), table.mapped(id)) {
                 (Some(answers), _) => others.push(Wait { id, answers: answers.clone() }),
-                (None, Mapped::To(target)) => judged(id, Judged::To(target)),
-                (None, Mapped::Dropped) => judged(id, Judged::Dropped),
-                (None, Mapped::Unasked) => {
+                (None, RelabelMemo::To(target)) => judged(id, Disposition::To(target)),
+                (None, RelabelMemo::Dropped) => judged(id, Disposition::Dropped),
+                (None, RelabelMemo::Unasked) => {
                     now.asked.insert(id, answered.clone());
                     own.push(id);
                 }
             }
         }
-        (Ask { asking: self, ids: own, round: now.round, answers }, others)
+        (PendingRelabel { asking: self, ids: own, round: now.round, answers }, others)
     }
 
     /// Everything is to be asked anew.
@@ -84,18 +84,18 @@ impl Asking {
     }
 }
 
-impl Ask<'_> {
+impl PendingRelabel<'_> {
     /// Tells everybody who waits, and has the table remember what lasts.
-    pub(crate) fn answer(self, table: &SeriesTable, judged: HashMap<SeriesId, Judged>) {
+    pub(crate) fn answer(self, table: &SeriesTable, judged: HashMap<SeriesId, Disposition>) {
         {
             let now = self.asking.0.lock();
             if now.round == self.round {
                 for (&id, judged) in &judged {
                     match *judged {
-                        Judged::To(target) => table.set_mapped(id, Mapped::To(target)),
-                        Judged::Dropped => table.set_mapped(id, Mapped::Dropped),
+                        Disposition::To(target) => table.set_mapped(id, RelabelMemo::To(target)),
+                        Disposition::Dropped => table.set_mapped(id, RelabelMemo::Dropped),
                         // Not remembered: the next value asks again.
-                        Judged::Refused(_) | Judged::Failed => {}
+                        Disposition::Rejected(_) | Disposition::Failed => {}
                     }
                 }
             }
@@ -104,7 +104,7 @@ impl Ask<'_> {
     }
 }
 
-impl Drop for Ask<'_> {
+impl Drop for PendingRelabel<'_> {
     fn drop(&mut self) {
         if self.ids.is_empty() {
             return;

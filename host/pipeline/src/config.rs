@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use saker_config::{Bytes, Table};
+use saker_config::{ByteSize, ConfigTable};
 use saker_model::{LIMITS, SeriesLimits};
 
 use crate::SeriesShares;
@@ -17,9 +17,9 @@ pub struct PipelineConfig {
     /// What one series may be.
     pub series: SeriesLimits,
     /// After this time without a value a series is forgotten.
-    pub series_idle: Duration,
+    pub series_ttl: Duration,
     /// Bytes of memory for points on their way.
-    pub memory_bytes: usize,
+    pub max_in_flight_bytes: usize,
 }
 
 impl Default for PipelineConfig {
@@ -28,8 +28,8 @@ impl Default for PipelineConfig {
             max_series: 1_000_000,
             shares: SeriesShares { collectors: 0.1, listener: 0.5 },
             series: SeriesLimits::default(),
-            series_idle: Duration::from_secs(3600),
-            memory_bytes: 128 << 20,
+            series_ttl: Duration::from_secs(3600),
+            max_in_flight_bytes: 128 << 20,
         }
     }
 }
@@ -37,7 +37,7 @@ impl Default for PipelineConfig {
 impl PipelineConfig {
     /// Reads its keys of the table. Points can be in memory for `idle_min`, and no series may be forgotten sooner.
     #[must_use]
-    pub fn read(mut table: Table<'_>, idle_min: Duration) -> Self {
+    pub fn read(mut table: ConfigTable<'_>, idle_min: Duration) -> Self {
         let default = Self::default();
         let config = Self {
             max_series: table.get("max_series", default.max_series),
@@ -46,14 +46,14 @@ impl PipelineConfig {
                 listener: share(&mut table, "listener_share", default.shares.listener),
             },
             series: SeriesLimits { tags: table.get("max_tags", default.series.tags) },
-            series_idle: table.get("series_idle", default.series_idle),
-            memory_bytes: table.get("memory_bytes", Bytes(default.memory_bytes)).0,
+            series_ttl: table.get("series_ttl", default.series_ttl),
+            max_in_flight_bytes: table.get("max_in_flight_bytes", ByteSize(default.max_in_flight_bytes)).0,
         };
         if !(1..=LIMITS.tags_most).contains(&config.series.tags) {
             table.wrong("max_tags", format!("must be 1 to {}, as many as a queue can hold", LIMITS.tags_most));
         }
-        if config.series_idle < idle_min {
-            table.wrong("series_idle", format!("must be at least {idle_min:?}, for points can be in memory that long"));
+        if config.series_ttl < idle_min {
+            table.wrong("series_ttl", format!("must be at least {idle_min:?}, for points can be in memory that long"));
         }
         table.finish();
         config
@@ -61,7 +61,7 @@ impl PipelineConfig {
 }
 
 /// A part of a whole.
-fn share(table: &mut Table<'_>, key: &'static str, default: f64) -> f64 {
+fn share(table: &mut ConfigTable<'_>, key: &'static str, default: f64) -> f64 {
     let share = table.get(key, default);
     if !(0.0..=1.0).contains(&share) {
         table.wrong(key, "must be 0 to 1: a share of max_series");

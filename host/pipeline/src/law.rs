@@ -3,11 +3,11 @@
 /// A law.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Law {
-    /// Received = accepted + refused, for each source.
+    /// Received = accepted + rejected, for each source.
     Received,
-    /// What was accepted is enqueued at every node that it goes to, and nothing else is.
+    /// What was accepted is enqueued at every destination that it goes to, and nothing else is.
     Accepted,
-    /// Enqueued + recovered = delivered + queued + dropped, for each node.
+    /// Enqueued + recovered = delivered + queued + dropped, for each destination.
     Enqueued,
 }
 
@@ -31,7 +31,7 @@ impl Law {
 pub struct Breach {
     /// The law that they break.
     pub law: Law,
-    /// Whose numbers they are: a node, or a source.
+    /// Whose numbers they are: a destination, or a source.
     pub of: String,
     /// The numbers.
     pub numbers: String,

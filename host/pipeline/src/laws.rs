@@ -12,12 +12,12 @@ pub const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What was found so far.
 #[derive(Debug, Default)]
-pub struct Laws {
+pub struct LawWatch {
     broken: Mutex<BTreeSet<(Law, String)>>,
     breaches: [AtomicU64; Law::ALL.len()],
 }
 
-impl Laws {
+impl LawWatch {
     /// Notes what does not add up now. What has not before is counted, and said with its numbers.
     pub fn look(&self, found: &[Breach]) {
         let mut broken = self.broken.lock();
@@ -46,12 +46,12 @@ mod tests {
 
     #[test]
     fn a_breach_is_counted_when_it_begins() {
-        let laws = Laws::default();
+        let laws = LawWatch::default();
         let breach = |of: &str| Breach { law: Law::Accepted, of: of.into(), numbers: "1 and 2".into() };
-        laws.look(&[breach("node a")]);
-        laws.look(&[breach("node a"), breach("node b")]);
+        laws.look(&[breach("destination a")]);
+        laws.look(&[breach("destination a"), breach("destination b")]);
         laws.look(&[]);
-        laws.look(&[breach("node a")]);
+        laws.look(&[breach("destination a")]);
         let counts: Vec<_> = laws.breaches().map(|(_, count)| count).collect();
         assert_eq!(counts, [0, 3, 0]);
     }

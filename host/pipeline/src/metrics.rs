@@ -3,40 +3,40 @@
 use std::fmt;
 use std::sync::Arc;
 
-use saker_model::Reason;
+use saker_model::RejectReason;
 use saker_telemetry::{Metrics, Out, by, one};
 
-use crate::{Laws, Pipeline};
+use crate::{LawWatch, Pipeline};
 
 /// What is counted of sources and series.
 pub struct PipelineMetrics {
     /// Whose.
     pub pipeline: Arc<Pipeline>,
     /// What was found of its laws.
-    pub laws: Arc<Laws>,
+    pub laws: Arc<LawWatch>,
 }
 
 impl Metrics for PipelineMetrics {
     fn write(&self, out: &mut Out<'_, '_>) -> fmt::Result {
         let pipeline = &self.pipeline;
         let sources = pipeline.sources();
-        // Of one time each, so that what was received is what was accepted and refused.
+        // Of one time each, so that what was received is what was accepted and rejected.
         let counts: Vec<_> = sources.iter().map(|(name, counters)| (name.to_string(), counters.counts())).collect();
-        let of = |read: &dyn Fn(&crate::Counts) -> u64| {
+        let of = |read: &dyn Fn(&crate::SourceCounts) -> u64| {
             let sample = |(name, counts): &(String, _)| (vec![("source", name.clone())], read(counts) as f64);
             counts.iter().map(sample).collect::<Vec<_>>()
         };
         out.counter("saker_received_points", "Values that came in", of(&|counts| counts.received))?;
         out.counter("saker_accepted_points", "Values that were taken", of(&|counts| counts.accepted))?;
-        let mut refused = Vec::new();
+        let mut rejected = Vec::new();
         for (name, counts) in &counts {
-            let reasons = Reason::ALL.map(|reason| (reason.as_str(), counts.refused.of(reason)));
-            let malformed = ("malformed", counts.refused.malformed_count());
+            let reasons = RejectReason::ALL.map(|reason| (reason.as_str(), counts.rejected.of(reason)));
+            let malformed = ("malformed", counts.rejected.malformed_count());
             for (reason, count) in reasons.into_iter().chain([malformed]).filter(|&(_, count)| count > 0) {
-                refused.push((vec![("source", name.clone()), ("reason", reason.to_owned())], count as f64));
+                rejected.push((vec![("source", name.clone()), ("reason", reason.to_owned())], count as f64));
             }
         }
-        out.counter("saker_refused_points", "Values that were not taken, by reason", refused)?;
+        out.counter("saker_rejected_points", "Values that were not taken, by reason", rejected)?;
         let series =
             sources.iter().map(|(name, counters)| (vec![("source", name.to_string())], counters.series() as f64));
         out.gauge("saker_source_series", "Series that a source was the first to bring", series.collect())?;
@@ -49,10 +49,10 @@ impl Metrics for PipelineMetrics {
             ("all_listeners", quota.listeners()),
             ("one_listener", quota.listener.min(quota.limit)),
         ];
-        let limits = limits.map(|(of, series)| (vec![("of", of.to_owned())], series as f64));
+        let limits = limits.map(|(of, series)| (vec![("scope", of.to_owned())], series as f64));
         out.gauge("saker_series_limit", "Series that may be known, of all and of listeners", limits.into())?;
         let budget = pipeline.memory();
-        out.gauge("saker_memory_budget_bytes", "Memory for points on their way", one(budget.limit() as f64))?;
-        out.gauge("saker_memory_used_bytes", "Of it in use", one(budget.used() as f64))
+        out.gauge("saker_in_flight_limit_bytes", "Memory for points on their way", one(budget.limit() as f64))?;
+        out.gauge("saker_in_flight_bytes", "Of it in use", one(budget.used() as f64))
     }
 }

@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
-use saker_model::{Mapped, MetricValue, Named, Point, Reason, Refused, Series, SeriesId, SeriesLimits, SeriesTable};
+use saker_model::{
+    Point, RejectCounts, RejectReason, RelabelMemo, Resolution, Sample, Series, SeriesId, SeriesLimits, SeriesTable,
+};
 
 use crate::asking::Asking;
-use crate::quota::Room;
+use crate::quota::SeriesAllowance;
 use crate::{
-    Breach, Budget, DurableSink, IngestSession, Law, Left, MemoryBudget, Overload, Refusing, Relabel, RelabelOutcome,
-    Run, SeriesQuota, SeriesShares, Sink, SourceCounters, SourceName, now_ms,
+    Breach, CollectorRun, DurableSink, IngestSession, Law, MemoryBudget, Overload, OverloadPolicy, RejectedPoints,
+    Relabel, RelabelOutcome, SeriesBudget, SeriesQuota, SeriesShares, Sink, SourceCounters, SourceName, now_ms,
 };
 
 /// So many series that are forgotten at once leave memory behind that is worth giving back: some three MiB.
@@ -30,21 +32,21 @@ pub struct Receipt {
     pub received: usize,
     /// Of these, those that were taken.
     pub accepted: usize,
-    /// Places in the list that was handed in, and why they were refused.
-    pub refused: Vec<(usize, Reason)>,
-    /// Beside those, how many no node had room for.
+    /// Places in the list that was handed in, and why they were rejected.
+    pub rejected: Vec<(usize, RejectReason)>,
+    /// Beside those, how many no destination had room for.
     pub no_room: usize,
 }
 
 /// What became of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Judged {
+pub(crate) enum Disposition {
     /// Its values belong to this series.
     To(SeriesId),
     /// Its values are dropped.
     Dropped,
     /// It was made into something that is no series.
-    Refused(Reason),
+    Rejected(RejectReason),
     /// Nothing could be said of it; it is asked about again.
     Failed,
 }
@@ -106,7 +108,7 @@ impl Pipeline {
 
     /// What a source of this name brings, held to this budget.
     #[must_use]
-    pub fn session(self: &Arc<Self>, source: impl Into<SourceName>, budget: Budget) -> IngestSession {
+    pub fn session(self: &Arc<Self>, source: impl Into<SourceName>, budget: SeriesBudget) -> IngestSession {
         IngestSession::new(self.clone(), source.into(), budget)
     }
 
@@ -136,7 +138,7 @@ impl Pipeline {
     /// Bounds series in another way, and asks anew about all of them.
     pub fn set_limits(&self, limits: SeriesLimits) {
         if std::mem::replace(&mut *self.limits.write(), limits) != limits {
-            // What was refused for good may be taken now.
+            // What was rejected for good may be taken now.
             self.judge_again();
         }
     }
@@ -163,17 +165,17 @@ impl Pipeline {
         self.sources.read().iter().map(|(name, counters)| (name.clone(), counters.clone())).collect()
     }
 
-    /// Takes values from a source. When it returns, they are in the cache and in the queues of their nodes, as safe as
-    /// these are durable, or refused with a reason.
+    /// Takes values from a source. When it returns, they are in the cache and in the queues of their destinations, as
+    /// safe as these are durable, or rejected with a reason.
     ///
     /// # Errors
-    /// If a queue has no room; then all are refused, and the source may come again with them.
+    /// If a queue has no room; then all are rejected, and the source may come again with them.
     pub(crate) async fn accept(
         &self,
-        run: Option<Run<'_>>,
+        run: Option<CollectorRun<'_>>,
         counters: &SourceCounters,
-        values: Vec<MetricValue>,
-        budget: Budget,
+        values: Vec<Sample>,
+        budget: SeriesBudget,
     ) -> Result<Receipt, Overload> {
         let mut receipt = Receipt { received: values.len(), ..Receipt::default() };
         let (values, places) = validate(values, &mut receipt);
@@ -186,8 +188,8 @@ impl Pipeline {
         self: &Arc<Self>,
         source: &SourceName,
         counters: &Arc<SourceCounters>,
-        values: Vec<MetricValue>,
-        budget: Budget,
+        values: Vec<Sample>,
+        budget: SeriesBudget,
     ) -> (Result<Receipt, Overload>, Option<Parked>) {
         let mut receipt = Receipt { received: values.len(), ..Receipt::default() };
         let (values, places) = validate(values, &mut receipt);
@@ -211,7 +213,7 @@ impl Pipeline {
             }
         }
         let parked = Parked { pipeline: self.clone(), counters: counters.clone(), values: parked, budget };
-        // The rest of it comes later, or is refused.
+        // The rest of it comes later, or is rejected.
         let run = run_of(source, budget, false);
         (self.take(run, counters, receipt, &known.0, &known.1, &known.2).await, Some(parked))
     }
@@ -219,36 +221,36 @@ impl Pipeline {
     /// Takes valid values, each under its name.
     async fn take(
         &self,
-        run: Option<Run<'_>>,
+        run: Option<CollectorRun<'_>>,
         counters: &SourceCounters,
         mut receipt: Receipt,
-        values: &[MetricValue],
+        values: &[Sample],
         places: &[usize],
-        named: &[Named],
+        named: &[Resolution],
     ) -> Result<Receipt, Overload> {
         let mut points = Vec::with_capacity(values.len());
         for ((value, &place), named) in values.iter().zip(places).zip(named) {
             match named.target {
                 Ok(series) => points.push(Point { series, timestamp_ms: value.timestamp_ms, value: value.value }),
-                Err(reason) => receipt.refused.push((place, reason)),
+                Err(reason) => receipt.rejected.push((place, reason)),
             }
         }
-        receipt.refused.sort_unstable_by_key(|&(place, _)| place);
-        let mut refused = Refused::default();
-        receipt.refused.iter().for_each(|&(_, reason)| refused.add(reason, 1));
+        receipt.rejected.sort_unstable_by_key(|&(place, _)| place);
+        let mut rejected = RejectCounts::default();
+        receipt.rejected.iter().for_each(|&(_, reason)| rejected.add(reason, 1));
         // Nobody would come again with them.
         // What processors drop was no series of the sink's before either.
-        let whole = receipt.refused.iter().all(|&(_, reason)| reason == Reason::Processor);
-        let run = run.map(|run| Run { whole: run.whole && whole, ..run });
-        let left = self.accept_of(run, counters, receipt.received, &points, &refused, Refusing::Copies).await?;
-        receipt.no_room = left.iter().map(Left::count).sum();
+        let whole = receipt.rejected.iter().all(|&(_, reason)| reason == RejectReason::Processor);
+        let run = run.map(|run| CollectorRun { whole: run.whole && whole, ..run });
+        let left = self.accept_of(run, counters, receipt.received, &points, &rejected, OverloadPolicy::Copies).await?;
+        receipt.no_room = left.iter().map(RejectedPoints::count).sum();
         receipt.accepted = points.len() - receipt.no_room;
         Ok(receipt)
     }
 
-    /// Takes points whose series are named already, from a source that keeps names, and counts what it refused on the
+    /// Takes points whose series are named already, from a source that keeps names, and counts what it rejected on the
     /// way; `received` is how many values it has read. The ids must be those of [`SeriesTable::touch`]'s last word.
-    /// Answers which points were refused for want of room.
+    /// Answers which points were rejected for want of room.
     ///
     /// # Errors
     /// As [`accept`](Self::accept).
@@ -257,40 +259,40 @@ impl Pipeline {
         counters: &SourceCounters,
         received: usize,
         points: &[Point],
-        refused: &Refused,
-        refusing: Refusing,
-    ) -> Result<Vec<Left>, Overload> {
-        self.accept_of(None, counters, received, points, refused, refusing).await
+        rejected: &RejectCounts,
+        rejecting: OverloadPolicy,
+    ) -> Result<Vec<RejectedPoints>, Overload> {
+        self.accept_of(None, counters, received, points, rejected, rejecting).await
     }
 
     async fn accept_of(
         &self,
-        run: Option<Run<'_>>,
+        run: Option<CollectorRun<'_>>,
         counters: &SourceCounters,
         received: usize,
         points: &[Point],
-        refused: &Refused,
-        refusing: Refusing,
-    ) -> Result<Vec<Left>, Overload> {
-        let left = match self.sinks.durable.accept(points, refusing).await {
+        rejected: &RejectCounts,
+        rejecting: OverloadPolicy,
+    ) -> Result<Vec<RejectedPoints>, Overload> {
+        let left = match self.sinks.durable.accept(points, rejecting).await {
             Ok(left) => left,
             Err(overload) => {
-                let mut refused = refused.clone();
-                refused.add(Reason::NoRoom, points.len() as u64);
-                counters.count(received, 0, &refused);
+                let mut rejected = rejected.clone();
+                rejected.add(RejectReason::NoRoom, points.len() as u64);
+                counters.count(received, 0, &rejected);
                 return Err(overload);
             }
         };
         if left.is_empty() {
-            counters.count(received, points.len(), refused);
+            counters.count(received, points.len(), rejected);
             self.keep(run, points);
             return Ok(left);
         }
         let taken = without(points, &left);
-        let mut refused = refused.clone();
-        refused.add(Reason::NoRoom, (points.len() - taken.len()) as u64);
-        counters.count(received, taken.len(), &refused);
-        self.keep(run.map(|run| Run { whole: false, ..run }), &taken);
+        let mut rejected = rejected.clone();
+        rejected.add(RejectReason::NoRoom, (points.len() - taken.len()) as u64);
+        counters.count(received, taken.len(), &rejected);
+        self.keep(run.map(|run| CollectorRun { whole: false, ..run }), &taken);
         Ok(left)
     }
 
@@ -300,10 +302,10 @@ impl Pipeline {
         counters: &SourceCounters,
         received: usize,
         points: &[Point],
-        refused: &Refused,
+        rejected: &RejectCounts,
     ) -> Result<(), Overload> {
-        self.sinks.durable.accept(points, Refusing::All).await?;
-        counters.count(received, points.len(), refused);
+        self.sinks.durable.accept(points, OverloadPolicy::All).await?;
+        counters.count(received, points.len(), rejected);
         self.keep(None, points);
         Ok(())
     }
@@ -315,9 +317,9 @@ impl Pipeline {
         for (name, counters) in self.sources() {
             let counts = counters.counts();
             accepted += counts.accepted;
-            if counts.received != counts.accepted + counts.refused.total() {
-                let (received, taken, refused) = (counts.received, counts.accepted, counts.refused.total());
-                let numbers = format!("{received} points received, but {taken} accepted + {refused} refused");
+            if counts.received != counts.accepted + counts.rejected.total() {
+                let (received, taken, rejected) = (counts.received, counts.accepted, counts.rejected.total());
+                let numbers = format!("{received} points received, but {taken} accepted + {rejected} rejected");
                 breaches.push(Breach { law: Law::Received, of: format!("source {name}"), numbers });
             }
         }
@@ -331,16 +333,22 @@ impl Pipeline {
         breaches
     }
 
-    /// Names values without taking them: where each one's point belongs, or why it is refused.
-    pub(crate) async fn name(&self, counters: &SourceCounters, values: Vec<MetricValue>, budget: Budget) -> Vec<Named> {
+    /// Names values without taking them: where each one's point belongs, or why it is rejected.
+    pub(crate) async fn name(
+        &self,
+        counters: &SourceCounters,
+        values: Vec<Sample>,
+        budget: SeriesBudget,
+    ) -> Vec<Resolution> {
         let mut receipt = Receipt { received: values.len(), ..Receipt::default() };
         let (values, places) = validate(values, &mut receipt);
-        let mut named = vec![Named { source: None, target: Err(Reason::BadMetric), lasting: false }; receipt.received];
+        let mut named =
+            vec![Resolution { source: None, target: Err(RejectReason::BadMetric), lasting: false }; receipt.received];
         for (place, answer) in places.into_iter().zip(self.name_valid(&values, counters, budget).await) {
             named[place] = answer;
         }
-        for (place, reason) in receipt.refused {
-            named[place] = Named { source: None, target: Err(reason), lasting: reason.is_of_series() };
+        for (place, reason) in receipt.rejected {
+            named[place] = Resolution { source: None, target: Err(reason), lasting: reason.is_of_series() };
         }
         named
     }
@@ -378,7 +386,7 @@ impl Pipeline {
     }
 
     /// The series that each value's point belongs to.
-    async fn name_valid(&self, values: &[MetricValue], source: &SourceCounters, budget: Budget) -> Vec<Named> {
+    async fn name_valid(&self, values: &[Sample], source: &SourceCounters, budget: SeriesBudget) -> Vec<Resolution> {
         let (mut all, new) = self.look_up(values);
         if !new.is_empty() {
             self.name_new(values, &new, &mut all, source, budget).await;
@@ -388,14 +396,16 @@ impl Pipeline {
 
     /// The names of values whose series the processors have been asked about; and the places of the others, each with
     /// whether its series is in the table.
-    fn look_up(&self, values: &[MetricValue]) -> (Vec<Named>, Vec<(usize, bool)>) {
-        let unknown = Named { source: None, target: Err(Reason::Processor), lasting: false };
+    fn look_up(&self, values: &[Sample]) -> (Vec<Resolution>, Vec<(usize, bool)>) {
+        let unknown = Resolution { source: None, target: Err(RejectReason::Processor), lasting: false };
         let mut all = vec![unknown; values.len()];
         let mut new = Vec::new();
         self.table.find(values, self.now_s(), |index, source_id, mapped| match mapped {
-            Mapped::To(target) => all[index] = Named { source: source_id, target: Ok(target), lasting: true },
-            Mapped::Dropped => all[index] = Named { source: source_id, target: Err(Reason::Processor), lasting: true },
-            Mapped::Unasked => new.push((index, source_id.is_some())),
+            RelabelMemo::To(target) => all[index] = Resolution { source: source_id, target: Ok(target), lasting: true },
+            RelabelMemo::Dropped => {
+                all[index] = Resolution { source: source_id, target: Err(RejectReason::Processor), lasting: true }
+            }
+            RelabelMemo::Unasked => new.push((index, source_id.is_some())),
         });
         (all, new)
     }
@@ -403,11 +413,11 @@ impl Pipeline {
     /// Brings the series that the table has not judged yet into it, and asks the processors about them.
     async fn name_new(
         &self,
-        values: &[MetricValue],
+        values: &[Sample],
         new: &[(usize, bool)],
-        all: &mut [Named],
+        all: &mut [Resolution],
         source: &SourceCounters,
-        budget: Budget,
+        budget: SeriesBudget,
     ) {
         let now_s = self.now_s();
         let (unasked, room) = self.bring(values, new, all, now_s, source, budget);
@@ -416,14 +426,14 @@ impl Pipeline {
         ids.dedup();
         let judged = self.judge(ids, now_s, room).await;
         for (index, id) in unasked {
-            let (target, lasting) = match judged.get(&id).copied().unwrap_or(Judged::Failed) {
-                Judged::To(target) => (Ok(target), true),
-                Judged::Dropped => (Err(Reason::Processor), true),
-                Judged::Refused(reason) => (Err(reason), false),
-                Judged::Failed if self.pass_on_failure.load(Ordering::Relaxed) => (Ok(id), false),
-                Judged::Failed => (Err(Reason::ProcessorFailed), false),
+            let (target, lasting) = match judged.get(&id).copied().unwrap_or(Disposition::Failed) {
+                Disposition::To(target) => (Ok(target), true),
+                Disposition::Dropped => (Err(RejectReason::Processor), true),
+                Disposition::Rejected(reason) => (Err(reason), false),
+                Disposition::Failed if self.pass_on_failure.load(Ordering::Relaxed) => (Ok(id), false),
+                Disposition::Failed => (Err(RejectReason::ProcessorFailed), false),
             };
-            all[index] = Named { source: Some(id), target, lasting };
+            all[index] = Resolution { source: Some(id), target, lasting };
         }
     }
 
@@ -431,13 +441,13 @@ impl Pipeline {
     /// for what they are called instead.
     fn bring(
         &self,
-        values: &[MetricValue],
+        values: &[Sample],
         new: &[(usize, bool)],
-        all: &mut [Named],
+        all: &mut [Resolution],
         now_s: u32,
         source: &SourceCounters,
-        budget: Budget,
-    ) -> (Vec<(usize, SeriesId)>, Room) {
+        budget: SeriesBudget,
+    ) -> (Vec<(usize, SeriesId)>, SeriesAllowance) {
         let _bringing = self.bringing.lock();
         let quota = self.quota();
         let mut room = quota.room(budget, self.of_collectors.load(Ordering::Relaxed));
@@ -445,8 +455,8 @@ impl Pipeline {
         let mut unasked = Vec::new();
         let mut brought = 0;
         for &(index, known) in new {
-            if let Err(error) = values[index].check_series(&limits).map_err(Reason::from) {
-                all[index] = Named { source: None, target: Err(error), lasting: true };
+            if let Err(error) = values[index].check_series(&limits).map_err(RejectReason::from) {
+                all[index] = Resolution { source: None, target: Err(error), lasting: true };
                 continue;
             }
             let over = if known { None } else { quota.over(budget, brought, source.series()) };
@@ -463,7 +473,7 @@ impl Pipeline {
                     }
                     unasked.push((index, id));
                 }
-                Err(_) => all[index].target = Err(room.refusal),
+                Err(_) => all[index].target = Err(room.rejection),
             }
         }
         (unasked, room)
@@ -471,7 +481,7 @@ impl Pipeline {
 
     /// What becomes of series that are in the table. Each is asked about by one asker at a time; whoever comes to it
     /// meanwhile waits for that one's answer.
-    async fn judge(&self, mut ids: Vec<SeriesId>, now_s: u32, room: Room) -> HashMap<SeriesId, Judged> {
+    async fn judge(&self, mut ids: Vec<SeriesId>, now_s: u32, room: SeriesAllowance) -> HashMap<SeriesId, Disposition> {
         let mut judged = HashMap::with_capacity(ids.len());
         for _ in 0..ASKERS_MAX {
             let (ask, others) =
@@ -485,7 +495,7 @@ impl Pipeline {
                 let id = other.id;
                 match other.answer().await {
                     // Whoever asked has given up, or had no room for what it is called instead.
-                    None | Some(Judged::Refused(_)) => ids.push(id),
+                    None | Some(Disposition::Rejected(_)) => ids.push(id),
                     Some(answer) => _ = judged.insert(id, answer),
                 }
             }
@@ -497,28 +507,28 @@ impl Pipeline {
     }
 
     /// Asks about series that are in the table. What they are called instead has its place in the same room.
-    async fn ask(&self, ids: &[SeriesId], now_s: u32, room: Room) -> HashMap<SeriesId, Judged> {
+    async fn ask(&self, ids: &[SeriesId], now_s: u32, room: SeriesAllowance) -> HashMap<SeriesId, Disposition> {
         let known: Vec<_> = ids.iter().map(|&id| self.table.get(id)).collect();
         let asked: Vec<_> = known.iter().flatten().cloned().collect();
         let limits = *self.limits.read();
         let mut outcomes = self.relabel.relabel(&asked, &limits).await.into_iter();
         let mut judge = |id: SeriesId, original: &Option<Arc<Series>>| {
-            let Some(original) = original else { return Judged::To(id) };
+            let Some(original) = original else { return Disposition::To(id) };
             match outcomes.next().unwrap_or(RelabelOutcome::Failed) {
                 RelabelOutcome::To(changed) if changed != **original => {
                     let interned = self.table.intern_series_within(changed, now_s, room.limit);
-                    interned.map_or(Judged::Refused(room.refusal), Judged::To)
+                    interned.map_or(Disposition::Rejected(room.rejection), Disposition::To)
                 }
-                RelabelOutcome::Keep | RelabelOutcome::To(_) => Judged::To(id),
-                RelabelOutcome::Dropped => Judged::Dropped,
-                RelabelOutcome::Refused(reason) => Judged::Refused(reason),
-                RelabelOutcome::Failed => Judged::Failed,
+                RelabelOutcome::Keep | RelabelOutcome::To(_) => Disposition::To(id),
+                RelabelOutcome::Dropped => Disposition::Dropped,
+                RelabelOutcome::Rejected(reason) => Disposition::Rejected(reason),
+                RelabelOutcome::Failed => Disposition::Failed,
             }
         };
         ids.iter().zip(&known).map(|(&id, original)| (id, judge(id, original))).collect()
     }
 
-    fn keep(&self, run: Option<Run<'_>>, points: &[Point]) {
+    fn keep(&self, run: Option<CollectorRun<'_>>, points: &[Point]) {
         self.sinks.others.iter().for_each(|sink| match run {
             Some(run) => sink.keep_run(run, points),
             None => sink.keep(points),
@@ -526,8 +536,8 @@ impl Pipeline {
     }
 
     /// Counts a series that a source was the first to bring; answers how many collectors have brought.
-    fn brought_by(&self, budget: Budget, source: &SourceCounters) -> usize {
-        if let Budget::Listener = budget {
+    fn brought_by(&self, budget: SeriesBudget, source: &SourceCounters) -> usize {
+        if let SeriesBudget::Listener = budget {
             return self.of_collectors.load(Ordering::Relaxed);
         }
         source.collects.store(true, Ordering::Relaxed);
@@ -535,7 +545,7 @@ impl Pipeline {
     }
 
     /// Whether a value's series is known by now.
-    fn is_known(&self, value: &MetricValue) -> bool {
+    fn is_known(&self, value: &Sample) -> bool {
         let mut known = false;
         self.table.find(std::slice::from_ref(value), self.now_s(), |_, id, _| known = id.is_some());
         known
@@ -556,8 +566,8 @@ impl Pipeline {
 pub struct Parked {
     pipeline: Arc<Pipeline>,
     counters: Arc<SourceCounters>,
-    values: Vec<MetricValue>,
-    budget: Budget,
+    values: Vec<Sample>,
+    budget: SeriesBudget,
 }
 
 impl Parked {
@@ -571,12 +581,12 @@ impl Parked {
 }
 
 /// What a source brings, as a run of a collector if it is one.
-pub(crate) fn run_of(source: &SourceName, budget: Budget, whole: bool) -> Option<Run<'_>> {
-    matches!(budget, Budget::Collector { .. }).then_some(Run { source, whole })
+pub(crate) fn run_of(source: &SourceName, budget: SeriesBudget, whole: bool) -> Option<CollectorRun<'_>> {
+    matches!(budget, SeriesBudget::Collector { .. }).then_some(CollectorRun { source, whole })
 }
 
 /// The points that were not left.
-fn without(points: &[Point], left: &[Left]) -> Vec<Point> {
+fn without(points: &[Point], left: &[RejectedPoints]) -> Vec<Point> {
     let mut is_left = vec![false; points.len()];
     left.iter().flat_map(|left| left.points.clone()).for_each(|range| is_left[range].fill(true));
     points.iter().zip(is_left).filter(|(_, is_left)| !is_left).map(|(point, _)| *point).collect()
@@ -589,16 +599,16 @@ fn seconds_since(started: Instant) -> u32 {
 
 /// Puts values in order; answers those whose points are valid and their places in the list. Their series are checked
 /// when they are new.
-fn validate(mut values: Vec<MetricValue>, receipt: &mut Receipt) -> (Vec<MetricValue>, Vec<usize>) {
+fn validate(mut values: Vec<Sample>, receipt: &mut Receipt) -> (Vec<Sample>, Vec<usize>) {
     let now_ms = now_ms();
     let mut places = Vec::with_capacity(values.len());
     let mut place = 0;
     values.retain_mut(|value| {
         value.arrange();
-        let verdict = value.check_step().map_err(Reason::from).and_then(|()| Ok(value.check_point(now_ms)?));
+        let verdict = value.check_step().map_err(RejectReason::from).and_then(|()| Ok(value.check_point(now_ms)?));
         match verdict {
             Ok(()) => places.push(place),
-            Err(reason) => receipt.refused.push((place, reason)),
+            Err(reason) => receipt.rejected.push((place, reason)),
         }
         place += 1;
         verdict.is_ok()
@@ -625,7 +635,7 @@ mod tests {
             self.0.lock().extend(points);
         }
 
-        fn keep_run(&self, run: Run<'_>, points: &[Point]) {
+        fn keep_run(&self, run: CollectorRun<'_>, points: &[Point]) {
             self.1.lock().push((run.source.to_owned(), run.whole));
             self.keep(points);
         }
@@ -640,7 +650,11 @@ mod tests {
     struct Boundless(AtomicUsize);
 
     impl DurableSink for Boundless {
-        fn accept<'a>(&'a self, points: &'a [Point], _: Refusing) -> BoxFuture<'a, Result<Vec<Left>, Overload>> {
+        fn accept<'a>(
+            &'a self,
+            points: &'a [Point],
+            _: OverloadPolicy,
+        ) -> BoxFuture<'a, Result<Vec<RejectedPoints>, Overload>> {
             self.0.fetch_add(points.len(), Ordering::Relaxed);
             Box::pin(ready(Ok(Vec::new())))
         }
@@ -649,7 +663,7 @@ mod tests {
             self.0.load(Ordering::Relaxed) as u64
         }
 
-        fn refusal(&self) -> Option<Overload> {
+        fn rejection(&self) -> Option<Overload> {
             None
         }
 
@@ -691,7 +705,7 @@ mod tests {
     }
 
     impl Bench {
-        async fn accept(&self, source: &str, values: Vec<MetricValue>, budget: Budget) -> Receipt {
+        async fn accept(&self, source: &str, values: Vec<Sample>, budget: SeriesBudget) -> Receipt {
             self.session(source, budget).accept(values).await.unwrap()
         }
 
@@ -709,8 +723,8 @@ mod tests {
         Bench { pipeline: Arc::new(pipeline), window }
     }
 
-    fn value(metric: &str, number: f64) -> MetricValue {
-        MetricValue {
+    fn value(metric: &str, number: f64) -> Sample {
+        Sample {
             endpoint: "h".into(),
             metric: metric.into(),
             tags: vec![],
@@ -722,27 +736,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_valid_is_kept_and_the_rest_refused_by_place_and_reason() {
+    async fn what_is_valid_is_kept_and_the_rest_rejected_by_place_and_reason() {
         let pipeline = pipeline(10);
         let values = vec![value("a", 1.0), value("", 1.0), value("b", f64::NAN), value("a", 2.0)];
-        let receipt = pipeline.accept("test", values, Budget::Listener).await;
+        let receipt = pipeline.accept("test", values, SeriesBudget::Listener).await;
         assert_eq!((receipt.received, receipt.accepted), (4, 2));
-        assert_eq!(receipt.refused, [(1, Reason::BadMetric), (2, Reason::NotFinite)]);
+        assert_eq!(receipt.rejected, [(1, RejectReason::BadMetric), (2, RejectReason::NotFinite)]);
         assert_eq!(pipeline.table.len(), 1);
         assert_eq!(pipeline.kept(), 2);
         let (_, counters) = pipeline.sources().remove(0);
         assert_eq!((counters.counts().received, counters.counts().accepted), (4, 2));
         assert_eq!(pipeline.breaches(), []);
-        assert_eq!((counters.refused(Reason::BadMetric), counters.refused(Reason::NotFinite)), (1, 1));
+        assert_eq!((counters.rejected(RejectReason::BadMetric), counters.rejected(RejectReason::NotFinite)), (1, 1));
     }
 
     #[tokio::test]
     async fn another_type_or_step_is_the_same_series() {
         let pipeline = pipeline(10);
-        let changed = MetricValue { metric_type: MetricType::Counter, step_s: 60, ..value("a", 2.0) };
+        let changed = Sample { metric_type: MetricType::Counter, step_s: 60, ..value("a", 2.0) };
         for values in [vec![value("a", 1.0)], vec![changed], vec![value("a", 3.0)]] {
-            let receipt = pipeline.accept("test", values, Budget::Listener).await;
-            assert_eq!((receipt.accepted, receipt.refused), (1, vec![]));
+            let receipt = pipeline.accept("test", values, SeriesBudget::Listener).await;
+            assert_eq!((receipt.accepted, receipt.rejected), (1, vec![]));
         }
         let id = pipeline.table.intern(&value("a", 1.0), pipeline.now_s()).unwrap();
         let series = pipeline.table.get(id).unwrap();
@@ -753,11 +767,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_bad_step_is_refused_of_a_known_series_too_and_changes_nothing() {
+    async fn a_bad_step_is_rejected_of_a_known_series_too_and_changes_nothing() {
         let pipeline = pipeline(10);
-        let bad = MetricValue { step_s: 0, ..value("a", 2.0) };
-        let receipt = pipeline.accept("test", vec![value("a", 1.0), bad], Budget::Listener).await;
-        assert_eq!(receipt.refused, [(1, Reason::BadStep)]);
+        let bad = Sample { step_s: 0, ..value("a", 2.0) };
+        let receipt = pipeline.accept("test", vec![value("a", 1.0), bad], SeriesBudget::Listener).await;
+        assert_eq!(receipt.rejected, [(1, RejectReason::BadStep)]);
         assert_eq!(pipeline.table.changes(), 0);
     }
 
@@ -765,35 +779,35 @@ mod tests {
     async fn a_stale_marker_is_taken_and_another_nan_is_not() {
         let pipeline = pipeline(10);
         let values = vec![value("a", saker_model::STALE_MARKER), value("a", f64::NAN)];
-        let receipt = pipeline.accept("test", values, Budget::Listener).await;
-        assert_eq!((receipt.accepted, receipt.refused), (1, vec![(1, Reason::NotFinite)]));
+        let receipt = pipeline.accept("test", values, SeriesBudget::Listener).await;
+        assert_eq!((receipt.accepted, receipt.rejected), (1, vec![(1, RejectReason::NotFinite)]));
     }
 
     #[tokio::test]
-    async fn the_number_of_tags_can_be_set_and_what_was_refused_is_asked_about_again() {
+    async fn the_number_of_tags_can_be_set() {
         let pipeline = pipeline(10);
         let tags = (0..41).map(|number| (number.to_string(), "a,b=c".to_owned())).collect();
-        let many = MetricValue { tags, ..value("a", 1.0) };
-        let take = async || pipeline.accept("test", vec![many.clone()], Budget::Listener).await.refused;
+        let many = Sample { tags, ..value("a", 1.0) };
+        let take = async || pipeline.accept("test", vec![many.clone()], SeriesBudget::Listener).await.rejected;
         let epoch = pipeline.table.epoch();
-        assert_eq!(take().await, [(0, Reason::TooManyTags)]);
+        assert_eq!(take().await, [(0, RejectReason::TooManyTags)]);
         pipeline.set_limits(SeriesLimits { tags: 41 });
-        assert_ne!(pipeline.table.epoch(), epoch, "who remembers the refusal forgets it");
+        assert_ne!(pipeline.table.epoch(), epoch, "who remembers the rejection forgets it");
         assert_eq!(take().await, []);
     }
 
     #[tokio::test]
     async fn names_that_hold_are_told_from_those_that_may_change() {
         let pipeline = pipeline(1);
-        let session = pipeline.session("test", Budget::Listener);
+        let session = pipeline.session("test", SeriesBudget::Listener);
         let attempt = session.attempts().next().unwrap();
         let named = attempt.name(vec![value("a", 1.0), value("", 1.0), value("b", 1.0), value("a", f64::NAN)]).await;
         let id = pipeline.table.intern(&value("a", 1.0), 0).unwrap();
         let expected = [
-            Named { source: Some(id), target: Ok(id), lasting: true },
-            Named { source: None, target: Err(Reason::BadMetric), lasting: true },
-            Named { source: None, target: Err(Reason::SeriesLimit), lasting: false },
-            Named { source: None, target: Err(Reason::NotFinite), lasting: false },
+            Resolution { source: Some(id), target: Ok(id), lasting: true },
+            Resolution { source: None, target: Err(RejectReason::BadMetric), lasting: true },
+            Resolution { source: None, target: Err(RejectReason::SeriesLimit), lasting: false },
+            Resolution { source: None, target: Err(RejectReason::NotFinite), lasting: false },
         ];
         assert_eq!(named, expected);
         assert_eq!(pipeline.kept(), 0, "nothing was taken");
@@ -802,19 +816,20 @@ mod tests {
     #[tokio::test]
     async fn beyond_the_limit_of_series_only_known_ones_pass() {
         let pipeline = pipeline(1);
-        let receipt =
-            pipeline.accept("test", vec![value("a", 1.0), value("b", 1.0), value("a", 2.0)], Budget::Listener).await;
+        let receipt = pipeline
+            .accept("test", vec![value("a", 1.0), value("b", 1.0), value("a", 2.0)], SeriesBudget::Listener)
+            .await;
         assert_eq!(receipt.accepted, 2);
-        assert_eq!(receipt.refused, [(1, Reason::SeriesLimit)]);
+        assert_eq!(receipt.rejected, [(1, RejectReason::SeriesLimit)]);
     }
 
     #[tokio::test]
     async fn sinks_are_told_which_points_are_a_run_and_whether_it_is_whole() {
         let pipeline = pipeline(100);
-        let budget = Budget::Collector { new_series: 10, series: 10 };
+        let budget = SeriesBudget::Collector { new_series: 10, series: 10 };
         pipeline.accept("collector:a", vec![value("a", 1.0), value("b", 1.0)], budget).await;
         pipeline.accept("collector:a", vec![value("a", 1.0), value("b", f64::NAN)], budget).await;
-        pipeline.accept("test", vec![value("a", 1.0)], Budget::Listener).await;
+        pipeline.accept("test", vec![value("a", 1.0)], SeriesBudget::Listener).await;
         let runs = pipeline.window.1.lock().clone();
         assert_eq!(runs, [("collector:a".to_owned(), true), ("collector:a".to_owned(), false)]);
         assert_eq!(pipeline.kept(), 4);
@@ -823,50 +838,50 @@ mod tests {
     #[tokio::test]
     async fn a_source_brings_only_so_many_series_at_once_and_in_all() {
         let pipeline = pipeline(100);
-        let (source, budget) = ("test", Budget::Collector { new_series: 2, series: 3 });
+        let (source, budget) = ("test", SeriesBudget::Collector { new_series: 2, series: 3 });
         let bring = async |names: &[&str]| {
             let values = names.iter().map(|name| value(name, 1.0)).collect();
-            pipeline.accept(source, values, budget).await.refused
+            pipeline.accept(source, values, budget).await.rejected
         };
-        assert_eq!(bring(&["a", "b", "c", "a"]).await, [(2, Reason::NewSeries)], "what is known is not new");
-        assert_eq!(bring(&["a", "b", "c", "d"]).await, [(3, Reason::SourceSeries)]);
+        assert_eq!(bring(&["a", "b", "c", "a"]).await, [(2, RejectReason::NewSeries)], "what is known is not new");
+        assert_eq!(bring(&["a", "b", "c", "d"]).await, [(3, RejectReason::SourceSeries)]);
         // What another source has brought counts for that one.
-        pipeline.accept("other", vec![value("e", 1.0)], Budget::Listener).await;
+        pipeline.accept("other", vec![value("e", 1.0)], SeriesBudget::Listener).await;
         assert_eq!(bring(&["e", "a", "b", "c"]).await, []);
-        assert_eq!(bring(&["f"]).await, [(0, Reason::SourceSeries)]);
+        assert_eq!(bring(&["f"]).await, [(0, RejectReason::SourceSeries)]);
         let (_, counters) = pipeline.sources().into_iter().find(|(name, _)| **name == *"test").unwrap();
-        assert_eq!((counters.refused(Reason::NewSeries), counters.refused(Reason::SourceSeries)), (1, 2));
+        assert_eq!((counters.rejected(RejectReason::NewSeries), counters.rejected(RejectReason::SourceSeries)), (1, 2));
         assert_eq!(counters.series(), 3);
         tokio::time::sleep(Duration::from_millis(1100)).await;
         pipeline.sweep(Duration::ZERO);
         assert_eq!(bring(&["f"]).await, [], "a series that is forgotten makes room");
     }
 
-    const COLLECTOR: Budget = Budget::Collector { new_series: 5000, series: 50_000 };
+    const COLLECTOR: SeriesBudget = SeriesBudget::Collector { new_series: 5000, series: 50_000 };
 
-    async fn bring(pipeline: &Bench, source: &str, names: std::ops::Range<usize>, budget: Budget) -> Receipt {
+    async fn bring(pipeline: &Bench, source: &str, names: std::ops::Range<usize>, budget: SeriesBudget) -> Receipt {
         let values = names.map(|number| value(&format!("{source}.{number}"), 1.0)).collect();
         pipeline.accept(source, values, budget).await
     }
 
     #[tokio::test]
-    async fn a_client_that_floods_series_leaves_room_for_other_listeners_and_for_every_collector() {
+    async fn a_flood_of_series_leaves_room_for_other_sources() {
         let pipeline = pipeline(10_000);
-        let flood = bring(&pipeline, "push", 0..20_000, Budget::Listener).await;
+        let flood = bring(&pipeline, "push", 0..20_000, SeriesBudget::Listener).await;
         assert_eq!(flood.accepted, 5000);
-        assert_eq!(flood.refused[0], (5000, Reason::ListenerSeries));
-        let other = bring(&pipeline, "influx", 0..20_000, Budget::Listener).await;
+        assert_eq!(flood.rejected[0], (5000, RejectReason::ListenerSeries));
+        let other = bring(&pipeline, "influx", 0..20_000, SeriesBudget::Listener).await;
         assert_eq!(other.accepted, 4000);
-        assert_eq!(other.refused[0], (4000, Reason::ReservedSeries));
+        assert_eq!(other.rejected[0], (4000, RejectReason::ReservedSeries));
         let collector = bring(&pipeline, "collector:cpu", 0..1000, COLLECTOR).await;
-        assert_eq!((collector.accepted, collector.refused), (1000, vec![]));
+        assert_eq!((collector.accepted, collector.rejected), (1000, vec![]));
         // What is known goes on, and the table is full for everybody else.
-        assert_eq!(bring(&pipeline, "push", 0..5000, Budget::Listener).await.accepted, 5000);
+        assert_eq!(bring(&pipeline, "push", 0..5000, SeriesBudget::Listener).await.accepted, 5000);
         let late = bring(&pipeline, "collector:late", 0..1, COLLECTOR).await;
-        assert_eq!(late.refused, [(0, Reason::SeriesLimit)]);
+        assert_eq!(late.rejected, [(0, RejectReason::SeriesLimit)]);
         let counted = |name: &str| {
             let (_, counters) = pipeline.sources().into_iter().find(|(source, _)| **source == *name).unwrap();
-            (counters.refused(Reason::ListenerSeries), counters.refused(Reason::ReservedSeries))
+            (counters.rejected(RejectReason::ListenerSeries), counters.rejected(RejectReason::ReservedSeries))
         };
         assert_eq!((counted("push"), counted("influx")), ((15_000, 0), (0, 16_000)));
     }
@@ -880,7 +895,7 @@ mod tests {
         }
         let collector = bring(&pipeline, "collector:cpu", 0..20, COLLECTOR).await;
         assert_eq!(collector.accepted, 10, "a tenth of the hundred");
-        assert_eq!(bring(&pipeline, "push", 0..1, Budget::Listener).await.accepted, 0);
+        assert_eq!(bring(&pipeline, "push", 0..1, SeriesBudget::Listener).await.accepted, 0);
         // The reserve is free again when its series are forgotten.
         tokio::time::sleep(Duration::from_millis(1100)).await;
         pipeline.sweep(Duration::ZERO);
@@ -890,7 +905,7 @@ mod tests {
     #[tokio::test]
     async fn an_idle_series_is_forgotten_everywhere() {
         let pipeline = pipeline(10);
-        pipeline.accept("test", vec![value("a", 1.0)], Budget::Listener).await;
+        pipeline.accept("test", vec![value("a", 1.0)], SeriesBudget::Listener).await;
         pipeline.sweep(Duration::from_secs(3600));
         assert_eq!(pipeline.table.len(), 1);
         tokio::time::sleep(Duration::from_millis(1100)).await;

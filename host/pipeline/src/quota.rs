@@ -3,14 +3,14 @@
 //! Whoever pushes decides by itself how many names it makes up. So what comes in through the doors has at most a part of
 //! the table, each door a part of that, and the host's own collectors always find room.
 
-use saker_model::Reason;
+use saker_model::RejectReason;
 
 /// Even of a small table a door may have so much: it is not split where there is nothing to flood.
 const LISTENER_SERIES_MIN: usize = 1000;
 
 /// How many series a source may bring.
 #[derive(Clone, Copy, Debug)]
-pub enum Budget {
+pub enum SeriesBudget {
     /// A collector. One that puts a timestamp into a tag is stopped here, and not the storage behind it.
     Collector {
         /// That nobody has brought before, in one call.
@@ -44,11 +44,11 @@ pub struct SeriesQuota {
 
 /// Where a source's new series have their place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Room {
+pub(crate) struct SeriesAllowance {
     /// The table may become so large by it.
     pub(crate) limit: usize,
     /// Why it may not become larger.
-    pub(crate) refusal: Reason,
+    pub(crate) rejection: RejectReason,
 }
 
 impl SeriesShares {
@@ -68,23 +68,25 @@ impl SeriesQuota {
     }
 
     /// The room for a source of this kind, while collectors have brought so many series.
-    pub(crate) fn room(&self, budget: Budget, of_collectors: usize) -> Room {
+    pub(crate) fn room(&self, budget: SeriesBudget, of_collectors: usize) -> SeriesAllowance {
         match budget {
-            Budget::Listener if self.reserve > 0 => Room { limit: self.listeners(), refusal: Reason::ReservedSeries },
-            // What comes back from queues on disk is let in beyond the limit. It does not take the reserve.
-            Budget::Collector { .. } if of_collectors < self.reserve => {
-                Room { limit: usize::MAX, refusal: Reason::SeriesLimit }
+            SeriesBudget::Listener if self.reserve > 0 => {
+                SeriesAllowance { limit: self.listeners(), rejection: RejectReason::ReservedSeries }
             }
-            _ => Room { limit: self.limit, refusal: Reason::SeriesLimit },
+            // What comes back from queues on disk is let in beyond the limit. It does not take the reserve.
+            SeriesBudget::Collector { .. } if of_collectors < self.reserve => {
+                SeriesAllowance { limit: usize::MAX, rejection: RejectReason::SeriesLimit }
+            }
+            _ => SeriesAllowance { limit: self.limit, rejection: RejectReason::SeriesLimit },
         }
     }
 
     /// Why a source may bring no more series, after it has brought so many in this call and in all.
-    pub(crate) fn over(&self, budget: Budget, in_this_call: usize, in_all: usize) -> Option<Reason> {
+    pub(crate) fn over(&self, budget: SeriesBudget, in_this_call: usize, in_all: usize) -> Option<RejectReason> {
         match budget {
-            Budget::Collector { new_series, .. } if in_this_call >= new_series => Some(Reason::NewSeries),
-            Budget::Collector { series, .. } if in_all >= series => Some(Reason::SourceSeries),
-            Budget::Listener if in_all >= self.listener => Some(Reason::ListenerSeries),
+            SeriesBudget::Collector { new_series, .. } if in_this_call >= new_series => Some(RejectReason::NewSeries),
+            SeriesBudget::Collector { series, .. } if in_all >= series => Some(RejectReason::SourceSeries),
+            SeriesBudget::Listener if in_all >= self.listener => Some(RejectReason::ListenerSeries),
             _ => None,
         }
     }

@@ -80,7 +80,7 @@ pub struct SeriesRef {
 
 /// What of a series a matcher looks at. A tag that a series does not have is an empty text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Label {
+pub enum MatcherLabel {
     /// The endpoint.
     Endpoint,
     /// The metric's name.
@@ -91,7 +91,7 @@ pub enum Label {
 
 /// What a text must be. Patterns are ready to be used: what language they are in is the business of who asks.
 #[derive(Clone)]
-pub enum Condition {
+pub enum TextCondition {
     /// This text.
     Is(String),
     /// Any other text.
@@ -100,7 +100,7 @@ pub enum Condition {
     Meets(Arc<dyn Fn(&str) -> bool + Send + Sync>),
 }
 
-impl Condition {
+impl TextCondition {
     /// Whether a text meets it.
     #[must_use]
     pub fn is_met_by(&self, text: &str) -> bool {
@@ -112,7 +112,7 @@ impl Condition {
     }
 }
 
-impl fmt::Debug for Condition {
+impl fmt::Debug for TextCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Is(value) => write!(f, "= {value:?}"),
@@ -126,9 +126,9 @@ impl fmt::Debug for Condition {
 #[derive(Clone, Debug)]
 pub struct Matcher {
     /// What it looks at.
-    pub label: Label,
+    pub label: MatcherLabel,
     /// What that must be.
-    pub condition: Condition,
+    pub condition: TextCondition,
 }
 
 impl Matcher {
@@ -142,9 +142,9 @@ impl Matcher {
     #[must_use]
     pub fn matches_parts(&self, endpoint: &str, metric: &str, tags: &[(Box<str>, Box<str>)]) -> bool {
         self.condition.is_met_by(match &self.label {
-            Label::Endpoint => endpoint,
-            Label::Metric => metric,
-            Label::Tag(name) => tag(tags, name).unwrap_or_default(),
+            MatcherLabel::Endpoint => endpoint,
+            MatcherLabel::Metric => metric,
+            MatcherLabel::Tag(name) => tag(tags, name).unwrap_or_default(),
         })
     }
 }
@@ -178,9 +178,9 @@ impl Aggregate {
 
 /// Which aggregates a caller wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Columns(u8);
+pub struct AggregateSet(u8);
 
-impl Columns {
+impl AggregateSet {
     /// Only the newest value of each bucket; of raw samples, their value.
     pub const LAST: Self = Self(1 << Aggregate::Last as u8);
 
@@ -218,7 +218,7 @@ pub struct Chunk<'a> {
     pub granularity_ms: i64,
     /// Growing, never twice the same. Of a bucket, the time of its newest sample.
     pub timestamps: &'a [i64],
-    /// A column for each aggregate that was asked for, in the order of [`Columns::iter`], each as long as the
+    /// A column for each aggregate that was asked for, in the order of [`AggregateSet::iter`], each as long as the
     /// timestamps. Of raw samples every column but the count holds the values.
     pub columns: &'a [&'a [f64]],
 }
@@ -282,13 +282,13 @@ pub trait SeriesReader: Send + Sync {
         &self,
         series: &[SeriesRef],
         range: TimeRange,
-        columns: Columns,
+        columns: AggregateSet,
         budget: &ReadBudget,
         visit: &mut dyn FnMut(Chunk<'_>),
     ) -> Result<(), ReadError>;
 
     /// About how many samples [`read`](Self::read) would visit, from headers alone, so that a question that is far too
-    /// large is refused before anything is read. A reader that cannot tell answers 0.
+    /// large is rejected before anything is read. A reader that cannot tell answers 0.
     fn estimate(&self, series: &[SeriesRef], range: TimeRange) -> u64 {
         let _ = (series, range);
         0
@@ -387,7 +387,7 @@ impl ReadBudget {
         self.check()
     }
 
-    /// Refuses what is known beforehand to need more samples than are left.
+    /// Rejects what is known beforehand to need more samples than are left.
     ///
     /// # Errors
     /// [`ReadError::Samples`], with the number that would do.
@@ -465,7 +465,7 @@ mod tests {
 
     #[test]
     fn columns_know_their_place_among_those_asked_for() {
-        let columns = Columns::LAST.with(Aggregate::Sum).with(Aggregate::Min);
+        let columns = AggregateSet::LAST.with(Aggregate::Sum).with(Aggregate::Min);
         assert_eq!(columns.iter().collect::<Vec<_>>(), [Aggregate::Last, Aggregate::Min, Aggregate::Sum]);
         assert_eq!(columns.position(Aggregate::Last), Some(0));
         assert_eq!(columns.position(Aggregate::Sum), Some(2));
@@ -473,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_the_number_that_would_do() {
+    fn a_rejection_says_the_number_that_would_do() {
         let limits = ReadLimits { samples: 100, memory_bytes: 10, ..ReadLimits::default() };
         let budget = ReadBudget::new(limits, Cancel::default());
         budget.charge_samples(60).unwrap();
@@ -507,10 +507,10 @@ mod tests {
             tags: [("core".into(), "0".into())].into(),
         };
         let matches = |label, condition| Matcher { label, condition }.matches(&identity);
-        let tag = |name: &str| Label::Tag(name.into());
-        assert!(matches(Label::Endpoint, Condition::Is("web-1".into())));
-        assert!(matches(Label::Metric, Condition::Meets(Arc::new(|text| text.starts_with("cpu.")))));
-        assert!(!matches(tag("core"), Condition::IsNot("0".into())));
-        assert!(matches(tag("none"), Condition::Is(String::new())));
+        let tag = |name: &str| MatcherLabel::Tag(name.into());
+        assert!(matches(MatcherLabel::Endpoint, TextCondition::Is("web-1".into())));
+        assert!(matches(MatcherLabel::Metric, TextCondition::Meets(Arc::new(|text| text.starts_with("cpu.")))));
+        assert!(!matches(tag("core"), TextCondition::IsNot("0".into())));
+        assert!(matches(tag("none"), TextCondition::Is(String::new())));
     }
 }

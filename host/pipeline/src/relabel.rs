@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use saker_model::{Reason, Series, SeriesLimits};
+use saker_model::{RejectReason, Series, SeriesLimits};
 
 /// What becomes of a series.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub enum RelabelOutcome {
     /// Its points are dropped.
     Dropped,
     /// It has been made into something that is no series.
-    Refused(Reason),
+    Rejected(RejectReason),
     /// Nothing could be said of it; it is asked about again.
     Failed,
 }

@@ -2,10 +2,12 @@
 
 use std::sync::{Arc, OnceLock};
 
-use saker_model::{MetricValue, Named, Point, Refused, SeriesId};
+use saker_model::{Point, RejectCounts, Resolution, Sample, SeriesId};
 
 use crate::pipeline::run_of;
-use crate::{Budget, Left, Overload, Parked, Pipeline, Receipt, Refusing, SourceCounters, SourceName};
+use crate::{
+    Overload, OverloadPolicy, Parked, Pipeline, Receipt, RejectedPoints, SeriesBudget, SourceCounters, SourceName,
+};
 
 /// How often a body is read again because the series' names have changed meanwhile. They do so about once a minute.
 const ATTEMPTS: usize = 8;
@@ -16,14 +18,14 @@ pub struct IngestSession {
     source: SourceName,
     /// None as long as it has brought nothing, so that a source is counted from its first value on.
     counters: OnceLock<Arc<SourceCounters>>,
-    budget: Budget,
+    budget: SeriesBudget,
 }
 
 /// The names that series have at a time. Of two that differ, those of the later are valid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Names(u64);
+pub struct SeriesGeneration(u64);
 
-impl Names {
+impl SeriesGeneration {
     /// Names that are told from others by a number, for whoever has no pipeline to ask.
     #[must_use]
     pub const fn numbered(number: u64) -> Self {
@@ -32,7 +34,7 @@ impl Names {
 }
 
 impl IngestSession {
-    pub(crate) fn new(pipeline: Arc<Pipeline>, source: SourceName, budget: Budget) -> Self {
+    pub(crate) fn new(pipeline: Arc<Pipeline>, source: SourceName, budget: SeriesBudget) -> Self {
         Self { pipeline, source, counters: OnceLock::new(), budget }
     }
 
@@ -41,47 +43,47 @@ impl IngestSession {
     }
 
     /// Holds it to another budget.
-    pub fn set_budget(&mut self, budget: Budget) {
+    pub fn set_budget(&mut self, budget: SeriesBudget) {
         self.budget = budget;
     }
 
-    /// Takes values. When it returns, they are in all sinks, as safe as the durable one is, or refused with a reason.
+    /// Takes values. When it returns, they are in all sinks, as safe as the durable one is, or rejected with a reason.
     ///
     /// # Errors
-    /// If there is no room; then all are refused, and the source may come again with them.
-    pub async fn accept(&self, values: Vec<MetricValue>) -> Result<Receipt, Overload> {
+    /// If there is no room; then all are rejected, and the source may come again with them.
+    pub async fn accept(&self, values: Vec<Sample>) -> Result<Receipt, Overload> {
         let run = run_of(&self.source, self.budget, true);
         self.pipeline.accept(run, self.counters(), values, self.budget).await
     }
 
     /// Takes values as [`accept`](Self::accept) does, but waits for no word on series that are new: their values are parked,
     /// for the caller to settle, and places are counted without them.
-    pub async fn accept_known(&self, values: Vec<MetricValue>) -> (Result<Receipt, Overload>, Option<Parked>) {
+    pub async fn accept_known(&self, values: Vec<Sample>) -> (Result<Receipt, Overload>, Option<Parked>) {
         self.pipeline.accept_known(&self.source, self.counters(), values, self.budget).await
     }
 
     /// Counts values of which none were taken.
-    pub fn refuse(&self, received: usize, refused: &Refused) {
-        self.counters().count(received, 0, refused);
+    pub fn reject(&self, received: usize, rejected: &RejectCounts) {
+        self.counters().count(received, 0, rejected);
     }
 
     /// The attempts at a body whose points are taken at once: as many as are worth it. Names are asked for as it is read,
     /// and hold until series are forgotten; when they do not hold any more, the next attempt reads it again.
     pub fn attempts(&self) -> impl Iterator<Item = Attempt<'_>> {
-        (0..ATTEMPTS).map(|_| Attempt { session: self, names: Names(self.pipeline.table().epoch()) })
+        (0..ATTEMPTS).map(|_| Attempt { session: self, names: SeriesGeneration(self.pipeline.table().epoch()) })
     }
 }
 
 /// One reading of a body.
 pub struct Attempt<'a> {
     session: &'a IngestSession,
-    names: Names,
+    names: SeriesGeneration,
 }
 
 impl Attempt<'_> {
     /// The names that it goes by, for those who remember some.
     #[must_use]
-    pub fn names(&self) -> Names {
+    pub fn names(&self) -> SeriesGeneration {
         self.names
     }
 
@@ -91,8 +93,8 @@ impl Attempt<'_> {
         self.session.pipeline.now_s()
     }
 
-    /// Names values without taking them: where each one's point belongs, or why it is refused.
-    pub async fn name(&self, values: Vec<MetricValue>) -> Vec<Named> {
+    /// Names values without taking them: where each one's point belongs, or why it is rejected.
+    pub async fn name(&self, values: Vec<Sample>) -> Vec<Resolution> {
         self.session.pipeline.name(self.session.counters(), values, self.session.budget).await
     }
 
@@ -107,8 +109,8 @@ impl Attempt<'_> {
         self.session.pipeline.table().epoch() == self.names.0
     }
 
-    /// Takes points whose series have these names, and counts what was refused on the way; `received` is how many values
-    /// were read. Answers which points were refused for want of room.
+    /// Takes points whose series have these names, and counts what was rejected on the way; `received` is how many
+    /// values were read. Answers which points were rejected for want of room.
     ///
     /// # Errors
     /// As [`IngestSession::accept`].
@@ -116,18 +118,18 @@ impl Attempt<'_> {
         &self,
         received: usize,
         points: &[Point],
-        refused: &Refused,
-        refusing: Refusing,
-    ) -> Result<Vec<Left>, Overload> {
-        self.session.pipeline.accept_points(self.session.counters(), received, points, refused, refusing).await
+        rejected: &RejectCounts,
+        rejecting: OverloadPolicy,
+    ) -> Result<Vec<RejectedPoints>, Overload> {
+        self.session.pipeline.accept_points(self.session.counters(), received, points, rejected, rejecting).await
     }
 
-    /// The same for a source that keeps what is refused until there is room for all of it, and comes again by itself:
+    /// The same for a source that keeps what is rejected until there is room for all of it, and comes again by itself:
     /// nothing is counted before.
     ///
     /// # Errors
     /// As [`IngestSession::accept`].
-    pub async fn offer(&self, received: usize, points: &[Point], refused: &Refused) -> Result<(), Overload> {
-        self.session.pipeline.offer_points(self.session.counters(), received, points, refused).await
+    pub async fn offer(&self, received: usize, points: &[Point], rejected: &RejectCounts) -> Result<(), Overload> {
+        self.session.pipeline.offer_points(self.session.counters(), received, points, rejected).await
     }
 }

@@ -15,7 +15,7 @@ use crate::supervisor::Supervision;
 
 /// What the handlers need.
 #[derive(Clone)]
-pub struct ApiState {
+pub struct PluginsApiState {
     /// What is known of every instance.
     pub statuses: Arc<Statuses>,
     /// Who can have one called again.
@@ -23,7 +23,7 @@ pub struct ApiState {
 }
 
 /// The paths that tell about plugins.
-pub fn router<S>(state: ApiState) -> Router<S> {
+pub fn router<S>(state: PluginsApiState) -> Router<S> {
     Router::new()
         .route("/saker/v1/plugins", get(plugins))
         .route("/saker/v1/plugins/{name}", get(plugin))
@@ -31,12 +31,12 @@ pub fn router<S>(state: ApiState) -> Router<S> {
 }
 
 /// The paths that change what runs: for operators only.
-pub fn operating<S>(state: ApiState) -> Router<S> {
-    Router::new().route("/saker/v1/plugins/{name}/revive", post(revive)).with_state(state)
+pub fn operating<S>(state: PluginsApiState) -> Router<S> {
+    Router::new().route("/saker/v1/plugins/{name}/resume", post(resume)).with_state(state)
 }
 
 #[derive(Serialize)]
-struct Plugins {
+struct PluginList {
     instances: Vec<InstanceView>,
     files: Vec<FileView>,
     /// Why nothing is loaded from the plugin folder, if nothing is.
@@ -44,13 +44,16 @@ struct Plugins {
     folder_error: Option<String>,
 }
 
-async fn plugins(State(state): State<ApiState>) -> Json<Plugins> {
+async fn plugins(State(state): State<PluginsApiState>) -> Json<PluginList> {
     let statuses = &state.statuses;
     let instances = statuses.instances().iter().map(|status| status.view()).collect();
-    Json(Plugins { instances, files: statuses.files(), folder_error: statuses.folder_error() })
+    Json(PluginList { instances, files: statuses.files(), folder_error: statuses.folder_error() })
 }
 
-async fn plugin(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Json<InstanceView>, ApiError> {
+async fn plugin(
+    State(state): State<PluginsApiState>,
+    Path(name): Path<String>,
+) -> Result<Json<InstanceView>, ApiError> {
     let instances = state.statuses.instances();
     match instances.iter().find(|status| status.name == name) {
         Some(status) => Ok(Json(status.view())),
@@ -58,9 +61,9 @@ async fn plugin(State(state): State<ApiState>, Path(name): Path<String>) -> Resu
     }
 }
 
-async fn revive(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
-    match state.supervision.revive(&name).await {
-        Ok(()) => Ok(Json(json!({"revived": name}))),
+async fn resume(State(state): State<PluginsApiState>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
+    match state.supervision.resume(&name).await {
+        Ok(()) => Ok(Json(json!({"resumed": name}))),
         Err(why) => Err(ApiError::new(StatusCode::CONFLICT, why)),
     }
 }

@@ -1,4 +1,4 @@
-//! A backend plugin as what a node sends to.
+//! A backend plugin as what a destination sends to.
 
 mod pausing;
 
@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use saker_forward::{SendError, Session};
+use saker_forward::{BackendSession, SendError};
 use saker_model::{Point, Series, SeriesId};
-use saker_sandbox::{Backend, CallError, HealthState, Kill, Kind, SHARE_WINDOW, Sandbox, Share, WriteError};
+use saker_sandbox::{Backend, CallError, CpuQuota, HealthState, Kill, PluginKind, SHARE_WINDOW, Sandbox, WriteError};
 use tokio::sync::Notify;
 
-use self::pausing::Pausing;
+use self::pausing::KillPause;
 use crate::deployment::Deployment;
-use crate::role::{Ending, Role, Shared};
+use crate::role::{Role, RoleContext, StopFuture};
 use crate::status::Status;
 
 /// Processor time that each point may take which a destination has taken: several times what Rust's encoders need, and
@@ -27,26 +27,26 @@ const POINT_CPU: Duration = Duration::from_micros(20);
 /// Why there is no backend before anything is known of its file.
 const NOT_LOADED: &str = "its backend is not loaded yet";
 
-/// The place of a node's backend: the deployment that new sessions are opened from.
+/// The place of a destination's backend: the deployment that new sessions are opened from.
 pub struct BackendSlot {
     sandbox: Sandbox,
     status: Arc<Status>,
-    current: Mutex<Current>,
+    current: Mutex<CurrentBackend>,
     generation: AtomicU64,
-    /// Tells the node that the generation is another.
+    /// Tells the destination that the generation is another.
     changed: Notify,
-    pace: Mutex<Pace>,
-    pausing: Mutex<Pausing>,
+    pace: Mutex<CpuPace>,
+    pausing: Mutex<KillPause>,
 }
 
-/// What a node's backend uses of a processor, through all its sessions.
-struct Pace {
-    share: Share,
+/// What a destination's backend uses of a processor, through all its sessions.
+struct CpuPace {
+    share: CpuQuota,
     /// It used too much, and is left alone until then.
     until: Option<Instant>,
 }
 
-enum Current {
+enum CurrentBackend {
     /// There is none: why.
     Missing(String),
     Ready(Arc<Deployment>),
@@ -56,16 +56,16 @@ impl BackendSlot {
     /// One that nothing runs in yet.
     #[must_use]
     pub fn new(sandbox: Sandbox, status: Arc<Status>) -> Self {
-        let pace = Mutex::new(Pace { share: Share::since(status.meters.cpu()), until: None });
-        let current = Mutex::new(Current::Missing(NOT_LOADED.into()));
+        let pace = Mutex::new(CpuPace { share: CpuQuota::since(status.meters.cpu()), until: None });
+        let current = Mutex::new(CurrentBackend::Missing(NOT_LOADED.into()));
         let generation = AtomicU64::new(0);
         Self { sandbox, status, current, generation, changed: Notify::new(), pace, pausing: Mutex::default() }
     }
 
-    /// What a node sends to.
+    /// What a destination sends to.
     #[must_use]
-    pub fn backend(self: &Arc<Self>) -> Box<dyn saker_forward::Backend> {
-        Box::new(NodeBackend(self.clone()))
+    pub fn backend(self: &Arc<Self>) -> Box<dyn saker_forward::DestinationBackend> {
+        Box::new(PluginBackend(self.clone()))
     }
 
     fn becomes_another(&self) {
@@ -79,7 +79,7 @@ impl BackendSlot {
         match self.pace.lock().until.filter(|&until| now < until) {
             None => Ok(()),
             Some(until) => {
-                let message = "its backend uses more of a processor than limits.cpu_percent allows".into();
+                let message = "its backend uses more of a processor than limits.max_cpu_percent allows".into();
                 Err(SendError::Retry { after: Some(until.duration_since(now)), message })
             }
         }
@@ -100,11 +100,11 @@ impl BackendSlot {
     pub fn deploy(&self, deployment: Arc<Deployment>) {
         let Deployment { file, plugin, spec, .. } = &*deployment;
         self.status.runs(file, plugin, spec, None);
-        let before = std::mem::replace(&mut *self.current.lock(), Current::Ready(deployment));
+        let before = std::mem::replace(&mut *self.current.lock(), CurrentBackend::Ready(deployment));
         // Another deployment, or other limits, are not to blame for the one before.
-        *self.pace.lock() = Pace { share: Share::since(self.status.meters.cpu()), until: None };
-        self.pausing.lock().revive();
-        if matches!(before, Current::Ready(_)) {
+        *self.pace.lock() = CpuPace { share: CpuQuota::since(self.status.meters.cpu()), until: None };
+        self.pausing.lock().resume();
+        if matches!(before, CurrentBackend::Ready(_)) {
             self.status.count(|counts| counts.swaps += 1);
         }
         self.becomes_another();
@@ -112,8 +112,8 @@ impl BackendSlot {
 
     /// Has it tried at once, also from quarantine.
     fn resume(&self) {
-        tracing::info!(plugin = self.status.name, "revived");
-        self.note(Pausing::revive);
+        tracing::info!(plugin = self.status.name, "resumed");
+        self.note(KillPause::resume);
         // A pause ends for another session only.
         self.becomes_another();
     }
@@ -136,7 +136,7 @@ impl BackendSlot {
     }
 
     /// Changes how it fares, and shows it.
-    fn note(&self, change: impl FnOnce(&mut Pausing)) {
+    fn note(&self, change: impl FnOnce(&mut KillPause)) {
         let mut pausing = self.pausing.lock();
         let before = pausing.state();
         change(&mut pausing);
@@ -154,15 +154,15 @@ impl BackendSlot {
 
     /// Takes the deployment away.
     fn clear(&self, why: &str) {
-        *self.current.lock() = Current::Missing(why.to_owned());
+        *self.current.lock() = CurrentBackend::Missing(why.to_owned());
         self.becomes_another();
     }
 }
 
-/// The slots of all nodes that are configured, by the instance's name.
+/// The slots of all destinations that are configured, by the instance's name.
 pub(crate) type BackendSlots = Arc<Mutex<BTreeMap<String, Arc<BackendSlot>>>>;
 
-/// The place of a node's backend, as the reconciler knows it.
+/// The place of a destination's backend, as the reconciler knows it.
 pub(crate) struct BackendRole {
     slot: Arc<BackendSlot>,
 }
@@ -174,9 +174,9 @@ impl BackendRole {
 }
 
 impl Role for BackendRole {
-    const KIND: Kind = Kind::Backend;
+    const KIND: PluginKind = PluginKind::Backend;
 
-    fn new(_: &str, shared: &Shared, status: &Arc<Status>) -> Self {
+    fn new(_: &str, shared: &RoleContext, status: &Arc<Status>) -> Self {
         Self { slot: Arc::new(BackendSlot::new(shared.sandbox.clone(), status.clone())) }
     }
 
@@ -184,13 +184,13 @@ impl Role for BackendRole {
         self.slot.deploy(deployment);
     }
 
-    /// Its node closes the session that runs when the next batch is due.
-    fn replace(&mut self, deployment: Arc<Deployment>) -> Option<Ending> {
+    /// Its destination closes the session that runs when the next batch is due.
+    fn replace(&mut self, deployment: Arc<Deployment>) -> Option<StopFuture> {
         self.slot.deploy(deployment);
         None
     }
 
-    fn withdraw(&mut self, why: &str) -> Option<Ending> {
+    fn withdraw(&mut self, why: &str) -> Option<StopFuture> {
         self.slot.clear(why);
         None
     }
@@ -199,30 +199,30 @@ impl Role for BackendRole {
         self.slot.resume();
     }
 
-    /// A node that is taken out has a while to send what it has, and needs its backend for that.
-    fn stop(self) -> Option<Ending> {
+    /// A destination that is taken out has a while to send what it has, and needs its backend for that.
+    fn stop(self) -> Option<StopFuture> {
         None
     }
 
-    fn canary(shared: Shared, deployment: Arc<Deployment>) -> BoxFuture<'static, Result<(), CallError>> {
+    fn canary(shared: RoleContext, deployment: Arc<Deployment>) -> BoxFuture<'static, Result<(), CallError>> {
         Box::pin(async move {
-            let spec = deployment.spec.trial();
-            let mut trial = Backend::open(&shared.sandbox, &deployment.plugin, &spec).await?;
-            match trial.write(Vec::new(), &[], &[]).await {
+            let spec = deployment.spec.canary();
+            let mut canary = Backend::open(&shared.sandbox, &deployment.plugin, &spec).await?;
+            match canary.write(Vec::new(), &[], &[]).await {
                 Err(WriteError::Call(error)) => Err(error),
                 Err(WriteError::Broken(message)) => Err(saker_sandbox::PluginFault::Other(message).into()),
                 // A destination that is away is no fault of the plugin's.
-                _ => trial.close().await,
+                _ => canary.close().await,
             }
         })
     }
 }
 
-/// What a node sees of a slot.
-struct NodeBackend(Arc<BackendSlot>);
+/// What a destination sees of a slot.
+struct PluginBackend(Arc<BackendSlot>);
 
-impl saker_forward::Backend for NodeBackend {
-    fn open(&self) -> BoxFuture<'_, Result<Box<dyn Session>, SendError>> {
+impl saker_forward::DestinationBackend for PluginBackend {
+    fn open(&self) -> BoxFuture<'_, Result<Box<dyn BackendSession>, SendError>> {
         Box::pin(async move {
             let slot = &self.0;
             if let Some(paused) = slot.paused() {
@@ -230,17 +230,17 @@ impl saker_forward::Backend for NodeBackend {
             }
             slot.in_pace()?;
             let deployment = match &*slot.current.lock() {
-                Current::Missing(why) => return Err(SendError::Retry { after: None, message: why.clone() }),
-                Current::Ready(deployment) => deployment.clone(),
+                CurrentBackend::Missing(why) => return Err(SendError::Retry { after: None, message: why.clone() }),
+                CurrentBackend::Ready(deployment) => deployment.clone(),
             };
             let Deployment { plugin, spec, .. } = &*deployment;
-            let cpu_percent = spec.limits.cpu_percent;
+            let max_cpu_percent = spec.limits.max_cpu_percent;
             let opened = Backend::open(&slot.sandbox, plugin, spec).await;
-            slot.called(cpu_percent, 0);
+            slot.called(max_cpu_percent, 0);
             match opened {
                 Ok(instance) => {
-                    let session = Writing { instance, slot: slot.clone(), cpu_percent };
-                    Ok(Box::new(session) as Box<dyn Session>)
+                    let session = PluginSession { instance, slot: slot.clone(), max_cpu_percent };
+                    Ok(Box::new(session) as Box<dyn BackendSession>)
                 }
                 // No batch is to blame for that, whatever it was.
                 Err(error) => {
@@ -261,13 +261,13 @@ impl saker_forward::Backend for NodeBackend {
 }
 
 /// A session: one instance.
-struct Writing {
+struct PluginSession {
     instance: Backend,
     slot: Arc<BackendSlot>,
-    cpu_percent: u32,
+    max_cpu_percent: u32,
 }
 
-impl Session for Writing {
+impl BackendSession for PluginSession {
     fn write<'a>(
         &'a mut self,
         forget: Vec<SeriesId>,
@@ -277,9 +277,9 @@ impl Session for Writing {
         Box::pin(async move {
             self.slot.in_pace()?;
             let written = self.instance.write(forget, define, points).await;
-            self.slot.called(self.cpu_percent, *written.as_ref().unwrap_or(&0));
+            self.slot.called(self.max_cpu_percent, *written.as_ref().unwrap_or(&0));
             if !matches!(written, Err(WriteError::Call(_))) {
-                self.slot.note(Pausing::succeeded);
+                self.slot.note(KillPause::succeeded);
             }
             match written {
                 Ok(taken) => {

@@ -1,18 +1,18 @@
 //! Whether the plugin files that a configuration names are there and fit it: of the kind that is wanted, with settings that
 //! their schemas allow and grants that these need.
 
-use saker_config::{Place, Problem, Settings};
-use saker_sandbox::{Grants, Kind, Plugin, Sandbox};
+use saker_config::{Location, PluginSettings, Problem};
+use saker_sandbox::{Grants, Plugin, PluginKind, Sandbox};
 
 use crate::config::{PluginConfig, PluginsConfig};
-use crate::keys::Keys;
-use crate::unreached::{Weight, unreached};
+use crate::keys::TrustedKeys;
+use crate::missing_grants::{GrantSeverity, unreached};
 use crate::{folder, settings_schema};
 
 /// A check of a configuration's plugins, and what it finds.
 pub struct PluginCheck<'a> {
     config: &'a PluginsConfig,
-    place_of: Box<dyn Fn(&str) -> Place + Send + Sync + 'a>,
+    place_of: Box<dyn Fn(&str) -> Location + Send + Sync + 'a>,
     is_wrong: Box<dyn Fn(&str) -> bool + Send + Sync + 'a>,
     /// Mistakes.
     pub problems: Vec<Problem>,
@@ -21,11 +21,11 @@ pub struct PluginCheck<'a> {
 }
 
 /// A plugin file under the name that the configuration gives it.
-struct Use {
+struct PluginUse {
     key: String,
     file: String,
-    kind: Kind,
-    settings: Settings,
+    kind: PluginKind,
+    settings: PluginSettings,
     grants: Grants,
 }
 
@@ -34,7 +34,7 @@ impl<'a> PluginCheck<'a> {
     /// found a mistake in it or below it.
     pub fn new(
         config: &'a PluginsConfig,
-        place_of: impl Fn(&str) -> Place + Send + Sync + 'a,
+        place_of: impl Fn(&str) -> Location + Send + Sync + 'a,
         is_wrong: impl Fn(&str) -> bool + Send + Sync + 'a,
     ) -> Self {
         let (place_of, is_wrong) = (Box::new(place_of), Box::new(is_wrong));
@@ -48,7 +48,7 @@ impl<'a> PluginCheck<'a> {
 
     /// Whether the folder and its keys can be read at all: else every plugin would be wrong for the same reason.
     pub fn folder(&mut self) -> bool {
-        if let Err(error) = Keys::read(&self.config.folder.signatures.keys) {
+        if let Err(error) = TrustedKeys::read(&self.config.folder.signatures.keys) {
             self.wrong("plugins.signature_keys", error.to_string());
             return false;
         }
@@ -66,7 +66,7 @@ impl<'a> PluginCheck<'a> {
         }
     }
 
-    async fn check_use(&mut self, sandbox: &Sandbox, one: &Use) {
+    async fn check_use(&mut self, sandbox: &Sandbox, one: &PluginUse) {
         let plugin = match self.load(sandbox, one).await {
             Ok(plugin) => plugin,
             Err(what) => return self.wrong(&one.key, what),
@@ -90,33 +90,33 @@ impl<'a> PluginCheck<'a> {
             };
             let problem = Problem { place: place.unwrap_or(&own_place).clone(), key, what: miss.what };
             match miss.weight {
-                Weight::Mistake => self.problems.push(problem),
-                Weight::Warning => self.warnings.push(problem),
+                GrantSeverity::Mistake => self.problems.push(problem),
+                GrantSeverity::Warning => self.warnings.push(problem),
             }
         }
     }
 
     /// The plugin of a file, if it is one of the kind that is wanted.
-    async fn load(&self, sandbox: &Sandbox, Use { file, kind, .. }: &Use) -> Result<Plugin, String> {
+    async fn load(&self, sandbox: &Sandbox, PluginUse { file, kind, .. }: &PluginUse) -> Result<Plugin, String> {
         let config = &self.config.folder;
-        let bytes = folder::read_checked(&config.dir, file, config.file_bytes, &config.signatures)
+        let bytes = folder::read_checked(&config.dir, file, config.max_file_bytes, &config.signatures)
             .map_err(|error| format!("{file} in {}: {error}", config.dir.display()))?;
         let plugin = sandbox.load(&bytes).await.map_err(|error| format!("{file}: {error}"))?;
         if plugin.kind() == *kind {
             return Ok(plugin);
         }
         let cure = match plugin.kind() {
-            Kind::Collector => "",
-            Kind::Processor => "; name it in [pipeline] processors",
-            Kind::Backend => "; give it to a [node.NAME] as backend",
+            PluginKind::Collector => "",
+            PluginKind::Processor => "; name it in [pipeline] processors",
+            PluginKind::Backend => "; give it to a [destination.NAME] as backend",
         };
         Err(format!("{file} is a {}, and a {} is wanted here{cure}", plugin.kind().as_str(), kind.as_str()))
     }
 }
 
 /// Every plugin file that the configuration names.
-fn uses(config: &PluginsConfig) -> Vec<Use> {
-    let of_plugin = |key: String, name: &str, plugin: &PluginConfig, kind| Use {
+fn uses(config: &PluginsConfig) -> Vec<PluginUse> {
+    let of_plugin = |key: String, name: &str, plugin: &PluginConfig, kind| PluginUse {
         key,
         file: plugin.file_of(name),
         kind,
@@ -126,21 +126,21 @@ fn uses(config: &PluginsConfig) -> Vec<Use> {
     let mut uses = Vec::new();
     for name in &config.processors {
         let plugin = config.instances.get(name).cloned().unwrap_or_else(|| PluginConfig::default_of(name));
-        uses.push(of_plugin("pipeline.processors".into(), name, &plugin, Kind::Processor));
+        uses.push(of_plugin("pipeline.processors".into(), name, &plugin, PluginKind::Processor));
     }
     for (name, plugin) in &config.instances {
         // The shipped collectors need not be there, and processors are among these already.
         let written = *plugin != PluginConfig::default_of(name) && plugin.enabled;
         if written && !config.processors.contains(name) {
-            uses.push(of_plugin(format!("plugin.{name}"), name, plugin, Kind::Collector));
+            uses.push(of_plugin(format!("plugin.{name}"), name, plugin, PluginKind::Collector));
         }
     }
-    uses.extend(config.backends.iter().map(|(name, node)| Use {
-        key: format!("node.{name}"),
-        file: format!("{}.wasm", node.backend),
-        kind: Kind::Backend,
-        settings: node.settings.clone(),
-        grants: node.grants.clone(),
+    uses.extend(config.backends.iter().map(|(name, destination)| PluginUse {
+        key: format!("destination.{name}"),
+        file: format!("{}.wasm", destination.backend),
+        kind: PluginKind::Backend,
+        settings: destination.settings.clone(),
+        grants: destination.grants.clone(),
     }));
     uses
 }

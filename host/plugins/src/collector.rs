@@ -1,4 +1,4 @@
-//! The task that owns one collector's instance: calls it on schedule, swaps it between two ticks, brings it back.
+//! The task that owns one collector's instance: calls it on schedule, swaps it between two runs, brings it back.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,19 +6,21 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use saker_model::MetricValue;
-use saker_pipeline::{Budget, IngestSession, Overload, Parked, Receipt, now_ms};
-use saker_sandbox::{Blame, CallError, Collector, Health, HealthConfig, Kind, Plugin, SHARE_WINDOW, Share, Tick};
+use saker_model::Sample;
+use saker_pipeline::{IngestSession, Overload, Parked, Receipt, SeriesBudget, now_ms};
+use saker_sandbox::{
+    Blame, CallError, Collector, CpuQuota, Health, HealthConfig, Plugin, PluginKind, Run, SHARE_WINDOW,
+};
 
 use crate::config::PluginConfig;
 use crate::deployment::Deployment;
-use crate::role::{Ending, Role, Shared};
-use crate::schedule::{Run, Schedule};
+use crate::role::{Role, RoleContext, StopFuture};
+use crate::schedule::{Schedule, ScheduledRun};
 use crate::status::Status;
-use crate::task::{Commands, Task};
+use crate::task::{Task, TaskInbox};
 
 /// A version that is new must get through so many calls before the one before it is let go.
-const TRIAL_CALLS: u32 = 3;
+const CANARY_CALLS: u32 = 3;
 /// Calls whose new series wait for the processors' word. Whoever brings more waits as well, so that they stay bounded.
 const PARKED_MAX: usize = 4;
 /// A clock that jumps is noticed within this time.
@@ -26,15 +28,15 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 
 /// A collector's place.
 pub(crate) struct CollectorRole {
-    shared: Shared,
+    shared: RoleContext,
     status: Arc<Status>,
     task: Option<Task>,
 }
 
 impl Role for CollectorRole {
-    const KIND: Kind = Kind::Collector;
+    const KIND: PluginKind = PluginKind::Collector;
 
-    fn new(_: &str, shared: &Shared, status: &Arc<Status>) -> Self {
+    fn new(_: &str, shared: &RoleContext, status: &Arc<Status>) -> Self {
         Self { shared: shared.clone(), status: status.clone(), task: None }
     }
 
@@ -45,10 +47,10 @@ impl Role for CollectorRole {
 
     fn start(&mut self, deployment: Arc<Deployment>) {
         let (shared, status) = (self.shared.clone(), self.status.clone());
-        self.task = Some(Task::start(|commands| Collecting::new(shared, status, deployment).run(commands)));
+        self.task = Some(Task::start(|commands| CollectorTask::new(shared, status, deployment).run(commands)));
     }
 
-    fn replace(&mut self, deployment: Arc<Deployment>) -> Option<Ending> {
+    fn replace(&mut self, deployment: Arc<Deployment>) -> Option<StopFuture> {
         match &self.task {
             Some(task) => task.deploy(deployment),
             None => self.start(deployment),
@@ -56,7 +58,7 @@ impl Role for CollectorRole {
         None
     }
 
-    fn withdraw(&mut self, _: &str) -> Option<Ending> {
+    fn withdraw(&mut self, _: &str) -> Option<StopFuture> {
         let task = self.task.take()?;
         Some(Box::pin(task.stop()))
     }
@@ -65,25 +67,25 @@ impl Role for CollectorRole {
         self.task.iter().for_each(Task::resume);
     }
 
-    fn stop(mut self) -> Option<Ending> {
+    fn stop(mut self) -> Option<StopFuture> {
         self.withdraw("")
     }
 
-    fn canary(shared: Shared, deployment: Arc<Deployment>) -> BoxFuture<'static, Result<(), CallError>> {
+    fn canary(shared: RoleContext, deployment: Arc<Deployment>) -> BoxFuture<'static, Result<(), CallError>> {
         Box::pin(async move {
-            let spec = deployment.spec.trial();
-            let mut trial = Collector::open(&shared.sandbox, &deployment.plugin, &spec).await?;
+            let spec = deployment.spec.canary();
+            let mut canary = Collector::open(&shared.sandbox, &deployment.plugin, &spec).await?;
             let endpoint = shared.endpoint.load_full();
-            trial.collect(&endpoint, tick(&schedule_of(&deployment), now_ms())).await?;
-            trial.close().await
+            canary.collect(&endpoint, run_at(&schedule_of(&deployment), now_ms())).await?;
+            canary.close().await
         })
     }
 }
 
 /// How many series a deployment may bring.
-fn budget(deployment: &Deployment) -> Budget {
+fn budget(deployment: &Deployment) -> SeriesBudget {
     let limits = &deployment.spec.limits;
-    Budget::Collector { new_series: limits.new_series, series: limits.series }
+    SeriesBudget::Collector { new_series: limits.max_new_series, series: limits.max_series }
 }
 
 /// Every collector's deployment has a schedule.
@@ -91,30 +93,30 @@ fn schedule_of(deployment: &Deployment) -> Schedule {
     deployment.schedule.unwrap_or_else(|| Schedule::new(&deployment.file, SLEEP_MAX))
 }
 
-fn tick(schedule: &Schedule, timestamp_ms: i64) -> Tick {
+fn run_at(schedule: &Schedule, timestamp_ms: i64) -> Run {
     let interval_ms = u32::try_from(schedule.interval_ms()).unwrap_or(u32::MAX);
-    Tick { timestamp_ms, interval_ms, step_s: schedule.step_s() }
+    Run { timestamp_ms, interval_ms, step_s: schedule.step_s() }
 }
 
-struct Collecting {
-    shared: Shared,
+struct CollectorTask {
+    shared: RoleContext,
     status: Arc<Status>,
     session: IngestSession,
     deployment: Arc<Deployment>,
     schedule: Schedule,
     health: Health,
-    share: Share,
+    share: CpuQuota,
     instance: Option<Collector>,
     /// The deployment before, and how many calls the new one has still to get through.
-    trial: Option<(Arc<Deployment>, u32)>,
+    canary: Option<(Arc<Deployment>, u32)>,
     /// What was said of new series is waited for here, while the collector goes on.
     parked: FuturesUnordered<BoxFuture<'static, ()>>,
 }
 
-impl Collecting {
-    fn new(shared: Shared, status: Arc<Status>, deployment: Arc<Deployment>) -> Self {
+impl CollectorTask {
+    fn new(shared: RoleContext, status: Arc<Status>, deployment: Arc<Deployment>) -> Self {
         let session = shared.pipeline.session(format!("collector:{}", status.name), budget(&deployment));
-        let share = Share::since(status.meters.cpu());
+        let share = CpuQuota::since(status.meters.cpu());
         let collecting = Self {
             schedule: schedule_of(&deployment),
             shared,
@@ -123,7 +125,7 @@ impl Collecting {
             health: Health::new(HealthConfig::default()),
             share,
             instance: None,
-            trial: None,
+            canary: None,
             deployment,
             parked: FuturesUnordered::new(),
         };
@@ -131,10 +133,10 @@ impl Collecting {
         collecting
     }
 
-    async fn run(mut self, commands: Arc<Commands>) {
+    async fn run(mut self, commands: Arc<TaskInbox>) {
         // The first run is now: nobody should wait ten seconds for the first values.
         let mut last_grid_ms = self.schedule.grid_at(now_ms());
-        let mut next = Run { grid_ms: last_grid_ms, due_ms: now_ms() };
+        let mut next = ScheduledRun { grid_ms: last_grid_ms, due_ms: now_ms() };
         loop {
             tokio::select! {
                 biased;
@@ -154,7 +156,7 @@ impl Collecting {
                 () = sleep_until(next.due_ms) => {
                     let now = now_ms();
                     if now >= next.due_ms {
-                        self.tick(next).await;
+                        self.run_once(next).await;
                         last_grid_ms = next.grid_ms;
                         next = self.after(last_grid_ms);
                     } else {
@@ -169,20 +171,20 @@ impl Collecting {
     }
 
     /// The next run that is still to come; those that passed meanwhile are counted.
-    fn after(&self, last_grid_ms: i64) -> Run {
+    fn after(&self, last_grid_ms: i64) -> ScheduledRun {
         let next = self.schedule.next(last_grid_ms, now_ms());
         let missed = self.schedule.between(last_grid_ms, next.grid_ms);
         if missed > 0 {
             self.status.count(|counts| {
-                counts.ticks += missed;
+                counts.runs += missed;
                 counts.overrun += missed;
             });
         }
         next
     }
 
-    async fn tick(&mut self, run: Run) {
-        self.status.count(|counts| counts.ticks += 1);
+    async fn run_once(&mut self, run: ScheduledRun) {
+        self.status.count(|counts| counts.runs += 1);
         if !self.health.may_call(Instant::now()) {
             self.status.count(|counts| counts.skipped += 1);
             return;
@@ -192,8 +194,8 @@ impl Collecting {
             // The first values are no worse than those that follow.
             durable.opened().await;
         }
-        // One node that takes something is reason enough; the others count what they go without.
-        if durable.refusal().is_some() {
+        // One destination that takes something is reason enough; the others count what they go without.
+        if durable.rejection().is_some() {
             self.status.count(|counts| counts.no_room += 1);
             return;
         }
@@ -207,7 +209,7 @@ impl Collecting {
 
     /// Calls it. It is told when the run was due, so that rates are over the time between two; its values are stamped with
     /// the time on the grid, so that they meet those of others.
-    async fn collect(&mut self, run: Run) -> Result<Vec<MetricValue>, CallError> {
+    async fn collect(&mut self, run: ScheduledRun) -> Result<Vec<Sample>, CallError> {
         let instance = match self.instance.take().filter(Collector::is_alive) {
             Some(instance) => self.instance.insert(instance),
             None => {
@@ -216,17 +218,17 @@ impl Collecting {
             }
         };
         let endpoint = self.shared.endpoint.load_full();
-        let mut values = instance.collect(&endpoint, tick(&self.schedule, run.due_ms)).await?;
+        let mut values = instance.collect(&endpoint, run_at(&self.schedule, run.due_ms)).await?;
         // One that says by itself when something was is taken by its word.
         let of_now = values.iter_mut().filter(|value| value.timestamp_ms == run.due_ms);
         of_now.for_each(|value| value.timestamp_ms = run.grid_ms);
         Ok(values)
     }
 
-    async fn took(&mut self, values: Vec<saker_model::MetricValue>) {
+    async fn took(&mut self, values: Vec<saker_model::Sample>) {
         self.health.succeeded();
         self.status.succeeded(values.len());
-        self.trial = match self.trial.take() {
+        self.canary = match self.canary.take() {
             Some((before, left)) if left > 1 => Some((before, left - 1)),
             _ => None,
         };
@@ -249,22 +251,22 @@ impl Collecting {
     /// One whose calls use more of a processor than they may is left alone for a while, whatever they end as.
     fn hold_to_share(&mut self) {
         let (now, meter) = (Instant::now(), self.status.meters.cpu());
-        if let Err(kill) = self.share.read(meter, Duration::ZERO, self.deployment.spec.limits.cpu_percent, now) {
+        if let Err(kill) = self.share.read(meter, Duration::ZERO, self.deployment.spec.limits.max_cpu_percent, now) {
             self.status.note(&kill.into());
             self.health.throttled(SHARE_WINDOW, now);
         }
     }
 
     fn resume(&mut self) {
-        tracing::info!(plugin = self.status.name, "revived");
-        self.health.revive();
+        tracing::info!(plugin = self.status.name, "resumed");
+        self.health.resume();
         self.status.set_health(self.health.state());
     }
 
     async fn failed(&mut self, error: &CallError) {
         self.status.failed(error);
         if error.blame() == Blame::Plugin
-            && let Some((before, _)) = self.trial.take()
+            && let Some((before, _)) = self.canary.take()
         {
             self.roll_back(before, error).await;
             return;
@@ -278,7 +280,7 @@ impl Collecting {
         self.deployment = before;
         self.begin_anew();
         // The count comes last: who sees it sees why as well.
-        self.status.refused(&message, error.kind(), error.blame());
+        self.status.rejected(&message, error.kind(), error.blame());
         self.status.count(|counts| counts.rollbacks += 1);
     }
 
@@ -287,7 +289,7 @@ impl Collecting {
         self.close().await;
         let before = std::mem::replace(&mut self.deployment, deployment);
         let other_code = before.plugin.hash() != self.deployment.plugin.hash();
-        self.trial = other_code.then_some((before, TRIAL_CALLS));
+        self.canary = other_code.then_some((before, CANARY_CALLS));
         self.begin_anew();
         self.status.count(|counts| counts.swaps += 1);
         let plugin = &self.deployment.plugin;
@@ -304,7 +306,7 @@ impl Collecting {
         self.schedule = schedule_of(&self.deployment);
         self.session.set_budget(budget(&self.deployment));
         self.health = Health::new(HealthConfig::default());
-        self.share = Share::since(self.status.meters.cpu());
+        self.share = CpuQuota::since(self.status.meters.cpu());
         self.shows_what_runs();
     }
 
@@ -323,17 +325,17 @@ impl Collecting {
     }
 }
 
-/// Says what of a call's values was not taken. It is counted as refused in any case; without room the next runs are left
-/// out.
+/// Says what of a call's values was not taken. It is counted as rejected in any case; without room the next runs are
+/// left out.
 fn tell(status: &Status, taken: &Result<Receipt, Overload>) {
     match taken {
         Ok(receipt) => {
-            if let Some((place, reason)) = receipt.refused.first() {
-                let refused = receipt.refused.len();
-                tracing::debug!(plugin = status.name, refused, place, "values refused: {reason}");
+            if let Some((place, reason)) = receipt.rejected.first() {
+                let rejected = receipt.rejected.len();
+                tracing::debug!(plugin = status.name, rejected, place, "values rejected: {reason}");
             }
         }
-        Err(overload) => tracing::debug!(plugin = status.name, "values refused: {overload}"),
+        Err(overload) => tracing::debug!(plugin = status.name, "values rejected: {overload}"),
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use saker_config::Settings;
+use saker_config::PluginSettings;
 use saker_sandbox::{Grants, Limits, PluginHash};
 
 pub use self::reach::OwnPlace;
@@ -28,7 +28,7 @@ pub struct PluginsConfig {
     pub pass_on_failure: bool,
     /// Collectors and processors, by name.
     pub instances: BTreeMap<String, PluginConfig>,
-    /// The backends of nodes, by the node's name.
+    /// The backends of destinations, by the destination's name.
     pub backends: BTreeMap<String, BackendConfig>,
     /// The files of secrets, by name.
     pub secrets: BTreeMap<String, PathBuf>,
@@ -40,9 +40,9 @@ pub struct FolderConfig {
     /// The folder.
     pub dir: PathBuf,
     /// How often the folder is looked through where the system does not tell of changes.
-    pub poll: Duration,
+    pub poll_interval: Duration,
     /// Bytes of one file.
-    pub file_bytes: usize,
+    pub max_file_bytes: usize,
     /// Who must have signed it.
     pub signatures: SignatureConfig,
 }
@@ -52,7 +52,7 @@ pub struct FolderConfig {
 pub struct SignatureConfig {
     /// Files of public keys.
     pub keys: Vec<PathBuf>,
-    /// Whether a plugin without a signature is refused.
+    /// Whether a plugin without a signature is rejected.
     pub required: bool,
 }
 
@@ -67,7 +67,7 @@ pub fn plugin_section(name: &str) -> String {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PluginConfig {
     /// Whether the operator has written anything of it.
-    pub written: Written,
+    pub written: IsWritten,
     /// The file in the folder; none means the name and `.wasm`.
     pub file: Option<String>,
     /// Whether it runs.
@@ -75,7 +75,7 @@ pub struct PluginConfig {
     /// How often it is called, if that is written.
     pub interval: Option<Duration>,
     /// Its own settings.
-    pub settings: Settings,
+    pub settings: PluginSettings,
     /// What it may touch.
     pub grants: Grants,
     /// What it may use.
@@ -84,21 +84,21 @@ pub struct PluginConfig {
 
 /// Whether the operator has written anything of a plugin. That is no part of what is written.
 #[derive(Clone, Copy, Debug)]
-pub struct Written(pub bool);
+pub struct IsWritten(pub bool);
 
-impl PartialEq for Written {
+impl PartialEq for IsWritten {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-/// The backend of a node.
+/// The backend of a destination.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BackendConfig {
     /// The name of its file, without `.wasm`.
     pub backend: String,
     /// The backend's own settings.
-    pub settings: Settings,
+    pub settings: PluginSettings,
     /// What it may touch.
     pub grants: Grants,
     /// What it may use.
@@ -112,8 +112,8 @@ impl Default for PluginsConfig {
             interval: Duration::from_secs(10),
             folder: FolderConfig {
                 dir: "plugins".into(),
-                poll: Duration::from_secs(10),
-                file_bytes: 32 << 20,
+                poll_interval: Duration::from_secs(10),
+                max_file_bytes: 32 << 20,
                 signatures: SignatureConfig::default(),
             },
             processors: Vec::new(),
@@ -144,15 +144,15 @@ impl PluginConfig {
     #[must_use]
     pub fn default_of(name: &str) -> Self {
         let shipped = SHIPPED.iter().find(|shipped| shipped.name == name);
-        let (read, usage) = shipped.map_or((&[][..], &[][..]), |shipped| (shipped.read, shipped.usage));
+        let (read, statfs) = shipped.map_or((&[][..], &[][..]), |shipped| (shipped.read, shipped.statfs));
         let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect();
         Self {
-            written: Written(false),
+            written: IsWritten(false),
             file: None,
             enabled: true,
             interval: None,
-            settings: Settings::default(),
-            grants: Grants { read: paths(read), usage: paths(usage), ..Grants::default() },
+            settings: PluginSettings::default(),
+            grants: Grants { read: paths(read), statfs: paths(statfs), ..Grants::default() },
             limits: Limits::default(),
         }
     }

@@ -11,7 +11,7 @@ const OTHERS_WRITE: u32 = 0o022;
 
 /// Others can write to it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Exposed {
+pub enum ExposedPath {
     /// Its mode says so.
     #[error("others can write to {path} (mode {mode:04o}), so nothing in it is trusted; chmod go-w {path}")]
     Mode {
@@ -35,11 +35,11 @@ pub enum Exposed {
     },
 }
 
-impl Exposed {
+impl ExposedPath {
     /// Looks at a folder or a file that is open.
     ///
     /// # Errors
-    /// [`Exposed`]
+    /// [`ExposedPath`]
     pub fn check(path: &Path, metadata: &Metadata) -> Result<(), Self> {
         let (owner, us) = (metadata.uid(), rustix::process::geteuid().as_raw());
         if owner != ROOT && owner != us {
@@ -51,7 +51,7 @@ impl Exposed {
     /// The same for whoever installs, and may be another user than the agent that owns the folder.
     ///
     /// # Errors
-    /// [`Exposed::Mode`]
+    /// [`ExposedPath::Mode`]
     pub fn check_mode(path: &Path, metadata: &Metadata) -> Result<(), Self> {
         let mode = metadata.mode() & 0o7777;
         if mode & OTHERS_WRITE != 0 {
@@ -72,7 +72,7 @@ mod tests {
         let dir = tempfile::TempDir::new().unwrap();
         for (mode, exposed) in [(0o700, false), (0o755, false), (0o775, true), (0o757, true), (0o1777, true)] {
             std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).unwrap();
-            let checked = Exposed::check(dir.path(), &std::fs::metadata(dir.path()).unwrap());
+            let checked = ExposedPath::check(dir.path(), &std::fs::metadata(dir.path()).unwrap());
             assert_eq!(checked.is_err(), exposed, "{mode:o}");
             if let Err(error) = checked {
                 assert!(error.to_string().contains(&format!("chmod go-w {}", dir.path().display())), "{error}");

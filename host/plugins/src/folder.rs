@@ -12,12 +12,12 @@ use cap_std::fs::Dir;
 use notify::{RecursiveMode, Watcher};
 use parking_lot::Mutex;
 use saker_model::text::is_clean;
-use saker_sandbox::{Kind, PluginHash};
+use saker_sandbox::{PluginHash, PluginKind};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::config::SignatureConfig;
-use crate::{Exposed, Keys, Signature};
+use crate::{ExposedPath, Signature, TrustedKeys};
 
 /// How long nothing must have happened before a change is looked at, if a file is being written: some tools write in
 /// pieces and say at no time that they are done.
@@ -35,7 +35,7 @@ pub struct Fingerprint {
     pub bytes: u64,
     modified: Option<SystemTime>,
     inode: u64,
-    /// Who may write to it: one that was refused for that is looked at again when it is mended.
+    /// Who may write to it: one that was rejected for that is looked at again when it is mended.
     owner: u32,
     mode: u32,
     /// When the signature beside it was written.
@@ -52,23 +52,23 @@ impl Fingerprint {
 
 /// What a look at a file tells, without running or compiling it.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen {
+pub struct FileSummary {
     /// Its hash.
     pub hash: PluginHash,
     /// None, if its exports do not tell.
-    pub kind: Option<Kind>,
+    pub kind: Option<PluginKind>,
 }
 
 /// The plugin files in a folder, by name. A folder that is not there has none.
 ///
 /// # Errors
-/// Those of the system, and [`Exposed`]: where others can write, nothing is a plugin.
+/// Those of the system, and [`ExposedPath`]: where others can write, nothing is a plugin.
 pub fn scan(path: &Path) -> io::Result<BTreeMap<String, Fingerprint>> {
     let dir = match Dir::open_ambient_dir(path, ambient_authority()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
         other => other?,
     };
-    Exposed::check(path, &std::fs::metadata(format!("/proc/self/fd/{}", fd(&dir)))?).map_err(io::Error::other)?;
+    ExposedPath::check(path, &std::fs::metadata(format!("/proc/self/fd/{}", fd(&dir)))?).map_err(io::Error::other)?;
     let mut files = BTreeMap::new();
     for entry in dir.entries()? {
         let Ok(name) = entry?.file_name().into_string() else { continue };
@@ -114,9 +114,9 @@ pub fn read(dir: &Path, name: &str, most: usize) -> Result<Vec<u8>, String> {
     let failed = |error: io::Error| format!("cannot read it: {error}");
     let mut file = std::fs::File::open(dir.join(name)).map_err(failed)?;
     let before = file.metadata().map_err(failed)?;
-    Exposed::check(&dir.join(name), &before).map_err(|error| error.to_string())?;
+    ExposedPath::check(&dir.join(name), &before).map_err(|error| error.to_string())?;
     if before.len() > most as u64 {
-        return Err(format!("it has {} bytes, and [plugins] file_bytes allows {most}", before.len()));
+        return Err(format!("it has {} bytes, and [plugins] max_file_bytes allows {most}", before.len()));
     }
     let mut bytes = Vec::with_capacity(before.len() as usize);
     file.by_ref().take(most as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
@@ -136,7 +136,7 @@ pub fn read_checked(dir: &Path, name: &str, most: usize, signatures: &SignatureC
     if signatures.keys.is_empty() {
         return Ok(bytes);
     }
-    let keys = Keys::read(&signatures.keys).map_err(|error| format!("plugins.signature_keys: {error}"))?;
+    let keys = TrustedKeys::read(&signatures.keys).map_err(|error| format!("plugins.signature_keys: {error}"))?;
     let beside = format!("{name}.sig");
     let signature = match std::fs::read_to_string(dir.join(&beside)) {
         Ok(text) => Some(Signature::parse(&text).map_err(|error| error.to_string())?),
@@ -151,9 +151,9 @@ pub fn read_checked(dir: &Path, name: &str, most: usize, signatures: &SignatureC
 ///
 /// # Errors
 /// As [`read_checked`].
-pub fn look(dir: &Path, name: &str, most: usize, signatures: &SignatureConfig) -> Result<Seen, String> {
+pub fn look(dir: &Path, name: &str, most: usize, signatures: &SignatureConfig) -> Result<FileSummary, String> {
     let bytes = read_checked(dir, name, most, signatures)?;
-    Ok(Seen { hash: PluginHash::of(&bytes), kind: saker_sandbox::kind_of(&bytes) })
+    Ok(FileSummary { hash: PluginHash::of(&bytes), kind: saker_sandbox::kind_of(&bytes) })
 }
 
 /// Tells of changes in folders.
@@ -293,7 +293,7 @@ mod tests {
         let dir = scratch("read");
         std::fs::write(dir.join("a.wasm"), b"12345").unwrap();
         assert_eq!(read(&dir, "a.wasm", 5).unwrap(), b"12345");
-        assert!(read(&dir, "a.wasm", 4).unwrap_err().contains("file_bytes"));
+        assert!(read(&dir, "a.wasm", 4).unwrap_err().contains("max_file_bytes"));
         assert!(read(&dir, "b.wasm", 4).unwrap_err().contains("cannot read"));
         std::fs::remove_dir_all(dir).unwrap();
     }

@@ -25,10 +25,10 @@ const ED25519_BYTES: usize = 32;
 
 /// The keys whose signatures count.
 #[derive(Clone, Debug, Default)]
-pub struct Keys(Vec<Key>);
+pub struct TrustedKeys(Vec<TrustedKey>);
 
 #[derive(Clone, Debug)]
-struct Key {
+struct TrustedKey {
     file: PathBuf,
     kind: KeyKind,
     bytes: Vec<u8>,
@@ -65,7 +65,7 @@ pub enum SignatureError {
     Malformed(String),
 }
 
-impl Keys {
+impl TrustedKeys {
     /// Reads keys from PEM files.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl Keys {
         let read = |file: &PathBuf| {
             let text = std::fs::read_to_string(file).map_err(|error| KeysError::Read(file.clone(), error))?;
             let (kind, bytes) = parse(&text).ok_or_else(|| KeysError::Unusable(file.clone()))?;
-            Ok(Key { file: file.clone(), kind, bytes })
+            Ok(TrustedKey { file: file.clone(), kind, bytes })
         };
         files.iter().map(read).collect::<Result<_, _>>().map(Self)
     }
@@ -109,7 +109,7 @@ impl Keys {
     }
 }
 
-impl Key {
+impl TrustedKey {
     fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
         let verified = match self.kind {
             KeyKind::P256 => UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &self.bytes).verify(message, signature),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use saker_sandbox::{Figure, Sandbox};
+use saker_sandbox::{CustomMetric, Sandbox};
 use saker_telemetry::{Metrics, Out, one};
 
 use crate::status::{InstanceView, Statuses};
@@ -22,11 +22,11 @@ impl Metrics for PluginMetrics {
         let of = |read: &dyn Fn(&InstanceView) -> f64| {
             views.iter().map(|(_, view)| (vec![("plugin", view.name.clone())], read(view))).collect::<Vec<_>>()
         };
-        let refused = self.statuses.folder_error().is_some();
+        let rejected = self.statuses.folder_error().is_some();
         out.gauge(
-            "saker_plugin_folder_refused",
+            "saker_plugin_folder_rejected",
             "Whether nothing is loaded from the plugin folder, for it cannot be read or others can write to it",
-            one(f64::from(u8::from(refused))),
+            one(f64::from(u8::from(rejected))),
         )?;
         let running = views.iter().map(|(_, view)| {
             let labels = vec![
@@ -53,9 +53,13 @@ impl Metrics for PluginMetrics {
             of(&|view| view.memory_bytes as f64),
         )?;
         out.counter("saker_plugin_values", "Values, series or points handled", of(&|view| view.counts.values as f64))?;
-        out.counter("saker_plugin_swaps", "Versions put in place of others", of(&|view| view.counts.swaps as f64))?;
+        out.counter(
+            "saker_plugin_replacements",
+            "Versions put in place of others",
+            of(&|view| view.counts.swaps as f64),
+        )?;
         out.counter("saker_plugin_rollbacks", "Versions taken back", of(&|view| view.counts.rollbacks as f64))?;
-        out.counter("saker_plugin_log_lines_dropped", "Log lines over the rate", of(&|v| v.log_lines_dropped as f64))?;
+        out.counter("saker_plugin_dropped_log_lines", "Log lines over the rate", of(&|v| v.log_lines_dropped as f64))?;
         out.gauge("saker_plugin_stuck_threads", "Calls stuck in the system", of(&|view| view.stuck_threads as f64))?;
         let limits = views.iter().flat_map(|(_, view)| {
             let of = |(limit, value): (&&'static str, &f64)| {
@@ -64,7 +68,7 @@ impl Metrics for PluginMetrics {
             view.limits.iter().map(of).collect::<Vec<_>>()
         });
         out.gauge("saker_plugin_limit", "What it may use, by limit: bytes, seconds or pieces", limits.collect())?;
-        let mut ticks = Vec::new();
+        let mut runs = Vec::new();
         let mut faults = Vec::new();
         let mut counters = Vec::new();
         let mut gauges = Vec::new();
@@ -79,22 +83,22 @@ impl Metrics for PluginMetrics {
                     ("overrun", counts.overrun),
                     ("no_room", counts.no_room),
                 ] {
-                    ticks.push((vec![plugin(), ("result", result.to_owned())], count as f64));
+                    runs.push((vec![plugin(), ("result", result.to_owned())], count as f64));
                 }
             }
             faults.extend(
                 view.counts.faults.iter().map(|(kind, n)| (vec![plugin(), ("kind", (*kind).to_owned())], *n as f64)),
             );
-            for (name, figure) in status.figures.all() {
+            for (name, figure) in status.custom_metrics.all() {
                 let labels = vec![plugin(), ("name", name)];
                 match figure {
-                    Figure::Counter(total) => counters.push((labels, total)),
-                    Figure::Gauge(value) => gauges.push((labels, value)),
+                    CustomMetric::Counter(total) => counters.push((labels, total)),
+                    CustomMetric::Gauge(value) => gauges.push((labels, value)),
                 }
             }
         }
-        out.counter("saker_plugin_ticks", "Ticks of collectors, by result", ticks)?;
-        out.counter("saker_plugin_faults", "Calls that failed, by kind", faults)?;
+        out.counter("saker_collector_runs", "Runs of collectors, by result", runs)?;
+        out.counter("saker_plugin_call_failures", "Calls that failed, by kind", faults)?;
         out.counter("saker_plugin_custom", "Counters of the plugins' own", counters)?;
         out.gauge("saker_plugin_custom_value", "Gauges of the plugins' own", gauges)
     }

@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use saker_model::text::{MESSAGE_BYTES_MAX, clean};
-use saker_model::{MetricValue, Series, SeriesError, SeriesLimits};
+use saker_model::{Sample, Series, SeriesError, SeriesLimits};
 use saker_pipeline::{Relabel, RelabelOutcome};
 use saker_sandbox::{
-    CallError, Health, HealthConfig, Kind, PluginFault, Processor, SHARE_WINDOW, Sandbox, Share, Verdict,
+    CallError, CpuQuota, Health, HealthConfig, PluginFault, PluginKind, Processor, SHARE_WINDOW, Sandbox, Verdict,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use crate::deployment::Deployment;
-use crate::role::{Ending, Role, Shared};
+use crate::role::{Role, RoleContext, StopFuture};
 use crate::status::Status;
-use crate::task::{Command, Commands, Task};
+use crate::task::{Task, TaskCommand, TaskInbox};
 
 /// Askers that can wait at a processor. Whoever comes to more waits for room, as long as for an answer.
 const ASKS_MAX: usize = 256;
@@ -31,34 +31,34 @@ const SLACK: Duration = Duration::from_secs(1);
 /// All processors in their order.
 #[derive(Default)]
 pub struct Chain {
-    links: ArcSwap<Vec<Link>>,
+    links: ArcSwap<Vec<ChainLink>>,
 }
 
 /// A processor in the chain.
 #[derive(Clone)]
-pub(crate) struct Link {
+pub(crate) struct ChainLink {
     status: Arc<Status>,
     /// None where there is no plugin to ask: nothing can be judged.
-    asks: Option<mpsc::Sender<Ask>>,
+    asks: Option<mpsc::Sender<RelabelRequest>>,
     /// How long an asker waits at most.
     patience: Duration,
 }
 
 /// Series that somebody wants to know about.
-struct Ask {
+struct RelabelRequest {
     series: Vec<Series>,
     answer: oneshot::Sender<Vec<Verdict>>,
 }
 
 impl Chain {
     /// Whether these are other processors than those in place.
-    pub(crate) fn differs(&self, links: &[Link]) -> bool {
+    pub(crate) fn differs(&self, links: &[ChainLink]) -> bool {
         let now = self.links.load();
         now.len() != links.len() || !now.iter().zip(links).all(|(a, b)| a.is_same(b))
     }
 
     /// Puts other processors in place.
-    pub(crate) fn set(&self, links: Vec<Link>) {
+    pub(crate) fn set(&self, links: Vec<ChainLink>) {
         self.links.store(Arc::new(links));
     }
 }
@@ -76,7 +76,7 @@ impl Relabel for Chain {
                 for link in links.iter() {
                     link.pass(series, &mut outcomes, limits).await;
                 }
-                let has_ended = links.iter().any(Link::has_ended);
+                let has_ended = links.iter().any(ChainLink::has_ended);
                 // Nobody goes by a processor because another has taken its place just now.
                 if !has_ended || Arc::ptr_eq(&links, &self.links.load()) {
                     return outcomes;
@@ -86,7 +86,7 @@ impl Relabel for Chain {
     }
 }
 
-impl Link {
+impl ChainLink {
     /// A processor whose plugin is not there.
     fn missing(status: &Arc<Status>) -> Self {
         Self { status: status.clone(), asks: None, patience: Duration::ZERO }
@@ -136,7 +136,7 @@ impl Link {
                 Verdict::Change(value) => {
                     outcomes[place] = match to_series(value, limits) {
                         Ok(series) => RelabelOutcome::To(series),
-                        Err(error) => RelabelOutcome::Refused(error.into()),
+                        Err(error) => RelabelOutcome::Rejected(error.into()),
                     };
                 }
             }
@@ -152,7 +152,7 @@ impl Link {
         let asks = self.asks.as_ref()?;
         let (answer, answered) = oneshot::channel();
         let asking = async {
-            asks.send(Ask { series, answer }).await.ok()?;
+            asks.send(RelabelRequest { series, answer }).await.ok()?;
             answered.await.ok()
         };
         tokio::time::timeout(self.patience, asking).await.ok().flatten()
@@ -163,20 +163,20 @@ impl Link {
 pub(crate) struct ProcessorRole {
     sandbox: Sandbox,
     status: Arc<Status>,
-    running: Option<(Link, Task)>,
+    running: Option<(ChainLink, Task)>,
 }
 
 impl ProcessorRole {
     /// Its link of the chain; one through which nothing is judged, as long as nothing runs.
-    pub(crate) fn link(&self) -> Link {
-        self.running.as_ref().map_or_else(|| Link::missing(&self.status), |(link, _)| link.clone())
+    pub(crate) fn link(&self) -> ChainLink {
+        self.running.as_ref().map_or_else(|| ChainLink::missing(&self.status), |(link, _)| link.clone())
     }
 }
 
 impl Role for ProcessorRole {
-    const KIND: Kind = Kind::Processor;
+    const KIND: PluginKind = PluginKind::Processor;
 
-    fn new(_: &str, shared: &Shared, status: &Arc<Status>) -> Self {
+    fn new(_: &str, shared: &RoleContext, status: &Arc<Status>) -> Self {
         Self { sandbox: shared.sandbox.clone(), status: status.clone(), running: None }
     }
 
@@ -187,19 +187,19 @@ impl Role for ProcessorRole {
         let deadlines = &spec.limits.deadlines;
         // Every call may have to open an instance.
         let patience = (deadlines.open + deadlines.map) * CALLS_MAX + SLACK;
-        let link = Link { status: self.status.clone(), asks: Some(asks), patience };
-        let processing = Processing::new(self.sandbox.clone(), self.status.clone(), deployment);
+        let link = ChainLink { status: self.status.clone(), asks: Some(asks), patience };
+        let processing = ProcessorTask::new(self.sandbox.clone(), self.status.clone(), deployment);
         self.running = Some((link, Task::start(|commands| processing.run(commands, inbox))));
     }
 
-    fn replace(&mut self, deployment: Arc<Deployment>) -> Option<Ending> {
+    fn replace(&mut self, deployment: Arc<Deployment>) -> Option<StopFuture> {
         // Those that wait at the one before are answered by it, or not at all: then they are asked about again.
         let ending = self.withdraw("");
         self.start(deployment);
         ending
     }
 
-    fn withdraw(&mut self, _: &str) -> Option<Ending> {
+    fn withdraw(&mut self, _: &str) -> Option<StopFuture> {
         let (_, task) = self.running.take()?;
         Some(Box::pin(task.stop()))
     }
@@ -208,46 +208,46 @@ impl Role for ProcessorRole {
         self.running.iter().for_each(|(_, task)| task.resume());
     }
 
-    fn stop(mut self) -> Option<Ending> {
+    fn stop(mut self) -> Option<StopFuture> {
         self.withdraw("")
     }
 
-    fn canary(shared: Shared, deployment: Arc<Deployment>) -> BoxFuture<'static, Result<(), CallError>> {
+    fn canary(shared: RoleContext, deployment: Arc<Deployment>) -> BoxFuture<'static, Result<(), CallError>> {
         Box::pin(async move {
-            let spec = deployment.spec.trial();
-            let mut trial = Processor::open(&shared.sandbox, &deployment.plugin, &spec).await?;
-            trial.map_series(&[]).await?;
-            trial.close().await
+            let spec = deployment.spec.canary();
+            let mut canary = Processor::open(&shared.sandbox, &deployment.plugin, &spec).await?;
+            canary.map_series(&[]).await?;
+            canary.close().await
         })
     }
 }
 
 /// The task of one processor.
-struct Processing {
+struct ProcessorTask {
     sandbox: Sandbox,
     status: Arc<Status>,
     deployment: Arc<Deployment>,
     instance: Option<Processor>,
     health: Health,
-    share: Share,
+    share: CpuQuota,
 }
 
-impl Processing {
+impl ProcessorTask {
     fn new(sandbox: Sandbox, status: Arc<Status>, deployment: Arc<Deployment>) -> Self {
-        let share = Share::since(status.meters.cpu());
+        let share = CpuQuota::since(status.meters.cpu());
         Self { sandbox, status, deployment, instance: None, health: Health::new(HealthConfig::default()), share }
     }
 
-    async fn run(mut self, commands: Arc<Commands>, mut inbox: mpsc::Receiver<Ask>) {
+    async fn run(mut self, commands: Arc<TaskInbox>, mut inbox: mpsc::Receiver<RelabelRequest>) {
         loop {
             tokio::select! {
                 biased;
-                Command { end, resume, .. } = commands.next() => {
+                TaskCommand { end, resume, .. } = commands.next() => {
                     if end {
                         break self.answer_the_rest(&mut inbox).await;
                     }
                     if resume {
-                        self.health.revive();
+                        self.health.resume();
                         self.status.set_health(self.health.state());
                     }
                 }
@@ -261,7 +261,7 @@ impl Processing {
     }
 
     /// Those that have asked already get their answer still.
-    async fn answer_the_rest(&mut self, inbox: &mut mpsc::Receiver<Ask>) {
+    async fn answer_the_rest(&mut self, inbox: &mut mpsc::Receiver<RelabelRequest>) {
         inbox.close();
         while let Some(ask) = inbox.recv().await {
             self.answer(ask).await;
@@ -269,7 +269,7 @@ impl Processing {
     }
 
     /// Asks about series. Whoever gets no answer asks about them again, with the next value.
-    async fn answer(&mut self, ask: Ask) {
+    async fn answer(&mut self, ask: RelabelRequest) {
         // Whoever has given up wants to know nothing.
         if ask.answer.is_closed() || !self.health.may_call(Instant::now()) {
             return;
@@ -292,7 +292,7 @@ impl Processing {
             Err(error) => self.health.failed(error, Instant::now()),
         }
         let (now, meter) = (Instant::now(), self.status.meters.cpu());
-        if let Err(kill) = self.share.read(meter, Duration::ZERO, self.deployment.spec.limits.cpu_percent, now) {
+        if let Err(kill) = self.share.read(meter, Duration::ZERO, self.deployment.spec.limits.max_cpu_percent, now) {
             self.status.note(&kill.into());
             self.health.throttled(SHARE_WINDOW, now);
         }
@@ -322,7 +322,7 @@ impl Processing {
 }
 
 /// A processor's series is checked like any source's.
-fn to_series(mut value: MetricValue, limits: &SeriesLimits) -> Result<Series, SeriesError> {
+fn to_series(mut value: Sample, limits: &SeriesLimits) -> Result<Series, SeriesError> {
     value.arrange();
     value.check_series(limits)?;
     Ok(Series {

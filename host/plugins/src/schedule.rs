@@ -15,14 +15,14 @@ const INTERVAL_MAX_MS: u64 = 10 * 366 * 86_400_000;
 
 /// A run of a collector. Times are in milliseconds since 1970-01-01 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Run {
+pub(crate) struct ScheduledRun {
     /// Its time on the grid, which its values bear.
     pub(crate) grid_ms: i64,
     /// When it begins.
     pub(crate) due_ms: i64,
 }
 
-impl Run {
+impl ScheduledRun {
     /// The one of two that begins first.
     pub(crate) fn or_sooner(self, other: Self) -> Self {
         if other.due_ms < self.due_ms { other } else { self }
@@ -63,12 +63,12 @@ impl Schedule {
     }
 
     /// The first run that begins after a time.
-    pub(crate) fn next_after(&self, now_ms: i64) -> Run {
+    pub(crate) fn next_after(&self, now_ms: i64) -> ScheduledRun {
         self.on_grid(self.grid_at(now_ms - self.phase_ms as i64) + self.interval_ms as i64)
     }
 
     /// The first run of a later time on the grid than the last that begins after `now_ms`.
-    pub(crate) fn next(&self, last_grid_ms: i64, now_ms: i64) -> Run {
+    pub(crate) fn next(&self, last_grid_ms: i64, now_ms: i64) -> ScheduledRun {
         let later = self.on_grid(self.grid_at(last_grid_ms) + self.interval_ms as i64);
         let next = self.next_after(now_ms);
         if next.grid_ms < later.grid_ms { later } else { next }
@@ -80,8 +80,8 @@ impl Schedule {
         u64::try_from((next_grid_ms - first) / self.interval_ms as i64).unwrap_or(0)
     }
 
-    fn on_grid(&self, grid_ms: i64) -> Run {
-        Run { grid_ms, due_ms: grid_ms + self.phase_ms as i64 }
+    fn on_grid(&self, grid_ms: i64) -> ScheduledRun {
+        ScheduledRun { grid_ms, due_ms: grid_ms + self.phase_ms as i64 }
     }
 }
 
@@ -89,12 +89,12 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    fn run(grid_ms: i64, due_ms: i64) -> Run {
-        Run { grid_ms, due_ms }
+    fn run(grid_ms: i64, due_ms: i64) -> ScheduledRun {
+        ScheduledRun { grid_ms, due_ms }
     }
 
     #[test]
-    fn runs_are_stamped_on_a_grid_that_does_not_depend_on_the_start_and_begin_behind_it() {
+    fn runs_are_stamped_on_a_grid_and_begin_behind_it() {
         let schedule = Schedule { interval_ms: 10_000, phase_ms: 300 };
         assert_eq!(schedule.next_after(0), run(0, 300));
         assert_eq!(schedule.next_after(299), run(0, 300));

@@ -14,7 +14,7 @@ const DEPTH_MAX: usize = 16;
 
 /// A setting that does not fit: its path, such as `rules[0].metric`, and what is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misfit {
+pub struct SettingsError {
     /// Where in the settings.
     pub path: String,
     /// What is wrong.
@@ -23,7 +23,7 @@ pub struct Misfit {
 
 /// Everything in `settings` that does not fit `schema`.
 #[must_use]
-pub fn check(schema: &Value, settings: &Map<String, Value>) -> Vec<Misfit> {
+pub fn check(schema: &Value, settings: &Map<String, Value>) -> Vec<SettingsError> {
     let mut misfits = Vec::new();
     check_object(schema, settings, "", 0, &mut misfits);
     misfits.truncate(MISFITS_MAX);
@@ -33,8 +33,8 @@ pub fn check(schema: &Value, settings: &Map<String, Value>) -> Vec<Misfit> {
 }
 
 // No message repeats a value but a number that is too small or too large: a password may stand in the wrong place.
-fn check_value(schema: &Value, value: &Value, path: &str, depth: usize, misfits: &mut Vec<Misfit>) {
-    let mut wrong = |what: String| misfits.push(Misfit { path: path.to_owned(), what });
+fn check_value(schema: &Value, value: &Value, path: &str, depth: usize, misfits: &mut Vec<SettingsError>) {
+    let mut wrong = |what: String| misfits.push(SettingsError { path: path.to_owned(), what });
     if depth > DEPTH_MAX {
         return;
     }
@@ -68,13 +68,22 @@ fn check_value(schema: &Value, value: &Value, path: &str, depth: usize, misfits:
     }
 }
 
-fn check_object(schema: &Value, fields: &Map<String, Value>, path: &str, depth: usize, misfits: &mut Vec<Misfit>) {
+fn check_object(
+    schema: &Value,
+    fields: &Map<String, Value>,
+    path: &str,
+    depth: usize,
+    misfits: &mut Vec<SettingsError>,
+) {
     let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     let none = Map::new();
     let properties = schema["properties"].as_object().unwrap_or(&none);
     for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         if !fields.contains_key(name) {
-            misfits.push(Misfit { path: path.to_owned(), what: format!("{name} is missing, and it has no default") });
+            misfits.push(SettingsError {
+                path: path.to_owned(),
+                what: format!("{name} is missing, and it has no default"),
+            });
         }
     }
     for (name, value) in fields {
@@ -82,7 +91,7 @@ fn check_object(schema: &Value, fields: &Map<String, Value>, path: &str, depth: 
             (Some(schema), _) => check_value(schema, value, &below(name), depth + 1, misfits),
             (None, Value::Bool(false)) => {
                 let near = suggestion(name, properties.keys().map(String::as_str));
-                misfits.push(Misfit { path: below(name), what: format!("there is no such setting{near}") });
+                misfits.push(SettingsError { path: below(name), what: format!("there is no such setting{near}") });
             }
             (None, schema @ Value::Object(_)) => check_value(schema, value, &below(name), depth + 1, misfits),
             _ => {}

@@ -22,18 +22,18 @@ pub struct StateDir {
     cells: BTreeMap<String, StateCell>,
     /// By file name.
     found: BTreeMap<String, Vec<u8>>,
-    desk: Arc<Desk>,
+    desk: Arc<StateWriterQueue>,
 }
 
 /// What the thread that writes is given.
 #[derive(Default)]
-struct Desk {
-    work: Mutex<Work>,
+struct StateWriterQueue {
+    work: Mutex<StateWork>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Work {
+struct StateWork {
     /// The newest state of each that is not written, by file name. One that fails stays.
     states: BTreeMap<String, Arc<[u8]>>,
     /// Whether there is something to try.
@@ -65,7 +65,7 @@ impl StateDir {
                 Err(error) => tracing::error!("saved state {file} cannot be read: {error}"),
             }
         }
-        let desk = Arc::new(Desk::default());
+        let desk = Arc::new(StateWriterQueue::default());
         let own = desk.clone();
         std::thread::Builder::new().name("saker-state".into()).spawn(move || own.write_all(&files))?;
         Ok(Self { cells: BTreeMap::new(), found, desk })
@@ -108,7 +108,7 @@ impl Drop for StateDir {
     }
 }
 
-impl Desk {
+impl StateWriterQueue {
     /// Writes what there is to write until nothing more can come.
     fn write_all(&self, files: &WholeFiles) {
         loop {
@@ -146,7 +146,7 @@ fn file_name(name: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use saker_journal::{Fault, SimDisk, Trouble};
+    use saker_journal::{SimDisk, SimFault, SimTrouble};
 
     use super::*;
 
@@ -159,12 +159,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         let mut first = StateDir::open(&path).unwrap();
-        let cell = first.cell("node a");
+        let cell = first.cell("destination a");
         assert_eq!(cell.load(), None);
         cell.save(vec![1, 2, 3]);
         first.saved().await;
         let mut second = StateDir::open(&path).unwrap();
-        assert_eq!(state(&mut second, "node a"), Some(vec![1, 2, 3]));
+        assert_eq!(state(&mut second, "destination a"), Some(vec![1, 2, 3]));
         assert_eq!(state(&mut second, "cpu"), None);
     }
 
@@ -178,11 +178,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_disk_that_hangs_holds_up_nobody_and_the_newest_state_is_written_when_it_goes_on() {
+    async fn after_a_hang_of_the_disk_the_newest_state_is_written() {
         let disk = SimDisk::new(1);
         let mut dir = StateDir::on(disk.root()).unwrap();
         let cell = dir.cell("cpu");
-        disk.fail(Fault::at(disk.calls(), Trouble::Hang));
+        disk.fail(SimFault::at(disk.calls(), SimTrouble::Hang));
         for number in 0..10 {
             cell.save(vec![number]);
             dir.save();
@@ -196,21 +196,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whichever_call_fails_the_old_state_or_the_new_is_there_and_the_new_once_it_is_tried_again() {
-        for trouble in [Trouble::Broken, Trouble::Full, Trouble::PowerCut] {
+    async fn whichever_call_fails_the_old_state_or_the_new_is_there() {
+        for trouble in [SimTrouble::Broken, SimTrouble::Full, SimTrouble::PowerCut] {
             for at in 0..8 {
                 let disk = SimDisk::new(at);
                 let mut dir = StateDir::on(disk.root()).unwrap();
                 let cell = dir.cell("cpu");
                 cell.save(vec![1]);
                 dir.saved().await;
-                disk.fail(Fault::at(disk.calls() + at, trouble));
+                disk.fail(SimFault::at(disk.calls() + at, trouble));
                 cell.save(vec![2]);
                 dir.saved().await;
-                let left = if trouble == Trouble::PowerCut { disk.power_cut() } else { disk.copy() };
+                let left = if trouble == SimTrouble::PowerCut { disk.power_cut() } else { disk.copy() };
                 let found = state(&mut StateDir::on(left.root()).unwrap(), "cpu");
                 assert!(matches!(found.as_deref(), Some([1 | 2])), "{trouble:?} at {at}: {found:?}");
-                if trouble != Trouble::PowerCut {
+                if trouble != SimTrouble::PowerCut {
                     dir.saved().await;
                     let found = state(&mut StateDir::on(disk.power_cut().root()).unwrap(), "cpu");
                     assert_eq!(found, Some(vec![2]), "{trouble:?} at {at}");

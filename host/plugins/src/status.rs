@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use saker_model::Rate;
 use saker_model::text::{MESSAGE_BYTES_MAX, clean};
-use saker_sandbox::{Blame, CallError, Figures, HealthState, InstanceSpec, Kind, LogTail, Meters, Plugin};
+use saker_sandbox::{Blame, CallError, CustomMetrics, HealthState, InstanceSpec, LogTail, Meters, Plugin, PluginKind};
 use serde::Serialize;
 
 use saker_pipeline::now_ms;
@@ -22,7 +22,7 @@ const REFUSAL_BYTES_MAX: usize = 4 * MESSAGE_BYTES_MAX;
 
 /// What went wrong, and when.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Fault {
+pub struct PluginFailure {
     /// What happened, as the log has it.
     pub message: String,
     /// What kind of failure it is.
@@ -48,7 +48,7 @@ pub struct Fault {
     pub log: Vec<String>,
 }
 
-impl Fault {
+impl PluginFailure {
     fn seen_now(self) -> Self {
         let ago_s = u64::try_from(now_ms().saturating_sub(self.at_ms) / 1000).unwrap_or(0);
         Self { ago_s, over: self.over_at_ms.is_some(), ..self }
@@ -66,18 +66,18 @@ pub struct FaultLimit {
 
 /// Counted for one instance.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Counts {
-    /// Ticks that were due.
-    pub ticks: u64,
-    /// Of these, ticks that brought values.
+pub struct InstanceCounts {
+    /// Runs that were due.
+    pub runs: u64,
+    /// Of these, runs that brought values.
     pub succeeded: u64,
-    /// Of these, ticks that failed.
+    /// Of these, runs that failed.
     pub failed: u64,
-    /// Of these, ticks that were left out while it backed off or was quarantined.
+    /// Of these, runs that were left out while it backed off or was quarantined.
     pub skipped: u64,
-    /// Of these, ticks that were over before the call of an earlier one.
+    /// Of these, runs that were over before the call of an earlier one.
     pub overrun: u64,
-    /// Of these, ticks that were left out because a queue had no room for what they would bring.
+    /// Of these, runs that were left out because a queue had no room for what they would bring.
     pub no_room: u64,
     /// Metric values, or series for a processor.
     pub values: u64,
@@ -96,25 +96,25 @@ pub struct Status {
     /// What it uses.
     pub meters: Arc<Meters>,
     /// The figures of its own.
-    pub figures: Figures,
+    pub custom_metrics: CustomMetrics,
     log_tail: LogTail,
-    inner: Mutex<Inner>,
+    inner: Mutex<StatusInner>,
 }
 
-struct Inner {
-    kind: Option<Kind>,
+struct StatusInner {
+    kind: Option<PluginKind>,
     file: String,
     version: String,
     hash: String,
     summary: String,
-    wants: Vec<String>,
+    requests: Vec<String>,
     grants: Vec<String>,
     limits: BTreeMap<&'static str, f64>,
     interval_ms: Option<u64>,
     health: HealthState,
-    counts: Counts,
-    fault: Option<Fault>,
-    refused: Option<Fault>,
+    counts: InstanceCounts,
+    fault: Option<PluginFailure>,
+    rejected: Option<PluginFailure>,
     lines: Rate,
 }
 
@@ -138,7 +138,7 @@ pub struct InstanceView {
     /// When it is called again, if it is not running.
     pub retry_in_s: Option<u64>,
     /// What it asks for.
-    pub wants: Vec<String>,
+    pub requests: Vec<String>,
     /// What it is granted.
     pub grants: Vec<String>,
     /// How often it is called, if it is a collector.
@@ -147,7 +147,7 @@ pub struct InstanceView {
     /// What it may use, by the keys of the configuration: bytes, seconds or pieces.
     pub limits: BTreeMap<&'static str, f64>,
     /// What is counted of it.
-    pub counts: Counts,
+    pub counts: InstanceCounts,
     /// Calls that were begun.
     pub calls: u64,
     /// Processor time of its calls.
@@ -159,32 +159,32 @@ pub struct InstanceView {
     /// Calls of it that hang in the system.
     pub stuck_threads: u64,
     /// What went wrong last.
-    pub last_fault: Option<Fault>,
+    pub last_fault: Option<PluginFailure>,
     /// Why a newer version or other settings were not taken; this one runs on.
-    pub refused_update: Option<Fault>,
+    pub rejected_update: Option<PluginFailure>,
 }
 
 impl Status {
     /// Of an instance of this name, which runs nothing yet.
     #[must_use]
-    pub fn new(name: &str, meters: Arc<Meters>, figures: Figures, log_tail: LogTail) -> Self {
-        let inner = Inner {
+    pub fn new(name: &str, meters: Arc<Meters>, custom_metrics: CustomMetrics, log_tail: LogTail) -> Self {
+        let inner = StatusInner {
             kind: None,
             file: String::new(),
             version: String::new(),
             hash: String::new(),
             summary: String::new(),
-            wants: Vec::new(),
+            requests: Vec::new(),
             grants: Vec::new(),
             limits: BTreeMap::new(),
             interval_ms: None,
             health: HealthState::Running,
-            counts: Counts::default(),
+            counts: InstanceCounts::default(),
             fault: None,
-            refused: None,
+            rejected: None,
             lines: Rate::new(FAULT_LINES.0, FAULT_LINES.1),
         };
-        Self { name: name.into(), meters, figures, log_tail, inner: Mutex::new(inner) }
+        Self { name: name.into(), meters, custom_metrics, log_tail, inner: Mutex::new(inner) }
     }
 
     /// Another version, or the first one, runs from now on.
@@ -196,12 +196,13 @@ impl Status {
         inner.version = description.version.clone();
         inner.hash = plugin.hash().to_string();
         inner.summary = description.summary.clone();
-        inner.wants = description.wants.iter().map(|want| format!("{}: {}", want.permission, want.reason)).collect();
+        inner.requests =
+            description.requests.iter().map(|want| format!("{}: {}", want.permission, want.reason)).collect();
         inner.grants = spec.grants.to_words();
-        inner.limits = spec.limits.figures().into();
+        inner.limits = spec.limits.custom_metrics().into();
         inner.interval_ms = interval_ms;
         inner.health = HealthState::Running;
-        inner.refused = None;
+        inner.rejected = None;
     }
 
     /// How it fares now. Every change is one line of the log; that it fails again is none.
@@ -219,13 +220,13 @@ impl Status {
                 plugin,
                 was,
                 again_in_s = again_in(until),
-                "quarantined: it was ended too often; it is called again then, when its file or settings change, or by: saker plugin revive"
+                "quarantined: it was ended too often; it is called again then, when its file or settings change, or by: saker plugin resume"
             ),
         }
     }
 
     /// Changes the counts.
-    pub(crate) fn count(&self, change: impl FnOnce(&mut Counts)) {
+    pub(crate) fn count(&self, change: impl FnOnce(&mut InstanceCounts)) {
         change(&mut self.inner.lock().counts);
     }
 
@@ -277,35 +278,35 @@ impl Status {
     }
 
     /// A newer version, or other settings, were not taken.
-    pub(crate) fn refused(&self, message: &str, kind: &'static str, blame: Blame) {
+    pub(crate) fn rejected(&self, message: &str, kind: &'static str, blame: Blame) {
         let message = &clean(message, REFUSAL_BYTES_MAX);
-        if self.is_refused(message) {
+        if self.is_rejected(message) {
             return;
         }
         tracing::warn!(plugin = self.name, kind, "cannot be put in place: {message}");
         let fault = self.fault(message.to_owned(), kind, blame);
-        self.inner.lock().refused = Some(fault);
+        self.inner.lock().rejected = Some(fault);
     }
 
     /// What runs is what is wanted.
-    pub(crate) fn nothing_refused(&self) {
-        self.inner.lock().refused = None;
+    pub(crate) fn nothing_rejected(&self) {
+        self.inner.lock().rejected = None;
     }
 
     /// Whether this is why nothing newer runs, as was said before.
-    pub(crate) fn is_refused(&self, message: &str) -> bool {
+    pub(crate) fn is_rejected(&self, message: &str) -> bool {
         let message = clean(message, REFUSAL_BYTES_MAX);
-        self.inner.lock().refused.as_ref().is_some_and(|refused| refused.message == message)
+        self.inner.lock().rejected.as_ref().is_some_and(|rejected| rejected.message == message)
     }
 
-    fn fault(&self, message: String, kind: &'static str, blame: Blame) -> Fault {
+    fn fault(&self, message: String, kind: &'static str, blame: Blame) -> PluginFailure {
         let blame = match blame {
             Blame::Plugin => "plugin",
             Blame::Operator => "operator",
             Blame::Host => "host",
         };
         let log = self.log_tail.lines();
-        Fault {
+        PluginFailure {
             message,
             kind,
             blame,
@@ -331,14 +332,14 @@ impl Status {
         };
         InstanceView {
             name: self.name.clone(),
-            kind: inner.kind.map_or("", Kind::as_str),
+            kind: inner.kind.map_or("", PluginKind::as_str),
             file: inner.file.clone(),
             version: inner.version.clone(),
             hash: inner.hash.clone(),
             summary: inner.summary.clone(),
             state: if inner.kind.is_some() { inner.health.as_str() } else { "not in place" },
             retry_in_s,
-            wants: inner.wants.clone(),
+            requests: inner.requests.clone(),
             grants: inner.grants.clone(),
             limits: inner.limits.clone(),
             interval_ms: inner.interval_ms,
@@ -348,8 +349,8 @@ impl Status {
             memory_bytes: self.meters.memory_bytes(),
             log_lines_dropped: self.meters.log_lines_dropped(),
             stuck_threads: self.meters.stuck_threads(),
-            last_fault: inner.fault.clone().map(Fault::seen_now),
-            refused_update: inner.refused.clone().map(Fault::seen_now),
+            last_fault: inner.fault.clone().map(PluginFailure::seen_now),
+            rejected_update: inner.rejected.clone().map(PluginFailure::seen_now),
         }
     }
 }
@@ -365,7 +366,7 @@ pub struct FileView {
     pub kind: Option<&'static str>,
     /// Its BLAKE3 hash, once it was read.
     pub hash: Option<String>,
-    /// The instances and nodes that run it.
+    /// The instances and destinations that run it.
     pub used_by: Vec<String>,
     /// Why the file as it is now cannot be used.
     pub error: Option<String>,

@@ -1,8 +1,9 @@
 //! The task that decides what runs: it compares the plugin folder and the configuration with what there is, and changes
 //! only what differs.
 //!
-//! Whatever takes time happens elsewhere and comes back as an [`Event`]: looking through the folder and at a file,
-//! compiling it, trying a new version. So a large plugin delays no small one, and a disk that hangs delays nobody.
+//! Whatever takes time happens elsewhere and comes back as a [`SupervisorEvent`]: looking through the folder and at a
+//! file, compiling it, trying a new version. So a large plugin delays no small one, and a disk that hangs delays
+//! nobody.
 
 mod files;
 mod fleet;
@@ -19,21 +20,21 @@ use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use saker_pipeline::Pipeline;
-use saker_sandbox::{Kind, Plugin, Sandbox};
+use saker_sandbox::{Plugin, PluginKind, Sandbox};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::files::PluginFolder;
-use self::fleet::{Fleet, Managed, Yard};
-use self::slot::Refusal;
+use self::fleet::{Fleet, Managed, ReconcileContext};
+use self::slot::SlotRejection;
 pub use self::supervision::Supervision;
 use crate::backend::{BackendRole, BackendSlots};
 use crate::collector::CollectorRole;
 use crate::config::PluginsConfig;
 use crate::deployment::Deployment;
-use crate::folder::{Fingerprint, Seen};
+use crate::folder::{FileSummary, Fingerprint};
 use crate::processor::{Chain, ProcessorRole};
-use crate::role::{Role, Shared};
+use crate::role::{Role, RoleContext};
 use crate::state_dir::StateDir;
 use crate::status::Statuses;
 
@@ -48,7 +49,7 @@ const STOP_TIME: Duration = Duration::from_secs(5);
 const SAVE_TIME: Duration = Duration::from_secs(1);
 
 /// What the supervisor is told.
-enum Event {
+enum SupervisorEvent {
     /// Something in the plugin folder may have changed.
     Folder,
     /// The folder was looked through.
@@ -56,15 +57,15 @@ enum Event {
     /// The configuration is another. Says when there is a place for everything in it.
     Config(Box<PluginsConfig>, oneshot::Sender<()>),
     /// A file was looked at.
-    Seen { file: String, visit: u64, seen: Result<Seen, String> },
+    Seen { file: String, visit: u64, seen: Result<FileSummary, String> },
     /// A file was compiled and described, or not.
     Loaded { file: String, visit: u64, plugin: Result<Box<Plugin>, String> },
     /// Something has ended that others were waiting for, or took too long.
     Wake,
     /// A deployment was tried.
-    Tried { kind: Kind, name: String, deployment: Arc<Deployment>, result: Result<(), Refusal> },
+    Tried { kind: PluginKind, name: String, deployment: Arc<Deployment>, result: Result<(), SlotRejection> },
     /// Somebody wants an instance to be called again. Answers why not.
-    Revive(String, oneshot::Sender<Result<(), String>>),
+    Resume(String, oneshot::Sender<Result<(), String>>),
     /// Everything ends.
     Stop(oneshot::Sender<()>),
 }
@@ -94,7 +95,7 @@ pub struct Supervisor {
     processors: Fleet<ProcessorRole>,
     backends: Fleet<BackendRole>,
     backend_slots: BackendSlots,
-    yard: Yard,
+    yard: ReconcileContext,
     /// What was put out of place, and is being ended.
     ending: JoinSet<()>,
     settled: watch::Sender<bool>,
@@ -103,7 +104,7 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// Makes the supervisor, which waits to be run: what it loads is of no use to an agent that cannot listen. There is a
-    /// [`backend`](Supervision::backend) for each node already.
+    /// [`backend`](Supervision::backend) for each destination already.
     pub fn prepare(
         config: PluginsConfig,
         dependencies: Dependencies,
@@ -119,12 +120,12 @@ impl Supervisor {
             processors: Fleet::default(),
             backends: Fleet::default(),
             backend_slots: Arc::new(Mutex::default()),
-            yard: Yard {
-                shared: Shared { sandbox, pipeline, endpoint },
+            yard: ReconcileContext {
+                shared: RoleContext { sandbox, pipeline, endpoint },
                 statuses,
                 states,
                 events: events.clone(),
-                trials: JoinSet::new(),
+                canaries: JoinSet::new(),
                 endings: Vec::new(),
             },
             ending: JoinSet::new(),
@@ -138,7 +139,7 @@ impl Supervisor {
     }
 
     /// It looks at the folder and the configuration at once.
-    async fn run(mut self, mut inbox: mpsc::Receiver<Event>) {
+    async fn run(mut self, mut inbox: mpsc::Receiver<SupervisorEvent>) {
         self.folder.look();
         self.folder.wake_at_end_of_patience();
         self.reconcile();
@@ -146,7 +147,7 @@ impl Supervisor {
         loop {
             tokio::select! {
                 event = inbox.recv() => match event {
-                    Some(Event::Stop(done)) => {
+                    Some(SupervisorEvent::Stop(done)) => {
                         self.stop().await;
                         // Whoever asked may have given up waiting.
                         let _ = done.send(());
@@ -157,17 +158,17 @@ impl Supervisor {
                 },
                 _ = save.tick() => self.yard.states.save(),
                 () = self.folder.work_done() => {}
-                Some(tried) = self.yard.trials.join_next() => note_panic("a trial", tried),
+                Some(tried) = self.yard.canaries.join_next() => note_panic("a canary", tried),
                 Some(ended) = self.ending.join_next() => note_panic("the end of an instance", ended),
             }
         }
     }
 
-    fn handle(&mut self, event: Event) {
+    fn handle(&mut self, event: SupervisorEvent) {
         match event {
-            Event::Folder => self.folder.look(),
-            Event::Scanned { turn, found } => self.folder.scanned(turn, found),
-            Event::Config(config, done) => {
+            SupervisorEvent::Folder => self.folder.look(),
+            SupervisorEvent::Scanned { turn, found } => self.folder.scanned(turn, found),
+            SupervisorEvent::Config(config, done) => {
                 self.config = *config;
                 self.folder.set(&self.config);
                 self.folder.look();
@@ -175,19 +176,19 @@ impl Supervisor {
                 // Whoever asked may have given up waiting.
                 let _ = done.send(());
             }
-            Event::Seen { file, visit, seen } => self.folder.seen(&file, visit, seen),
-            Event::Loaded { file, visit, plugin } => self.folder.loaded(&file, visit, plugin),
-            Event::Wake => {}
-            Event::Tried { kind, name, deployment, result } => match kind {
-                Kind::Collector => self.collectors.tried(&name, &deployment, result),
-                Kind::Processor => self.processors.tried(&name, &deployment, result),
-                Kind::Backend => self.backends.tried(&name, &deployment, result),
+            SupervisorEvent::Seen { file, visit, seen } => self.folder.seen(&file, visit, seen),
+            SupervisorEvent::Loaded { file, visit, plugin } => self.folder.loaded(&file, visit, plugin),
+            SupervisorEvent::Wake => {}
+            SupervisorEvent::Tried { kind, name, deployment, result } => match kind {
+                PluginKind::Collector => self.collectors.tried(&name, &deployment, result),
+                PluginKind::Processor => self.processors.tried(&name, &deployment, result),
+                PluginKind::Backend => self.backends.tried(&name, &deployment, result),
             },
-            Event::Revive(name, answer) => {
+            SupervisorEvent::Resume(name, answer) => {
                 // Whoever asked may have gone.
-                let _ = answer.send(self.revive(&name));
+                let _ = answer.send(self.resume(&name));
             }
-            Event::Stop(_) => {}
+            SupervisorEvent::Stop(_) => {}
         }
         self.folder.load_wanted();
         self.reconcile();
@@ -235,7 +236,7 @@ impl Supervisor {
         *self.backend_slots.lock() = wanted.keys().filter_map(slot).collect();
     }
 
-    fn revive(&mut self, name: &str) -> Result<(), String> {
+    fn resume(&mut self, name: &str) -> Result<(), String> {
         fn resume<R: Role>(managed: Option<&Managed<R>>) -> bool {
             managed.inspect(|managed| managed.role.resume()).is_some()
         }

@@ -11,7 +11,7 @@ use crate::deployment::Deployment;
 
 /// What a task is told. Of each kind the newest word counts, so whoever tells it waits for nothing.
 #[derive(Default)]
-pub(crate) struct Command {
+pub(crate) struct TaskCommand {
     /// Run this from now on.
     pub(crate) deployment: Option<Arc<Deployment>>,
     /// Call it again, whatever has been.
@@ -22,19 +22,19 @@ pub(crate) struct Command {
 
 /// Where a task is told.
 #[derive(Default)]
-pub(crate) struct Commands {
-    waiting: Mutex<Option<Command>>,
+pub(crate) struct TaskInbox {
+    waiting: Mutex<Option<TaskCommand>>,
     news: Notify,
 }
 
-impl Commands {
-    fn tell(&self, change: impl FnOnce(&mut Command)) {
+impl TaskInbox {
+    fn tell(&self, change: impl FnOnce(&mut TaskCommand)) {
         change(self.waiting.lock().get_or_insert_default());
         self.news.notify_one();
     }
 
     /// What is told next. Can be dropped while it waits.
-    pub(crate) async fn next(&self) -> Command {
+    pub(crate) async fn next(&self) -> TaskCommand {
         loop {
             if let Some(command) = self.waiting.lock().take() {
                 return command;
@@ -46,14 +46,14 @@ impl Commands {
 
 /// A task that runs. Dropping it tells it to end; [`stop`](Self::stop) waits for that as well.
 pub(crate) struct Task {
-    commands: Arc<Commands>,
+    commands: Arc<TaskInbox>,
     handle: Option<JoinHandle<()>>,
 }
 
 impl Task {
     /// Begins with what the closure makes of the commands.
-    pub(crate) fn start<F: Future<Output = ()> + Send + 'static>(run: impl FnOnce(Arc<Commands>) -> F) -> Self {
-        let commands = Arc::<Commands>::default();
+    pub(crate) fn start<F: Future<Output = ()> + Send + 'static>(run: impl FnOnce(Arc<TaskInbox>) -> F) -> Self {
+        let commands = Arc::<TaskInbox>::default();
         let handle = Some(tokio::spawn(run(commands.clone())));
         Self { commands, handle }
     }

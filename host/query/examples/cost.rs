@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use saker_pipeline::reader::{Cancel, Identity, ReadBudget, ReadLimits};
-use saker_query::{MemoryReader, Query, Settings, json};
+use saker_query::{EvalSettings, MemoryReader, Query, json};
 
 const STEP_MS: i64 = 10_000;
 const RUNS: u32 = 5;
@@ -38,10 +38,10 @@ fn main() {
             for _ in 0..RUNS {
                 let budget = ReadBudget::new(ReadLimits::default(), Cancel::default());
                 let range = (0, samples * STEP_MS);
-                let answer = saker_query::range(&reader, query, range, step_ms, &Settings::default(), &budget)
+                let answer = saker_query::range(&reader, query, range, step_ms, &EvalSettings::default(), &budget)
                     .expect("an answer");
                 let encoding = Instant::now();
-                bytes = json::success(&answer, json::Extras::default(), u64::MAX).expect("no limit").len();
+                bytes = json::success(&answer, json::AnswerExtras::default(), u64::MAX).expect("no limit").len();
                 json_ms += encoding.elapsed().as_secs_f64() * 1000.0;
             }
             let runs = f64::from(RUNS);

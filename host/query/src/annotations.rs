@@ -1,6 +1,6 @@
 //! What a query's author should know about an answer that is given all the same.
 
-use crate::place::Span;
+use crate::place::QuerySpan;
 
 /// So many warnings, and so many infos, are worth reading; the rest is counted.
 const NOTES_MAX: usize = 10;
@@ -38,12 +38,12 @@ impl Notes {
 
 impl Annotations {
     /// Adds a warning: the answer may not be what was wanted.
-    pub(crate) fn warn(&mut self, text: impl AsRef<str>, span: Span, query: &str) {
+    pub(crate) fn warn(&mut self, text: impl AsRef<str>, span: QuerySpan, query: &str) {
         self.warnings.add(format!("PromQL warning: {} ({})", text.as_ref(), span.place(query)));
     }
 
     /// Adds an info: the query may not be what was meant.
-    pub(crate) fn inform(&mut self, text: impl AsRef<str>, span: Span, query: &str) {
+    pub(crate) fn inform(&mut self, text: impl AsRef<str>, span: QuerySpan, query: &str) {
         self.infos.add(format!("PromQL info: {} ({})", text.as_ref(), span.place(query)));
     }
 
@@ -69,7 +69,7 @@ mod tests {
         let mut notes = Annotations::default();
         for place in 0..15 {
             for _ in 0..2 {
-                notes.warn("look", Span { start: place, end: place }, "0123456789abcdef");
+                notes.warn("look", QuerySpan { start: place, end: place }, "0123456789abcdef");
             }
         }
         let warnings = notes.warnings();

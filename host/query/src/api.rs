@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use saker_pipeline::reader::{ReadBudget, SeriesReader, TimeRange};
 
 use crate::ast::{ExprKind, Selector};
-use crate::eval::{QueryError, Settings};
+use crate::eval::{EvalSettings, QueryError};
 use crate::labels::Labels;
 use crate::names::Conditions;
-use crate::place::{Span, SyntaxError};
+use crate::place::{QuerySpan, SyntaxError};
 
 pub use time::{parse_duration, parse_time};
 
@@ -31,7 +31,9 @@ pub struct Listed<T> {
 pub fn selector(text: &str) -> Result<Selector, SyntaxError> {
     match crate::parse(text)?.kind {
         ExprKind::Selector(selector) => Ok(selector),
-        _ => Err(SyntaxError::new(text, Span::default(), "expected a selector", "write it as cpu_busy{core=\"0\"}")),
+        _ => {
+            Err(SyntaxError::new(text, QuerySpan::default(), "expected a selector", "write it as cpu_busy{core=\"0\"}"))
+        }
     }
 }
 
@@ -41,7 +43,7 @@ pub fn selector(text: &str) -> Result<Selector, SyntaxError> {
 /// The reader's and the budget's.
 pub fn series(
     reader: &dyn SeriesReader,
-    settings: &Settings,
+    settings: &EvalSettings,
     selectors: &[Selector],
     range: TimeRange,
     limit: usize,
@@ -61,7 +63,7 @@ pub fn series(
 /// The reader's and the budget's.
 pub fn label_names(
     reader: &dyn SeriesReader,
-    settings: &Settings,
+    settings: &EvalSettings,
     selectors: &[Selector],
     range: TimeRange,
     limit: usize,
@@ -83,7 +85,7 @@ pub fn label_names(
 /// The reader's and the budget's.
 pub fn label_values(
     reader: &dyn SeriesReader,
-    settings: &Settings,
+    settings: &EvalSettings,
     label: &str,
     selectors: &[Selector],
     range: TimeRange,
@@ -110,7 +112,7 @@ fn listed<T>(found: BTreeSet<T>, limit: usize) -> Listed<T> {
 /// Visits the labels of series, until there are enough.
 fn each(
     reader: &dyn SeriesReader,
-    settings: &Settings,
+    settings: &EvalSettings,
     selectors: &[Selector],
     range: TimeRange,
     budget: &ReadBudget,

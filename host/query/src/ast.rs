@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::place::Span;
+use crate::place::QuerySpan;
 use crate::signature::Function;
 
 /// A node of the tree.
@@ -12,7 +12,7 @@ pub struct Expr {
     /// What it is.
     pub kind: ExprKind,
     /// Where it stands.
-    pub span: Span,
+    pub span: QuerySpan,
 }
 
 impl fmt::Debug for Expr {
@@ -56,7 +56,7 @@ pub enum ExprKind {
     /// Two expressions and an operator.
     Binary(Binary),
     /// An aggregation over series.
-    Aggregate(Aggregate),
+    Aggregate(AggregateExpr),
     /// A call of a function.
     Call {
         /// Which.
@@ -230,12 +230,12 @@ pub struct Matching {
     /// The labels.
     pub labels: Vec<String>,
     /// Which side may have several series for one of the other.
-    pub group: Option<Group>,
+    pub group: Option<GroupSide>,
 }
 
 /// The side with many series, and the labels that it takes from the other.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Group {
+pub struct GroupSide {
     /// Whether it is the left side.
     pub left: bool,
     /// The labels.
@@ -244,7 +244,7 @@ pub struct Group {
 
 /// An aggregation over series.
 #[derive(Clone, Debug)]
-pub struct Aggregate {
+pub struct AggregateExpr {
     /// Which.
     pub op: AggregateOp,
     /// Over what.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use saker_model::text::{MESSAGE_BYTES_MAX, clean};
 use saker_pipeline::reader::{Cancel, ReadBudget, ReadLimits, SeriesReader};
 
-use crate::eval::{Query, Settings};
-use crate::json::{self, Extras};
+use crate::eval::{EvalSettings, Query};
+use crate::json::{self, AnswerExtras};
 use crate::place::SyntaxError;
 
 use result::Answered;
@@ -20,7 +20,7 @@ const STEPS: u32 = 60;
 
 /// How an answer is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
+pub enum ShellFormat {
     /// A table for people, with sparklines in a terminal.
     #[default]
     Table,
@@ -30,7 +30,7 @@ pub enum Format {
     Json,
 }
 
-impl Format {
+impl ShellFormat {
     /// `table`, `csv` or `json`.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
@@ -60,12 +60,12 @@ pub struct QueryCommand {
     /// The step of a range; chosen to fit if there is none.
     pub step: Option<Duration>,
     /// How the answer is shown.
-    pub format: Format,
+    pub format: ShellFormat,
 }
 
 /// A request to an agent: a form that is posted to a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct QueryRequest {
     /// The path.
     pub path: &'static str,
     /// The body, `application/x-www-form-urlencoded`.
@@ -81,9 +81,9 @@ pub enum CommandError {
         /// The expression, a caret below the place, and what to write instead.
         drawn: String,
     },
-    /// The agent refused it.
+    /// The agent rejected it.
     #[error("the agent answers {status}: {message}")]
-    Refused {
+    Rejected {
         /// The status.
         status: u16,
         /// Its reason.
@@ -105,15 +105,15 @@ impl QueryCommand {
     ///
     /// # Errors
     /// [`CommandError::Syntax`]
-    pub fn request(&self, now_ms: i64) -> Result<Request, CommandError> {
+    pub fn request(&self, now_ms: i64) -> Result<QueryRequest, CommandError> {
         crate::parse(&self.query).map_err(|error| syntax(&self.query, &error))?;
         let mut form = format!("query={}", escaped(&self.query));
         let Some((start_ms, step_ms)) = self.span(now_ms) else {
             form.push_str(&format!("&time={}", seconds(now_ms)));
-            return Ok(Request { path: "/api/v1/query", form });
+            return Ok(QueryRequest { path: "/api/v1/query", form });
         };
         form.push_str(&format!("&start={}&end={}&step={}", seconds(start_ms), seconds(now_ms), seconds(step_ms)));
-        Ok(Request { path: "/api/v1/query_range", form })
+        Ok(QueryRequest { path: "/api/v1/query_range", form })
     }
 
     /// The start and the step of a range, on the step's grid so that asking again shows the same steps.
@@ -131,14 +131,14 @@ impl QueryCommand {
     /// # Errors
     /// [`CommandError`]
     pub fn show(&self, status: u16, body: &[u8], screen: Option<Screen>) -> Result<String, CommandError> {
-        if self.format == Format::Json && status == 200 {
+        if self.format == ShellFormat::Json && status == 200 {
             let mut text = String::from_utf8_lossy(body).into_owned();
             text.push('\n');
             return Ok(text);
         }
         let answered = Answered::read(status, body)?;
         Ok(match self.format {
-            Format::Csv => table::csv(&answered),
+            ShellFormat::Csv => table::csv(&answered),
             _ => table::table(&answered, screen),
         })
     }
@@ -150,14 +150,14 @@ impl QueryCommand {
     pub fn answer(&self, reader: &dyn SeriesReader, now_ms: i64, limits: ReadLimits) -> Result<String, CommandError> {
         let expr = crate::parse(&self.query).map_err(|error| syntax(&self.query, &error))?;
         let query = Query { text: &self.query, expr: &expr };
-        let (settings, budget) = (Settings::default(), ReadBudget::new(limits, Cancel::default()));
+        let (settings, budget) = (EvalSettings::default(), ReadBudget::new(limits, Cancel::default()));
         let answer = match self.span(now_ms) {
             None => crate::instant(reader, query, now_ms, &settings, &budget),
             Some((start_ms, step_ms)) => crate::range(reader, query, (start_ms, now_ms), step_ms, &settings, &budget),
         };
         let failed = |error: String| CommandError::Query(error);
         let answer = answer.map_err(|error| failed(error.to_string()))?;
-        json::success(&answer, Extras::default(), limits.memory_bytes).map_err(|error| failed(error.to_string()))
+        json::success(&answer, AnswerExtras::default(), limits.memory_bytes).map_err(|error| failed(error.to_string()))
     }
 }
 

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use saker_config::{Bytes, Table};
+use saker_config::{ByteSize, ConfigTable};
 use saker_pipeline::reader::ReadLimits;
 
-use crate::eval::Settings;
+use crate::eval::EvalSettings;
 
 /// How queries are run, and what one may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueryConfig {
     /// Threads that evaluate, each one query at a time.
     pub threads: usize,
-    /// Queries that may wait for a thread; beyond that they are refused.
+    /// Queries that may wait for a thread; beyond that they are rejected.
     pub waiting: usize,
     /// What one query may cost.
     pub limits: ReadLimits,
@@ -33,7 +33,7 @@ const WAITING: usize = 100;
 
 impl Default for QueryConfig {
     fn default() -> Self {
-        let settings = Settings::default();
+        let settings = EvalSettings::default();
         Self {
             threads: THREADS,
             waiting: WAITING,
@@ -48,15 +48,15 @@ impl Default for QueryConfig {
 impl QueryConfig {
     /// Reads `[query]`.
     #[must_use]
-    pub fn read(mut table: Table<'_>) -> Self {
+    pub fn read(mut table: ConfigTable<'_>) -> Self {
         let default = Self::default();
         let threads = table.at_least("threads", default.threads, 1);
         if threads > THREADS_MAX {
             table.wrong("threads", format!("must be at most {THREADS_MAX}"));
         }
         let limits = ReadLimits {
-            samples: table.at_least("samples", default.limits.samples as usize, 1) as u64,
-            memory_bytes: table.get("memory_bytes", Bytes(default.limits.memory_bytes as usize)).0 as u64,
+            samples: table.at_least("max_samples", default.limits.samples as usize, 1) as u64,
+            memory_bytes: table.get("max_memory_bytes", ByteSize(default.limits.memory_bytes as usize)).0 as u64,
             time: table.get("timeout", default.limits.time),
         };
         let lookback = table.get("lookback", default.lookback);
@@ -65,10 +65,10 @@ impl QueryConfig {
         }
         let config = Self {
             threads: threads.clamp(1, THREADS_MAX),
-            waiting: table.get("waiting", default.waiting),
+            waiting: table.get("max_waiting", default.waiting),
             limits,
             lookback: lookback.clamp(Duration::from_millis(1), LOOKBACK_MAX),
-            series: table.at_least("series", default.series, 1),
+            series: table.at_least("max_series", default.series, 1),
             slow: table.get("slow", default.slow),
         };
         table.finish();
@@ -77,11 +77,11 @@ impl QueryConfig {
 
     /// How queries are evaluated.
     #[must_use]
-    pub fn settings(&self) -> Settings {
-        Settings {
+    pub fn settings(&self) -> EvalSettings {
+        EvalSettings {
             lookback_ms: i64::try_from(self.lookback.as_millis()).unwrap_or(i64::MAX),
             series_max: self.series,
-            ..Settings::default()
+            ..EvalSettings::default()
         }
     }
 }
@@ -92,12 +92,12 @@ const LOOKBACK_MAX: Duration = Duration::from_secs(86_400);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use saker_config::{Reading, Source};
+    use saker_config::{ConfigSource, ReadContext};
 
     fn read(arguments: &[(&str, &str)]) -> (QueryConfig, usize) {
         let arguments = arguments.iter().map(|(key, value)| (format!("query.{key}"), (*value).to_owned())).collect();
-        let source = Source { arguments, ..Source::default() };
-        let reading = Reading::new(&source);
+        let source = ConfigSource { arguments, ..ConfigSource::default() };
+        let reading = ReadContext::new(&source);
         let config = QueryConfig::read(reading.root(None).table("query"));
         (config, reading.finish(true).0.len())
     }
@@ -111,12 +111,12 @@ mod tests {
     fn every_key_is_read_and_nonsense_is_a_mistake() {
         let (config, mistakes) = read(&[
             ("threads", "4"),
-            ("waiting", "7"),
-            ("samples", "1000"),
-            ("memory_bytes", "1MiB"),
+            ("max_waiting", "7"),
+            ("max_samples", "1000"),
+            ("max_memory_bytes", "1MiB"),
             ("timeout", "5s"),
             ("lookback", "1m"),
-            ("series", "9"),
+            ("max_series", "9"),
             ("slow", "2s"),
         ]);
         let limits = ReadLimits { samples: 1000, memory_bytes: 1 << 20, time: Duration::from_secs(5) };
@@ -129,7 +129,9 @@ mod tests {
             slow: Duration::from_secs(2),
         };
         assert_eq!((config, mistakes), (expected, 0));
-        for wrong in [("threads", "0"), ("threads", "1000"), ("lookback", "0s"), ("lookback", "9d"), ("series", "0")] {
+        for wrong in
+            [("threads", "0"), ("threads", "1000"), ("lookback", "0s"), ("lookback", "9d"), ("max_series", "0")]
+        {
             assert_eq!(read(&[wrong]).1, 1, "{wrong:?}");
         }
     }

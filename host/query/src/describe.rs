@@ -2,7 +2,7 @@
 
 /// What a metric is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Description {
+pub struct MetricDescription {
     /// In a sentence.
     pub help: String,
     /// Of what its values are, such as `bytes`; empty if that is not known.
@@ -14,7 +14,7 @@ pub struct Description {
 /// Knows what metrics are, by their own names (`cpu.busy`).
 pub trait Descriptions: Send + Sync {
     /// What a metric is, if that is known.
-    fn of(&self, metric: &str) -> Option<Description>;
+    fn of(&self, metric: &str) -> Option<MetricDescription>;
 }
 
 /// Knows nothing: a metric's help is then its own name, and its collector what stands before the first dot.
@@ -22,13 +22,13 @@ pub trait Descriptions: Send + Sync {
 pub struct NoDescriptions;
 
 impl Descriptions for NoDescriptions {
-    fn of(&self, _: &str) -> Option<Description> {
+    fn of(&self, _: &str) -> Option<MetricDescription> {
         None
     }
 }
 
 /// What a metric is, as far as it can be told.
-pub(crate) fn describe(descriptions: &dyn Descriptions, metric: &str) -> Description {
+pub(crate) fn describe(descriptions: &dyn Descriptions, metric: &str) -> MetricDescription {
     let mut found = descriptions.of(metric).unwrap_or_default();
     if found.help.is_empty() {
         found.help = metric.into();

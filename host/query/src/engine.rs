@@ -13,10 +13,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::config::QueryConfig;
 use crate::eval::QueryError;
-use crate::log::{QueryLog, Question, Slot, TooManyQueries};
+use crate::log::{LoggedQuery, QueryLog, Slot, TooManyQueries};
 
 pub use counts::{Counts, QueryMetrics};
-use threads::Threads;
+use threads::QueryThreads;
 
 /// Answers that are made and not yet read by those who asked, all together: some dashboards.
 const ANSWERS_BYTES_MAX: usize = 256 << 20;
@@ -30,7 +30,7 @@ pub struct Engine {
     reader: Arc<dyn SeriesReader>,
     config: RwLock<QueryConfig>,
     log: Arc<QueryLog>,
-    threads: Threads,
+    threads: QueryThreads,
     counts: Arc<Counts>,
     answers: Arc<Semaphore>,
 }
@@ -56,13 +56,13 @@ pub enum RunError {
 }
 
 /// Cancels a query when who asked goes away, whether it runs or waits.
-struct Asked<'a> {
+struct CancelGuard<'a> {
     engine: &'a Engine,
     cancel: Cancel,
     number: u64,
 }
 
-impl Drop for Asked<'_> {
+impl Drop for CancelGuard<'_> {
     fn drop(&mut self) {
         self.cancel.cancel();
         if self.engine.threads.take_back(self.number) {
@@ -73,12 +73,12 @@ impl Drop for Asked<'_> {
 }
 
 /// Bytes of an answer, and the memory that they are charged to.
-struct Answer {
+struct ChargedAnswer {
     text: Vec<u8>,
     _memory: OwnedSemaphorePermit,
 }
 
-impl AsRef<[u8]> for Answer {
+impl AsRef<[u8]> for ChargedAnswer {
     fn as_ref(&self) -> &[u8] {
         &self.text
     }
@@ -92,7 +92,7 @@ impl Engine {
             reader,
             config: RwLock::new(config),
             log: Arc::default(),
-            threads: Threads::new(config.threads),
+            threads: QueryThreads::new(config.threads),
             counts: Arc::default(),
             answers: Arc::new(Semaphore::new(ANSWERS_BYTES_MAX / PERMIT_BYTES)),
         })
@@ -104,7 +104,8 @@ impl Engine {
         *self.config.write() = config;
     }
 
-    /// Ends all queries, and the threads; what is asked afterwards is refused. Waits for them, so not on an async thread.
+    /// Ends all queries, and the threads; what is asked afterwards is rejected. Waits for them, so not on an async
+    /// thread.
     pub fn stop(&self) {
         self.threads.close();
         self.log.cancel_all();
@@ -146,7 +147,7 @@ impl Engine {
     /// [`RunError`]
     pub async fn run<T: Send + 'static>(
         &self,
-        question: Question,
+        question: LoggedQuery,
         timeout: Option<Duration>,
         work: impl FnOnce(&ReadBudget) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, RunError> {
@@ -154,9 +155,9 @@ impl Engine {
         let time = timeout.map_or(config.limits.time, |timeout| timeout.min(config.limits.time));
         let most = config.threads.saturating_add(config.waiting);
         let begun = self.log.begin(question, ReadLimits { time, ..config.limits }, most);
-        let slot = begun.inspect_err(|_| self.counts.refused())?;
+        let slot = begun.inspect_err(|_| self.counts.rejected())?;
         let number = slot.id;
-        let _asked = Asked { engine: self, cancel: slot.budget.cancel().clone(), number };
+        let _asked = CancelGuard { engine: self, cancel: slot.budget.cancel().clone(), number };
         let (answer, answered) = oneshot::channel();
         let counts = self.counts.clone();
         let taken = self.threads.submit(
@@ -183,10 +184,10 @@ impl Engine {
     pub(crate) fn charged(&self, text: Vec<u8>) -> Result<Bytes, RunError> {
         let permits = u32::try_from(text.capacity().div_ceil(PERMIT_BYTES)).unwrap_or(u32::MAX);
         let memory = self.answers.clone().try_acquire_many_owned(permits).map_err(|_| {
-            self.counts.refused();
+            self.counts.rejected();
             RunError::Unread
         })?;
-        Ok(Bytes::from_owner(Answer { text, _memory: memory }))
+        Ok(Bytes::from_owner(ChargedAnswer { text, _memory: memory }))
     }
 }
 

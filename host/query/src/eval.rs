@@ -18,9 +18,9 @@ mod window;
 use saker_pipeline::reader::{ReadBudget, SeriesReader};
 
 use crate::ast::{Expr, ExprKind};
-use crate::names::Naming;
+use crate::names::NamingMode;
 use crate::types::ValueType;
-use crate::value::{Answer, Point, Points, Sample, Value};
+use crate::value::{InstantSample, QueryAnswer, QueryValue, RangeSeries, TimedNumber};
 use evaluator::{Evaluated, Evaluator};
 use grid::Grid;
 use series::is_present;
@@ -33,9 +33,9 @@ pub const STEPS_MAX: i64 = 11_000;
 
 /// How queries are evaluated.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
+pub struct EvalSettings {
     /// How stored names become names in a query.
-    pub naming: Naming,
+    pub naming: NamingMode,
     /// How far back a selector looks for a value.
     pub lookback_ms: i64,
     /// The step of subqueries that name none.
@@ -44,9 +44,9 @@ pub struct Settings {
     pub series_max: usize,
 }
 
-impl Default for Settings {
+impl Default for EvalSettings {
     fn default() -> Self {
-        Self { naming: Naming::Prometheus, lookback_ms: 300_000, subquery_step_ms: 60_000, series_max: 100_000 }
+        Self { naming: NamingMode::Prometheus, lookback_ms: 300_000, subquery_step_ms: 60_000, series_max: 100_000 }
     }
 }
 
@@ -67,27 +67,30 @@ pub fn instant(
     reader: &dyn SeriesReader,
     query: Query<'_>,
     time_ms: i64,
-    settings: &Settings,
+    settings: &EvalSettings,
     budget: &ReadBudget,
-) -> Result<Answer, QueryError> {
+) -> Result<QueryAnswer, QueryError> {
     let grid = Grid::at(time_ms);
     let mut evaluator = Evaluator::new(reader, query.text, settings, budget, grid);
     let value = match &query.expr.unwrapped().kind {
-        ExprKind::Range { selector, range_ms } => Value::Matrix(evaluator.raw_range(selector, *range_ms, grid)?),
-        ExprKind::Subquery(subquery) => Value::Matrix(evaluator.raw_subquery(subquery, grid)?),
+        ExprKind::Range { selector, range_ms } => QueryValue::Matrix(evaluator.raw_range(selector, *range_ms, grid)?),
+        ExprKind::Subquery(subquery) => QueryValue::Matrix(evaluator.raw_subquery(subquery, grid)?),
         _ => match evaluator.eval(query.expr, grid)? {
-            Evaluated::Scalar(column) => Value::Scalar(Point { time_ms, value: column[0] }),
-            Evaluated::Text(text) => Value::Text(time_ms, text),
-            Evaluated::Vector(series) => Value::Vector(
+            Evaluated::Scalar(column) => QueryValue::Scalar(TimedNumber { time_ms, value: column[0] }),
+            Evaluated::Text(text) => QueryValue::Text(time_ms, text),
+            Evaluated::Vector(series) => QueryValue::Vector(
                 series
                     .into_iter()
                     .filter(|series| is_present(series.values[0]))
-                    .map(|series| Sample { labels: series.labels, point: Point { time_ms, value: series.values[0] } })
+                    .map(|series| InstantSample {
+                        labels: series.labels,
+                        point: TimedNumber { time_ms, value: series.values[0] },
+                    })
                     .collect(),
             ),
         },
     };
-    Ok(Answer { value, annotations: evaluator.annotations, samples: budget.samples() })
+    Ok(QueryAnswer { value, annotations: evaluator.annotations, samples: budget.samples() })
 }
 
 /// Evaluates a query at each step from `start_ms` to `end_ms`, both included.
@@ -99,9 +102,9 @@ pub fn range(
     query: Query<'_>,
     (start_ms, end_ms): (i64, i64),
     step_ms: i64,
-    settings: &Settings,
+    settings: &EvalSettings,
     budget: &ReadBudget,
-) -> Result<Answer, QueryError> {
+) -> Result<QueryAnswer, QueryError> {
     let found = query.expr.value_type();
     if !matches!(found, ValueType::Scalar | ValueType::Vector) {
         return Err(QueryError::NotForRange { found });
@@ -111,16 +114,16 @@ pub fn range(
     // `end()` is what was asked for, which need not be a step.
     evaluator.query_end_ms = end_ms;
     let mut matrix = match evaluator.eval(query.expr, grid)? {
-        Evaluated::Scalar(values) => vec![Points { labels: Default::default(), points: points(&values, grid) }],
+        Evaluated::Scalar(values) => vec![RangeSeries { labels: Default::default(), points: points(&values, grid) }],
         Evaluated::Vector(series) => series
             .into_iter()
-            .map(|series| Points { points: points(&series.values, grid), labels: series.labels })
+            .map(|series| RangeSeries { points: points(&series.values, grid), labels: series.labels })
             .filter(|series| !series.points.is_empty())
             .collect(),
         Evaluated::Text(_) => Vec::new(),
     };
     matrix.sort_by(|a, b| a.labels.cmp(&b.labels));
-    Ok(Answer { value: Value::Matrix(matrix), annotations: evaluator.annotations, samples: budget.samples() })
+    Ok(QueryAnswer { value: QueryValue::Matrix(matrix), annotations: evaluator.annotations, samples: budget.samples() })
 }
 
 fn range_grid(start_ms: i64, end_ms: i64, step_ms: i64) -> Result<Grid, QueryError> {
@@ -140,7 +143,7 @@ fn range_grid(start_ms: i64, end_ms: i64, step_ms: i64) -> Result<Grid, QueryErr
     Ok(Grid { start_ms, step_ms, steps: steps as usize })
 }
 
-fn points(values: &[f64], grid: Grid) -> Vec<Point> {
+fn points(values: &[f64], grid: Grid) -> Vec<TimedNumber> {
     let present = values.iter().enumerate().filter(|(_, value)| is_present(**value));
-    present.map(|(step, value)| Point { time_ms: grid.time(step), value: *value }).collect()
+    present.map(|(step, value)| TimedNumber { time_ms: grid.time(step), value: *value }).collect()
 }

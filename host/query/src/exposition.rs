@@ -6,20 +6,20 @@ use std::fmt::Write;
 use saker_model::MetricType;
 use saker_model::is_stale;
 use saker_model::prometheus::metric_name;
-use saker_pipeline::reader::{Chunk, Columns, ReadBudget, SeriesReader, SeriesRef, TimeRange};
+use saker_pipeline::reader::{AggregateSet, Chunk, ReadBudget, SeriesReader, SeriesRef, TimeRange};
 
-use crate::describe::{Description, Descriptions, describe};
+use crate::describe::{Descriptions, MetricDescription, describe};
 use crate::eval::QueryError;
 use crate::float::push_json;
 use crate::labels::{Labels, METRIC_NAME};
-use crate::names::Naming;
+use crate::names::NamingMode;
 
 /// The type of the text. It does not hang on what is accepted: names would, in newer formats.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Which series are wanted: by the collectors that bring them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct CollectorFilter {
     /// Only of these; none for all.
     pub collect: Vec<String>,
     /// Not of these.
@@ -38,7 +38,7 @@ pub struct Exposition {
 }
 
 struct Family<'a> {
-    description: Description,
+    description: MetricDescription,
     metric_type: MetricType,
     series: Vec<&'a SeriesRef>,
 }
@@ -50,7 +50,7 @@ struct Family<'a> {
 pub fn exposition(
     reader: &dyn SeriesReader,
     descriptions: &dyn Descriptions,
-    filter: &Filter,
+    filter: &CollectorFilter,
     range: TimeRange,
     series_max: usize,
     budget: &ReadBudget,
@@ -61,7 +61,7 @@ pub fn exposition(
     }
     let mut missing: BTreeSet<&String> = filter.collect.iter().collect();
     let mut families: BTreeMap<String, Family<'_>> = BTreeMap::new();
-    let mut known: Option<(std::sync::Arc<str>, Description)> = None;
+    let mut known: Option<(std::sync::Arc<str>, MetricDescription)> = None;
     selected.retain(|series| {
         let metric = &series.identity.metric;
         if known.as_ref().is_none_or(|(name, _)| name != metric) {
@@ -95,7 +95,7 @@ fn newest(
     budget: &ReadBudget,
 ) -> Result<Vec<Option<f64>>, QueryError> {
     let mut newest = vec![None; series.len()];
-    reader.read(series, range, Columns::LAST, budget, &mut |chunk: Chunk<'_>| {
+    reader.read(series, range, AggregateSet::LAST, budget, &mut |chunk: Chunk<'_>| {
         if let Some(value) = chunk.columns[0].last() {
             newest[chunk.series] = Some(*value).filter(|value| !is_stale(*value));
         }
@@ -120,7 +120,7 @@ fn written(
         let _ = write!(out, "\n# TYPE {name} {word}\n");
         let mut seen: HashSet<Labels> = HashSet::with_capacity(family.series.len());
         for series in &family.series {
-            let labels = Naming::Prometheus.labels(&series.identity);
+            let labels = NamingMode::Prometheus.labels(&series.identity);
             if !seen.insert(labels.clone()) {
                 left_out += 1;
                 continue;
@@ -178,7 +178,7 @@ mod tests {
         Identity { endpoint: "web-1".into(), metric: metric.into(), tags }
     }
 
-    fn expose(reader: &MemoryReader, filter: &Filter) -> Exposition {
+    fn expose(reader: &MemoryReader, filter: &CollectorFilter) -> Exposition {
         let budget = ReadBudget::new(ReadLimits::default(), Cancel::default());
         exposition(reader, &NoDescriptions, filter, RANGE, 100, &budget).unwrap()
     }
@@ -198,7 +198,7 @@ mod tests {
         let counter = Attributes { metric_type: MetricType::Counter, step_s: 10 };
         reader.set_attributes(&identity("net.in", &[("if.name", "eth\"0\\\n")]), counter);
         assert_eq!(
-            expose(&reader, &Filter::default()).text,
+            expose(&reader, &CollectorFilter::default()).text,
             concat!(
                 "# HELP cpu_busy cpu.busy\n# TYPE cpu_busy gauge\n",
                 "cpu_busy{core=\"0\",instance=\"web-1\"} 1e+30\ncpu_busy{core=\"1\",instance=\"web-1\"} 0.5\n",
@@ -215,7 +215,7 @@ mod tests {
         for metric in ["cpu.busy", "cpu_busy", "cpu/busy"] {
             reader.push(&identity(metric, &[]), 1000, metric.len() as f64);
         }
-        let found = expose(&reader, &Filter::default());
+        let found = expose(&reader, &CollectorFilter::default());
         assert_eq!(found.text.lines().filter(|line| !line.starts_with('#')).count(), 1);
         assert_eq!(found.text.matches("# TYPE").count(), 1);
         assert_eq!(found.left_out, 2);
@@ -227,19 +227,19 @@ mod tests {
         reader.push(&identity("ended", &[]), 1000, 1.0);
         reader.push(&identity("ended", &[]), 2000, STALE_MARKER);
         reader.push(&identity("old", &[]), -1, 1.0);
-        assert_eq!(expose(&reader, &Filter::default()).text, "");
+        assert_eq!(expose(&reader, &CollectorFilter::default()).text, "");
     }
 
     #[test]
-    fn collectors_are_chosen_and_left_out_by_name_and_those_without_values_are_told() {
+    fn collectors_are_chosen_and_left_out_by_name() {
         let mut reader = MemoryReader::default();
         for metric in ["cpu.busy", "cpu.idle", "mem.free"] {
             reader.push(&identity(metric, &[]), 1000, 1.0);
         }
         let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let collect = expose(&reader, &Filter { collect: texts(&["mem", "disk"]), exclude: Vec::new() });
+        let collect = expose(&reader, &CollectorFilter { collect: texts(&["mem", "disk"]), exclude: Vec::new() });
         assert_eq!((collect.text.matches("# TYPE").count(), collect.missing), (1, texts(&["disk"])));
-        let exclude = expose(&reader, &Filter { collect: Vec::new(), exclude: texts(&["cpu"]) });
+        let exclude = expose(&reader, &CollectorFilter { collect: Vec::new(), exclude: texts(&["cpu"]) });
         assert!(exclude.text.contains("mem_free") && !exclude.text.contains("cpu"));
     }
 }

@@ -18,11 +18,11 @@ mod last;
 use saker_model::MetricType;
 use saker_pipeline::reader::Attributes;
 
-pub use archive::{Consolidation, Row, downsample};
+pub use archive::{ArchiveRow, Consolidation, downsample};
 pub use counter::{Counter, find};
 pub use counts::FalconCounts;
 pub use history::{History, HistoryQuery, history, known};
-pub use index::{EndpointCounter, Page, counter_of, counters, endpoint_id, endpoints};
+pub use index::{EndpointCounter, IndexPage, counter_of, counters, endpoint_id, endpoints};
 pub use json::{
     histories, infos, last_points, push_endpoint, push_endpoint_counter, push_history, push_info, push_last,
 };

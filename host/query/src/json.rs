@@ -4,14 +4,14 @@ use saker_pipeline::reader::ReadError;
 
 use crate::float::{push_integer, push_json};
 use crate::labels::Labels;
-use crate::value::{Answer, Point, Value};
+use crate::value::{QueryAnswer, QueryValue, TimedNumber};
 
 /// About how long a point is.
 const POINT_BYTES: usize = 32;
 
 /// What an answer says besides its result.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Extras<'a> {
+pub struct AnswerExtras<'a> {
     /// Statistics as JSON.
     pub stats: Option<&'a str>,
     /// Warnings beside the answer's own.
@@ -20,45 +20,45 @@ pub struct Extras<'a> {
 
 /// The `data` of a query: `{"resultType":…,"result":…}`.
 #[must_use]
-pub fn data(value: &Value) -> String {
+pub fn data(value: &QueryValue) -> String {
     let mut out = String::new();
     // Nothing is longer than this.
     let _ = push_data(&mut out, value, None, u64::MAX);
     out
 }
 
-fn push_data(out: &mut String, value: &Value, stats: Option<&str>, bytes_max: u64) -> Result<(), ReadError> {
+fn push_data(out: &mut String, value: &QueryValue, stats: Option<&str>, bytes_max: u64) -> Result<(), ReadError> {
     let points = match value {
-        Value::Vector(samples) => samples.len() * 4,
-        Value::Matrix(series) => series.iter().map(|series| series.points.len() + 4).sum(),
+        QueryValue::Vector(samples) => samples.len() * 4,
+        QueryValue::Matrix(series) => series.iter().map(|series| series.points.len() + 4).sum(),
         _ => 1,
     };
     out.reserve((64 + points * POINT_BYTES).min(usize::try_from(bytes_max).unwrap_or(usize::MAX)));
     out.push_str("{\"resultType\":\"");
     out.push_str(match value {
-        Value::Scalar(_) => "scalar",
-        Value::Text(..) => "string",
-        Value::Vector(_) => "vector",
-        Value::Matrix(_) => "matrix",
+        QueryValue::Scalar(_) => "scalar",
+        QueryValue::Text(..) => "string",
+        QueryValue::Vector(_) => "vector",
+        QueryValue::Matrix(_) => "matrix",
     });
     out.push_str("\",\"result\":");
     match value {
-        Value::Scalar(point) => push_point(out, *point),
-        Value::Text(time_ms, text) => {
+        QueryValue::Scalar(point) => push_point(out, *point),
+        QueryValue::Text(time_ms, text) => {
             out.push('[');
             push_time(out, *time_ms);
             out.push(',');
             push_text(out, text);
             out.push(']');
         }
-        Value::Vector(samples) => push_bounded(out, samples, bytes_max, |out, sample| {
+        QueryValue::Vector(samples) => push_bounded(out, samples, bytes_max, |out, sample| {
             out.push_str("{\"metric\":");
             push_labels(out, &sample.labels);
             out.push_str(",\"value\":");
             push_point(out, sample.point);
             out.push('}');
         })?,
-        Value::Matrix(series) => push_bounded(out, series, bytes_max, |out, series| {
+        QueryValue::Matrix(series) => push_bounded(out, series, bytes_max, |out, series| {
             out.push_str("{\"metric\":");
             push_labels(out, &series.labels);
             out.push_str(",\"values\":");
@@ -79,7 +79,7 @@ fn push_data(out: &mut String, value: &Value, stats: Option<&str>, bytes_max: u6
 ///
 /// # Errors
 /// [`ReadError::Memory`], if it would.
-pub fn success(answer: &Answer, extras: Extras<'_>, bytes_max: u64) -> Result<String, ReadError> {
+pub fn success(answer: &QueryAnswer, extras: AnswerExtras<'_>, bytes_max: u64) -> Result<String, ReadError> {
     let mut out = String::from("{\"status\":\"success\",\"data\":");
     push_data(&mut out, &answer.value, extras.stats, bytes_max)?;
     let mut warnings = answer.annotations.warnings();
@@ -119,7 +119,7 @@ fn push_notes(out: &mut String, name: &str, notes: &[String]) {
     }
 }
 
-/// A refusal: `{"status":"error","errorType":…,"error":…}`.
+/// A rejection: `{"status":"error","errorType":…,"error":…}`.
 #[must_use]
 pub fn failure(kind: &str, error: &str) -> String {
     let mut out = String::from("{\"status\":\"error\",\"errorType\":");
@@ -182,7 +182,7 @@ pub(crate) fn push_labels(out: &mut String, labels: &Labels) {
     out.push('}');
 }
 
-fn push_point(out: &mut String, point: Point) {
+fn push_point(out: &mut String, point: TimedNumber) {
     out.push('[');
     push_time(out, point.time_ms);
     out.push_str(",\"");
@@ -213,8 +213,8 @@ pub(crate) fn push_text(out: &mut String, text: &str) {
 mod tests {
     use super::*;
     use crate::annotations::Annotations;
-    use crate::place::Span;
-    use crate::value::{Points, Sample};
+    use crate::place::QuerySpan;
+    use crate::value::{InstantSample, RangeSeries};
     use std::borrow::Cow;
 
     fn labels_of(pairs: &[(&'static str, &'static str)]) -> Labels {
@@ -223,23 +223,29 @@ mod tests {
 
     #[test]
     fn every_type_of_result_has_prometheus_shape() {
-        let point = Point { time_ms: 1_435_781_451_781, value: 1.0 };
+        let point = TimedNumber { time_ms: 1_435_781_451_781, value: 1.0 };
         let labels = labels_of(&[("job", "a\"b"), ("__name__", "up")]);
         for (value, expected) in [
-            (Value::Scalar(point), r#"{"resultType":"scalar","result":[1435781451.781,"1"]}"#),
-            (Value::Text(-1500, "a\n".into()), r#"{"resultType":"string","result":[-1.500,"a\n"]}"#),
+            (QueryValue::Scalar(point), r#"{"resultType":"scalar","result":[1435781451.781,"1"]}"#),
+            (QueryValue::Text(-1500, "a\n".into()), r#"{"resultType":"string","result":[-1.500,"a\n"]}"#),
             (
-                Value::Vector(vec![Sample { labels: labels.clone(), point: Point { time_ms: 5, value: f64::NAN } }]),
+                QueryValue::Vector(vec![InstantSample {
+                    labels: labels.clone(),
+                    point: TimedNumber { time_ms: 5, value: f64::NAN },
+                }]),
                 r#"{"resultType":"vector","result":[{"metric":{"__name__":"up","job":"a\"b"},"value":[0.005,"NaN"]}]}"#,
             ),
             (
-                Value::Matrix(vec![Points { labels, points: vec![point, Point { time_ms: 0, value: 1e30 }] }]),
+                QueryValue::Matrix(vec![RangeSeries {
+                    labels,
+                    points: vec![point, TimedNumber { time_ms: 0, value: 1e30 }],
+                }]),
                 concat!(
                     r#"{"resultType":"matrix","result":[{"metric":{"__name__":"up","job":"a\"b"},"#,
                     r#""values":[[1435781451.781,"1"],[0,"1e+30"]]}]}"#
                 ),
             ),
-            (Value::Vector(Vec::new()), r#"{"resultType":"vector","result":[]}"#),
+            (QueryValue::Vector(Vec::new()), r#"{"resultType":"vector","result":[]}"#),
         ] {
             assert_eq!(data(&value), expected);
             assert!(serde_json::from_str::<serde_json::Value>(expected).is_ok());
@@ -249,13 +255,13 @@ mod tests {
     #[test]
     fn answers_carry_their_notes_and_errors_their_type() {
         let mut annotations = Annotations::default();
-        annotations.warn("x", Span::default(), "");
-        let answer = Answer { value: Value::Vector(Vec::new()), annotations, samples: 0 };
+        annotations.warn("x", QuerySpan::default(), "");
+        let answer = QueryAnswer { value: QueryValue::Vector(Vec::new()), annotations, samples: 0 };
         assert_eq!(
-            success(&answer, Extras::default(), u64::MAX).unwrap(),
+            success(&answer, AnswerExtras::default(), u64::MAX).unwrap(),
             r#"{"status":"success","data":{"resultType":"vector","result":[]},"warnings":["PromQL warning: x (1:1)"]}"#
         );
-        let extras = Extras { stats: Some("{}"), warnings: &["cut"] };
+        let extras = AnswerExtras { stats: Some("{}"), warnings: &["cut"] };
         assert_eq!(
             success(&answer, extras, u64::MAX).unwrap(),
             r#"{"status":"success","data":{"resultType":"vector","result":[],"stats":{}},"warnings":["PromQL warning: x (1:1)","cut"]}"#
@@ -264,12 +270,12 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_beyond_its_bytes_is_refused_while_it_is_made() {
-        let sample = Sample { labels: labels_of(&[("a", "b")]), point: Point { time_ms: 0, value: 1.0 } };
+    fn an_answer_beyond_its_bytes_is_rejected_while_it_is_made() {
+        let sample = InstantSample { labels: labels_of(&[("a", "b")]), point: TimedNumber { time_ms: 0, value: 1.0 } };
         let (annotations, samples) = (Annotations::default(), 0);
-        let answer = Answer { value: Value::Vector(vec![sample; 1000]), annotations, samples };
+        let answer = QueryAnswer { value: QueryValue::Vector(vec![sample; 1000]), annotations, samples };
         assert!(matches!(
-            success(&answer, Extras::default(), 500),
+            success(&answer, AnswerExtras::default(), 500),
             Err(ReadError::Memory { wanted: 501..600, limit: 500 })
         ));
     }

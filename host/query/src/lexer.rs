@@ -3,8 +3,8 @@
 mod number;
 mod text;
 
-use crate::place::{Span, SyntaxError};
-use crate::token::{Token, TokenKind};
+use crate::place::{QuerySpan, SyntaxError};
+use crate::token::{QueryToken, TokenKind};
 
 pub(crate) use number::UNITS;
 
@@ -17,10 +17,15 @@ const SIGNS: [&str; 27] = [
     ">", "<", ";", "!", "&",
 ];
 
-pub(crate) fn tokens(query: &str) -> Result<Vec<Token>, SyntaxError> {
+pub(crate) fn tokens(query: &str) -> Result<Vec<QueryToken>, SyntaxError> {
     if query.len() > QUERY_BYTES_MAX {
         let problem = format!("the query has {} bytes", query.len());
-        return Err(SyntaxError::new(query, Span::default(), problem, format!("at most {QUERY_BYTES_MAX} will do")));
+        return Err(SyntaxError::new(
+            query,
+            QuerySpan::default(),
+            problem,
+            format!("at most {QUERY_BYTES_MAX} will do"),
+        ));
     }
     let mut lexer = Lexer { query, at: 0 };
     let mut tokens = Vec::new();
@@ -29,7 +34,7 @@ pub(crate) fn tokens(query: &str) -> Result<Vec<Token>, SyntaxError> {
         let start = lexer.at;
         let kind = lexer.token()?;
         let end = kind == TokenKind::End;
-        tokens.push(Token { kind, span: Span { start, end: lexer.at } });
+        tokens.push(QueryToken { kind, span: QuerySpan { start, end: lexer.at } });
         if end {
             return Ok(tokens);
         }
@@ -84,7 +89,7 @@ impl<'a> Lexer<'a> {
             self.at += sign.len();
             return Ok(TokenKind::Sign(sign));
         }
-        let span = Span { start: self.at, end: self.at + first.len_utf8() };
+        let span = QuerySpan { start: self.at, end: self.at + first.len_utf8() };
         let cure = "names with other characters are written in quotes within braces, as {\"cpu.busy\"}";
         Err(SyntaxError::new(self.query, span, format!("unexpected character {first:?}"), cure))
     }
@@ -104,7 +109,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn error(&self, start: usize, problem: impl Into<String>, cure: impl Into<String>) -> SyntaxError {
-        SyntaxError::new(self.query, Span { start, end: self.at }, problem, cure)
+        SyntaxError::new(self.query, QuerySpan { start, end: self.at }, problem, cure)
     }
 }
 

@@ -15,7 +15,7 @@ const ENDED_MAX: usize = 100;
 
 /// What was asked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Question {
+pub struct LoggedQuery {
     /// The query as it was written.
     pub query: String,
     /// The first time that was asked for, in milliseconds since 1970-01-01 UTC.
@@ -31,7 +31,7 @@ pub struct Question {
 pub struct QueryRecord {
     /// What was asked.
     #[serde(flatten)]
-    pub question: Question,
+    pub question: LoggedQuery,
     /// How long it took, in milliseconds.
     pub took_ms: f64,
     /// Samples that were read.
@@ -46,7 +46,7 @@ pub struct QueryRecord {
 impl QueryRecord {
     /// The record of a query that has ended.
     #[must_use]
-    pub fn new(question: Question, budget: &ReadBudget, error: Option<&QueryError>) -> Self {
+    pub fn new(question: LoggedQuery, budget: &ReadBudget, error: Option<&QueryError>) -> Self {
         Self {
             question,
             took_ms: budget.elapsed().as_secs_f64() * 1000.0,
@@ -64,17 +64,17 @@ pub struct ActiveQuery {
     pub id: u64,
     /// What was asked.
     #[serde(flatten)]
-    pub question: Question,
+    pub question: LoggedQuery,
     /// How long it has run, in milliseconds.
     pub running_ms: u64,
 }
 
 /// All queries that run, and the last that have ended. Bounded: each that runs holds a thread, or waits for one.
 #[derive(Debug, Default)]
-pub struct QueryLog(Mutex<Inner>);
+pub struct QueryLog(Mutex<QueryLogInner>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct QueryLogInner {
     next: u64,
     active: BTreeMap<u64, Running>,
     ended: VecDeque<QueryRecord>,
@@ -82,7 +82,7 @@ struct Inner {
 
 #[derive(Debug)]
 struct Running {
-    question: Question,
+    question: LoggedQuery,
     started: Instant,
     cancel: Cancel,
 }
@@ -102,7 +102,7 @@ impl QueryLog {
     /// [`TooManyQueries`]
     pub fn begin(
         self: &Arc<Self>,
-        question: Question,
+        question: LoggedQuery,
         limits: ReadLimits,
         most: usize,
     ) -> Result<Slot, TooManyQueries> {
@@ -155,7 +155,7 @@ pub struct Slot {
     /// To cancel it by.
     pub id: u64,
     /// What was asked.
-    pub question: Question,
+    pub question: LoggedQuery,
     /// What it may spend.
     pub budget: ReadBudget,
 }
@@ -184,8 +184,8 @@ impl Drop for Slot {
 mod tests {
     use super::*;
 
-    fn question(query: &str) -> Question {
-        Question { query: query.into(), start_ms: 1, end_ms: 2, step_ms: 1 }
+    fn question(query: &str) -> LoggedQuery {
+        LoggedQuery { query: query.into(), start_ms: 1, end_ms: 2, step_ms: 1 }
     }
 
     #[test]

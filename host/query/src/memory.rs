@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use saker_model::MetricType;
 use saker_pipeline::reader::{
-    Aggregate, Attributes, Chunk, Columns, Identity, Matcher, ReadBudget, ReadError, SeriesReader, SeriesRef, TimeRange,
+    Aggregate, AggregateSet, Attributes, Chunk, Identity, Matcher, ReadBudget, ReadError, SeriesReader, SeriesRef,
+    TimeRange,
 };
 
 /// What a series is unless it is said otherwise.
@@ -87,7 +88,7 @@ impl SeriesReader for MemoryReader {
         &self,
         series: &[SeriesRef],
         range: TimeRange,
-        columns: Columns,
+        columns: AggregateSet,
         budget: &ReadBudget,
         visit: &mut dyn FnMut(Chunk<'_>),
     ) -> Result<(), ReadError> {
@@ -112,7 +113,7 @@ impl SeriesReader for MemoryReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use saker_pipeline::reader::{Cancel, Condition, Label, ReadLimits};
+    use saker_pipeline::reader::{Cancel, MatcherLabel, ReadLimits, TextCondition};
 
     fn identity(endpoint: &str, metric: &str, tags: &[(&str, &str)]) -> Identity {
         let tags = tags.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
@@ -129,8 +130,8 @@ mod tests {
         reader
     }
 
-    fn is(label: Label, value: &str) -> Matcher {
-        Matcher { label, condition: Condition::Is(value.into()) }
+    fn is(label: MatcherLabel, value: &str) -> Matcher {
+        Matcher { label, condition: TextCondition::Is(value.into()) }
     }
 
     const ALL: TimeRange = TimeRange { start_ms: 0, end_ms: i64::MAX };
@@ -142,10 +143,10 @@ mod tests {
         assert_eq!(count(&[], ALL, 10), 3);
         assert_eq!(count(&[], ALL, 2), 2);
         assert_eq!(count(&[], TimeRange { start_ms: 3_000_000, end_ms: i64::MAX }, 10), 0);
-        let (endpoint, core) = (is(Label::Endpoint, "web-1"), is(Label::Tag("core".into()), "1"));
+        let (endpoint, core) = (is(MatcherLabel::Endpoint, "web-1"), is(MatcherLabel::Tag("core".into()), "1"));
         assert_eq!(count(std::slice::from_ref(&endpoint), ALL, 10), 2);
         assert_eq!(count(&[endpoint, core], ALL, 10), 1);
-        assert_eq!(count(&[is(Label::Tag("none".into()), "")], ALL, 10), 3);
+        assert_eq!(count(&[is(MatcherLabel::Tag("none".into()), "")], ALL, 10), 3);
     }
 
     #[test]
@@ -155,7 +156,7 @@ mod tests {
         let range = TimeRange { start_ms: 500_000, end_ms: 2_000_000 };
         let budget = ReadBudget::new(ReadLimits::default(), Cancel::default());
         let mut seen = vec![Vec::new(); 3];
-        let columns = Columns::LAST.with(Aggregate::Count);
+        let columns = AggregateSet::LAST.with(Aggregate::Count);
         reader
             .read(&series, range, columns, &budget, &mut |chunk| {
                 assert_eq!((chunk.granularity_ms, chunk.columns[1][0]), (0, 1.0));
@@ -175,14 +176,14 @@ mod tests {
         let cancel = Cancel::default();
         let budget = ReadBudget::new(ReadLimits::default(), cancel.clone());
         let mut chunks = 0;
-        let ended = reader.read(&series, ALL, Columns::LAST, &budget, &mut |_| {
+        let ended = reader.read(&series, ALL, AggregateSet::LAST, &budget, &mut |_| {
             chunks += 1;
             cancel.cancel();
         });
         assert_eq!((ended, chunks), (Err(ReadError::Cancelled), 1));
         let budget = ReadBudget::new(ReadLimits { samples: 2000, ..ReadLimits::default() }, Cancel::default());
         assert!(matches!(
-            reader.read(&series, ALL, Columns::LAST, &budget, &mut |_| ()),
+            reader.read(&series, ALL, AggregateSet::LAST, &budget, &mut |_| ()),
             Err(ReadError::Samples { limit: 2000, .. })
         ));
     }

@@ -4,15 +4,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use saker_model::prometheus::{self, INSTANCE, label_name, metric_name};
-use saker_pipeline::reader::{Condition, Identity, Label, Matcher};
+use saker_pipeline::reader::{Identity, Matcher, MatcherLabel, TextCondition};
 
 use crate::ast::{LabelMatcher, MatchOp};
 use crate::labels::{Labels, METRIC_NAME};
-use crate::pattern::{Pattern, PatternError};
+use crate::pattern::{PatternError, TextPattern};
 
 /// How names of what is stored become names in a query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Naming {
+pub enum NamingMode {
     /// As described above. Queries may use the original names too, in quotes.
     #[default]
     Prometheus,
@@ -32,7 +32,7 @@ pub fn is_plain_metric(name: &str) -> bool {
     !name.is_empty() && matches!(metric_name(name), Cow::Borrowed(_))
 }
 
-impl Naming {
+impl NamingMode {
     /// The labels of a series: its name, its endpoint and its tags. A tag whose label is taken is exported; empty ones
     /// are none.
     #[must_use]
@@ -62,7 +62,7 @@ impl Naming {
 
 /// Whether a label's value meets a condition.
 pub(crate) fn matches_text(matcher: &LabelMatcher, text: &str) -> bool {
-    let pattern = || Pattern::new(&matcher.value).is_ok_and(|pattern| pattern.matches(text));
+    let pattern = || TextPattern::new(&matcher.value).is_ok_and(|pattern| pattern.matches(text));
     match matcher.op {
         MatchOp::Equal => matcher.value == text,
         MatchOp::NotEqual => matcher.value != text,
@@ -75,7 +75,7 @@ pub(crate) fn matches_text(matcher: &LabelMatcher, text: &str) -> bool {
 /// may let too much through, for it does not know Prometheus' names.
 #[derive(Debug)]
 pub struct Conditions {
-    naming: Naming,
+    naming: NamingMode,
     checks: Vec<Check>,
 }
 
@@ -83,7 +83,7 @@ pub struct Conditions {
 struct Check {
     label: String,
     value: String,
-    pattern: Option<Pattern>,
+    pattern: Option<TextPattern>,
     wanted: bool,
 }
 
@@ -92,12 +92,12 @@ impl Conditions {
     ///
     /// # Errors
     /// If a pattern is wrong, which the parser has made sure of for queries.
-    pub fn new(naming: Naming, name: Option<&str>, matchers: &[LabelMatcher]) -> Result<Self, PatternError> {
+    pub fn new(naming: NamingMode, name: Option<&str>, matchers: &[LabelMatcher]) -> Result<Self, PatternError> {
         let named = name.map(|name| LabelMatcher { label: METRIC_NAME.into(), op: MatchOp::Equal, value: name.into() });
         let checks = named.iter().chain(matchers).map(|matcher| {
             let pattern = match matcher.op {
                 MatchOp::Equal | MatchOp::NotEqual => None,
-                MatchOp::Regex | MatchOp::NotRegex => Some(Pattern::new(&matcher.value)?),
+                MatchOp::Regex | MatchOp::NotRegex => Some(TextPattern::new(&matcher.value)?),
             };
             let label = naming.query_label(&matcher.label).into_owned();
             let wanted = matches!(matcher.op, MatchOp::Equal | MatchOp::Regex);
@@ -127,24 +127,24 @@ impl Check {
         self.pattern.as_ref().map_or(self.value == text, |pattern| pattern.matches(text))
     }
 
-    fn condition(&self) -> Condition {
+    fn condition(&self) -> TextCondition {
         match (&self.pattern, self.wanted) {
-            (None, true) => Condition::Is(self.value.clone()),
-            (None, false) => Condition::IsNot(self.value.clone()),
+            (None, true) => TextCondition::Is(self.value.clone()),
+            (None, false) => TextCondition::IsNot(self.value.clone()),
             (Some(pattern), wanted) => {
                 let pattern = pattern.clone();
-                Condition::Meets(Arc::new(move |text| pattern.matches(text) == wanted))
+                TextCondition::Meets(Arc::new(move |text| pattern.matches(text) == wanted))
             }
         }
     }
 
-    fn pushed_down(&self, naming: Naming) -> Option<Matcher> {
+    fn pushed_down(&self, naming: NamingMode) -> Option<Matcher> {
         let is_name = self.pattern.is_none() && self.wanted;
         let (label, condition) = match self.label.as_str() {
-            INSTANCE if naming == Naming::Prometheus => (Label::Endpoint, self.condition()),
-            METRIC_NAME if naming == Naming::Verbatim => (Label::Metric, self.condition()),
-            METRIC_NAME if is_name => (Label::Metric, metric_condition(&self.value)),
-            label if naming == Naming::Verbatim => (Label::Tag(label.into()), self.condition()),
+            INSTANCE if naming == NamingMode::Prometheus => (MatcherLabel::Endpoint, self.condition()),
+            METRIC_NAME if naming == NamingMode::Verbatim => (MatcherLabel::Metric, self.condition()),
+            METRIC_NAME if is_name => (MatcherLabel::Metric, metric_condition(&self.value)),
+            label if naming == NamingMode::Verbatim => (MatcherLabel::Tag(label.into()), self.condition()),
             _ => return None,
         };
         Some(Matcher { label, condition })
@@ -152,12 +152,12 @@ impl Check {
 }
 
 /// What every metric meets that is called so, here or in Prometheus.
-fn metric_condition(name: &str) -> Condition {
+fn metric_condition(name: &str) -> TextCondition {
     if !name.contains('_') {
-        return Condition::Is(name.into());
+        return TextCondition::Is(name.into());
     }
     let name = name.to_owned();
-    Condition::Meets(Arc::new(move |metric| metric == name || metric_name(metric) == name))
+    TextCondition::Meets(Arc::new(move |metric| metric == name || metric_name(metric) == name))
 }
 
 #[cfg(test)]
@@ -171,19 +171,19 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_name_endpoint_and_tags_and_of_two_that_meet_the_second_is_exported() {
+    fn of_two_labels_that_meet_the_second_is_exported() {
         let identity =
             identity("disk.io", &[("disk.name", "sda"), ("disk_name", "sdb"), ("instance", "x"), ("none", "")]);
         assert_eq!(
-            Naming::Prometheus.labels(&identity).to_string(),
+            NamingMode::Prometheus.labels(&identity).to_string(),
             r#"disk_io{disk_name="sda", exported_disk_name="sdb", exported_instance="x", instance="web-1"}"#
         );
     }
 
     #[test]
-    fn a_selector_finds_a_series_by_either_name_and_the_reader_lets_it_through() {
+    fn a_selector_finds_a_series_by_either_name() {
         let identity = identity("net.if-in", &[("if.name", "eth0")]);
-        let labels = Naming::Prometheus.labels(&identity);
+        let labels = NamingMode::Prometheus.labels(&identity);
         for (query, expected) in [
             ("net_if_in", true),
             ("net_if:in", false),
@@ -201,7 +201,8 @@ mod tests {
             (r#"net_if_in{none=""}"#, true),
         ] {
             let ExprKind::Selector(selector) = crate::parse(query).unwrap().kind else { panic!("{query}") };
-            let conditions = Conditions::new(Naming::Prometheus, selector.name.as_deref(), &selector.matchers).unwrap();
+            let conditions =
+                Conditions::new(NamingMode::Prometheus, selector.name.as_deref(), &selector.matchers).unwrap();
             let passed = conditions.pushed_down().iter().all(|matcher| matcher.matches(&identity));
             assert_eq!(passed && conditions.matches(&identity, &labels), expected, "{query}");
         }

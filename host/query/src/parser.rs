@@ -7,10 +7,10 @@ mod selector;
 
 use crate::ast::{AggregateOp, Binary, BinaryOp, Expr, ExprKind};
 use crate::lexer::tokens;
-use crate::place::{Span, SyntaxError};
+use crate::place::{QuerySpan, SyntaxError};
 use crate::signature::{Function, nearest};
-use crate::token::{Token, TokenKind};
-use crate::types::Checker;
+use crate::token::{QueryToken, TokenKind};
+use crate::types::TypeChecker;
 
 /// How deep parentheses and calls may nest; each level costs a few frames of a query thread's stack.
 const DEPTH_MAX: usize = 100;
@@ -35,7 +35,7 @@ pub fn parse(query: &str) -> Result<Expr, SyntaxError> {
 
 struct Parser<'a> {
     query: &'a str,
-    tokens: Vec<Token>,
+    tokens: Vec<QueryToken>,
     at: usize,
     depth: usize,
     operators: usize,
@@ -44,7 +44,7 @@ struct Parser<'a> {
 /// Precedence of the operator that binds most, and of signs before an expression, which bind less than that.
 const POWER: u8 = 6;
 
-fn binary_op(token: &Token) -> Option<(BinaryOp, u8)> {
+fn binary_op(token: &QueryToken) -> Option<(BinaryOp, u8)> {
     use BinaryOp::*;
     let op = match &token.kind {
         TokenKind::Sign(sign) => match *sign {
@@ -83,15 +83,15 @@ fn binary_op(token: &Token) -> Option<(BinaryOp, u8)> {
 }
 
 impl<'a> Parser<'a> {
-    fn peek(&self) -> &Token {
+    fn peek(&self) -> &QueryToken {
         &self.tokens[self.at]
     }
 
-    fn peek_after(&self) -> &Token {
+    fn peek_after(&self) -> &QueryToken {
         &self.tokens[(self.at + 1).min(self.tokens.len() - 1)]
     }
 
-    fn next(&mut self) -> Token {
+    fn next(&mut self) -> QueryToken {
         let token = self.tokens[self.at].clone();
         self.at = (self.at + 1).min(self.tokens.len() - 1);
         token
@@ -113,17 +113,17 @@ impl<'a> Parser<'a> {
         found
     }
 
-    fn expect(&mut self, sign: &str, context: &str) -> Result<Span, SyntaxError> {
+    fn expect(&mut self, sign: &str, context: &str) -> Result<QuerySpan, SyntaxError> {
         let span = self.peek().span;
         if self.take(sign) { Ok(span) } else { Err(self.unexpected(context, &format!("expected {sign:?}"))) }
     }
 
     /// From a place to the end of the word that was taken last.
-    fn since(&self, start: Span) -> Span {
+    fn since(&self, start: QuerySpan) -> QuerySpan {
         start.to(self.tokens[self.at.saturating_sub(1)].span)
     }
 
-    fn error(&self, span: Span, problem: impl Into<String>, cure: impl Into<String>) -> SyntaxError {
+    fn error(&self, span: QuerySpan, problem: impl Into<String>, cure: impl Into<String>) -> SyntaxError {
         SyntaxError::new(self.query, span, problem, cure)
     }
 
@@ -135,8 +135,8 @@ impl<'a> Parser<'a> {
         self.error_here(format!("unexpected {} in {context}", self.peek().describe()), cure)
     }
 
-    fn checker(&self) -> Checker<'a> {
-        Checker { query: self.query }
+    fn checker(&self) -> TypeChecker<'a> {
+        TypeChecker { query: self.query }
     }
 
     fn expression(&mut self, least: u8) -> Result<Expr, SyntaxError> {

@@ -12,7 +12,7 @@ const NESTING_MAX: u32 = 100;
 
 /// A pattern that matches whole texts.
 #[derive(Clone, Debug)]
-pub struct Pattern(Regex);
+pub struct TextPattern(Regex);
 
 /// Why a pattern cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum PatternError {
     TooLarge,
 }
 
-impl Pattern {
+impl TextPattern {
     /// Compiles a pattern, anchored at both ends, in which a dot matches a line's end too.
     ///
     /// # Errors
@@ -300,16 +300,16 @@ mod tests {
             (r"a\bb", "ab", false),
             ("[+--]", "-", true),
         ] {
-            assert_eq!(Pattern::new(pattern).unwrap().matches(text), expected, "{pattern} {text}");
+            assert_eq!(TextPattern::new(pattern).unwrap().matches(text), expected, "{pattern} {text}");
         }
     }
 
     #[test]
-    fn a_wrong_or_huge_pattern_is_refused_in_words() {
-        assert_eq!(Pattern::new("a(").unwrap_err().to_string(), "unclosed group");
-        assert!(Pattern::new("a)(b").is_err());
-        assert_eq!(Pattern::new("(a{1000}){1000}").unwrap_err(), PatternError::TooLarge);
-        assert!(Pattern::new(&"(".repeat(5000)).is_err());
-        assert!(Pattern::new(r"\p{Greek}").is_err());
+    fn a_wrong_or_huge_pattern_is_rejected_in_words() {
+        assert_eq!(TextPattern::new("a(").unwrap_err().to_string(), "unclosed group");
+        assert!(TextPattern::new("a)(b").is_err());
+        assert_eq!(TextPattern::new("(a{1000}){1000}").unwrap_err(), PatternError::TooLarge);
+        assert!(TextPattern::new(&"(".repeat(5000)).is_err());
+        assert!(TextPattern::new(r"\p{Greek}").is_err());
     }
 }

@@ -4,14 +4,14 @@ use std::fmt;
 
 /// Bytes of a query, from `start` up to and without `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Span {
+pub struct QuerySpan {
     /// The first byte.
     pub start: usize,
     /// The byte after the last.
     pub end: usize,
 }
 
-impl Span {
+impl QuerySpan {
     /// From the start of this one to the end of another.
     #[must_use]
     pub fn to(self, other: Self) -> Self {
@@ -20,23 +20,23 @@ impl Span {
 
     /// Line and column of its start in a query, both from 1; columns count characters.
     #[must_use]
-    pub fn place(self, query: &str) -> Place {
+    pub fn place(self, query: &str) -> QueryPosition {
         let before = &query[..query.floor_char_boundary(self.start)];
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Place { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
+        QueryPosition { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
     }
 }
 
 /// A line and a column of a query, both from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct QueryPosition {
     /// The line.
     pub line: usize,
     /// The column, in characters.
     pub column: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for QueryPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.line, self.column)
     }
@@ -47,9 +47,9 @@ impl fmt::Display for Place {
 #[error("{place}: parse error: {problem}; {cure}")]
 pub struct SyntaxError {
     /// Line and column.
-    pub place: Place,
+    pub place: QueryPosition,
     /// The bytes that it is about, to draw a line under them.
-    pub span: Span,
+    pub span: QuerySpan,
     /// What is wrong.
     pub problem: String,
     /// What to write instead.
@@ -57,7 +57,7 @@ pub struct SyntaxError {
 }
 
 impl SyntaxError {
-    pub(crate) fn new(query: &str, span: Span, problem: impl Into<String>, cure: impl Into<String>) -> Self {
+    pub(crate) fn new(query: &str, span: QuerySpan, problem: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { place: span.place(query), span, problem: problem.into(), cure: cure.into() }
     }
 }
@@ -69,9 +69,9 @@ mod tests {
     #[test]
     fn places_count_lines_and_characters_from_one() {
         let query = "sum(\n  größe +)";
-        let place = |start| Span { start, end: start }.place(query);
-        assert_eq!(place(0), Place { line: 1, column: 1 });
-        assert_eq!(place(query.find('+').unwrap()), Place { line: 2, column: 9 });
+        let place = |start| QuerySpan { start, end: start }.place(query);
+        assert_eq!(place(0), QueryPosition { line: 1, column: 1 });
+        assert_eq!(place(query.find('+').unwrap()), QueryPosition { line: 2, column: 9 });
         assert_eq!(place(99).line, 2);
     }
 }

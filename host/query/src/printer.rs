@@ -4,7 +4,7 @@ mod pretty;
 
 use std::fmt::{self, Write};
 
-use crate::ast::{Aggregate, At, Binary, Expr, ExprKind, Matching, Selector, TimeShift};
+use crate::ast::{AggregateExpr, At, Binary, Expr, ExprKind, Matching, Selector, TimeShift};
 use crate::float;
 use crate::lexer::UNITS;
 use crate::names::{is_plain_label, is_plain_metric};
@@ -21,9 +21,9 @@ impl fmt::Display for Expr {
             // A plus in front would be a sign of its own, which binds less than some operators.
             ExprKind::Number { value, .. } => f.write_str(float::plain(*value).trim_start_matches('+')),
             ExprKind::Text(text) => f.write_str(&quoted(text)),
-            ExprKind::Selector(selector) => write!(f, "{}{}", Series(selector), Shift(&selector.time)),
+            ExprKind::Selector(selector) => write!(f, "{}{}", SelectorText(selector), Shift(&selector.time)),
             ExprKind::Range { selector, range_ms } => {
-                write!(f, "{}[{}]{}", Series(selector), duration(*range_ms), Shift(&selector.time))
+                write!(f, "{}[{}]{}", SelectorText(selector), duration(*range_ms), Shift(&selector.time))
             }
             ExprKind::Subquery(subquery) => {
                 let step = subquery.step_ms.map(duration).unwrap_or_default();
@@ -53,12 +53,12 @@ impl fmt::Display for Expr {
 /// A selector without its time.
 #[must_use]
 pub(crate) fn series(selector: &Selector) -> String {
-    Series(selector).to_string()
+    SelectorText(selector).to_string()
 }
 
-struct Series<'a>(&'a Selector);
+struct SelectorText<'a>(&'a Selector);
 
-impl fmt::Display for Series<'_> {
+impl fmt::Display for SelectorText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut matchers: Vec<String> = self
             .0
@@ -112,7 +112,7 @@ impl fmt::Display for Operator<'_> {
     }
 }
 
-struct AggregateHead<'a>(&'a Aggregate);
+struct AggregateHead<'a>(&'a AggregateExpr);
 
 impl fmt::Display for AggregateHead<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

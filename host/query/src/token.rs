@@ -1,6 +1,6 @@
 //! The words of a query.
 
-use crate::place::Span;
+use crate::place::QuerySpan;
 
 /// What a word is. Keywords are names: the parser knows from their place what they mean, as a metric may be called
 /// `sum` or `by`.
@@ -18,12 +18,12 @@ pub(crate) enum TokenKind {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Token {
+pub(crate) struct QueryToken {
     pub(crate) kind: TokenKind,
-    pub(crate) span: Span,
+    pub(crate) span: QuerySpan,
 }
 
-impl Token {
+impl QueryToken {
     /// Whether it is this operator or bracket.
     pub(crate) fn is(&self, sign: &str) -> bool {
         matches!(&self.kind, TokenKind::Sign(found) if *found == sign)

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::ast::{Aggregate, AggregateOp, Binary, Expr, ExprKind, Selector};
-use crate::place::{Span, SyntaxError};
+use crate::ast::{AggregateExpr, AggregateOp, Binary, Expr, ExprKind, Selector};
+use crate::place::{QuerySpan, SyntaxError};
 use crate::signature::Function;
 
 /// The type of an expression.
@@ -54,12 +54,12 @@ impl Binary {
 }
 
 /// Checks what the parser has just put together; its parts have been checked before.
-pub(crate) struct Checker<'a> {
+pub(crate) struct TypeChecker<'a> {
     pub(crate) query: &'a str,
 }
 
-impl Checker<'_> {
-    fn error<T>(&self, span: Span, problem: impl Into<String>, cure: impl Into<String>) -> Result<T, SyntaxError> {
+impl TypeChecker<'_> {
+    fn error<T>(&self, span: QuerySpan, problem: impl Into<String>, cure: impl Into<String>) -> Result<T, SyntaxError> {
         Err(SyntaxError::new(self.query, span, problem, cure))
     }
 
@@ -71,7 +71,7 @@ impl Checker<'_> {
         self.error(expr.span, format!("expected type {wanted} in {context}, got {found}"), cure_of(found, wanted))
     }
 
-    pub(crate) fn call(&self, function: &Function, arguments: &[Expr], span: Span) -> Result<(), SyntaxError> {
+    pub(crate) fn call(&self, function: &Function, arguments: &[Expr], span: QuerySpan) -> Result<(), SyntaxError> {
         let Function { name, required, most, .. } = *function;
         let found = arguments.len();
         if found < required || found > most {
@@ -94,7 +94,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    pub(crate) fn aggregate(&self, aggregate: &Aggregate) -> Result<(), SyntaxError> {
+    pub(crate) fn aggregate(&self, aggregate: &AggregateExpr) -> Result<(), SyntaxError> {
         self.expect(&aggregate.operand, ValueType::Vector, "aggregation expression")?;
         let Some(parameter) = &aggregate.parameter else { return Ok(()) };
         let counts = aggregate.op == AggregateOp::CountValues;
@@ -120,7 +120,7 @@ impl Checker<'_> {
         self.error(operand.span, problem, cure_of(found, ValueType::Vector))
     }
 
-    pub(crate) fn selector(&self, selector: &Selector, span: Span) -> Result<(), SyntaxError> {
+    pub(crate) fn selector(&self, selector: &Selector, span: QuerySpan) -> Result<(), SyntaxError> {
         let named = selector.matchers.iter().find(|matcher| matcher.label == "__name__");
         if let (Some(name), Some(twice)) = (&selector.name, named) {
             let problem = format!("metric name must not be set twice: {name:?} or {:?}", twice.value);
@@ -134,7 +134,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    pub(crate) fn binary(&self, binary: &Binary, operator: Span) -> Result<(), SyntaxError> {
+    pub(crate) fn binary(&self, binary: &Binary, operator: QuerySpan) -> Result<(), SyntaxError> {
         let Binary { op, left, right, bool, matching } = binary;
         for side in [left, right] {
             let found = side.value_type();

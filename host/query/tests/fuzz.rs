@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use saker_pipeline::reader::{Cancel, Identity, ReadBudget, ReadLimits};
-use saker_query::{MemoryReader, Query, Settings, parse, pretty};
+use saker_query::{EvalSettings, MemoryReader, Query, parse, pretty};
 
 /// Words that queries are made of, and some that they are not.
 const WORDS: [&str; 72] = [
@@ -102,8 +102,8 @@ fn check(text: &str) {
     let query = Query { text, expr: &expr };
     let limits = ReadLimits { memory_bytes: 1 << 20, ..ReadLimits::default() };
     let budget = || ReadBudget::new(limits, Cancel::default());
-    let _ = saker_query::instant(&reader, query, 300_000, &Settings::default(), &budget());
-    let _ = saker_query::range(&reader, query, (0, 400_000), 45_000, &Settings::default(), &budget());
+    let _ = saker_query::instant(&reader, query, 300_000, &EvalSettings::default(), &budget());
+    let _ = saker_query::range(&reader, query, (0, 400_000), 45_000, &EvalSettings::default(), &budget());
 }
 
 fn config(cases: u32) -> ProptestConfig {
@@ -131,7 +131,7 @@ proptest! {
 
     #[test]
     fn patterns_of_any_kind_never_panic(pattern in "[a-c(){}\\[\\]\\\\.*+?|^$:dwsbQEi,0-9&~-]{0,24}", text in "[a-c0-9 .-]{0,8}") {
-        if let Ok(pattern) = saker_query::Pattern::new(&pattern) {
+        if let Ok(pattern) = saker_query::TextPattern::new(&pattern) {
             let _ = pattern.matches(&text);
         }
     }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use saker_pipeline::reader::{
-    Cancel, Chunk, Columns, Identity, Matcher, ReadBudget, ReadError, ReadLimits, SeriesReader, SeriesRef, TimeRange,
+    AggregateSet, Cancel, Chunk, Identity, Matcher, ReadBudget, ReadError, ReadLimits, SeriesReader, SeriesRef,
+    TimeRange,
 };
-use saker_query::{Answer, MemoryReader, Query, QueryError, Settings, Value, json};
+use saker_query::{EvalSettings, MemoryReader, Query, QueryAnswer, QueryError, QueryValue, json};
 
 fn identity(endpoint: &str, metric: &str, tags: &[(&str, &str)]) -> Identity {
     let tags = tags.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
@@ -25,22 +26,22 @@ fn budget(limits: ReadLimits) -> ReadBudget {
     ReadBudget::new(limits, Cancel::default())
 }
 
-fn range(reader: &dyn SeriesReader, text: &str, steps: i64, budget: &ReadBudget) -> Result<Answer, QueryError> {
+fn range(reader: &dyn SeriesReader, text: &str, steps: i64, budget: &ReadBudget) -> Result<QueryAnswer, QueryError> {
     let expr = saker_query::parse(text)?;
     let query = Query { text, expr: &expr };
-    saker_query::range(reader, query, (0, (steps - 1) * 10_000), 10_000, &Settings::default(), budget)
+    saker_query::range(reader, query, (0, (steps - 1) * 10_000), 10_000, &EvalSettings::default(), budget)
 }
 
 fn instant(reader: &dyn SeriesReader, text: &str) -> String {
     let expr = saker_query::parse(text).expect("a query");
     let query = Query { text, expr: &expr };
     let budget = budget(ReadLimits::default());
-    let answer = saker_query::instant(reader, query, 10_000, &Settings::default(), &budget).expect("an answer");
+    let answer = saker_query::instant(reader, query, 10_000, &EvalSettings::default(), &budget).expect("an answer");
     json::data(&answer.value)
 }
 
 #[test]
-fn too_many_samples_are_refused_before_they_are_read_with_the_number_that_would_do() {
+fn too_many_samples_are_rejected_before_they_are_read() {
     let reader = reader(100, 1000);
     let budget = budget(ReadLimits { samples: 50_000, ..ReadLimits::default() });
     let error = range(&reader, "sum(rate(cpu_busy[1m]))", 1000, &budget).unwrap_err();
@@ -50,14 +51,14 @@ fn too_many_samples_are_refused_before_they_are_read_with_the_number_that_would_
 }
 
 #[test]
-fn too_much_memory_is_refused_before_it_is_taken() {
+fn too_much_memory_is_rejected_before_it_is_taken() {
     let reader = reader(100, 10);
     for query in ["cpu_busy", "rate(cpu_busy[1m])", "sum_over_time(vector(1)[100y:1s])", "cpu_busy[1y:1ms] * 1"] {
         let limited = budget(ReadLimits { memory_bytes: 1 << 20, ..ReadLimits::default() });
         let error = range(&reader, query, 10_000, &limited).unwrap_err();
-        let refused =
+        let rejected =
             matches!(error, QueryError::Read(ReadError::Memory { limit: 1_048_576, .. }) | QueryError::Syntax(_));
-        assert!(refused, "{query}: {error}");
+        assert!(rejected, "{query}: {error}");
     }
     let enough = budget(ReadLimits { memory_bytes: 64 << 20, ..ReadLimits::default() });
     range(&reader, "sum(cpu_busy) + sum(cpu_busy * 2)", 10_000, &enough).unwrap();
@@ -82,7 +83,7 @@ fn steps_and_series_have_limits_that_say_what_would_do() {
         error.contains("11002 steps, and 11001 is the most") && error.contains("a step of 11s would do"),
         "{error}"
     );
-    let settings = Settings { series_max: 5, ..Settings::default() };
+    let settings = EvalSettings { series_max: 5, ..EvalSettings::default() };
     let expr = saker_query::parse("cpu_busy").unwrap();
     let query = Query { text: "cpu_busy", expr: &expr };
     let error = saker_query::instant(&reader, query, 0, &settings, &whole).unwrap_err().to_string();
@@ -121,7 +122,7 @@ fn results_have_prometheus_names_and_queries_may_have_either() {
 }
 
 #[test]
-fn series_whose_names_meet_are_one_by_time_and_of_the_same_time_the_first_counts() {
+fn series_whose_names_meet_are_one_by_time() {
     let mut reader = MemoryReader::default();
     for (metric, times) in [("disk.used", [0, 20_000]), ("disk_used", [10_000, 20_000])] {
         times
@@ -131,7 +132,7 @@ fn series_whose_names_meet_are_one_by_time_and_of_the_same_time_the_first_counts
     reader.push(&identity("h", "disk.used", &[]), 20_000, 1.0);
     let budget = budget(ReadLimits::default());
     let answer = range(&reader, "disk_used", 3, &budget).unwrap();
-    let Value::Matrix(matrix) = answer.value else { panic!() };
+    let QueryValue::Matrix(matrix) = answer.value else { panic!() };
     let values: Vec<f64> = matrix[0].points.iter().map(|point| point.value).collect();
     assert_eq!((matrix.len(), values), (1, vec![9.0, 10_009.0, 1.0]));
     let count = range(&reader, "count_over_time(disk_used[25s])", 3, &budget).unwrap();
@@ -151,7 +152,7 @@ impl SeriesReader for Turns {
         &self,
         series: &[SeriesRef],
         range: TimeRange,
-        columns: Columns,
+        columns: AggregateSet,
         budget: &ReadBudget,
         visit: &mut dyn FnMut(Chunk<'_>),
     ) -> Result<(), ReadError> {
@@ -198,7 +199,7 @@ impl SeriesReader for Buckets {
         &self,
         series: &[SeriesRef],
         range: TimeRange,
-        columns: Columns,
+        columns: AggregateSet,
         budget: &ReadBudget,
         visit: &mut dyn FnMut(Chunk<'_>),
     ) -> Result<(), ReadError> {
@@ -208,7 +209,7 @@ impl SeriesReader for Buckets {
 }
 
 #[test]
-fn of_buckets_a_selector_has_the_newest_value_and_a_range_function_is_refused() {
+fn of_buckets_a_selector_has_the_newest_value() {
     let mut samples = MemoryReader::default();
     (0..3).for_each(|at| samples.push(&identity("h", "m", &[]), at * HOUR_MS, at as f64));
     let reader = Buckets(samples);
@@ -216,7 +217,7 @@ fn of_buckets_a_selector_has_the_newest_value_and_a_range_function_is_refused() 
         let expr = saker_query::parse(text).expect("a query");
         let budget = budget(ReadLimits::default());
         let query = Query { text, expr: &expr };
-        saker_query::instant(&reader, query, HOUR_MS + 50 * 60_000, &Settings::default(), &budget)
+        saker_query::instant(&reader, query, HOUR_MS + 50 * 60_000, &EvalSettings::default(), &budget)
     };
     assert!(json::data(&at("m").unwrap().value).contains("[6600,\"1\"]"));
     for query in ["rate(m[1h])", "m[1h]", "sum(max_over_time(m[2h]))"] {
@@ -241,7 +242,7 @@ fn a_query_that_reads_little_and_computes_for_ever_ends_in_time() {
         let expr = saker_query::parse(query).unwrap();
         let query = Query { text: query, expr: &expr };
         let range = (900_000_000, 1_000_000_000);
-        let error = saker_query::range(&reader, query, range, 10_000, &Settings::default(), &budget).unwrap_err();
+        let error = saker_query::range(&reader, query, range, 10_000, &EvalSettings::default(), &budget).unwrap_err();
         assert_eq!(error, QueryError::Read(ReadError::Timeout { limit_ms: 100 }));
         assert!(budget.elapsed() < Duration::from_secs(5), "{:?}", budget.elapsed());
     }

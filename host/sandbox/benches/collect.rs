@@ -14,7 +14,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use saker_collector_cpu::{Cpu, CpuSettings};
 use saker_collector_network::Network;
-use saker_sandbox::{Collector, Compiler, Grants, InstanceSpec, Plugin, Processor, Sandbox, SandboxConfig, Tick};
+use saker_sandbox::{Collector, Compiler, Grants, InstanceSpec, Plugin, Processor, Run, Sandbox, SandboxConfig};
 use saker_sdk::Collector as _;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -75,7 +75,7 @@ async fn load_from(sandbox: &Sandbox, made_by: &str, name: &str) -> Result<Plugi
 async fn crossing(sandbox: &Sandbox) -> Result<()> {
     let plugin = load_from(sandbox, "guests", "columns").await?;
     let endpoint: Arc<str> = "bench".into();
-    let tick = Tick { timestamp_ms: 0, interval_ms: 10_000, step_s: 10 };
+    let run = Run { timestamp_ms: 0, interval_ms: 10_000, step_s: 10 };
     for (title, how, written_out) in
         [("records", "records", false), ("columns", "well", false), ("columns, written out", "well", true)]
     {
@@ -85,15 +85,15 @@ async fn crossing(sandbox: &Sandbox) -> Result<()> {
             ..InstanceSpec::default()
         };
         let mut collector = Collector::open(sandbox, &plugin, &spec).await?;
-        collector.measure(&endpoint, tick).await?;
+        collector.measure(&endpoint, run).await?;
         let mut costs = Vec::new();
         for _ in 0..TURNS {
             let (before, mine) = (spec.meters.cpu(), thread_cpu());
             for _ in 0..CALLS {
                 if written_out {
-                    drop(std::hint::black_box(collector.collect(&endpoint, tick).await?));
+                    drop(std::hint::black_box(collector.collect(&endpoint, run).await?));
                 } else {
-                    drop(std::hint::black_box(collector.measure(&endpoint, tick).await?));
+                    drop(std::hint::black_box(collector.measure(&endpoint, run).await?));
                 }
             }
             costs.push(per_call(spec.meters.cpu() - before + (thread_cpu() - mine)));
@@ -144,8 +144,8 @@ async fn compare(sandbox: &Sandbox, name: &str, proc: &str, mut native: impl sak
     };
     let mut sandboxed = Collector::open(sandbox, &plugin, &spec).await?;
     let endpoint: Arc<str> = "bench".into();
-    let tick = Tick { timestamp_ms: 0, interval_ms: 10_000, step_s: 10 };
-    let native_tick = saker_sdk::Tick { timestamp_ms: 0, interval_ms: 10_000 };
+    let run = Run { timestamp_ms: 0, interval_ms: 10_000, step_s: 10 };
+    let native_run = saker_sdk::Run { timestamp_ms: 0, interval_ms: 10_000 };
     for (title, busy) in [("on a busy core", true), ("on an idle core", false)] {
         let (mut in_sandbox, mut in_process) = (Vec::new(), Vec::new());
         let mut values = 0;
@@ -153,14 +153,14 @@ async fn compare(sandbox: &Sandbox, name: &str, proc: &str, mut native: impl sak
             let guest = spec.meters.cpu();
             for _ in 0..CALLS {
                 pause(busy).await;
-                values = sandboxed.collect(&endpoint, tick).await?.len();
+                values = sandboxed.collect(&endpoint, run).await?.len();
             }
             in_sandbox.push(per_call(spec.meters.cpu() - guest));
             let mut plain = Duration::ZERO;
             for _ in 0..CALLS {
                 pause(busy).await;
                 let start = thread_cpu();
-                native.collect(native_tick).map_err(|error| format!("natively: {error:?}"))?;
+                native.collect(native_run).map_err(|error| format!("natively: {error:?}"))?;
                 plain += thread_cpu() - start;
             }
             in_process.push(per_call(plain));

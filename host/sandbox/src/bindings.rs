@@ -22,9 +22,9 @@ pub(crate) mod processor {
             "saker:plugin/types": crate::bindings::collector::saker::plugin::types,
             "saker:plugin/log": crate::bindings::collector::saker::plugin::log,
             "saker:plugin/state": crate::bindings::collector::saker::plugin::state,
-            "saker:plugin/filesystem-usage": crate::bindings::collector::saker::plugin::filesystem_usage,
+            "saker:plugin/statfs": crate::bindings::collector::saker::plugin::statfs,
             "saker:plugin/compression": crate::bindings::collector::saker::plugin::compression,
-            "saker:plugin/metrics": crate::bindings::collector::saker::plugin::metrics,
+            "saker:plugin/custom-metrics": crate::bindings::collector::saker::plugin::custom_metrics,
         },
     });
 }
@@ -38,9 +38,9 @@ pub(crate) mod backend {
             "saker:plugin/types": crate::bindings::collector::saker::plugin::types,
             "saker:plugin/log": crate::bindings::collector::saker::plugin::log,
             "saker:plugin/state": crate::bindings::collector::saker::plugin::state,
-            "saker:plugin/filesystem-usage": crate::bindings::collector::saker::plugin::filesystem_usage,
+            "saker:plugin/statfs": crate::bindings::collector::saker::plugin::statfs,
             "saker:plugin/compression": crate::bindings::collector::saker::plugin::compression,
-            "saker:plugin/metrics": crate::bindings::collector::saker::plugin::metrics,
+            "saker:plugin/custom-metrics": crate::bindings::collector::saker::plugin::custom_metrics,
         },
     });
 }

@@ -1,22 +1,22 @@
 //! What a collector brings in columns: the series that it has defined, kept by their handles for as long as the instance
 //! lives, and the values that point at them. Called by `instance/collector.rs`; validates nothing that validation of
-//! metric values does.
+//! samples does.
 
 use std::sync::Arc;
 
-use saker_model::{MetricType, MetricValue};
+use saker_model::{MetricType, Sample};
 
 use crate::bindings::collector::exports::saker::plugin::collector::{Batch, Definition};
 use crate::convert;
 use crate::failure::Kill;
-use crate::instance::Tick;
+use crate::instance::Run;
 use crate::limits::Limits;
 
 /// Bytes that the agent keeps for the series that one instance has defined: some 600 for each of 50,000, the most that one
 /// may have by default; a name and five tags take 500.
 const DEFINED_BYTES_MAX: usize = 32 << 20;
-/// Bytes of the values of a tick, each written out with the name of its series: 1.6 KB for each of 20,000. Columns are small
-/// where names are long and every value is of the same series.
+/// Bytes of the values of a run, each written out with the name of its series: 1.6 KB for each of 20,000. Columns are
+/// small where names are long and every value is of the same series.
 const WRITTEN_OUT_BYTES_MAX: usize = 32 << 20;
 
 /// A series as a collector has defined it.
@@ -44,18 +44,18 @@ pub struct ColumnBatch {
     pub values: Vec<f64>,
 }
 
-/// What a tick has brought.
+/// What a run has brought.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Measurement {
     /// Values, each with the name of its series.
-    Records(Vec<MetricValue>),
+    Records(Vec<Sample>),
     /// Values of series that the collector has defined.
     Columns(ColumnBatch),
 }
 
 /// The series of one instance, by their handles.
 #[derive(Debug, Default)]
-pub(crate) struct Definitions {
+pub(crate) struct CollectorDefinitions {
     series: Vec<Option<Box<DefinedSeries>>>,
     bytes: usize,
 }
@@ -63,8 +63,8 @@ pub(crate) struct Definitions {
 impl DefinedSeries {
     /// The value that would bring the series by itself.
     #[must_use]
-    pub fn value(&self, endpoint: &Arc<str>, step_s: u32, timestamp_ms: i64, value: f64) -> MetricValue {
-        MetricValue {
+    pub fn value(&self, endpoint: &Arc<str>, step_s: u32, timestamp_ms: i64, value: f64) -> Sample {
+        Sample {
             endpoint: self.endpoint.as_ref().unwrap_or(endpoint).clone(),
             metric: self.metric.clone(),
             tags: self.tags.clone(),
@@ -92,7 +92,7 @@ impl From<Definition> for DefinedSeries {
     }
 }
 
-impl Definitions {
+impl CollectorDefinitions {
     /// The series behind a handle.
     pub(crate) fn get(&self, handle: u32) -> Option<&DefinedSeries> {
         self.series.get(handle as usize)?.as_deref()
@@ -103,16 +103,16 @@ impl Definitions {
     /// # Errors
     /// [`Kill`], if it is more than may be, or makes no sense. The instance is of no more use then: what it has defined
     /// and what is known here may differ.
-    pub(crate) fn take(&mut self, batch: Batch, tick: Tick, limits: &Limits) -> Result<ColumnBatch, Kill> {
+    pub(crate) fn take(&mut self, batch: Batch, run: Run, limits: &Limits) -> Result<ColumnBatch, Kill> {
         let Batch { forget, define, points } = batch;
         let records = points.series.len();
-        if records > limits.answer_records {
-            return Err(Kill::AnswerRecords { records, limit: limits.answer_records });
+        if records > limits.max_result_samples {
+            return Err(Kill::AnswerRecords { records, limit: limits.max_result_samples });
         }
-        let most = limits.series;
+        let most = limits.max_series;
         if forget.len() > most || define.len() > most {
             let (forget, define) = (forget.len(), define.len());
-            return Err(wrong(format!("define {define} series and forget {forget}, and limits.series is {most}")));
+            return Err(wrong(format!("define {define} series and forget {forget}, and limits.max_series is {most}")));
         }
         let mut changed = Vec::with_capacity(forget.len() + define.len());
         for handle in forget {
@@ -122,7 +122,9 @@ impl Definitions {
         for definition in define {
             let handle = definition.id;
             if handle as usize >= most {
-                return Err(wrong(format!("define a series as {handle}, and handles are 0 to limits.series, {most}")));
+                return Err(wrong(format!(
+                    "define a series as {handle}, and handles are 0 to limits.max_series, {most}"
+                )));
             }
             self.put(handle, Some(Box::new(definition.into())));
             if self.bytes > DEFINED_BYTES_MAX {
@@ -132,7 +134,7 @@ impl Definitions {
         }
         let (values, mut timestamps_ms) = (points.values, points.timestamps_ms);
         if timestamps_ms.is_empty() {
-            timestamps_ms = vec![tick.timestamp_ms; records];
+            timestamps_ms = vec![run.timestamp_ms; records];
         }
         if (values.len(), timestamps_ms.len()) != (records, records) {
             let (times, values) = (timestamps_ms.len(), values.len());
@@ -174,7 +176,7 @@ mod tests {
     use super::*;
     use crate::bindings::types;
 
-    const TICK: Tick = Tick { timestamp_ms: 5000, interval_ms: 10_000, step_s: 10 };
+    const TICK: Run = Run { timestamp_ms: 5000, interval_ms: 10_000, step_s: 10 };
 
     fn definition(id: u32, metric: &str) -> Definition {
         let tags = vec![("k".to_owned(), "v".to_owned())];
@@ -188,13 +190,13 @@ mod tests {
         Batch { forget: Vec::new(), define, points }
     }
 
-    fn refused(known: &mut Definitions, batch: Batch) -> String {
-        known.take(batch, TICK, &Limits { series: 10, ..Limits::default() }).unwrap_err().to_string()
+    fn rejected(known: &mut CollectorDefinitions, batch: Batch) -> String {
+        known.take(batch, TICK, &Limits { max_series: 10, ..Limits::default() }).unwrap_err().to_string()
     }
 
     #[test]
     fn a_series_is_defined_once_and_pointed_at_ever_after() {
-        let mut known = Definitions::default();
+        let mut known = CollectorDefinitions::default();
         let first = known.take(batch(vec![definition(3, "a")], &[3, 3]), TICK, &Limits::default()).unwrap();
         assert_eq!((first.changed, first.timestamps_ms, first.values), (vec![3], vec![5000; 2], vec![0.5; 2]));
         let later = known.take(batch(Vec::new(), &[3]), TICK, &Limits::default()).unwrap();
@@ -204,32 +206,36 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_that_is_given_back_stands_for_nothing_until_it_is_defined_again() {
-        let mut known = Definitions::default();
+    fn a_handle_that_is_given_back_stands_for_nothing() {
+        let mut known = CollectorDefinitions::default();
         known.take(batch(vec![definition(0, "a")], &[]), TICK, &Limits::default()).unwrap();
         let again = Batch { forget: vec![0, 4_000_000_000], ..batch(vec![definition(0, "b")], &[0]) };
         known.take(again, TICK, &Limits::default()).unwrap();
         assert_eq!(known.get(0).unwrap().metric, "b");
         let gone = Batch { forget: vec![0], ..batch(Vec::new(), &[0]) };
-        assert!(refused(&mut known, gone).contains("a value of 0, which is no series"));
+        assert!(rejected(&mut known, gone).contains("a value of 0, which is no series"));
         assert_eq!(known.bytes, 0);
     }
 
     #[test]
     fn what_is_beyond_a_bound_or_makes_no_sense_is_said_so() {
-        let mut known = Definitions::default();
-        assert!(refused(&mut known, batch(vec![definition(10, "a")], &[])).contains("handles are 0 to limits.series"));
-        assert!(refused(&mut known, batch(vec![definition(0, "a"); 11], &[])).contains("define 11 series"));
+        let mut known = CollectorDefinitions::default();
+        assert!(
+            rejected(&mut known, batch(vec![definition(10, "a")], &[])).contains("handles are 0 to limits.max_series")
+        );
+        assert!(rejected(&mut known, batch(vec![definition(0, "a"); 11], &[])).contains("define 11 series"));
         let forgetting = Batch { forget: vec![0; 11], ..batch(Vec::new(), &[]) };
-        assert!(refused(&mut known, forgetting).contains("forget 11"));
-        assert!(refused(&mut known, batch(Vec::new(), &[1; 20_001])).contains("20001 records, and its limit is 20000"));
+        assert!(rejected(&mut known, forgetting).contains("forget 11"));
+        assert!(
+            rejected(&mut known, batch(Vec::new(), &[1; 20_001])).contains("20001 records, and its limit is 20000")
+        );
         let mut uneven = batch(vec![definition(0, "a")], &[0, 0]);
         uneven.points.values.pop();
-        assert!(refused(&mut known, uneven).contains("2 handles, 2 timestamps and 1 values"));
+        assert!(rejected(&mut known, uneven).contains("2 handles, 2 timestamps and 1 values"));
         let mut late = batch(Vec::new(), &[0, 0]);
         late.points.timestamps_ms = vec![1];
-        assert!(refused(&mut known, late).contains("2 handles, 1 timestamps and 2 values"));
+        assert!(rejected(&mut known, late).contains("2 handles, 1 timestamps and 2 values"));
         let large = "x".repeat(DEFINED_BYTES_MAX);
-        assert!(refused(&mut known, batch(vec![definition(1, &large)], &[])).contains("bytes in all"));
+        assert!(rejected(&mut known, batch(vec![definition(1, &large)], &[])).contains("bytes in all"));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Compiling untrusted bytes is not covered by what wasmtime promises about safety, and a large module takes hundreds
 //! of megabytes. So the agent starts itself once more (`saker compile`), within a budget that follows from the file's
-//! size and without any privilege; what goes wrong there costs one refusal.
+//! size and without any privilege; what goes wrong there costs one rejection.
 
 mod budget;
 mod child;
@@ -16,8 +16,8 @@ use bytes::Bytes;
 use wasmparser::{Encoding, Parser, Payload};
 use wasmtime::Engine;
 
-use crate::compile_cache::{CodeWriter, WriteError};
-pub(crate) use budget::Budget;
+use crate::compile_cache::{CodeWriteError, CodeWriter};
+pub(crate) use budget::CompileBudget;
 use budget::WALL_MAX;
 pub use child::compile_child;
 
@@ -77,7 +77,7 @@ pub enum CompileError {
     /// It was tried before, and is not tried again as it is.
     #[error(
         "compiling it failed before, and is not tried again{until}: {reason} (to try again, replace or touch the file, or \
-         run: saker plugin revive FILE)"
+         run: saker plugin resume FILE)"
     )]
     Before {
         /// Until when, if not for good.
@@ -89,7 +89,7 @@ pub enum CompileError {
 
 /// Whether a failure comes again whenever these bytes are compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lasting {
+pub(crate) enum FailurePermanence {
     /// It lies in the bytes.
     Yes,
     /// It may lie in what else the machine had to do.
@@ -128,29 +128,29 @@ impl Compiler {
 
 impl CompileError {
     /// Whether it is worth remembering after it has taken so long, and for how long.
-    pub(crate) fn lasting(&self, took: Duration) -> Option<Lasting> {
+    pub(crate) fn lasting(&self, took: Duration) -> Option<FailurePermanence> {
         match self {
             Self::Run(_) | Self::Before { .. } => None,
             _ if took < REMEMBERED_FROM => None,
-            Self::Unusable(_) | Self::CpuTime { .. } | Self::CodeTooLarge { .. } => Some(Lasting::Yes),
+            Self::Unusable(_) | Self::CpuTime { .. } | Self::CodeTooLarge { .. } => Some(FailurePermanence::Yes),
             // A machine that is short of memory or of time can do it another day.
-            Self::Memory { .. } | Self::TimedOut | Self::Ended { .. } => Some(Lasting::No),
+            Self::Memory { .. } | Self::TimedOut | Self::Ended { .. } => Some(FailurePermanence::No),
         }
     }
 }
 
-impl From<WriteError> for CompileError {
-    fn from(error: WriteError) -> Self {
+impl From<CodeWriteError> for CompileError {
+    fn from(error: CodeWriteError) -> Self {
         match error {
-            WriteError::TooLarge { most } => Self::CodeTooLarge { most },
-            WriteError::Io(error) => Self::Run(error),
+            CodeWriteError::TooLarge { most } => Self::CodeTooLarge { most },
+            CodeWriteError::Io(error) => Self::Run(error),
         }
     }
 }
 
 /// Compiles a component, or a core module for `wasm32-wasip1` that embeds the contract, to machine code that a
 /// [`Sandbox`](crate::Sandbox) of the same version loads. Returns the code, or the exit status and the words of a
-/// compiling process that refuses. `counting` compiles for a sandbox that counts instructions.
+/// compiling process that rejects it. `counting` compiles for a sandbox that counts instructions.
 ///
 /// # Errors
 /// A status for [`std::process::exit`] and the reason, for people.
@@ -178,7 +178,7 @@ fn compile_on(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, CompileError> {
     engine.precompile_component(component).map_err(|error| unusable(&format_args!("{error:#}")))
 }
 
-/// Reads the file through to its end, so that a truncated or garbled one is refused with a place before anything is
+/// Reads the file through to its end, so that a truncated or garbled one is rejected with a place before anything is
 /// compiled.
 fn encoding(bytes: &[u8]) -> Result<Encoding, CompileError> {
     if bytes.is_empty() {
@@ -213,17 +213,17 @@ fn wrap(module: &[u8]) -> Result<Vec<u8>, CompileError> {
 mod tests {
     use super::*;
 
-    fn refusal(bytes: &[u8]) -> String {
+    fn rejection(bytes: &[u8]) -> String {
         compile_bytes(bytes, false).unwrap_err().1
     }
 
     #[test]
-    fn what_is_no_component_is_refused_with_the_reason() {
-        assert_eq!(refusal(b""), "the file is empty");
-        assert!(refusal(b"#!/bin/sh\n").contains("not WebAssembly"));
-        assert!(refusal(b"\0asm\x0d\0\x01\0\x07\xff").contains("broken WebAssembly"), "truncated");
+    fn what_is_no_component_is_rejected_with_the_reason() {
+        assert_eq!(rejection(b""), "the file is empty");
+        assert!(rejection(b"#!/bin/sh\n").contains("not WebAssembly"));
+        assert!(rejection(b"\0asm\x0d\0\x01\0\x07\xff").contains("broken WebAssembly"), "truncated");
         // A core module that imports the function `f` of `env`, which is nothing of ours.
         let module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02\x09\x01\x03env\x01f\0\0";
-        assert!(refusal(module).contains("cannot be made a component"), "{}", refusal(module));
+        assert!(rejection(module).contains("cannot be made a component"), "{}", rejection(module));
     }
 }

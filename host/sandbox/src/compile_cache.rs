@@ -23,8 +23,8 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::plugin::PluginHash;
-use key::Key;
-pub(crate) use writer::{CodeWriter, WriteError, Written};
+use key::CodeKey;
+pub(crate) use writer::{CodeWriteError, CodeWriteOutcome, CodeWriter};
 
 /// Bytes of all files together; the oldest go first.
 const CACHE_BYTES_MAX: u64 = 1 << 30;
@@ -37,7 +37,7 @@ const PIECE_BYTES: usize = 64 << 10;
 
 /// Where machine code came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum CodeOrigin {
     /// From the cache.
     Cache,
     /// It was compiled just now.
@@ -46,7 +46,7 @@ pub enum Origin {
 
 /// How often machine code was found on disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CacheStats {
+pub struct CompileCacheStats {
     /// It was.
     pub hits: u64,
     /// It was not, or was not what had been written.
@@ -93,7 +93,7 @@ pub enum CacheError {
 /// The folder.
 pub(crate) struct CompileCache {
     dir: Dir,
-    key: Key,
+    key: CodeKey,
     engine_key: String,
     storing: Mutex<()>,
     hits: AtomicU64,
@@ -123,7 +123,7 @@ impl CompileCache {
         // Beside the folder, so that writing in it is not yet reading the key.
         let key_path = path.with_extension("key");
         let key_name = key_path.file_name().unwrap_or(name);
-        let key = Key::read_or_make(&root, Path::new(key_name))
+        let key = CodeKey::read_or_make(&root, Path::new(key_name))
             .map_err(|source| CacheError::Key { path: key_path.clone(), source })?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
@@ -180,8 +180,8 @@ impl CompileCache {
     }
 
     /// How often code was found and was not, since the start.
-    pub(crate) fn stats(&self) -> CacheStats {
-        CacheStats { hits: self.hits.load(Ordering::Relaxed), misses: self.misses.load(Ordering::Relaxed) }
+    pub(crate) fn stats(&self) -> CompileCacheStats {
+        CompileCacheStats { hits: self.hits.load(Ordering::Relaxed), misses: self.misses.load(Ordering::Relaxed) }
     }
 
     /// Puts a small file in place, whole or not at all.
@@ -276,7 +276,7 @@ fn load_code(engine: &Engine, file: &File) -> wasmtime::Result<Component> {
     // a holder of the key can make, and the key is written nowhere but beside the folder, for this user alone. The
     // folder's owner is this user and nobody else can write to it (checked when it was opened); the file has no other
     // name; files here are written under another name, renamed when they are whole, and never written again. Code of
-    // another wasmtime or another configuration is refused by wasmtime itself.
+    // another wasmtime or another configuration is rejected by wasmtime itself.
     unsafe { Component::deserialize_file(engine, path) }
 }
 

@@ -18,10 +18,10 @@ const LEVELS: (u8, u8) = (1, 9);
 /// Bytes between two looks at the clock: 10 ms at the slowest level.
 const PIECE_BYTES: usize = 128 << 10;
 
-type Answer = wasmtime::Result<Result<Vec<u8>, CompressionError>>;
+type CompressionResult = wasmtime::Result<Result<Vec<u8>, CompressionError>>;
 
 impl Host for Ctx {
-    fn gzip(&mut self, bytes: Vec<u8>, level: u8) -> Answer {
+    fn gzip(&mut self, bytes: Vec<u8>, level: u8) -> CompressionResult {
         if let Err(error) = self.check(&bytes, level) {
             return Ok(Err(error));
         }
@@ -30,7 +30,7 @@ impl Host for Ctx {
         Ok(Ok(encoder.finish()?))
     }
 
-    fn zstd(&mut self, bytes: Vec<u8>, level: u8) -> Answer {
+    fn zstd(&mut self, bytes: Vec<u8>, level: u8) -> CompressionResult {
         if let Err(error) = self.check(&bytes, level) {
             return Ok(Err(error));
         }
@@ -43,7 +43,7 @@ impl Host for Ctx {
 
 impl Ctx {
     fn check(&self, bytes: &[u8], level: u8) -> Result<(), CompressionError> {
-        let limit = self.limits.compress_bytes;
+        let limit = self.limits.max_compress_bytes;
         if !(LEVELS.0..=LEVELS.1).contains(&level) {
             return Err(CompressionError::NoLevel(LEVELS));
         }

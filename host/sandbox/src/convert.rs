@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use saker_model::text::{MESSAGE_BYTES_MAX, clean};
-use saker_model::{MetricType, MetricValue, Point, Series, SeriesId};
+use saker_model::{MetricType, Point, Sample, Series, SeriesId};
 
 use crate::bindings::types;
 use crate::failure::{CallError, Denied, PluginFault};
 use crate::grants::Permission;
-use crate::instance::Tick;
+use crate::instance::Run;
 
 /// A guest's words: an error, a reason. All of them come in here.
 pub(crate) fn words(text: &str) -> String {
@@ -21,8 +21,8 @@ impl From<types::Permission> for Permission {
         let permission = match permission {
             types::Permission::Read(path) => Self::Read(path),
             types::Permission::Write(path) => Self::Write(path),
-            types::Permission::Folder => Self::Folder,
-            types::Permission::Usage(path) => Self::Usage(path),
+            types::Permission::DataDir => Self::DataDir,
+            types::Permission::Statfs(path) => Self::Statfs(path),
             types::Permission::Connect(address) => Self::Connect(address),
             types::Permission::Secret(to) => Self::Secret(to),
             types::Permission::Env(name) => Self::Env(name),
@@ -39,14 +39,14 @@ impl Permission {
         match self {
             Self::Read(path) => Self::Read(words(&path)),
             Self::Write(path) => Self::Write(words(&path)),
-            Self::Usage(path) => Self::Usage(words(&path)),
+            Self::Statfs(path) => Self::Statfs(words(&path)),
             Self::Connect(address) => Self::Connect(words(&address)),
             Self::ConnectBehind { name, address } => Self::ConnectBehind { name: words(&name), address },
             Self::Secret(to) => Self::Secret(words(&to)),
             Self::Env(name) => Self::Env(words(&name)),
             Self::Never(path) => Self::Never(words(&path)),
             Self::Unix(request) => Self::Unix(words(&request)),
-            plain @ (Self::Folder | Self::ProcessArguments | Self::Stdout) => plain,
+            plain @ (Self::DataDir | Self::ProcessArguments | Self::Stdout) => plain,
         }
     }
 }
@@ -64,15 +64,15 @@ pub(crate) fn open_error(error: types::OpenError, section: &str) -> CallError {
 }
 
 /// Fills in what a collector has left out.
-pub(crate) fn metric_value(value: types::MetricValue, endpoint: &Arc<str>, tick: &Tick) -> MetricValue {
-    MetricValue {
+pub(crate) fn sample(value: types::Sample, endpoint: &Arc<str>, run: &Run) -> Sample {
+    Sample {
         endpoint: value.endpoint.map_or_else(|| endpoint.clone(), Arc::from),
         metric: value.metric,
         tags: value.tags,
         metric_type: metric_type(value.metric_type),
         value: value.value,
-        timestamp_ms: value.timestamp_ms.unwrap_or(tick.timestamp_ms),
-        step_s: value.step_s.unwrap_or(tick.step_s),
+        timestamp_ms: value.timestamp_ms.unwrap_or(run.timestamp_ms),
+        step_s: value.step_s.unwrap_or(run.step_s),
     }
 }
 
@@ -91,8 +91,8 @@ pub(crate) fn series_out(series: &Series) -> types::Series {
 }
 
 /// A series that a plugin has made, as the value that would bring it: so that it is validated like any other.
-pub(crate) fn series_in(series: types::Series) -> MetricValue {
-    MetricValue {
+pub(crate) fn series_in(series: types::Series) -> Sample {
+    Sample {
         endpoint: series.endpoint.into(),
         metric: series.metric,
         tags: series.tags,

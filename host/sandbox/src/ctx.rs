@@ -14,21 +14,21 @@ use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::engine::Asking;
+use crate::custom_metrics::CustomMetrics;
+use crate::custom_metrics::Meters;
+use crate::engine::HostServices;
 use crate::failure::{CallError, Kill};
-use crate::figures::Figures;
-use crate::figures::Meters;
-use crate::files::{self, Files, Rooms};
+use crate::files::{self, GrantedFiles, Rooms};
 use crate::grants::{Grants, Permission};
 use crate::hang::Hangs;
 use crate::http::Outgoing;
 use crate::instance::InstanceSpec;
-use crate::limits::{Limits, Meter};
+use crate::limits::{Limits, MemoryMeter};
 use crate::lookups::Resolver;
 use crate::output::{Immediate, LogLines, LogSink, RealStdout};
-use crate::sockets::{self, Names};
+use crate::recording::{RecordedClock, Recording};
+use crate::sockets::{self, SocketNames};
 use crate::state::StateCell;
-use crate::tape::{Clock, Tape};
 
 /// Handles of any sort that a guest may hold at the same time.
 pub(crate) const HANDLES_MAX: usize = 1000;
@@ -55,29 +55,29 @@ pub(crate) struct Ctx {
     outgoing: Outgoing,
     table: ResourceTable,
     output: [LogLines; 2],
-    pub(crate) meter: Meter,
+    pub(crate) meter: MemoryMeter,
     pub(crate) log: LogSink,
     pub(crate) state: StateCell,
     /// What the running call has saved; kept only if it succeeds.
     pub(crate) unsaved: Option<Vec<u8>>,
     pub(crate) grants: Arc<Grants>,
     pub(crate) denials: Denials,
-    pub(crate) files: Files,
+    pub(crate) files: GrantedFiles,
     pub(crate) rooms: Rooms,
     pub(crate) hangs: Hangs,
     pub(crate) meters: Arc<Meters>,
-    pub(crate) asking: Arc<Asking>,
+    pub(crate) asking: Arc<HostServices>,
     pub(crate) resolver: Resolver,
-    pub(crate) tape: Option<Tape>,
-    pub(crate) names: Names,
-    pub(crate) figures: Figures,
+    pub(crate) tape: Option<Recording>,
+    pub(crate) names: SocketNames,
+    pub(crate) custom_metrics: CustomMetrics,
     pub(crate) limits: Limits,
-    running: Running,
+    running: RunningCall,
 }
 
 /// The call that runs.
 #[derive(Clone, Copy)]
-struct Running {
+struct RunningCall {
     export: &'static str,
     deadline: Duration,
     ends: Instant,
@@ -89,12 +89,12 @@ impl Ctx {
         spec: &InstanceSpec,
         outgoing: Outgoing,
         denials: Denials,
-        asking: Arc<Asking>,
+        asking: Arc<HostServices>,
     ) -> Result<Self, CallError> {
         let log = LogSink::new(
             &spec.name,
-            spec.limits.log_lines_per_s,
-            spec.limits.log_line_bytes,
+            spec.limits.max_log_lines_per_s,
+            spec.limits.max_log_line_bytes,
             spec.log_tail.clone(),
             spec.meters.clone(),
         );
@@ -102,14 +102,14 @@ impl Ctx {
         let grants = Arc::new(spec.grants.clone());
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
-        let (mut files, names) = (Files::default(), Names::default());
+        let (mut files, names) = (GrantedFiles::default(), SocketNames::default());
         Ok(Self {
             wasi: wasi(spec, &output, &mut files, sockets::check(grants.clone(), denials.clone(), names.led.clone()))?,
             http: WasiHttpCtx::new(),
             outgoing,
             table,
             output,
-            meter: Meter::new(&spec.limits),
+            meter: MemoryMeter::new(&spec.limits),
             log,
             state: spec.state.clone(),
             unsaved: None,
@@ -123,22 +123,22 @@ impl Ctx {
             asking,
             tape: spec.tape.clone(),
             names,
-            figures: spec.figures.clone(),
+            custom_metrics: spec.custom_metrics.clone(),
             limits: spec.limits.clone(),
-            running: Running { export: "open", deadline: spec.limits.deadlines.open, ends: Instant::now() },
+            running: RunningCall { export: "open", deadline: spec.limits.deadlines.open, ends: Instant::now() },
         })
     }
 
     /// Begins a call, which may take so long.
     pub(crate) fn begin(&mut self, export: &'static str, deadline: Duration) {
         let now = Instant::now();
-        self.running = Running { export, deadline, ends: now + deadline };
+        self.running = RunningCall { export, deadline, ends: now + deadline };
         self.outgoing.call_begins(now, deadline);
     }
 
     /// Whether the call may still run. For host calls that compute and cannot be interrupted.
     pub(crate) fn in_time(&self) -> Result<(), Kill> {
-        let Running { export, deadline, ends } = self.running;
+        let RunningCall { export, deadline, ends } = self.running;
         if Instant::now() < ends { Ok(()) } else { Err(Kill::Deadline { export, limit: deadline }) }
     }
 
@@ -163,15 +163,15 @@ impl Ctx {
 fn wasi(
     spec: &InstanceSpec,
     output: &[LogLines; 2],
-    files: &mut Files,
-    check: impl Fn(SocketAddr, SocketAddrUse) -> sockets::Answer + Send + Sync + 'static,
+    files: &mut GrantedFiles,
+    check: impl Fn(SocketAddr, SocketAddrUse) -> sockets::AllowFuture + Send + Sync + 'static,
 ) -> Result<WasiCtx, CallError> {
     let grants = &spec.grants;
     let mut wasi = WasiCtx::builder();
     // Guests run on threads that are theirs to block; hopping to yet another one doubles what a file costs.
     wasi.allow_blocking_current_thread(true);
     wasi.max_random_size(RANDOM_BYTES_MAX);
-    let seed = spec.tape.as_ref().map(Tape::seed).or(spec.fixed_random.then_some("the same in every run"));
+    let seed = spec.tape.as_ref().map(Recording::seed).or(spec.fixed_random.then_some("the same in every run"));
     if let Some(seed) = seed {
         let bytes = || Deterministic::new(blake3::hash(seed.as_bytes()).as_bytes().to_vec());
         wasi.secure_random(bytes()).insecure_random(bytes()).insecure_random_seed(1);
@@ -186,7 +186,7 @@ fn wasi(
     if let Some(tape) = &spec.tape {
         files::open_staged(spec, files, tape)?;
         tape.env().for_each(|(name, value)| _ = wasi.env(name, value));
-        wasi.wall_clock(Clock::new(tape.clone())).monotonic_clock(Clock::new(tape.clone()));
+        wasi.wall_clock(RecordedClock::new(tape.clone())).monotonic_clock(RecordedClock::new(tape.clone()));
     } else {
         files::open_granted(spec, files)?;
         for name in &grants.env {
@@ -195,7 +195,7 @@ fn wasi(
             }
         }
     }
-    // Sockets can always be made and names be asked for, so that the checks are asked and can say what was refused.
+    // Sockets can always be made and names be asked for, so that the checks are asked and can say what was rejected.
     wasi.allow_tcp(true).allow_udp(true).allow_ip_name_lookup(true);
     wasi.socket_addr_check(check);
     Ok(wasi.build())

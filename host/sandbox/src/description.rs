@@ -1,5 +1,6 @@
-//! What a plugin says about itself, on its way in: refused where it is unusable, cut and cleaned where it is for people.
-//! Whatever is kept of it is kept for as long as its file is there, and shown by the API, so all of it is bounded.
+//! What a plugin says about itself, on its way in: rejected where it is unusable, cut and cleaned where it is for
+//! people. Whatever is kept of it is kept for as long as its file is there, and shown by the API, so all of it is
+//! bounded.
 
 use std::time::Duration;
 
@@ -8,9 +9,9 @@ use saker_model::text::{MESSAGE_BYTES_MAX, NAME_BYTES_MAX, clean, is_clean};
 use serde_json::Value;
 
 use crate::bindings::types;
-use crate::plugin::{Description, Want};
+use crate::plugin::{Description, PermissionRequest};
 
-/// The shortest interval between two ticks, whoever asks for it: what comes more often is a stream, no measurement.
+/// The shortest interval between two runs, whoever asks for it: what comes more often is a stream, no measurement.
 pub const INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// Bytes of a plugin's own name.
 const OWN_NAME_BYTES_MAX: usize = 64;
@@ -49,34 +50,34 @@ pub(crate) fn read(raw: types::Description) -> Result<Description, String> {
     Ok(Description {
         version: clean(&raw.version, NAME_BYTES_MAX),
         summary: clean(&raw.summary, MESSAGE_BYTES_MAX),
-        wants: wants(raw.permissions)?,
+        requests: requests(raw.permissions)?,
         settings_schema: schema(&raw.settings_schema)?,
         default_interval_ms: raw.default_interval_ms.filter(|&ms| ms > 0).map(interval),
         name: raw.name,
     })
 }
 
-/// A wish is no error, so it is held to what can be had: not more often than a tick may be, nor more seldom than a step.
+/// A wish is no error, so it is held to what can be had: not more often than a run may be, nor more seldom than a step.
 fn interval(ms: u32) -> u32 {
     let bound = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
     ms.clamp(bound(INTERVAL_MIN), bound(Duration::from_secs(LIMITS.step_s.into())))
 }
 
-fn wants(permissions: Vec<types::Wanted>) -> Result<Vec<Want>, String> {
+fn requests(permissions: Vec<types::PermissionRequest>) -> Result<Vec<PermissionRequest>, String> {
     if permissions.len() > WANTS_MAX {
-        return Err(format!("it wants {} permissions, and {WANTS_MAX} is the most", permissions.len()));
+        return Err(format!("it requests {} permissions, and {WANTS_MAX} is the most", permissions.len()));
     }
     let bytes: usize = permissions.iter().map(|wanted| wanted.reason.len() + target(&wanted.permission).len()).sum();
     if bytes > WANTS_BYTES_MAX {
         return Err(format!("its permissions and their reasons have {bytes} bytes, and {WANTS_BYTES_MAX} is the most"));
     }
-    let want = |wanted: types::Wanted| {
+    let want = |wanted: types::PermissionRequest| {
         let target = target(&wanted.permission);
         // A permission that is not what is shown is not asked for: the operator grants what stands there.
         if target.len() > MESSAGE_BYTES_MAX || !is_clean(target) {
-            return Err(format!("it wants {:?}, which is no path, address or name", clean(target, NAME_BYTES_MAX)));
+            return Err(format!("it requests {:?}, which is no path, address or name", clean(target, NAME_BYTES_MAX)));
         }
-        Ok(Want { permission: wanted.permission.into(), reason: clean(&wanted.reason, MESSAGE_BYTES_MAX) })
+        Ok(PermissionRequest { permission: wanted.permission.into(), reason: clean(&wanted.reason, MESSAGE_BYTES_MAX) })
     };
     permissions.into_iter().map(want).collect()
 }
@@ -86,12 +87,12 @@ fn target(permission: &types::Permission) -> &str {
     match permission {
         types::Permission::Read(text)
         | types::Permission::Write(text)
-        | types::Permission::Usage(text)
+        | types::Permission::Statfs(text)
         | types::Permission::Connect(text)
         | types::Permission::Secret(text)
         | types::Permission::Env(text)
         | types::Permission::Unix(text) => text,
-        types::Permission::Folder | types::Permission::Stdout => "",
+        types::Permission::DataDir | types::Permission::Stdout => "",
     }
 }
 
@@ -143,7 +144,7 @@ mod tests {
         }
     }
 
-    fn refused(change: impl FnOnce(&mut types::Description)) -> String {
+    fn rejected(change: impl FnOnce(&mut types::Description)) -> String {
         let mut raw = raw();
         change(&mut raw);
         let error = read(raw).unwrap_err();
@@ -151,30 +152,32 @@ mod tests {
         error
     }
 
-    fn wanted(path: &str, reason: &str) -> types::Wanted {
-        types::Wanted { permission: types::Permission::Read(path.into()), reason: reason.into() }
+    fn wanted(path: &str, reason: &str) -> types::PermissionRequest {
+        types::PermissionRequest { permission: types::Permission::Read(path.into()), reason: reason.into() }
     }
 
     #[test]
-    fn what_is_too_long_or_too_much_is_refused_in_a_short_line() {
+    fn what_is_too_long_or_too_much_is_rejected_in_a_short_line() {
         let long = "x".repeat(7 << 20);
-        assert!(refused(|raw| raw.name = long.clone()).starts_with("its name \"xxx"));
-        assert!(refused(|raw| raw.version = long.clone()).contains("7340032 bytes, and 255"));
-        assert!(refused(|raw| raw.summary = long.clone()).contains("and 1024 is the most"));
+        assert!(rejected(|raw| raw.name = long.clone()).starts_with("its name \"xxx"));
+        assert!(rejected(|raw| raw.version = long.clone()).contains("7340032 bytes, and 255"));
+        assert!(rejected(|raw| raw.summary = long.clone()).contains("and 1024 is the most"));
         let seven = || (0..7).map(|_| wanted(&"/".repeat(1 << 20), "so")).collect();
-        assert!(refused(|raw| raw.permissions = seven()).contains("16384 is the most"));
-        assert!(refused(|raw| raw.permissions = vec![wanted("/a", &long)]).contains("16384 is the most"));
-        assert!(refused(|raw| raw.permissions = vec![wanted(&"/a".repeat(1000), "")]).contains("it wants \"/a/a"));
-        assert!(refused(|raw| raw.permissions = vec![wanted("/proc\n/etc", "")]).contains("it wants \"/proc /etc\""));
-        assert!(refused(|raw| raw.permissions = vec![wanted("/", ""); 101]).contains("101 permissions"));
+        assert!(rejected(|raw| raw.permissions = seven()).contains("16384 is the most"));
+        assert!(rejected(|raw| raw.permissions = vec![wanted("/a", &long)]).contains("16384 is the most"));
+        assert!(rejected(|raw| raw.permissions = vec![wanted(&"/a".repeat(1000), "")]).contains("it requests \"/a/a"));
         assert!(
-            refused(|raw| raw.settings_schema = format!("{{\"{}\":1}}", "k".repeat(256))).contains("cannot be shown")
+            rejected(|raw| raw.permissions = vec![wanted("/proc\n/etc", "")]).contains("it requests \"/proc /etc\"")
         );
-        assert!(refused(|raw| raw.settings_schema = "{\"a\u{202e}\":1}".into()).contains("cannot be shown"));
+        assert!(rejected(|raw| raw.permissions = vec![wanted("/", ""); 101]).contains("101 permissions"));
+        assert!(
+            rejected(|raw| raw.settings_schema = format!("{{\"{}\":1}}", "k".repeat(256))).contains("cannot be shown")
+        );
+        assert!(rejected(|raw| raw.settings_schema = "{\"a\u{202e}\":1}".into()).contains("cannot be shown"));
         let deep = format!("{}1{}", "{\"a\":".repeat(60), "}".repeat(60));
-        assert!(refused(|raw| raw.settings_schema = deep).contains("nests deeper"));
+        assert!(rejected(|raw| raw.settings_schema = deep).contains("nests deeper"));
         let wide = format!("{{\"a\":[{}0]}}", "0,".repeat(20_000));
-        assert!(refused(|raw| raw.settings_schema = wide).contains("more than 10000 values"));
+        assert!(rejected(|raw| raw.settings_schema = wide).contains("more than 10000 values"));
     }
 
     #[test]
@@ -185,7 +188,7 @@ mod tests {
         raw.permissions = vec![wanted("/proc", "because\r\nso")];
         let read = read(raw).unwrap();
         assert_eq!((read.version.as_str(), read.summary.as_str()), ("1.0 [2J", "good 2026 ERROR"));
-        assert_eq!(read.wants[0].reason, "because  so");
+        assert_eq!(read.requests[0].reason, "because  so");
     }
 
     #[test]

@@ -13,17 +13,17 @@ use wasmtime::{Config, Engine, EngineWeak};
 use wasmtime_wasi::p2::bindings::filesystem as files;
 
 use crate::bindings::host;
-use crate::compile::{Budget, CompileError, Compiler};
-use crate::compile_cache::{CacheError, CacheStats, CodeWriter, CompileCache, Origin, Written};
+use crate::compile::{CompileBudget, CompileError, Compiler};
+use crate::compile_cache::{CacheError, CodeOrigin, CodeWriteOutcome, CodeWriter, CompileCache, CompileCacheStats};
 use crate::ctx::{self, Ctx};
-use crate::folder::Ledgers;
+use crate::folder::FolderLedgers;
 use crate::http::Tls;
 use crate::lookups::Lookups;
 use crate::plugin::{LoadError, Plugin, PluginHash};
 use crate::sockets;
+use crate::statfs::StatfsCalls;
 use crate::system::System;
 use crate::threads::{THREADS_MAX, Threads};
-use crate::usages::Usages;
 
 /// How often a guest that computes is made to yield.
 const EPOCH: Duration = Duration::from_millis(10);
@@ -47,7 +47,7 @@ pub struct SandboxConfig {
 /// Why there is no sandbox.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// wasmtime refuses.
+    /// wasmtime rejects.
     #[error("cannot set up the WebAssembly engine: {0}")]
     Engine(String),
     /// No threads.
@@ -68,18 +68,18 @@ pub enum SandboxError {
 
 /// Loads plugins and runs their instances, on threads of its own.
 #[derive(Clone)]
-pub struct Sandbox(Arc<Inner>);
+pub struct Sandbox(Arc<SandboxInner>);
 
-struct Inner {
+struct SandboxInner {
     engine: Engine,
     counts_fuel: bool,
     linker: Linker<Ctx>,
     cache: Option<Arc<CompileCache>>,
     compiler: Compiler,
-    ticker: Ticker,
+    ticker: EpochTicker,
     tls: Arc<Tls>,
     threads: Arc<Threads>,
-    asking: Arc<Asking>,
+    asking: Arc<HostServices>,
     runtime: Option<Runtime>,
 }
 
@@ -88,21 +88,21 @@ pub struct Compiled {
     hash: PluginHash,
     size: usize,
     component: Component,
-    origin: Origin,
+    origin: CodeOrigin,
 }
 
 /// What the cache knows of a file.
-enum Found {
+enum CacheLookup {
     Component(Box<Component>),
     Failure(CompileError),
     Nothing,
 }
 
 /// What the host does for guests that may hang, or that several instances share.
-pub(crate) struct Asking {
-    pub(crate) usages: Usages,
+pub(crate) struct HostServices {
+    pub(crate) statfs_calls: StatfsCalls,
     pub(crate) lookups: Lookups,
-    pub(crate) ledgers: Ledgers,
+    pub(crate) ledgers: FolderLedgers,
 }
 
 /// The version of wasmtime that runs the plugins. A test compares it with what is locked.
@@ -175,9 +175,9 @@ impl Sandbox {
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(wrong)?;
         host::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
         host::state::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
-        host::filesystem_usage::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
+        host::statfs::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
         host::compression::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
-        host::metrics::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
+        host::custom_metrics::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
         host::types::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx| ctx).map_err(wrong)?;
         let tls = Tls::new(config.ca_file.as_deref()).map_err(|reason| SandboxError::Certificates {
             path: config.ca_file.clone().unwrap_or_default(),
@@ -185,7 +185,7 @@ impl Sandbox {
         })?;
         // All that can fail comes before the runtime, which an asynchronous caller may not drop as it is.
         let cache = config.cache_dir.map(|path| CompileCache::open(&path, &engine).map(Arc::new)).transpose()?;
-        let ticker = Ticker::start(engine.weak())?;
+        let ticker = EpochTicker::start(engine.weak())?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .max_blocking_threads(THREADS_MAX)
@@ -194,12 +194,12 @@ impl Sandbox {
             .enable_all()
             .build()?;
         let (threads, handle) = (Threads::new(), runtime.handle().clone());
-        let asking = Asking {
-            usages: Usages { measure: system.measure, threads: threads.clone(), handle: handle.clone() },
+        let asking = HostServices {
+            statfs_calls: StatfsCalls { measure: system.measure, threads: threads.clone(), handle: handle.clone() },
             lookups: Lookups::new(system.resolve, threads.clone(), handle),
-            ledgers: Ledgers::default(),
+            ledgers: FolderLedgers::default(),
         };
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(SandboxInner {
             threads,
             asking: Arc::new(asking),
             cache,
@@ -223,9 +223,9 @@ impl Sandbox {
         self.describe(compiled).await
     }
 
-    /// The first half of [`load`](Self::load), which takes a processor for a while: machine code, from the cache if it is
-    /// there. Bytes that failed to compile before are refused at once, unless their file was `changed` since. The bytes
-    /// are let go of as soon as the compiler has them.
+    /// The first half of [`load`](Self::load), which takes a processor for a while: machine code, from the cache if it
+    /// is there. Bytes that failed to compile before are rejected at once, unless their file was `changed` since. The
+    /// bytes are let go of as soon as the compiler has them.
     ///
     /// # Errors
     /// [`LoadError`] says what is wrong with it.
@@ -233,12 +233,12 @@ impl Sandbox {
         let (hash, size) = (PluginHash::of(&bytes), bytes.len());
         let compiled = |component, origin| Compiled { hash, size, component, origin };
         match self.look_up(hash, changed).await? {
-            Found::Component(component) => return Ok(compiled(*component, Origin::Cache)),
-            Found::Failure(error) => return Err(error.into()),
-            Found::Nothing => {}
+            CacheLookup::Component(component) => return Ok(compiled(*component, CodeOrigin::Cache)),
+            CacheLookup::Failure(error) => return Err(error.into()),
+            CacheLookup::Nothing => {}
         }
         let inner = &self.0;
-        let budget = Budget::of(size as u64);
+        let budget = CompileBudget::of(size as u64);
         let (engine, cache) = (inner.engine.clone(), inner.cache.clone());
         let writer = blocking(move || CodeWriter::new(cache.as_ref(), hash, budget.code_bytes)).await?;
         let start = Instant::now();
@@ -251,7 +251,7 @@ impl Sandbox {
         };
         let cache = inner.cache.clone();
         let component = blocking(move || load_written(&engine, cache.as_deref(), hash, code)).await??;
-        Ok(compiled(component, Origin::Compiled))
+        Ok(compiled(component, CodeOrigin::Compiled))
     }
 
     /// The second half of [`load`](Self::load): links the code, and asks it what it is.
@@ -270,11 +270,13 @@ impl Sandbox {
     }
 
     /// What the cache knows of these bytes.
-    async fn look_up(&self, hash: PluginHash, changed: Option<SystemTime>) -> Result<Found, LoadError> {
-        let (engine, Some(cache)) = (self.0.engine.clone(), self.0.cache.clone()) else { return Ok(Found::Nothing) };
+    async fn look_up(&self, hash: PluginHash, changed: Option<SystemTime>) -> Result<CacheLookup, LoadError> {
+        let (engine, Some(cache)) = (self.0.engine.clone(), self.0.cache.clone()) else {
+            return Ok(CacheLookup::Nothing);
+        };
         blocking(move || match cache.load(&engine, hash) {
-            Some(component) => Found::Component(Box::new(component)),
-            None => cache.failure(hash, changed).map_or(Found::Nothing, Found::Failure),
+            Some(component) => CacheLookup::Component(Box::new(component)),
+            None => cache.failure(hash, changed).map_or(CacheLookup::Nothing, CacheLookup::Failure),
         })
         .await
     }
@@ -288,7 +290,7 @@ impl Sandbox {
 
     /// How often machine code was found on disk since the start.
     #[must_use]
-    pub fn cache_stats(&self) -> CacheStats {
+    pub fn cache_stats(&self) -> CompileCacheStats {
         self.0.cache.as_ref().map(|cache| cache.stats()).unwrap_or_default()
     }
 
@@ -304,7 +306,7 @@ impl Sandbox {
         &self.0.linker
     }
 
-    pub(crate) fn ticker(&self) -> &Ticker {
+    pub(crate) fn ticker(&self) -> &EpochTicker {
         &self.0.ticker
     }
 
@@ -312,7 +314,7 @@ impl Sandbox {
         &self.0.threads
     }
 
-    pub(crate) fn asking(&self) -> Arc<Asking> {
+    pub(crate) fn asking(&self) -> Arc<HostServices> {
         self.0.asking.clone()
     }
 
@@ -342,9 +344,9 @@ fn load_written(
     code: CodeWriter,
 ) -> Result<Component, LoadError> {
     match code.finish().map_err(|error| LoadError::Code(error.to_string()))? {
-        Written::Memory(code) => load_fresh(engine, &code),
+        CodeWriteOutcome::Memory(code) => load_fresh(engine, &code),
         // From the file, so that its pages are shared and need not be kept.
-        Written::Kept => cache
+        CodeWriteOutcome::Kept => cache
             .and_then(|cache| cache.load(engine, hash))
             .ok_or_else(|| LoadError::Code("what was written a moment ago cannot be read back".into())),
     }
@@ -357,7 +359,7 @@ fn load_fresh(engine: &Engine, code: &[u8]) -> Result<Component, LoadError> {
     component.map_err(|error| LoadError::Code(format!("{error:#}")))
 }
 
-impl Drop for Inner {
+impl Drop for SandboxInner {
     fn drop(&mut self) {
         // A runtime that waits for its threads must not end inside another one, and a stuck guest would hold it.
         if let Some(runtime) = self.runtime.take() {
@@ -367,17 +369,17 @@ impl Drop for Inner {
 }
 
 /// Counts the epoch up while any call runs. In between its thread sleeps, and an idle agent stays idle.
-pub(crate) struct Ticker(Arc<TickerState>);
+pub(crate) struct EpochTicker(Arc<EpochTickerState>);
 
 #[derive(Default)]
-struct TickerState {
+struct EpochTickerState {
     running: Mutex<Option<usize>>,
     wake: Condvar,
 }
 
-impl Ticker {
+impl EpochTicker {
     fn start(engine: EngineWeak) -> std::io::Result<Self> {
-        let state = Arc::new(TickerState { running: Mutex::new(Some(0)), wake: Condvar::new() });
+        let state = Arc::new(EpochTickerState { running: Mutex::new(Some(0)), wake: Condvar::new() });
         let ticker = Self(state.clone());
         thread::Builder::new().name("epoch".into()).spawn(move || {
             while state.wait_for_calls() {
@@ -392,18 +394,18 @@ impl Ticker {
     }
 
     /// Ticks until the answer is dropped.
-    pub(crate) fn run(&self) -> Ticking {
+    pub(crate) fn run(&self) -> EpochGuard {
         if let Some(running) = self.0.running.lock().as_mut() {
             *running += 1;
             if *running == 1 {
                 self.0.wake.notify_one();
             }
         }
-        Ticking(self.0.clone())
+        EpochGuard(self.0.clone())
     }
 }
 
-impl TickerState {
+impl EpochTickerState {
     /// Returns when a call runs; false when the sandbox is gone.
     fn wait_for_calls(&self) -> bool {
         let mut running = self.running.lock();
@@ -414,16 +416,16 @@ impl TickerState {
     }
 }
 
-impl Drop for Ticker {
+impl Drop for EpochTicker {
     fn drop(&mut self) {
         *self.0.running.lock() = None;
         self.0.wake.notify_one();
     }
 }
 
-pub(crate) struct Ticking(Arc<TickerState>);
+pub(crate) struct EpochGuard(Arc<EpochTickerState>);
 
-impl Drop for Ticking {
+impl Drop for EpochGuard {
     fn drop(&mut self) {
         if let Some(running) = self.0.running.lock().as_mut() {
             *running -= 1;

@@ -218,14 +218,14 @@ impl CallError {
         let Self::Killed(kill) = self else { return None };
         let (key, value) = match kill {
             Kill::Deadline { export, limit } => return Some((deadline_key(export), format!("{limit:?}"))),
-            Kill::Memory { limit } => ("memory_bytes", *limit as u64),
-            Kill::Table { limit } => ("table_elements", *limit as u64),
-            Kill::AnswerBytes { limit } => ("answer_bytes", *limit as u64),
-            Kill::AnswerRecords { limit, .. } => ("answer_records", *limit as u64),
-            Kill::OpenFiles { limit } => ("open_files", *limit as u64),
+            Kill::Memory { limit } => ("max_memory_bytes", *limit as u64),
+            Kill::Table { limit } => ("max_table_elements", *limit as u64),
+            Kill::AnswerBytes { limit } => ("max_result_bytes", *limit as u64),
+            Kill::AnswerRecords { limit, .. } => ("max_result_samples", *limit as u64),
+            Kill::OpenFiles { limit } => ("max_open_files", *limit as u64),
             Kill::Handles { limit } => ("handles", *limit as u64),
-            Kill::Instances { limit } => ("core_instances", *limit as u64),
-            Kill::Cpu { limit, .. } => ("cpu_percent", u64::from(*limit)),
+            Kill::Instances { limit } => ("max_core_instances", *limit as u64),
+            Kill::Cpu { limit, .. } => ("max_cpu_percent", u64::from(*limit)),
             Kill::Stack { .. } => ("stack_bytes", GUEST_STACK_BYTES as u64),
             Kill::Trap { .. } | Kill::Columns { .. } => return None,
         };
@@ -256,8 +256,8 @@ impl CallError {
         }
         // wasmtime keeps the types of these errors to itself; tests hold their words.
         match says(error, &["fuel allocated for hostcalls has been exhausted", "resource limit exceeded: "]) {
-            Some(0) => return Kill::AnswerBytes { limit: limits.answer_bytes }.into(),
-            Some(_) => return Kill::Instances { limit: limits.core_instances }.into(),
+            Some(0) => return Kill::AnswerBytes { limit: limits.max_result_bytes }.into(),
+            Some(_) => return Kill::Instances { limit: limits.max_core_instances }.into(),
             None => {}
         }
         let frames = frames(error);
@@ -290,17 +290,17 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
 
 /// Which of these words an error says, without putting together all that it says: it may name functions of megabytes.
 fn says(error: &wasmtime::Error, words: &[&str]) -> Option<usize> {
-    struct Listener<'a>(&'a [&'a str], Option<usize>);
+    struct TlsListener<'a>(&'a [&'a str], Option<usize>);
 
-    impl fmt::Write for Listener<'_> {
+    impl fmt::Write for TlsListener<'_> {
         fn write_str(&mut self, piece: &str) -> fmt::Result {
             self.1 = self.1.or_else(|| self.0.iter().position(|word| piece.contains(word)));
             Ok(())
         }
     }
 
-    let mut listener = Listener(words, None);
-    // The listener refuses nothing.
+    let mut listener = TlsListener(words, None);
+    // The listener rejects nothing.
     let _ = fmt::write(&mut listener, format_args!("{error:#}"));
     listener.1
 }
@@ -309,7 +309,7 @@ impl std::error::Error for Denied {}
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Permission::Read(path) | Permission::Write(path) | Permission::Usage(path) = &self.permission
+        if let Permission::Read(path) | Permission::Write(path) | Permission::Statfs(path) = &self.permission
             && !path.starts_with('/')
         {
             return write!(f, "denied: {}: a plugin has no current folder; write the whole path", self.permission);
@@ -337,10 +337,11 @@ mod tests {
 
     #[test]
     fn a_denial_gives_the_line_that_would_allow_it() {
-        let denied = Denied { permission: Permission::Connect("10.0.0.1:8086".into()), section: "node.a".into() };
+        let denied =
+            Denied { permission: Permission::Connect("10.0.0.1:8086".into()), section: "destination.a".into() };
         assert_eq!(
             denied.to_string(),
-            "denied: connecting to 10.0.0.1:8086; to allow it, write under [node.a]: grant.connect = [\"10.0.0.1:8086\"]"
+            "denied: connecting to 10.0.0.1:8086; to allow it, write under [destination.a]: grant.connect = [\"10.0.0.1:8086\"]"
         );
         let relative = Denied { permission: Permission::Read("loadavg".into()), section: "plugin.a".into() };
         assert_eq!(
@@ -353,7 +354,7 @@ mod tests {
     fn a_limit_is_named_by_its_key_with_its_value() {
         let late = CallError::from(Kill::Deadline { export: "map-series", limit: Duration::from_secs(5) });
         assert_eq!(late.limit(), Some(("deadline.map".into(), "5s".into())));
-        assert_eq!(CallError::from(Kill::Memory { limit: 9 }).limit(), Some(("memory_bytes".into(), "9".into())));
+        assert_eq!(CallError::from(Kill::Memory { limit: 9 }).limit(), Some(("max_memory_bytes".into(), "9".into())));
         assert_eq!(CallError::Host("x".into()).limit(), None);
     }
 

@@ -1,5 +1,5 @@
 //! What a guest's file calls go through before they reach WASI: grants of single files, the number of open files, and
-//! the name of what was refused.
+//! the name of what was rejected.
 //!
 //! WASI grants directories, and opens what lies below them. Single files, and what lies in or above the kernel's own file
 //! systems, are opened here instead (`guarded.rs`), so every function that takes a path or a descriptor is passed on by
@@ -33,18 +33,18 @@ use wasmtime_wasi::p2::{FsError, FsResult};
 use crate::ctx::Ctx;
 use crate::failure::Kill;
 use crate::grants::Permission;
-use crate::tape::Sought;
-pub(crate) use held::UsageRoots;
-pub use held::{GrantPathError, HeldGrants, check_grant_path, check_usage_path};
+use crate::recording::PathQuestion;
+pub(crate) use held::StatfsRoots;
+pub use held::{GrantPathError, HeldGrants, check_grant_path, check_statfs_path};
 pub(crate) use room::Rooms;
-pub(crate) use roots::{Files, Root, open_granted, open_staged};
+pub(crate) use roots::{GrantedFiles, GrantedRoot, open_granted, open_staged};
 pub use sockets::check_socket_path;
 pub(crate) use sockets::{OpenSocket, open as open_socket};
-pub(crate) use tree::{Aim, Refusal};
+pub(crate) use tree::{OpenPurpose, OpenRejection};
 
 impl Ctx {
     /// With a tape, puts what a path below a descriptor leads to in place, before WASI looks there.
-    fn fetch(&self, fd: &Fd, path: &str, sought: Sought) {
+    fn fetch(&self, fd: &Fd, path: &str, sought: PathQuestion) {
         if let Some(tape) = &self.tape
             && let Some((root, path)) = self.files.place(fd, path)
             && let Some(staged) = &root.staged
@@ -63,23 +63,23 @@ impl Ctx {
         }
     }
 
-    /// Refuses what concerns a directory as such, if only single files of it are granted.
+    /// Rejects what concerns a directory as such, if only single files of it are granted.
     fn whole(&self, fd: &Resource<Descriptor>) -> FsResult<()> {
         match self.files.opened.get(&fd.rep()).map(|root| &**root) {
-            Some(Root { host, only: Some(_), .. }) => Err(self.refuse_reading(host)),
+            Some(GrantedRoot { host, only: Some(_), .. }) => Err(self.reject_reading(host)),
             _ => Ok(()),
         }
     }
 
-    fn refuse_reading(&self, path: &Path) -> FsError {
+    fn reject_reading(&self, path: &Path) -> FsError {
         self.denials.note(Permission::Read(path.display().to_string()));
         ErrorCode::NotPermitted.into()
     }
 
-    /// Notes what is missing if WASI has refused a path: it led out of its directory, or the directory is read-only.
-    fn explain_refusal(&self, fd: &Resource<Descriptor>, path: &str, writing: bool, error: &FsError) {
-        let refused = matches!(error.downcast_ref(), Some(ErrorCode::NotPermitted | ErrorCode::ReadOnly));
-        if let Some(root) = self.files.opened.get(&fd.rep()).filter(|_| refused) {
+    /// Notes what is missing if WASI has rejected a path: it led out of its directory, or the directory is read-only.
+    fn explain_rejection(&self, fd: &Resource<Descriptor>, path: &str, writing: bool, error: &FsError) {
+        let rejected = matches!(error.downcast_ref(), Some(ErrorCode::NotPermitted | ErrorCode::ReadOnly));
+        if let Some(root) = self.files.opened.get(&fd.rep()).filter(|_| rejected) {
             let path = root.host.join(path);
             // Where it leads tells more than a link that lies in a granted directory.
             let path = path.canonicalize().unwrap_or(path).display().to_string();
@@ -96,12 +96,12 @@ impl Ctx {
         flags: DescriptorFlags,
     ) -> FsResult<Fd> {
         self.admit(fd, &path)?;
-        self.fetch(fd, &path, Sought::Content);
+        self.fetch(fd, &path, PathQuestion::Content);
         let again = Resource::new_borrow(fd.rep());
         let opened = self.filesystem().open_at(again, path_flags, path.clone(), open_flags, flags).await;
         if let Err(error) = &opened {
             let writing = flags.contains(DescriptorFlags::WRITE) || open_flags.contains(OpenFlags::CREATE);
-            self.explain_refusal(fd, &path, writing, error);
+            self.explain_rejection(fd, &path, writing, error);
         }
         let opened = self.keep_out_of_kernel(fd, &path, opened?)?;
         self.follow(fd, &path, &opened);
@@ -111,7 +111,7 @@ impl Ctx {
     /// One descriptor more, if there may be.
     fn count_open(&mut self, more: usize) -> Result<(), Kill> {
         self.files.open += more;
-        let limit = self.limits.open_files;
+        let limit = self.limits.max_open_files;
         if self.files.open > limit { Err(Kill::OpenFiles { limit }) } else { Ok(()) }
     }
 }
@@ -178,7 +178,7 @@ impl HostDescriptor for Ctx {
             || open_flags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE | OpenFlags::EXCLUSIVE);
         let below = self.guarded(&fd, &path);
         if let (Some(below), true) = (&below, writing) {
-            self.refuse_writing(below)?;
+            self.reject_writing(below)?;
         }
         let (open_flags, full) = self.room_to_create(&fd, open_flags)?;
         self.count_open(1).map_err(FsError::trap)?;
@@ -208,7 +208,7 @@ impl HostDescriptor for Ctx {
             return self.stat_guarded(below, flags).await;
         }
         self.admit(&fd, &path)?;
-        self.fetch(&fd, &path, Sought::Kind);
+        self.fetch(&fd, &path, PathQuestion::Kind);
         self.filesystem().stat_at(fd, flags, path).await
     }
 
@@ -217,7 +217,7 @@ impl HostDescriptor for Ctx {
             return self.readlink_guarded(&below);
         }
         self.admit(&fd, &path)?;
-        self.fetch(&fd, &path, Sought::Link);
+        self.fetch(&fd, &path, PathQuestion::Link);
         self.filesystem().readlink_at(fd, path).await
     }
 
@@ -225,7 +225,7 @@ impl HostDescriptor for Ctx {
         if let Some(identity) = self.guarded(&fd, &path).and_then(|below| below.identity()) {
             return Ok(identity);
         }
-        self.fetch(&fd, &path, Sought::Kind);
+        self.fetch(&fd, &path, PathQuestion::Kind);
         let hash = self.filesystem().metadata_hash_at(fd, flags, path).await;
         // The C library asks for the number of each name that it lists. One that has gone since, as processes in /proc do,
         // must not end the list.
@@ -237,7 +237,7 @@ impl HostDescriptor for Ctx {
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
         self.whole(&fd)?;
-        self.fetch(&fd, "", Sought::Entries);
+        self.fetch(&fd, "", PathQuestion::Entries);
         let listed = self.files.place(&fd, "").map(|(root, below)| (root.clone(), below));
         let stream = self.filesystem().read_directory(fd).await?;
         if let Some(listed) = listed.filter(|(root, _)| root.is_guarded()) {
@@ -250,7 +250,7 @@ impl HostDescriptor for Ctx {
         self.whole(&fd)?;
         self.make_entry(&fd)?;
         let made = self.filesystem().create_directory_at(Resource::new_borrow(fd.rep()), path.clone()).await;
-        made.inspect_err(|error| self.explain_refusal(&fd, &path, true, error))
+        made.inspect_err(|error| self.explain_rejection(&fd, &path, true, error))
     }
 
     async fn set_times_at(
@@ -293,7 +293,7 @@ impl HostDescriptor for Ctx {
     async fn unlink_file_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         self.whole(&fd)?;
         let removed = self.filesystem().unlink_file_at(Resource::new_borrow(fd.rep()), path.clone()).await;
-        removed.inspect_err(|error| self.explain_refusal(&fd, &path, true, error))
+        removed.inspect_err(|error| self.explain_rejection(&fd, &path, true, error))
     }
 
     // What follows concerns a descriptor that was opened by one of the above.

@@ -16,13 +16,13 @@ pub enum Permission {
     /// Read and write files below a directory.
     Write(String),
     /// Keep files in a folder of its own.
-    Folder,
+    DataDir,
     /// Read the command lines of processes.
     ProcessArguments,
     /// Read what no grant opens: the agent itself, what processes hold, the kernel's memory and keys.
     Never(String),
     /// Ask for size and fill of file systems at or below a directory.
-    Usage(String),
+    Statfs(String),
     /// Connect to `host:port`.
     Connect(String),
     /// Connect to `host:port` behind a name that is granted, but leads where names do not reach.
@@ -49,10 +49,10 @@ impl Permission {
         match self {
             Self::Read(path) => format!("grant.read = [{path:?}]"),
             Self::Write(path) => format!("grant.write = [{:?}]", directory_of(path)),
-            Self::Folder => "grant.folder = true".into(),
+            Self::DataDir => "grant.data_dir = true".into(),
             Self::ProcessArguments => "grant.process_arguments = true".into(),
             Self::Never(_) => "nothing".into(),
-            Self::Usage(path) => format!("grant.usage = [{path:?}]"),
+            Self::Statfs(path) => format!("grant.statfs = [{path:?}]"),
             Self::Connect(address) => format!("grant.connect = [{address:?}]"),
             Self::ConnectBehind { name, address } => {
                 format!("grant.connect = [\"{name}:{}\", \"{address}\"]", address.port())
@@ -81,10 +81,10 @@ impl fmt::Display for Permission {
         match self {
             Self::Read(path) => write!(f, "reading {path}"),
             Self::Write(path) => write!(f, "writing to {path}"),
-            Self::Folder => write!(f, "keeping files in a folder of its own"),
+            Self::DataDir => write!(f, "keeping files in a folder of its own"),
             Self::ProcessArguments => write!(f, "reading the command lines of processes"),
             Self::Never(path) => write!(f, "reading {path}"),
-            Self::Usage(path) => write!(f, "asking for the fill of {path}"),
+            Self::Statfs(path) => write!(f, "asking for the fill of {path}"),
             Self::Connect(address) => write!(f, "connecting to {address}"),
             Self::ConnectBehind { name, address } => {
                 write!(f, "connecting to {address}, where {name} leads but no name reaches by itself")
@@ -104,14 +104,14 @@ pub struct Grants {
     pub read: Vec<PathBuf>,
     /// Directories that it may read and write, with all that is below them.
     pub write: Vec<PathBuf>,
-    /// The folder of its own that it may keep files in, which it sees as `/folder`.
-    pub folder: Option<PathBuf>,
+    /// The folder of its own that it may keep files in, which it sees as `/data`.
+    pub data_dir: Option<PathBuf>,
     /// Whether what it may read of processes includes their command lines, which may hold secrets.
     pub process_arguments: bool,
     /// Directories at or below which it may ask for the fill of file systems.
-    pub usage: Vec<PathBuf>,
+    pub statfs: Vec<PathBuf>,
     /// Addresses that it may connect to.
-    pub connect: Vec<Address>,
+    pub connect: Vec<ConnectAddress>,
     /// Secrets that are put into its requests, and which it never sees.
     pub secret: Vec<SecretGrant>,
     /// Environment variables that it sees.
@@ -134,7 +134,7 @@ impl Grants {
     pub fn allows_usage(&self, path: &str) -> bool {
         let path = Path::new(path);
         let plain = path.is_absolute() && !path.components().any(|part| part.as_os_str() == "..");
-        plain && self.usage.iter().any(|granted| path.starts_with(granted))
+        plain && self.statfs.iter().any(|granted| path.starts_with(granted))
     }
 
     /// Whether `address`, which `name` was resolved to if it was given by name, may be connected to.
@@ -174,9 +174,9 @@ impl Grants {
         let mut words = Vec::new();
         words.extend(self.read.iter().map(|path| format!("read {}", path.display())));
         words.extend(self.write.iter().map(|path| format!("write {}", path.display())));
-        words.extend(self.folder.as_ref().map(|path| format!("folder {}", path.display())));
+        words.extend(self.data_dir.as_ref().map(|path| format!("data_dir {}", path.display())));
         words.extend(self.process_arguments.then(|| "process arguments".to_owned()));
-        words.extend(self.usage.iter().map(|path| format!("usage {}", path.display())));
+        words.extend(self.statfs.iter().map(|path| format!("statfs {}", path.display())));
         words.extend(self.connect.iter().map(|address| format!("connect {address}")));
         words.extend(self.secret.iter().map(|secret| format!("secret {} to {}", secret.name, secret.to)));
         words.extend(self.env.iter().map(|name| format!("env {name}")));
@@ -193,13 +193,13 @@ impl Grants {
 /// An address, or a range of them: `host:port`, where the host is a name, `*.domain`, an address or `address/bits`, and
 /// the port a number or `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
-    host: Host,
+pub struct ConnectAddress {
+    host: HostPattern,
     port: Option<u16>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Host {
+enum HostPattern {
     Name(String),
     Net(IpAddr, u8),
 }
@@ -214,7 +214,7 @@ pub struct GrantError {
     problem: &'static str,
 }
 
-impl FromStr for Address {
+impl FromStr for ConnectAddress {
     type Err = GrantError;
 
     fn from_str(text: &str) -> Result<Self, GrantError> {
@@ -233,23 +233,23 @@ impl FromStr for Address {
             (Ok(ip), bits) => {
                 let all = if ip.is_ipv4() { 32 } else { 128 };
                 let bits = bits.map_or(Ok(all), str::parse).ok().filter(|&bits| bits <= all);
-                Host::Net(ip, bits.ok_or_else(|| wrong("its network has no such length"))?)
+                HostPattern::Net(ip, bits.ok_or_else(|| wrong("its network has no such length"))?)
             }
             (Err(_), Some(_)) => return Err(wrong("its network is not numeric")),
             (Err(_), None) if host.is_empty() || host == "*" || host.contains([':', '@', ' ']) => {
                 return Err(wrong("it has no host"));
             }
-            (Err(_), None) => Host::Name(host.to_ascii_lowercase()),
+            (Err(_), None) => HostPattern::Name(host.to_ascii_lowercase()),
         };
         Ok(Self { host, port })
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for ConnectAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
-            Host::Name(name) => write!(f, "{name}:")?,
-            Host::Net(ip, bits) => {
+            HostPattern::Name(name) => write!(f, "{name}:")?,
+            HostPattern::Net(ip, bits) => {
                 let length = if ip.is_ipv4() { 32 } else { 128 };
                 let network = if *bits == length { String::new() } else { format!("/{bits}") };
                 if ip.is_ipv6() { write!(f, "[{ip}{network}]:")? } else { write!(f, "{ip}{network}:")? }
@@ -262,9 +262,9 @@ impl fmt::Display for Address {
     }
 }
 
-impl Address {
+impl ConnectAddress {
     fn is_name(&self, name: &str) -> bool {
-        matches!(&self.host, Host::Name(granted) if name_matches(granted, name))
+        matches!(&self.host, HostPattern::Name(granted) if name_matches(granted, name))
     }
 
     fn covers(&self, name: Option<&str>, address: SocketAddr) -> bool {
@@ -273,11 +273,11 @@ impl Address {
         }
         let ip = address.ip().to_canonical();
         match &self.host {
-            Host::Net(net, bits) => in_net(ip, *net, *bits),
+            HostPattern::Net(net, bits) => in_net(ip, *net, *bits),
             // Whoever answers for a name chooses its address. So a name does not reach this machine itself, the link's own
             // services (169.254.169.254 hands out a cloud machine's credentials) or private networks: those need a grant
             // by address.
-            Host::Name(granted) => {
+            HostPattern::Name(granted) => {
                 name.is_some_and(|name| name_matches(granted, name)) && (granted == "localhost" || !is_special(ip))
             }
         }
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_covers_where_it_leads_but_not_this_machine_this_link_or_private_networks() {
+    fn a_granted_name_covers_no_private_address() {
         check("db.example:80", Some("DB.example."), "198.51.100.1:80", true);
         check("db.example:80", Some("db.example"), "[2001:db8::1]:80", true);
         check("db.example:80", Some("other.example"), "198.51.100.1:80", false);
@@ -433,11 +433,11 @@ mod tests {
     #[test]
     fn an_unreadable_address_says_what_to_write() {
         for text in ["127.0.0.1", "h:x", ":80", "*:80", "10.0.0.0/33:1", "h/8:1", "::1:x"] {
-            let error = text.parse::<Address>().unwrap_err().to_string();
+            let error = text.parse::<ConnectAddress>().unwrap_err().to_string();
             assert!(error.contains("write host:port"), "{text}: {error}");
         }
         for text in ["127.0.0.1:80", "10.0.0.0/8:*", "[::1]:80", "db.example:443", "*.example:1"] {
-            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<ConnectAddress>().unwrap().to_string(), text);
         }
     }
 
@@ -451,7 +451,7 @@ mod tests {
 
     #[test]
     fn usage_is_for_paths_below_the_granted_ones() {
-        let grants = Grants { usage: vec!["/srv".into()], ..Grants::default() };
+        let grants = Grants { statfs: vec!["/srv".into()], ..Grants::default() };
         assert!(grants.allows_usage("/srv") && grants.allows_usage("/srv/data"));
         assert!(!grants.allows_usage("/srvx") && !grants.allows_usage("/srv/../etc") && !grants.allows_usage("srv"));
     }

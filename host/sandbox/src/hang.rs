@@ -76,10 +76,10 @@ impl fmt::Display for Stuck {
 
 /// What is known of the calls of one version that hang. Shared by its instances, and forgotten with it.
 #[derive(Clone, Debug, Default)]
-pub struct Hangs(Arc<Inner>);
+pub struct Hangs(Arc<HangsInner>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct HangsInner {
     calls: AtomicU32,
     last: Mutex<Option<Stuck>>,
     path: Mutex<String>,
@@ -123,18 +123,18 @@ impl Hangs {
         let place = std::fs::read_link(format!("/proc/self/fd/{descriptor}")).ok();
         let place = place.map(|path| path.display().to_string());
         let wait = match (doing(number)?, place) {
-            (Doing::Descriptor(what), Some(place)) => format!("{what} {place}"),
-            (Doing::Path(what), Some(place)) => format!("{what} {place}/{}", self.0.path.lock()),
+            (SystemActivity::Descriptor(what), Some(place)) => format!("{what} {place}"),
+            (SystemActivity::Path(what), Some(place)) => format!("{what} {place}/{}", self.0.path.lock()),
             // What the agent does with a grant before the guest begins.
-            (Doing::Descriptor(what) | Doing::Path(what), None) => format!("{what} a granted path"),
+            (SystemActivity::Descriptor(what) | SystemActivity::Path(what), None) => format!("{what} a granted path"),
             #[cfg(target_arch = "x86_64")]
-            (Doing::Absolute, _) => "a look at a granted path".into(),
+            (SystemActivity::Absolute, _) => "a look at a granted path".into(),
         };
         Some(text::clean(&wait, text::MESSAGE_BYTES_MAX))
     }
 }
 
-enum Doing {
+enum SystemActivity {
     /// Something with the file that the first argument stands for.
     Descriptor(&'static str),
     /// Something with a path below it.
@@ -145,27 +145,29 @@ enum Doing {
 }
 
 /// The calls of the system that wait for a file system.
-fn doing(number: i64) -> Option<Doing> {
+fn doing(number: i64) -> Option<SystemActivity> {
     let doing = match number {
         libc::SYS_read | libc::SYS_pread64 | libc::SYS_readv | libc::SYS_preadv | libc::SYS_preadv2 => {
-            Doing::Descriptor("a read of")
+            SystemActivity::Descriptor("a read of")
         }
         libc::SYS_write | libc::SYS_pwrite64 | libc::SYS_writev | libc::SYS_pwritev | libc::SYS_pwritev2 => {
-            Doing::Descriptor("a write to")
+            SystemActivity::Descriptor("a write to")
         }
-        libc::SYS_fsync | libc::SYS_fdatasync => Doing::Descriptor("a sync of"),
-        libc::SYS_ftruncate => Doing::Descriptor("a new size of"),
-        libc::SYS_close => Doing::Descriptor("closing"),
-        libc::SYS_getdents64 => Doing::Descriptor("a list of"),
-        libc::SYS_fstat | libc::SYS_fstatfs => Doing::Descriptor("a look at"),
-        libc::SYS_openat | libc::SYS_openat2 => Doing::Path("opening"),
-        libc::SYS_newfstatat | libc::SYS_statx | libc::SYS_readlinkat | libc::SYS_faccessat => Doing::Path("a look at"),
+        libc::SYS_fsync | libc::SYS_fdatasync => SystemActivity::Descriptor("a sync of"),
+        libc::SYS_ftruncate => SystemActivity::Descriptor("a new size of"),
+        libc::SYS_close => SystemActivity::Descriptor("closing"),
+        libc::SYS_getdents64 => SystemActivity::Descriptor("a list of"),
+        libc::SYS_fstat | libc::SYS_fstatfs => SystemActivity::Descriptor("a look at"),
+        libc::SYS_openat | libc::SYS_openat2 => SystemActivity::Path("opening"),
+        libc::SYS_newfstatat | libc::SYS_statx | libc::SYS_readlinkat | libc::SYS_faccessat => {
+            SystemActivity::Path("a look at")
+        }
         libc::SYS_mkdirat | libc::SYS_unlinkat | libc::SYS_linkat | libc::SYS_symlinkat | libc::SYS_renameat2 => {
-            Doing::Descriptor("a change in")
+            SystemActivity::Descriptor("a change in")
         }
         // The C library's own way to follow links.
         #[cfg(target_arch = "x86_64")]
-        libc::SYS_readlink | libc::SYS_stat | libc::SYS_lstat | libc::SYS_open => Doing::Absolute,
+        libc::SYS_readlink | libc::SYS_stat | libc::SYS_lstat | libc::SYS_open => SystemActivity::Absolute,
         _ => return None,
     };
     Some(doing)

@@ -4,7 +4,7 @@
 //!            fails                    5 kills within 10 minutes
 //! running ──────────► backing off ────────────────────────────► quarantined
 //!    ▲                    │                                          │
-//!    └────── succeeds ────┘◄── an hour, new file or settings, revived ┘
+//!    └────── succeeds ────┘◄── an hour, new file or settings, resumed ┘
 //! ```
 
 use std::collections::VecDeque;
@@ -85,7 +85,7 @@ impl Health {
     }
 
     /// Somebody wants it to be tried at once, whatever has been.
-    pub fn revive(&mut self) {
+    pub fn resume(&mut self) {
         self.succeeded();
         self.kills.clear();
     }
@@ -202,12 +202,12 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_revived_may_be_called_and_begins_anew() {
+    fn whoever_is_resumed_may_be_called_and_begins_anew() {
         let now = Instant::now();
         let mut health = Health::new(HealthConfig::default());
         (0..5).for_each(|_| health.failed(&killed(), now));
         assert!(matches!(health.state(), HealthState::Quarantined(_)) && !health.may_call(now));
-        health.revive();
+        health.resume();
         assert!(health.may_call(now));
         health.failed(&killed(), now);
         assert!(matches!(health.state(), HealthState::BackingOff(_)), "one kill does not lead back to quarantine");
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_fails_and_uses_too_much_is_left_alone_for_the_longer_of_both() {
+    fn a_call_that_fails_and_uses_too_much_pauses_for_the_longer_of_both() {
         let (now, minute) = (Instant::now(), Duration::from_secs(60));
         let mut health = Health::new(HealthConfig::default());
         health.failed(&PluginFault::Other("x".into()).into(), now);

@@ -1,8 +1,8 @@
-//! The contract's host interfaces: `log`, `state`, `filesystem-usage`, `metrics`. (`compression` has a file of its own.)
+//! The contract's host interfaces: `log`, `state`, `statfs`, `custom-metrics`. (`compression` has a file of its own.)
 
 use tracing::Level;
 
-use crate::bindings::host::{filesystem_usage, log, metrics, state};
+use crate::bindings::host::{custom_metrics, log, state, statfs};
 use crate::bindings::types;
 use crate::ctx::Ctx;
 use crate::grants::Permission;
@@ -27,7 +27,7 @@ impl state::Host for Ctx {
     }
 
     fn save(&mut self, bytes: Vec<u8>) -> Result<(), state::StateError> {
-        let limit = self.limits.state_bytes;
+        let limit = self.limits.max_state_bytes;
         if bytes.len() > limit {
             return Err(state::StateError::TooLarge(u32::try_from(limit).unwrap_or(u32::MAX)));
         }
@@ -36,11 +36,11 @@ impl state::Host for Ctx {
     }
 }
 
-impl filesystem_usage::Host for Ctx {
-    fn stat(&mut self, path: String) -> Result<filesystem_usage::Usage, filesystem_usage::UsageError> {
+impl statfs::Host for Ctx {
+    fn stat(&mut self, path: String) -> Result<statfs::Usage, statfs::UsageError> {
         if !self.grants.allows_usage(&path) {
-            self.denials.note(Permission::Usage(path.clone()));
-            return Err(filesystem_usage::UsageError::Denied(types::Permission::Usage(path)));
+            self.denials.note(Permission::Statfs(path.clone()));
+            return Err(statfs::UsageError::Denied(types::Permission::Statfs(path)));
         }
         match &self.tape {
             Some(tape) => tape.usage(&path, || self.usage(&path)),
@@ -50,10 +50,10 @@ impl filesystem_usage::Host for Ctx {
 }
 
 impl Ctx {
-    fn usage(&self, path: &str) -> Result<filesystem_usage::Usage, filesystem_usage::UsageError> {
-        let fill = self.asking.usages.ask(path, &self.files.usage, &self.meters, self.time_left());
-        let fill = fill.map_err(|error| filesystem_usage::UsageError::Unavailable(format!("{path}: {error}")))?;
-        Ok(filesystem_usage::Usage {
+    fn usage(&self, path: &str) -> Result<statfs::Usage, statfs::UsageError> {
+        let fill = self.asking.statfs_calls.ask(path, &self.files.statfs, &self.meters, self.time_left());
+        let fill = fill.map_err(|error| statfs::UsageError::Unavailable(format!("{path}: {error}")))?;
+        Ok(statfs::Usage {
             total_bytes: fill.total_bytes,
             free_bytes: fill.free_bytes,
             available_bytes: fill.available_bytes,
@@ -63,12 +63,12 @@ impl Ctx {
     }
 }
 
-impl metrics::Host for Ctx {
+impl custom_metrics::Host for Ctx {
     fn counter_add(&mut self, name: String, amount: f64) {
-        self.figures.add(name, amount, self.limits.figures);
+        self.custom_metrics.add(name, amount, self.limits.max_custom_metrics);
     }
 
     fn gauge_set(&mut self, name: String, value: f64) {
-        self.figures.set(name, value, self.limits.figures);
+        self.custom_metrics.set(name, value, self.limits.max_custom_metrics);
     }
 }

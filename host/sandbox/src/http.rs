@@ -97,7 +97,7 @@ pub(crate) struct Outgoing {
     unix_client: Client<Connector, WasiBody>,
     unix: Gate,
     slots: Arc<Semaphore>,
-    response_bytes: usize,
+    max_response_bytes: usize,
     secrets: Secrets,
     ends: Instant,
     /// When bodies that have not come are told to be late.
@@ -121,8 +121,8 @@ impl Outgoing {
             client,
             unix_client,
             unix,
-            slots: Arc::new(Semaphore::new(limits.connections)),
-            response_bytes: limits.response_bytes,
+            slots: Arc::new(Semaphore::new(limits.max_connections)),
+            max_response_bytes: limits.max_response_bytes,
             secrets,
             ends: Instant::now(),
             stop: Stop::default(),
@@ -136,7 +136,7 @@ impl Outgoing {
     }
 }
 
-type Sent = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
+type SentRequest = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 
 impl WasiHttpHooks for Outgoing {
     fn is_supported_scheme(&mut self, scheme: &Scheme) -> bool {
@@ -148,7 +148,7 @@ impl WasiHttpHooks for Outgoing {
         mut request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
+    ) -> Box<dyn Future<Output = SentRequest> + Send> {
         let left = in_time_to_say_so(self.ends.saturating_duration_since(Instant::now()));
         let wanted = options.and_then(|options| options.first_byte_timeout);
         let timeout = wanted.map_or(left, |wanted| wanted.min(left));
@@ -158,7 +158,7 @@ impl WasiHttpHooks for Outgoing {
             Err(error) => return Box::new(std::future::ready(Err(error))),
         };
         let client = if unix::is_unix(request.uri()) { &self.unix_client } else { &self.client };
-        let (client, slots, most) = (client.clone(), self.slots.clone(), self.response_bytes);
+        let (client, slots, most) = (client.clone(), self.slots.clone(), self.max_response_bytes);
         let stop = self.stop.clone();
         Box::new(async move {
             let answer = async {
@@ -235,9 +235,9 @@ struct Connector {
 }
 
 impl tower_service::Service<Uri> for Connector {
-    type Response = Stream;
+    type Response = HttpStream;
     type Error = ConnectError;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, ConnectError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpStream, ConnectError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
         Poll::Ready(Ok(()))
@@ -250,9 +250,9 @@ impl tower_service::Service<Uri> for Connector {
 }
 
 impl Connector {
-    async fn connect(&self, uri: &Uri) -> Result<Stream, ConnectError> {
+    async fn connect(&self, uri: &Uri) -> Result<HttpStream, ConnectError> {
         if unix::is_unix(uri) {
-            return Ok(Stream(TokioIo::new(Box::new(self.sockets.connect(uri).await?))));
+            return Ok(HttpStream(TokioIo::new(Box::new(self.sockets.connect(uri).await?))));
         }
         let tls = uri.scheme_str() == Some("https");
         let host = uri.host().ok_or(ConnectError::NoHost)?;
@@ -260,12 +260,12 @@ impl Connector {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let stream = first_to_answer(&self.addresses(bare, port).await?).await?;
         if !tls {
-            return Ok(Stream(TokioIo::new(Box::new(stream))));
+            return Ok(HttpStream(TokioIo::new(Box::new(stream))));
         }
         let failed = |error| ConnectError::Tls(format!("{host}:{port}"), error);
         let name = ServerName::try_from(bare.to_owned()).map_err(|error| failed(io::Error::other(error)))?;
         let stream = TlsConnector::from(self.tls.config()).connect(name, stream).await.map_err(failed)?;
-        Ok(Stream(TokioIo::new(Box::new(stream))))
+        Ok(HttpStream(TokioIo::new(Box::new(stream))))
     }
 
     /// The granted addresses behind a host: at least one.
@@ -321,21 +321,21 @@ trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// A connection, with TLS or without.
-struct Stream(TokioIo<Box<dyn Duplex>>);
+struct HttpStream(TokioIo<Box<dyn Duplex>>);
 
-impl Connection for Stream {
+impl Connection for HttpStream {
     fn connected(&self) -> Connected {
         Connected::new()
     }
 }
 
-impl Read for Stream {
+impl Read for HttpStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, buffer)
     }
 }
 
-impl Write for Stream {
+impl Write for HttpStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, bytes)
     }

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use saker_model::MetricValue;
+use saker_model::Sample;
 use wasmtime::Store;
 
 use crate::bindings::types;
 use crate::ctx::Ctx;
+use crate::custom_metrics::{CustomMetrics, Meters};
 use crate::engine::Sandbox;
 use crate::failure::{CallError, PluginFault};
-use crate::figures::{Figures, Meters};
 use crate::files::HeldGrants;
 use crate::folder;
 use crate::grants::Grants;
@@ -21,8 +21,8 @@ use crate::hang::Hangs;
 use crate::limits::Limits;
 use crate::output::LogTail;
 use crate::plugin::{Code, Plugin};
+use crate::recording::Recording;
 use crate::state::StateCell;
-use crate::tape::Tape;
 
 mod backend;
 mod collector;
@@ -52,7 +52,7 @@ pub struct InstanceSpec {
     /// Its saved state.
     pub state: StateCell,
     /// The metrics of its own.
-    pub figures: Figures,
+    pub custom_metrics: CustomMetrics,
     /// What it has used.
     pub meters: Arc<Meters>,
     /// Which calls of this version hang in the system. Another version has its own.
@@ -62,38 +62,38 @@ pub struct InstanceSpec {
     /// Random numbers that are the same in every run, for measurements that must repeat. Never where they guard anything.
     pub fixed_random: bool,
     /// A recording of what the host tells it, or one that stands in for the host.
-    pub tape: Option<Tape>,
+    pub tape: Option<Recording>,
 }
 
 /// What an instance is to be that is only tried: it begins with what the one in its place has saved and with an empty
 /// folder, and leaves nothing behind in either.
 #[derive(Debug)]
-pub struct Trial(InstanceSpec);
+pub struct Canary(InstanceSpec);
 
 impl InstanceSpec {
-    /// The same for a trial, aside from what runs under this name.
+    /// The same for a canary, aside from what runs under this name.
     #[must_use]
-    pub fn trial(&self) -> Trial {
+    pub fn canary(&self) -> Canary {
         let mut spec = Self { state: self.state.fork(), held: self.held.fork(), ..self.clone() };
-        spec.grants.folder = spec.grants.folder.map(|path| path.with_added_extension(folder::TRIAL));
-        let trial = Trial(spec);
-        trial.remove_folder();
-        trial
+        spec.grants.data_dir = spec.grants.data_dir.map(|path| path.with_added_extension(folder::CANARY));
+        let canary = Canary(spec);
+        canary.remove_folder();
+        canary
     }
 }
 
-impl Trial {
+impl Canary {
     fn remove_folder(&self) {
-        if let Some(path) = &self.0.grants.folder
+        if let Some(path) = &self.0.grants.data_dir
             && let Err(error) = std::fs::remove_dir_all(path)
             && error.kind() != std::io::ErrorKind::NotFound
         {
-            tracing::warn!(path = %path.display(), "cannot remove the folder of a trial: {error}");
+            tracing::warn!(path = %path.display(), "cannot remove the folder of a canary: {error}");
         }
     }
 }
 
-impl std::ops::Deref for Trial {
+impl std::ops::Deref for Canary {
     type Target = InstanceSpec;
 
     fn deref(&self) -> &InstanceSpec {
@@ -101,15 +101,15 @@ impl std::ops::Deref for Trial {
     }
 }
 
-impl Drop for Trial {
+impl Drop for Canary {
     fn drop(&mut self) {
         self.remove_folder();
     }
 }
 
-/// Why a tick is.
+/// Why a run is.
 #[derive(Clone, Copy, Debug)]
-pub struct Tick {
+pub struct Run {
     /// The time that values are for, in milliseconds since 1970-01-01 UTC.
     pub timestamp_ms: i64,
     /// The interval, in milliseconds.
@@ -126,7 +126,7 @@ pub enum Verdict {
     /// Its values are dropped.
     Drop,
     /// Its values belong to the series of this value, which is yet to be validated.
-    Change(MetricValue),
+    Change(Sample),
     /// It could not be judged: why.
     Fail(String),
 }
@@ -188,7 +188,7 @@ pub(crate) async fn describe(
                 }
             }
         }
-        Ok((running::Live { store, guest: descriptions }, Ok(())))
+        Ok((running::LiveGuest { store, guest: descriptions }, Ok(())))
     };
     running::once(sandbox, &spec, call).await
 }

@@ -5,7 +5,7 @@
 
 use wasmparser::{Chunk, ComponentExportSectionReader, ExportSectionReader, Parser, Payload};
 
-use crate::plugin::Kind;
+use crate::plugin::PluginKind;
 
 /// Sections of a file. Python's components have some six hundred.
 const SECTIONS_MAX: usize = 20_000;
@@ -14,12 +14,12 @@ const EXPORTS_MAX: usize = 10_000;
 
 /// What kind of plugin these bytes are, if that can be seen from outside. None says nothing yet: loading tells.
 #[must_use]
-pub fn kind_of(bytes: &[u8]) -> Option<Kind> {
+pub fn kind_of(bytes: &[u8]) -> Option<PluginKind> {
     // The parser is to return errors; a panic of it costs this answer only.
     std::panic::catch_unwind(|| find(bytes)).ok().flatten()
 }
 
-fn find(bytes: &[u8]) -> Option<Kind> {
+fn find(bytes: &[u8]) -> Option<PluginKind> {
     let mut parser = Parser::new(0);
     let mut place = 0;
     for _ in 0..SECTIONS_MAX {
@@ -47,13 +47,13 @@ fn find(bytes: &[u8]) -> Option<Kind> {
     None
 }
 
-fn of_component(exports: ComponentExportSectionReader<'_>) -> Option<Kind> {
-    exports.into_iter().take(EXPORTS_MAX).find_map(|export| Kind::of_export(export.ok()?.name.name))
+fn of_component(exports: ComponentExportSectionReader<'_>) -> Option<PluginKind> {
+    exports.into_iter().take(EXPORTS_MAX).find_map(|export| PluginKind::of_export(export.ok()?.name.name))
 }
 
 /// A core module that is to become a component exports `INTERFACE#FUNCTION`.
-fn of_module(exports: ExportSectionReader<'_>) -> Option<Kind> {
-    exports.into_iter().take(EXPORTS_MAX).find_map(|export| Kind::of_export(export.ok()?.name.split_once('#')?.0))
+fn of_module(exports: ExportSectionReader<'_>) -> Option<PluginKind> {
+    exports.into_iter().take(EXPORTS_MAX).find_map(|export| PluginKind::of_export(export.ok()?.name.split_once('#')?.0))
 }
 
 #[cfg(test)]
@@ -68,12 +68,12 @@ mod tests {
 
     #[test]
     fn the_kind_is_seen_from_the_exports() {
-        assert_eq!(kind_of(&component("saker:plugin/collector@0.1.0")), Some(Kind::Collector));
-        assert_eq!(kind_of(&component("saker:plugin/processor@0.1.3")), Some(Kind::Processor));
-        assert_eq!(kind_of(&component("saker:plugin/backend@0.1.0")), Some(Kind::Backend));
+        assert_eq!(kind_of(&component("saker:plugin/collector@0.1.0")), Some(PluginKind::Collector));
+        assert_eq!(kind_of(&component("saker:plugin/processor@0.1.3")), Some(PluginKind::Processor));
+        assert_eq!(kind_of(&component("saker:plugin/backend@0.1.0")), Some(PluginKind::Backend));
         assert_eq!(kind_of(&component("wasi:cli/run@0.2.0")), None);
         let module = wat::parse_str("(module (func (export \"saker:plugin/backend@0.1.0#open\")))").unwrap();
-        assert_eq!(kind_of(&module), Some(Kind::Backend));
+        assert_eq!(kind_of(&module), Some(PluginKind::Backend));
     }
 
     #[test]
@@ -84,9 +84,9 @@ mod tests {
         let whole = component("saker:plugin/collector@0.1.0");
         for cut in 0..whole.len() {
             let mut bytes = whole[..cut].to_vec();
-            assert!(matches!(kind_of(&bytes), None | Some(Kind::Collector)), "cut at {cut}");
+            assert!(matches!(kind_of(&bytes), None | Some(PluginKind::Collector)), "cut at {cut}");
             bytes.extend([0xff; 40]);
-            assert!(matches!(kind_of(&bytes), None | Some(Kind::Collector)), "garbled at {cut}");
+            assert!(matches!(kind_of(&bytes), None | Some(PluginKind::Collector)), "garbled at {cut}");
         }
     }
 

@@ -26,64 +26,64 @@ pub struct Deadlines {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of all linear memories together.
-    pub memory_bytes: usize,
+    pub max_memory_bytes: usize,
     /// Elements of all tables together.
-    pub table_elements: usize,
+    pub max_table_elements: usize,
     /// Core instances, memories and tables, of each as many.
-    pub core_instances: usize,
+    pub max_core_instances: usize,
     /// Bytes that one call may hand to the host, its answer included.
-    pub answer_bytes: usize,
+    pub max_result_bytes: usize,
     /// Metric values of one answer.
-    pub answer_records: usize,
+    pub max_result_samples: usize,
     /// Series that one answer may bring which the agent does not know yet.
-    pub new_series: usize,
+    pub max_new_series: usize,
     /// Series that a collector may have in all.
-    pub series: usize,
+    pub max_series: usize,
     /// Processor time of all calls over a minute, in percent of one core. What a backend needs to deliver points is free.
-    pub cpu_percent: u32,
+    pub max_cpu_percent: u32,
     /// How long each call may take.
     pub deadlines: Deadlines,
     /// Log lines a second, over time; a burst may be four times as long.
-    pub log_lines_per_s: u32,
+    pub max_log_lines_per_s: u32,
     /// Bytes of one log line; the rest is cut.
-    pub log_line_bytes: usize,
+    pub max_log_line_bytes: usize,
     /// Bytes of saved state.
-    pub state_bytes: usize,
+    pub max_state_bytes: usize,
     /// Bytes of all files in the folder of its own.
-    pub folder_bytes: usize,
+    pub max_data_dir_bytes: usize,
     /// Bytes that are compressed at once.
-    pub compress_bytes: usize,
+    pub max_compress_bytes: usize,
     /// Files and directories that are open at the same time, granted ones included.
-    pub open_files: usize,
+    pub max_open_files: usize,
     /// Connections at the same time: HTTP requests, and again as many sockets of its own.
-    pub connections: usize,
+    pub max_connections: usize,
     /// Bytes of one HTTP response's body.
-    pub response_bytes: usize,
+    pub max_response_bytes: usize,
     /// Names of the plugin's own metrics.
-    pub figures: usize,
+    pub max_custom_metrics: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            memory_bytes: 64 << 20,
-            table_elements: 100_000,
-            core_instances: 200,
-            answer_bytes: 8 << 20,
-            answer_records: 20_000,
-            new_series: 5_000,
-            series: 50_000,
-            cpu_percent: 50,
+            max_memory_bytes: 64 << 20,
+            max_table_elements: 100_000,
+            max_core_instances: 200,
+            max_result_bytes: 8 << 20,
+            max_result_samples: 20_000,
+            max_new_series: 5_000,
+            max_series: 50_000,
+            max_cpu_percent: 50,
             deadlines: Deadlines::default(),
-            log_lines_per_s: 50,
-            log_line_bytes: 1024,
-            state_bytes: 64 << 10,
-            folder_bytes: 64 << 20,
-            compress_bytes: 4 << 20,
-            open_files: 100,
-            connections: 4,
-            response_bytes: 8 << 20,
-            figures: 100,
+            max_log_lines_per_s: 50,
+            max_log_line_bytes: 1024,
+            max_state_bytes: 64 << 10,
+            max_data_dir_bytes: 64 << 20,
+            max_compress_bytes: 4 << 20,
+            max_open_files: 100,
+            max_connections: 4,
+            max_response_bytes: 8 << 20,
+            max_custom_metrics: 100,
         }
     }
 }
@@ -91,28 +91,28 @@ impl Default for Limits {
 impl Limits {
     /// Each limit that is a number, by its key in the configuration, in bytes, seconds or pieces.
     #[must_use]
-    pub fn figures(&self) -> [(&'static str, f64); 24] {
+    pub fn custom_metrics(&self) -> [(&'static str, f64); 24] {
         let Deadlines { open, collect, map, write, close } = self.deadlines;
         [
-            ("memory_bytes", self.memory_bytes as f64),
-            ("table_elements", self.table_elements as f64),
-            ("core_instances", self.core_instances as f64),
+            ("max_memory_bytes", self.max_memory_bytes as f64),
+            ("max_table_elements", self.max_table_elements as f64),
+            ("max_core_instances", self.max_core_instances as f64),
             ("stack_bytes", GUEST_STACK_BYTES as f64),
-            ("answer_bytes", self.answer_bytes as f64),
-            ("answer_records", self.answer_records as f64),
-            ("new_series", self.new_series as f64),
-            ("series", self.series as f64),
-            ("cpu_percent", f64::from(self.cpu_percent)),
-            ("log_lines_per_s", f64::from(self.log_lines_per_s)),
-            ("log_line_bytes", self.log_line_bytes as f64),
-            ("state_bytes", self.state_bytes as f64),
-            ("folder_bytes", self.folder_bytes as f64),
-            ("compress_bytes", self.compress_bytes as f64),
-            ("open_files", self.open_files as f64),
+            ("max_result_bytes", self.max_result_bytes as f64),
+            ("max_result_samples", self.max_result_samples as f64),
+            ("max_new_series", self.max_new_series as f64),
+            ("max_series", self.max_series as f64),
+            ("max_cpu_percent", f64::from(self.max_cpu_percent)),
+            ("max_log_lines_per_s", f64::from(self.max_log_lines_per_s)),
+            ("max_log_line_bytes", self.max_log_line_bytes as f64),
+            ("max_state_bytes", self.max_state_bytes as f64),
+            ("max_data_dir_bytes", self.max_data_dir_bytes as f64),
+            ("max_compress_bytes", self.max_compress_bytes as f64),
+            ("max_open_files", self.max_open_files as f64),
             ("handles", HANDLES_MAX as f64),
-            ("connections", self.connections as f64),
-            ("response_bytes", self.response_bytes as f64),
-            ("figures", self.figures as f64),
+            ("max_connections", self.max_connections as f64),
+            ("max_response_bytes", self.max_response_bytes as f64),
+            ("max_custom_metrics", self.max_custom_metrics as f64),
             ("deadline.open", open.as_secs_f64()),
             ("deadline.collect", collect.as_secs_f64()),
             ("deadline.map", map.as_secs_f64()),
@@ -145,7 +145,7 @@ pub(crate) enum Exceeded {
 
 /// Adds up what an instance's memories and tables take, over all of them; wasmtime's own limits are for each.
 #[derive(Debug)]
-pub(crate) struct Meter {
+pub(crate) struct MemoryMeter {
     memory_limit: usize,
     table_limit: usize,
     items_limit: usize,
@@ -153,12 +153,12 @@ pub(crate) struct Meter {
     table: usize,
 }
 
-impl Meter {
+impl MemoryMeter {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            memory_limit: limits.memory_bytes,
-            table_limit: limits.table_elements,
-            items_limit: limits.core_instances,
+            memory_limit: limits.max_memory_bytes,
+            table_limit: limits.max_table_elements,
+            items_limit: limits.max_core_instances,
             memory: 0,
             table: 0,
         }
@@ -170,11 +170,11 @@ impl Meter {
     }
 }
 
-impl ResourceLimiter for Meter {
+impl ResourceLimiter for MemoryMeter {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let memory = self.memory.saturating_add(desired.saturating_sub(current));
         if memory > self.memory_limit {
-            // An error ends the call here and now, with its reason. Refusing quietly would make the guest's allocator
+            // An error ends the call here and now, with its reason. Rejecting quietly would make the guest's allocator
             // abort, which looks like any other trap.
             return Err(Exceeded::Memory { limit: self.memory_limit }.into());
         }
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn memories_count_together() {
-        let mut meter = Meter::new(&Limits { memory_bytes: 100, ..Limits::default() });
+        let mut meter = MemoryMeter::new(&Limits { max_memory_bytes: 100, ..Limits::default() });
         assert!(meter.memory_growing(0, 60, None).unwrap());
         assert!(meter.memory_growing(0, 30, None).unwrap());
         let error = meter.memory_growing(30, 41, None).unwrap_err();
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn tables_count_together() {
-        let mut meter = Meter::new(&Limits { table_elements: 10, ..Limits::default() });
+        let mut meter = MemoryMeter::new(&Limits { max_table_elements: 10, ..Limits::default() });
         assert!(meter.table_growing(0, 6, None).unwrap());
         let error = meter.table_growing(0, 5, None).unwrap_err();
         assert_eq!(error.downcast_ref(), Some(&Exceeded::Table { limit: 10 }));

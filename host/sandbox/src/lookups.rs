@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::figures::Meters;
+use crate::custom_metrics::Meters;
 use crate::system::Resolve;
 use crate::threads::Threads;
 
@@ -57,23 +57,23 @@ impl From<LookupError> for io::Error {
     }
 }
 
-type Answer = Result<Arc<[IpAddr]>, Arc<str>>;
+type LookupResult = Result<Arc<[IpAddr]>, Arc<str>>;
 
 /// Looks names up.
 #[derive(Clone)]
-pub(crate) struct Lookups(Arc<Inner>);
+pub(crate) struct Lookups(Arc<LookupsInner>);
 
-struct Inner {
+struct LookupsInner {
     resolve: Arc<Resolve>,
     threads: Arc<Threads>,
     handle: Handle,
-    names: Mutex<Names>,
+    names: Mutex<LookupTable>,
 }
 
 #[derive(Default)]
-struct Names {
-    known: HashMap<String, (Answer, Instant)>,
-    under_way: HashMap<String, watch::Receiver<Option<Answer>>>,
+struct LookupTable {
+    known: HashMap<String, (LookupResult, Instant)>,
+    under_way: HashMap<String, watch::Receiver<Option<LookupResult>>>,
 }
 
 /// Look-ups on the charge of one instance.
@@ -86,12 +86,12 @@ pub(crate) struct Resolver {
 /// A look-up that somebody waits for.
 pub(crate) enum Lookup {
     Done(Result<Arc<[IpAddr]>, LookupError>),
-    UnderWay { answer: watch::Receiver<Option<Answer>>, time: Duration, until: Instant },
+    UnderWay { answer: watch::Receiver<Option<LookupResult>>, time: Duration, until: Instant },
 }
 
 impl Lookups {
     pub(crate) fn new(resolve: Arc<Resolve>, threads: Arc<Threads>, handle: Handle) -> Self {
-        Self(Arc::new(Inner { resolve, threads, handle, names: Mutex::default() }))
+        Self(Arc::new(LookupsInner { resolve, threads, handle, names: Mutex::default() }))
     }
 
     /// Look-ups on an instance's charge.
@@ -99,7 +99,7 @@ impl Lookups {
         Resolver { lookups: self.clone(), meters: meters.clone() }
     }
 
-    fn begin(&self, name: &str, meters: &Arc<Meters>) -> Result<watch::Receiver<Option<Answer>>, LookupError> {
+    fn begin(&self, name: &str, meters: &Arc<Meters>) -> Result<watch::Receiver<Option<LookupResult>>, LookupError> {
         let mut names = self.0.names.lock();
         let now = Instant::now();
         if let Some((answer, _)) = names.known.get(name).filter(|(_, until)| *until > now) {
@@ -109,7 +109,7 @@ impl Lookups {
             return Ok(answer.clone());
         }
         let (tell, answer) = watch::channel(None);
-        let asking = Asking { lookups: self.clone(), name: name.to_owned(), tell };
+        let asking = PendingLookup { lookups: self.clone(), name: name.to_owned(), tell };
         // In the list before the thread begins, which takes it out of there.
         names.under_way.insert(name.to_owned(), answer.clone());
         drop(names);
@@ -122,16 +122,16 @@ impl Lookups {
 }
 
 /// A look-up under way; it leaves the list with it, however it ends.
-struct Asking {
+struct PendingLookup {
     lookups: Lookups,
     name: String,
-    tell: watch::Sender<Option<Answer>>,
+    tell: watch::Sender<Option<LookupResult>>,
 }
 
-impl Asking {
+impl PendingLookup {
     fn run(self) {
         let found = (self.lookups.0.resolve)(&self.name);
-        let answer: Answer = match found {
+        let answer: LookupResult = match found {
             Ok(mut addresses) => {
                 addresses.truncate(ADDRESSES_MAX);
                 Ok(addresses.into())
@@ -145,14 +145,14 @@ impl Asking {
     }
 }
 
-impl Drop for Asking {
+impl Drop for PendingLookup {
     fn drop(&mut self) {
         self.lookups.0.names.lock().under_way.remove(&self.name);
     }
 }
 
-impl Names {
-    fn remember(&mut self, name: &str, answer: Answer, until: Instant) {
+impl LookupTable {
+    fn remember(&mut self, name: &str, answer: LookupResult, until: Instant) {
         if self.known.len() >= NAMES_MAX {
             let now = Instant::now();
             self.known.retain(|_, (_, until)| *until > now);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_who_ask_for_a_name_wait_for_one_look_up_and_a_dropped_one_stays_charged() {
+    async fn all_who_ask_for_a_name_wait_for_one_look_up() {
         let (go, gone) = mpsc::channel::<()>();
         let gone = Mutex::new(gone);
         let asked = Arc::new(AtomicUsize::new(0));

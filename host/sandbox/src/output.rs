@@ -15,7 +15,7 @@ use tracing::Level;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
-use crate::figures::Meters;
+use crate::custom_metrics::Meters;
 
 /// How many lines are kept for a report.
 const TAIL_LINES: usize = 20;
@@ -44,9 +44,9 @@ impl LogTail {
 
 /// Where an instance's lines go.
 #[derive(Clone)]
-pub(crate) struct LogSink(Arc<Sink>);
+pub(crate) struct LogSink(Arc<LineSink>);
 
-struct Sink {
+struct LineSink {
     name: String,
     line_bytes: usize,
     rate: Mutex<Rate>,
@@ -58,7 +58,7 @@ impl LogSink {
     pub(crate) fn new(name: &str, lines_per_s: u32, line_bytes: usize, tail: LogTail, meters: Arc<Meters>) -> Self {
         let every = Duration::from_secs_f64(f64::from(lines_per_s.max(1)).recip());
         let rate = Mutex::new(Rate::new(lines_per_s.saturating_mul(BURST), every));
-        Self(Arc::new(Sink { name: name.into(), line_bytes, rate, tail, meters }))
+        Self(Arc::new(LineSink { name: name.into(), line_bytes, rate, tail, meters }))
     }
 
     /// Logs one line, if the rate allows it.
@@ -123,18 +123,18 @@ impl LogLines {
 pub(crate) struct RealStdout;
 
 /// Where the bytes of a stream go; writing is immediate.
-pub(crate) trait Sinking: Clone + Send + Sync + 'static {
+pub(crate) trait ByteSink: Clone + Send + Sync + 'static {
     fn put(&self, bytes: &[u8]) -> io::Result<()>;
 }
 
-impl Sinking for LogLines {
+impl ByteSink for LogLines {
     fn put(&self, bytes: &[u8]) -> io::Result<()> {
         self.push(bytes);
         Ok(())
     }
 }
 
-impl Sinking for RealStdout {
+impl ByteSink for RealStdout {
     fn put(&self, bytes: &[u8]) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(bytes)?;
@@ -149,13 +149,13 @@ pub(crate) struct Immediate<S>(pub(crate) S);
 /// Bytes of one write.
 const WRITE_MAX: usize = 64 << 10;
 
-impl<S: Sinking> IsTerminal for Immediate<S> {
+impl<S: ByteSink> IsTerminal for Immediate<S> {
     fn is_terminal(&self) -> bool {
         false
     }
 }
 
-impl<S: Sinking> StdoutStream for Immediate<S> {
+impl<S: ByteSink> StdoutStream for Immediate<S> {
     fn p2_stream(&self) -> Box<dyn OutputStream> {
         Box::new(self.clone())
     }
@@ -166,11 +166,11 @@ impl<S: Sinking> StdoutStream for Immediate<S> {
 }
 
 #[wasmtime_wasi::async_trait]
-impl<S: Sinking> Pollable for Immediate<S> {
+impl<S: ByteSink> Pollable for Immediate<S> {
     async fn ready(&mut self) {}
 }
 
-impl<S: Sinking> OutputStream for Immediate<S> {
+impl<S: ByteSink> OutputStream for Immediate<S> {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.0.put(&bytes).map_err(|error| StreamError::LastOperationFailed(error.into()))
     }
@@ -184,7 +184,7 @@ impl<S: Sinking> OutputStream for Immediate<S> {
     }
 }
 
-impl<S: Sinking> AsyncWrite for Immediate<S> {
+impl<S: ByteSink> AsyncWrite for Immediate<S> {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Poll::Ready(self.0.put(bytes).map(|()| bytes.len()))
     }

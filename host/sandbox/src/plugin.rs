@@ -8,7 +8,7 @@ use wasmtime::component::Component;
 
 use crate::bindings::{backend, collector, processor};
 use crate::compile::CompileError;
-use crate::compile_cache::Origin;
+use crate::compile_cache::CodeOrigin;
 use crate::ctx::Ctx;
 use crate::description;
 use crate::engine::Sandbox;
@@ -48,7 +48,7 @@ impl fmt::Debug for PluginHash {
 
 /// Which world a plugin exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum PluginKind {
     /// It measures.
     Collector,
     /// It judges series.
@@ -57,7 +57,7 @@ pub enum Kind {
     Backend,
 }
 
-impl Kind {
+impl PluginKind {
     /// The kind whose interface this is, of any version of the contract.
     pub(crate) fn of_export(name: &str) -> Option<Self> {
         Self::and_version(name).map(|(kind, _)| kind)
@@ -87,7 +87,7 @@ impl Kind {
 
 /// A permission that a plugin would like to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Want {
+pub struct PermissionRequest {
     /// What it would touch.
     pub permission: Permission,
     /// What for.
@@ -104,7 +104,7 @@ pub struct Description {
     /// What it does.
     pub summary: String,
     /// What it would like to touch.
-    pub wants: Vec<Want>,
+    pub requests: Vec<PermissionRequest>,
     /// The JSON Schema of its settings: an object.
     pub settings_schema: Value,
     /// How often a collector would like to be called, in milliseconds: [`INTERVAL_MIN`](crate::INTERVAL_MIN) at least.
@@ -164,7 +164,7 @@ pub struct Plugin {
     size: usize,
     imports: Vec<String>,
     contract: String,
-    origin: Origin,
+    origin: CodeOrigin,
     description: Description,
     pub(crate) code: Code,
 }
@@ -189,7 +189,7 @@ impl Plugin {
         hash: PluginHash,
         size: usize,
         component: Component,
-        origin: Origin,
+        origin: CodeOrigin,
     ) -> Result<Self, LoadError> {
         let ty = component.component_type();
         let names = |items: Vec<&str>| items.into_iter().map(str::to_owned).collect::<Vec<_>>();
@@ -228,7 +228,7 @@ impl Plugin {
 
     /// Whether its machine code came from the cache.
     #[must_use]
-    pub fn origin(&self) -> Origin {
+    pub fn origin(&self) -> CodeOrigin {
         self.origin
     }
 
@@ -246,11 +246,11 @@ impl Plugin {
 
     /// Which world it exports.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> PluginKind {
         match self.code {
-            Code::Collector(_) => Kind::Collector,
-            Code::Processor(_) => Kind::Processor,
-            Code::Backend(_) => Kind::Backend,
+            Code::Collector(_) => PluginKind::Collector,
+            Code::Processor(_) => PluginKind::Processor,
+            Code::Backend(_) => PluginKind::Backend,
         }
     }
 }
@@ -261,7 +261,7 @@ async fn describe(sandbox: &Sandbox, code: &Code, times: usize) -> Result<Vec<De
 }
 
 fn link(sandbox: &Sandbox, component: &Component, exports: &[String]) -> Result<(Code, String), LoadError> {
-    let kind = exports.iter().find_map(|name| Kind::and_version(name));
+    let kind = exports.iter().find_map(|name| PluginKind::and_version(name));
     let Some((kind, version)) = kind else {
         return Err(LoadError::NoKind { exports: named(exports) });
     };
@@ -274,9 +274,9 @@ fn link(sandbox: &Sandbox, component: &Component, exports: &[String]) -> Result<
     let wrong = |error: wasmtime::Error| LoadError::Link(clean(&format!("{error:#}"), MESSAGE_BYTES_MAX));
     let pre = sandbox.linker().instantiate_pre(component).map_err(wrong)?;
     let code = match kind {
-        Kind::Collector => Code::Collector(collector::CollectorPluginPre::new(pre).map_err(wrong)?),
-        Kind::Processor => Code::Processor(processor::ProcessorPluginPre::new(pre).map_err(wrong)?),
-        Kind::Backend => Code::Backend(backend::BackendPluginPre::new(pre).map_err(wrong)?),
+        PluginKind::Collector => Code::Collector(collector::CollectorPluginPre::new(pre).map_err(wrong)?),
+        PluginKind::Processor => Code::Processor(processor::ProcessorPluginPre::new(pre).map_err(wrong)?),
+        PluginKind::Backend => Code::Backend(backend::BackendPluginPre::new(pre).map_err(wrong)?),
     };
     Ok((code, clean(version, NAME_BYTES_MAX)))
 }

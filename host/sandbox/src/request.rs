@@ -41,7 +41,7 @@ const WITHOUT_SECRET_PREFIXES: &[&str] = &["proxy-", "x-http-method"];
 /// [`Error`], as the guest sees it.
 pub(crate) fn check<B>(request: &mut Request<B>) -> Result<(), Error> {
     let method = request.method().as_str();
-    if REFUSED.iter().any(|refused| method.eq_ignore_ascii_case(refused)) {
+    if REFUSED.iter().any(|rejected| method.eq_ignore_ascii_case(rejected)) {
         return Err(Error::HttpRequestMethodInvalid);
     }
     let host = if unix::is_unix(request.uri()) {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_answers_with_the_request_is_refused_in_letters_of_any_size() {
+    fn what_answers_with_the_request_is_rejected_in_letters_of_any_size() {
         for method in ["TRACE", "trace", "tRaCe", "CONNECT", "connect", "track", "TRACK"] {
             assert!(check(&mut request(method, "http://a/", &[])).is_err(), "{method}");
         }
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_is_where_the_request_goes_and_nothing_that_the_guest_has_written() {
+    fn the_host_header_is_where_the_request_goes() {
         for (uri, host) in [
             ("http://Db.Example/x", "db.example"),
             ("http://db.example:80/", "db.example"),

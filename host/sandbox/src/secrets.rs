@@ -27,7 +27,7 @@ pub struct SecretGrant {
     /// The file that holds it; white space around it does not count.
     pub file: PathBuf,
     /// The destination that may learn it.
-    pub to: Destination,
+    pub to: HttpOrigin,
     /// The header that it is put into.
     pub header: HeaderName,
     /// What stands before it in the header, such as `Bearer `.
@@ -36,7 +36,7 @@ pub struct SecretGrant {
 
 /// A destination: `scheme://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Destination {
+pub struct HttpOrigin {
     tls: bool,
     host: String,
     port: u16,
@@ -45,15 +45,15 @@ pub struct Destination {
 /// A destination that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no destination; write scheme://host:port, such as \"https://db.example:443\"")]
-pub struct DestinationError {
+pub struct HttpOriginError {
     text: String,
 }
 
-impl FromStr for Destination {
-    type Err = DestinationError;
+impl FromStr for HttpOrigin {
+    type Err = HttpOriginError;
 
-    fn from_str(text: &str) -> Result<Self, DestinationError> {
-        let wrong = || DestinationError { text: text.into() };
+    fn from_str(text: &str) -> Result<Self, HttpOriginError> {
+        let wrong = || HttpOriginError { text: text.into() };
         let uri: Uri = text.parse().map_err(|_| wrong())?;
         let bare = uri.path_and_query().is_none_or(|path| path.as_str() == "/")
             && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
@@ -61,7 +61,7 @@ impl FromStr for Destination {
     }
 }
 
-impl Destination {
+impl HttpOrigin {
     fn of(uri: &Uri) -> Option<Self> {
         let tls = match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTPS => true,
@@ -73,7 +73,7 @@ impl Destination {
     }
 }
 
-impl fmt::Display for Destination {
+impl fmt::Display for HttpOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}:{}", if self.tls { "https" } else { "http" }, self.host, self.port)
     }
@@ -90,7 +90,7 @@ impl Secrets {
     /// Puts into a request what is granted for where it goes. Answers what is to be blotted out of the answer.
     pub(crate) fn put_into<B>(&self, request: &mut Request<B>) -> Result<Mask, Error> {
         let mut mask = Mask::default();
-        let Some(destination) = Destination::of(request.uri()) else { return Ok(mask) };
+        let Some(destination) = HttpOrigin::of(request.uri()) else { return Ok(mask) };
         for secret in self.0.iter().filter(|secret| secret.to == destination) {
             if mask.is_empty() {
                 request::make_plain(request)?;
@@ -138,10 +138,10 @@ mod tests {
             ("http://DB.example:8086/", "http://db.example:8086"),
             ("https://[::1]:9", "https://[::1]:9"),
         ] {
-            assert_eq!(text.parse::<Destination>().unwrap().to_string(), shown);
+            assert_eq!(text.parse::<HttpOrigin>().unwrap().to_string(), shown);
         }
         for text in ["db.example:443", "ftp://db.example", "https://u:p@db.example", "https://db.example/path", ""] {
-            let error = text.parse::<Destination>().unwrap_err().to_string();
+            let error = text.parse::<HttpOrigin>().unwrap_err().to_string();
             assert!(error.contains("write scheme://host:port"), "{text}: {error}");
         }
     }

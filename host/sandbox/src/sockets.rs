@@ -25,16 +25,16 @@ use crate::grants::{Grants, Permission};
 const LED_MAX: usize = 256;
 
 /// Whether it may.
-pub(crate) type Answer = Pin<Box<dyn Future<Output = bool> + Send + Sync>>;
+pub(crate) type AllowFuture = Pin<Box<dyn Future<Output = bool> + Send + Sync>>;
 
 /// Where names have led.
 #[derive(Clone, Default)]
-pub(crate) struct Led(Arc<Mutex<VecDeque<Lead>>>);
+pub(crate) struct DnsRecords(Arc<Mutex<VecDeque<DnsRecord>>>);
 
 /// An address, and a name that led to it.
-type Lead = (IpAddr, Arc<str>);
+type DnsRecord = (IpAddr, Arc<str>);
 
-impl Led {
+impl DnsRecords {
     fn remember(&self, name: &Arc<str>, ip: IpAddr) {
         let mut led = self.0.lock();
         if led.iter().any(|(known, by)| *known == ip && by == name) {
@@ -51,9 +51,13 @@ impl Led {
     }
 }
 
-/// Lets connections and datagrams to granted addresses pass, and nothing listen. A refusal is noted for the call's
+/// Lets connections and datagrams to granted addresses pass, and nothing listen. A rejection is noted for the call's
 /// error.
-pub(crate) fn check(grants: Arc<Grants>, denials: Denials, led: Led) -> impl Fn(SocketAddr, SocketAddrUse) -> Answer {
+pub(crate) fn check(
+    grants: Arc<Grants>,
+    denials: Denials,
+    led: DnsRecords,
+) -> impl Fn(SocketAddr, SocketAddrUse) -> AllowFuture {
     move |address, what| {
         let allowed = match what {
             SocketAddrUse::TcpConnect | SocketAddrUse::UdpSend => {
@@ -70,7 +74,7 @@ pub(crate) fn check(grants: Arc<Grants>, denials: Denials, led: Led) -> impl Fn(
     }
 }
 
-fn check_address(grants: &Grants, led: &Led, address: SocketAddr) -> Result<(), Permission> {
+fn check_address(grants: &Grants, led: &DnsRecords, address: SocketAddr) -> Result<(), Permission> {
     let mut missing = grants.check_connect(None, address);
     for name in led.names(address.ip().to_canonical()) {
         if missing.is_ok() {
@@ -106,14 +110,14 @@ const UDP: &str = "wasi:sockets/udp@0.2.12";
 
 /// Where a guest's look-ups have led, and how many sockets it holds.
 #[derive(Default)]
-pub(crate) struct Names {
-    pub(crate) led: Led,
+pub(crate) struct SocketNames {
+    pub(crate) led: DnsRecords,
     sockets: usize,
 }
 
 impl Ctx {
     fn one_more_socket(&mut self) -> SocketResult<()> {
-        if self.names.sockets >= self.limits.connections {
+        if self.names.sockets >= self.limits.max_connections {
             return Err(ErrorCode::NewSocketLimit.into());
         }
         self.names.sockets += 1;
@@ -166,7 +170,7 @@ mod tests {
 
     #[test]
     fn what_names_have_led_to_is_remembered_within_a_bound() {
-        let (led, name): (Led, Arc<str>) = (Led::default(), "db.example".into());
+        let (led, name): (DnsRecords, Arc<str>) = (DnsRecords::default(), "db.example".into());
         let ip = |n: usize| IpAddr::from([10, 0, (n >> 8) as u8, n as u8]);
         for n in 0..LED_MAX {
             led.remember(&name, ip(n));
@@ -180,7 +184,7 @@ mod tests {
     #[test]
     fn an_address_is_reached_by_the_name_that_led_to_it_and_by_no_other() {
         let grants = Grants { connect: vec!["db.example:80".parse().unwrap()], ..Grants::default() };
-        let (led, address) = (Led::default(), "198.51.100.7:80".parse().unwrap());
+        let (led, address) = (DnsRecords::default(), "198.51.100.7:80".parse().unwrap());
         assert_eq!(check_address(&grants, &led, address), Err(Permission::Connect("198.51.100.7:80".into())));
         led.remember(&"other.example".into(), address.ip());
         assert_eq!(check_address(&grants, &led, address), Err(Permission::Connect("other.example:80".into())));

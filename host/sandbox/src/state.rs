@@ -6,10 +6,10 @@ use parking_lot::Mutex;
 
 /// The saved state of one instance name, shared by whoever runs under that name next.
 #[derive(Clone, Debug, Default)]
-pub struct StateCell(Arc<Mutex<Cell>>);
+pub struct StateCell(Arc<Mutex<StateCellInner>>);
 
 #[derive(Debug, Default)]
-struct Cell {
+struct StateCellInner {
     bytes: Option<Arc<[u8]>>,
     changed: bool,
 }
@@ -18,13 +18,13 @@ impl StateCell {
     /// A cell that holds what an earlier run of the agent has kept.
     #[must_use]
     pub fn with(bytes: Option<Vec<u8>>) -> Self {
-        Self(Arc::new(Mutex::new(Cell { bytes: bytes.map(Into::into), changed: false })))
+        Self(Arc::new(Mutex::new(StateCellInner { bytes: bytes.map(Into::into), changed: false })))
     }
 
-    /// A cell of its own that starts with the same bytes: for a trial that must leave nothing behind.
+    /// A cell of its own that starts with the same bytes: for a canary that must leave nothing behind.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self(Arc::new(Mutex::new(Cell { bytes: self.load(), changed: false })))
+        Self(Arc::new(Mutex::new(StateCellInner { bytes: self.load(), changed: false })))
     }
 
     /// What is kept.
@@ -35,7 +35,7 @@ impl StateCell {
 
     /// Keeps something else.
     pub fn save(&self, bytes: Vec<u8>) {
-        *self.0.lock() = Cell { bytes: Some(bytes.into()), changed: true };
+        *self.0.lock() = StateCellInner { bytes: Some(bytes.into()), changed: true };
     }
 
     /// What is kept, if it has changed since the last time this was asked: for whoever writes it to disk.

@@ -9,11 +9,11 @@ use std::sync::Arc;
 /// How a name becomes addresses.
 pub type Resolve = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 /// How full the file system at a path is.
-pub type Measure = dyn Fn(&str) -> io::Result<Fill> + Send + Sync;
+pub type Measure = dyn Fn(&str) -> io::Result<FileSystemStats> + Send + Sync;
 
 /// Size and fill of a file system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fill {
+pub struct FileSystemStats {
     /// Its size.
     pub total_bytes: u64,
     /// Bytes that nobody uses.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::figures::Meters;
+use crate::custom_metrics::Meters;
 
 /// Calls that run at the same time. An instance has one, so these are as many instances; more take turns.
 const CALLS_MAX: usize = 256;
@@ -29,7 +29,7 @@ pub(crate) struct Threads {
 }
 
 /// A place for a call that runs, given back when it is dropped.
-pub(crate) struct Place {
+pub(crate) struct ThreadPermit {
     _permit: OwnedSemaphorePermit,
 }
 
@@ -39,16 +39,16 @@ impl Threads {
         Arc::new(Self { calls: Arc::new(Semaphore::new(CALLS_MAX)), stuck, asking })
     }
 
-    pub(crate) fn try_place(&self) -> Option<Place> {
-        self.calls.clone().try_acquire_owned().ok().map(|_permit| Place { _permit })
+    pub(crate) fn try_place(&self) -> Option<ThreadPermit> {
+        self.calls.clone().try_acquire_owned().ok().map(|_permit| ThreadPermit { _permit })
     }
 
-    pub(crate) async fn place(&self) -> Place {
-        Place { _permit: self.calls.clone().acquire_owned().await.expect("nobody closes it") }
+    pub(crate) async fn place(&self) -> ThreadPermit {
+        ThreadPermit { _permit: self.calls.clone().acquire_owned().await.expect("nobody closes it") }
     }
 
     /// A call hangs: its place goes to others. If so many hang that there is no room, it keeps it.
-    pub(crate) fn lose(&self, place: Place) -> Option<Place> {
+    pub(crate) fn lose(&self, place: ThreadPermit) -> Option<ThreadPermit> {
         let lost = self
             .stuck
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |stuck| (stuck < STUCK_MAX).then_some(stuck + 1));
@@ -56,7 +56,7 @@ impl Threads {
     }
 
     /// A call that hung is back, with the place that it has kept.
-    pub(crate) fn found(&self, place: Option<Place>) {
+    pub(crate) fn found(&self, place: Option<ThreadPermit>) {
         if place.is_none() {
             self.stuck.fetch_sub(1, Ordering::Relaxed);
         }
@@ -71,7 +71,7 @@ impl Threads {
         most: usize,
         ask: impl FnOnce() + Send + 'static,
     ) -> bool {
-        let Some(charge) = Charge::take(self, meters, most) else { return false };
+        let Some(charge) = ThreadCharge::take(self, meters, most) else { return false };
         handle.spawn_blocking(move || {
             let _charge = charge;
             ask();
@@ -81,12 +81,12 @@ impl Threads {
 }
 
 /// A question under way, and whose it is.
-struct Charge {
+struct ThreadCharge {
     threads: Arc<Threads>,
     meters: Arc<Meters>,
 }
 
-impl Charge {
+impl ThreadCharge {
     fn take(threads: &Arc<Threads>, meters: &Arc<Meters>, most: usize) -> Option<Self> {
         let own = meters.asking.fetch_add(1, Ordering::Relaxed);
         let all = threads.asking.fetch_add(1, Ordering::Relaxed);
@@ -96,7 +96,7 @@ impl Charge {
     }
 }
 
-impl Drop for Charge {
+impl Drop for ThreadCharge {
     fn drop(&mut self) {
         self.threads.asking.fetch_sub(1, Ordering::Relaxed);
         self.meters.asking.fetch_sub(1, Ordering::Relaxed);
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_hangs_leaves_its_place_as_long_as_there_is_room_for_those_that_hang() {
+    fn who_hangs_leaves_its_place_while_there_is_room() {
         let threads = Threads::new();
         for _ in 0..STUCK_MAX {
             assert!(threads.lose(threads.try_place().unwrap()).is_none());
@@ -124,15 +124,15 @@ mod tests {
     #[test]
     fn an_instance_that_asks_nothing_yet_may_always_ask() {
         let (threads, greedy) = (Threads::new(), Arc::new(Meters::default()));
-        let mut held: Vec<_> = (0..3).filter_map(|_| Charge::take(&threads, &greedy, 2)).collect();
+        let mut held: Vec<_> = (0..3).filter_map(|_| ThreadCharge::take(&threads, &greedy, 2)).collect();
         assert_eq!(held.len(), 2, "its own bound");
         for _ in 0..ASKING_MAX {
-            held.extend((0..2).filter_map(|_| Charge::take(&threads, &Arc::new(Meters::default()), 2)));
+            held.extend((0..2).filter_map(|_| ThreadCharge::take(&threads, &Arc::new(Meters::default()), 2)));
         }
-        assert!(Charge::take(&threads, &greedy, 9).is_none(), "the bound of all");
+        assert!(ThreadCharge::take(&threads, &greedy, 9).is_none(), "the bound of all");
         let late = Arc::new(Meters::default());
-        held.push(Charge::take(&threads, &late, 9).unwrap());
-        assert!(Charge::take(&threads, &late, 9).is_none());
+        held.push(ThreadCharge::take(&threads, &late, 9).unwrap());
+        assert!(ThreadCharge::take(&threads, &late, 9).is_none());
         held.clear();
         assert_eq!((threads.asking.load(Ordering::Relaxed), greedy.asking.load(Ordering::Relaxed)), (0, 0));
     }

@@ -1,7 +1,7 @@
 //! HTTP over Unix sockets: what a grant of one says, how a request names one, and whether it may be sent.
 //!
 //! A container runtime's socket is as good as root, so a grant names methods and paths as well. Paths are not made plain:
-//! one that a server could read in another way than it is read here is refused.
+//! one that a server could read in another way than it is read here is rejected.
 
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -230,10 +230,10 @@ mod tests {
         let uri = format!("{SCHEME}://{}/containers/json?all=1", authority(SOCKET));
         let line =
             "grant.unix = [{ path = \"/run/docker.sock\", methods = [\"GET\"], paths = [\"/containers/json\"] }]";
-        let refused = Err(("HttpRequestDenied".into(), Some(line.to_owned())));
-        assert_eq!(asked(&Grants::default(), "GET", &uri), refused);
+        let rejected = Err(("HttpRequestDenied".into(), Some(line.to_owned())));
+        assert_eq!(asked(&Grants::default(), "GET", &uri), rejected);
         assert_eq!(asked(&grants(&["GET"], &["/containers/"]), "GET", &uri), Ok(()));
-        assert_eq!(asked(&grants(&["GET"], &["/info"]), "GET", &uri), refused);
+        assert_eq!(asked(&grants(&["GET"], &["/info"]), "GET", &uri), rejected);
         for method in ["POST", "HEAD", "get", "DELETE", "OTHER"] {
             assert!(asked(&grants(&["GET"], &["/containers/"]), method, &uri).is_err(), "{method}");
         }
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_a_server_could_read_in_another_way_is_refused() {
+    fn a_path_that_a_server_could_read_in_another_way_is_rejected() {
         let granted = grants(&["GET"], &["/containers/"]);
         for path in [
             "/containers/../images/json",

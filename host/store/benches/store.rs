@@ -10,7 +10,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use saker_journal::real;
 use saker_model::{MetricType, Point, Series, SeriesId};
-use saker_store::{Aggregate, Budget, Columns, Store, StoreConfig, Surroundings, TimeRange};
+use saker_store::{ArchiveAggregate, Budget, ReadColumns, Store, StoreConfig, Surroundings, TimeRange};
 
 const START_MS: i64 = 1_767_225_600_000;
 const HOUR_MS: i64 = 3_600_000;
@@ -232,10 +232,13 @@ fn reading() {
     store.maintain(Surroundings { now_ms, ..Surroundings::default() }).expect("a disk");
     let day = TimeRange { start_ms: START_MS, end_ms: START_MS + 24 * HOUR_MS };
     let all = store.select(&[], day, usize::MAX).expect("readable");
-    let hours = Columns { granularity_ms: HOUR_MS, aggregates: vec![Aggregate::Max, Aggregate::Increase] };
-    for (what, count, columns) in
-        [("1 × 24 h", 1, Columns::raw()), ("40 × 24 h", 40, Columns::raw()), ("1000 × 24 h of hours", 1000, hours)]
-    {
+    let hours =
+        ReadColumns { granularity_ms: HOUR_MS, aggregates: vec![ArchiveAggregate::Max, ArchiveAggregate::Increase] };
+    for (what, count, columns) in [
+        ("1 × 24 h", 1, ReadColumns::raw()),
+        ("40 × 24 h", 40, ReadColumns::raw()),
+        ("1000 × 24 h of hours", 1000, hours),
+    ] {
         let mut took: Vec<f64> = Vec::new();
         let rounds = if count == 1 { 200 } else { 10 };
         for round in 0..rounds {
@@ -243,7 +246,7 @@ fn reading() {
             let began = cpu();
             let mut points = 0;
             let budget = Budget::unlimited();
-            let visit = &mut |chunk: saker_store::Chunk<'_>| points += chunk.timestamps.len();
+            let visit = &mut |chunk: saker_store::StoredChunk<'_>| points += chunk.timestamps.len();
             store.read(&all[from..from + count], day, &columns, &budget, visit).expect("readable");
             took.push((cpu() - began).as_secs_f64() * 1e3);
             assert!(points > 0);

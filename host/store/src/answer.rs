@@ -3,18 +3,18 @@
 use std::io::{self, Write as _};
 
 use crate::budget::Budget;
-use crate::key::SeriesRef;
-use crate::policy::Aggregate;
-use crate::read::{Chunk, Columns, TimeRange};
+use crate::key::StoredSeries;
+use crate::policy::ArchiveAggregate;
+use crate::read::{ReadColumns, StoredChunk, TimeRange};
 use crate::store::Store;
 use crate::transfer::TransferError;
 
-/// Longer answers are refused: they are held whole.
+/// Longer answers are rejected: they are held whole.
 const BYTES_MAX: usize = 32 << 20;
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum AnswerFormat {
     /// For programs: a list of series with their points.
     Json,
     /// A line a point.
@@ -22,28 +22,28 @@ pub enum Format {
 }
 
 /// An answer that is being written.
-pub(crate) struct Answer {
-    format: Format,
+pub(crate) struct AnswerWriter {
+    format: AnswerFormat,
     out: Vec<u8>,
     /// The heads of the columns behind the time.
     columns: Vec<String>,
     /// The series that is being written, and the length of its buckets.
-    current: Option<(SeriesRef, i64)>,
+    current: Option<(StoredSeries, i64)>,
     /// Its first fields, of CSV.
     prefix: Vec<u8>,
     /// What of it was handed over.
     drained: usize,
 }
 
-impl Answer {
-    pub(crate) fn new(format: Format, columns: &Columns) -> Self {
+impl AnswerWriter {
+    pub(crate) fn new(format: AnswerFormat, columns: &ReadColumns) -> Self {
         let columns: Vec<String> = match columns.granularity_ms {
             0 => vec!["value".into()],
             _ => columns.aggregates.iter().map(|aggregate| aggregate.name()).collect(),
         };
         let out = match format {
-            Format::Json => b"[".to_vec(),
-            Format::Csv => format!("endpoint,metric,tags,timestamp,{}\n", columns.join(",")).into_bytes(),
+            AnswerFormat::Json => b"[".to_vec(),
+            AnswerFormat::Csv => format!("endpoint,metric,tags,timestamp,{}\n", columns.join(",")).into_bytes(),
         };
         Self { format, out, columns, current: None, prefix: Vec::new(), drained: 0 }
     }
@@ -52,7 +52,7 @@ impl Answer {
         self.out.len() > BYTES_MAX
     }
 
-    pub(crate) fn add(&mut self, chunk: &Chunk<'_>) {
+    pub(crate) fn add(&mut self, chunk: &StoredChunk<'_>) {
         if self.is_full() {
             return;
         }
@@ -61,13 +61,13 @@ impl Answer {
             self.begin(chunk.series, chunk.granularity_ms);
         }
         match self.format {
-            Format::Json => self.json_rows(chunk),
-            Format::Csv => self.csv_rows(chunk),
+            AnswerFormat::Json => self.json_rows(chunk),
+            AnswerFormat::Csv => self.csv_rows(chunk),
         }
     }
 
-    fn begin(&mut self, series: &SeriesRef, granularity_ms: i64) {
-        if self.format == Format::Json {
+    fn begin(&mut self, series: &StoredSeries, granularity_ms: i64) {
+        if self.format == AnswerFormat::Json {
             if self.current.is_some() {
                 self.out.extend_from_slice(b"]},");
             }
@@ -97,7 +97,7 @@ impl Answer {
         self.current = Some((series.clone(), granularity_ms));
     }
 
-    fn json_rows(&mut self, chunk: &Chunk<'_>) {
+    fn json_rows(&mut self, chunk: &StoredChunk<'_>) {
         for (row, time_ms) in chunk.timestamps.iter().enumerate() {
             if self.out.last() != Some(&b'[') {
                 self.out.push(b',');
@@ -114,7 +114,7 @@ impl Answer {
         }
     }
 
-    fn csv_rows(&mut self, chunk: &Chunk<'_>) {
+    fn csv_rows(&mut self, chunk: &StoredChunk<'_>) {
         for (row, time_ms) in chunk.timestamps.iter().enumerate() {
             self.out.extend_from_slice(&self.prefix);
             let _ = write!(self.out, "{time_ms}");
@@ -145,11 +145,11 @@ impl Answer {
             return None;
         }
         match self.format {
-            Format::Json => {
+            AnswerFormat::Json => {
                 self.out.extend_from_slice(if self.current.is_some() { b"]}]" } else { b"]" });
                 Some(("application/json", self.out))
             }
-            Format::Csv => Some(("text/csv; charset=utf-8", self.out)),
+            AnswerFormat::Csv => Some(("text/csv; charset=utf-8", self.out)),
         }
     }
 }
@@ -161,13 +161,13 @@ impl Store {
     /// The file's, and those of [`read`](Self::read).
     pub fn dump(
         &self,
-        series: &[SeriesRef],
-        (range, columns): (TimeRange, &Columns),
+        series: &[StoredSeries],
+        (range, columns): (TimeRange, &ReadColumns),
         budget: &Budget,
-        format: Format,
+        format: AnswerFormat,
         to: &mut dyn io::Write,
     ) -> Result<(), TransferError> {
-        let mut answer = Answer::new(format, columns);
+        let mut answer = AnswerWriter::new(format, columns);
         let mut written = Ok(());
         for series in series {
             self.read(std::slice::from_ref(series), range, columns, budget, &mut |chunk| {
@@ -178,7 +178,7 @@ impl Store {
             })?;
             std::mem::replace(&mut written, Ok(()))?;
         }
-        if format == Format::Json {
+        if format == AnswerFormat::Json {
             answer.out.extend_from_slice(if answer.current.is_some() { b"]}]\n" } else { b"]\n" });
         }
         answer.drain(to)?;
@@ -195,7 +195,7 @@ fn csv_field(out: &mut Vec<u8>, field: &str) {
     }
 }
 
-impl Aggregate {
+impl ArchiveAggregate {
     /// What there is, for who asks for what there is not.
     pub(crate) const NAMES: &'static str = "there are mean, min, max, sum, count, first, last, first_time, last_time, \
         increase, std, median and 1pct to 99pct";

@@ -5,8 +5,8 @@ use saker_model::Point;
 use crate::column::{ABSENT, STALE, is_absent, is_stale};
 use crate::error::StoreError;
 use crate::group::{HEAD_MS, HEAD_ROWS, HEAD_ROWS_MAX};
-use crate::key::SeriesRef;
-use crate::store::{GroupId, Sides, State, Store, Totals};
+use crate::key::StoredSeries;
+use crate::store::{GroupId, Sides, Store, StoreState, Totals};
 use crate::table::{NONE, Table};
 
 const DAY_MS: i64 = 86_400_000;
@@ -14,7 +14,7 @@ const DAY_MS: i64 = 86_400_000;
 const SIDE_POINTS: usize = 24;
 /// but not fewer than these in all, for each seal is a write.
 const SIDE_POINTS_MIN: usize = 4096;
-/// Sides that cannot be sealed refuse more beyond so many times their share of the heads' memory.
+/// Sides that cannot be sealed reject more beyond so many times their share of the heads' memory.
 const SIDES_OVER: usize = 2;
 
 /// What became of a batch.
@@ -110,7 +110,7 @@ impl Store {
     /// Appends points of a series by its name.
     pub(crate) fn append_named(
         &self,
-        series: &SeriesRef,
+        series: &StoredSeries,
         points: &[(i64, f64)],
         now_ms: i64,
     ) -> Result<Appended, StoreError> {
@@ -126,7 +126,7 @@ impl Store {
     }
 }
 
-impl State {
+impl StoreState {
     fn count(&mut self, result: &Result<Appended, StoreError>, offered: usize) {
         match result {
             Ok(appended) => self.totals.add(appended),

@@ -30,14 +30,14 @@ pub(crate) struct Bucket {
 
 /// What is kept beside what always is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Extras {
+pub(crate) struct BucketExtras {
     pub(crate) increase: bool,
     pub(crate) squares: bool,
     pub(crate) digest: bool,
 }
 
 impl Bucket {
-    fn begin(start_ms: i64, (time_ms, value): (i64, f64), extras: Extras) -> Self {
+    fn begin(start_ms: i64, (time_ms, value): (i64, f64), extras: BucketExtras) -> Self {
         Self {
             start_ms,
             count: 0,
@@ -90,7 +90,7 @@ impl Bucket {
 /// Makes buckets of points and of finer buckets, which come in the order of their times.
 pub(crate) struct Accumulator {
     granularity_ms: i64,
-    extras: Extras,
+    extras: BucketExtras,
     /// The value before the next point.
     before: Option<f64>,
     current: Option<Bucket>,
@@ -99,7 +99,7 @@ pub(crate) struct Accumulator {
 
 impl Accumulator {
     /// `before` is the value of the last point before those that come, if there ever was one.
-    pub(crate) fn new(granularity_ms: i64, extras: Extras, before: Option<f64>) -> Self {
+    pub(crate) fn new(granularity_ms: i64, extras: BucketExtras, before: Option<f64>) -> Self {
         Self { granularity_ms, extras, before, current: None, done: Vec::new() }
     }
 
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
     use crate::column::STALE;
 
-    const ALL: Extras = Extras { increase: true, squares: true, digest: true };
+    const ALL: BucketExtras = BucketExtras { increase: true, squares: true, digest: true };
 
     fn buckets(points: &[(i64, f64)], granularity_ms: i64) -> Vec<Bucket> {
         let mut accumulator = Accumulator::new(granularity_ms, ALL, None);

@@ -261,10 +261,10 @@ fn read_integers(wire: &mut Wire, count: usize, counts: &[i64], tag: u8) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bucket::{Accumulator, Extras};
+    use crate::bucket::{Accumulator, BucketExtras};
     use proptest::prelude::*;
 
-    fn check(points: &[(i64, f64)], extras: Extras) -> usize {
+    fn check(points: &[(i64, f64)], extras: BucketExtras) -> usize {
         let mut accumulator = Accumulator::new(60_000, extras, Some(3.0));
         points.iter().for_each(|point| accumulator.point(*point));
         let buckets = accumulator.finish();
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn buckets_of_a_counter_cost_little() {
         let points: Vec<_> = (0..3600).map(|tick| (tick * 1000, (tick * 17) as f64)).collect();
-        let extras = Extras { increase: true, ..Extras::default() };
+        let extras = BucketExtras { increase: true, ..BucketExtras::default() };
         assert!(check(&points, extras) < 150, "{}", check(&points, extras));
     }
 
@@ -303,7 +303,7 @@ mod tests {
         ) {
             let mut points = points;
             points.sort_by_key(|point| point.0);
-            check(&points, Extras { increase, squares, digest });
+            check(&points, BucketExtras { increase, squares, digest });
         }
 
         #[test]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::error::ReadError;
+use crate::error::StoreReadError;
 
 /// Limits of one question, over all its calls.
 pub struct Budget<'a> {
@@ -35,9 +35,9 @@ impl<'a> Budget<'a> {
     }
 
     /// Fails if the time is over or nobody waits any more.
-    pub(crate) fn check(&self) -> Result<(), ReadError> {
+    pub(crate) fn check(&self) -> Result<(), StoreReadError> {
         if self.cancelled.is_some_and(|cancelled| cancelled.load(Ordering::Relaxed)) {
-            return Err(ReadError::Cancelled);
+            return Err(StoreReadError::Cancelled);
         }
         if self.time == Duration::MAX {
             return Ok(());
@@ -47,16 +47,16 @@ impl<'a> Budget<'a> {
             let done = self.used_samples.load(Ordering::Relaxed).max(1);
             let all = self.total_samples.load(Ordering::Relaxed).max(done);
             let needed = took.as_millis() as f64 * all as f64 / done as f64;
-            return Err(ReadError::Time { needed_ms: needed as u64 + 1, budget_ms: self.time.as_millis() as u64 });
+            return Err(StoreReadError::Time { needed_ms: needed as u64 + 1, budget_ms: self.time.as_millis() as u64 });
         }
         Ok(())
     }
 
     /// Fails if so many samples more are too many.
-    pub(crate) fn plan(&self, samples: u64) -> Result<(), ReadError> {
+    pub(crate) fn plan(&self, samples: u64) -> Result<(), StoreReadError> {
         let needed = self.total_samples.fetch_add(samples, Ordering::Relaxed).saturating_add(samples);
         if needed > self.samples {
-            return Err(ReadError::Samples { needed, budget: self.samples });
+            return Err(StoreReadError::Samples { needed, budget: self.samples });
         }
         Ok(())
     }
@@ -66,9 +66,9 @@ impl<'a> Budget<'a> {
     }
 
     /// Fails if so many bytes at once are too many.
-    pub(crate) fn hold(&self, bytes: u64) -> Result<(), ReadError> {
+    pub(crate) fn hold(&self, bytes: u64) -> Result<(), StoreReadError> {
         if bytes > self.memory {
-            return Err(ReadError::Memory { needed: bytes, budget: self.memory });
+            return Err(StoreReadError::Memory { needed: bytes, budget: self.memory });
         }
         Ok(())
     }

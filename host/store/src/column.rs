@@ -14,7 +14,7 @@ pub(crate) use saker_model::{STALE_MARKER as STALE, is_stale};
 
 use crate::wire::{Wire, put_signed, put_varint};
 
-/// No value in this row. Never comes from outside: a NaN that is not [`STALE`] is refused.
+/// No value in this row. Never comes from outside: a NaN that is not [`STALE`] is rejected.
 pub(crate) const ABSENT: f64 = f64::from_bits(0x7ff8_5ace_0000_0001);
 
 const NOTHING: u8 = 0;

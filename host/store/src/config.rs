@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use saker_config::{Bytes, Table};
+use saker_config::{ByteSize, ConfigTable};
 use saker_model::Glob;
 
-use crate::policy::{FOREVER_MS, Granularity, Policies, Policy, Rule};
-use crate::store::{Durability, StoreConfig};
+use crate::policy::{FOREVER_MS, Granularity, Policies, Policy, PolicyRule};
+use crate::store::{StoreConfig, StoreDurability};
 
 /// Below, the journal alone would not fit: its segments, twice.
 const BYTES_MIN: usize = 64 << 20;
@@ -23,32 +23,32 @@ const PLAIN: [&str; 8] = ["mean", "sum", "last", "max", "min", "first", "count",
 impl StoreConfig {
     /// Reads its table.
     #[must_use]
-    pub fn read(mut table: Table<'_>) -> Self {
+    pub fn read(mut table: ConfigTable<'_>) -> Self {
         let default = Self::default();
         let enabled = table.get("enabled", default.enabled);
-        let words = [("process", Durability::Process), ("disk", Durability::Disk)];
+        let words = [("process", StoreDurability::Process), ("disk", StoreDurability::Disk)];
         let durability = table.choice("durability", default.durability, &words);
         let sync_interval = table.get("sync_interval", default.sync_interval);
         if sync_interval < SYNC_MIN {
             table.wrong("sync_interval", format!("must be at least {SYNC_MIN:?}"));
         }
-        let bytes = bytes(&mut table, "bytes", default.bytes as usize, BYTES_MIN);
-        let head_bytes = self::bytes(&mut table, "head_bytes", default.head_bytes, HEAD_BYTES_MIN);
+        let bytes = bytes(&mut table, "max_bytes", default.bytes as usize, BYTES_MIN);
+        let head_bytes = self::bytes(&mut table, "max_head_bytes", default.head_bytes, HEAD_BYTES_MIN);
         let policies = policies(&mut table);
         table.finish();
         Self { enabled, durability, sync_interval, bytes: bytes as u64, head_bytes, policies }
     }
 }
 
-fn bytes(table: &mut Table<'_>, key: &'static str, default: usize, least: usize) -> usize {
-    let Bytes(bytes) = table.get(key, Bytes(default));
+fn bytes(table: &mut ConfigTable<'_>, key: &'static str, default: usize, least: usize) -> usize {
+    let ByteSize(bytes) = table.get(key, ByteSize(default));
     if bytes < least {
         table.wrong(key, format!("must be at least {}MiB", least >> 20));
     }
     bytes.max(least)
 }
 
-fn policies(table: &mut Table<'_>) -> Policies {
+fn policies(table: &mut ConfigTable<'_>) -> Policies {
     let mut own = Vec::new();
     for (name, policy) in table.named("policy", &[]) {
         let read = read_policy(&name, policy);
@@ -78,7 +78,7 @@ fn policies(table: &mut Table<'_>) -> Policies {
     Policies::new(own, rules).unwrap_or_default()
 }
 
-fn read_policy(name: &str, mut table: Table<'_>) -> Option<Policy> {
+fn read_policy(name: &str, mut table: ConfigTable<'_>) -> Option<Policy> {
     let mut policy = Policy::new(name, 0, &[]);
     let raw = span(&mut table, "raw");
     policy.back_window_ms = table.optional("back_window").map_or(policy.back_window_ms, milliseconds);
@@ -126,7 +126,7 @@ fn is_percentile(method: &str) -> bool {
 }
 
 /// Two of granularity, points and timespan, as Gnocchi has it; with the granularity alone, for ever.
-fn read_granularity(mut table: Table<'_>) -> Option<Granularity> {
+fn read_granularity(mut table: ConfigTable<'_>) -> Option<Granularity> {
     let granularity = table.required::<Duration>("granularity", "\"1m\"").map(milliseconds);
     let timespan = span(&mut table, "timespan");
     let points = table.optional::<usize>("points").map(|points| i64::try_from(points).unwrap_or(FOREVER_MS));
@@ -139,17 +139,17 @@ fn read_granularity(mut table: Table<'_>) -> Option<Granularity> {
     Some(Granularity { granularity_ms, timespan_ms: timespan.or(of_points).unwrap_or(FOREVER_MS) })
 }
 
-fn read_rule(table: &mut Table<'_>) -> Option<Rule> {
+fn read_rule(table: &mut ConfigTable<'_>) -> Option<PolicyRule> {
     let metric = table.get("metric", Glob::new("*"));
     let tags = table.table("tags");
     let names = tags.names();
     let tags = names.into_iter().filter_map(|name| Some((name.clone(), tags.free::<Glob>(&name)?))).collect();
     let policy = table.required::<String>("policy", "\"medium\"")?;
-    Some(Rule { metric, tags, policy })
+    Some(PolicyRule { metric, tags, policy })
 }
 
 /// A time, or for ever.
-fn span(table: &mut Table<'_>, key: &'static str) -> Option<i64> {
+fn span(table: &mut ConfigTable<'_>, key: &'static str) -> Option<i64> {
     let text = table.optional::<String>(key)?;
     if text == "forever" {
         return Some(FOREVER_MS);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::column::ABSENT;
 use crate::deleted::Delete;
 use crate::error::StoreError;
-use crate::key::{Attributes, SeriesRef};
-use crate::store::{State, Store};
+use crate::key::{StoredAttributes, StoredSeries};
+use crate::store::{Store, StoreState};
 use crate::table::NONE;
 
 impl Store {
@@ -16,7 +16,7 @@ impl Store {
     ///
     /// # Errors
     /// What the system says. It may have been done or not then, and is after another try.
-    pub fn delete(&self, series: &[SeriesRef], before_ms: Option<i64>) -> Result<(), StoreError> {
+    pub fn delete(&self, series: &[StoredSeries], before_ms: Option<i64>) -> Result<(), StoreError> {
         // A merge that goes on would not know of it.
         let _one = self.maintenance.lock();
         {
@@ -35,8 +35,8 @@ impl Store {
     }
 
     /// A series by its key, if anything of it is known.
-    pub(crate) fn named(&self, key: &Arc<str>) -> Result<Option<SeriesRef>, StoreError> {
-        let with = |attributes| Some(SeriesRef::new(key.clone(), attributes));
+    pub(crate) fn named(&self, key: &Arc<str>) -> Result<Option<StoredSeries>, StoreError> {
+        let with = |attributes| Some(StoredSeries::new(key.clone(), attributes));
         let live = {
             let state = self.state.lock();
             state.table.by_key(key).map(|slot| state.table.get(slot).attributes)
@@ -62,11 +62,11 @@ impl Store {
 }
 
 trait MaxByBegin {
-    fn max_by_begin(self, begin_ms: i64, attributes: Option<Attributes>) -> Self;
+    fn max_by_begin(self, begin_ms: i64, attributes: Option<StoredAttributes>) -> Self;
 }
 
-impl MaxByBegin for Option<(i64, Attributes)> {
-    fn max_by_begin(self, begin_ms: i64, attributes: Option<Attributes>) -> Self {
+impl MaxByBegin for Option<(i64, StoredAttributes)> {
+    fn max_by_begin(self, begin_ms: i64, attributes: Option<StoredAttributes>) -> Self {
         match (self, attributes) {
             (Some(known), Some(_)) if known.0 > begin_ms => Some(known),
             (_, Some(attributes)) => Some((begin_ms, attributes)),
@@ -75,7 +75,7 @@ impl MaxByBegin for Option<(i64, Attributes)> {
     }
 }
 
-impl State {
+impl StoreState {
     /// Takes a delete in: out of the heads, and hidden in files.
     pub(crate) fn apply_delete(&mut self, key: &str, delete: Delete) {
         Arc::make_mut(&mut self.deleted).add(key, delete);

@@ -11,7 +11,7 @@ use std::io;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use saker_journal::{Disk, How};
+use saker_journal::{Disk, OpenMode};
 
 use crate::files::set_aside;
 use crate::io::{read_image, write_all_at};
@@ -81,7 +81,7 @@ impl Deleted {
     }
 
     pub(crate) fn load(disk: &dyn Disk) -> io::Result<(Self, Option<String>)> {
-        let file = match disk.open(NAME, How::Read) {
+        let file = match disk.open(NAME, OpenMode::Read) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Self::default(), None)),
             Err(error) => return Err(error),
@@ -128,7 +128,7 @@ impl Deleted {
         image.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
         image.extend_from_slice(&body);
         image.extend_from_within(..);
-        let file = disk.open(NEW_NAME, How::Create)?;
+        let file = disk.open(NEW_NAME, OpenMode::Create)?;
         file.set_size(0)?;
         write_all_at(&*file, &image, 0)?;
         file.sync()?;

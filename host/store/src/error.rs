@@ -7,11 +7,11 @@ use saker_journal::JournalError;
 /// Why the store did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The journal refused: it is in use, or the disk is full or broken.
+    /// The journal failed: it is in use, or the disk is full or broken.
     #[error("the store's journal failed")]
     Journal(#[from] JournalError),
     /// The disk or the quota is full. Nothing was kept of what was being written, and the next try writes it again.
-    #[error("no space left to {doing} `{name}` of the store; free some, or lower [store] bytes")]
+    #[error("no space left to {doing} `{name}` of the store; free some, or lower [store] max_bytes")]
     NoSpace {
         /// What was tried.
         doing: &'static str,
@@ -21,7 +21,7 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
-    /// The system refused something else.
+    /// The system rejected something else.
     #[error("failed to {doing} `{name}` of the store")]
     Io {
         /// What was tried.
@@ -52,7 +52,7 @@ impl StoreError {
 
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError {
+pub enum StoreReadError {
     /// The caller's flag says that nobody waits for the answer any more.
     #[error("cancelled")]
     Cancelled,
@@ -95,7 +95,7 @@ pub enum ReadError {
         #[source]
         source: Box<regex::Error>,
     },
-    /// The disk refused.
+    /// The disk failed.
     #[error("failed to read `{name}` of the store")]
     Io {
         /// The file.

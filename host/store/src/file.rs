@@ -23,7 +23,7 @@ pub(crate) const ASIDE_SUFFIX: &str = ".damaged";
 
 /// How a file came to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Form {
+pub(crate) enum FileOrigin {
     /// By appending.
     Log,
     /// At once, from others.
@@ -32,17 +32,17 @@ pub(crate) enum Form {
 
 /// Whose points a file holds, and when they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct FileScope {
     pub(crate) lane: Lane,
     /// Its points are from here on,
     pub(crate) begin_ms: i64,
     /// and before here.
     pub(crate) end_ms: i64,
-    pub(crate) form: Form,
+    pub(crate) form: FileOrigin,
 }
 
-impl Place {
-    pub(crate) fn of(lane: Lane, time_ms: i64, form: Form) -> Self {
+impl FileScope {
+    pub(crate) fn of(lane: Lane, time_ms: i64, form: FileOrigin) -> Self {
         let begin_ms = lane.span_of(time_ms);
         Self { lane, begin_ms, end_ms: begin_ms.saturating_add(lane.span_ms()), form }
     }
@@ -50,8 +50,8 @@ impl Place {
     pub(crate) fn name(&self, number: u64) -> String {
         let by_data = if self.lane.by_data { "d" } else { "" };
         let suffix = match self.form {
-            Form::Log => "log",
-            Form::Merged => "merged",
+            FileOrigin::Log => "log",
+            FileOrigin::Merged => "merged",
         };
         let Lane { granularity_ms, kept_ms, .. } = self.lane;
         format!("{granularity_ms}-{kept_ms}{by_data}-{}-{number}.{suffix}", self.begin_ms)
@@ -75,7 +75,7 @@ pub(crate) struct Summary {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
-    pub(crate) place: Place,
+    pub(crate) place: FileScope,
     pub(crate) summary: Summary,
 }
 
@@ -114,8 +114,8 @@ impl Header {
         }
         let mut wire = Wire(body.strip_prefix(MAGIC)?);
         let form = match wire.u8()? {
-            0 => Form::Log,
-            1 => Form::Merged,
+            0 => FileOrigin::Log,
+            1 => FileOrigin::Merged,
             _ => return None,
         };
         let lane = Lane::read(&mut wire)?;
@@ -126,15 +126,15 @@ impl Header {
         let index_at = [number()?, number()?];
         let rolled = Some((wire.signed()?, wire.signed()?)).filter(|(from, to)| from < to);
         let summary = Summary { generation, first_ms, last_ms, points, names, index_at, rolled };
-        (begin_ms < end_ms).then_some(Self { place: Place { lane, begin_ms, end_ms, form }, summary })
+        (begin_ms < end_ms).then_some(Self { place: FileScope { lane, begin_ms, end_ms, form }, summary })
     }
 }
 
 /// Whether a name is one of the store's files, and its number.
-pub(crate) fn parse_name(name: &str) -> Option<(Form, u64)> {
+pub(crate) fn parse_name(name: &str) -> Option<(FileOrigin, u64)> {
     let (stem, form) = match name.strip_suffix(".log") {
-        Some(stem) => (stem, Form::Log),
-        None => (name.strip_suffix(".merged")?, Form::Merged),
+        Some(stem) => (stem, FileOrigin::Log),
+        None => (name.strip_suffix(".merged")?, FileOrigin::Merged),
     };
     let number = stem.rsplit('-').next()?.parse().ok()?;
     Some((form, number))
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn a_header_comes_back_whichever_byte_is_flipped() {
         let lane = Lane { granularity_ms: 60_000, kept_ms: i64::MAX, by_data: true };
-        let place = Place::of(lane, 1_700_000_000_000, Form::Merged);
+        let place = FileScope::of(lane, 1_700_000_000_000, FileOrigin::Merged);
         let summary = Summary {
             generation: u64::MAX,
             first_ms: -5,
@@ -164,6 +164,6 @@ mod tests {
             assert_eq!(Header::parse(&flipped), Some(header));
         }
         assert_eq!(Header::parse(&bytes[..100]), None);
-        assert_eq!(parse_name(&place.name(17)), Some((Form::Merged, 17)));
+        assert_eq!(parse_name(&place.name(17)), Some((FileOrigin::Merged, 17)));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use saker_journal::Disk;
 
 use crate::error::StoreError;
-use crate::file::{ASIDE_SUFFIX, Form, NEW_SUFFIX, parse_name};
+use crate::file::{ASIDE_SUFFIX, FileOrigin, NEW_SUFFIX, parse_name};
 use crate::lane::Lane;
 use crate::log::{LogDamage, LogFile};
 use crate::merged::MergedFile;
@@ -59,9 +59,16 @@ impl FileSet {
         Ok(set)
     }
 
-    fn load(&mut self, disk: &dyn Disk, name: &str, form: Form, number: u64, opened: &mut Opened) -> io::Result<bool> {
+    fn load(
+        &mut self,
+        disk: &dyn Disk,
+        name: &str,
+        form: FileOrigin,
+        number: u64,
+        opened: &mut Opened,
+    ) -> io::Result<bool> {
         match form {
-            Form::Log => {
+            FileOrigin::Log => {
                 let Some((log, damage)) = LogFile::load(disk, name, number)? else { return Ok(false) };
                 let LogDamage { torn_bytes, frames, bytes } = damage;
                 opened.torn_bytes += torn_bytes;
@@ -69,7 +76,7 @@ impl FileSet {
                 opened.damaged_bytes += bytes;
                 self.logs.push(Arc::new(log));
             }
-            Form::Merged => {
+            FileOrigin::Merged => {
                 let Some(file) = MergedFile::load(disk, name, number)? else { return Ok(false) };
                 self.merged.push(Arc::new(file));
             }

@@ -16,7 +16,7 @@ pub(crate) const PAYLOAD_MAX: usize = 8 << 20;
 
 /// What is in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum FrameKind {
     /// Series that get numbers in this file from `number` on.
     Names,
     /// Points of series.
@@ -31,13 +31,13 @@ pub(crate) enum Kind {
     Index,
 }
 
-impl Kind {
+impl FrameKind {
     const ALL: [Self; 6] = [Self::Names, Self::Points, Self::Buckets, Self::Rolled, Self::Page, Self::Index];
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Frame {
-    pub(crate) kind: Kind,
+pub(crate) struct LogFrame {
+    pub(crate) kind: FrameKind,
     pub(crate) codec: u8,
     pub(crate) payload_bytes: u32,
     pub(crate) payload_crc: u32,
@@ -50,8 +50,8 @@ pub(crate) struct Frame {
     pub(crate) last_ms: i64,
 }
 
-impl Frame {
-    pub(crate) fn new(kind: Kind, generation: u64) -> Self {
+impl LogFrame {
+    pub(crate) fn new(kind: FrameKind, generation: u64) -> Self {
         Self {
             kind,
             codec: 0,
@@ -108,7 +108,7 @@ impl Frame {
             return None;
         }
         let frame = Self {
-            kind: *Kind::ALL.get(usize::from(bytes[4]))?,
+            kind: *FrameKind::ALL.get(usize::from(bytes[4]))?,
             codec: bytes[5],
             payload_bytes: u32_at(8),
             payload_crc: u32_at(12),
@@ -129,11 +129,11 @@ impl Frame {
 }
 
 /// What is found in bytes that ought to be frames.
-pub(crate) enum Piece<'a> {
+pub(crate) enum FramePiece<'a> {
     /// A good frame at that offset.
-    Good(Frame, usize, &'a [u8]),
+    Good(LogFrame, usize, &'a [u8]),
     /// A frame whose payload is not as it was written.
-    Damaged(Frame, usize),
+    Damaged(LogFrame, usize),
     /// So many bytes that are no frame.
     Gap(usize, usize),
 }
@@ -151,28 +151,28 @@ impl<'a> Walk<'a> {
 }
 
 impl<'a> Iterator for Walk<'a> {
-    type Item = Piece<'a>;
+    type Item = FramePiece<'a>;
 
-    fn next(&mut self) -> Option<Piece<'a>> {
+    fn next(&mut self) -> Option<FramePiece<'a>> {
         let start = self.at;
         let rest = self.bytes.get(start..).filter(|rest| !rest.is_empty())?;
-        let Some(frame) = Frame::parse(rest) else {
-            let good = |skip: &usize| Frame::parse(&rest[*skip..]).is_some();
+        let Some(frame) = LogFrame::parse(rest) else {
+            let good = |skip: &usize| LogFrame::parse(&rest[*skip..]).is_some();
             let skipped = (1..rest.len()).filter(|skip| rest[*skip..].starts_with(MAGIC)).find(good);
             self.at = start + skipped.unwrap_or(rest.len());
-            return Some(Piece::Gap(start, self.at - start));
+            return Some(FramePiece::Gap(start, self.at - start));
         };
         match frame.payload(rest) {
             Some(payload) => {
                 self.at = start + frame.bytes() as usize;
-                Some(Piece::Good(frame, start, payload))
+                Some(FramePiece::Good(frame, start, payload))
             }
             None => {
                 // Its length may be right and its payload damaged, or it may be cut off: look for the next from here.
-                let good = |skip: &usize| Frame::parse(&rest[*skip..]).is_some();
+                let good = |skip: &usize| LogFrame::parse(&rest[*skip..]).is_some();
                 let skipped = (1..rest.len()).filter(|skip| rest[*skip..].starts_with(MAGIC)).find(good);
                 self.at = start + skipped.unwrap_or(rest.len());
-                Some(Piece::Damaged(frame, start))
+                Some(FramePiece::Damaged(frame, start))
             }
         }
     }
@@ -186,7 +186,7 @@ mod tests {
     fn a_flipped_bit_costs_one_frame() {
         let mut out = Vec::new();
         for number in 0..3 {
-            let frame = Frame { number, ..Frame::new(Kind::Points, 7) };
+            let frame = LogFrame { number, ..LogFrame::new(FrameKind::Points, 7) };
             frame.put(&mut out, |out| {
                 out.extend_from_slice(&[number as u8; 20]);
                 0
@@ -195,9 +195,9 @@ mod tests {
         for place in 0..out.len() {
             let mut flipped = out.clone();
             flipped[place] ^= 1 << (place % 8);
-            let good = Walk::new(&flipped, 0).filter(|piece| matches!(piece, Piece::Good(..))).count();
+            let good = Walk::new(&flipped, 0).filter(|piece| matches!(piece, FramePiece::Good(..))).count();
             assert_eq!(good, 2, "byte {place}");
         }
-        assert_eq!(Walk::new(&out, 0).filter(|piece| matches!(piece, Piece::Good(..))).count(), 3);
+        assert_eq!(Walk::new(&out, 0).filter(|piece| matches!(piece, FramePiece::Good(..))).count(), 3);
     }
 }

@@ -9,11 +9,11 @@ use crate::table::NONE;
 pub(crate) const HEAD_ROWS: usize = 60;
 /// A head is sealed an hour after its first row, so that the journal can be trimmed.
 pub(crate) const HEAD_MS: i64 = 3_600_000;
-/// What a head that cannot be sealed may grow to before its rows are refused.
+/// What a head that cannot be sealed may grow to before its rows are rejected.
 pub(crate) const HEAD_ROWS_MAX: usize = 4 * HEAD_ROWS;
 
 /// The head of a group.
-pub(crate) struct Group {
+pub(crate) struct GroupHead {
     pub(crate) source: Arc<str>,
     pub(crate) interval_ms: u32,
     /// The slots of its columns.
@@ -48,7 +48,7 @@ pub(crate) struct Group {
     pub(crate) covered_seq: u64,
 }
 
-impl Group {
+impl GroupHead {
     pub(crate) fn new(source: Arc<str>, interval_ms: u32) -> Self {
         Self {
             source,

@@ -17,12 +17,12 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::answer::{Answer, Format};
+use crate::answer::{AnswerFormat, AnswerWriter};
 use crate::budget::Budget;
-use crate::error::ReadError;
-use crate::matcher::{Label, Matcher, Op};
-use crate::policy::Aggregate;
-use crate::read::{Columns, TimeRange};
+use crate::error::StoreReadError;
+use crate::matcher::{Op, StoreMatcher, StoredLabel};
+use crate::policy::ArchiveAggregate;
+use crate::read::{ReadColumns, TimeRange};
 use crate::store::Store;
 
 /// Where it is.
@@ -45,7 +45,7 @@ const MESSAGE_BYTES: usize = 1024;
 /// 1970-01-01 UTC, both included.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Question {
+struct StoreQuestion {
     metric: Option<String>,
     endpoint: Option<String>,
     tags: Option<String>,
@@ -71,19 +71,19 @@ pub fn router(store: Arc<Store>) -> Router {
 }
 
 /// Why there is no answer.
-struct Refusal(StatusCode, String);
+struct StoreRejection(StatusCode, String);
 
-impl IntoResponse for Refusal {
+impl IntoResponse for StoreRejection {
     fn into_response(self) -> Response {
         (self.0, Json(json!({"error": clean(&self.1, MESSAGE_BYTES)}))).into_response()
     }
 }
 
-impl From<ReadError> for Refusal {
-    fn from(error: ReadError) -> Self {
+impl From<StoreReadError> for StoreRejection {
+    fn from(error: StoreReadError) -> Self {
         let status = match error {
-            ReadError::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
-            ReadError::Time { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            StoreReadError::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            StoreReadError::Time { .. } => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self(status, error.to_string())
@@ -102,13 +102,14 @@ impl Drop for Waits {
 
 async fn range(
     State(door): State<Arc<Door>>,
-    question: Result<Query<Question>, QueryRejection>,
-) -> Result<Response, Refusal> {
-    let Query(question) = question.map_err(|error| Refusal(StatusCode::BAD_REQUEST, error.body_text()))?;
-    let asked = Asked::new(&question)?;
-    let failed = |error: String| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error);
+    question: Result<Query<StoreQuestion>, QueryRejection>,
+) -> Result<Response, StoreRejection> {
+    let Query(question) = question.map_err(|error| StoreRejection(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let asked = ParsedQuestion::new(&question)?;
+    let failed = |error: String| StoreRejection(StatusCode::INTERNAL_SERVER_ERROR, error);
     // Those before it read from a disk that hangs.
-    let hangs = |_| Refusal(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer in time; try again".into());
+    let hangs =
+        |_| StoreRejection(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer in time; try again".into());
     let turn = tokio::time::timeout(TIME, door.turns.clone().acquire_owned()).await.map_err(hangs)?;
     let turn = turn.map_err(|error| failed(error.to_string()))?;
     let waits = Waits::default();
@@ -124,24 +125,24 @@ async fn range(
 }
 
 /// What is asked, understood.
-struct Asked {
-    matchers: Vec<Matcher>,
+struct ParsedQuestion {
+    matchers: Vec<StoreMatcher>,
     range: TimeRange,
-    columns: Columns,
+    columns: ReadColumns,
     limit: usize,
-    format: Format,
+    format: AnswerFormat,
 }
 
-impl Asked {
-    fn new(question: &Question) -> Result<Self, Refusal> {
-        let wrong = |what: String| Refusal(StatusCode::BAD_REQUEST, what);
+impl ParsedQuestion {
+    fn new(question: &StoreQuestion) -> Result<Self, StoreRejection> {
+        let wrong = |what: String| StoreRejection(StatusCode::BAD_REQUEST, what);
         let mut matchers = Vec::new();
-        matchers.extend(question.metric.as_deref().map(|pattern| matcher(Label::Metric, pattern)));
-        matchers.extend(question.endpoint.as_deref().map(|pattern| matcher(Label::Endpoint, pattern)));
+        matchers.extend(question.metric.as_deref().map(|pattern| matcher(StoredLabel::Metric, pattern)));
+        matchers.extend(question.endpoint.as_deref().map(|pattern| matcher(StoredLabel::Endpoint, pattern)));
         for tag in question.tags.as_deref().unwrap_or_default().split(',').filter(|tag| !tag.is_empty()) {
             let (key, pattern) =
                 tag.split_once('=').ok_or_else(|| wrong(format!("tags: expected key=pattern, found {tag:?}")))?;
-            matchers.push(matcher(Label::Tag(key.into()), pattern));
+            matchers.push(matcher(StoredLabel::Tag(key.into()), pattern));
         }
         if matchers.is_empty() {
             return Err(wrong("say which series: metric, endpoint or tags; metric=* are all".into()));
@@ -155,13 +156,13 @@ impl Asked {
         };
         let names = question.aggregate.as_deref().unwrap_or("mean").split(',');
         let aggregates = names.map(|name| {
-            Aggregate::named(name)
-                .ok_or_else(|| wrong(format!("aggregate: there is no {name:?}; {}", Aggregate::NAMES)))
+            ArchiveAggregate::named(name)
+                .ok_or_else(|| wrong(format!("aggregate: there is no {name:?}; {}", ArchiveAggregate::NAMES)))
         });
-        let columns = Columns { granularity_ms, aggregates: aggregates.collect::<Result<_, _>>()? };
+        let columns = ReadColumns { granularity_ms, aggregates: aggregates.collect::<Result<_, _>>()? };
         let format = match question.format.as_deref() {
-            None | Some("json") => Format::Json,
-            Some("csv") => Format::Csv,
+            None | Some("json") => AnswerFormat::Json,
+            Some("csv") => AnswerFormat::Csv,
             Some(other) => return Err(wrong(format!("format: expected json or csv, found {other:?}"))),
         };
         let range = TimeRange { start_ms: question.start.unwrap_or(0), end_ms: question.end.unwrap_or(i64::MAX / 2) };
@@ -169,10 +170,10 @@ impl Asked {
         Ok(Self { matchers, range, columns, limit, format })
     }
 
-    fn answer(&self, store: &Store, over: &AtomicBool) -> Result<(&'static str, Vec<u8>), Refusal> {
+    fn answer(&self, store: &Store, over: &AtomicBool) -> Result<(&'static str, Vec<u8>), StoreRejection> {
         let budget = Budget::new(SAMPLES, MEMORY_BYTES, TIME, Some(over));
         let series = store.select(&self.matchers, self.range, self.limit)?;
-        let mut answer = Answer::new(self.format, &self.columns);
+        let mut answer = AnswerWriter::new(self.format, &self.columns);
         store
             .read(&series, self.range, &self.columns, &budget, &mut |chunk| {
                 answer.add(&chunk);
@@ -184,18 +185,18 @@ impl Asked {
             .or_else(|error| if answer.is_full() { Ok(()) } else { Err(error) })?;
         answer.finish().ok_or_else(|| {
             let what = "the answer is too long; ask for a larger step, fewer series or a shorter range";
-            Refusal(StatusCode::UNPROCESSABLE_ENTITY, what.into())
+            StoreRejection(StatusCode::UNPROCESSABLE_ENTITY, what.into())
         })
     }
 }
 
 /// A pattern with `*` as a matcher.
-fn matcher(label: Label, pattern: &str) -> Matcher {
+fn matcher(label: StoredLabel, pattern: &str) -> StoreMatcher {
     if !pattern.contains('*') {
-        return Matcher { label, op: Op::Equal, value: pattern.into() };
+        return StoreMatcher { label, op: Op::Equal, value: pattern.into() };
     }
     let parts: Vec<String> = pattern.split('*').map(regex::escape).collect();
-    Matcher { label, op: Op::Regex, value: format!("(?s){}", parts.join(".*")) }
+    StoreMatcher { label, op: Op::Regex, value: format!("(?s){}", parts.join(".*")) }
 }
 
 #[cfg(test)]

@@ -8,21 +8,21 @@ use std::sync::Arc;
 
 use saker_model::{MetricType, Series};
 
-/// Between the parts of a key. Names with control characters are refused at the doors.
+/// Between the parts of a key. Names with control characters are rejected at the doors.
 const SEPARATOR: char = '\u{1}';
 /// Between a tag's name and its value.
 const EQUALS: char = '\u{2}';
-/// Longer keys are refused: a name has 4 KiB at the most, and a record of the journal holds 64 KiB.
+/// Longer keys are rejected: a name has 4 KiB at the most, and a record of the journal holds 64 KiB.
 pub(crate) const KEY_BYTES_MAX: usize = 16 << 10;
 
 /// How the values of a series are to be read, as of its newest registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Attributes {
+pub(crate) struct StoredAttributes {
     pub(crate) metric_type: MetricType,
     pub(crate) step_s: u32,
 }
 
-impl Attributes {
+impl StoredAttributes {
     pub(crate) fn of(series: &Series) -> Self {
         Self { metric_type: series.metric_type, step_s: series.step_s }
     }
@@ -72,13 +72,13 @@ pub(crate) fn metric_prefix(metric: &str) -> String {
 
 /// A series that the store holds points of. It stays good across restarts; reading it when all is gone gives nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeriesRef {
+pub struct StoredSeries {
     pub(crate) key: Arc<str>,
-    pub(crate) attributes: Attributes,
+    pub(crate) attributes: StoredAttributes,
 }
 
-impl SeriesRef {
-    pub(crate) fn new(key: Arc<str>, attributes: Attributes) -> Self {
+impl StoredSeries {
+    pub(crate) fn new(key: Arc<str>, attributes: StoredAttributes) -> Self {
         Self { key, attributes }
     }
 
@@ -86,7 +86,7 @@ impl SeriesRef {
     /// them.
     #[must_use]
     pub fn of(series: &Series) -> Option<Self> {
-        Some(Self { key: key_of(series)?.into(), attributes: Attributes::of(series) })
+        Some(Self { key: key_of(series)?.into(), attributes: StoredAttributes::of(series) })
     }
 
     /// The name.
@@ -155,14 +155,14 @@ mod tests {
     fn a_series_comes_back_from_its_key() {
         for tags in [&[][..], &[("a", "1")], &[("a", "x=y,z"), ("b", "")]] {
             let original = series("cpu.idle", tags);
-            let reference = SeriesRef::of(&original).unwrap();
+            let reference = StoredSeries::of(&original).unwrap();
             assert_eq!(reference.to_series(), original);
             assert!(reference.key.starts_with(&metric_prefix("cpu.idle")));
         }
     }
 
     #[test]
-    fn names_that_could_be_taken_for_others_are_refused() {
+    fn names_that_could_be_taken_for_others_are_rejected() {
         assert!(key_of(&series("a\u{1}b", &[])).is_none());
         assert!(key_of(&series("a", &[("b\u{2}", "c")])).is_none());
         assert!(key_of(&series("", &[])).is_none());

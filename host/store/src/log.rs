@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use parking_lot::RwLock;
-use saker_journal::{Disk, DiskFile, How};
+use saker_journal::{Disk, DiskFile, OpenMode};
 
 use crate::extent::{put_ids, read_ids};
-use crate::file::{HEADER_BYTES, Header, Place, Summary};
-use crate::frame::{FRAME_BYTES, Frame, Kind, Piece, Walk};
+use crate::file::{FileScope, HEADER_BYTES, Header, Summary};
+use crate::frame::{FRAME_BYTES, FrameKind, FramePiece, LogFrame, Walk};
 use crate::io::{read_at, read_image, write_all_at};
-use crate::key::Attributes;
+use crate::key::StoredAttributes;
 use crate::names::{NameReader, NameWriter};
 use crate::wire::Wire;
 
@@ -26,7 +26,7 @@ const NAMES_PER_FRAME: usize = 4096;
 const NAMES_BYTES: usize = 4 << 20;
 
 /// A name in a log.
-pub(crate) type Named = (Arc<str>, Attributes);
+pub(crate) type Named = (Arc<str>, StoredAttributes);
 
 /// Where an extent is, and where in it a series.
 #[derive(Clone, Copy, Debug)]
@@ -55,12 +55,12 @@ struct LogExtent {
 }
 
 pub(crate) struct LogFile {
-    pub(crate) place: Place,
+    pub(crate) place: FileScope,
     pub(crate) number: u64,
-    inner: RwLock<Inner>,
+    inner: RwLock<LogFileInner>,
 }
 
-struct Inner {
+struct LogFileInner {
     name: String,
     file: Arc<dyn DiskFile>,
     size: u64,
@@ -93,16 +93,16 @@ pub(crate) struct LogDamage {
 
 impl LogFile {
     /// Makes a log.
-    pub(crate) fn create(disk: &dyn Disk, place: Place, number: u64) -> io::Result<Self> {
+    pub(crate) fn create(disk: &dyn Disk, place: FileScope, number: u64) -> io::Result<Self> {
         let name = place.name(number);
-        let file = disk.open(&name, How::New)?;
+        let file = disk.open(&name, OpenMode::New)?;
         let header = Header { place, summary: Summary::default() }.to_bytes();
         if let Err(error) = write_all_at(&*file, &header, 0) {
             // Without a header it is found and removed at the next start.
             let _ = disk.unlink(&name);
             return Err(error);
         }
-        let inner = Inner {
+        let inner = LogFileInner {
             name,
             file: file.into(),
             size: HEADER_BYTES as u64,
@@ -121,14 +121,14 @@ impl LogFile {
 
     /// Opens a log and reads what is where; nothing if it is none.
     pub(crate) fn load(disk: &dyn Disk, name: &str, number: u64) -> io::Result<Option<(Self, LogDamage)>> {
-        let file = disk.open(name, How::Existing)?;
+        let file = disk.open(name, OpenMode::Existing)?;
         let size = file.size()?;
         if size > 2 * LOG_BYTES_MAX {
             return Ok(None);
         }
         let image = read_image(&*file, size as usize, 0)?;
         let Some(Header { place, .. }) = Header::parse(&image) else { return Ok(None) };
-        let mut inner = Inner {
+        let mut inner = LogFileInner {
             name: name.into(),
             file: file.into(),
             size,
@@ -146,15 +146,17 @@ impl LogFile {
         let mut damage = LogDamage::default();
         for piece in Walk::new(&image, HEADER_BYTES) {
             match piece {
-                Piece::Good(frame, offset, payload) => {
+                FramePiece::Good(frame, offset, payload) => {
                     if inner.take(place, frame, offset, payload).is_none() {
                         damage.frames += 1;
                     }
                 }
-                Piece::Damaged(frame, offset) if offset as u64 + frame.bytes() <= size => damage.frames += 1,
-                Piece::Damaged(_, offset) => inner.cut(offset, size, &mut damage)?,
-                Piece::Gap(offset, bytes) if (offset + bytes) as u64 == size => inner.cut(offset, size, &mut damage)?,
-                Piece::Gap(_, bytes) => damage.bytes += bytes as u64,
+                FramePiece::Damaged(frame, offset) if offset as u64 + frame.bytes() <= size => damage.frames += 1,
+                FramePiece::Damaged(_, offset) => inner.cut(offset, size, &mut damage)?,
+                FramePiece::Gap(offset, bytes) if (offset + bytes) as u64 == size => {
+                    inner.cut(offset, size, &mut damage)?
+                }
+                FramePiece::Gap(_, bytes) => damage.bytes += bytes as u64,
             }
         }
         Ok(Some((Self { place, number, inner: RwLock::new(inner) }, damage)))
@@ -223,7 +225,7 @@ impl LogFile {
     }
 
     /// What a series was when it was written here last, if it was.
-    pub(crate) fn attributes(&self, key: &str) -> Option<Attributes> {
+    pub(crate) fn attributes(&self, key: &str) -> Option<StoredAttributes> {
         let inner = self.inner.read();
         let id = *inner.by_key.get(key)?;
         inner.names.get(id as usize)?.as_ref().map(|named| named.1)
@@ -280,8 +282,8 @@ impl LogFile {
     }
 
     /// Begins something to be appended.
-    pub(crate) fn batch(&self) -> Batch<'_> {
-        Batch {
+    pub(crate) fn batch(&self) -> LogBatch<'_> {
+        LogBatch {
             log: self,
             base: self.size(),
             out: Vec::new(),
@@ -316,7 +318,7 @@ impl LogFile {
     fn rewrite(&self, disk: &dyn Disk, number: u64) -> io::Result<()> {
         let image = self.image()?;
         let name = self.place.name(number);
-        let file = disk.open(&name, How::New)?;
+        let file = disk.open(&name, OpenMode::New)?;
         let written = write_all_at(&*file, &image, 0).and_then(|()| file.sync()).and_then(|()| disk.sync());
         if let Err(error) = written {
             let _ = disk.unlink(&name);
@@ -333,27 +335,27 @@ impl LogFile {
     }
 }
 
-impl Inner {
+impl LogFileInner {
     /// Takes over a good frame; nothing if what is in it makes no sense.
-    fn take(&mut self, place: Place, frame: Frame, offset: usize, payload: &[u8]) -> Option<()> {
+    fn take(&mut self, place: FileScope, frame: LogFrame, offset: usize, payload: &[u8]) -> Option<()> {
         match frame.kind {
-            Kind::Names => {
+            FrameKind::Names => {
                 let names = read_names(frame.codec, payload)?;
                 for (place, (key, attributes)) in names.into_iter().enumerate() {
                     self.add_name(frame.number.checked_add(place as u32)?, key.into(), attributes)?;
                 }
             }
-            Kind::Points | Kind::Buckets => {
+            FrameKind::Points | FrameKind::Buckets => {
                 let ids = read_ids(&mut Wire(payload))?;
                 self.add_extent(place, &frame, offset as u64, &ids);
             }
-            Kind::Rolled => self.rolled.push((frame.generation, frame.first_ms, frame.last_ms)),
-            Kind::Page | Kind::Index => return None,
+            FrameKind::Rolled => self.rolled.push((frame.generation, frame.first_ms, frame.last_ms)),
+            FrameKind::Page | FrameKind::Index => return None,
         }
         Some(())
     }
 
-    fn add_name(&mut self, id: u32, key: Arc<str>, attributes: Attributes) -> Option<()> {
+    fn add_name(&mut self, id: u32, key: Arc<str>, attributes: StoredAttributes) -> Option<()> {
         let place = id as usize;
         // A gap is a frame of names that is damaged in both its copies.
         if place > self.names.len() + 64 * NAMES_PER_FRAME {
@@ -367,7 +369,7 @@ impl Inner {
         Some(())
     }
 
-    fn add_extent(&mut self, place: Place, frame: &Frame, offset: u64, ids: &[u32]) {
+    fn add_extent(&mut self, place: FileScope, frame: &LogFrame, offset: u64, ids: &[u32]) {
         let recent = self.shapes.len().saturating_sub(RECENT_SHAPES);
         let known = self.shapes[recent..].iter().position(|shape| **shape == *ids);
         let shape = known.map_or(self.shapes.len(), |known| recent + known);
@@ -399,18 +401,18 @@ impl Inner {
 const RECENT_SHAPES: usize = 256;
 
 /// Something that is being appended to a log: names and extents, which become visible together.
-pub(crate) struct Batch<'a> {
+pub(crate) struct LogBatch<'a> {
     log: &'a LogFile,
     base: u64,
     out: Vec<u8>,
     named: Vec<(u32, Named)>,
     ids: HashMap<Arc<str>, u32>,
-    frames: Vec<(Frame, u64, Arc<[u32]>)>,
+    frames: Vec<(LogFrame, u64, Arc<[u32]>)>,
 }
 
-impl Batch<'_> {
+impl LogBatch<'_> {
     /// The numbers of series, in the order in which they are given. Those that have none get one.
-    pub(crate) fn ids<'a>(&mut self, names: impl Iterator<Item = (&'a Arc<str>, Attributes)>) -> Vec<u32> {
+    pub(crate) fn ids<'a>(&mut self, names: impl Iterator<Item = (&'a Arc<str>, StoredAttributes)>) -> Vec<u32> {
         let inner = self.log.inner.read();
         let mut new = Vec::new();
         let mut ids = Vec::new();
@@ -448,7 +450,7 @@ impl Batch<'_> {
     }
 
     /// Adds an extent. `payload` appends what is behind the numbers, which are sorted, and answers its codec.
-    pub(crate) fn extent(&mut self, frame: Frame, ids: &[u32], payload: impl FnOnce(&mut Vec<u8>) -> u8) {
+    pub(crate) fn extent(&mut self, frame: LogFrame, ids: &[u32], payload: impl FnOnce(&mut Vec<u8>) -> u8) {
         let offset = self.base + self.out.len() as u64;
         let frame = frame.put(&mut self.out, |out| {
             put_ids(out, ids);
@@ -459,7 +461,7 @@ impl Batch<'_> {
 
     /// Adds that all was rolled up for a range of time.
     pub(crate) fn rolled(&mut self, generation: u64, first_ms: i64, last_ms: i64) {
-        let frame = Frame { first_ms, last_ms, ..Frame::new(Kind::Rolled, generation) };
+        let frame = LogFrame { first_ms, last_ms, ..LogFrame::new(FrameKind::Rolled, generation) };
         let offset = self.base + self.out.len() as u64;
         let frame = frame.put(&mut self.out, |_| 0);
         self.frames.push((frame, offset, Arc::new([])));
@@ -482,7 +484,7 @@ impl Batch<'_> {
         }
         for (frame, offset, ids) in self.frames {
             match frame.kind {
-                Kind::Rolled => inner.rolled.push((frame.generation, frame.first_ms, frame.last_ms)),
+                FrameKind::Rolled => inner.rolled.push((frame.generation, frame.first_ms, frame.last_ms)),
                 _ => inner.add_extent(self.log.place, &frame, offset, &ids),
             }
         }
@@ -499,7 +501,7 @@ fn put_names(out: &mut Vec<u8>, names: &[(u32, Named)]) {
     for (_, (key, attributes)) in names {
         writer.put(&mut body, key, *attributes);
     }
-    let frame = Frame { number: *first, rows: names.len() as u32, ..Frame::new(Kind::Names, 0) };
+    let frame = LogFrame { number: *first, rows: names.len() as u32, ..LogFrame::new(FrameKind::Names, 0) };
     for _ in 0..2 {
         frame.put(out, |out| pack_names(out, &body));
     }
@@ -518,7 +520,7 @@ pub(crate) fn pack_names(out: &mut Vec<u8>, body: &[u8]) -> u8 {
     }
 }
 
-pub(crate) fn read_names(codec: u8, payload: &[u8]) -> Option<Vec<(String, Attributes)>> {
+pub(crate) fn read_names(codec: u8, payload: &[u8]) -> Option<Vec<(String, StoredAttributes)>> {
     let body = crate::extent::unpack(codec, payload, NAMES_BYTES_MAX)?;
     let (mut wire, mut reader, mut names) = (Wire(&body), NameReader::default(), Vec::new());
     while !wire.0.is_empty() {

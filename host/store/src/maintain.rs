@@ -14,7 +14,7 @@ use crate::lane::floor;
 use crate::log::LogFile;
 use crate::retention::Retention;
 use crate::roll::ROLL_MS;
-use crate::store::{State, Store};
+use crate::store::{Store, StoreState};
 
 /// What the clocks and the disk say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl Store {
     }
 }
 
-impl State {
+impl StoreState {
     /// Seals heads that are old, that hold what is about to be rolled up, or that are too large.
     fn seal_due(&mut self, store: &Store, now_ms: i64, rolled_ms: i64) -> Result<(), StoreError> {
         for group in 0..self.groups.len() as u32 {

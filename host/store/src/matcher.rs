@@ -2,12 +2,12 @@
 
 use regex::Regex;
 
-use crate::error::ReadError;
-use crate::key::SeriesRef;
+use crate::error::StoreReadError;
+use crate::key::StoredSeries;
 
 /// What of a series a matcher looks at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Label {
+pub enum StoredLabel {
     /// Whose series it is.
     Endpoint,
     /// The name.
@@ -31,9 +31,9 @@ pub enum Op {
 
 /// One condition; a series has to meet all that are given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Matcher {
+pub struct StoreMatcher {
     /// What is looked at.
-    pub label: Label,
+    pub label: StoredLabel,
     /// How it compares.
     pub op: Op,
     /// With what.
@@ -41,7 +41,7 @@ pub struct Matcher {
 }
 
 /// Matchers, ready to be used on many series.
-pub(crate) struct Matchers(Vec<(Label, Test)>);
+pub(crate) struct Matchers(Vec<(StoredLabel, Test)>);
 
 enum Test {
     Is(String),
@@ -51,11 +51,13 @@ enum Test {
 }
 
 impl Matchers {
-    pub(crate) fn new(matchers: &[Matcher]) -> Result<Self, ReadError> {
-        let test = |matcher: &Matcher| {
+    pub(crate) fn new(matchers: &[StoreMatcher]) -> Result<Self, StoreReadError> {
+        let test = |matcher: &StoreMatcher| {
             let regex = || {
-                Regex::new(&format!("^(?s:{})$", matcher.value))
-                    .map_err(|source| ReadError::Pattern { pattern: matcher.value.clone(), source: Box::new(source) })
+                Regex::new(&format!("^(?s:{})$", matcher.value)).map_err(|source| StoreReadError::Pattern {
+                    pattern: matcher.value.clone(),
+                    source: Box::new(source),
+                })
             };
             Ok(match matcher.op {
                 Op::Equal => Test::Is(matcher.value.clone()),
@@ -65,23 +67,23 @@ impl Matchers {
             })
         };
         let tests = matchers.iter().map(|matcher| Ok((matcher.label.clone(), test(matcher)?)));
-        tests.collect::<Result<_, ReadError>>().map(Self)
+        tests.collect::<Result<_, StoreReadError>>().map(Self)
     }
 
     /// The one metric that series have to be of, if one is named.
     pub(crate) fn metric(&self) -> Option<&str> {
         self.0.iter().find_map(|(label, test)| match (label, test) {
-            (Label::Metric, Test::Is(metric)) => Some(metric.as_str()),
+            (StoredLabel::Metric, Test::Is(metric)) => Some(metric.as_str()),
             _ => None,
         })
     }
 
-    pub(crate) fn matches(&self, series: &SeriesRef) -> bool {
+    pub(crate) fn matches(&self, series: &StoredSeries) -> bool {
         self.0.iter().all(|(label, test)| {
             let text = match label {
-                Label::Endpoint => series.endpoint(),
-                Label::Metric => series.metric(),
-                Label::Tag(name) => series.tag(name).unwrap_or_default(),
+                StoredLabel::Endpoint => series.endpoint(),
+                StoredLabel::Metric => series.metric(),
+                StoredLabel::Tag(name) => series.tag(name).unwrap_or_default(),
             };
             match test {
                 Test::Is(value) => text == value,
@@ -107,21 +109,21 @@ mod tests {
             metric_type: MetricType::Gauge,
             step_s: 10,
         };
-        let series = SeriesRef::of(&series).unwrap();
-        let matcher = |label, op, value: &str| Matcher { label, op, value: value.into() };
-        let core = || Label::Tag("core".into());
+        let series = StoredSeries::of(&series).unwrap();
+        let matcher = |label, op, value: &str| StoreMatcher { label, op, value: value.into() };
+        let core = || StoredLabel::Tag("core".into());
         for (matchers, expected) in [
             (vec![], true),
-            (vec![matcher(Label::Metric, Op::Equal, "cpu.idle"), matcher(core(), Op::Equal, "0")], true),
-            (vec![matcher(Label::Metric, Op::Equal, "cpu.idle"), matcher(core(), Op::Equal, "1")], false),
-            (vec![matcher(Label::Endpoint, Op::Regex, "web")], false),
-            (vec![matcher(Label::Endpoint, Op::Regex, "web.*|db")], true),
-            (vec![matcher(Label::Tag("none".into()), Op::Equal, "")], true),
-            (vec![matcher(Label::Tag("none".into()), Op::NotRegex, ".*")], false),
-            (vec![matcher(Label::Metric, Op::NotEqual, "cpu.idle")], false),
+            (vec![matcher(StoredLabel::Metric, Op::Equal, "cpu.idle"), matcher(core(), Op::Equal, "0")], true),
+            (vec![matcher(StoredLabel::Metric, Op::Equal, "cpu.idle"), matcher(core(), Op::Equal, "1")], false),
+            (vec![matcher(StoredLabel::Endpoint, Op::Regex, "web")], false),
+            (vec![matcher(StoredLabel::Endpoint, Op::Regex, "web.*|db")], true),
+            (vec![matcher(StoredLabel::Tag("none".into()), Op::Equal, "")], true),
+            (vec![matcher(StoredLabel::Tag("none".into()), Op::NotRegex, ".*")], false),
+            (vec![matcher(StoredLabel::Metric, Op::NotEqual, "cpu.idle")], false),
         ] {
             assert_eq!(Matchers::new(&matchers).unwrap().matches(&series), expected, "{matchers:?}");
         }
-        assert!(matches!(Matchers::new(&[matcher(core(), Op::Regex, "(")]), Err(ReadError::Pattern { .. })));
+        assert!(matches!(Matchers::new(&[matcher(core(), Op::Regex, "(")]), Err(StoreReadError::Pattern { .. })));
     }
 }

@@ -11,10 +11,10 @@ use crate::bucket::Bucket;
 use crate::bucket_extent::put_buckets;
 use crate::error::StoreError;
 use crate::extent::{EXTENT_ROWS, EXTENT_SERIES, Encoder, TimedValue};
-use crate::file::{Form, Place};
+use crate::file::{FileOrigin, FileScope};
 use crate::files::{FileSet, set_aside};
-use crate::frame::{Frame, Kind};
-use crate::key::Attributes;
+use crate::frame::{FrameKind, LogFrame};
+use crate::key::StoredAttributes;
 use crate::lane::Lane;
 use crate::log::Named;
 use crate::maintain::Maintained;
@@ -127,7 +127,7 @@ impl Store {
             // A merged file can only say that it covers one range. It stays as it is, which is no harm.
             return Ok(());
         }
-        let place = Place { form: Form::Merged, ..Place::of(lane, begin_ms, Form::Merged) };
+        let place = FileScope { form: FileOrigin::Merged, ..FileScope::of(lane, begin_ms, FileOrigin::Merged) };
         let number = self.state.lock().next_number();
         let made = self.write_merged(place, number, &span, rolled.first().copied());
         if made.is_err() {
@@ -168,7 +168,7 @@ impl Store {
 
     fn write_merged(
         &self,
-        place: Place,
+        place: FileScope,
         number: u64,
         span: &FileSet,
         rolled: Option<(i64, i64)>,
@@ -210,7 +210,7 @@ impl Store {
 
     /// All names in the files of a view of which something is left, in order.
     fn names_of(&self, view: &mut View) -> Result<Vec<Named>, StoreError> {
-        let mut names: BTreeMap<Arc<str>, Attributes> = BTreeMap::new();
+        let mut names: BTreeMap<Arc<str>, StoredAttributes> = BTreeMap::new();
         let files = view.files.clone();
         for (place, file) in files.merged.iter().enumerate() {
             let Some(index) = view.index(place)? else { continue };
@@ -229,7 +229,7 @@ impl Store {
         let mut left = Vec::with_capacity(names.len());
         let deleted = view.deleted.clone();
         for (key, attributes) in names {
-            let hidden = |found: &crate::view::Found| {
+            let hidden = |found: &crate::view::FoundExtent| {
                 deleted.of(&key).iter().any(|delete| {
                     found.located.generation <= delete.generation && found.located.last_ms < delete.before_ms
                 })
@@ -243,7 +243,7 @@ impl Store {
     }
 
     /// The series in the order in which they are written: those that are measured together are neighbours.
-    fn ordered(&self, view: &mut View, place: Place, names: &[Named]) -> Result<Vec<Ordered>, StoreError> {
+    fn ordered(&self, view: &mut View, place: FileScope, names: &[Named]) -> Result<Vec<Ordered>, StoreError> {
         let mut ordered = Vec::with_capacity(names.len());
         for (id, (key, attributes)) in names.iter().enumerate() {
             let found = view.locate(key, |lane| lane == place.lane, i64::MIN, i64::MAX)?;
@@ -264,7 +264,7 @@ struct Ordered {
     rows: u64,
 }
 
-fn windows(place: Place, count: i64) -> impl Iterator<Item = (i64, i64)> {
+fn windows(place: FileScope, count: i64) -> impl Iterator<Item = (i64, i64)> {
     let length = (place.end_ms - place.begin_ms).div_euclid(count).max(1);
     // The last one takes what a bucket or a span of another length may leave beyond.
     (0..count).map(move |window| {
@@ -296,7 +296,7 @@ fn put_points(writer: &mut MergedWriter, encoder: &mut Encoder, points: &[Vec<Ti
         let Some((first_ms, last_ms)) = times().min().zip(times().max()) else { continue };
         let rows = parts.iter().map(|part| part.len()).max().unwrap_or(0) as u32;
         let count = parts.iter().map(|part| part.len() as u64).sum();
-        let frame = Frame { first_ms, last_ms, rows, ..Frame::new(Kind::Points, 0) };
+        let frame = LogFrame { first_ms, last_ms, rows, ..LogFrame::new(FrameKind::Points, 0) };
         writer.extent(frame, count, |out| encoder.points(out, &parts))?;
     }
     Ok(())
@@ -310,6 +310,6 @@ fn put_tier(writer: &mut MergedWriter, encoder: &mut Encoder, buckets: &[Vec<Buc
     let Some((first_ms, last_ms)) = starts().min().zip(starts().max()) else { return Ok(()) };
     let rows = parts.iter().map(|part| part.len()).max().unwrap_or(0) as u32;
     let count = parts.iter().map(|part| part.len() as u64).sum();
-    let frame = Frame { first_ms, last_ms, rows, ..Frame::new(Kind::Buckets, 0) };
+    let frame = LogFrame { first_ms, last_ms, rows, ..LogFrame::new(FrameKind::Buckets, 0) };
     writer.extent(frame, count, |out| put_buckets(out, encoder, &parts))
 }

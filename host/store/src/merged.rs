@@ -10,13 +10,13 @@
 use std::io;
 use std::sync::Arc;
 
-use saker_journal::{Disk, DiskFile, How};
+use saker_journal::{Disk, DiskFile, OpenMode};
 
 use crate::extent::{put_ids, read_ids, unpack};
-use crate::file::{HEADER_BYTES, Header, NEW_SUFFIX, Place, Summary};
-use crate::frame::{Frame, Kind};
+use crate::file::{FileScope, HEADER_BYTES, Header, NEW_SUFFIX, Summary};
+use crate::frame::{FrameKind, LogFrame};
 use crate::io::{read_at, read_image, write_all_at};
-use crate::key::Attributes;
+use crate::key::StoredAttributes;
 use crate::log::{Located, Named, pack_names, read_names};
 use crate::names::NameWriter;
 use crate::wire::{Wire, put_text, put_varint};
@@ -31,7 +31,7 @@ const INDEX_BYTES_MAX: usize = 256 << 20;
 /// Makes a merged file.
 pub(crate) struct MergedWriter<'a> {
     disk: &'a dyn Disk,
-    place: Place,
+    place: FileScope,
     number: u64,
     file: Box<dyn DiskFile>,
     buffer: Vec<u8>,
@@ -58,7 +58,7 @@ struct MergedExtent {
 }
 
 /// A page of the dictionary.
-struct Page {
+struct DictionaryPage {
     first_key: Box<str>,
     first_id: u32,
     /// Where it is, twice.
@@ -68,8 +68,8 @@ struct Page {
 
 impl<'a> MergedWriter<'a> {
     /// Begins a file of the generation of what it is made of.
-    pub(crate) fn create(disk: &'a dyn Disk, place: Place, number: u64, generation: u64) -> io::Result<Self> {
-        let file = disk.open(&new_name(place, number), How::New)?;
+    pub(crate) fn create(disk: &'a dyn Disk, place: FileScope, number: u64, generation: u64) -> io::Result<Self> {
+        let file = disk.open(&new_name(place, number), OpenMode::New)?;
         let summary = Summary { generation, first_ms: i64::MAX, last_ms: i64::MIN, ..Summary::default() };
         let buffer = vec![0; HEADER_BYTES];
         Ok(Self { disk, place, number, file, buffer, offset: 0, batches: Vec::new(), summary })
@@ -83,18 +83,18 @@ impl<'a> MergedWriter<'a> {
     /// Adds an extent of the batch's series, of which it may have fewer.
     pub(crate) fn extent(
         &mut self,
-        frame: Frame,
+        frame: LogFrame,
         points: u64,
         payload: impl FnOnce(&mut Vec<u8>) -> u8,
     ) -> io::Result<()> {
         let batch = self.batches.last_mut().expect("a batch was begun");
         let offset = self.offset + self.buffer.len() as u64;
-        let frame = Frame { generation: self.summary.generation, ..frame };
+        let frame = LogFrame { generation: self.summary.generation, ..frame };
         let frame = frame.put(&mut self.buffer, |out| {
             put_ids(out, &batch.ids);
             payload(out)
         });
-        let Frame { first_ms, last_ms, rows, .. } = frame;
+        let LogFrame { first_ms, last_ms, rows, .. } = frame;
         batch.extents.push(MergedExtent { offset, bytes: frame.bytes() as u32, first_ms, last_ms, rows });
         self.summary.first_ms = self.summary.first_ms.min(first_ms);
         self.summary.last_ms = self.summary.last_ms.max(last_ms);
@@ -113,7 +113,7 @@ impl<'a> MergedWriter<'a> {
     pub(crate) fn finish(mut self, names: &[Named], rolled: Option<(i64, i64)>) -> io::Result<MergedFile> {
         self.summary.names = names.len() as u64;
         self.summary.rolled = rolled;
-        let mut pages: Vec<Page> = Vec::new();
+        let mut pages: Vec<DictionaryPage> = Vec::new();
         for copy in 0..2 {
             for (number, page_names) in names.chunks(PAGE_NAMES).enumerate() {
                 let offset = self.offset + self.buffer.len() as u64;
@@ -121,7 +121,12 @@ impl<'a> MergedWriter<'a> {
                 if copy == 0 {
                     let first_key = page_names[0].0.as_ref().into();
                     let first_id = (number * PAGE_NAMES) as u32;
-                    pages.push(Page { first_key, first_id, offsets: [offset; 2], bytes: frame.bytes() as u32 });
+                    pages.push(DictionaryPage {
+                        first_key,
+                        first_id,
+                        offsets: [offset; 2],
+                        bytes: frame.bytes() as u32,
+                    });
                 } else {
                     pages[number].offsets[1] = offset;
                 }
@@ -133,13 +138,14 @@ impl<'a> MergedWriter<'a> {
         let index = self.index(&pages);
         for copy in 0..2 {
             self.summary.index_at[copy] = self.offset + self.buffer.len() as u64;
-            Frame::new(Kind::Index, self.summary.generation).put(&mut self.buffer, |out| pack_names(out, &index));
+            LogFrame::new(FrameKind::Index, self.summary.generation)
+                .put(&mut self.buffer, |out| pack_names(out, &index));
         }
         self.flush()?;
         self.publish()
     }
 
-    fn index(&self, pages: &[Page]) -> Vec<u8> {
+    fn index(&self, pages: &[DictionaryPage]) -> Vec<u8> {
         let mut out = Vec::new();
         put_varint(&mut out, pages.len() as u64);
         for page in pages {
@@ -178,27 +184,27 @@ impl<'a> MergedWriter<'a> {
     }
 
     /// Removes what a failed merge leaves.
-    pub(crate) fn discard(disk: &dyn Disk, place: Place, number: u64) {
+    pub(crate) fn discard(disk: &dyn Disk, place: FileScope, number: u64) {
         let _ = disk.unlink(&new_name(place, number));
     }
 }
 
-fn new_name(place: Place, number: u64) -> String {
+fn new_name(place: FileScope, number: u64) -> String {
     format!("{}{NEW_SUFFIX}", place.name(number))
 }
 
-fn put_page(out: &mut Vec<u8>, first_id: u32, names: &[Named]) -> Frame {
+fn put_page(out: &mut Vec<u8>, first_id: u32, names: &[Named]) -> LogFrame {
     let (mut body, mut writer) = (Vec::new(), NameWriter::default());
     for (key, attributes) in names {
         writer.put(&mut body, key, *attributes);
     }
-    let frame = Frame { number: first_id, rows: names.len() as u32, ..Frame::new(Kind::Page, 0) };
+    let frame = LogFrame { number: first_id, rows: names.len() as u32, ..LogFrame::new(FrameKind::Page, 0) };
     frame.put(out, |out| pack_names(out, &body))
 }
 
 /// A merged file, open to read.
 pub(crate) struct MergedFile {
-    pub(crate) place: Place,
+    pub(crate) place: FileScope,
     pub(crate) number: u64,
     pub(crate) name: String,
     file: Arc<dyn DiskFile>,
@@ -209,7 +215,7 @@ pub(crate) struct MergedFile {
 impl MergedFile {
     /// Opens a file and reads its header; nothing if it is none.
     pub(crate) fn load(disk: &dyn Disk, name: &str, number: u64) -> io::Result<Option<Self>> {
-        let file = disk.open(name, How::Read)?;
+        let file = disk.open(name, OpenMode::Read)?;
         let head = read_image(&*file, HEADER_BYTES, 0)?;
         let Some(Header { place, summary }) = Header::parse(&head) else { return Ok(None) };
         let size = file.size()?;
@@ -230,7 +236,7 @@ impl MergedFile {
     pub(crate) fn load_index(&self) -> io::Result<Option<MergedIndex>> {
         for offset in self.summary.index_at {
             let head = read_image(&*self.file, crate::frame::FRAME_BYTES, offset)?;
-            let Some(frame) = Frame::parse(&head) else { continue };
+            let Some(frame) = LogFrame::parse(&head) else { continue };
             let bytes = read_image(&*self.file, frame.bytes() as usize, offset)?;
             let Some(payload) = frame.payload(&bytes) else { continue };
             if let Some(index) = self.parse_index(frame.codec, payload) {
@@ -248,7 +254,12 @@ impl MergedFile {
             let first_key = std::str::from_utf8(wire.text()?).ok()?.into();
             let first_id = u32::try_from(wire.varint()?).ok()?;
             let offsets = [wire.varint()?, wire.varint()?];
-            index.pages.push(Page { first_key, first_id, offsets, bytes: u32::try_from(wire.varint()?).ok()? });
+            index.pages.push(DictionaryPage {
+                first_key,
+                first_id,
+                offsets,
+                bytes: u32::try_from(wire.varint()?).ok()?,
+            });
         }
         index.batch_of = vec![u32::MAX; usize::try_from(self.summary.names).ok()?.min(body.len() * PAGE_NAMES)];
         let mut at = 0_u64;
@@ -271,10 +282,10 @@ impl MergedFile {
     }
 
     /// The names of a page, by the first of its copies that is good; none of one that is damaged in both.
-    fn page(&self, page: &Page) -> io::Result<Option<Vec<(String, Attributes)>>> {
+    fn page(&self, page: &DictionaryPage) -> io::Result<Option<Vec<(String, StoredAttributes)>>> {
         for offset in page.offsets {
             let bytes = read_image(&*self.file, page.bytes as usize, offset)?;
-            let Some(frame) = Frame::parse(&bytes) else { continue };
+            let Some(frame) = LogFrame::parse(&bytes) else { continue };
             let Some(payload) = frame.payload(&bytes) else { continue };
             if let Some(names) = read_names(frame.codec, payload) {
                 return Ok(Some(names));
@@ -307,7 +318,7 @@ impl MergedFile {
         &self,
         index: &MergedIndex,
         prefix: &str,
-        mut each: impl FnMut(u32, &str, Attributes),
+        mut each: impl FnMut(u32, &str, StoredAttributes),
     ) -> io::Result<()> {
         let first = index.pages.partition_point(|page| &*page.first_key <= prefix).saturating_sub(1);
         for page in &index.pages[first..] {
@@ -327,7 +338,7 @@ impl MergedFile {
 /// What is where in a merged file.
 #[derive(Default)]
 pub(crate) struct MergedIndex {
-    pages: Vec<Page>,
+    pages: Vec<DictionaryPage>,
     batches: Vec<BatchIndex>,
     /// The batch of a series.
     batch_of: Vec<u32>,

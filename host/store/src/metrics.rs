@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use saker_pipeline::now_ms;
-use saker_telemetry::{Labels, Metrics, Out, Samples, by, one};
+use saker_telemetry::{LabelledValues, Labels, Metrics, Out, by, one};
 
-use crate::service::Shared;
+use crate::service::ServiceShared;
 use crate::sink::StoreSink;
-use crate::status::{Status, TierStatus};
+use crate::status::{StoreStatus, TierStatus};
 use crate::store::{Store, Totals};
 
 /// A batch or a seal holds the store's lock for some milliseconds; a disk that hangs, for as long as it hangs.
@@ -21,14 +21,14 @@ const WAIT: Duration = Duration::from_millis(10);
 /// What a store and its threads count.
 pub struct StoreMetrics {
     /// What was there when it was last asked and could be told.
-    last: Mutex<Status>,
+    last: Mutex<StoreStatus>,
     store: Arc<Store>,
     sink: Arc<StoreSink>,
-    shared: Arc<Shared>,
+    shared: Arc<ServiceShared>,
 }
 
 impl StoreMetrics {
-    pub(crate) fn new(store: Arc<Store>, sink: Arc<StoreSink>, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(store: Arc<Store>, sink: Arc<StoreSink>, shared: Arc<ServiceShared>) -> Self {
         Self { last: Mutex::default(), store, sink, shared }
     }
 
@@ -69,9 +69,9 @@ impl StoreMetrics {
         out.gauge("saker_store_under_pressure", "1 while points go before their time, for want of room", pressed)
     }
 
-    fn status(out: &mut Out<'_, '_>, status: &Status) -> fmt::Result {
+    fn status(out: &mut Out<'_, '_>, status: &StoreStatus) -> fmt::Result {
         let tiers = by_granularity(&status.tiers);
-        let of = |read: &dyn Fn(&TierStatus) -> f64| -> Samples {
+        let of = |read: &dyn Fn(&TierStatus) -> f64| -> LabelledValues {
             tiers.iter().map(|(granularity, tier)| (tier_label(*granularity), read(tier))).collect()
         };
         out.gauge("saker_store_bytes", "Bytes in files, by tier", of(&|tier| tier.bytes as f64))?;

@@ -4,7 +4,7 @@
 //! name:  varint bytes shared with the name before, varint bytes, bytes, type u8, varint step
 //! ```
 
-use crate::key::{Attributes, KEY_BYTES_MAX};
+use crate::key::{KEY_BYTES_MAX, StoredAttributes};
 use crate::wire::{Wire, put_text, put_varint};
 
 /// Writes names one behind the other.
@@ -14,7 +14,7 @@ pub(crate) struct NameWriter {
 }
 
 impl NameWriter {
-    pub(crate) fn put(&mut self, out: &mut Vec<u8>, key: &str, attributes: Attributes) {
+    pub(crate) fn put(&mut self, out: &mut Vec<u8>, key: &str, attributes: StoredAttributes) {
         let shared = self.last.iter().zip(key.as_bytes()).take_while(|(left, right)| left == right).count();
         put_varint(out, shared as u64);
         put_text(out, &key.as_bytes()[shared..]);
@@ -32,7 +32,7 @@ pub(crate) struct NameReader {
 }
 
 impl NameReader {
-    pub(crate) fn read(&mut self, wire: &mut Wire) -> Option<(&str, Attributes)> {
+    pub(crate) fn read(&mut self, wire: &mut Wire) -> Option<(&str, StoredAttributes)> {
         let shared = usize::try_from(wire.varint()?).ok().filter(|shared| *shared <= self.last.len())?;
         let rest = wire.text()?;
         if shared + rest.len() > KEY_BYTES_MAX {
@@ -40,7 +40,7 @@ impl NameReader {
         }
         self.last.truncate(shared);
         self.last.extend_from_slice(rest);
-        let attributes = Attributes::from_wire(wire.u8()?, wire.varint()?)?;
+        let attributes = StoredAttributes::from_wire(wire.u8()?, wire.varint()?)?;
         std::str::from_utf8(&self.last).ok().map(|key| (key, attributes))
     }
 }
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn names_come_back_without_what_they_share() {
         let keys = ["cpu.idle", "cpu.idle/1", "cpu.iowait", "", "ö"];
-        let attributes = Attributes { metric_type: MetricType::Derive, step_s: 60 };
+        let attributes = StoredAttributes { metric_type: MetricType::Derive, step_s: 60 };
         let (mut out, mut writer) = (Vec::new(), NameWriter::default());
         for key in keys {
             writer.put(&mut out, key, attributes);

@@ -5,7 +5,7 @@
 
 use saker_model::{Glob, Series};
 
-use crate::bucket::Extras;
+use crate::bucket::BucketExtras;
 use crate::error::StoreError;
 use crate::lane::Lane;
 
@@ -29,7 +29,7 @@ pub struct Granularity {
 
 /// What is asked of the points of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Aggregate {
+pub enum ArchiveAggregate {
     /// How many points.
     Count,
     /// Their sum.
@@ -67,7 +67,7 @@ pub struct Policy {
     pub raw_ms: i64,
     /// What they are rolled up to.
     pub definition: Vec<Granularity>,
-    /// The sum of squares is kept, for [`Aggregate::Std`].
+    /// The sum of squares is kept, for [`ArchiveAggregate::Std`].
     pub std: bool,
     /// What percentiles are told from is kept.
     pub percentiles: bool,
@@ -79,7 +79,7 @@ pub struct Policy {
 
 /// Which series go by a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
+pub struct PolicyRule {
     /// Matches the metric.
     pub metric: Glob,
     /// Tags that have to be there, and match.
@@ -92,7 +92,7 @@ pub struct Rule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policies {
     policies: Vec<Policy>,
-    rules: Vec<(Rule, usize)>,
+    rules: Vec<(PolicyRule, usize)>,
 }
 
 /// Where the points of a series go.
@@ -107,8 +107,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn extras(&self, is_total: bool) -> Extras {
-        Extras { increase: is_total, squares: self.squares, digest: self.digest }
+    pub(crate) fn extras(&self, is_total: bool) -> BucketExtras {
+        BucketExtras { increase: is_total, squares: self.squares, digest: self.digest }
     }
 }
 
@@ -224,7 +224,7 @@ impl Policies {
     ///
     /// # Errors
     /// [`StoreError::Policy`].
-    pub fn new(own: Vec<Policy>, rules: Vec<Rule>) -> Result<Self, StoreError> {
+    pub fn new(own: Vec<Policy>, rules: Vec<PolicyRule>) -> Result<Self, StoreError> {
         let mut policies = Self::built_in();
         for policy in own {
             policy.check()?;
@@ -259,7 +259,7 @@ impl Policies {
     }
 
     fn find<'a>(&self, metric: &str, tag: &dyn Fn(&str) -> Option<&'a str>, step_s: u32) -> &Policy {
-        let matches = |rule: &Rule| {
+        let matches = |rule: &PolicyRule| {
             rule.metric.matches(metric)
                 && rule.tags.iter().all(|(name, glob)| tag(name).is_some_and(|value| glob.matches(value)))
         };
@@ -271,7 +271,7 @@ impl Policies {
         rule.map_or_else(default, |(_, place)| &self.policies[*place])
     }
 
-    pub(crate) fn plan(&self, series: &crate::key::SeriesRef) -> Plan {
+    pub(crate) fn plan(&self, series: &crate::key::StoredSeries) -> Plan {
         self.find(series.metric(), &|name| series.tag(name), series.step_s()).plan(series.step_s())
     }
 
@@ -298,7 +298,7 @@ mod tests {
             metric_type: MetricType::Gauge,
             step_s,
         };
-        policies.plan(&crate::key::SeriesRef::of(&series).unwrap())
+        policies.plan(&crate::key::StoredSeries::of(&series).unwrap())
     }
 
     #[test]
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn the_first_rule_that_matches_chooses() {
-        let rule = |metric: &str, tags: Vec<(String, Glob)>, policy: &str| Rule {
+        let rule = |metric: &str, tags: Vec<(String, Glob)>, policy: &str| PolicyRule {
             metric: Glob::new(metric),
             tags,
             policy: policy.into(),
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_makes_no_sense_is_refused() {
+    fn a_policy_that_makes_no_sense_is_rejected() {
         let good = Policy::new("x", DAY_MS, &[granularity(MINUTE_MS, DAY_MS)]);
         assert!(good.check().is_ok());
         let twice = vec![granularity(MINUTE_MS, DAY_MS), granularity(MINUTE_MS, 2 * DAY_MS)];

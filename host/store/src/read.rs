@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use crate::bucket::{Accumulator, Bucket};
 use crate::budget::Budget;
-use crate::error::ReadError;
+use crate::error::StoreReadError;
 use crate::extent::TimedValue;
-use crate::key::{Attributes, SeriesRef, metric_prefix};
+use crate::key::{StoredAttributes, StoredSeries, metric_prefix};
 use crate::lane::{Lane, floor};
-use crate::matcher::{Matcher, Matchers};
-use crate::policy::Aggregate;
+use crate::matcher::{Matchers, StoreMatcher};
+use crate::policy::ArchiveAggregate;
 use crate::store::Store;
 use crate::view::View;
 
@@ -33,14 +33,14 @@ pub struct TimeRange {
 
 /// What is asked for of each series.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Columns {
+pub struct ReadColumns {
     /// Of the buckets; 0 for points as they came.
     pub granularity_ms: i64,
     /// One column each; raw points have one column whatever is asked for.
-    pub aggregates: Vec<Aggregate>,
+    pub aggregates: Vec<ArchiveAggregate>,
 }
 
-impl Columns {
+impl ReadColumns {
     /// Points as they came.
     #[must_use]
     pub fn raw() -> Self {
@@ -50,9 +50,9 @@ impl Columns {
 
 /// Part of an answer: some of one series, in the order of times.
 #[derive(Clone, Copy, Debug)]
-pub struct Chunk<'a> {
+pub struct StoredChunk<'a> {
     /// Whose.
-    pub series: &'a SeriesRef,
+    pub series: &'a StoredSeries,
     /// Of its buckets: what was asked for, or coarser where nothing finer is kept; 0 for points.
     pub granularity_ms: i64,
     /// Of the points, or where the buckets begin.
@@ -66,8 +66,13 @@ impl Store {
     /// The series that may have points in a range of time and meet all matchers, in the order of metric, endpoint, tags.
     ///
     /// # Errors
-    /// [`ReadError::Series`] if they are more than the limit, and what the disk says.
-    pub fn select(&self, matchers: &[Matcher], range: TimeRange, limit: usize) -> Result<Vec<SeriesRef>, ReadError> {
+    /// [`StoreReadError::Series`] if they are more than the limit, and what the disk says.
+    pub fn select(
+        &self,
+        matchers: &[StoreMatcher],
+        range: TimeRange,
+        limit: usize,
+    ) -> Result<Vec<StoredSeries>, StoreReadError> {
         let matchers = Matchers::new(matchers)?;
         self.select_by(matchers.metric(), &|series| matchers.matches(series), range, limit)
     }
@@ -76,18 +81,18 @@ impl Store {
     pub(crate) fn select_by(
         &self,
         metric: Option<&str>,
-        test: &dyn Fn(&SeriesRef) -> bool,
+        test: &dyn Fn(&StoredSeries) -> bool,
         range: TimeRange,
         limit: usize,
-    ) -> Result<Vec<SeriesRef>, ReadError> {
+    ) -> Result<Vec<StoredSeries>, StoreReadError> {
         let prefix = metric.map(metric_prefix).unwrap_or_default();
-        let mut found: BTreeMap<Arc<str>, Attributes> = BTreeMap::new();
+        let mut found: BTreeMap<Arc<str>, StoredAttributes> = BTreeMap::new();
         let mut add = |key: &str, attributes| {
             if let Some(known) = found.get_mut(key) {
                 *known = attributes;
                 return;
             }
-            let series = SeriesRef::new(key.into(), attributes);
+            let series = StoredSeries::new(key.into(), attributes);
             if found.len() <= limit && test(&series) {
                 found.insert(series.key, attributes);
             }
@@ -100,7 +105,7 @@ impl Store {
                 let Some(index) = view.index(place)? else { continue };
                 merged
                     .scan(&index, &prefix, |_, key, attributes| add(key, attributes))
-                    .map_err(|source| ReadError::Io { name: merged.name.clone(), source })?;
+                    .map_err(|source| StoreReadError::Io { name: merged.name.clone(), source })?;
             }
         }
         let overlaps = |times: (i64, i64)| times.0 <= end_ms && times.1 >= start_ms;
@@ -110,16 +115,16 @@ impl Store {
             }
         }
         self.select_live(&prefix, range, &mut add);
-        let mut selected: Vec<SeriesRef> =
-            found.into_iter().map(|(key, attributes)| SeriesRef::new(key, attributes)).collect();
+        let mut selected: Vec<StoredSeries> =
+            found.into_iter().map(|(key, attributes)| StoredSeries::new(key, attributes)).collect();
         self.without_deleted(&mut view, &mut selected, range)?;
         if selected.len() > limit {
-            return Err(ReadError::Series { limit });
+            return Err(StoreReadError::Series { limit });
         }
         Ok(selected)
     }
 
-    fn select_live(&self, prefix: &str, range: TimeRange, add: &mut impl FnMut(&str, Attributes)) {
+    fn select_live(&self, prefix: &str, range: TimeRange, add: &mut impl FnMut(&str, StoredAttributes)) {
         let state = self.state.lock();
         for (key, slot) in state.table.from(prefix).take_while(|(key, _)| key.starts_with(prefix)) {
             let points = state.head_points(key).unwrap_or_default();
@@ -133,9 +138,9 @@ impl Store {
     fn without_deleted(
         &self,
         view: &mut View,
-        selected: &mut Vec<SeriesRef>,
+        selected: &mut Vec<StoredSeries>,
         range: TimeRange,
-    ) -> Result<(), ReadError> {
+    ) -> Result<(), StoreReadError> {
         if view.deleted.is_empty() {
             return Ok(());
         }
@@ -164,12 +169,12 @@ impl Store {
     /// cancelled, took too long, or what the disk says. Damage is no error: what is left is read, and it is counted.
     pub fn read(
         &self,
-        series: &[SeriesRef],
+        series: &[StoredSeries],
         range: TimeRange,
-        columns: &Columns,
+        columns: &ReadColumns,
         budget: &Budget,
-        visit: &mut dyn FnMut(Chunk<'_>),
-    ) -> Result<(), ReadError> {
+        visit: &mut dyn FnMut(StoredChunk<'_>),
+    ) -> Result<(), StoreReadError> {
         let mut view = self.view(series.iter());
         let mut plans = Vec::with_capacity(series.len());
         let (mut samples, mut most) = (0, 0);
@@ -183,7 +188,7 @@ impl Store {
         }
         budget.plan(samples)?;
         budget.hold(most)?;
-        let mut out = Out { columns, times: Vec::new(), values: Vec::new(), visit };
+        let mut out = ChunkBuilder { columns, times: Vec::new(), values: Vec::new(), visit };
         for (series, pieces) in series.iter().zip(plans) {
             view.read_series(self, series, &pieces, columns, budget, &mut out)?;
         }
@@ -193,7 +198,7 @@ impl Store {
 
 /// Where a part of an answer comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Piece {
+struct AnswerPiece {
     /// From here,
     from_ms: i64,
     /// and before here.
@@ -204,7 +209,7 @@ struct Piece {
     granularity_ms: i64,
 }
 
-struct Cost {
+struct ReadCost {
     samples: u64,
     bytes: u64,
 }
@@ -215,10 +220,10 @@ impl View<'_> {
     fn pieces(
         &mut self,
         store: &Store,
-        series: &SeriesRef,
+        series: &StoredSeries,
         range: TimeRange,
         granularity_ms: i64,
-    ) -> Result<Vec<Piece>, ReadError> {
+    ) -> Result<Vec<AnswerPiece>, StoreReadError> {
         let start_ms = range.start_ms;
         let end_ms = range.end_ms.min(self.end(series).saturating_sub(1));
         if start_ms > end_ms {
@@ -227,11 +232,11 @@ impl View<'_> {
         if granularity_ms <= 0 {
             let piece = |from_ms: i64| {
                 let to_ms = floor(from_ms, DAY_MS).saturating_add(DAY_MS).min(end_ms.saturating_add(1));
-                Piece { from_ms, to_ms, lane: None, granularity_ms: 0 }
+                AnswerPiece { from_ms, to_ms, lane: None, granularity_ms: 0 }
             };
             let begin_ms = self.raw_begin().min(self.head_begin(series)).max(start_ms);
             let first = (begin_ms <= end_ms).then(|| piece(begin_ms));
-            let next = |last: &Piece| (last.to_ms <= end_ms).then(|| piece(last.to_ms));
+            let next = |last: &AnswerPiece| (last.to_ms <= end_ms).then(|| piece(last.to_ms));
             return Ok(std::iter::successors(first, next).collect());
         }
         let plan = store.plan(series);
@@ -265,7 +270,7 @@ impl View<'_> {
                 older.push((from_ms, middle));
             }
             if middle < to_ms {
-                pieces.push(Piece { from_ms: middle, to_ms, lane, granularity_ms });
+                pieces.push(AnswerPiece { from_ms: middle, to_ms, lane, granularity_ms });
             }
         }
         let mut former = self.files.lanes();
@@ -289,7 +294,7 @@ impl View<'_> {
         Ok(pieces)
     }
 
-    fn take(&self, rest: &mut Vec<(i64, i64)>, pieces: &mut Vec<Piece>, lane: Lane, granularity_ms: i64) {
+    fn take(&self, rest: &mut Vec<(i64, i64)>, pieces: &mut Vec<AnswerPiece>, lane: Lane, granularity_ms: i64) {
         for (covered_from, covered_to) in self.coverage(lane) {
             let mut left = Vec::new();
             for (from_ms, to_ms) in rest.drain(..) {
@@ -298,15 +303,15 @@ impl View<'_> {
                     left.push((from_ms, to_ms));
                     continue;
                 }
-                pieces.push(Piece { from_ms: first, to_ms: last, lane: Some(lane), granularity_ms });
+                pieces.push(AnswerPiece { from_ms: first, to_ms: last, lane: Some(lane), granularity_ms });
                 left.extend([(from_ms, first), (last, to_ms)].into_iter().filter(|range| range.0 < range.1));
             }
             *rest = left;
         }
     }
 
-    fn cost(&mut self, series: &SeriesRef, pieces: &[Piece]) -> Result<Cost, ReadError> {
-        let mut cost = Cost { samples: self.head_len(series) as u64, bytes: 0 };
+    fn cost(&mut self, series: &StoredSeries, pieces: &[AnswerPiece]) -> Result<ReadCost, StoreReadError> {
+        let mut cost = ReadCost { samples: self.head_len(series) as u64, bytes: 0 };
         for piece in pieces {
             let of = |lane: Lane| piece.lane.map_or(lane.is_raw(), |tier| tier == lane);
             let found = self.locate(&series.key, of, piece.from_ms, piece.to_ms - 1)?;
@@ -321,12 +326,12 @@ impl View<'_> {
     fn read_series(
         &mut self,
         store: &Store,
-        series: &SeriesRef,
-        pieces: &[Piece],
-        columns: &Columns,
+        series: &StoredSeries,
+        pieces: &[AnswerPiece],
+        columns: &ReadColumns,
         budget: &Budget,
-        out: &mut Out,
-    ) -> Result<(), ReadError> {
+        out: &mut ChunkBuilder,
+    ) -> Result<(), StoreReadError> {
         let extras = store.plan(series).extras(series.attributes.is_total());
         let mut current: Option<(i64, Accumulator, bool)> = None;
         for piece in pieces {
@@ -351,7 +356,8 @@ impl View<'_> {
                 }
                 None => {
                     // The last value before, for the increase of the first point.
-                    let wanted = extras.increase && !columns.aggregates.iter().all(|each| *each != Aggregate::Increase);
+                    let wanted =
+                        extras.increase && !columns.aggregates.iter().all(|each| *each != ArchiveAggregate::Increase);
                     let known = current.as_ref().is_some_and(|current| current.2);
                     let before = if wanted && !known { self.before(&series.key, piece.from_ms)? } else { None };
                     let fresh = || (piece.granularity_ms, Accumulator::new(piece.granularity_ms, extras, None), false);
@@ -393,15 +399,15 @@ fn split_before(ranges: &mut Vec<(i64, i64)>, time_ms: i64) -> Vec<(i64, i64)> {
 }
 
 /// Makes chunks of what was read.
-struct Out<'a> {
-    columns: &'a Columns,
+struct ChunkBuilder<'a> {
+    columns: &'a ReadColumns,
     times: Vec<i64>,
     values: Vec<Vec<f64>>,
-    visit: &'a mut dyn FnMut(Chunk<'_>),
+    visit: &'a mut dyn FnMut(StoredChunk<'_>),
 }
 
-impl Out<'_> {
-    fn points(&mut self, series: &SeriesRef, points: &[TimedValue]) {
+impl ChunkBuilder<'_> {
+    fn points(&mut self, series: &StoredSeries, points: &[TimedValue]) {
         if points.is_empty() {
             return;
         }
@@ -410,10 +416,10 @@ impl Out<'_> {
         self.values.resize_with(1, Vec::new);
         self.values[0].clear();
         self.values[0].extend(points.iter().map(|point| point.1));
-        (self.visit)(Chunk { series, granularity_ms: 0, timestamps: &self.times, columns: &self.values });
+        (self.visit)(StoredChunk { series, granularity_ms: 0, timestamps: &self.times, columns: &self.values });
     }
 
-    fn buckets(&mut self, series: &SeriesRef, granularity_ms: i64, buckets: &[Bucket]) {
+    fn buckets(&mut self, series: &StoredSeries, granularity_ms: i64, buckets: &[Bucket]) {
         if buckets.is_empty() {
             return;
         }
@@ -424,11 +430,11 @@ impl Out<'_> {
             column.clear();
             column.extend(buckets.iter().map(|bucket| aggregate.of(bucket)));
         }
-        (self.visit)(Chunk { series, granularity_ms, timestamps: &self.times, columns: &self.values });
+        (self.visit)(StoredChunk { series, granularity_ms, timestamps: &self.times, columns: &self.values });
     }
 }
 
-impl Aggregate {
+impl ArchiveAggregate {
     /// Its value of a bucket; a NaN where the bucket does not have it.
     pub(crate) fn of(self, bucket: &Bucket) -> f64 {
         let count = bucket.count as f64;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use saker_pipeline::reader::{
-    Aggregate, Attributes, Chunk, Columns, Condition, Identity, Label, Matcher, ReadBudget, ReadError, SeriesEraser,
-    SeriesReader, SeriesRef, TimeRange,
+    Aggregate, AggregateSet, Attributes, Chunk, Identity, Matcher, MatcherLabel, ReadBudget, ReadError, SeriesEraser,
+    SeriesReader, SeriesRef, TextCondition, TimeRange,
 };
 
-use crate::error::{ReadError as StoreReadError, StoreError};
-use crate::key::SeriesRef as Stored;
-use crate::read::{Columns as StoreColumns, TimeRange as StoreRange};
+use crate::error::{StoreError, StoreReadError};
+use crate::key::StoredSeries as Stored;
+use crate::read::{ReadColumns as StoreColumns, TimeRange as StoreRange};
 use crate::{Budget, Store};
 
 /// A store whose series are asked for by queries.
@@ -31,7 +31,7 @@ impl StoreReader {
 /// The one metric that series have to be of, if one is named.
 fn metric_of(matchers: &[Matcher]) -> Option<&str> {
     matchers.iter().find_map(|matcher| match (&matcher.label, &matcher.condition) {
-        (Label::Metric, Condition::Is(metric)) => Some(metric.as_str()),
+        (MatcherLabel::Metric, TextCondition::Is(metric)) => Some(metric.as_str()),
         _ => None,
     })
 }
@@ -39,9 +39,9 @@ fn metric_of(matchers: &[Matcher]) -> Option<&str> {
 fn meets(series: &Stored, matchers: &[Matcher]) -> bool {
     matchers.iter().all(|matcher| {
         matcher.condition.is_met_by(match &matcher.label {
-            Label::Endpoint => series.endpoint(),
-            Label::Metric => series.metric(),
-            Label::Tag(name) => series.tag(name).unwrap_or_default(),
+            MatcherLabel::Endpoint => series.endpoint(),
+            MatcherLabel::Metric => series.metric(),
+            MatcherLabel::Tag(name) => series.tag(name).unwrap_or_default(),
         })
     })
 }
@@ -80,7 +80,7 @@ impl SeriesReader for StoreReader {
         &self,
         series: &[SeriesRef],
         range: TimeRange,
-        columns: Columns,
+        columns: AggregateSet,
         budget: &ReadBudget,
         visit: &mut dyn FnMut(Chunk<'_>),
     ) -> Result<(), ReadError> {

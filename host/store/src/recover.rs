@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
-use saker_journal::{Disk, Journal, JournalConfig, JournalError, Position, Read};
+use saker_journal::{Disk, Journal, JournalConfig, JournalError, Position, ReadOutcome};
 
 use crate::cache::IndexCache;
 use crate::column::{ABSENT, is_absent};
@@ -15,9 +15,9 @@ use crate::deleted::{Delete, Deleted};
 use crate::error::StoreError;
 use crate::files::{FileSet, Opened};
 use crate::maintain::Maintenance;
-use crate::store::{Counters, Sides, State, Store, StoreConfig, Totals};
+use crate::store::{Counters, Sides, Store, StoreConfig, StoreState, Totals};
 use crate::table::{NONE, Table};
-use crate::wal::{Record, Wal, read_cells, read_record};
+use crate::wal::{Wal, WalRecord, read_cells, read_record};
 
 /// The journal's own limit; the store finishes segments itself.
 const SEGMENT_BYTES: u64 = 64 << 20;
@@ -33,7 +33,7 @@ pub(crate) fn open(disk: &dyn Disk, config: StoreConfig, now_ms: i64) -> Result<
     let (deleted, aside) = Deleted::load(&*files_disk).map_err(StoreError::of("open", "deleted"))?;
     opened.set_aside.extend(aside);
     let files = FileSet::open(&*files_disk, &mut opened)?;
-    let mut state = State {
+    let mut state = StoreState {
         wal: Wal::new(journal),
         table: Table::new(config.policies.clone()),
         groups: Vec::new(),
@@ -79,7 +79,7 @@ struct ReplayGroup {
 
 /// Doing the journal again.
 struct Replay<'a> {
-    state: &'a mut State,
+    state: &'a mut StoreState,
     opened: &'a mut Opened,
     now_ms: i64,
     /// Slots of the journal, and ours.
@@ -94,7 +94,7 @@ struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    fn run(state: &'a mut State, opened: &'a mut Opened, now_ms: i64) -> Result<(), JournalError> {
+    fn run(state: &'a mut StoreState, opened: &'a mut Opened, now_ms: i64) -> Result<(), JournalError> {
         let mut replay = Self {
             state,
             opened,
@@ -111,15 +111,15 @@ impl<'a> Replay<'a> {
         let mut bytes = Vec::new();
         loop {
             match reader.next(&mut bytes)? {
-                Read::Record { .. } if bytes.first() == Some(&crate::wal::COVERED) => replay.cover(&bytes),
-                Read::Record { .. } | Read::Lost(_) => {}
-                Read::End => break,
+                ReadOutcome::Record { .. } if bytes.first() == Some(&crate::wal::COVERED) => replay.cover(&bytes),
+                ReadOutcome::Record { .. } | ReadOutcome::Lost(_) => {}
+                ReadOutcome::End => break,
             }
         }
         let mut reader = replay.state.wal.journal.reader(start);
         loop {
             match reader.next(&mut bytes)? {
-                Read::Record { at, first_of_segment, items } => {
+                ReadOutcome::Record { at, first_of_segment, items } => {
                     if first_of_segment {
                         replay.slots.clear();
                         replay.groups.clear();
@@ -133,12 +133,12 @@ impl<'a> Replay<'a> {
                         replay.lost = true;
                     }
                 }
-                Read::Lost(loss) => {
+                ReadOutcome::Lost(loss) => {
                     replay.opened.journal_records_lost += loss.records();
                     replay.opened.journal_samples_lost += loss.items();
                     replay.lost = true;
                 }
-                Read::End => break,
+                ReadOutcome::End => break,
             }
         }
         replay.finish();
@@ -146,7 +146,7 @@ impl<'a> Replay<'a> {
     }
 
     fn cover(&mut self, bytes: &[u8]) {
-        if let Some(Record::Covered { sides, groups }) = read_record(bytes) {
+        if let Some(WalRecord::Covered { sides, groups }) = read_record(bytes) {
             self.covered_sides = self.covered_sides.max(sides);
             for (source, interval_ms, seq) in groups {
                 let covered = self.covered.entry((source.to_owned(), interval_ms)).or_default();
@@ -157,11 +157,11 @@ impl<'a> Replay<'a> {
 
     fn take(&mut self, seq: u64, bytes: &[u8]) -> Option<()> {
         match read_record(bytes)? {
-            Record::Series(record) => record.read(|slot, key, attributes| {
+            WalRecord::Series(record) => record.read(|slot, key, attributes| {
                 let ours = self.state.table.slot(key, attributes);
                 self.slots.insert(slot, ours);
             })?,
-            Record::Group { group, source, interval_ms, first, slots } => {
+            WalRecord::Group { group, source, interval_ms, first, slots } => {
                 let covered = self.covered.get(&(source.to_owned(), interval_ms)).copied().unwrap_or(0);
                 let ours = self.state.group(source, interval_ms);
                 let fresh = || ReplayGroup { group: ours, slots: Vec::new(), row: Vec::new(), covered };
@@ -175,7 +175,7 @@ impl<'a> Replay<'a> {
                 known.slots.truncate(first);
                 known.slots.extend(slots);
             }
-            Record::Row { group, alone, time_ms, first, columns, cells } => {
+            WalRecord::Row { group, alone, time_ms, first, columns, cells } => {
                 let known = self.groups.get_mut(&group)?;
                 let end = first.checked_add(columns).filter(|end| *end <= known.slots.len())?;
                 if known.row.len() < end {
@@ -189,19 +189,19 @@ impl<'a> Replay<'a> {
                     self.row(group, seq, time_ms, first..end)?;
                 }
             }
-            Record::Points(points) => {
+            WalRecord::Points(points) => {
                 for (slot, time_ms, value) in points {
                     let slot = *self.slots.get(&slot)?;
                     self.point(slot, seq, time_ms, value);
                 }
             }
-            Record::Delete { generation, before_ms, keys } => {
+            WalRecord::Delete { generation, before_ms, keys } => {
                 for key in keys {
                     self.state.apply_delete(key, Delete { generation, before_ms });
                 }
                 self.state.generation = self.state.generation.max(generation);
             }
-            Record::Covered { .. } => {}
+            WalRecord::Covered { .. } => {}
         }
         Some(())
     }

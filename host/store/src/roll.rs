@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use crate::bucket::{Accumulator, Bucket};
 use crate::bucket_extent::{EXTENT_BUCKETS, put_buckets};
-use crate::error::{ReadError, StoreError};
+use crate::error::{StoreError, StoreReadError};
 use crate::extent::{EXTENT_SERIES, Encoder};
-use crate::frame::{Frame, Kind};
-use crate::key::{Attributes, SeriesRef};
+use crate::frame::{FrameKind, LogFrame};
+use crate::key::{StoredAttributes, StoredSeries};
 use crate::lane::{Lane, floor};
-use crate::log::Batch;
+use crate::log::LogBatch;
 use crate::maintain::Maintained;
 use crate::read::TimeRange;
 use crate::store::Store;
@@ -26,12 +26,12 @@ pub(crate) const ROLL_MS: i64 = 6 * 3_600_000;
 const PAST_MS: i64 = 24 * 3_600_000;
 
 /// What has to be made anew of a series.
-type Dirty = BTreeMap<Arc<str>, (Attributes, i64, i64)>;
+type Dirty = BTreeMap<Arc<str>, (StoredAttributes, i64, i64)>;
 
-impl From<ReadError> for StoreError {
-    fn from(error: ReadError) -> Self {
+impl From<StoreReadError> for StoreError {
+    fn from(error: StoreReadError) -> Self {
         match error {
-            ReadError::Io { name, source } => Self::Io { doing: "read", name, source },
+            StoreReadError::Io { name, source } => Self::Io { doing: "read", name, source },
             other => Self::Io { doing: "read", name: "files".into(), source: std::io::Error::other(other.to_string()) },
         }
     }
@@ -39,7 +39,7 @@ impl From<ReadError> for StoreError {
 
 /// Buckets of one series that are to be written.
 struct Rolled {
-    series: SeriesRef,
+    series: StoredSeries,
     buckets: Vec<Bucket>,
 }
 
@@ -52,7 +52,7 @@ impl Store {
         if begin_ms >= limit_ms {
             return Ok(());
         }
-        let mut tiers: BTreeMap<Lane, Vec<SeriesRef>> = BTreeMap::new();
+        let mut tiers: BTreeMap<Lane, Vec<StoredSeries>> = BTreeMap::new();
         let mut due_from: BTreeMap<Lane, i64> = BTreeMap::new();
         // Which tiers there are follows from which series have points that are not rolled up.
         let known = self.state.lock().table.plans().iter().flat_map(|plan| plan.tiers.clone()).collect::<Vec<_>>();
@@ -83,7 +83,7 @@ impl Store {
         Ok(())
     }
 
-    fn of_tier(&self, tier: Lane, from_ms: i64, to_ms: i64) -> Result<Vec<SeriesRef>, StoreError> {
+    fn of_tier(&self, tier: Lane, from_ms: i64, to_ms: i64) -> Result<Vec<StoredSeries>, StoreError> {
         let mut series = self.select(&[], TimeRange { start_ms: from_ms, end_ms: to_ms - 1 }, usize::MAX)?;
         series.retain(|series| self.plan(series).tiers.contains(&tier));
         Ok(series)
@@ -92,7 +92,7 @@ impl Store {
     fn roll_tier(
         &self,
         tier: Lane,
-        series: &[SeriesRef],
+        series: &[StoredSeries],
         from_ms: i64,
         limit_ms: i64,
         generation: u64,
@@ -121,7 +121,7 @@ impl Store {
     fn rolled(
         &self,
         view: &mut View,
-        series: &[SeriesRef],
+        series: &[StoredSeries],
         tier: Lane,
         from_ms: i64,
         to_ms: i64,
@@ -140,7 +140,7 @@ impl Store {
     fn buckets_of(
         &self,
         view: &mut View,
-        series: &SeriesRef,
+        series: &StoredSeries,
         tier: Lane,
         from_ms: i64,
         to_ms: i64,
@@ -207,7 +207,7 @@ impl Store {
                 }
                 for id in ids {
                     let Some(Some((key, attributes))) = names.get(*id as usize) else { continue };
-                    let series = SeriesRef::new(key.clone(), *attributes);
+                    let series = StoredSeries::new(key.clone(), *attributes);
                     if self.plan(&series).tiers.contains(&tier) {
                         let range = dirty.entry(key.clone()).or_insert((*attributes, first_ms, last_ms));
                         (range.1, range.2) = (range.1.min(first_ms), range.2.max(last_ms));
@@ -226,8 +226,8 @@ impl Store {
         generation: u64,
         all_of: Option<u64>,
     ) -> Result<(), StoreError> {
-        let series: Vec<SeriesRef> =
-            dirty.iter().map(|(key, (attributes, ..))| SeriesRef::new(key.clone(), *attributes)).collect();
+        let series: Vec<StoredSeries> =
+            dirty.iter().map(|(key, (attributes, ..))| StoredSeries::new(key.clone(), *attributes)).collect();
         let mut view = self.strict_view(series.iter());
         let coverage = view.coverage(tier);
         let mut by_span: BTreeMap<i64, Vec<Rolled>> = BTreeMap::new();
@@ -276,7 +276,7 @@ impl Store {
     fn anew(
         &self,
         view: &mut View,
-        series: &SeriesRef,
+        series: &StoredSeries,
         tier: Lane,
         from_ms: i64,
         to_ms: i64,
@@ -322,7 +322,7 @@ impl Store {
         let tiers = self.view([].into_iter()).files.lanes().into_iter().filter(|lane| !lane.is_raw());
         for tier in tiers.collect::<Vec<_>>() {
             let cut = |before_ms: i64| (floor(before_ms, tier.granularity_ms), before_ms);
-            let of = |series: &SeriesRef| self.plan(series).tiers.contains(&tier);
+            let of = |series: &StoredSeries| self.plan(series).tiers.contains(&tier);
             let mut dirty = Dirty::new();
             for (series, before_ms) in series.iter().filter(|(series, _)| of(series)) {
                 let (first_ms, last_ms) = cut(*before_ms);
@@ -392,7 +392,7 @@ fn window_end(tier: Lane, from_ms: i64) -> i64 {
     end_ms.min(next_ms.max(from_ms + granularity))
 }
 
-fn put(batch: &mut Batch, encoder: &mut Encoder, generation: u64, rolled: &[Rolled]) {
+fn put(batch: &mut LogBatch, encoder: &mut Encoder, generation: u64, rolled: &[Rolled]) {
     if rolled.is_empty() {
         return;
     }
@@ -407,11 +407,11 @@ fn put(batch: &mut Batch, encoder: &mut Encoder, generation: u64, rolled: &[Roll
         });
         let (ids, parts): (Vec<u32>, Vec<&[Bucket]>) = part.unzip();
         let starts = || parts.iter().flat_map(|part| [part[0].start_ms, part[part.len() - 1].start_ms]);
-        let frame = Frame {
+        let frame = LogFrame {
             first_ms: starts().min().unwrap_or_default(),
             last_ms: starts().max().unwrap_or_default(),
             rows: parts.iter().map(|part| part.len()).max().unwrap_or(0) as u32,
-            ..Frame::new(Kind::Buckets, generation)
+            ..LogFrame::new(FrameKind::Buckets, generation)
         };
         batch.extent(frame, &ids, |out| put_buckets(out, encoder, &parts));
     }

@@ -7,22 +7,22 @@ use std::sync::Arc;
 use crate::column::is_absent;
 use crate::error::StoreError;
 use crate::extent::{EXTENT_ROWS, EXTENT_SERIES, Encoder, TimedValue};
-use crate::file::{Form, Place};
+use crate::file::{FileOrigin, FileScope};
 use crate::files::FileSet;
-use crate::frame::{Frame, Kind};
-use crate::group::Group;
+use crate::frame::{FrameKind, LogFrame};
+use crate::group::GroupHead;
 use crate::lane::Lane;
-use crate::log::{Batch, LogFile};
-use crate::store::{State, Store};
+use crate::log::{LogBatch, LogFile};
+use crate::store::{Store, StoreState};
 use crate::table::{NONE, Table};
 
 /// A series by its slot, and which points of its side.
-type Part = (u32, std::ops::Range<usize>);
+type SidePart = (u32, std::ops::Range<usize>);
 
-impl State {
+impl StoreState {
     /// The log that points of a lane and a time are appended to.
     pub(crate) fn log(&mut self, store: &Store, lane: Lane, time_ms: i64) -> Result<Arc<LogFile>, StoreError> {
-        let place = Place::of(lane, time_ms, Form::Log);
+        let place = FileScope::of(lane, time_ms, FileOrigin::Log);
         let key = (lane, place.begin_ms);
         if let Some(log) = self.open.get(&key).filter(|log| !log.is_closed()) {
             return Ok(log.clone());
@@ -86,7 +86,7 @@ impl State {
                 let log = self.log(store, lane, times[first])?;
                 let mut batch = log.batch();
                 let rows = first..first + count;
-                let head = Rows { head: &self.groups[group as usize], rows, table: &self.table, generation };
+                let head = HeadRows { head: &self.groups[group as usize], rows, table: &self.table, generation };
                 head.put(&mut batch, &columns, encoder);
                 bytes += batch.commit().map_err(|error| StoreError::of("append to", log.name())(error))?;
                 first += count;
@@ -124,7 +124,7 @@ impl State {
 
     fn seal_points(&mut self, store: &Store, generation: u64, encoder: &mut Encoder) -> Result<u64, StoreError> {
         // What each log gets: series in the order of keys, and which of their points.
-        let mut parts: Vec<(Lane, i64, Vec<Part>)> = Vec::new();
+        let mut parts: Vec<(Lane, i64, Vec<SidePart>)> = Vec::new();
         for (_, slot) in self.table.from("") {
             let live = self.table.get(slot);
             let lane = live.plan.raw;
@@ -162,7 +162,12 @@ impl State {
 }
 
 /// Adds extents of points that need not share their times; none with more rows than an extent has.
-pub(crate) fn put_points(batch: &mut Batch, encoder: &mut Encoder, generation: u64, numbered: &[(u32, &[TimedValue])]) {
+pub(crate) fn put_points(
+    batch: &mut LogBatch,
+    encoder: &mut Encoder,
+    generation: u64,
+    numbered: &[(u32, &[TimedValue])],
+) {
     let longest = numbered.iter().map(|(_, points)| points.len()).max().unwrap_or(0);
     for first in (0..longest).step_by(EXTENT_ROWS) {
         let part = numbered.iter().filter_map(|(id, points)| {
@@ -171,18 +176,18 @@ pub(crate) fn put_points(batch: &mut Batch, encoder: &mut Encoder, generation: u
         });
         let (ids, points): (Vec<u32>, Vec<&[TimedValue]>) = part.unzip();
         let times = || points.iter().flat_map(|points| [points[0].0, points[points.len() - 1].0]);
-        let frame = Frame {
+        let frame = LogFrame {
             first_ms: times().min().unwrap_or_default(),
             last_ms: times().max().unwrap_or_default(),
             rows: points.iter().map(|points| points.len()).max().unwrap_or(0) as u32,
-            ..Frame::new(Kind::Points, generation)
+            ..LogFrame::new(FrameKind::Points, generation)
         };
         batch.extent(frame, &ids, |out| encoder.points(out, &points));
     }
 }
 
 /// The columns of a group by the lanes of their series, in the order of keys.
-fn by_lane(head: &Group, table: &Table) -> Vec<(Lane, Vec<u32>)> {
+fn by_lane(head: &GroupHead, table: &Table) -> Vec<(Lane, Vec<u32>)> {
     let mut columns: Vec<u32> = (0..head.columns.len() as u32).collect();
     columns.retain(|column| head.columns[*column as usize] != NONE);
     let live = |column: &u32| table.get(head.columns[*column as usize]);
@@ -199,15 +204,15 @@ fn by_lane(head: &Group, table: &Table) -> Vec<(Lane, Vec<u32>)> {
 }
 
 /// Some rows of a head.
-struct Rows<'a> {
-    head: &'a Group,
+struct HeadRows<'a> {
+    head: &'a GroupHead,
     rows: std::ops::Range<usize>,
     table: &'a Table,
     generation: u64,
 }
 
-impl Rows<'_> {
-    fn put(&self, batch: &mut Batch, columns: &[u32], encoder: &mut Encoder) {
+impl HeadRows<'_> {
+    fn put(&self, batch: &mut LogBatch, columns: &[u32], encoder: &mut Encoder) {
         let present = |column: &&u32| self.rows.clone().any(|row| !is_absent(self.head.value(row, **column)));
         let columns: Vec<u32> = columns.iter().filter(present).copied().collect();
         for chunk in columns.chunks(EXTENT_SERIES) {
@@ -220,11 +225,11 @@ impl Rows<'_> {
             numbered.sort_unstable();
             let ids: Vec<u32> = numbered.iter().map(|(id, _)| *id).collect();
             let times = &self.head.times[self.rows.clone()];
-            let frame = Frame {
+            let frame = LogFrame {
                 first_ms: times[0],
                 last_ms: times[times.len() - 1],
                 rows: times.len() as u32,
-                ..Frame::new(Kind::Points, self.generation)
+                ..LogFrame::new(FrameKind::Points, self.generation)
             };
             batch.extent(frame, &ids, |out| {
                 encoder.shared(out, times, numbered.len(), |place, column| {

@@ -24,7 +24,7 @@ use crate::error::StoreError;
 use crate::files::Opened;
 use crate::maintain::Surroundings;
 use crate::sink::StoreSink;
-use crate::store::{Durability, Store, StoreConfig, Totals};
+use crate::store::{Store, StoreConfig, StoreDurability, Totals};
 
 /// Between two rounds of maintenance: heads are sealed at an hour, and files go one a minute.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(10);
@@ -35,12 +35,12 @@ const LOG_EVERY_MS: i64 = 60_000;
 pub struct StoreService {
     store: Arc<Store>,
     sink: Arc<StoreSink>,
-    shared: Arc<Shared>,
+    shared: Arc<ServiceShared>,
     threads: Vec<JoinHandle<()>>,
 }
 
 /// What the threads and whoever asks about them share.
-pub(crate) struct Shared {
+pub(crate) struct ServiceShared {
     folder: Option<PathBuf>,
     orders: Mutex<Orders>,
     changed: Condvar,
@@ -97,7 +97,7 @@ impl StoreService {
         let (store, opened) = Store::open(disk, config.clone(), now_ms())?;
         let (store, sink) = (Arc::new(store), Arc::new(StoreSink::new(table)));
         let orders = Mutex::new(Orders { config, news: None, ends: false });
-        let shared = Arc::new(Shared { folder, orders, changed: Condvar::new(), work: Work::default() });
+        let shared = Arc::new(ServiceShared { folder, orders, changed: Condvar::new(), work: Work::default() });
         shared.count_set_aside(&store);
         let mut service = Self { store, sink, shared, threads: Vec::new() };
         let spawned = service.spawn();
@@ -110,7 +110,7 @@ impl StoreService {
 
     fn spawn(&mut self) -> std::io::Result<()> {
         let (store, sink, shared) = (self.store.clone(), self.sink.clone(), self.shared.clone());
-        let synced = move || shared.orders.lock().config.durability == Durability::Disk;
+        let synced = move || shared.orders.lock().config.durability == StoreDurability::Disk;
         self.thread("store-write", move || sink.write(&store, synced))?;
         let (store, shared) = (self.store.clone(), self.shared.clone());
         self.thread("store-sync", move || {
@@ -199,7 +199,7 @@ impl Drop for StoreService {
     }
 }
 
-impl Shared {
+impl ServiceShared {
     /// Waits; false if the store ends.
     fn rests(&self, pause: impl Fn(&Orders) -> Duration) -> bool {
         let mut orders = self.orders.lock();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use saker_model::{Changed, Point, Series, SeriesId, SeriesTable};
-use saker_pipeline::{Run, Sink, now_ms};
+use saker_pipeline::{CollectorRun, Sink, now_ms};
 
 use crate::error::StoreError;
 use crate::store::Store;
@@ -42,7 +42,7 @@ pub(crate) struct SinkCounters {
     pub(crate) received: AtomicU64,
     /// Dropped: the journal did not keep up.
     pub(crate) behind: AtomicU64,
-    /// Dropped: the journal or the heads refused them.
+    /// Dropped: the journal or the heads rejected them.
     pub(crate) failed: AtomicU64,
     /// Dropped: their series has a name that no file can hold.
     pub(crate) unnamed: AtomicU64,
@@ -50,7 +50,7 @@ pub(crate) struct SinkCounters {
 
 #[derive(Default)]
 struct Queue {
-    jobs: VecDeque<Job>,
+    jobs: VecDeque<AppendJob>,
     points: usize,
     /// Jobs that were put in, and that are done.
     put: u64,
@@ -66,7 +66,7 @@ struct Queue {
 }
 
 /// What is to be done, in its order.
-enum Job {
+enum AppendJob {
     Points(Vec<Point>),
     /// All of one time.
     Run {
@@ -79,7 +79,7 @@ enum Job {
     Forget(Vec<SeriesId>),
 }
 
-impl Job {
+impl AppendJob {
     fn points(&self) -> usize {
         match self {
             Self::Points(points) | Self::Run { points, .. } => points.len(),
@@ -89,7 +89,7 @@ impl Job {
 }
 
 impl Queue {
-    fn put(&mut self, job: Job) -> u64 {
+    fn put(&mut self, job: AppendJob) -> u64 {
         self.points += job.points();
         self.jobs.push_back(job);
         self.put += 1;
@@ -132,7 +132,7 @@ impl Queue {
             }
         }
         if !news.is_empty() {
-            self.put(Job::Tell(news));
+            self.put(AppendJob::Tell(news));
         }
     }
 }
@@ -155,7 +155,7 @@ impl StoreSink {
         self.queue.lock().points
     }
 
-    fn leave(&self, points: &[Point], job: impl FnOnce(Vec<Point>) -> Job) {
+    fn leave(&self, points: &[Point], job: impl FnOnce(Vec<Point>) -> AppendJob) {
         if points.is_empty() {
             return;
         }
@@ -215,7 +215,7 @@ impl StoreSink {
     }
 
     /// Takes what there is; false when there is nothing and nothing comes.
-    fn take(&self, batch: &mut Vec<Job>) -> bool {
+    fn take(&self, batch: &mut Vec<AppendJob>) -> bool {
         let mut queue = self.queue.lock();
         while queue.jobs.is_empty() && !queue.closed {
             self.filled.wait(&mut queue);
@@ -230,12 +230,12 @@ impl StoreSink {
         !batch.is_empty()
     }
 
-    fn work(&self, store: &Store, job: Job) -> Result<(), StoreError> {
+    fn work(&self, store: &Store, job: AppendJob) -> Result<(), StoreError> {
         let count = job.points() as u64;
         let now_ms = now_ms();
         let result = match job {
-            Job::Points(points) => store.append_points(&points, now_ms),
-            Job::Run { source, whole, points } => {
+            AppendJob::Points(points) => store.append_points(&points, now_ms),
+            AppendJob::Run { source, whole, points } => {
                 let group = store.group(&source, 0);
                 let row: Vec<(u32, f64)> = points.iter().map(|point| (point.series.0, point.value)).collect();
                 match whole {
@@ -243,7 +243,7 @@ impl StoreSink {
                     false => store.append_part(group, points[0].timestamp_ms, &row, now_ms),
                 }
             }
-            Job::Tell(news) => {
+            AppendJob::Tell(news) => {
                 for (id, series) in news {
                     if !store.register(id.0, &series) {
                         store.release(id.0);
@@ -251,7 +251,7 @@ impl StoreSink {
                 }
                 return Ok(());
             }
-            Job::Forget(ids) => {
+            AppendJob::Forget(ids) => {
                 ids.iter().for_each(|id| store.release(id.0));
                 return Ok(());
             }
@@ -271,24 +271,24 @@ impl StoreSink {
 
 impl Sink for StoreSink {
     fn keep(&self, points: &[Point]) {
-        self.leave(points, Job::Points);
+        self.leave(points, AppendJob::Points);
     }
 
-    fn keep_run(&self, run: Run<'_>, points: &[Point]) {
+    fn keep_run(&self, run: CollectorRun<'_>, points: &[Point]) {
         let Some(first) = points.first() else { return };
         // A collector may report values of several times; then there is no row that they all are of.
         let one_time = points.iter().all(|point| point.timestamp_ms == first.timestamp_ms);
-        let Run { source, whole } = run;
+        let CollectorRun { source, whole } = run;
         self.leave(points, |points| match one_time {
-            true => Job::Run { source: source.into(), whole, points },
-            false => Job::Points(points),
+            true => AppendJob::Run { source: source.into(), whole, points },
+            false => AppendJob::Points(points),
         });
     }
 
     fn forget(&self, ids: &[SeriesId]) {
         let mut queue = self.queue.lock();
         ids.iter().for_each(|id| queue.set_told(*id, false));
-        queue.put(Job::Forget(ids.to_vec()));
+        queue.put(AppendJob::Forget(ids.to_vec()));
         drop(queue);
         self.filled.notify_one();
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::error::StoreError;
 use crate::file::{ASIDE_SUFFIX, HEADER_BYTES};
-use crate::frame::{Piece, Walk};
+use crate::frame::{FramePiece, Walk};
 use crate::lane::Lane;
-use crate::store::{State, Store, Totals};
+use crate::store::{Store, StoreState, Totals};
 
 /// What there is of one granularity that is kept for one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct TierStatus {
 
 /// What there is, and what happened since the store was opened.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Status {
+pub struct StoreStatus {
     /// By granularity and time kept.
     pub tiers: Vec<TierStatus>,
     /// Series that may be written, or of which something waits in a head.
@@ -77,14 +77,14 @@ impl Store {
     ///
     /// # Errors
     /// What the system says.
-    pub fn status(&self) -> Result<Status, StoreError> {
+    pub fn status(&self) -> Result<StoreStatus, StoreError> {
         let set_aside = self.set_aside()?;
-        Ok(Status { set_aside, ..self.look(&self.state.lock()) })
+        Ok(StoreStatus { set_aside, ..self.look(&self.state.lock()) })
     }
 
     /// What there is in memory, without what was set aside, if the store's lock can be had within this time: whoever
     /// holds it may wait for a disk that hangs.
-    pub(crate) fn status_within(&self, wait: Duration) -> Option<Status> {
+    pub(crate) fn status_within(&self, wait: Duration) -> Option<StoreStatus> {
         Some(self.look(&*self.state.try_lock_for(wait)?))
     }
 
@@ -95,12 +95,12 @@ impl Store {
         Ok(aside.map(|entry| (entry.name, entry.bytes)).collect())
     }
 
-    fn look(&self, state: &State) -> Status {
+    fn look(&self, state: &StoreState) -> StoreStatus {
         let files = &state.files;
         let tiers = files.lanes().into_iter().map(|lane| self.tier(files, lane)).collect();
         let groups = state.groups.iter().filter(|group| !group.is_empty()).map(|group| group.began_ms);
         let sides = (state.sides.points > 0).then_some(state.sides.began_ms);
-        Status {
+        StoreStatus {
             tiers,
             live_series: state.table.len(),
             series_bytes: state.table.bytes(),
@@ -153,9 +153,9 @@ fn verified(name: String, image: &[u8]) -> Verified {
     let mut verified = Verified { name, bytes: image.len() as u64, frames: 0, damaged_frames: 0, damaged_bytes: 0 };
     for piece in Walk::new(image, HEADER_BYTES) {
         match piece {
-            Piece::Good(..) => verified.frames += 1,
-            Piece::Damaged(..) => verified.damaged_frames += 1,
-            Piece::Gap(_, bytes) => verified.damaged_bytes += bytes as u64,
+            FramePiece::Good(..) => verified.frames += 1,
+            FramePiece::Damaged(..) => verified.damaged_frames += 1,
+            FramePiece::Gap(_, bytes) => verified.damaged_bytes += bytes as u64,
         }
     }
     verified

@@ -17,8 +17,8 @@ use crate::deleted::Deleted;
 use crate::error::StoreError;
 use crate::extent::Encoder;
 use crate::files::{FileSet, Opened};
-use crate::group::Group;
-use crate::key::{Attributes, SeriesRef, key_of};
+use crate::group::GroupHead;
+use crate::key::{StoredAttributes, StoredSeries, key_of};
 use crate::lane::Lane;
 use crate::log::LogFile;
 use crate::policy::{Plan, Policies};
@@ -31,7 +31,7 @@ pub struct StoreConfig {
     /// Whether there is a store: yes.
     pub enabled: bool,
     /// What a value that was acknowledged survives.
-    pub durability: Durability,
+    pub durability: StoreDurability,
     /// How often everything is made safe from a loss of power: 10 s.
     pub sync_interval: Duration,
     /// All files together: 2 GiB.
@@ -46,7 +46,7 @@ impl Default for StoreConfig {
     fn default() -> Self {
         Self {
             enabled: true,
-            durability: Durability::Process,
+            durability: StoreDurability::Process,
             sync_interval: Duration::from_secs(10),
             bytes: 2 << 30,
             head_bytes: 64 << 20,
@@ -57,7 +57,7 @@ impl Default for StoreConfig {
 
 /// What a value survives once it is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
+pub enum StoreDurability {
     /// The end of the process, however it ends; the end of the machine with the next sync.
     Process,
     /// A loss of power.
@@ -74,7 +74,7 @@ pub struct Store {
     /// What is appended does not wait for it.
     pub(crate) config: RwLock<Arc<StoreConfig>>,
     /// Held for a batch, a seal, or a look; never while files are merged.
-    pub(crate) state: Mutex<State>,
+    pub(crate) state: Mutex<StoreState>,
     /// One at a time makes files anew.
     pub(crate) maintenance: Mutex<crate::maintain::Maintenance>,
     /// One at a time syncs.
@@ -93,10 +93,10 @@ pub(crate) struct Counters {
 }
 
 /// What changes with every batch.
-pub(crate) struct State {
+pub(crate) struct StoreState {
     pub(crate) wal: Wal,
     pub(crate) table: Table,
-    pub(crate) groups: Vec<Group>,
+    pub(crate) groups: Vec<GroupHead>,
     pub(crate) group_ids: HashMap<(Arc<str>, u32), u32>,
     pub(crate) files: Arc<FileSet>,
     /// The logs that are appended to, by lane and beginning of the span.
@@ -140,15 +140,15 @@ pub struct Totals {
     pub samples: u64,
     /// Taken, though behind the window for late ones.
     pub backfilled: u64,
-    /// Refused: raw points of their time are not kept any more.
+    /// Rejected: raw points of their time are not kept any more.
     pub too_old: u64,
-    /// Refused: more than a day ahead of the clock.
+    /// Rejected: more than a day ahead of the clock.
     pub ahead: u64,
-    /// Refused: not a number, or an infinity.
+    /// Rejected: not a number, or an infinity.
     pub not_finite: u64,
-    /// Refused: their handle stands for no series.
+    /// Rejected: their handle stands for no series.
     pub unknown: u64,
-    /// Refused: the journal or the heads had no room.
+    /// Rejected: the journal or the heads had no room.
     pub no_room: u64,
     /// Bytes that seals wrote to logs.
     pub sealed_bytes: u64,
@@ -177,7 +177,7 @@ impl Store {
         self.config.read().clone()
     }
 
-    pub(crate) fn plan(&self, series: &SeriesRef) -> Plan {
+    pub(crate) fn plan(&self, series: &StoredSeries) -> Plan {
         self.config.read().policies.plan(series)
     }
 
@@ -191,7 +191,7 @@ impl Store {
     pub fn register(&self, handle: u32, series: &Series) -> bool {
         let Some(key) = key_of(series) else { return false };
         let mut state = self.state.lock();
-        let slot = state.table.slot(&key, Attributes::of(series));
+        let slot = state.table.slot(&key, StoredAttributes::of(series));
         state.table.register(handle, slot);
         true
     }
@@ -208,14 +208,14 @@ impl Store {
     }
 }
 
-impl State {
+impl StoreState {
     pub(crate) fn group(&mut self, source: &str, interval_ms: u32) -> u32 {
         let key = (Arc::from(source), interval_ms);
         if let Some(group) = self.group_ids.get(&key) {
             return *group;
         }
         let group = self.groups.len() as u32;
-        self.groups.push(Group::new(key.0.clone(), interval_ms));
+        self.groups.push(GroupHead::new(key.0.clone(), interval_ms));
         self.group_ids.insert(key, group);
         group
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::StoreError;
 use crate::log::LogFile;
-use crate::store::{State, Store};
+use crate::store::{Store, StoreState};
 
 /// What a sync will have made safe.
 struct Safe {
@@ -56,7 +56,7 @@ impl Store {
     }
 }
 
-impl State {
+impl StoreState {
     fn safe(&mut self) -> Safe {
         let firsts = self.groups.iter().filter_map(|group| group.first_seq()).chain(self.sides.first_seq);
         let seq = firsts.min().unwrap_or(self.wal.journal.end().seq);

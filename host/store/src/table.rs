@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::extent::TimedValue;
-use crate::key::{Attributes, SeriesRef};
+use crate::key::{StoredAttributes, StoredSeries};
 use crate::lane::Lane;
 use crate::policy::{Plan, Policies};
 
@@ -12,9 +12,9 @@ use crate::policy::{Plan, Policies};
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// A live series.
-pub(crate) struct Live {
+pub(crate) struct LiveSeries {
     pub(crate) key: Arc<str>,
-    pub(crate) attributes: Attributes,
+    pub(crate) attributes: StoredAttributes,
     pub(crate) plan: Arc<Plan>,
     /// The group that has a column for it,
     pub(crate) group: u32,
@@ -33,7 +33,7 @@ pub(crate) struct Live {
 /// All live series, by slot, by the caller's handle and by key.
 pub(crate) struct Table {
     policies: Policies,
-    slots: Vec<Option<Live>>,
+    slots: Vec<Option<LiveSeries>>,
     free: Vec<u32>,
     by_handle: Vec<u32>,
     by_key: BTreeMap<Arc<str>, u32>,
@@ -61,7 +61,7 @@ impl Table {
         self.plans.clear();
         for slot in 0..self.slots.len() {
             let Some(live) = &self.slots[slot] else { continue };
-            let plan = self.plan(&SeriesRef::new(live.key.clone(), live.attributes));
+            let plan = self.plan(&StoredSeries::new(live.key.clone(), live.attributes));
             self.go_by(slot as u32, plan);
         }
     }
@@ -70,11 +70,11 @@ impl Table {
         self.by_key.len()
     }
 
-    pub(crate) fn get(&self, slot: u32) -> &Live {
+    pub(crate) fn get(&self, slot: u32) -> &LiveSeries {
         self.slots[slot as usize].as_ref().expect("slots are of live series")
     }
 
-    pub(crate) fn get_mut(&mut self, slot: u32) -> &mut Live {
+    pub(crate) fn get_mut(&mut self, slot: u32) -> &mut LiveSeries {
         self.slots[slot as usize].as_mut().expect("slots are of live series")
     }
 
@@ -93,10 +93,10 @@ impl Table {
     }
 
     /// The slot of a series, which becomes live if it is not.
-    pub(crate) fn slot(&mut self, key: &str, attributes: Attributes) -> u32 {
+    pub(crate) fn slot(&mut self, key: &str, attributes: StoredAttributes) -> u32 {
         if let Some(slot) = self.by_key(key) {
             if self.get(slot).attributes != attributes {
-                let plan = self.plan(&SeriesRef::new(self.get(slot).key.clone(), attributes));
+                let plan = self.plan(&StoredSeries::new(self.get(slot).key.clone(), attributes));
                 self.go_by(slot, plan);
                 let live = self.get_mut(slot);
                 (live.attributes, live.epoch) = (attributes, 0);
@@ -104,8 +104,8 @@ impl Table {
             return slot;
         }
         let key: Arc<str> = key.into();
-        let live = Live {
-            plan: self.plan(&SeriesRef::new(key.clone(), attributes)),
+        let live = LiveSeries {
+            plan: self.plan(&StoredSeries::new(key.clone(), attributes)),
             key: key.clone(),
             attributes,
             group: NONE,
@@ -131,7 +131,7 @@ impl Table {
         live.plan = plan;
     }
 
-    fn plan(&mut self, series: &SeriesRef) -> Arc<Plan> {
+    fn plan(&mut self, series: &StoredSeries) -> Arc<Plan> {
         let plan = self.policies.plan(series);
         if let Some(known) = self.plans.iter().find(|known| ***known == plan) {
             return known.clone();
@@ -193,6 +193,6 @@ impl Table {
     pub(crate) fn bytes(&self) -> usize {
         // A node of the tree holds eleven entries and is two thirds full; a key has its counters before it.
         let keys: usize = self.by_key.keys().map(|key| key.len() + 16 + 36).sum();
-        self.slots.len() * size_of::<Option<Live>>() + 4 * (self.by_handle.len() + self.free.len()) + keys
+        self.slots.len() * size_of::<Option<LiveSeries>>() + 4 * (self.by_handle.len() + self.free.len()) + keys
     }
 }

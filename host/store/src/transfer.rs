@@ -12,13 +12,13 @@ use std::io::{self, Read, Write};
 
 use crate::append::Appended;
 use crate::budget::Budget;
-use crate::error::{ReadError, StoreError};
+use crate::error::{StoreError, StoreReadError};
 use crate::extent::{Encoder, TimedValue, Unpacked};
-use crate::frame::{Frame, Kind, Piece, Walk};
-use crate::key::SeriesRef;
+use crate::frame::{FrameKind, FramePiece, LogFrame, Walk};
+use crate::key::StoredSeries;
 use crate::log::split_extent;
 use crate::names::{NameReader, NameWriter};
-use crate::read::{Columns, TimeRange};
+use crate::read::{ReadColumns, TimeRange};
 use crate::store::Store;
 use crate::wire::{Wire, put_text};
 
@@ -43,8 +43,8 @@ pub enum TransferError {
     File(#[from] io::Error),
     /// The store could not be read.
     #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The store refused.
+    Read(#[from] StoreReadError),
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -53,7 +53,7 @@ pub enum TransferError {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exported {
     /// Whose.
-    pub series: SeriesRef,
+    pub series: StoredSeries,
     /// When and what, in the order of times.
     pub points: Vec<(i64, f64)>,
 }
@@ -69,8 +69,8 @@ pub struct Imported {
     pub taken: u64,
     /// Points that are too old to be kept.
     pub too_old: u64,
-    /// Points that were refused for anything else.
-    pub refused: u64,
+    /// Points that were rejected for anything else.
+    pub rejected: u64,
 }
 
 impl Store {
@@ -80,14 +80,14 @@ impl Store {
     /// As [`read`](Self::read).
     pub fn export(
         &self,
-        series: &[SeriesRef],
+        series: &[StoredSeries],
         range: TimeRange,
         budget: &Budget,
-        block: &mut dyn FnMut(&SeriesRef, &[u8]),
-    ) -> Result<(), ReadError> {
+        block: &mut dyn FnMut(&StoredSeries, &[u8]),
+    ) -> Result<(), StoreReadError> {
         let (mut encoder, mut out) = (Encoder::new(), Vec::new());
         let mut points: Vec<TimedValue> = Vec::new();
-        self.read(series, range, &Columns::raw(), budget, &mut |chunk| {
+        self.read(series, range, &ReadColumns::raw(), budget, &mut |chunk| {
             let values = chunk.columns.first().into_iter().flatten().copied();
             points.clear();
             points.extend(chunk.timestamps.iter().copied().zip(values));
@@ -105,7 +105,7 @@ impl Store {
     /// The file's, and those of [`read`](Self::read).
     pub fn export_to(
         &self,
-        series: &[SeriesRef],
+        series: &[StoredSeries],
         range: TimeRange,
         budget: &Budget,
         file: &mut dyn Write,
@@ -128,7 +128,7 @@ impl Store {
     /// Takes the points of a file that [`export_to`](Self::export_to) wrote. What is damaged is passed over and counted.
     ///
     /// # Errors
-    /// It is no such file, or cannot be read, or the store refuses; what was taken before stays.
+    /// It is no such file, or cannot be read, or the store fails; what was taken before stays.
     pub fn import_from(&self, file: &mut dyn Read, now_ms: i64) -> Result<Imported, TransferError> {
         let mut magic = [0; MAGIC.len()];
         if file.read_exact(&mut magic).is_err() || &magic != MAGIC {
@@ -148,7 +148,7 @@ impl Store {
     }
 
     /// Takes what [`export`](Self::export) made. Points have the same right as if they had come now; what is too old is
-    /// refused, and a point that is there already is written over.
+    /// rejected, and a point that is there already is written over.
     ///
     /// # Errors
     /// As [`append_points`](Self::append_points); what was taken before stays.
@@ -156,12 +156,12 @@ impl Store {
         let mut imported = Imported::default();
         for piece in Walk::new(bytes, 0) {
             match piece {
-                Piece::Good(frame, _, payload) => match read_block(&frame, payload) {
+                FramePiece::Good(frame, _, payload) => match read_block(&frame, payload) {
                     Some(exported) => imported.add(self.append_exported(&exported, now_ms)?),
                     None => imported.damaged_blocks += 1,
                 },
-                Piece::Damaged(..) => imported.damaged_blocks += 1,
-                Piece::Gap(_, count) => imported.damaged_bytes += count as u64,
+                FramePiece::Damaged(..) => imported.damaged_blocks += 1,
+                FramePiece::Gap(_, count) => imported.damaged_bytes += count as u64,
             }
         }
         Ok(imported)
@@ -182,13 +182,13 @@ impl Imported {
         self.damaged_bytes += more.damaged_bytes;
         self.taken += more.taken;
         self.too_old += more.too_old;
-        self.refused += more.refused;
+        self.rejected += more.rejected;
     }
 
     fn add(&mut self, appended: Appended) {
         self.taken += appended.taken;
         self.too_old += appended.too_old;
-        self.refused += appended.ahead + appended.not_finite + appended.unknown;
+        self.rejected += appended.ahead + appended.not_finite + appended.unknown;
     }
 }
 
@@ -197,18 +197,18 @@ fn last_block(window: &[u8]) -> usize {
     let mut rest = 0;
     for piece in Walk::new(window, 0) {
         rest = match piece {
-            Piece::Good(frame, offset, _) => window.len() - offset - frame.bytes() as usize,
-            Piece::Damaged(_, offset) | Piece::Gap(offset, _) => window.len() - offset,
+            FramePiece::Good(frame, offset, _) => window.len() - offset - frame.bytes() as usize,
+            FramePiece::Damaged(_, offset) | FramePiece::Gap(offset, _) => window.len() - offset,
         };
     }
     if rest > BLOCK_BYTES_MAX { 0 } else { rest }
 }
 
-fn put_block(out: &mut Vec<u8>, encoder: &mut Encoder, series: &SeriesRef, points: &[TimedValue]) {
+fn put_block(out: &mut Vec<u8>, encoder: &mut Encoder, series: &StoredSeries, points: &[TimedValue]) {
     let mut name = Vec::new();
     NameWriter::default().put(&mut name, &series.key, series.attributes);
     let (first_ms, last_ms) = (points[0].0, points[points.len() - 1].0);
-    let frame = Frame { first_ms, last_ms, rows: points.len() as u32, ..Frame::new(Kind::Points, 0) };
+    let frame = LogFrame { first_ms, last_ms, rows: points.len() as u32, ..LogFrame::new(FrameKind::Points, 0) };
     frame.put(out, |out| {
         crate::extent::put_ids(out, &[0]);
         put_text(out, &name);
@@ -217,15 +217,15 @@ fn put_block(out: &mut Vec<u8>, encoder: &mut Encoder, series: &SeriesRef, point
 }
 
 /// The series and points of a block.
-fn read_block(frame: &Frame, payload: &[u8]) -> Option<Exported> {
-    let (_, rest) = split_extent(payload).filter(|_| frame.kind == Kind::Points)?;
+fn read_block(frame: &LogFrame, payload: &[u8]) -> Option<Exported> {
+    let (_, rest) = split_extent(payload).filter(|_| frame.kind == FrameKind::Points)?;
     let mut wire = Wire(rest);
     let mut name = Wire(wire.text()?);
     let mut reader = NameReader::default();
     let (key, attributes) = reader.read(&mut name)?;
-    let series = SeriesRef::new(key.into(), attributes);
+    let series = StoredSeries::new(key.into(), attributes);
     // It may come from anywhere: only a name that a series of ours could have.
-    if SeriesRef::of(&series.to_series()).as_ref() != Some(&series) || frame.rows as usize > BLOCK_POINTS {
+    if StoredSeries::of(&series.to_series()).as_ref() != Some(&series) || frame.rows as usize > BLOCK_POINTS {
         return None;
     }
     let mut points = Vec::new();

@@ -10,15 +10,15 @@ use crate::bucket::Bucket;
 use crate::bucket_extent::read_buckets;
 use crate::column::{is_absent, is_stale};
 use crate::deleted::{Deleted, hides};
-use crate::error::ReadError;
+use crate::error::StoreReadError;
 use crate::extent::{TimedValue, Unpacked};
 use crate::files::FileSet;
-use crate::frame::{Frame, Kind};
-use crate::key::SeriesRef;
+use crate::frame::{FrameKind, LogFrame};
+use crate::key::StoredSeries;
 use crate::lane::Lane;
 use crate::log::{Located, split_extent};
 use crate::merged::MergedIndex;
-use crate::store::{State, Store};
+use crate::store::{Store, StoreState};
 use crate::table::NONE;
 
 /// Unpacked extents that are kept while several series are read: neighbours are in the same ones.
@@ -42,14 +42,14 @@ pub(crate) struct View<'a> {
 
 /// An extent of a series, and the place of its file: logs first, then merged ones.
 #[derive(Clone, Copy)]
-pub(crate) struct Found {
+pub(crate) struct FoundExtent {
     file: usize,
     pub(crate) located: Located,
 }
 
 impl Store {
     /// What there is now, with the heads of the series that are asked for.
-    pub(crate) fn view<'a>(&self, series: impl Iterator<Item = &'a SeriesRef>) -> View<'_> {
+    pub(crate) fn view<'a>(&self, series: impl Iterator<Item = &'a StoredSeries>) -> View<'_> {
         let state = self.state.lock();
         let heads = series.filter_map(|series| Some((series.key.clone(), state.head_points(&series.key)?))).collect();
         View {
@@ -67,12 +67,12 @@ impl Store {
     }
 
     /// The same, to make files of.
-    pub(crate) fn strict_view<'a>(&self, series: impl Iterator<Item = &'a SeriesRef>) -> View<'_> {
+    pub(crate) fn strict_view<'a>(&self, series: impl Iterator<Item = &'a StoredSeries>) -> View<'_> {
         View { strict: true, ..self.view(series) }
     }
 }
 
-impl State {
+impl StoreState {
     /// What heads hold of a series, in the order of times.
     pub(crate) fn head_points(&self, key: &str) -> Option<Vec<TimedValue>> {
         let live = self.table.get(self.table.by_key(key)?);
@@ -90,14 +90,14 @@ impl State {
 }
 
 impl View<'_> {
-    fn failed(&self, file: usize) -> impl FnOnce(io::Error) -> ReadError {
+    fn failed(&self, file: usize) -> impl FnOnce(io::Error) -> StoreReadError {
         let logs = &self.files.logs;
         let name = logs.get(file).map_or_else(|| self.files.merged[file - logs.len()].name.clone(), |log| log.name());
-        move |source| ReadError::Io { name, source }
+        move |source| StoreReadError::Io { name, source }
     }
 
     /// The index of a merged file; nothing if it is damaged, which is counted.
-    pub(crate) fn index(&mut self, place: usize) -> Result<Option<Arc<MergedIndex>>, ReadError> {
+    pub(crate) fn index(&mut self, place: usize) -> Result<Option<Arc<MergedIndex>>, StoreReadError> {
         let file = self.files.merged[place].clone();
         if let Some(index) = self.indexes.get(&file.number) {
             return Ok(index.clone());
@@ -110,7 +110,7 @@ impl View<'_> {
                 Some(index) => self.store.indexes.put(file.number, index),
                 None if self.strict => {
                     let source = io::Error::other("its index is damaged in both its copies");
-                    return Err(ReadError::Io { name: file.name.clone(), source });
+                    return Err(StoreReadError::Io { name: file.name.clone(), source });
                 }
                 None => self.damaged(),
             }
@@ -131,7 +131,7 @@ impl View<'_> {
         lanes: impl Fn(Lane) -> bool,
         first_ms: i64,
         last_ms: i64,
-    ) -> Result<Vec<Found>, ReadError> {
+    ) -> Result<Vec<FoundExtent>, StoreReadError> {
         let (mut found, mut located) = (Vec::new(), Vec::new());
         let files = self.files.clone();
         let overlaps = |begin_ms: i64, end_ms: i64| begin_ms <= last_ms && end_ms > first_ms;
@@ -140,7 +140,7 @@ impl View<'_> {
                 if let Some(id) = log.find(key) {
                     log.locate(id, first_ms, last_ms, self.known[file], &mut located);
                 }
-                found.extend(located.drain(..).map(|located| Found { file, located }));
+                found.extend(located.drain(..).map(|located| FoundExtent { file, located }));
             }
         }
         for (place, merged) in files.merged.iter().enumerate() {
@@ -151,14 +151,14 @@ impl View<'_> {
                 if let Some(id) = merged.find(&index, key).map_err(self.failed(file))? {
                     index.locate(id, summary.generation, first_ms, last_ms, &mut located);
                 }
-                found.extend(located.drain(..).map(|located| Found { file, located }));
+                found.extend(located.drain(..).map(|located| FoundExtent { file, located }));
             }
         }
         found.sort_by_key(|found| (found.located.generation, found.located.first_ms));
         Ok(found)
     }
 
-    fn frame(&mut self, found: &Found) -> Result<Option<(Frame, Vec<u8>)>, ReadError> {
+    fn frame(&mut self, found: &FoundExtent) -> Result<Option<(LogFrame, Vec<u8>)>, StoreReadError> {
         let Located { offset, bytes, .. } = found.located;
         let logs = &self.files.logs;
         let read = match logs.get(found.file) {
@@ -169,7 +169,7 @@ impl View<'_> {
         const EIO: i32 = 5;
         let frame = match read {
             Ok(bytes) => {
-                Frame::parse(&bytes).filter(|frame| frame.payload(&bytes).is_some()).map(|frame| (frame, bytes))
+                LogFrame::parse(&bytes).filter(|frame| frame.payload(&bytes).is_some()).map(|frame| (frame, bytes))
             }
             Err(error) if error.raw_os_error() == Some(EIO) && !self.strict => None,
             Err(error) => return Err(self.failed(found.file)(error)),
@@ -180,13 +180,13 @@ impl View<'_> {
         Ok(frame)
     }
 
-    fn unpacked(&mut self, found: &Found) -> Result<Option<Arc<Unpacked>>, ReadError> {
+    fn unpacked(&mut self, found: &FoundExtent) -> Result<Option<Arc<Unpacked>>, StoreReadError> {
         let id = (found.file, found.located.offset);
         if let Some(place) = self.unpacked.iter().rposition(|known| (known.0, known.1) == id) {
             return Ok(Some(self.unpacked[place].2.clone()));
         }
         let Some((frame, bytes)) = self.frame(found)? else { return Ok(None) };
-        let unpacked = frame.payload(&bytes).filter(|_| frame.kind == Kind::Points).and_then(|payload| {
+        let unpacked = frame.payload(&bytes).filter(|_| frame.kind == FrameKind::Points).and_then(|payload| {
             let (ids, packed) = split_extent(payload)?;
             Unpacked::new(frame.codec, packed, ids.len())
         });
@@ -206,10 +206,10 @@ impl View<'_> {
     pub(crate) fn points_of(
         &mut self,
         key: &str,
-        found: &[Found],
+        found: &[FoundExtent],
         first_ms: i64,
         last_ms: i64,
-    ) -> Result<Vec<TimedValue>, ReadError> {
+    ) -> Result<Vec<TimedValue>, StoreReadError> {
         let deleted = self.deleted.clone();
         let deletes = deleted.of(key);
         let mut points: Vec<TimedValue> = Vec::new();
@@ -244,7 +244,7 @@ impl View<'_> {
     }
 
     /// All points of a series in a range of time.
-    pub(crate) fn points(&mut self, key: &str, first_ms: i64, last_ms: i64) -> Result<Vec<TimedValue>, ReadError> {
+    pub(crate) fn points(&mut self, key: &str, first_ms: i64, last_ms: i64) -> Result<Vec<TimedValue>, StoreReadError> {
         let found = self.locate(key, Lane::is_raw, first_ms, last_ms)?;
         self.points_of(key, &found, first_ms, last_ms)
     }
@@ -256,14 +256,14 @@ impl View<'_> {
         lane: Lane,
         first_ms: i64,
         last_ms: i64,
-    ) -> Result<Vec<Bucket>, ReadError> {
+    ) -> Result<Vec<Bucket>, StoreReadError> {
         let deleted = self.deleted.clone();
         let deletes = deleted.of(key);
         let mut buckets: Vec<Bucket> = Vec::new();
         for each in self.locate(key, |other| other == lane, first_ms, last_ms)? {
             let Some((frame, bytes)) = self.frame(&each)? else { continue };
             let Located { position, generation, .. } = each.located;
-            let read = frame.payload(&bytes).filter(|_| frame.kind == Kind::Buckets).and_then(|payload| {
+            let read = frame.payload(&bytes).filter(|_| frame.kind == FrameKind::Buckets).and_then(|payload| {
                 let (ids, packed) = split_extent(payload)?;
                 read_buckets(frame.codec, packed, ids.len(), position as usize)
             });
@@ -285,7 +285,7 @@ impl View<'_> {
     }
 
     /// The value of the last point of a series before a time, wherever it is kept.
-    pub(crate) fn before(&mut self, key: &str, time_ms: i64) -> Result<Option<f64>, ReadError> {
+    pub(crate) fn before(&mut self, key: &str, time_ms: i64) -> Result<Option<f64>, StoreReadError> {
         let last = |points: &[TimedValue]| points.iter().rev().find(|point| !is_stale(point.1)).copied();
         let head = self.heads.get(key).and_then(|head| {
             let count = head.partition_point(|point| point.0 < time_ms);
@@ -326,7 +326,7 @@ impl View<'_> {
     }
 
     /// The first time of a point of a series after a time.
-    pub(crate) fn next_time(&mut self, key: &str, time_ms: i64) -> Result<Option<i64>, ReadError> {
+    pub(crate) fn next_time(&mut self, key: &str, time_ms: i64) -> Result<Option<i64>, StoreReadError> {
         let mut begins: Vec<(i64, i64)> = self
             .files
             .logs
@@ -355,12 +355,12 @@ impl View<'_> {
         Ok(next)
     }
 
-    pub(crate) fn head_len(&self, series: &SeriesRef) -> usize {
+    pub(crate) fn head_len(&self, series: &StoredSeries) -> usize {
         self.heads.get(&series.key).map_or(0, Vec::len)
     }
 
     /// The first time that a head has of a series.
-    pub(crate) fn head_begin(&self, series: &SeriesRef) -> i64 {
+    pub(crate) fn head_begin(&self, series: &StoredSeries) -> i64 {
         self.heads.get(&series.key).and_then(|head| head.first()).map_or(i64::MAX, |point| point.0)
     }
 
@@ -404,7 +404,7 @@ impl View<'_> {
     }
 
     /// Behind everything that there is of a series.
-    pub(crate) fn end(&self, series: &SeriesRef) -> i64 {
+    pub(crate) fn end(&self, series: &StoredSeries) -> i64 {
         let logs = self.files.logs.iter().map(|log| log.place);
         let ends = logs.chain(self.files.merged.iter().map(|file| file.place)).map(|place| place.end_ms);
         let head = self.heads.get(&series.key).and_then(|head| head.last()).map(|point| point.0 + 1);

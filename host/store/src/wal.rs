@@ -17,7 +17,7 @@
 
 use saker_journal::{Journal, JournalError};
 
-use crate::key::Attributes;
+use crate::key::StoredAttributes;
 use crate::names::{NameReader, NameWriter};
 use crate::wire::{Wire, put_signed, put_text, put_varint, zigzag};
 
@@ -103,7 +103,7 @@ impl Wal {
     /// Names series by their slots.
     pub(crate) fn series<'a>(
         &mut self,
-        series: impl Iterator<Item = (u32, &'a str, Attributes)>,
+        series: impl Iterator<Item = (u32, &'a str, StoredAttributes)>,
     ) -> Result<(), JournalError> {
         let mut record = std::mem::take(&mut self.buffer);
         record.clear();
@@ -319,7 +319,7 @@ fn read_value(wire: &mut Wire, before: f64) -> Option<f64> {
 }
 
 /// A record, read.
-pub(crate) enum Record<'a> {
+pub(crate) enum WalRecord<'a> {
     Series(SeriesRecord<'a>),
     Group { group: u32, source: &'a str, interval_ms: u32, first: usize, slots: Vec<u32> },
     Row { group: u32, alone: bool, time_ms: i64, first: usize, columns: usize, cells: Wire<'a> },
@@ -332,7 +332,7 @@ pub(crate) enum Record<'a> {
 pub(crate) struct SeriesRecord<'a>(Wire<'a>);
 
 impl SeriesRecord<'_> {
-    pub(crate) fn read(mut self, mut each: impl FnMut(u32, &str, Attributes)) -> Option<()> {
+    pub(crate) fn read(mut self, mut each: impl FnMut(u32, &str, StoredAttributes)) -> Option<()> {
         let mut reader = NameReader::default();
         while !self.0.0.is_empty() {
             let slot = u32::try_from(self.0.varint()?).ok()?;
@@ -344,11 +344,11 @@ impl SeriesRecord<'_> {
 }
 
 /// Reads a record; nothing if it is none of ours.
-pub(crate) fn read_record(bytes: &[u8]) -> Option<Record<'_>> {
+pub(crate) fn read_record(bytes: &[u8]) -> Option<WalRecord<'_>> {
     let mut wire = Wire(bytes);
     let narrow = |number: u64| u32::try_from(number).ok();
     match wire.u8()? {
-        SERIES => Some(Record::Series(SeriesRecord(wire))),
+        SERIES => Some(WalRecord::Series(SeriesRecord(wire))),
         GROUP => {
             let group = narrow(wire.varint()?)?;
             let source = std::str::from_utf8(wire.text()?).ok()?;
@@ -358,7 +358,7 @@ pub(crate) fn read_record(bytes: &[u8]) -> Option<Record<'_>> {
             while !wire.0.is_empty() {
                 slots.push(narrow(wire.varint()?)?);
             }
-            Some(Record::Group { group, source, interval_ms, first, slots })
+            Some(WalRecord::Group { group, source, interval_ms, first, slots })
         }
         ROW => {
             let group = narrow(wire.varint()?)?;
@@ -366,7 +366,7 @@ pub(crate) fn read_record(bytes: &[u8]) -> Option<Record<'_>> {
             let time_ms = wire.signed()?;
             let first = usize::try_from(wire.varint()?).ok()?;
             let columns = usize::try_from(wire.varint()?).ok()?;
-            Some(Record::Row { group, alone, time_ms, first, columns, cells: wire })
+            Some(WalRecord::Row { group, alone, time_ms, first, columns, cells: wire })
         }
         POINTS => {
             let (mut points, mut slot, mut time_ms) = (Vec::new(), 0_i64, 0_i64);
@@ -375,7 +375,7 @@ pub(crate) fn read_record(bytes: &[u8]) -> Option<Record<'_>> {
                 time_ms = time_ms.checked_add(wire.signed()?)?;
                 points.push((u32::try_from(slot).ok()?, time_ms, read_value(&mut wire, 0.0)?));
             }
-            Some(Record::Points(points))
+            Some(WalRecord::Points(points))
         }
         DELETE => {
             let (generation, before_ms) = (wire.varint()?, wire.signed()?);
@@ -383,7 +383,7 @@ pub(crate) fn read_record(bytes: &[u8]) -> Option<Record<'_>> {
             while !wire.0.is_empty() {
                 keys.push(std::str::from_utf8(wire.text()?).ok()?);
             }
-            Some(Record::Delete { generation, before_ms, keys })
+            Some(WalRecord::Delete { generation, before_ms, keys })
         }
         COVERED => {
             let sides = wire.varint()?;
@@ -392,7 +392,7 @@ pub(crate) fn read_record(bytes: &[u8]) -> Option<Record<'_>> {
                 let source = std::str::from_utf8(wire.text()?).ok()?;
                 groups.push((source, narrow(wire.varint()?)?, wire.varint()?));
             }
-            Some(Record::Covered { sides, groups })
+            Some(WalRecord::Covered { sides, groups })
         }
         _ => None,
     }

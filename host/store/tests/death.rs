@@ -16,7 +16,9 @@ use cap_std::fs::Dir;
 use common::{read_raw, series};
 use saker_journal::real;
 use saker_model::{Glob, MetricType, Point, SeriesId};
-use saker_store::{FOREVER_MS, Granularity, Policies, Policy, Rule, SeriesRef, Store, StoreConfig, Surroundings};
+use saker_store::{
+    FOREVER_MS, Granularity, Policies, Policy, PolicyRule, Store, StoreConfig, StoredSeries, Surroundings,
+};
 
 /// Enough to find a write that is not whole.
 const KILLS: u64 = 6;
@@ -45,7 +47,7 @@ fn nothing_that_was_acknowledged_is_lost_when_the_process_is_killed() {
         ticks = acknowledge_and_kill(folder.path(), 1 + (random >> 33) % 3_000);
         let store = open(folder.path());
         for number in 0..TICKED + PUSHED {
-            let found = read_raw(&store, &SeriesRef::of(&name(number)).unwrap());
+            let found = read_raw(&store, &StoredSeries::of(&name(number)).unwrap());
             let expected: Vec<(i64, f64)> =
                 (0..found.len().max(ticks as usize) as i64).map(|at| point(number, at)).collect();
             assert_eq!(found, expected, "series {number}, {ticks} acknowledged");
@@ -77,7 +79,7 @@ fn acknowledge_and_kill(folder: &Path, count: u64) -> i64 {
 
 fn append_until_killed(folder: &Path) {
     let store = open(folder);
-    let known = read_raw(&store, &SeriesRef::of(&name(TICKED + PUSHED - 1)).unwrap()).len() as i64;
+    let known = read_raw(&store, &StoredSeries::of(&name(TICKED + PUSHED - 1)).unwrap()).len() as i64;
     (0..TICKED + PUSHED).for_each(|number| assert!(store.register(number, &name(number))));
     let now_ms = AtomicI64::new(START_MS + known * TICK_MS);
     let mut output = std::io::stdout().lock();
@@ -131,7 +133,7 @@ fn open(folder: &Path) -> Store {
         back_window_ms: 3_600_000,
         by_data: false,
     };
-    let rule = Rule { metric: Glob::new("*"), tags: Vec::new(), policy: "tested".into() };
+    let rule = PolicyRule { metric: Glob::new("*"), tags: Vec::new(), policy: "tested".into() };
     let policies = Policies::new(vec![policy], vec![rule]).unwrap();
     let config = StoreConfig { policies, bytes: u64::MAX, ..StoreConfig::default() };
     let dir = Dir::open_ambient_dir(folder, ambient_authority()).unwrap();

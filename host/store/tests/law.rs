@@ -11,7 +11,10 @@ use std::collections::BTreeMap;
 
 use common::{Harness, read_raw, series};
 use saker_model::{Glob, MetricType, Point, SeriesId};
-use saker_store::{Aggregate, Budget, Columns, Granularity, Policies, Policy, Rule, SeriesRef, StoreConfig, TimeRange};
+use saker_store::{
+    ArchiveAggregate, Budget, Granularity, Policies, Policy, PolicyRule, ReadColumns, StoreConfig, StoredSeries,
+    TimeRange,
+};
 
 /// The 35th and the 43rd show a fault that is known: a point that comes for a time before a tier begins leaves the increase
 /// of the first bucket behind it as it was.
@@ -24,16 +27,16 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 /// In a group, and pushed.
 const TICKED: u32 = 3;
 const PUSHED: u32 = 4;
-const ALL: [Aggregate; 9] = [
-    Aggregate::Count,
-    Aggregate::Sum,
-    Aggregate::Min,
-    Aggregate::Max,
-    Aggregate::First,
-    Aggregate::Last,
-    Aggregate::FirstTime,
-    Aggregate::LastTime,
-    Aggregate::Increase,
+const ALL: [ArchiveAggregate; 9] = [
+    ArchiveAggregate::Count,
+    ArchiveAggregate::Sum,
+    ArchiveAggregate::Min,
+    ArchiveAggregate::Max,
+    ArchiveAggregate::First,
+    ArchiveAggregate::Last,
+    ArchiveAggregate::FirstTime,
+    ArchiveAggregate::LastTime,
+    ArchiveAggregate::Increase,
 ];
 
 struct Random(u64);
@@ -97,7 +100,7 @@ fn config() -> StoreConfig {
         back_window_ms: HOUR_MS,
         by_data: false,
     };
-    let rule = Rule { metric: Glob::new("*"), tags: Vec::new(), policy: "tested".into() };
+    let rule = PolicyRule { metric: Glob::new("*"), tags: Vec::new(), policy: "tested".into() };
     StoreConfig { policies: Policies::new(vec![policy], vec![rule]).unwrap(), ..StoreConfig::default() }
 }
 
@@ -114,7 +117,7 @@ fn register(harness: &Harness) {
 fn check(harness: &Harness, model: &Model, tiers_too: bool, context: &str) {
     let store = harness.store();
     for number in 0..TICKED + PUSHED {
-        let series = SeriesRef::of(&name(number)).unwrap();
+        let series = StoredSeries::of(&name(number)).unwrap();
         let (told, expected) = (read_raw(&store, &series), model.points(number));
         let wrong = told.iter().zip(&expected).position(|(told, expected)| told != expected);
         if told.len() != expected.len() || wrong.is_some() {
@@ -129,10 +132,10 @@ fn check(harness: &Harness, model: &Model, tiers_too: bool, context: &str) {
             continue;
         }
         for granularity_ms in [5 * MINUTE_MS, 15 * MINUTE_MS, HOUR_MS, 12 * HOUR_MS, DAY_MS] {
-            let columns = Columns { granularity_ms, aggregates: ALL.to_vec() };
+            let columns = ReadColumns { granularity_ms, aggregates: ALL.to_vec() };
             let mut found = BTreeMap::new();
             let all = TimeRange { start_ms: START_MS - 40 * DAY_MS, end_ms: START_MS + 100 * DAY_MS };
-            let visit = &mut |chunk: saker_store::Chunk<'_>| {
+            let visit = &mut |chunk: saker_store::StoredChunk<'_>| {
                 assert_eq!(chunk.granularity_ms, granularity_ms);
                 for (row, time) in chunk.timestamps.iter().enumerate() {
                     let values: Vec<f64> = chunk.columns.iter().map(|column| column[row]).collect();
@@ -198,7 +201,7 @@ fn live(seed: u64) {
             21 if random.below(3) == 0 => {
                 let number = random.below(i64::from(TICKED + PUSHED)) as u32;
                 let before_ms = (random.below(3) > 0).then(|| now_ms - random.below(20 * HOUR_MS));
-                harness.store().delete(&[SeriesRef::of(&name(number)).unwrap()], before_ms).unwrap();
+                harness.store().delete(&[StoredSeries::of(&name(number)).unwrap()], before_ms).unwrap();
                 let points = model.0.entry(number).or_default();
                 points.retain(|time, _| before_ms.is_some_and(|before_ms| *time >= before_ms));
             }

@@ -9,9 +9,9 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{read_raw, series};
-use saker_journal::{Fault, SimDisk, Trouble};
+use saker_journal::{SimDisk, SimFault, SimTrouble};
 use saker_model::{MetricType, Point, SeriesId};
-use saker_store::{SeriesRef, Store, StoreConfig, Surroundings};
+use saker_store::{Store, StoreConfig, StoredSeries, Surroundings};
 
 /// Enough to find what is forgotten to be synced.
 const CUTS: u64 = 200;
@@ -136,7 +136,7 @@ fn check(disk: &SimDisk, promised: &Points, context: &str) -> Points {
     let store = open(disk).unwrap_or_else(|error| panic!("{context}: does not start: {error:?}"));
     let mut found = Points::new();
     for number in 0..SERIES {
-        let points = read_raw(&store, &SeriesRef::of(&name(number)).unwrap());
+        let points = read_raw(&store, &StoredSeries::of(&name(number)).unwrap());
         assert!(points.windows(2).all(|pair| pair[0].0 < pair[1].0), "{context}: times twice");
         found.extend(points.into_iter().map(|(time_ms, value)| ((number, time_ms), value)));
     }
@@ -155,7 +155,7 @@ fn nothing_that_was_synced_is_lost_when_the_power_goes_at_any_call() {
         let (mut disk, mut random, mut promise) = (SimDisk::new(seed), Random::new(seed), Promise::default());
         // The same disk loses power a few times.
         for life in 0..4 {
-            disk.fail(Fault::at(disk.calls() + random.below(12 * STEPS), Trouble::PowerCut));
+            disk.fail(SimFault::at(disk.calls() + random.below(12 * STEPS), SimTrouble::PowerCut));
             live(&disk, &mut random, &mut promise);
             disk = disk.power_cut();
             let context = format!("seed {seed}, life {life}");
@@ -172,13 +172,13 @@ fn nothing_that_was_synced_is_lost_when_the_power_goes_at_any_call() {
 
 #[test]
 fn nothing_is_called_safe_that_is_not_whichever_call_fails() {
-    for trouble in [Trouble::Broken, Trouble::Full] {
+    for trouble in [SimTrouble::Broken, SimTrouble::Full] {
         for (calls, stride) in [(1, 1), (5, 3)] {
             let seed = calls;
             let run = |at: Option<u64>| {
                 let (disk, mut promise) = (SimDisk::new(seed), Promise::default());
                 if let Some(at) = at {
-                    disk.fail(Fault { calls, ..Fault::at(at, trouble) });
+                    disk.fail(SimFault { calls, ..SimFault::at(at, trouble) });
                 }
                 live(&disk, &mut Random::new(seed), &mut promise);
                 (disk, promise)

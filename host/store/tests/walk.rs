@@ -6,7 +6,7 @@ mod common;
 
 use common::{Harness, series};
 use saker_model::{MetricType, Point, STALE_MARKER as STALE, SeriesId};
-use saker_store::{Aggregate, Columns, Label, Matcher, Op, ReadError, TimeRange};
+use saker_store::{ArchiveAggregate, Op, ReadColumns, StoreMatcher, StoreReadError, StoredLabel, TimeRange};
 
 const START_MS: i64 = 1_767_225_600_000;
 const HOUR_MS: i64 = 3_600_000;
@@ -85,7 +85,7 @@ fn the_same_time_again_the_last_acknowledged_wins_wherever_the_first_is() {
 }
 
 #[test]
-fn series_are_found_by_what_they_are_called_and_too_many_are_refused() {
+fn series_are_found_by_what_they_are_called_and_too_many_are_rejected() {
     let mut harness = Harness::new(1);
     let store = harness.store();
     let points: Vec<Point> = (0..1000)
@@ -96,15 +96,15 @@ fn series_are_found_by_what_they_are_called_and_too_many_are_refused() {
         })
         .collect();
     store.append_points(&points, START_MS).unwrap();
-    let matcher = |label, op, value: &str| Matcher { label, op, value: value.into() };
+    let matcher = |label, op, value: &str| StoreMatcher { label, op, value: value.into() };
     let range = TimeRange { start_ms: START_MS, end_ms: START_MS };
     for _ in 0..3 {
         let store = harness.store();
-        let even = store.select(&[matcher(Label::Metric, Op::Equal, "even")], range, 1000).unwrap();
+        let even = store.select(&[matcher(StoredLabel::Metric, Op::Equal, "even")], range, 1000).unwrap();
         assert_eq!(even.len(), 500);
-        let regex = [matcher(Label::Tag("n".into()), Op::Regex, "1.")];
+        let regex = [matcher(StoredLabel::Tag("n".into()), Op::Regex, "1.")];
         assert_eq!(store.select(&regex, range, 10).unwrap().len(), 10);
-        assert!(matches!(store.select(&[], range, 999), Err(ReadError::Series { limit: 999 })));
+        assert!(matches!(store.select(&[], range, 999), Err(StoreReadError::Series { limit: 999 })));
         let later = TimeRange { start_ms: START_MS + 100 * HOUR_MS, end_ms: START_MS + 200 * HOUR_MS };
         assert_eq!(store.select(&[], later, 10).unwrap(), []);
         harness.maintain(START_MS + 60 * HOUR_MS);
@@ -131,7 +131,9 @@ fn what_is_deleted_is_gone_at_once_and_a_later_push_begins_anew() {
             harness.maintain(START_MS + 70 * HOUR_MS);
         }
         let store = harness.store();
-        let x = store.select(&[Matcher { label: Label::Metric, op: Op::Equal, value: "x".into() }], all, 9).unwrap();
+        let x = store
+            .select(&[StoreMatcher { label: StoredLabel::Metric, op: Op::Equal, value: "x".into() }], all, 9)
+            .unwrap();
         store.delete(&x, Some(START_MS + 500 * 60_000)).unwrap();
         for _ in 0..2 {
             assert_eq!(harness.raw("x", 0).len(), 500, "round {round}");
@@ -152,7 +154,7 @@ fn what_is_deleted_is_gone_at_once_and_a_later_push_begins_anew() {
 }
 
 #[test]
-fn a_budget_refuses_with_the_number_that_would_do() {
+fn a_budget_rejects_with_the_number_that_would_do() {
     let harness = Harness::new(1);
     let store = harness.store();
     store.register(0, &series("x", 0, MetricType::Gauge, 1));
@@ -165,17 +167,17 @@ fn a_budget_refuses_with_the_number_that_would_do() {
     let read = |samples: u64, memory: u64| {
         let budget = saker_store::Budget::new(samples, memory, std::time::Duration::from_secs(60), None);
         let mut count = 0;
-        let columns = Columns { granularity_ms: 60_000, aggregates: vec![Aggregate::Count] };
+        let columns = ReadColumns { granularity_ms: 60_000, aggregates: vec![ArchiveAggregate::Count] };
         store.read(&found, all, &columns, &budget, &mut |chunk| count += chunk.timestamps.len()).map(|()| count)
     };
-    let Err(ReadError::Samples { needed, .. }) = read(10, u64::MAX) else { panic!("it is allowed") };
+    let Err(StoreReadError::Samples { needed, .. }) = read(10, u64::MAX) else { panic!("it is allowed") };
     assert_eq!(read(needed, u64::MAX).unwrap(), 84);
-    let Err(ReadError::Memory { needed, .. }) = read(u64::MAX, 10) else { panic!("it is allowed") };
+    let Err(StoreReadError::Memory { needed, .. }) = read(u64::MAX, 10) else { panic!("it is allowed") };
     assert_eq!(read(u64::MAX, needed).unwrap(), 84);
     let cancelled = std::sync::atomic::AtomicBool::new(true);
     let budget = saker_store::Budget::new(u64::MAX, u64::MAX, std::time::Duration::from_secs(60), Some(&cancelled));
-    let result = store.read(&found, all, &Columns::raw(), &budget, &mut |_| {});
-    assert!(matches!(result, Err(ReadError::Cancelled)));
+    let result = store.read(&found, all, &ReadColumns::raw(), &budget, &mut |_| {});
+    assert!(matches!(result, Err(StoreReadError::Cancelled)));
 }
 
 #[test]
@@ -208,7 +210,7 @@ fn what_is_exported_is_what_another_store_holds_after_an_import() {
 }
 
 #[test]
-fn a_file_of_points_is_what_another_store_holds_after_an_import_and_nothing_else_is_taken_for_one() {
+fn a_file_of_points_is_imported_and_no_other_file_is() {
     let harness = Harness::new(1);
     let store = harness.store();
     let points: Vec<Point> = (0..40_000_i64)
@@ -241,7 +243,7 @@ fn a_file_of_points_is_what_another_store_holds_after_an_import_and_nothing_else
 }
 
 #[test]
-fn other_rules_hold_at_once_and_what_was_kept_by_the_old_ones_is_still_read() {
+fn other_rules_hold_at_once_and_old_values_are_still_read() {
     let mut harness = Harness::new(1);
     harness.store().register(0, &series("x", 0, MetricType::Counter, 10));
     let now_ms = START_MS + 30 * 24 * HOUR_MS;
@@ -253,9 +255,12 @@ fn other_rules_hold_at_once_and_what_was_kept_by_the_old_ones_is_still_read() {
     let hours = |store: &saker_store::Store| {
         let range = TimeRange { start_ms: START_MS, end_ms: START_MS + 100 * HOUR_MS };
         let found = store.select(&[], range, 9).unwrap();
-        let columns = Columns { granularity_ms: HOUR_MS, aggregates: vec![Aggregate::Count, Aggregate::Increase] };
+        let columns = ReadColumns {
+            granularity_ms: HOUR_MS,
+            aggregates: vec![ArchiveAggregate::Count, ArchiveAggregate::Increase],
+        };
         let mut all = Vec::new();
-        let visit = &mut |chunk: saker_store::Chunk<'_>| {
+        let visit = &mut |chunk: saker_store::StoredChunk<'_>| {
             all.extend(
                 chunk
                     .timestamps
@@ -279,7 +284,8 @@ fn other_rules_hold_at_once_and_what_was_kept_by_the_old_ones_is_still_read() {
         back_window_ms: HOUR_MS,
         by_data: false,
     };
-    let rule = saker_store::Rule { metric: saker_model::Glob::new("*"), tags: Vec::new(), policy: "short".into() };
+    let rule =
+        saker_store::PolicyRule { metric: saker_model::Glob::new("*"), tags: Vec::new(), policy: "short".into() };
     let policies = saker_store::Policies::new(vec![policy], vec![rule]).unwrap();
     harness.store().apply(saker_store::StoreConfig { policies, ..harness.config.clone() });
     assert_eq!(hours(&harness.store()), before, "the points are kept as was said when they came");

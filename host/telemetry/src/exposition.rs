@@ -12,7 +12,7 @@ use saker_model::DurationHistogram;
 pub type Labels = Vec<(&'static str, String)>;
 
 /// What is measured of one metric: a value for each set of labels.
-pub type Samples = Vec<(Labels, f64)>;
+pub type LabelledValues = Vec<(Labels, f64)>;
 
 struct LabelSet(Labels);
 
@@ -34,7 +34,7 @@ impl<'a, 'b> Out<'a, 'b> {
     ///
     /// # Errors
     /// Those of the text that is written.
-    pub fn counter(&mut self, name: &str, help: &str, samples: Samples) -> fmt::Result {
+    pub fn counter(&mut self, name: &str, help: &str, samples: LabelledValues) -> fmt::Result {
         self.family(name, help, samples, ConstCounter::new(0.0).metric_type(), ConstCounter::new)
     }
 
@@ -42,7 +42,7 @@ impl<'a, 'b> Out<'a, 'b> {
     ///
     /// # Errors
     /// Those of the text that is written.
-    pub fn gauge(&mut self, name: &str, help: &str, samples: Samples) -> fmt::Result {
+    pub fn gauge(&mut self, name: &str, help: &str, samples: LabelledValues) -> fmt::Result {
         self.family(name, help, samples, ConstGauge::new(0.0).metric_type(), ConstGauge::new)
     }
 
@@ -70,7 +70,7 @@ impl<'a, 'b> Out<'a, 'b> {
         &mut self,
         name: &str,
         help: &str,
-        samples: Samples,
+        samples: LabelledValues,
         kind: MetricType,
         make: impl Fn(f64) -> M,
     ) -> fmt::Result {
@@ -103,11 +103,11 @@ impl EncodeMetric for Durations<'_> {
 
 /// One sample without labels.
 #[must_use]
-pub fn one(value: f64) -> Samples {
+pub fn one(value: f64) -> LabelledValues {
     vec![(Vec::new(), value)]
 }
 
 /// Counts by the values of one label.
-pub fn by(label: &'static str, counts: impl Iterator<Item = (&'static str, u64)>) -> Samples {
+pub fn by(label: &'static str, counts: impl Iterator<Item = (&'static str, u64)>) -> LabelledValues {
     counts.map(|(name, count)| (vec![(label, name.to_owned())], count as f64)).collect()
 }

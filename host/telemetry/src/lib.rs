@@ -8,6 +8,6 @@ mod exposition;
 mod process;
 mod registry;
 
-pub use exposition::{Labels, Out, Samples, by, one};
+pub use exposition::{LabelledValues, Labels, Out, by, one};
 pub use process::ProcessMetrics;
-pub use registry::{CONTENT_TYPE, Metrics, Registry};
+pub use registry::{CONTENT_TYPE, MetricRegistry, Metrics};

@@ -22,14 +22,14 @@ pub trait Metrics: Send + Sync + 'static {
 
 /// The metrics of all components, in the order in which they were registered.
 #[derive(Default)]
-pub struct Registry {
+pub struct MetricRegistry {
     collectors: prometheus_client::registry::Registry,
 }
 
 /// A component's metrics, read anew each time.
 struct Component<M>(M);
 
-impl Registry {
+impl MetricRegistry {
     /// Registers a component, once.
     pub fn register<M: Metrics>(&mut self, metrics: M) {
         self.collectors.register_collector(Box::new(Component(metrics)));
@@ -89,7 +89,7 @@ mod tests {
         let waits = DurationHistogram::default();
         waits.observe(Duration::from_millis(2));
         waits.observe(Duration::from_secs(1));
-        let mut registry = Registry::default();
+        let mut registry = MetricRegistry::default();
         registry.register(Waits(waits));
         let text = registry.text().unwrap();
         for line in [
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn what_is_registered_is_in_the_text_in_its_order() {
-        let mut registry = Registry::default();
+        let mut registry = MetricRegistry::default();
         registry.register(Doors(3.0));
         registry.register(Doors(4.0));
         let text = registry.text().unwrap();

@@ -52,9 +52,9 @@ typedef struct saker_value {
     saker_tags tags;
     saker_metric_type type;
     double value;
-    /// When it was true; 0 for the tick's own time.
+    /// When it was true; 0 for the run's own time.
     int64_t timestamp_ms;
-    /// How often it is measured, in seconds; 0 for the tick's interval.
+    /// How often it is measured, in seconds; 0 for the run's interval.
     uint32_t step_s;
 } saker_value;
 
@@ -62,7 +62,7 @@ typedef struct saker_value {
 typedef struct saker_point {
     /// The handle: of `saker_column_define`, or what a backend's `define` was given.
     uint32_t series;
-    /// In a collector 0 for the tick's own time.
+    /// In a collector 0 for the run's own time.
     int64_t timestamp_ms;
     /// Finite.
     double value;
@@ -74,7 +74,7 @@ typedef struct saker_points {
     size_t count;
 } saker_points;
 
-/// The values of a tick. Starts as `{0}`.
+/// The values of a run. Starts as `{0}`.
 typedef struct saker_values {
     saker_value **items;
     size_t count;
@@ -95,21 +95,21 @@ saker_value *saker_derive(saker_values *values, const char *metric, double value
 /// text that a tag may not hold costs the value; see `saker_tag_value`.
 saker_value *saker_with_tag(saker_value *value, const char *key, const char *text);
 
-/// For a collector that brings hundreds of values of the same series at every tick: names a series once, by a value that
+/// For a collector that brings hundreds of values of the same series at every run: names a series once, by a value that
 /// was made with NULL in the place of values, and returns the handle that stands for it until `close`. Its values are
-/// added by that handle, which costs 20 bytes each and no text. A tick brings its values either in this way or in the
+/// added by that handle, which costs 20 bytes each and no text. A run brings its values either in this way or in the
 /// other.
 ///
 ///     handle = saker_column_define(saker_with_tag(saker_gauge(NULL, "container.cpu", 0), "id", id));
 uint32_t saker_column_define(const saker_value *series);
 
-/// Adds a value of the tick's own time.
+/// Adds a value of the run's own time.
 void saker_column_add(saker_values *values, uint32_t handle, double value);
 
 /// Adds a value of another time.
 void saker_column_add_at(saker_values *values, uint32_t handle, double value, int64_t timestamp_ms);
 
-/// Takes a handle back: of a container that has gone, for one. Its values of this tick go as well.
+/// Takes a handle back: of a container that has gone, for one. Its values of this run go as well.
 void saker_column_forget(saker_values *values, uint32_t handle);
 
 /// What identifies a series.
@@ -139,7 +139,7 @@ typedef enum saker_permission {
     /// Read files below an absolute directory, or one file.
     SAKER_READ,
     /// Ask for the size and fill of the file systems mounted at or below an absolute directory.
-    SAKER_USAGE,
+    SAKER_STATFS,
     /// Connect to `host:port`.
     SAKER_CONNECT,
     /// Have a secret put by the agent into requests to `scheme://host:port`.
@@ -148,8 +148,8 @@ typedef enum saker_permission {
     SAKER_ENV,
     /// Read and write files below an absolute directory.
     SAKER_WRITE,
-    /// Keep files in a folder of its own, `/folder`.
-    SAKER_FOLDER,
+    /// Keep files in a folder of its own, `/data`.
+    SAKER_DATA_DIR,
     /// Write to the agent's standard output as it is.
     SAKER_STDOUT,
     /// Send requests over a Unix socket: `METHOD SOCKET PATH`, such as `GET /run/docker.sock /containers/`. The path is
@@ -158,13 +158,13 @@ typedef enum saker_permission {
 } saker_permission;
 
 /// A permission that the plugin would like to have.
-typedef struct saker_wanted {
+typedef struct saker_request {
     saker_permission permission;
-    /// Which directory, address or name; "" for `SAKER_FOLDER` and `SAKER_STDOUT`.
+    /// Which directory, address or name; "" for `SAKER_DATA_DIR` and `SAKER_STDOUT`.
     const char *what;
     /// Why, in words for the operator who decides.
     const char *reason;
-} saker_wanted;
+} saker_request;
 
 /// Strings of a setting.
 typedef struct saker_strings {
@@ -194,13 +194,13 @@ typedef struct saker_setting {
     bool default_boolean;
 } saker_setting;
 
-/// Why this tick is.
-typedef struct saker_tick {
+/// Why this run is.
+typedef struct saker_run {
     /// The time that the values are for.
     int64_t timestamp_ms;
-    /// The interval between ticks, in milliseconds.
+    /// The interval between runs, in milliseconds.
     uint32_t interval_ms;
-} saker_tick;
+} saker_run;
 
 /// What becomes of a series.
 typedef enum saker_verdict {
@@ -214,7 +214,7 @@ typedef enum saker_verdict {
     SAKER_FAIL,
 } saker_verdict;
 
-#define SAKER_WANTS_MAX 16
+#define SAKER_REQUESTS_MAX 16
 #define SAKER_SETTINGS_MAX 24
 
 /// A plugin: what it says about itself, and what the agent calls; never two calls at the same time. Functions that
@@ -228,7 +228,7 @@ typedef struct saker_plugin {
     const char *summary;
     /// A collector's interval where the operator sets none, in milliseconds; 0 for the agent's own.
     uint32_t every_ms;
-    saker_wanted wants[SAKER_WANTS_MAX];
+    saker_request requests[SAKER_REQUESTS_MAX];
     saker_setting settings[SAKER_SETTINGS_MAX];
 
     /// Makes the instance ready. The settings have been read. A backend's destination need not be there yet.
@@ -237,7 +237,7 @@ typedef struct saker_plugin {
     void (*close)(void);
 
     /// A collector's: measures once.
-    bool (*collect)(saker_tick tick, saker_values *values);
+    bool (*collect)(saker_run run, saker_values *values);
 
     /// A processor's: judges one new series. The answer is remembered.
     saker_verdict (*map_series)(saker_series *series);
@@ -305,7 +305,7 @@ SAKER_CHECKED bool saker_read_bytes(const char *path, const char **bytes, size_t
 /// As `saker_read`, where the file may be missing: `*text` is NULL then, and the result true.
 SAKER_CHECKED bool saker_read_if_there(const char *path, const char **text);
 
-/// A text file of `/proc` or `/sys` that is read at every tick: opened once, and read again from its beginning. Starts as
+/// A text file of `/proc` or `/sys` that is read at every run: opened once, and read again from its beginning. Starts as
 /// `{.path = saker_keep(…)}`. What is read is what was opened: a file on a disk that is replaced by another under its name
 /// goes on being the old one, so such a file is better read with `saker_read`.
 typedef struct saker_kept_file {
@@ -373,16 +373,16 @@ void saker_slots_remove(saker_slots *slots, uint32_t handle);
 /// Empties all places. For `close`.
 void saker_slots_clear(saker_slots *slots);
 
-/// Readings of a tick and of the one before, which make counters rates. Starts as `{0}`.
+/// Readings of a run and of the one before, which make counters rates. Starts as `{0}`.
 typedef struct saker_rates {
     struct saker_readings *now;
     struct saker_readings *before;
 } saker_rates;
 
-/// Notes the reading of a counter, and sets its rate per second since the tick before. False, and no error, if there
-/// is none: at the first reading, after a tick without one, and when the counter went back. `name` tells counters
+/// Notes the reading of a counter, and sets its rate per second since the run before. False, and no error, if there
+/// is none: at the first reading, after a run without one, and when the counter went back. `name` tells counters
 /// apart.
-SAKER_CHECKED bool saker_rate(saker_rates *rates, saker_tick tick, const char *name, double reading,
+SAKER_CHECKED bool saker_rate(saker_rates *rates, saker_run run, const char *name, double reading,
                               double *per_second);
 
 /// Forgets all readings. For `close`.
@@ -430,7 +430,7 @@ typedef struct saker_usage {
     uint64_t free_inodes;
 } saker_usage;
 
-/// The file system that holds an absolute path. False without the permission `SAKER_USAGE` (denied), and if the
+/// The file system that holds an absolute path. False without the permission `SAKER_STATFS` (denied), and if the
 /// system does not answer (unavailable).
 SAKER_CHECKED bool saker_filesystem_usage(const char *path, saker_usage *usage);
 

@@ -52,7 +52,7 @@ void saker_check_number(const char *file, int line, const char *what, double fou
 /// Opens the plugin with these settings, a JSON object. If that fails, `saker_why` says why.
 bool fake_open(const char *settings);
 
-/// Ticks. NULL if the collector failed.
+/// Runs the collector once. NULL if it failed.
 const saker_values *fake_collect(int64_t timestamp_ms);
 
 /// The value of the metric with this name, in columns or beside them; not a number if there is none.
@@ -105,7 +105,7 @@ const char *fake_logged(size_t index);
 const char *fake_state(void);
 
 /// What a counter or a gauge of the plugin's own stands at; not a number if there is none.
-double fake_figure(const char *name);
+double fake_custom_metric(const char *name);
 
 /// Makes `saker_filesystem_usage` answer for a path. All others are not there.
 void fake_set_usage(const char *path, saker_usage usage);

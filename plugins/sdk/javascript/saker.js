@@ -5,7 +5,7 @@
  *
  *     export default class Entropy extends Collector {
  *         static summary = "Bits in the kernel's entropy pool";
- *         static wants = [read('/proc', 'the figure is in /proc/sys/kernel/random')];
+ *         static requests = [read('/proc', 'the figure is in /proc/sys/kernel/random')];
  *         static settings = {
  *             proc: { type: 'string', default: '/proc', description: 'The proc file system.' },
  *         };
@@ -30,7 +30,7 @@ export { KeptFile, listFolder, readText, readTextIfThere } from './lib/files.js'
 export { counterAdd, filesystemUsage, gaugeSet, gzip, loadState, log, saveState } from './lib/host.js';
 export { Response, Target } from './lib/http.js';
 export { Backend, Collector, DROP, KEEP, Processor } from './lib/kinds.js';
-export { connect, read, secret, stdout, unix, usage } from './lib/permissions.js';
+export { connect, read, secret, statfs, stdout, unix } from './lib/permissions.js';
 export { Rates } from './lib/rates.js';
 export { number, pairs, tagValue, words } from './lib/text.js';
 export { counter, derive, gauge } from './lib/values.js';

@@ -27,7 +27,7 @@ class FakeHost {
     state = undefined;
 
     /** Counters and gauges of the plugin's own. @type {Record<string, number>} */
-    figures = {};
+    customMetrics = {};
 
     /**
      * The files that there are: texts by path. An error in the place of a text is thrown: `new Denied(read(path))`.
@@ -55,8 +55,8 @@ class FakeHost {
         saveState: (bytes) => void (this.state = new TextDecoder().decode(bytes)),
         filesystemUsage: (path) => found(this.usages[path] ?? new Unavailable(`${path}: no such file or directory`)),
         gzip: (bytes, level) => gzipSync(bytes, { level }),
-        counterAdd: (name, amount) => void (this.figures[name] = (this.figures[name] ?? 0) + amount),
-        gaugeSet: (name, value) => void (this.figures[name] = value),
+        counterAdd: (name, amount) => void (this.customMetrics[name] = (this.customMetrics[name] ?? 0) + amount),
+        gaugeSet: (name, value) => void (this.customMetrics[name] = value),
         readFile: (path) => {
             const text = found(this.files[path]);
             return text === undefined ? undefined : new TextEncoder().encode(text);

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use crate::agent::{Agent, Home};
 
-/// An agent with one node, `there`, of a backend, which may connect to these addresses. It is ready.
+/// An agent with one destination, `there`, of a backend, which may connect to these addresses. It is ready.
 pub(super) fn agent(backend: &str, settings: &str, grants: &[&str]) -> Agent {
     let config = format!(
-        "[node.there]\nbackend = \"{backend}\"\ngrant.connect = {grants:?}\nbatch.age = \"50ms\"\n\
+        "[destination.there]\nbackend = \"{backend}\"\ngrant.connect = {grants:?}\nbatch.max_age = \"50ms\"\n\
          retry = {{ min = \"50ms\", max = \"200ms\" }}\n\
-         [[route]]\nnodes = [\"there\"]\n[node.there.settings]\n{settings}\n"
+         [[route]]\ndestinations = [\"there\"]\n[destination.there.settings]\n{settings}\n"
     );
     Home::new(&[backend]).keys("endpoint = \"box\"").config(&config).start()
 }
@@ -59,19 +59,19 @@ pub(super) fn plain(count: usize, round: usize) -> Vec<Value> {
     (0..count).map(value).collect()
 }
 
-/// Waits until the node has delivered so many points, and has lost none.
+/// Waits until the destination has delivered so many points, and has lost none.
 pub(super) fn delivered(agent: &Agent, count: usize) {
     agent.until(&format!("{count} points are delivered"), |agent| {
-        let node = agent.node("there");
-        assert!(node["dropped"].as_object().unwrap().values().all(|dropped| dropped == 0), "{node}");
-        (node["delivered"] == count).then_some(())
+        let destination = agent.destination("there");
+        assert!(destination["dropped"].as_object().unwrap().values().all(|dropped| dropped == 0), "{destination}");
+        (destination["delivered"] == count).then_some(())
     });
 }
 
-/// Waits until the node reports an error with these words.
+/// Waits until the destination reports an error with these words.
 pub(super) fn fails_with(agent: &Agent, words: &str) -> String {
     agent.until(&format!("it says {words:?}"), |agent| {
-        agent.node("there")["error"].as_str().filter(|error| error.contains(words)).map(str::to_owned)
+        agent.destination("there")["error"].as_str().filter(|error| error.contains(words)).map(str::to_owned)
     })
 }
 

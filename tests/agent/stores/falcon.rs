@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use super::one_node::{agent, node, push, until_delivered};
+use super::one_destination::{agent, destination, push, until_delivered};
 use crate::agent::Home;
 
 const ANSWER: &str = r#"{"id":ID,"result":{"Message":"ok","Total":TOTAL,"Invalid":0,"Latency":0},"error":null}"#;
@@ -75,13 +75,13 @@ fn transfer_is_called_with_the_bytes_of_falcons_own_agent() {
 }
 
 #[test]
-fn another_transfer_takes_over_and_the_first_is_used_again_when_it_is_back() {
+fn another_transfer_takes_over_until_the_first_is_back() {
     let ((first, first_address), (second, second_address)) = (listen(), listen());
     drop(first);
     let second = transfer(second);
     let settings = format!("addresses = [\"{first_address}\", \"{second_address}\"], order = \"first\"");
     let grant = format!("grant.connect = [\"{first_address}\", \"{second_address}\"]");
-    let agent = Home::new(&["falcon"]).config(&node("falcon", &settings, &grant)).start();
+    let agent = Home::new(&["falcon"]).config(&destination("falcon", &settings, &grant)).start();
     let values: Vec<_> = (0..500).map(|number| ("m", "", "GAUGE", 1_700_000_000 + number, 1.0)).collect();
     push(&agent, &values);
     until_delivered(&agent, 500);
@@ -96,10 +96,10 @@ fn another_transfer_takes_over_and_the_first_is_used_again_when_it_is_back() {
 fn a_transfer_that_is_not_granted_is_named() {
     let (listener, address) = listen();
     let settings = format!("addresses = [\"{address}\"]");
-    let agent = Home::new(&["falcon"]).config(&node("falcon", &settings, "")).start();
+    let agent = Home::new(&["falcon"]).config(&destination("falcon", &settings, "")).start();
     push(&agent, &[("m", "", "GAUGE", 1_700_000_000, 1.0)]);
-    let error = agent.until("it is denied", |agent| agent.node("a")["error"].as_str().map(str::to_owned));
-    assert!(error.contains(&format!("write under [node.a]: grant.connect = [\"{address}\"]")), "{error}");
+    let error = agent.until("it is denied", |agent| agent.destination("a")["error"].as_str().map(str::to_owned));
+    assert!(error.contains(&format!("write under [destination.a]: grant.connect = [\"{address}\"]")), "{error}");
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err(), "nobody has knocked");
 }

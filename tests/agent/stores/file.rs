@@ -7,8 +7,8 @@ use crate::agent::{Agent, Home, shipped, variant};
 
 fn config(directory: &str, grant: &str, more: &str) -> String {
     format!(
-        "[node.there]\nbackend = \"file\"\nbatch.age = \"50ms\"\nretry = {{ min = \"50ms\", max = \"200ms\" }}\n{grant}\n\
-         [[route]]\nnodes = [\"there\"]\n[node.there.settings]\ndirectory = \"{directory}\"\n{more}\n"
+        "[destination.there]\nbackend = \"file\"\nbatch.max_age = \"50ms\"\nretry = {{ min = \"50ms\", max = \"200ms\" }}\n{grant}\n\
+         [[route]]\ndestinations = [\"there\"]\n[destination.there.settings]\ndirectory = \"{directory}\"\n{more}\n"
     )
 }
 
@@ -44,7 +44,7 @@ fn the_files_of_a_granted_directory_hold_each_point_and_follow_each_other() {
 }
 
 #[test]
-fn without_its_grant_it_says_which_line_is_missing_and_writes_when_it_is_there() {
+fn a_backend_without_its_grant_says_which_line_is_missing() {
     let dir = tempfile::TempDir::new().unwrap();
     let path = dir.path().to_str().unwrap();
     for grant in ["", &format!("grant.read = [\"{path}\"]")] {
@@ -61,7 +61,7 @@ fn without_its_grant_it_says_which_line_is_missing_and_writes_when_it_is_there()
 }
 
 #[test]
-fn a_line_that_a_crash_has_cut_is_taken_back_and_a_swap_goes_on_with_the_same_file() {
+fn a_line_that_a_crash_has_cut_is_taken_back() {
     let dir = tempfile::TempDir::new().unwrap();
     let path = dir.path().to_str().unwrap();
     let cut = dir.path().join("saker-20231114T221320.123Z.jsonl");
@@ -70,7 +70,7 @@ fn a_line_that_a_crash_has_cut_is_taken_back_and_a_swap_goes_on_with_the_same_fi
     push(&agent, &plain(5, 1));
     delivered(&agent, 5);
     agent.home.put("file", &variant(&shipped("file"), 1));
-    agent.until("it is swapped", |agent| (agent.instance("node there")?["counts"]["swaps"] == 1).then_some(()));
+    agent.until("it is swapped", |agent| (agent.instance("destination there")?["counts"]["swaps"] == 1).then_some(()));
     push(&agent, &plain(5, 2));
     delivered(&agent, 10);
     agent.until_logged("took back 7 bytes of a line that was not finished");
@@ -83,7 +83,7 @@ fn a_line_that_a_crash_has_cut_is_taken_back_and_a_swap_goes_on_with_the_same_fi
 
 #[test]
 fn an_instance_can_write_to_a_folder_of_its_own() {
-    let agent = start("/folder", "grant.folder = true", "");
+    let agent = start("/data", "grant.data_dir = true", "");
     push(&agent, &plain(5, 1));
     delivered(&agent, 5);
     let folders: Vec<_> = std::fs::read_dir(agent.home.dir.path().join("data/folders"))

@@ -2,7 +2,7 @@
 
 use std::net::UdpSocket;
 
-use super::one_node::{agent, node, now_s, push, until_delivered};
+use super::one_destination::{agent, destination, now_s, push, until_delivered};
 use crate::agent::Home;
 
 #[test]
@@ -17,10 +17,11 @@ fn without_its_grant_it_says_which_is_missing_over_tcp_and_over_udp() {
         // No name is granted, so none is looked up.
         (format!("localhost:{port}"), format!("localhost:{port}")),
     ] {
-        let agent = Home::new(&["graphite"]).config(&node("graphite", &format!("address = \"{address}\""), "")).start();
+        let agent =
+            Home::new(&["graphite"]).config(&destination("graphite", &format!("address = \"{address}\""), "")).start();
         push(&agent, &[("m", "", "GAUGE", now_s(), 1.0)]);
-        let error = agent.until("it is denied", |agent| agent.node("a")["error"].as_str().map(str::to_owned));
-        let line = format!("write under [node.a]: grant.connect = [\"{granted}\"]");
+        let error = agent.until("it is denied", |agent| agent.destination("a")["error"].as_str().map(str::to_owned));
+        let line = format!("write under [destination.a]: grant.connect = [\"{granted}\"]");
         assert!(error.contains(&line), "{error}");
     }
     tcp.set_nonblocking(true).unwrap();
@@ -35,7 +36,7 @@ fn a_server_by_name_is_found_and_one_that_is_away_is_waited_for() {
     let address = format!("localhost:{port}");
     let agent = agent("graphite", &format!("address = \"{address}\""), &address);
     push(&agent, &[("m", "", "GAUGE", 1_700_000_000, 1.0)]);
-    let error = agent.until("it is away", |agent| agent.node("a")["error"].as_str().map(str::to_owned));
+    let error = agent.until("it is away", |agent| agent.destination("a")["error"].as_str().map(str::to_owned));
     assert_eq!(error, format!("{address}: connection refused"));
     let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
     until_delivered(&agent, 1);

@@ -7,17 +7,17 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use super::one_node::{agent, now_s, push, until_delivered};
+use super::one_destination::{agent, now_s, push, until_delivered};
 
 #[test]
-fn points_that_opentsdb_refuses_are_given_up_and_what_its_storage_has_missed_comes_again() {
+fn points_that_opentsdb_rejects_are_given_up() {
     let (address, stored) = opentsdb();
     let agent = agent("opentsdb", &format!("url = \"http://{address}\""), &address);
     let now = now_s();
     let values: Vec<_> = ["good", "unknown", "slow", "fine"].map(|name| (name, "", "GAUGE", now, 1.0)).into();
     push(&agent, &values);
     until_delivered(&agent, 3);
-    assert_eq!(agent.node("a")["dropped"]["rejected"], 1);
+    assert_eq!(agent.destination("a")["dropped"]["rejected"], 1);
     assert_eq!(*stored.lock().unwrap(), ["good", "fine", "slow"], "each once");
 }
 

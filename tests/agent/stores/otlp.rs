@@ -44,9 +44,9 @@ fn every_point_arrives_and_those_that_a_server_rejects_are_counted() {
     let values = awkward();
     push(&agent, &values);
     agent.until("all are done with", |agent| {
-        let node = agent.node("there");
-        let done = node["delivered"] == values.len() - 3 && node["dropped"]["unacknowledged"] == 3;
-        (done && node["queued"] == 0).then_some(())
+        let destination = agent.destination("there");
+        let done = destination["delivered"] == values.len() - 3 && destination["dropped"]["unacknowledged"] == 3;
+        (done && destination["queued"] == 0).then_some(())
     });
     agent.until_logged("3 points rejected: too old");
     let asked = server.asked();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::one_node::{node, now_s, push};
+use super::one_destination::{destination, now_s, push};
 use crate::agent::Home;
 
 /// How many requests are answered badly before the server is well again.
@@ -58,21 +58,21 @@ fn nothing_is_lost(backend: &str, settings: &str, says: &'static str) {
     let (address, asked) = bad_at_first(says);
     let grant = format!("grant.connect = [\"{address}\"]\nlimits.deadline.write = \"2s\"");
     let settings = format!("url = \"http://{address}\", {settings}");
-    let agent = Home::new(&[backend]).config(&node(backend, &settings, &grant)).start();
+    let agent = Home::new(&[backend]).config(&destination(backend, &settings, &grant)).start();
     push(&agent, &[("a", "", "GAUGE", now_s(), 1.0), ("b", "", "GAUGE", now_s(), 2.0)]);
     agent.until("all is delivered", |agent| {
-        let node = agent.node("a");
-        (node["delivered"] == 2 && node["queued"] == 0).then_some(())
+        let destination = agent.destination("a");
+        (destination["delivered"] == 2 && destination["queued"] == 0).then_some(())
     });
     assert_eq!(asked.load(Ordering::Relaxed), BAD + 1, "{says}");
-    let (node, instance) = (agent.node("a"), agent.instance("node a").unwrap());
-    let dropped = node["dropped"].as_object().unwrap();
-    assert!(dropped.values().all(|count| *count == 0), "{node}");
+    let (destination, instance) = (agent.destination("a"), agent.instance("destination a").unwrap());
+    let dropped = destination["dropped"].as_object().unwrap();
+    assert!(dropped.values().all(|count| *count == 0), "{destination}");
     assert!(!instance["last_fault"].to_string().contains("its deadline"), "{instance}");
 }
 
 #[test]
-fn a_body_that_never_comes_is_a_failed_attempt_and_costs_no_point_and_no_instance() {
+fn a_body_that_never_comes_is_a_failed_attempt_and_costs_no_point() {
     for says in [
         "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 100\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n",
@@ -84,7 +84,7 @@ fn a_body_that_never_comes_is_a_failed_attempt_and_costs_no_point_and_no_instanc
 }
 
 #[test]
-fn clickhouse_says_in_a_header_or_trailer_with_200_that_nothing_was_inserted() {
+fn clickhouse_says_with_200_that_nothing_was_inserted() {
     for says in [
         "HTTP/1.1 200 OK\r\nX-ClickHouse-Exception-Code: 209\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-ClickHouse-Exception-Code\r\n\r\n\

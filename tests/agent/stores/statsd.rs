@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use super::one_node::{agent, now_s, push, until_delivered};
+use super::one_destination::{agent, now_s, push, until_delivered};
 
 /// What a server holds: the last of each gauge, the sum of each counter, by name and tags.
 #[derive(Default)]
@@ -48,7 +48,7 @@ fn listen() -> (UdpSocket, String) {
 }
 
 #[test]
-fn a_server_holds_the_last_of_each_gauge_and_what_was_added_to_each_counter() {
+fn a_server_holds_each_gauge_and_what_each_counter_gained() {
     let (socket, address) = listen();
     let agent = agent("statsd", &format!("address = \"{address}\", tags = \"dogstatsd\""), &address);
     let now = now_s();

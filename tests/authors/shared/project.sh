@@ -20,8 +20,8 @@ author() {
 
 # author_all LANGUAGE: a plugin of each kind.
 author_all() {
-    author "$1" collector --grant wanted
-    (cd my-collector && "$saker" collect my-collector.wasm --grant wanted | grep load.fifteen)
+    author "$1" collector --grant requested
+    (cd my-collector && "$saker" collect my-collector.wasm --grant requested | grep load.fifteen)
     author "$1" processor --settings '{"rack": "r12"}'
     author "$1" backend
 }
@@ -29,8 +29,8 @@ author_all() {
 # columns FILE: holds a collector to its contract that brings a hundred values in columns, of which one comes and goes.
 columns() {
     "$saker" plugin test "$1"
-    for ticks in 1 2 3; do
-        lines=$("$saker" collect "$1" --ticks "$ticks" --interval 10ms --format json | grep -c columns.value)
-        [ "$lines" -eq $((101 - (ticks + 1) % 2)) ] || { echo "$1: $lines values at tick $ticks" >&2; exit 1; }
+    for runs in 1 2 3; do
+        lines=$("$saker" collect "$1" --runs "$runs" --interval 10ms --format json | grep -c columns.value)
+        [ "$lines" -eq $((101 - (runs + 1) % 2)) ] || { echo "$1: $lines values at run $runs" >&2; exit 1; }
     done
 }

@@ -4,7 +4,7 @@
 mod raw {
     use saker_sdk::bindings::collector::exports::saker::plugin::collector as world;
     use saker_sdk::bindings::types::Columns;
-    use saker_sdk::prelude::{CollectError, Description, MetricValue, OpenError};
+    use saker_sdk::prelude::{CollectError, Description, OpenError, Sample};
 
     saker_sdk::settings! {
         /// How it answers.
@@ -19,7 +19,7 @@ mod raw {
             Unknown = "unknown",
             /// With a handle beyond all.
             Far = "far",
-            /// With new series at every tick, whose names are as long as an answer may be.
+            /// With new series at every run, whose names are as long as an answer may be.
             Long = "long",
             /// With many values of one series, whose name is long.
             Wide = "wide",
@@ -39,39 +39,39 @@ mod raw {
         pub struct ColumnsSettings {
             /// How it answers.
             pub how: How = How::Well,
-            /// Values of one tick.
+            /// Values of one run.
             pub values: u32 = 60,
         }
     }
 
     struct Guest {
         settings: ColumnsSettings,
-        ticks: u32,
+        runs: u32,
     }
 
     saker_sdk::instance!(Plugin, Guest);
 
-    fn name(number: u32) -> MetricValue {
-        MetricValue::gauge("columns.value", f64::from(number))
+    fn name(number: u32) -> Sample {
+        Sample::gauge("columns.value", f64::from(number))
             .tag("container", &format!("b9d5e6f8a3c4{:04}", number / 60))
             .tag("image", "registry.example/team/service")
             .tag("device", &format!("eth{}", number % 60))
     }
 
     fn definition(id: u32, metric: &str) -> world::Definition {
-        let MetricValue { endpoint, tags, metric_type, step_s, .. } = name(id);
+        let Sample { endpoint, tags, metric_type, step_s, .. } = name(id);
         world::Definition { id, endpoint, metric: metric.into(), tags, metric_type, step_s }
     }
 
     impl Guest {
-        fn collect(&mut self, tick: &world::Tick) -> world::Measurement {
+        fn collect(&mut self, run: &world::Run) -> world::Measurement {
             let values = self.settings.values;
-            self.ticks += 1;
+            self.runs += 1;
             if self.settings.how == How::Records {
                 return world::Measurement::Records((0..values).map(name).collect());
             }
             let define =
-                if self.ticks == 1 { (0..values).map(|id| definition(id, "columns.value")).collect() } else { vec![] };
+                if self.runs == 1 { (0..values).map(|id| definition(id, "columns.value")).collect() } else { vec![] };
             let points = Columns {
                 series: (0..values).collect(),
                 timestamps_ms: Vec::new(),
@@ -80,10 +80,10 @@ mod raw {
             let mut batch = world::Batch { forget: Vec::new(), define, points };
             match self.settings.how {
                 How::Well | How::Records => {}
-                How::Uneven => batch.points.timestamps_ms.push(tick.timestamp_ms),
+                How::Uneven => batch.points.timestamps_ms.push(run.timestamp_ms),
                 How::Unknown => batch.points.series[0] = values,
                 How::Far => batch.define.push(definition(u32::MAX, "far")),
-                How::Long => batch.define = vec![definition(self.ticks - 1, &"x".repeat(6 << 20))],
+                How::Long => batch.define = vec![definition(self.runs - 1, &"x".repeat(6 << 20))],
                 How::Wide => {
                     batch.define = vec![definition(0, &"x".repeat(1 << 20))];
                     batch.points.series = vec![0; values as usize];
@@ -114,12 +114,12 @@ mod raw {
         }
 
         fn open(settings: String) -> Result<(), OpenError> {
-            Self::put(Guest { settings: saker_sdk::settings::parse(&settings)?, ticks: 0 });
+            Self::put(Guest { settings: saker_sdk::settings::parse(&settings)?, runs: 0 });
             Ok(())
         }
 
-        fn collect(tick: world::Tick) -> Result<world::Measurement, CollectError> {
-            Ok(Self::with(|guest| guest.collect(&tick)))
+        fn collect(run: world::Run) -> Result<world::Measurement, CollectError> {
+            Ok(Self::with(|guest| guest.collect(&run)))
         }
 
         fn close() {

@@ -43,11 +43,10 @@ impl Collector for Counter {
         Ok(Self { settings, calls: 0 })
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         self.calls += 1;
         let saved = self.count_saved()?;
-        let values =
-            vec![MetricValue::gauge("counter.saved", saved), MetricValue::gauge("counter.calls", self.calls.into())];
+        let values = vec![Sample::gauge("counter.saved", saved), Sample::gauge("counter.calls", self.calls.into())];
         match self.settings.then {
             Then::Return => Ok(values),
             Then::Fail => Err(CollectError::Other("told to fail".into())),

@@ -18,7 +18,7 @@ impl Collector for DescribeSpin {
         Ok(Self)
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         Ok(Vec::new())
     }
 }

@@ -16,7 +16,7 @@ impl Collector for DropSpin {
         Ok(Self)
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         Ok(Vec::new())
     }
 }

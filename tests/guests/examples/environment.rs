@@ -20,23 +20,22 @@ impl Collector for Environment {
 
     fn describe() -> Description {
         Description::new("environment", "1.0.0", "Tells what it sees of the agent's environment")
-            .wants(env("PATH"), "it is what it looks for by default")
+            .requests(env("PATH"), "it is what it looks for by default")
     }
 
     fn open(settings: EnvironmentSettings) -> Result<Self, OpenError> {
         Ok(Self(settings))
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         let mut input = Vec::new();
         let read = std::io::stdin().read_to_end(&mut input).unwrap_or(0);
         let found = std::env::var(&self.0.name);
         Ok(vec![
-            MetricValue::gauge("environment.found", f64::from(found.is_ok()))
-                .tag("value", found.as_deref().unwrap_or("-")),
-            MetricValue::gauge("environment.variables", std::env::vars_os().count() as f64),
-            MetricValue::gauge("environment.arguments", std::env::args_os().count() as f64),
-            MetricValue::gauge("environment.input_bytes", read as f64),
+            Sample::gauge("environment.found", f64::from(found.is_ok())).tag("value", found.as_deref().unwrap_or("-")),
+            Sample::gauge("environment.variables", std::env::vars_os().count() as f64),
+            Sample::gauge("environment.arguments", std::env::args_os().count() as f64),
+            Sample::gauge("environment.input_bytes", read as f64),
         ])
     }
 }

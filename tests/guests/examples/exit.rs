@@ -16,7 +16,7 @@ impl Collector for Exit {
         Ok(Self)
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         std::process::exit(0)
     }
 }

@@ -48,7 +48,7 @@ impl Collector for Fail {
         }
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         Err(match self.0.how {
             How::Denied => CollectError::Denied(env("HOME")),
             How::Unavailable => CollectError::Unavailable("told to fail".into()),

@@ -27,7 +27,7 @@ saker_sdk::settings! {
     /// Settings of `fill`.
     pub struct FillSettings {
         /// The folder.
-        pub folder: String = "/folder".into(),
+        pub folder: String = "/data".into(),
         /// How it is filled.
         pub how: How = How::File,
         /// Steps at most: of 64 KiB, or entries.
@@ -46,14 +46,14 @@ impl Collector for Fill {
     type Settings = FillSettings;
 
     fn describe() -> Description {
-        Description::new("fill", "1.0.0", "Fills a folder").wants(folder(), "to fill it")
+        Description::new("fill", "1.0.0", "Fills a folder").requests(data_dir(), "to fill it")
     }
 
     fn open(settings: FillSettings) -> Result<Self, OpenError> {
         Ok(Self(settings, Vec::new()))
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         if self.0.clear {
             self.1.clear();
             let entries = fs::read_dir(&self.0.folder).map_err(|error| CollectError::Other(error.to_string()))?;
@@ -80,10 +80,7 @@ impl Collector for Fill {
         if let Some(error) = end.filter(|_| !full) {
             return Err(CollectError::Other(format!("after {steps} steps: {error}")));
         }
-        Ok(vec![
-            MetricValue::gauge("fill.steps", f64::from(steps)),
-            MetricValue::gauge("fill.full", f64::from(u8::from(full))),
-        ])
+        Ok(vec![Sample::gauge("fill.steps", f64::from(steps)), Sample::gauge("fill.full", f64::from(u8::from(full)))])
     }
 }
 

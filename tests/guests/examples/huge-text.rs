@@ -16,8 +16,8 @@ impl Collector for HugeText {
         Ok(Self)
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
-        Ok(vec![MetricValue::gauge(&"x".repeat(1 << 30), 1.0)])
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
+        Ok(vec![Sample::gauge(&"x".repeat(1 << 30), 1.0)])
     }
 }
 

@@ -28,11 +28,11 @@ impl Collector for LeakFiles {
         Ok(Self(settings, Vec::new()))
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         for _ in 0..self.0.times {
             self.1.push(File::open(&self.0.path).map_err(|error| CollectError::from_io(&self.0.path, &error))?);
         }
-        Ok(vec![MetricValue::gauge("leak-files.open", self.1.len() as f64)])
+        Ok(vec![Sample::gauge("leak-files.open", self.1.len() as f64)])
     }
 }
 

@@ -16,7 +16,7 @@ impl Collector for LeakHandles {
         Ok(Self)
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         #[cfg(target_arch = "wasm32")]
         loop {
             std::mem::forget(wasip2::clocks::monotonic_clock::subscribe_duration(1_000_000_000));

@@ -26,7 +26,7 @@ impl Collector for LeakSockets {
         Ok(Self(settings.close, Vec::new()))
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         if self.0 {
             self.1.clear();
         }
@@ -35,7 +35,7 @@ impl Collector for LeakSockets {
             self.1.push(socket);
             new += 1;
         }
-        Ok(vec![MetricValue::gauge("leak-sockets.new", f64::from(new))])
+        Ok(vec![Sample::gauge("leak-sockets.new", f64::from(new))])
     }
 }
 

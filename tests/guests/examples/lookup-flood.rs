@@ -28,18 +28,18 @@ impl Collector for LookupFlood {
         Ok(Self(settings))
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         let network = instance_network();
-        let (mut begun, mut refused) = (0, 0);
+        let (mut begun, mut rejected) = (0, 0);
         for name in self.0.names.iter().cycle().take(self.0.times as usize) {
             match resolve_addresses(&network, name) {
                 Ok(_) => begun += 1,
-                Err(_) => refused += 1,
+                Err(_) => rejected += 1,
             }
         }
         Ok(vec![
-            MetricValue::gauge("lookup-flood.begun", f64::from(begun)),
-            MetricValue::gauge("lookup-flood.refused", f64::from(refused)),
+            Sample::gauge("lookup-flood.begun", f64::from(begun)),
+            Sample::gauge("lookup-flood.rejected", f64::from(rejected)),
         ])
     }
 }

@@ -26,10 +26,10 @@ impl Collector for Lookup {
         Ok(Self(settings.name))
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         let found = (self.0.as_str(), 80).to_socket_addrs();
         let found = found.map_err(|error| CollectError::Unavailable(format!("{}: {error}", self.0)))?;
-        Ok(vec![MetricValue::gauge("lookup.addresses", found.count() as f64)])
+        Ok(vec![Sample::gauge("lookup.addresses", found.count() as f64)])
     }
 }
 

@@ -16,7 +16,7 @@ impl Collector for RandomBomb {
         Ok(Self)
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         #[cfg(target_arch = "wasm32")]
         wasip2::random::random::get_random_bytes(1 << 30);
         Ok(Vec::new())

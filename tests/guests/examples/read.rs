@@ -17,17 +17,17 @@ impl Collector for Read {
     type Settings = ReadSettings;
 
     fn describe() -> Description {
-        Description::new("read", "1.0.0", "Reads a file").wants(read("/etc"), "the file may be there")
+        Description::new("read", "1.0.0", "Reads a file").requests(read("/etc"), "the file may be there")
     }
 
     fn open(settings: ReadSettings) -> Result<Self, OpenError> {
         Ok(Self(settings))
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         let text = text::read(&self.0.path)?;
         println!("read {}", self.0.path);
-        Ok(vec![MetricValue::gauge("read.bytes", text.len() as f64)])
+        Ok(vec![Sample::gauge("read.bytes", text.len() as f64)])
     }
 }
 

@@ -18,8 +18,8 @@ impl Collector for Recurse {
         Ok(Self)
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
-        Ok(vec![MetricValue::gauge("recurse.depth", deeper(0) as f64)])
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
+        Ok(vec![Sample::gauge("recurse.depth", deeper(0) as f64)])
     }
 }
 

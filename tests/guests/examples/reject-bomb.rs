@@ -1,4 +1,4 @@
-//! A backend that refuses a million points, most of which it was never given.
+//! A backend that rejects a million points, most of which it was never given.
 
 use saker_sdk::prelude::*;
 
@@ -9,7 +9,7 @@ impl Backend for RejectBomb {
     type Settings = ();
 
     fn describe() -> Description {
-        Description::new("reject-bomb", "1.0.0", "Refuses points that it was not given")
+        Description::new("reject-bomb", "1.0.0", "Rejects points that it was not given")
     }
 
     fn open(_settings: ()) -> Result<Self, OpenError> {

@@ -3,7 +3,7 @@
 #[cfg(target_arch = "wasm32")]
 mod raw {
     use saker_sdk::bindings::collector::exports::saker::plugin::collector::{
-        CollectError, Description, Guest, Measurement, OpenError, Tick,
+        CollectError, Description, Guest, Measurement, OpenError, Run,
     };
 
     struct Bomb;
@@ -18,7 +18,7 @@ mod raw {
             Ok(())
         }
 
-        fn collect(_tick: Tick) -> Result<Measurement, CollectError> {
+        fn collect(_run: Run) -> Result<Measurement, CollectError> {
             Ok(Measurement::Records(Vec::new()))
         }
 

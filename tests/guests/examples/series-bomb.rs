@@ -24,12 +24,12 @@ impl Collector for SeriesBomb {
         Ok(Self(settings.values, 0))
     }
 
-    fn collect(&mut self, tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
-        let mut values = vec![MetricValue::gauge("series-bomb.always", 1.0)];
+    fn collect(&mut self, run: Run) -> Result<Vec<Sample>, CollectError> {
+        let mut values = vec![Sample::gauge("series-bomb.always", 1.0)];
         for _ in 0..self.0 {
             self.1 += 1;
-            let number = format!("{}-{}", tick.timestamp_ms, self.1);
-            values.push(MetricValue::gauge("series-bomb.new", 1.0).tag("number", &number));
+            let number = format!("{}-{}", run.timestamp_ms, self.1);
+            values.push(Sample::gauge("series-bomb.new", 1.0).tag("number", &number));
         }
         Ok(values)
     }

@@ -31,7 +31,7 @@ impl Collector for Sleep {
         Ok(guest)
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         self.sleep_in(At::Collect);
         Ok(Vec::new())
     }

@@ -26,7 +26,7 @@ impl Collector for Spin {
         Ok(Self(settings.at))
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         spin_if(self.0 == At::Collect);
         Ok(Vec::new())
     }

@@ -16,14 +16,14 @@ impl Collector for StateBomb {
         Ok(Self)
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         let mut kept = 0;
         for kib in 1..=1024 {
             if host::save_state(&vec![1; kib << 10]).is_ok() {
                 kept = kib << 10;
             }
         }
-        Ok(vec![MetricValue::gauge("state-bomb.bytes", kept as f64)])
+        Ok(vec![Sample::gauge("state-bomb.bytes", kept as f64)])
     }
 }
 

@@ -1,11 +1,11 @@
-//! Does what it should: one value a tick. Version 2 of two, which are told apart by a tag.
+//! Does what it should: one value a run. Version 2 of two, which are told apart by a tag.
 
 use saker_sdk::prelude::*;
 
 saker_sdk::settings! {
     /// Settings of `steady`.
     pub struct SteadySettings {
-        /// The value of every tick.
+        /// The value of every run.
         pub value: f64 = 2.0,
     }
 }
@@ -17,15 +17,15 @@ impl Collector for Steady {
     type Settings = SteadySettings;
 
     fn describe() -> Description {
-        Description::new("steady", "2.0.0", "One value a tick")
+        Description::new("steady", "2.0.0", "One value a run")
     }
 
     fn open(settings: SteadySettings) -> Result<Self, OpenError> {
         Ok(Self(settings))
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
-        Ok(vec![MetricValue::gauge("steady.value", self.0.value).tag("version", "2")])
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
+        Ok(vec![Sample::gauge("steady.value", self.0.value).tag("version", "2")])
     }
 }
 

@@ -5,9 +5,9 @@ use saker_sdk::prelude::*;
 saker_sdk::settings! {
     /// Settings of `steady-columns`.
     pub struct SteadyColumnsSettings {
-        /// Values of one tick.
+        /// Values of one run.
         pub values: u32 = 60,
-        /// Whether every other tick forgets the last series, and the next defines it again.
+        /// Whether every other run forgets the last series, and the next defines it again.
         pub coming_and_going: bool = false,
     }
 }
@@ -18,8 +18,8 @@ pub struct SteadyColumns {
     series: Vec<SeriesId>,
 }
 
-fn name(number: usize) -> MetricValue {
-    MetricValue::gauge("columns.value", 0.0)
+fn name(number: usize) -> Sample {
+    Sample::gauge("columns.value", 0.0)
         .tag("container", &format!("b9d5e6f8a3c4{:04}", number / 60))
         .tag("image", "registry.example/team/service")
         .tag("device", &format!("eth{}", number % 60))
@@ -36,7 +36,7 @@ impl ColumnCollector for SteadyColumns {
         Ok(Self { settings, series: Vec::new() })
     }
 
-    fn collect(&mut self, _tick: Tick, columns: &mut Columns) -> Result<(), CollectError> {
+    fn collect(&mut self, _run: Run, columns: &mut Columns) -> Result<(), CollectError> {
         let values = self.settings.values as usize;
         if self.settings.coming_and_going && self.series.len() == values {
             self.series.pop().into_iter().for_each(|gone| columns.forget(gone));

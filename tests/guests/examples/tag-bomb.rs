@@ -16,9 +16,9 @@ impl Collector for TagBomb {
         Ok(Self)
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         let tags = (0..10_000).map(|number| (format!("tag{number}"), "x".into())).collect();
-        Ok(vec![MetricValue { tags, ..MetricValue::gauge("tag-bomb.value", 1.0) }])
+        Ok(vec![Sample { tags, ..Sample::gauge("tag-bomb.value", 1.0) }])
     }
 }
 

@@ -16,9 +16,9 @@ impl Collector for Threads {
         Ok(Self)
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         let started = (0..1000).take_while(|_| std::thread::Builder::new().spawn(|| ()).is_ok()).count();
-        Ok(vec![MetricValue::gauge("threads.started", started as f64)])
+        Ok(vec![Sample::gauge("threads.started", started as f64)])
     }
 }
 

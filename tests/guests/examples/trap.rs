@@ -26,7 +26,7 @@ impl Collector for Trap {
         Ok(Self(settings.at))
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         assert!(self.0 != At::Collect, "told to panic in collect");
         Ok(Vec::new())
     }

@@ -25,15 +25,15 @@ impl Collector for Write {
 
     fn describe() -> Description {
         Description::new("write", "1.0.0", "Writes to a file")
-            .wants(write("/var/lib/write"), "the file may be there")
-            .wants(folder(), "or there")
+            .requests(write("/var/lib/write"), "the file may be there")
+            .requests(data_dir(), "or there")
     }
 
     fn open(settings: WriteSettings) -> Result<Self, OpenError> {
         Ok(Self(settings))
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         let WriteSettings { path, create, bytes } = &self.0;
         let length = OpenOptions::new()
             .append(true)
@@ -42,7 +42,7 @@ impl Collector for Write {
             .and_then(|mut file| file.write_all(&vec![b'x'; *bytes as usize]))
             .and_then(|()| fs::metadata(path))
             .map_err(|error| CollectError::from_io_writing(path, &error))?;
-        Ok(vec![MetricValue::gauge("write.bytes", length.len() as f64)])
+        Ok(vec![Sample::gauge("write.bytes", length.len() as f64)])
     }
 }
 

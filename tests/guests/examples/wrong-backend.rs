@@ -81,7 +81,8 @@ impl Backend for WrongBackend {
     type Settings = WrongSettings;
 
     fn describe() -> Description {
-        Description::new("wrong-backend", "1.0.0", "Breaks one rule").wants(connect("127.0.0.1:*"), "points go there")
+        Description::new("wrong-backend", "1.0.0", "Breaks one rule")
+            .requests(connect("127.0.0.1:*"), "points go there")
     }
 
     fn open(settings: WrongSettings) -> Result<Self, OpenError> {

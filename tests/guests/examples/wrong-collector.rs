@@ -19,7 +19,7 @@ saker_sdk::settings! {
         Twice = "twice",
         /// The time in a tag.
         Clock = "clock",
-        /// A panic on the second tick.
+        /// A panic on the second run.
         Second = "second",
         /// Memory that is never given back.
         Leak = "leak",
@@ -44,10 +44,10 @@ saker_sdk::settings! {
     }
 }
 
-/// The guest, with the ticks of this instance.
+/// The guest, with the runs of this instance.
 pub struct WrongCollector {
     wrong: Wrong,
-    ticks: u32,
+    runs: u32,
 }
 
 const STATE: &[u8] = b"wrong-collector";
@@ -56,7 +56,8 @@ impl Collector for WrongCollector {
     type Settings = WrongSettings;
 
     fn describe() -> Description {
-        Description::new("wrong-collector", "1.0.0", "Breaks one rule").wants(read("/proc"), "only to be asked for it")
+        Description::new("wrong-collector", "1.0.0", "Breaks one rule")
+            .requests(read("/proc"), "only to be asked for it")
     }
 
     fn open(settings: WrongSettings) -> Result<Self, OpenError> {
@@ -66,21 +67,21 @@ impl Collector for WrongCollector {
             Some(_) => assert!(wrong != Wrong::OwnState, "a state there is"),
             None => {}
         }
-        Ok(Self { wrong, ticks: 0 })
+        Ok(Self { wrong, runs: 0 })
     }
 
-    fn collect(&mut self, tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
-        self.ticks += 1;
-        let value = || MetricValue::gauge("wrong.value", 1.0);
+    fn collect(&mut self, run: Run) -> Result<Vec<Sample>, CollectError> {
+        self.runs += 1;
+        let value = || Sample::gauge("wrong.value", 1.0);
         let mut values = vec![value().tag("kind", "plain")];
         match self.wrong {
             Wrong::Nothing => {}
-            Wrong::Name => values.push(MetricValue::gauge("wrong\nname", 1.0)),
-            Wrong::Number => values.push(MetricValue::gauge("wrong.number", f64::NAN)),
-            Wrong::Seconds => values.push(MetricValue { timestamp_ms: Some(tick.timestamp_ms / 1000), ..value() }),
+            Wrong::Name => values.push(Sample::gauge("wrong\nname", 1.0)),
+            Wrong::Number => values.push(Sample::gauge("wrong.number", f64::NAN)),
+            Wrong::Seconds => values.push(Sample { timestamp_ms: Some(run.timestamp_ms / 1000), ..value() }),
             Wrong::Twice => values.extend([value(), value()]),
-            Wrong::Clock => values.push(value().tag("at", &tick.timestamp_ms.to_string())),
-            Wrong::Second => assert!(self.ticks != 2, "told to panic on the second tick"),
+            Wrong::Clock => values.push(value().tag("at", &run.timestamp_ms.to_string())),
+            Wrong::Second => assert!(self.runs != 2, "told to panic on the second run"),
             Wrong::Leak => leak(4096),
             Wrong::State | Wrong::OwnState => {
                 host::save_state(STATE).map_err(|error| CollectError::Other(format!("{error:?}")))?;
@@ -89,7 +90,7 @@ impl Collector for WrongCollector {
                 std::fs::read("/proc/stat").map_err(|error| CollectError::Other(error.to_string()))?;
             }
             Wrong::Figures => {
-                (0..200).for_each(|number| host::gauge_set(&format!("figure-{}", self.ticks * 200 + number), 1.0));
+                (0..200).for_each(|number| host::gauge_set(&format!("figure-{}", self.runs * 200 + number), 1.0));
             }
             Wrong::Many => values.extend((0..12_000).map(|number| value().tag("number", &number.to_string()))),
         }

@@ -31,13 +31,13 @@ pub struct Summary {
     pub acknowledged: u64,
     /// Bytes of the bodies that held them.
     pub bytes: u64,
-    /// Attempts that the server refused: 4xx and 5xx.
-    pub refused: u64,
+    /// Attempts that the server rejected: 4xx and 5xx.
+    pub rejected: u64,
     /// Attempts whose end is unknown, for the connection broke off: their points may have been taken.
     pub unknown: u64,
     /// Attempts to connect that failed.
     pub unconnected: u64,
-    /// The last refusal or failure, in words.
+    /// The last rejection or failure, in words.
     pub last_failure: String,
     /// From the first attempt to the last acknowledgement, in milliseconds.
     pub elapsed_ms: u64,
@@ -64,7 +64,7 @@ impl Summary {
     fn add(&mut self, other: Self) {
         self.acknowledged += other.acknowledged;
         self.bytes += other.bytes;
-        self.refused += other.refused;
+        self.rejected += other.rejected;
         self.unknown += other.unknown;
         self.unconnected += other.unconnected;
         self.elapsed_ms = self.elapsed_ms.max(other.elapsed_ms);
@@ -124,7 +124,7 @@ fn attempt(client: &mut Option<Client>, plan: &Plan, body: &[u8], summary: &mut 
         Some(Ok(answer)) if (200..300).contains(&answer.status) => Ok(()),
         Some(Ok(answer)) => {
             let text = String::from_utf8_lossy(&answer.body);
-            failed(|summary| &mut summary.refused, format!("{} {}", answer.status, text.trim()));
+            failed(|summary| &mut summary.rejected, format!("{} {}", answer.status, text.trim()));
             Err(answer.retry_after_s.map_or(PAUSE, Duration::from_secs))
         }
         Some(Err(error)) => {

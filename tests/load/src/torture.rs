@@ -90,10 +90,10 @@ pub struct Report {
     pub others_took: Option<u64>,
     /// The longest orderly end, in milliseconds.
     pub longest_stop_ms: u64,
-    /// What must not be: broken laws, ends that were not asked for or took too long, refusals out of place.
+    /// What must not be: broken laws, ends that were not asked for or took too long, rejections out of place.
     pub violations: Vec<String>,
-    /// The last refusal that a client heard.
-    pub last_refusal: String,
+    /// The last rejection that a client heard.
+    pub last_rejection: String,
     /// What is kept for a look, if something was found.
     pub dir: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! A well-behaved collector in the same sandbox, whose ticks are counted while another misbehaves.
+//! A well-behaved collector in the same sandbox, whose runs are counted while another misbehaves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use saker_sandbox::{Collector, Deadlines, Sandbox};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use super::{bytes, spec, tick, value};
+use super::{bytes, run, spec, value};
 
 const INTERVAL: Duration = Duration::from_millis(10);
 /// A call that takes longer was held up by more than a busy machine.
@@ -21,7 +21,7 @@ pub(crate) struct Neighbour {
 }
 
 impl Neighbour {
-    /// Ticks in this sandbox from now on.
+    /// Runs in this sandbox from now on.
     pub(crate) async fn in_sandbox(sandbox: &Sandbox) -> Self {
         let plugin = sandbox.load(&bytes("steady-1")).await.unwrap();
         let mut spec = spec(json!({"value": 7.0}));
@@ -31,24 +31,24 @@ impl Neighbour {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let task = tokio::spawn(async move {
-            let mut ticks = 0;
+            let mut runs = 0;
             while !stopped.load(Ordering::Relaxed) {
                 let called = Instant::now();
-                assert_eq!(value(&tick(&mut steady).await.unwrap(), "steady.value"), 7.0);
-                assert!(called.elapsed() < HELD_UP, "tick {ticks} took {:?}", called.elapsed());
-                ticks += 1;
+                assert_eq!(value(&run(&mut steady).await.unwrap(), "steady.value"), 7.0);
+                assert!(called.elapsed() < HELD_UP, "run {runs} took {:?}", called.elapsed());
+                runs += 1;
                 tokio::time::sleep(INTERVAL).await;
             }
-            ticks
+            runs
         });
         Self { stop, task }
     }
 
-    /// Ends it: no tick has failed, none was held up, and there were some.
+    /// Ends it: no run has failed, none was held up, and there were some.
     pub(crate) async fn has_noticed_nothing(self) {
         self.stop.store(true, Ordering::Relaxed);
-        let ticks = self.task.await.unwrap();
-        println!("the neighbour had {ticks} ticks");
-        assert!(ticks > 0);
+        let runs = self.task.await.unwrap();
+        println!("the neighbour had {runs} runs");
+        assert!(runs > 0);
     }
 }

@@ -47,7 +47,7 @@ const saker_plugin saker_backend = {
     .name = "smallest-backend",
     .version = "0.1.0",
     .summary = "Posts points as lines of endpoint, metric, time and value",
-    .wants = {{SAKER_CONNECT, "<host:port of url>", "the points are posted there"}},
+    .requests = {{SAKER_CONNECT, "<host:port of url>", "the points are posted there"}},
     .settings = {
         {.name = "url", .string = &settings.url, .required = true, .doc = "Where to post: http://host:port/path."},
     },

@@ -18,8 +18,8 @@ static bool parse(const char *text, const char *path, saker_values *values) {
     return true;
 }
 
-static bool collect(saker_tick tick, saker_values *values) {
-    (void)tick;
+static bool collect(saker_run run, saker_values *values) {
+    (void)run;
     const char *path = saker_format("%s/loadavg", settings.proc), *text;
     return saker_read(path, &text) && parse(text, path, values);
 }
@@ -28,7 +28,7 @@ const saker_plugin saker_collector = {
     .name = "smallest-collector",
     .version = "0.1.0",
     .summary = "Load averages of the host",
-    .wants = {{SAKER_READ, "/proc", "the averages are in /proc/loadavg"}},
+    .requests = {{SAKER_READ, "/proc", "the averages are in /proc/loadavg"}},
     .settings = {
         {.name = "proc", .string = &settings.proc, .default_string = "/proc", .doc = "The proc file system."},
     },

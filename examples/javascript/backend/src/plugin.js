@@ -4,7 +4,7 @@ import { Backend, connect, Target } from '../../../../plugins/sdk/javascript/sak
 
 export default class SmallestBackend extends Backend {
     static summary = 'Posts points as lines of text';
-    static wants = [connect('<host:port of url>', 'the points are posted there')];
+    static requests = [connect('<host:port of url>', 'the points are posted there')];
 
     /** The agent checks what the operator has set against these. One without a default must be set. */
     static settings = {
@@ -32,7 +32,7 @@ export default class SmallestBackend extends Backend {
         for (const { series, timestampMs, value } of points) {
             body += `${this.heads.get(series)},${timestampMs},${value}\n`;
         }
-        // Whatever the server answers becomes: taken, to be tried again, or refused for good.
+        // Whatever the server answers becomes: taken, to be tried again, or rejected for good.
         this.target.post(body, { 'content-type': 'text/csv' }).written();
     }
 

@@ -4,14 +4,14 @@ import { Collector, gauge, number, read, readText, words } from '../../../../plu
 
 export default class SmallestCollector extends Collector {
     static summary = 'The load averages of this host';
-    static wants = [read('/proc', 'the figures are in /proc/loadavg')];
+    static requests = [read('/proc', 'the figures are in /proc/loadavg')];
 
     /** The agent checks what the operator has set against these. */
     static settings = {
         proc: { type: 'string', default: '/proc', description: 'The proc file system.' },
     };
 
-    /** Called on every tick. */
+    /** Called on every run. */
     collect() {
         const path = `${this.settings.proc}/loadavg`;
         return values(readText(path), path);

@@ -19,6 +19,6 @@ test('what nobody wants is dropped', () => {
     assert.equal(judged({ metric: 'snmp.in' }), DROP);
 });
 
-test('a rack without a name is refused', () => {
+test('a rack without a name is rejected', () => {
     assert.throws(() => open(SmallestProcessor, { rack: '' }), { message: "rack: empty; write the rack's name" });
 });

@@ -12,7 +12,7 @@ class SmallestBackend(saker.Backend):
         name="smallest-backend",
         version="0.1.0",
         summary="Posts points as lines of text",
-        wants={saker.connect("<host:port of url>"): "the points are posted there"},
+        requests={saker.connect("<host:port of url>"): "the points are posted there"},
     )
 
     @dataclass

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import saker
-from saker import MetricValue, Tick, gauge, setting, text
+from saker import Run, Sample, gauge, setting, text
 
 
 class SmallestCollector(saker.Collector):
@@ -11,7 +11,7 @@ class SmallestCollector(saker.Collector):
         name="smallest-collector",
         version="0.1.0",
         summary="Three load averages",
-        wants={saker.read("/proc"): "the averages are in /proc/loadavg"},
+        requests={saker.read("/proc"): "the averages are in /proc/loadavg"},
     )
 
     @dataclass
@@ -23,11 +23,11 @@ class SmallestCollector(saker.Collector):
     def __init__(self, settings: Settings):
         self.path = f"{settings.proc}/loadavg"
 
-    def collect(self, tick: Tick) -> list[MetricValue]:
+    def collect(self, run: Run) -> list[Sample]:
         return values(text.read(self.path), self.path)
 
 
-def values(loadavg: str, path: str) -> list[MetricValue]:
+def values(loadavg: str, path: str) -> list[Sample]:
     """The file begins with averages over one, five and fifteen minutes. What reads no files needs none to be tested."""
     words = loadavg.split()
     if len(words) < 3:

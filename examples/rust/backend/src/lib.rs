@@ -25,7 +25,7 @@ impl Backend for SmallestBackend {
 
     fn describe() -> Description {
         Description::new("smallest-backend", env!("CARGO_PKG_VERSION"), "Posts points as lines of text")
-            .wants(connect("<host:port of url>"), "the points are posted there")
+            .requests(connect("<host:port of url>"), "the points are posted there")
     }
 
     fn open(settings: Settings) -> Result<Self, OpenError> {
@@ -48,7 +48,7 @@ impl Backend for SmallestBackend {
             let head = self.heads.get(point.series).ok_or_else(|| undefined(point.series))?;
             writeln!(body, "{head},{},{}", point.timestamp_ms, point.value).expect("memory takes what it is given");
         }
-        // Whatever the server answers becomes: taken, to be tried again, or refused for good.
+        // Whatever the server answers becomes: taken, to be tried again, or rejected for good.
         self.target.post(&[("content-type", "text/csv")], body.as_bytes())?.written()?;
         Ok(points.len())
     }

@@ -10,7 +10,7 @@ saker_sdk::settings! {
     }
 }
 
-/// One instance: what it keeps from tick to tick.
+/// One instance: what it keeps from run to run.
 pub struct SmallestCollector {
     path: String,
 }
@@ -20,14 +20,14 @@ impl Collector for SmallestCollector {
 
     fn describe() -> Description {
         Description::new("smallest-collector", env!("CARGO_PKG_VERSION"), "The load averages of this host")
-            .wants(read("/proc"), "the figures are in /proc/loadavg")
+            .requests(read("/proc"), "the figures are in /proc/loadavg")
     }
 
     fn open(settings: Settings) -> Result<Self, OpenError> {
         Ok(Self { path: format!("{}/loadavg", settings.proc) })
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         values(&text::read(&self.path)?, &self.path)
     }
 }
@@ -35,14 +35,14 @@ impl Collector for SmallestCollector {
 saker_sdk::export_collector!(SmallestCollector);
 
 /// The file begins with three means: over one, five and fifteen minutes.
-fn values(text: &str, path: &str) -> Result<Vec<MetricValue>, CollectError> {
+fn values(text: &str, path: &str) -> Result<Vec<Sample>, CollectError> {
     let &[one, five, fifteen, ..] = text.split_whitespace().collect::<Vec<_>>().as_slice() else {
         return Err(CollectError::malformed(path, &format!("three numbers, found {text:?}")));
     };
     Ok(vec![
-        MetricValue::gauge("load.one", text::number(one, path)?),
-        MetricValue::gauge("load.five", text::number(five, path)?),
-        MetricValue::gauge("load.fifteen", text::number(fifteen, path)?),
+        Sample::gauge("load.one", text::number(one, path)?),
+        Sample::gauge("load.five", text::number(five, path)?),
+        Sample::gauge("load.fifteen", text::number(fifteen, path)?),
     ])
 }
 

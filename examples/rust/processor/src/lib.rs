@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rack_without_a_name_is_refused() {
+    fn a_rack_without_a_name_is_rejected() {
         let settings = saker_sdk::settings::parse(r#"{"rack": ""}"#).unwrap();
         assert!(matches!(SmallestProcessor::open(settings), Err(OpenError::Settings(_))));
     }

@@ -10,7 +10,7 @@ use crate::Result;
 use crate::process::Process;
 use crate::receiver::{answers, nobody};
 
-/// The backend that saker sends with, and the settings of a node at this address.
+/// The backend that saker sends with, and the settings of a destination at this address.
 const BACKEND: &str = "victoria";
 const SETTINGS: &str = "{ url = \"http://ADDRESS\" }";
 
@@ -99,11 +99,11 @@ fn configuration(address: &str, receivers: &[String]) -> Result<String> {
         let settings = SETTINGS.replace("ADDRESS", receiver);
         writeln!(
             text,
-            "[node.n{number}]\nbackend = \"{BACKEND}\"\nsettings = {settings}\ngrant.connect = [\"{receiver}\"]\n\
+            "[destination.n{number}]\nbackend = \"{BACKEND}\"\nsettings = {settings}\ngrant.connect = [\"{receiver}\"]\n\
              queue.when_full = \"block\""
         )?;
     }
-    writeln!(text, "[[route]]\nnodes = [{}]\nreplicas = {}", names.join(", "), names.len())?;
+    writeln!(text, "[[route]]\ndestinations = [{}]\nreplicas = {}", names.join(", "), names.len())?;
     Ok(text)
 }
 

@@ -152,7 +152,7 @@ fn send(running: &Running, arguments: &Arguments, rounds: u64) -> Result<u64> {
         )
         .into());
     }
-    eprintln!("  sent in {:.1} s, {} attempts refused", summary.elapsed_ms as f64 / 1e3, summary.refused);
+    eprintln!("  sent in {:.1} s, {} attempts rejected", summary.elapsed_ms as f64 / 1e3, summary.rejected);
     Ok(expected)
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use saker_cli::args::ConfigArgs;
 use saker_cli::{complain, say};
-use saker_config::{Place, Problem, Problems};
+use saker_config::{Location, Problem, Problems};
 use saker_plugins::PluginCheck;
 use saker_sandbox::{Sandbox, SandboxError};
 
@@ -39,29 +39,29 @@ pub(crate) fn check(args: &ConfigArgs) -> anyhow::Result<()> {
     say!(
         "the configuration is right: {}, {}, {}",
         count(config.plugins.instances.values().filter(|plugin| plugin.enabled).count(), "plugin"),
-        count(config.plugins.backends.len(), "node"),
+        count(config.plugins.backends.len(), "destination"),
         count(config.route.len(), "route")
     )?;
     Ok(())
 }
 
-fn place(args: &ConfigArgs) -> Place {
+fn place(args: &ConfigArgs) -> Location {
     match &args.config {
-        Some(path) => Place::File { path: path.clone(), line: 1, column: 1 },
-        None => Place::Default,
+        Some(path) => Location::File { path: path.clone(), line: 1, column: 1 },
+        None => Location::Default,
     }
 }
 
 struct Checker<'a> {
     config: &'a Config,
-    place: Place,
+    place: Location,
     problems: Vec<Problem>,
     /// What is no mistake, and yet hardly what was meant.
     warnings: Vec<Problem>,
 }
 
 impl Checker<'_> {
-    fn place_of(&self, key: &str) -> Place {
+    fn place_of(&self, key: &str) -> Location {
         self.config.places.get(key).unwrap_or(&self.place).clone()
     }
 

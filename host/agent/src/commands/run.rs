@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use anyhow::Context;
 use saker_cli::args::ConfigArgs;
-use saker_config::{Problems, Source};
+use saker_config::{ConfigSource, Problems};
 use saker_journal::DataLock;
 use saker_log::{Level, Log, LogFormat};
 use saker_plugins::folder::Watch;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use self::telling::Teller;
+use self::telling::StartupReport;
 use crate::agent::{Agent, off_the_workers};
 use crate::config::Config;
-use crate::{Logged, STATUS_CONFIG, STATUS_FAILURE};
+use crate::{LoggedFailure, STATUS_CONFIG, STATUS_FAILURE};
 
 /// How often the configuration file is looked at where the system does not tell of changes.
 const CONFIG_POLL: Duration = Duration::from_secs(60);
@@ -31,10 +31,10 @@ pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
         let _inside = runtime.enter();
         signal(SignalKind::hangup())?
     };
-    let source = gather(args).map_err(|error| refuse(None, args, error, STATUS_FAILURE))?;
+    let source = gather(args).map_err(|error| reject(None, args, error, STATUS_FAILURE))?;
     let (config, problems) = Config::look(&source);
     if !problems.is_empty() {
-        return Err(refuse(config, args, Problems(problems).into(), STATUS_CONFIG));
+        return Err(reject(config, args, Problems(problems).into(), STATUS_CONFIG));
     }
     let config = config.unwrap_or_default();
     let log = Log::start(&config.log)?;
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
         Ok(lock) => lock,
         Err(error) => {
             tracing::error!("{:#}", anyhow::Error::from(error));
-            return Err(Logged { status: STATUS_CONFIG }.into());
+            return Err(LoggedFailure { status: STATUS_CONFIG }.into());
         }
     };
     warn(&config);
@@ -55,10 +55,10 @@ pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
     // A read that hangs in the system must not keep the process.
     runtime.shutdown_timeout(THREADS_WAIT);
     result.map_err(|error| {
-        if !error.is::<Logged>() {
+        if !error.is::<LoggedFailure>() {
             tracing::error!("{error:#}");
         }
-        Logged { status: STATUS_FAILURE }.into()
+        LoggedFailure { status: STATUS_FAILURE }.into()
     })
 }
 
@@ -71,7 +71,7 @@ async fn serve(
 ) -> anyhow::Result<()> {
     // Before anything starts: a signal that nobody waits for ends the process where it stands.
     let mut signals = Signals::new()?;
-    let teller = Arc::new(Teller::start(&config)?);
+    let teller = Arc::new(StartupReport::start(&config)?);
     // On a thread of its own, so that an end is obeyed also while a disk holds it up.
     let mut starting = tokio::spawn(Agent::start(config));
     let agent = tokio::select! {
@@ -87,7 +87,8 @@ async fn serve(
         let (teller, agent, args) = (teller.clone(), agent.clone(), args.clone());
         async move { teller.greet(&agent, &args).await }
     });
-    let reloading = Reloading { agent: agent.clone(), args: args.clone(), before: text, teller: teller.clone(), level };
+    let reloading =
+        ReloadWatcher { agent: agent.clone(), args: args.clone(), before: text, teller: teller.clone(), level };
     let reloads = tokio::spawn(reloading.run(hangup));
     let ended = signals.next().await;
     told.abort();
@@ -97,7 +98,7 @@ async fn serve(
         account = agent.stop() => teller.take_leave(&agent, &account),
         signal = signals.next() => {
             tracing::warn!(signal, "told again: ends at once; what is in queues on disk stays there");
-            return Err(Logged { status: STATUS_FAILURE }.into());
+            return Err(LoggedFailure { status: STATUS_FAILURE }.into());
         }
     }
     Ok(())
@@ -105,9 +106,9 @@ async fn serve(
 
 /// The agent cannot run with this configuration. Where as much of it as can be read wants the log to be JSON, that is
 /// where it is said.
-fn refuse(config: Option<Config>, args: &ConfigArgs, error: anyhow::Error, status: u8) -> anyhow::Error {
+fn reject(config: Option<Config>, args: &ConfigArgs, error: anyhow::Error, status: u8) -> anyhow::Error {
     // Without a file that can be read there are still the environment and the command line.
-    let outside = || Config::look(&Source::gather(None, &args.set).ok()?).0;
+    let outside = || Config::look(&ConfigSource::gather(None, &args.set).ok()?).0;
     let json = config.or_else(outside).filter(|config| config.log.format == LogFormat::Json);
     let Some(Ok(_log)) = json.map(|config| Log::start(&config.log)) else { return error };
     match error.downcast_ref::<Problems>() {
@@ -118,7 +119,7 @@ fn refuse(config: Option<Config>, args: &ConfigArgs, error: anyhow::Error, statu
         }
         None => tracing::error!("{error:#}"),
     }
-    Logged { status }.into()
+    LoggedFailure { status }.into()
 }
 
 fn warn(config: &Config) {
@@ -128,8 +129,8 @@ fn warn(config: &Config) {
 }
 
 /// The configuration's sources.
-pub(super) fn gather(args: &ConfigArgs) -> anyhow::Result<Source> {
-    Source::gather(args.config.as_deref(), &args.set).with_context(|| {
+pub(super) fn gather(args: &ConfigArgs) -> anyhow::Result<ConfigSource> {
+    ConfigSource::gather(args.config.as_deref(), &args.set).with_context(|| {
         format!("cannot read {}", args.config.as_deref().unwrap_or(Path::new("the configuration")).display())
     })
 }
@@ -173,15 +174,15 @@ impl Signals {
 }
 
 /// The configuration, read anew on SIGHUP, and when its file is no longer what it was.
-struct Reloading {
+struct ReloadWatcher {
     agent: Arc<Agent>,
     args: ConfigArgs,
     before: Option<String>,
-    teller: Arc<Teller>,
+    teller: Arc<StartupReport>,
     level: Level,
 }
 
-impl Reloading {
+impl ReloadWatcher {
     async fn run(mut self, mut hangup: Signal) {
         let path = self.args.config.clone();
         // Editors put a new file in the old one's place, so the folder is what tells of changes.

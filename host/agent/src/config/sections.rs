@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use saker_cache::CacheLimits;
-use saker_config::{Places, Table, Warnings};
-use saker_forward::{Durability, FRESH_AGE, NodeConfig, Route};
+use saker_config::{ConfigTable, Locations, Warnings};
+use saker_forward::{DeliveryConfig, Durability, FRESH_AGE, Route};
 use saker_http::ListenConfig;
 use saker_log::LogConfig;
 use saker_model::text::clean;
-use saker_model::{Reason, is_text};
+use saker_model::{RejectReason, is_text};
 use saker_pipeline::PipelineConfig;
 use saker_plugins::{OwnPlace, PluginsConfig};
 use saker_query::QueryConfig;
@@ -23,7 +23,7 @@ const SERIES_IDLE_MIN: Duration = Duration::from_secs(2 * FRESH_AGE.as_secs());
 const _: () = assert!(SERIES_IDLE_MIN.as_secs() >= saker_ingest::SERIES_IDLE_MIN_S);
 /// So much of a name that is wrong is shown.
 const SHOWN_BYTES: usize = 40;
-pub(super) fn read(mut root: Table<'_>) -> Config {
+pub(super) fn read(mut root: ConfigTable<'_>) -> Config {
     let default = Config::default();
     let data_dir = root.path("data_dir").unwrap_or(default.data_dir);
     let mut listen_table = root.table("listen");
@@ -42,15 +42,16 @@ pub(super) fn read(mut root: Table<'_>) -> Config {
         query: QueryConfig::read(root.table("query")),
         store: StoreConfig::read(root.table("store")),
         sending: {
-            let all = root.named("node", &[]).into_iter().map(|(name, table)| (name, NodeConfig::read(table)));
+            let all =
+                root.named("destination", &[]).into_iter().map(|(name, table)| (name, DeliveryConfig::read(table)));
             all.filter(|(name, _)| plugins.backends.contains_key(name)).collect()
         },
         plugins,
         route: Vec::new(),
-        places: Places::of(&root),
+        places: Locations::of(&root),
         warnings: Warnings::default(),
     };
-    let names: BTreeSet<_> = root.table("node").names().into_iter().collect();
+    let names: BTreeSet<_> = root.table("destination").names().into_iter().collect();
     let routes = root.list("route").into_iter().map(|table| Route::read(table, &names)).collect();
     let config = Config { route: routes, ..config };
     check_together(&root, &config, &names);
@@ -70,42 +71,42 @@ fn own_places(config: &Config) -> Vec<OwnPlace> {
     own
 }
 
-/// Whose values these are: what every value is refused without, when it is validated.
-fn endpoint(root: &mut Table<'_>) -> Option<String> {
+/// Whose values these are: what every value is rejected without, when it is validated.
+fn endpoint(root: &mut ConfigTable<'_>) -> Option<String> {
     let name = root.optional::<String>("endpoint").filter(|name| !name.is_empty())?;
     if is_text(&name) {
         return Some(name);
     }
     let shown = clean(&name, SHOWN_BYTES);
-    root.wrong("endpoint", format!("{}; found {} bytes, {shown:?}", Reason::BadEndpoint, name.len()));
+    root.wrong("endpoint", format!("{}; found {} bytes, {shown:?}", RejectReason::BadEndpoint, name.len()));
     None
 }
 
 /// What only shows when tables are looked at together.
-fn check_together(root: &Table<'_>, config: &Config, names: &BTreeSet<String>) {
-    let routed: BTreeSet<_> = config.route.iter().flat_map(|route| &route.nodes).collect();
+fn check_together(root: &ConfigTable<'_>, config: &Config, names: &BTreeSet<String>) {
+    let routed: BTreeSet<_> = config.route.iter().flat_map(|route| &route.destinations).collect();
     if config.route.len() == root.count("route") {
         for name in names.iter().filter(|name| !routed.contains(name)) {
             root.wrong_in(
-                "node",
+                "destination",
                 name,
-                "no [[route]] names this node, so it would get nothing; add it to a route's nodes",
+                "no [[route]] names this destination, so it would get nothing; add it to a route's destinations",
             );
         }
     }
     for (name, sending) in &config.sending {
         let queue = &sending.queue;
-        if queue.durability == Durability::Memory && queue.age >= config.pipeline.series_idle {
+        if queue.durability == Durability::Memory && queue.age >= config.pipeline.series_ttl {
             root.wrong_in(
-                "node",
+                "destination",
                 name,
-                "its queue.age must be less than [pipeline] series_idle, or points could outlive their series' names",
+                "its queue.max_age must be less than [pipeline] series_ttl, or points could outlive their series' names",
             );
         }
     }
 }
 
-fn tls(mut table: Table<'_>) -> TlsConfig {
+fn tls(mut table: ConfigTable<'_>) -> TlsConfig {
     let ca_file = table.path("ca_file");
     table.finish();
     TlsConfig { ca_file }

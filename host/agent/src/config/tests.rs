@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use saker_config::{Listen, Reading};
+use saker_config::{ListenAddress, ReadContext};
 use saker_plugins::PluginConfig;
 use saker_sandbox::{Limits, PluginHash};
 use serde_json::Value;
@@ -12,15 +12,15 @@ use toml::de::DeTable;
 use super::*;
 
 const EVERY_KEY: &str = include_str!("../../../../examples/agent.toml");
-const THREE_NODES: &str = include_str!("../../../../examples/three-nodes.toml");
+const THREE_DESTINATIONS: &str = include_str!("../../../../examples/three-destinations.toml");
 const TAG: &str = include_str!("../../../../examples/tag.toml");
 
 /// A file `agent.toml` in the current folder, and nothing else.
-fn file(text: &str) -> Source {
-    Source { file: Some(("agent.toml".into(), text.into())), ..Source::default() }
+fn file(text: &str) -> ConfigSource {
+    ConfigSource { file: Some(("agent.toml".into(), text.into())), ..ConfigSource::default() }
 }
 
-fn with(mut source: Source, environment: &[(&str, &str)], arguments: &[(&str, &str)]) -> Source {
+fn with(mut source: ConfigSource, environment: &[(&str, &str)], arguments: &[(&str, &str)]) -> ConfigSource {
     let owned = |pairs: &[(&str, &str)]| pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
     (source.environment, source.arguments) = (owned(environment), owned(arguments));
     source
@@ -30,7 +30,7 @@ fn read(text: &str) -> Config {
     Config::read(&file(text)).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-fn mistakes(source: &Source) -> Vec<String> {
+fn mistakes(source: &ConfigSource) -> Vec<String> {
     let problems = Config::read(source).expect_err("a mistake");
     problems.0.iter().map(ToString::to_string).collect()
 }
@@ -50,13 +50,13 @@ fn uncommented(text: &str) -> String {
 }
 
 /// A key without the names that an operator chooses: `plugin.cpu.interval` is `plugin.*.interval`, and the number of a
-/// route is left out. A node's grants and limits are those of a plugin, and shown there.
+/// route is left out. A destination's grants and limits are those of a plugin, and shown there.
 fn general(key: &str) -> String {
     let mut parts: Vec<_> = key.split('.').map(|part| part.split('[').next().unwrap_or_default()).collect();
-    if matches!(parts[0], "plugin" | "node") && parts.len() > 1 {
+    if matches!(parts[0], "plugin" | "destination") && parts.len() > 1 {
         parts[1] = "*";
     }
-    if matches!(parts[..], ["node", _, "grant" | "limits", ..]) {
+    if matches!(parts[..], ["destination", _, "grant" | "limits", ..]) {
         parts[0] = "plugin";
     }
     parts.join(".")
@@ -81,7 +81,7 @@ fn the_reference_says_what_the_defaults_are() {
 #[test]
 fn the_reference_shows_every_key_that_is_read() {
     let source = file(&uncommented(EVERY_KEY));
-    let reading = Reading::new(&source);
+    let reading = ReadContext::new(&source);
     let text = &source.file.as_ref().unwrap().1;
     let parsed = DeTable::parse(text).unwrap_or_else(|error| panic!("{error}"));
     sections::read(reading.root(Some(&parsed)));
@@ -97,7 +97,7 @@ fn the_reference_shows_every_key_that_is_read() {
 #[test]
 fn what_the_reference_shows_in_comments_is_at_its_default_as_well() {
     let config = read(&uncommented(EVERY_KEY));
-    assert_eq!(config.sending["a"], NodeConfig::default());
+    assert_eq!(config.sending["a"], DeliveryConfig::default());
     assert_eq!(config.plugins.backends["a"].limits, Limits::default());
     let route = &config.route[0];
     assert_eq!((route.hash, route.replicas, route.go_on), (saker_forward::HashKind::Rendezvous, 1, false));
@@ -106,16 +106,20 @@ fn what_the_reference_shows_in_comments_is_at_its_default_as_well() {
 }
 
 #[test]
-fn the_example_of_three_nodes_sends_everything_to_one_of_three() {
-    let config = read(THREE_NODES);
+fn the_example_of_three_destinations_sends_everything_to_one_of_three() {
+    let config = read(THREE_DESTINATIONS);
     assert_eq!(config.plugins.backends.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
-    for node in config.plugins.backends.values() {
-        let url = node.settings.values["url"].as_str().unwrap();
-        assert_eq!(node.backend, "remote-write");
-        assert_eq!(format!("http://{}", node.grants.connect[0]), url, "a node may connect to where it sends");
+    for destination in config.plugins.backends.values() {
+        let url = destination.settings.values["url"].as_str().unwrap();
+        assert_eq!(destination.backend, "remote-write");
+        assert_eq!(
+            format!("http://{}", destination.grants.connect[0]),
+            url,
+            "a destination may connect to where it sends"
+        );
     }
     assert_eq!(config.route.len(), 1);
-    assert_eq!((config.route[0].nodes.len(), config.route[0].replicas), (3, 1));
+    assert_eq!((config.route[0].destinations.len(), config.route[0].replicas), (3, 1));
     assert!(config.route[0].matcher.metric.is_empty() && config.route[0].matcher.tags.is_empty());
 }
 
@@ -130,11 +134,11 @@ fn the_example_of_a_processor_runs_one_file_under_two_names() {
 }
 
 #[test]
-fn the_command_line_wins_over_the_environment_and_the_environment_over_the_file() {
-    let source = file("interval = \"30s\"\n[listen]\nhttp = \"127.0.0.1:1\"\n[cache]\nitems = 7");
+fn the_command_line_wins_over_the_environment_and_the_file() {
+    let source = file("interval = \"30s\"\n[listen]\nhttp = \"127.0.0.1:1\"\n[cache]\nmax_points_per_series = 7");
     let environment = [("SAKER_LISTEN_HTTP", "127.0.0.1:2"), ("SAKER_INTERVAL", "20s")];
     let config = Config::read(&with(source, &environment, &[("listen.http", "127.0.0.1:3")])).unwrap();
-    assert_eq!(config.listen.http, Listen(Some(([127, 0, 0, 1], 3).into())));
+    assert_eq!(config.listen.http, ListenAddress(Some(([127, 0, 0, 1], 3).into())));
     assert_eq!(config.plugins.interval, Duration::from_secs(20));
     assert_eq!(config.cache.items, 7);
 }
@@ -143,26 +147,26 @@ fn the_command_line_wins_over_the_environment_and_the_environment_over_the_file(
 fn one_rule_names_every_key_in_the_environment() {
     let environment = [
         ("SAKER_DATA_DIR", "/var/lib/saker"),
-        ("SAKER_PLUGIN_DISK_USAGE_GRANT_USAGE", "/, /srv"),
+        ("SAKER_PLUGIN_DISK_USAGE_GRANT_STATFS", "/, /srv"),
         ("SAKER_PLUGIN_CPU_SETTINGS", r#"{"per_core": false}"#),
         ("SAKER_PLUGIN_CPU_LIMITS_DEADLINE_COLLECT", "2s"),
-        ("SAKER_NODE_A_1_RETRY_MAX", "1m"),
+        ("SAKER_DESTINATION_A_1_RETRY_MAX", "1m"),
         ("SAKER_LISTEN_HTTP", "off"),
     ];
-    let source = file("[node.a-1]\nbackend = \"stdout\"\n[[route]]\nnodes = \"a-1\"");
+    let source = file("[destination.a-1]\nbackend = \"stdout\"\n[[route]]\ndestinations = \"a-1\"");
     let config = Config::read(&with(source, &environment, &[])).unwrap();
     assert_eq!(config.data_dir, Path::new("/var/lib/saker"));
-    assert_eq!(config.plugins.instances["disk-usage"].grants.usage, [Path::new("/"), Path::new("/srv")]);
+    assert_eq!(config.plugins.instances["disk-usage"].grants.statfs, [Path::new("/"), Path::new("/srv")]);
     assert_eq!(config.plugins.instances["cpu"].settings.values["per_core"], Value::from(false));
     assert_eq!(config.plugins.instances["cpu"].limits.deadlines.collect, Duration::from_secs(2));
     assert_eq!(config.sending["a-1"].backoff.max, Duration::from_secs(60));
-    assert_eq!(config.listen.http, Listen(None));
+    assert_eq!(config.listen.http, ListenAddress(None));
 }
 
 #[test]
 fn paths_in_a_file_are_meant_from_its_folder_and_others_from_here() {
     let text = "data_dir = \"data\"\n[plugins]\ndir = \"/opt/plugins\"";
-    let source = Source { file: Some(("/etc/saker/agent.toml".into(), text.into())), ..Source::default() };
+    let source = ConfigSource { file: Some(("/etc/saker/agent.toml".into(), text.into())), ..ConfigSource::default() };
     let config = Config::read(&with(source, &[("SAKER_TLS_CA_FILE", "ca.pem")], &[])).unwrap();
     assert_eq!(config.data_dir, Path::new("/etc/saker/data"));
     assert_eq!(config.plugins.folder.dir, Path::new("/opt/plugins"));
@@ -193,10 +197,13 @@ fn a_value_of_the_wrong_type_says_what_to_write_and_what_was_found() {
             "1:12: interval: expected a duration such as \"500ms\", \"10s\", \"2m\" or \"1h\", found \"10 sec\"",
         ),
         ("interval = \"1ms\"", "1:12: interval: must be at least 100ms"),
-        ("[cache]\nitems = \"1000\"", "2:9: cache.items: expected a whole number, found \"1000\""),
         (
-            "[cache]\nbytes = \"64M\"",
-            "2:9: cache.bytes: expected a number of bytes such as \"64KiB\", \"64MiB\" or \"1GiB\", found \"64M\"",
+            "[cache]\nmax_points_per_series = \"1000\"",
+            "2:25: cache.max_points_per_series: expected a whole number, found \"1000\"",
+        ),
+        (
+            "[cache]\nmax_bytes = \"64M\"",
+            "2:13: cache.max_bytes: expected a number of bytes such as \"64KiB\", \"64MiB\" or \"1GiB\", found \"64M\"",
         ),
         ("[log]\nformat = \"xml\"", "2:10: log.format: expected \"text\" or \"json\", found \"xml\""),
         (
@@ -210,8 +217,8 @@ fn a_value_of_the_wrong_type_says_what_to_write_and_what_was_found() {
         ),
         ("[plugin.cpu]\ngrant = \"/proc\"", "2:9: plugin.cpu.grant: expected a table, found string"),
         ("[plugin]\ncpu = 5", "2:7: plugin.cpu: expected a table, found integer"),
-        ("node = 3", "1:8: node: expected a table, found integer"),
-        ("[route]\nnodes = [\"a\"]", "1:1: route: expected a list of tables; write [[route]]"),
+        ("destination = 3", "1:15: destination: expected a table, found integer"),
+        ("[route]\ndestinations = [\"a\"]", "1:1: route: expected a list of tables; write [[route]]"),
         (
             "[pipeline]\non_processor_failure = \"stop\"",
             "2:24: pipeline.on_processor_failure: expected \"pass\" or \"drop\", found \"stop\"",
@@ -224,7 +231,7 @@ fn a_value_of_the_wrong_type_says_what_to_write_and_what_was_found() {
 #[test]
 fn one_reading_finds_every_mistake_in_the_order_of_the_file() {
     let text = "interval = 1\nfoo = 2\n[log]\nlevel = \"a=b=c\"\n[plugin.cpu]\nenabled = 1\ngrant.read = [\"proc\"]\n";
-    let source = with(file(text), &[("SAKER_CACHE_ITEMS", "many")], &[("cache.age", "old")]);
+    let source = with(file(text), &[("SAKER_CACHE_MAX_POINTS_PER_SERIES", "many")], &[("cache.max_age", "old")]);
     let found = mistakes(&source);
     let begins = [
         "agent.toml:1:12: interval: expected a duration",
@@ -232,8 +239,8 @@ fn one_reading_finds_every_mistake_in_the_order_of_the_file() {
         "agent.toml:4:9: log.level: expected a level such as",
         "agent.toml:6:11: plugin.cpu.enabled: expected true or false, found 1",
         "agent.toml:7:14: plugin.cpu.grant.read: expected absolute paths",
-        "command line: cache.age: expected a duration",
-        "environment SAKER_CACHE_ITEMS: cache.items: expected a whole number, found \"many\"",
+        "command line: cache.max_age: expected a duration",
+        "environment SAKER_CACHE_MAX_POINTS_PER_SERIES: cache.max_points_per_series: expected a whole number, found \"many\"",
     ];
     assert_eq!(found.len(), begins.len(), "{found:#?}");
     for (found, begin) in found.iter().zip(begins) {
@@ -244,7 +251,7 @@ fn one_reading_finds_every_mistake_in_the_order_of_the_file() {
 }
 
 #[test]
-fn a_name_that_belongs_to_no_key_is_a_mistake_on_the_command_line_and_a_warning_in_the_environment() {
+fn an_unknown_key_is_a_mistake_or_in_the_environment_a_warning() {
     let expected = "command line: listen.htp: there is no such key; did you mean \"listen.http\"?";
     assert_eq!(mistakes(&with(file(""), &[], &[("listen.htp", "x")])), [expected]);
     // What a cluster gives to everyone, for a service of this name.
@@ -286,17 +293,17 @@ fn an_endpoint_that_no_value_could_have_is_a_mistake_with_its_place() {
 }
 
 #[test]
-fn variables_of_the_environment_stand_in_values_and_one_that_is_not_there_is_a_mistake() {
+fn variables_stand_in_values_and_an_unset_one_is_a_mistake() {
     let mut source = file(
         "endpoint = \"${NAME}\"\ndata_dir = \"/var/${NAME}/$${x}\"\n[listen]\nhttp = \"${ADDRESS}\"\n\
-         [plugin.cpu]\ngrant.read = [\"/${NAME}\"]\n[node.a]\nbackend = \"graphite\"\n\
-         settings = { path = \"${endpoint}.${metric}\" }\n[[route]]\nnodes = \"a\"",
+         [plugin.cpu]\ngrant.read = [\"/${NAME}\"]\n[destination.a]\nbackend = \"graphite\"\n\
+         settings = { path = \"${endpoint}.${metric}\" }\n[[route]]\ndestinations = \"a\"",
     );
     source.variables = [("NAME", "web-1"), ("ADDRESS", "127.0.0.1:5")].map(|(a, b)| (a.into(), b.into())).into();
     let config = Config::read(&source).unwrap();
     assert_eq!(config.endpoint(), "web-1");
     assert_eq!(config.data_dir, Path::new("/var/web-1/${x}"));
-    assert_eq!(config.listen.http, Listen(Some(([127, 0, 0, 1], 5).into())));
+    assert_eq!(config.listen.http, ListenAddress(Some(([127, 0, 0, 1], 5).into())));
     assert_eq!(config.plugins.instances["cpu"].grants.read, [Path::new("/web-1")]);
     assert_eq!(config.plugins.backends["a"].settings.values["path"], "${endpoint}.${metric}", "a plugin's own");
 
@@ -336,42 +343,45 @@ fn beyond_loopback_a_token_is_needed() {
 }
 
 #[test]
-fn routes_and_nodes_must_fit_each_other() {
-    let node = "[node.alpha]\nbackend = \"stdout\"\n";
-    let more = "[node.beta]\nbackend = \"stdout\"\n";
+fn routes_and_destinations_must_fit_each_other() {
+    let destination = "[destination.alpha]\nbackend = \"stdout\"\n";
+    let more = "[destination.beta]\nbackend = \"stdout\"\n";
     for (text, expected) in [
         (
-            format!("{node}[[route]]\nnodes = [\"alpha\", \"alhpa\"]"),
-            "4:9: route[0].nodes: there is no [node.alhpa]; did you mean \"alpha\"?",
+            format!("{destination}[[route]]\ndestinations = [\"alpha\", \"alhpa\"]"),
+            "4:16: route[0].destinations: there is no [destination.alhpa]; did you mean \"alpha\"?",
         ),
         (
-            format!("{node}{more}[[route]]\nnodes = [\"alpha\"]"),
-            "3:1: node.beta: no [[route]] names this node, so it would get nothing; add it to a route's nodes",
+            format!("{destination}{more}[[route]]\ndestinations = [\"alpha\"]"),
+            "3:1: destination.beta: no [[route]] names this destination, so it would get nothing; add it to a route's destinations",
         ),
         (
-            format!("{node}[[route]]\nnodes = [\"alpha\"]\nreplicas = 2"),
-            "5:12: route[0].replicas: must be 1 to 1, the number of nodes",
+            format!("{destination}[[route]]\ndestinations = [\"alpha\"]\nreplicas = 2"),
+            "5:12: route[0].replicas: must be 1 to 1, the number of destinations",
         ),
         (
-            format!("{node}[[route]]\nnodes = [\"alpha\"]\nreplicas = 0"),
-            "5:12: route[0].replicas: must be 1 to 1, the number of nodes",
+            format!("{destination}[[route]]\ndestinations = [\"alpha\"]\nreplicas = 0"),
+            "5:12: route[0].replicas: must be 1 to 1, the number of destinations",
         ),
-        (format!("{node}[[route]]\nnodes = [\"alpha\", \"alpha\"]"), "4:9: route[0].nodes: a node stands twice"),
         (
-            format!("{node}[[route]]\nnodes = [\"alpha\"]\nhash = \"modulo\""),
+            format!("{destination}[[route]]\ndestinations = [\"alpha\", \"alpha\"]"),
+            "4:16: route[0].destinations: a destination stands twice",
+        ),
+        (
+            format!("{destination}[[route]]\ndestinations = [\"alpha\"]\nhash = \"modulo\""),
             "5:8: route[0].hash: expected \"rendezvous\", \"jump\" or \"falcon\", found \"modulo\"",
         ),
         (
-            format!("{node}[[route]]\nnodes = [\"alpha\"]\n[[route]]\nmetric = \"*\""),
-            "5:1: route[1].nodes: missing; write for example: nodes = [\"a\", \"b\"]",
+            format!("{destination}[[route]]\ndestinations = [\"alpha\"]\n[[route]]\nmetric = \"*\""),
+            "5:1: route[1].destinations: missing; write for example: destinations = [\"a\", \"b\"]",
         ),
     ] {
         check(&text, &format!("agent.toml:{expected}"));
     }
-    check("[[route]]\nnodes = []", "agent.toml:2:9: route[0].nodes: must name at least one node");
+    check("[[route]]\ndestinations = []", "agent.toml:2:16: route[0].destinations: must name at least one destination");
     check(
-        "[node.a]\nsettings = {}\n[[route]]\nnodes = \"a\"",
-        "agent.toml:1:1: node.a.backend: missing; write for example: backend = \"influx\"",
+        "[destination.a]\nsettings = {}\n[[route]]\ndestinations = \"a\"",
+        "agent.toml:1:1: destination.a.backend: missing; write for example: backend = \"influx\"",
     );
 }
 
@@ -379,10 +389,10 @@ fn routes_and_nodes_must_fit_each_other() {
 fn a_point_may_not_outlive_the_name_of_its_series() {
     let text = |age: &str| {
         format!(
-            "[pipeline]\nseries_idle = \"10m\"\n[node.a]\nbackend = \"stdout\"\nqueue = {{ durability = \"memory\", age = \"{age}\" }}\n[[route]]\nnodes = \"a\""
+            "[pipeline]\nseries_ttl = \"10m\"\n[destination.a]\nbackend = \"stdout\"\nqueue = {{ durability = \"memory\", max_age = \"{age}\" }}\n[[route]]\ndestinations = \"a\""
         )
     };
-    let expected = "agent.toml:3:1: node.a: its queue.age must be less than [pipeline] series_idle, or points could \
+    let expected = "agent.toml:3:1: destination.a: its queue.max_age must be less than [pipeline] series_ttl, or points could \
                     outlive their series' names";
     check(&text("10m"), expected);
     check(&text("1h"), expected);
@@ -396,8 +406,8 @@ fn grants_are_checked_where_they_are_written() {
         "agent.toml:2:14: plugin.cpu.grant.read: expected absolute paths such as \"/proc\", found \"proc\"",
     );
     check(
-        "[plugin.cpu.grant]\nusage = \".\"",
-        "agent.toml:2:9: plugin.cpu.grant.usage: expected absolute paths such as \"/proc\", found \".\"",
+        "[plugin.cpu.grant]\nstatfs = \".\"",
+        "agent.toml:2:10: plugin.cpu.grant.statfs: expected absolute paths such as \"/proc\", found \".\"",
     );
     check(
         "[plugin.x.grant]\nconnect = [\"127.0.0.1\"]",
@@ -418,15 +428,15 @@ fn a_processor_must_be_enabled_and_a_name_must_be_plain() {
 }
 
 #[test]
-fn broken_syntax_is_reported_with_its_place_and_nothing_that_follows_from_it() {
+fn broken_syntax_is_reported_once_with_its_place() {
     for (text, place) in [
         ("[listen\nhttp = 1", "agent.toml:1:"),
         ("endpoint = \"a", "agent.toml:1:"),
-        ("[cache]\nitems = = 1\nbogus = 1", "agent.toml:2:"),
-        ("[node.a]\nbackend = \"stdout\"\n[node.a]\nbackend = \"influx\"", "agent.toml:3:"),
+        ("[cache]\nmax_points_per_series = = 1\nbogus = 1", "agent.toml:2:"),
+        ("[destination.a]\nbackend = \"stdout\"\n[destination.a]\nbackend = \"influx\"", "agent.toml:3:"),
         ("interval = \"1s\"\ninterval = \"2s\"", "agent.toml:2:"),
     ] {
-        let source = with(file(text), &[("SAKER_NODE_A_BACKEND", "stdout")], &[]);
+        let source = with(file(text), &[("SAKER_DESTINATION_A_BACKEND", "stdout")], &[]);
         let found = mistakes(&source);
         assert!(found[0].starts_with(place), "{text}: {found:#?}");
         assert!(
@@ -438,7 +448,7 @@ fn broken_syntax_is_reported_with_its_place_and_nothing_that_follows_from_it() {
 
 #[test]
 fn without_a_file_places_are_named_all_the_same() {
-    let source = with(Source::default(), &[], &[("interval", "soon")]);
+    let source = with(ConfigSource::default(), &[], &[("interval", "soon")]);
     let expected =
         "command line: interval: expected a duration such as \"500ms\", \"10s\", \"2m\" or \"1h\", found \"soon\"";
     assert_eq!(mistakes(&source), [expected]);
@@ -465,7 +475,7 @@ impl Place {
         let head = "data_dir = \"data\"\n[listen]\ntoken_file = \"token\"\n[plugins]\ndir = \"plugins\"\n\
              signature_keys = [\"key.pub\"]\n[secret.password]\nfile = \"secret/password\"\n";
         let text = format!("{head}{text}").replace("ROOT", root);
-        let source = Source { file: Some((self.0.path().join("agent.toml"), text)), ..Source::default() };
+        let source = ConfigSource { file: Some((self.0.path().join("agent.toml"), text)), ..ConfigSource::default() };
         Config::read(&source).err().map_or_else(Vec::new, |problems| {
             problems.0.iter().map(|problem| problem.to_string().replace(root, "ROOT")).collect()
         })
@@ -497,8 +507,10 @@ fn no_grant_reaches_the_agents_own_places() {
     ] {
         let text = format!("[plugin.x]\ngrant.read = [\"{path}\"]");
         place.check(&text, &format!("plugin.x.grant.read: \"{path}\" would open {own}"));
-        let text = format!("[node.x]\nbackend = \"stdout\"\ngrant.read = [\"{path}\"]\n[[route]]\nnodes = \"x\"");
-        place.check(&text, &format!("node.x.grant.read: \"{path}\" would open {own}"));
+        let text = format!(
+            "[destination.x]\nbackend = \"stdout\"\ngrant.read = [\"{path}\"]\n[[route]]\ndestinations = \"x\""
+        );
+        place.check(&text, &format!("destination.x.grant.read: \"{path}\" would open {own}"));
     }
     for (path, own) in [
         ("ROOT/data", "ROOT/data, data_dir"),
@@ -512,7 +524,7 @@ fn no_grant_reaches_the_agents_own_places() {
     place.is_right(
         "[plugin.x]\ngrant = { read = [\"ROOT/plugins\", \"ROOT/key.pub\", \"/proc\"], write = [\"ROOT/out\"] }",
     );
-    place.is_right("[plugin.x]\ngrant.usage = [\"/\"]\n[plugin.y]\nenabled = false\ngrant.read = [\"ROOT\"]");
+    place.is_right("[plugin.x]\ngrant.statfs = [\"/\"]\n[plugin.y]\nenabled = false\ngrant.read = [\"ROOT\"]");
 }
 
 #[test]
@@ -520,7 +532,7 @@ fn a_folder_that_may_be_written_to_holds_no_other_grant() {
     let place = Place::new();
     let write = "[plugin.x]\ngrant.write = [\"ROOT/out\"]\n";
     let inner = "\"ROOT/out\" may be written to and holds \"ROOT/out/inner\", which plugin.y is granted as well";
-    for key in ["read", "write", "usage"] {
+    for key in ["read", "write", "statfs"] {
         let words = format!("plugin.x.grant.write: {inner} ({key}): what is there could be swapped");
         place.check(&format!("{write}[plugin.y]\ngrant.{key} = [\"ROOT/out/inner\"]"), &words);
     }
@@ -537,18 +549,21 @@ fn a_folder_that_may_be_written_to_holds_no_other_grant() {
     place.is_right(&format!(
         "{write}[plugin.y]\ngrant.read = [\"ROOT/out\"]\n[plugin.z]\ngrant.write = [\"ROOT/other\"]"
     ));
-    place.is_right("[plugin.x]\ngrant = { write = [\"ROOT/out\"], read = [\"ROOT/out\"], usage = [\"/\"] }");
+    place.is_right("[plugin.x]\ngrant = { write = [\"ROOT/out\"], read = [\"ROOT/out\"], statfs = [\"/\"] }");
 }
 
 #[test]
 fn folders_of_two_instances_are_two_folders() {
     let place = Place::new();
-    let node = "[node.a]\nbackend = \"stdout\"\ngrant.folder = true\n[[route]]\nnodes = \"a\"\n";
-    let clash = place.mistakes(&format!("{node}[plugin.\"node.a\"]\ngrant.folder = true"));
-    assert!(clash.len() == 2 && clash.iter().all(|mistake| mistake.contains("data/folders/node.a")), "{clash:?}");
-    let trial = "[plugin.x]\ngrant.folder = true\n[plugin.\"x.trial\"]\ngrant.folder = true";
-    place.check(trial, "plugin.x.grant.folder: \"ROOT/data/folders/x\" may be written to and holds");
-    place.is_right(&format!("{node}[plugin.x]\ngrant.folder = true"));
+    let destination = "[destination.a]\nbackend = \"stdout\"\ngrant.data_dir = true\n[[route]]\ndestinations = \"a\"\n";
+    let clash = place.mistakes(&format!("{destination}[plugin.\"destination.a\"]\ngrant.data_dir = true"));
+    assert!(
+        clash.len() == 2 && clash.iter().all(|mistake| mistake.contains("data/folders/destination.a")),
+        "{clash:?}"
+    );
+    let canary = "[plugin.x]\ngrant.data_dir = true\n[plugin.\"x.canary\"]\ngrant.data_dir = true";
+    place.check(canary, "plugin.x.grant.data_dir: \"ROOT/data/folders/x\" may be written to and holds");
+    place.is_right(&format!("{destination}[plugin.x]\ngrant.data_dir = true"));
 }
 
 #[test]
@@ -557,7 +572,7 @@ fn a_granted_path_has_no_link_in_it_and_the_mistake_says_where_it_leads() {
     std::os::unix::fs::symlink("other", place.0.path().join("link")).unwrap();
     let words = "grant.KEY: ROOT/link/x has a link in it, ROOT/link, and leads to ROOT/other/x; grant that path";
     std::fs::create_dir(place.0.path().join("other/x")).unwrap();
-    for key in ["read", "write", "usage"] {
+    for key in ["read", "write", "statfs"] {
         place.check(&format!("[plugin.x]\ngrant.{key} = [\"ROOT/link/x\"]"), &words.replace("KEY", key));
     }
     place.is_right(
@@ -575,7 +590,7 @@ fn a_unix_socket_is_granted_with_its_methods_and_paths() {
     let grants = &config.plugins.instances["x"].grants;
     let entry = "{ path = \"/run/d.sock\", methods = [\"GET\"], paths = [\"/info\", \"/containers/*/stats\"] }";
     assert_eq!(grants.unix.iter().map(|grant| grant.entry()).collect::<Vec<_>>(), [entry]);
-    let both = "[node.a]\nbackend = \"stdout\"\n[[route]]\nnodes = \"a\"\n[[node.a.grant.unix]]\npath = \"/run/d.sock\"\n\
+    let both = "[destination.a]\nbackend = \"stdout\"\n[[route]]\ndestinations = \"a\"\n[[destination.a.grant.unix]]\npath = \"/run/d.sock\"\n\
                 methods = [\"GET\", \"POST\"]\npaths = [\"/\"]\n";
     assert_eq!(read(both).plugins.backends["a"].grants.unix[0].methods.len(), 2);
     for (entry, mistake) in [
@@ -618,18 +633,18 @@ fn a_granted_socket_has_no_link_in_its_path_and_cannot_be_swapped() {
 }
 
 #[test]
-fn a_name_brings_its_grants_to_the_file_that_shipped_or_once_its_table_is_written() {
+fn a_name_brings_its_grants_to_the_file_that_shipped() {
     let foreign = PluginHash::of(b"some other file");
     let config = read("");
     for (name, plugin) in &config.plugins.instances {
         assert!(!plugin.grants.is_empty(), "{name}");
         assert!(plugin.is_foreign(name, foreign) && plugin.grants_for(name, foreign).is_empty(), "{name}");
     }
-    for text in ["[plugin.cpu]", "[plugin.cpu]\ninterval = \"5s\"", "[plugin.cpu.limits]\nseries = 9"] {
+    for text in ["[plugin.cpu]", "[plugin.cpu]\ninterval = \"5s\"", "[plugin.cpu.limits]\nmax_series = 9"] {
         let cpu = read(text).plugins.instances["cpu"].clone();
         assert_eq!(cpu.grants_for("cpu", foreign).read, [Path::new("/proc/stat")], "{text}");
     }
-    let set = with(Source::default(), &[("SAKER_PLUGIN_CPU_INTERVAL", "3s")], &[("plugin.load.interval", "3s")]);
+    let set = with(ConfigSource::default(), &[("SAKER_PLUGIN_CPU_INTERVAL", "3s")], &[("plugin.load.interval", "3s")]);
     let config = Config::read(&set).unwrap();
     assert!(
         !config.plugins.instances["cpu"].is_foreign("cpu", foreign)

@@ -5,12 +5,12 @@ use std::time::Instant;
 use saker_model::{Point, SeriesId};
 use saker_sandbox::{InstanceSpec, StateCell, WriteError};
 
-use super::session::{ON_ITS_WAY, Session, Taken, clock_ms, is_killed, say};
-use super::{Bench, Peer, run_of};
+use super::session::{BatchOutcome, KitSession, ON_ITS_WAY, clock_ms, is_killed, say};
+use super::{CaseBench, TestPeer, run_of};
 use crate::common::memory_settles;
-use crate::destination::Destination;
-use crate::report::{Miss, Report, Verdict, failed, skipped};
+use crate::report::{CaseFailure, CaseResult, ConformanceReport, failed, skipped};
 use crate::samples;
+use crate::test_server::TestServer;
 
 const EMPTY: &str = "an empty batch is written without the network";
 const LATER: &str = "a series that was defined once can be written ever after";
@@ -33,7 +33,7 @@ const HUGE_POINTS: usize = 100_000;
 /// Its series.
 const HUGE_SERIES: usize = 1000;
 
-pub(super) async fn run(bench: &Bench<'_>, report: &mut Report) {
+pub(super) async fn run(bench: &CaseBench<'_>, report: &mut ConformanceReport) {
     report.run(EMPTY, empty(bench)).await;
     report.run(LATER, later(bench)).await;
     report.run(AGAIN, handle(bench, Vec::new(), "kitdefinedagain")).await;
@@ -47,9 +47,9 @@ pub(super) async fn run(bench: &Bench<'_>, report: &mut Report) {
     report.run(MEMORY, memory(bench)).await;
 }
 
-async fn empty(bench: &Bench<'_>) -> Verdict {
+async fn empty(bench: &CaseBench<'_>) -> CaseResult {
     // A closed port: whoever asks the network learns that nobody is there.
-    let destination = Destination::closed().map_err(super::no_server)?;
+    let destination = TestServer::closed().map_err(super::no_server)?;
     let destination = bench.subject.settings_to(destination.address).map(|_| destination);
     let mut session = bench.open(destination.as_ref()).await?;
     let definitions = samples::numbered(0, vec![samples::series("kit.empty", &[])]);
@@ -63,7 +63,7 @@ async fn empty(bench: &Bench<'_>) -> Verdict {
     Ok("with a definition and without".into())
 }
 
-async fn later(bench: &Bench<'_>) -> Verdict {
+async fn later(bench: &CaseBench<'_>) -> CaseResult {
     let destination = bench.taking().await?;
     let mut session = bench.open(destination.as_ref()).await?;
     let definitions =
@@ -81,7 +81,7 @@ async fn later(bench: &Bench<'_>) -> Verdict {
 }
 
 /// Gives the handle 3 to one series and then, after forgetting some, to another, whose metric is `marker`.
-async fn handle(bench: &Bench<'_>, forget: Vec<SeriesId>, marker: &str) -> Verdict {
+async fn handle(bench: &CaseBench<'_>, forget: Vec<SeriesId>, marker: &str) -> CaseResult {
     let destination = bench.taking().await?;
     let mut session = bench.open(destination.as_ref()).await?;
     session.define_and_write(3, vec![samples::series("kitbefore", &[])]).await?;
@@ -101,7 +101,7 @@ async fn handle(bench: &Bench<'_>, forget: Vec<SeriesId>, marker: &str) -> Verdi
     Ok("and the new name was sent".into())
 }
 
-async fn huge(bench: &Bench<'_>) -> Verdict {
+async fn huge(bench: &CaseBench<'_>) -> CaseResult {
     let destination = bench.taking().await?;
     let mut session = bench.open(destination.as_ref()).await?;
     let names: Vec<_> = (0..HUGE_SERIES).map(|number| format!("device{number}")).collect();
@@ -116,7 +116,7 @@ async fn huge(bench: &Bench<'_>) -> Verdict {
     Ok(format!("in {took:.1?}, with {memory} KiB"))
 }
 
-async fn awkward(bench: &Bench<'_>) -> Verdict {
+async fn awkward(bench: &CaseBench<'_>) -> CaseResult {
     let destination = bench.taking().await?;
     let mut session = bench.open(destination.as_ref()).await?;
     let definitions = samples::numbered(0, samples::awkward());
@@ -127,7 +127,7 @@ async fn awkward(bench: &Bench<'_>) -> Verdict {
 }
 
 /// A batch may be taken whole, or in part if it is said which part; what is rejected whole is lost with no need.
-fn all_or_named(taken: &Taken, count: usize, name: impl Fn(usize) -> String) -> Verdict {
+fn all_or_named(taken: &BatchOutcome, count: usize, name: impl Fn(usize) -> String) -> CaseResult {
     if taken.rejected.is_empty() {
         return Ok(format!("{count} points"));
     }
@@ -141,14 +141,14 @@ fn all_or_named(taken: &Taken, count: usize, name: impl Fn(usize) -> String) -> 
     Ok(format!("{} of {count} rejected by place, such as {first}: {}", taken.rejected.len(), taken.why))
 }
 
-async fn times(bench: &Bench<'_>) -> Verdict {
+async fn times(bench: &CaseBench<'_>) -> CaseResult {
     let destination = bench.taking().await?;
     let mut session = bench.open(destination.as_ref()).await?;
     let definitions = samples::numbered(0, vec![samples::series("kit.times", &[])]);
     session.write_all(Vec::new(), &definitions, &samples::points(&definitions, clock_ms())).await?;
     let all = samples::times(clock_ms());
     let mut rejected = Vec::new();
-    // One by one: a server may refuse a request for one time in it.
+    // One by one: a server may reject a request for one time in it.
     for (number, &timestamp_ms) in all.iter().enumerate() {
         let point = Point { series: SeriesId(0), timestamp_ms, value: 1.0 };
         match session.write(Vec::new(), &[], &[point]).await {
@@ -170,7 +170,7 @@ async fn times(bench: &Bench<'_>) -> Verdict {
     Ok(if rejected.is_empty() { seen } else { format!("{seen}; rejected: {}", rejected.join(", ")) })
 }
 
-async fn finite(bench: &Bench<'_>) -> Verdict {
+async fn finite(bench: &CaseBench<'_>) -> CaseResult {
     let destination = bench.taking().await?;
     let mut session = bench.open(destination.as_ref()).await?;
     let definitions = samples::numbered(0, vec![samples::series("kit.finite", &[])]);
@@ -186,7 +186,7 @@ async fn finite(bench: &Bench<'_>) -> Verdict {
     all_or_named(&taken, points.len(), |place| format!("{:e}", points[place].value))
 }
 
-async fn not_finite(bench: &Bench<'_>) -> Verdict {
+async fn not_finite(bench: &CaseBench<'_>) -> CaseResult {
     let destination = bench.taking().await?;
     let mut session = bench.open(destination.as_ref()).await?;
     let definitions = samples::numbered(0, vec![samples::series("kit.notfinite", &[])]);
@@ -216,14 +216,14 @@ async fn not_finite(bench: &Bench<'_>) -> Verdict {
     Ok(format!("{} rejected by place, {} of the others written", places.len(), rest.written))
 }
 
-async fn swap(bench: &Bench<'_>) -> Verdict {
+async fn swap(bench: &CaseBench<'_>) -> CaseResult {
     let destination = bench.taking().await?;
     let state = StateCell::default();
-    let spec = || Ok::<_, Miss>(InstanceSpec { state: state.clone(), ..bench.spec(destination.as_ref())? });
-    let mut before = Session::open(bench.subject, spec()?).await?;
+    let spec = || Ok::<_, CaseFailure>(InstanceSpec { state: state.clone(), ..bench.spec(destination.as_ref())? });
+    let mut before = KitSession::open(bench.subject, spec()?).await?;
     before.define_and_write(0, vec![samples::series("kitoldinstance", &[])]).await?;
     before.close().await?;
-    let mut after = Session::open(bench.subject, spec()?).await?;
+    let mut after = KitSession::open(bench.subject, spec()?).await?;
     let definitions = after.define_and_write(0, vec![samples::series("kitnewinstance", &[])]).await?;
     after.write_all(Vec::new(), &[], &samples::points(&definitions, clock_ms())).await?;
     after.close().await?;
@@ -239,9 +239,9 @@ async fn swap(bench: &Bench<'_>) -> Verdict {
     Ok(format!("with {} bytes of state", state.load().map_or(0, |bytes| bytes.len())))
 }
 
-async fn memory(bench: &Bench<'_>) -> Verdict {
+async fn memory(bench: &CaseBench<'_>) -> CaseResult {
     // A real server is not for thousands of calls that only look at memory.
-    if matches!(bench.peer, Peer::Given) {
+    if matches!(bench.peer, TestPeer::Given) {
         return Err(skipped("it would fill the server that was given with points"));
     }
     let destination = bench.taking().await?;
@@ -252,7 +252,7 @@ async fn memory(bench: &Bench<'_>) -> Verdict {
     let mut round = 0;
     memory_settles(
         &spec,
-        |miss: &Miss| miss.clone(),
+        |miss: &CaseFailure| miss.clone(),
         async || {
             round += 1;
             // A series that comes and goes: what is built for it has to go with it.

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use saker_sandbox::{CallError, WriteError};
 
-use super::session::{Definitions, Session, clock_ms, is_another_try, is_killed, say};
-use super::{Bench, Peer, no_server};
-use crate::destination::{Act, Channel, Destination, Dialect};
-use crate::report::{Miss, Report, Verdict, failed, skipped};
+use super::session::{Definitions, KitSession, clock_ms, is_another_try, is_killed, say};
+use super::{CaseBench, TestPeer, no_server};
+use crate::report::{CaseFailure, CaseResult, ConformanceReport, failed, skipped};
 use crate::samples;
+use crate::test_server::{Act, Channel, HttpDialect, TestServer};
 
 const OPENS_ALONE: &str = "it opens while its destination is away";
 const AWAY: &str = "a destination that is away is a retry, and the same batch succeeds later";
@@ -28,7 +28,7 @@ const DELAY: Duration = Duration::from_secs(7);
 /// Offers after which a batch has to be written once the destination is well.
 const TRIES_MAX: usize = 4;
 
-pub(super) async fn run(bench: &Bench<'_>, report: &mut Report) {
+pub(super) async fn run(bench: &CaseBench<'_>, report: &mut ConformanceReport) {
     report.run(OPENS_ALONE, opens_alone(bench)).await;
     report.run(AWAY, away(bench)).await;
     report.run(SILENT, silent(bench)).await;
@@ -46,34 +46,34 @@ fn batch() -> Definitions {
 
 /// A server of the kit's that does something before it takes things in the backend's dialect. Where the kit does not
 /// know the dialect, it is one that the backend never comes to hear.
-async fn server(bench: &Bench<'_>, first: &[Act]) -> Result<Destination, Miss> {
-    if matches!(bench.peer, Peer::Nowhere) {
+async fn server(bench: &CaseBench<'_>, first: &[Act]) -> Result<TestServer, CaseFailure> {
+    if matches!(bench.peer, TestPeer::Nowhere) {
         return Err(skipped("it sends nothing to an address"));
     }
-    let last = Act::Take(bench.dialect().unwrap_or(Dialect::NoContent));
+    let last = Act::Take(bench.dialect().unwrap_or(HttpDialect::NoContent));
     let script: Vec<_> = first.iter().copied().chain([last]).collect();
-    Destination::start(&script).await.map_err(no_server)
+    TestServer::start(&script).await.map_err(no_server)
 }
 
 /// Statuses are HTTP's.
-fn needs_http(bench: &Bench<'_>) -> Result<(), Miss> {
+fn needs_http(bench: &CaseBench<'_>) -> Result<(), CaseFailure> {
     match bench.peer {
-        Peer::Kit(_, Channel::Http) => Ok(()),
-        Peer::Kit(..) => Err(skipped("it does not speak HTTP")),
+        TestPeer::Kit(_, Channel::Http) => Ok(()),
+        TestPeer::Kit(..) => Err(skipped("it does not speak HTTP")),
         _ => bench.dialect().map(|_| ()),
     }
 }
 
 /// UDP asks nobody whether anything has come.
-fn needs_connection(bench: &Bench<'_>) -> Result<(), Miss> {
+fn needs_connection(bench: &CaseBench<'_>) -> Result<(), CaseFailure> {
     match bench.peer {
-        Peer::Kit(_, Channel::Udp) => Err(skipped("datagrams are not answered")),
+        TestPeer::Kit(_, Channel::Udp) => Err(skipped("datagrams are not answered")),
         _ => Ok(()),
     }
 }
 
-async fn opens_alone(bench: &Bench<'_>) -> Verdict {
-    let destination = Destination::closed().map_err(no_server)?;
+async fn opens_alone(bench: &CaseBench<'_>) -> CaseResult {
+    let destination = TestServer::closed().map_err(no_server)?;
     if bench.subject.settings_to(destination.address).is_none() {
         return Err(skipped("it sends nothing to an address"));
     }
@@ -82,16 +82,16 @@ async fn opens_alone(bench: &Bench<'_>) -> Verdict {
             session.close().await?;
             Ok("nobody listened".into())
         }
-        Err(Miss::Failed { why, .. }) => {
+        Err(CaseFailure::Failed { why, .. }) => {
             Err(failed(why, "connect in write: the agent opens a backend before its destination is up"))
         }
         Err(other) => Err(other),
     }
 }
 
-async fn away(bench: &Bench<'_>) -> Verdict {
+async fn away(bench: &CaseBench<'_>) -> CaseResult {
     needs_connection(bench)?;
-    let mut destination = Destination::closed().map_err(no_server)?;
+    let mut destination = TestServer::closed().map_err(no_server)?;
     if bench.subject.settings_to(destination.address).is_none() {
         return Err(skipped("it sends nothing to an address"));
     }
@@ -100,7 +100,7 @@ async fn away(bench: &Bench<'_>) -> Verdict {
     let points = samples::points(&definitions, clock_ms());
     let first = session.write(Vec::new(), &definitions, &points).await;
     if !is_another_try(&first) {
-        return Err(failed(say(&first), "answer retry: the points are as good as before"));
+        return Err(failed(say(&first), "return retry: the points are as good as before"));
     }
     let Ok(dialect) = bench.dialect() else { return Ok(say(&first)) };
     destination.begin(&[Act::Take(dialect)]).await.map_err(no_server)?;
@@ -109,11 +109,11 @@ async fn away(bench: &Bench<'_>) -> Verdict {
 
 /// Offers the batch again, in a new instance if the old one is broken, until it is written.
 async fn succeeds_later(
-    bench: &Bench<'_>,
-    mut session: Session<'_>,
-    destination: &Destination,
+    bench: &CaseBench<'_>,
+    mut session: KitSession<'_>,
+    destination: &TestServer,
     first: &Result<u32, WriteError>,
-) -> Verdict {
+) -> CaseResult {
     let definitions = batch();
     let points = samples::points(&definitions, clock_ms());
     let mut define = &[][..];
@@ -145,7 +145,7 @@ async fn succeeds_later(
     ))
 }
 
-async fn silent(bench: &Bench<'_>) -> Verdict {
+async fn silent(bench: &CaseBench<'_>) -> CaseResult {
     needs_connection(bench)?;
     let destination = server(bench, &[Act::Hang; 64]).await?;
     let mut session = bench.open(Some(&destination)).await?;
@@ -157,22 +157,22 @@ async fn silent(bench: &Bench<'_>) -> Verdict {
     if is_killed(&result) {
         return Err(failed(
             say(&result),
-            "bound every wait below the deadline and answer retry: five calls that are ended from outside put a plugin \
+            "bound every wait below the deadline and return retry: five calls that are ended from outside put a plugin \
              into quarantine",
         ));
     }
     match &result {
         // A protocol without answers: what was sent counts as written.
-        Ok(_) if matches!(bench.peer, Peer::Kit(_, Channel::Tcp)) => Ok("it waits for no answer".into()),
+        Ok(_) if matches!(bench.peer, TestPeer::Kit(_, Channel::Tcp)) => Ok("it waits for no answer".into()),
         other if is_another_try(other) => Ok(format!("{} after {took:.1?} of {deadline:?}", say(other))),
-        other => Err(failed(say(other), "answer retry")),
+        other => Err(failed(say(other), "return retry")),
     }
 }
 
-async fn busy(bench: &Bench<'_>) -> Verdict {
+async fn busy(bench: &CaseBench<'_>) -> CaseResult {
     needs_http(bench)?;
     let seconds = u32::try_from(DELAY.as_secs()).unwrap_or(u32::MAX);
-    let destination = server(bench, &[Act::Refuse(429, Some(seconds))]).await?;
+    let destination = server(bench, &[Act::Reject(429, Some(seconds))]).await?;
     let mut session = bench.open(Some(&destination)).await?;
     let definitions = batch();
     let result = session.write(Vec::new(), &definitions, &samples::points(&definitions, clock_ms())).await;
@@ -181,28 +181,28 @@ async fn busy(bench: &Bench<'_>) -> Verdict {
         other => {
             return Err(failed(
                 say(other),
-                format!("answer retry with after-ms = {}, as the server asks", DELAY.as_millis()),
+                format!("return retry with after-ms = {}, as the server asks", DELAY.as_millis()),
             ));
         }
     }
     succeeds_later(bench, session, &destination, &result).await
 }
 
-async fn ill(bench: &Bench<'_>) -> Verdict {
+async fn ill(bench: &CaseBench<'_>) -> CaseResult {
     needs_http(bench)?;
-    let destination = server(bench, &[Act::Refuse(500, None), Act::Refuse(503, None)]).await?;
+    let destination = server(bench, &[Act::Reject(500, None), Act::Reject(503, None)]).await?;
     let mut session = bench.open(Some(&destination)).await?;
     let definitions = batch();
     let first = session.write(Vec::new(), &definitions, &samples::points(&definitions, clock_ms())).await;
     if !is_another_try(&first) {
-        return Err(failed(say(&first), "answer retry: a server that is ill now will be well later"));
+        return Err(failed(say(&first), "return retry: a server that is ill now will be well later"));
     }
     succeeds_later(bench, session, &destination, &first).await
 }
 
-async fn unwilling(bench: &Bench<'_>) -> Verdict {
+async fn unwilling(bench: &CaseBench<'_>) -> CaseResult {
     needs_http(bench)?;
-    let destination = server(bench, &[Act::Refuse(400, None); 64]).await?;
+    let destination = server(bench, &[Act::Reject(400, None); 64]).await?;
     let mut session = bench.open(Some(&destination)).await?;
     let definitions = batch();
     let points = samples::points(&definitions, clock_ms());
@@ -210,7 +210,7 @@ async fn unwilling(bench: &Bench<'_>) -> Verdict {
     let Err(WriteError::Reject { points: named, .. }) = &result else {
         return Err(failed(
             say(&result),
-            "answer reject: what a server calls malformed it calls so every time, and a retry would hold up the queue",
+            "return reject: what a server calls malformed it calls so every time, and a retry would hold up the queue",
         ));
     };
     session.places(named, points.len())?;
@@ -221,7 +221,7 @@ async fn unwilling(bench: &Bench<'_>) -> Verdict {
 }
 
 /// The connection ends too early. If `or_written`, the answer had begun, and may have said enough.
-async fn cut(bench: &Bench<'_>, act: Act, or_written: bool) -> Verdict {
+async fn cut(bench: &CaseBench<'_>, act: Act, or_written: bool) -> CaseResult {
     needs_connection(bench)?;
     if or_written {
         needs_http(bench)?;
@@ -232,7 +232,7 @@ async fn cut(bench: &Bench<'_>, act: Act, or_written: bool) -> Verdict {
     let definitions = batch();
     let points = samples::points(&definitions, clock_ms());
     session.write_all(Vec::new(), &definitions, &points).await?;
-    let connected = matches!(bench.peer, Peer::Kit(_, Channel::Tcp));
+    let connected = matches!(bench.peer, TestPeer::Kit(_, Channel::Tcp));
     if connected {
         // A stream keeps its one connection: it is this one that breaks.
         destination.follow(&[act, Act::Take(dialect)]);
@@ -245,28 +245,28 @@ async fn cut(bench: &Bench<'_>, act: Act, or_written: bool) -> Verdict {
         // A stream learns of the end of its connection only at the next write.
         Ok(_) if or_written || connected => {}
         other if is_another_try(other) => {}
-        other => return Err(failed(say(other), "answer retry: the points may or may not have come")),
+        other => return Err(failed(say(other), "return retry: the points may or may not have come")),
     }
     succeeds_later(bench, session, &destination, &result).await
 }
 
-async fn denied(bench: &Bench<'_>) -> Verdict {
+async fn denied(bench: &CaseBench<'_>) -> CaseResult {
     let destination = match bench.peer {
-        Peer::Given => None,
+        TestPeer::Given => None,
         _ => {
-            let destination = Destination::closed().map_err(no_server)?;
+            let destination = TestServer::closed().map_err(no_server)?;
             bench.subject.settings_to(destination.address).map(|_| destination)
         }
     };
-    if destination.is_none() && !matches!(bench.peer, Peer::Given) {
+    if destination.is_none() && !matches!(bench.peer, TestPeer::Given) {
         return Err(skipped("it sends nothing to an address"));
     }
     let spec = bench.spec_without_grants(destination.as_ref())?;
-    let cure = "answer with the error denied and the permission, so that the operator is told which line to write";
-    let mut session = match Session::open(bench.subject, spec).await {
+    let cure = "return with the error denied and the permission, so that the operator is told which line to write";
+    let mut session = match KitSession::open(bench.subject, spec).await {
         Ok(session) => session,
-        Err(Miss::Skipped(why)) if why.starts_with("denied") => return Ok(why),
-        Err(Miss::Failed { why, .. } | Miss::Skipped(why)) => return Err(failed(why, cure)),
+        Err(CaseFailure::Skipped(why)) if why.starts_with("denied") => return Ok(why),
+        Err(CaseFailure::Failed { why, .. } | CaseFailure::Skipped(why)) => return Err(failed(why, cure)),
     };
     let definitions = batch();
     let result = session.write(Vec::new(), &definitions, &samples::points(&definitions, clock_ms())).await;

@@ -6,15 +6,15 @@ use std::time::{Duration, SystemTime};
 use saker_model::{Point, Series, SeriesId};
 use saker_sandbox::{Backend, CallError, InstanceSpec, WriteError};
 
-use crate::report::{Miss, failed};
+use crate::report::{CaseFailure, failed};
 use crate::samples;
-use crate::subject::Subject;
+use crate::subject::TestSubject;
 
-/// Calls in which a batch that is refused in part has to come to an end.
+/// Calls in which a batch that is rejected in part has to come to an end.
 const OFFERS_MAX: usize = 4;
 
-pub(crate) struct Session<'a> {
-    pub(crate) subject: &'a Subject<'a>,
+pub(crate) struct KitSession<'a> {
+    pub(crate) subject: &'a TestSubject<'a>,
     pub(crate) spec: InstanceSpec,
     backend: Backend,
 }
@@ -23,15 +23,15 @@ pub(crate) type Definitions = Vec<(SeriesId, Arc<Series>)>;
 
 /// What became of a batch.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Taken {
+pub(crate) struct BatchOutcome {
     pub(crate) written: usize,
     /// Places in the batch, and why.
     pub(crate) rejected: Vec<usize>,
     pub(crate) why: String,
 }
 
-impl<'a> Session<'a> {
-    pub(crate) async fn open(subject: &'a Subject<'a>, spec: InstanceSpec) -> Result<Session<'a>, Miss> {
+impl<'a> KitSession<'a> {
+    pub(crate) async fn open(subject: &'a TestSubject<'a>, spec: InstanceSpec) -> Result<KitSession<'a>, CaseFailure> {
         let opened = Backend::open(subject.sandbox, subject.plugin, &spec).await;
         let backend = opened.map_err(|error| subject.miss(&error, &spec))?;
         Ok(Self { subject, spec, backend })
@@ -53,13 +53,17 @@ impl<'a> Session<'a> {
         forget: Vec<SeriesId>,
         define: &[(SeriesId, Arc<Series>)],
         points: &[Point],
-    ) -> Result<(), Miss> {
+    ) -> Result<(), CaseFailure> {
         let written = self.write(forget, define, points).await.map_err(|error| self.miss(&error))?;
         self.counts(written, points.len())
     }
 
     /// Defines series from a handle on, and writes a point of each.
-    pub(crate) async fn define_and_write(&mut self, first: u32, series: Vec<Series>) -> Result<Definitions, Miss> {
+    pub(crate) async fn define_and_write(
+        &mut self,
+        first: u32,
+        series: Vec<Series>,
+    ) -> Result<Definitions, CaseFailure> {
         let definitions = samples::numbered(first, series);
         let points = samples::points(&definitions, clock_ms());
         self.write_all(Vec::new(), &definitions, &points).await?;
@@ -67,9 +71,13 @@ impl<'a> Session<'a> {
     }
 
     /// Offers a batch until all of it is written or rejected, as the agent does.
-    pub(crate) async fn offer(&mut self, define: &[(SeriesId, Arc<Series>)], points: &[Point]) -> Result<Taken, Miss> {
+    pub(crate) async fn offer(
+        &mut self,
+        define: &[(SeriesId, Arc<Series>)],
+        points: &[Point],
+    ) -> Result<BatchOutcome, CaseFailure> {
         let mut left: Vec<usize> = (0..points.len()).collect();
-        let mut taken = Taken::default();
+        let mut taken = BatchOutcome::default();
         for _ in 0..OFFERS_MAX {
             let batch: Vec<_> = left.iter().map(|&place| points[place]).collect();
             match self.write(Vec::new(), define, &batch).await {
@@ -97,7 +105,7 @@ impl<'a> Session<'a> {
     }
 
     /// The places that a rejection names; all of them if it names none.
-    pub(crate) fn places(&self, named: &[u32], count: usize) -> Result<Vec<usize>, Miss> {
+    pub(crate) fn places(&self, named: &[u32], count: usize) -> Result<Vec<usize>, CaseFailure> {
         if named.is_empty() {
             return Ok((0..count).collect());
         }
@@ -112,7 +120,7 @@ impl<'a> Session<'a> {
     }
 
     /// Holds what a call says that it has written against what it was given.
-    pub(crate) fn counts(&self, written: u32, points: usize) -> Result<(), Miss> {
+    pub(crate) fn counts(&self, written: u32, points: usize) -> Result<(), CaseFailure> {
         if written as usize == points {
             return Ok(());
         }
@@ -123,7 +131,7 @@ impl<'a> Session<'a> {
     }
 
     /// What an error means for a case that needed the call to succeed.
-    pub(crate) fn miss(&self, error: &WriteError) -> Miss {
+    pub(crate) fn miss(&self, error: &WriteError) -> CaseFailure {
         match error {
             WriteError::Call(error) => self.subject.miss(error, &self.spec),
             WriteError::Retry { message, .. } => {
@@ -138,7 +146,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    pub(crate) async fn close(self) -> Result<(), Miss> {
+    pub(crate) async fn close(self) -> Result<(), CaseFailure> {
         let Self { subject, spec, backend } = self;
         backend.close().await.map_err(|error| subject.miss(&error, &spec))
     }

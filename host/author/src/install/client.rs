@@ -18,13 +18,13 @@ const TIME_MAX: Duration = Duration::from_secs(300);
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 /// What a server answered.
-pub(crate) struct Answer {
+pub(crate) struct ServerResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
-impl Answer {
+impl ServerResponse {
     /// A header's value as text.
     pub(crate) fn header(&self, name: header::HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -41,7 +41,7 @@ pub(crate) async fn send(
     headers: &[(header::HeaderName, String)],
     body: Bytes,
     most: usize,
-) -> Result<Answer, String> {
+) -> Result<ServerResponse, String> {
     let host = uri.host().ok_or_else(|| format!("{uri} names no host"))?;
     let tls = uri.scheme_str() == Some("https");
     let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
@@ -90,7 +90,7 @@ async fn speak<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     stream: S,
     request: Request<Full<Bytes>>,
     most: usize,
-) -> Result<Answer, String> {
+) -> Result<ServerResponse, String> {
     let words = |error: hyper::Error| error.to_string();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(words)?;
     // Ends with the connection, which ends with this answer.
@@ -100,5 +100,5 @@ async fn speak<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     let body = Limited::new(body, most).collect().await;
     driver.abort();
     let body = body.map_err(|error| format!("its answer breaks off or has more than {most} bytes: {error}"))?;
-    Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes() })
+    Ok(ServerResponse { status: parts.status, headers: parts.headers, body: body.to_bytes() })
 }

@@ -6,10 +6,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use saker_plugins::{Exposed, Keys, SignatureError};
+use saker_plugins::{ExposedPath, SignatureError, TrustedKeys};
 use serde::{Deserialize, Serialize};
 
-use crate::install::source::{Fetched, is_name};
+use crate::install::source::{FetchedPlugin, is_name};
 use crate::install::version;
 
 /// The file in the plugin folder that pins what was installed.
@@ -20,7 +20,7 @@ const GUARD: &str = ".plugins.lock.guard";
 const HEAD: &str = "# What `saker plugin install` has put here. Written by it, and best left to it.\n\n";
 
 /// A plugin folder, held against other installers until it is dropped.
-pub struct Folder {
+pub struct InstallFolder {
     dir: PathBuf,
     pins: BTreeMap<String, Pin>,
     /// None for whoever only looks.
@@ -51,7 +51,7 @@ pub struct Pin {
 
 /// What a plugin calls itself. Both stand in its file, so a signature covers them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
+pub struct PluginIdentity {
     /// Its name.
     pub plugin: String,
     /// Its version.
@@ -88,7 +88,7 @@ pub enum Drift {
 /// Why the folder is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// The system has refused.
+    /// The system returned an error.
     #[error("cannot {0} {1}: {2}")]
     Io(&'static str, PathBuf, io::Error),
     /// The lock file cannot be read.
@@ -133,13 +133,13 @@ pub enum FolderError {
     },
     /// Others can write to the folder.
     #[error(transparent)]
-    Exposed(#[from] Exposed),
+    Exposed(#[from] ExposedPath),
     /// The signature does not hold.
     #[error("{0}: {1}")]
     Signature(String, SignatureError),
 }
 
-impl Folder {
+impl InstallFolder {
     /// Opens a folder, and makes it if it is not there. Waits for another installer.
     ///
     /// # Errors
@@ -148,7 +148,7 @@ impl Folder {
         let make = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(dir);
         make.map_err(|error| FolderError::Io("make", dir.into(), error))?;
         let metadata = std::fs::metadata(dir).map_err(|error| FolderError::Io("look at", dir.into(), error))?;
-        Exposed::check_mode(dir, &metadata)?;
+        ExposedPath::check_mode(dir, &metadata)?;
         let path = dir.join(GUARD);
         let guard = File::create(&path).map_err(|error| FolderError::Io("make", path.clone(), error))?;
         guard.lock().map_err(|error| FolderError::Io("lock", path, error))?;
@@ -216,9 +216,9 @@ impl Folder {
     /// [`FolderError`]; then the file is as it was.
     pub fn install(
         &mut self,
-        fetched: &Fetched,
-        named: &Named,
-        keys: &Keys,
+        fetched: &FetchedPlugin,
+        named: &PluginIdentity,
+        keys: &TrustedKeys,
         required: bool,
         consent: Consent,
     ) -> Result<&Pin, FolderError> {
@@ -259,7 +259,13 @@ impl Folder {
 
     /// Whether a plugin may take this place. Whoever hands plugins out can hand out any that was ever signed: another one
     /// under this name, or an old one with a mistake that is mended since.
-    fn check_place(&self, name: &str, named: &Named, signed: bool, consent: Consent) -> Result<(), FolderError> {
+    fn check_place(
+        &self,
+        name: &str,
+        named: &PluginIdentity,
+        signed: bool,
+        consent: Consent,
+    ) -> Result<(), FolderError> {
         let other = |expected: &str, cure: String| FolderError::OtherPlugin {
             file: name.to_owned(),
             expected: expected.to_owned(),
@@ -340,26 +346,26 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::install::source::Source;
+    use crate::install::source::PluginSource;
 
-    fn fetched(name: &str, bytes: &[u8]) -> Fetched {
-        let source = Source::Path("/from/here.wasm".into());
-        Fetched { name: name.into(), bytes: bytes.into(), source, digest: None, signature: None }
+    fn fetched(name: &str, bytes: &[u8]) -> FetchedPlugin {
+        let source = PluginSource::Path("/from/here.wasm".into());
+        FetchedPlugin { name: name.into(), bytes: bytes.into(), source, digest: None, signature: None }
     }
 
-    fn put(folder: &mut Folder, fetched: &Fetched, required: bool) -> Result<Pin, FolderError> {
-        put_version(folder, fetched, &Keys::default(), required, (&fetched.name, "1.0.0"), Consent::default())
+    fn put(folder: &mut InstallFolder, fetched: &FetchedPlugin, required: bool) -> Result<Pin, FolderError> {
+        put_version(folder, fetched, &TrustedKeys::default(), required, (&fetched.name, "1.0.0"), Consent::default())
     }
 
     fn put_version(
-        folder: &mut Folder,
-        fetched: &Fetched,
-        keys: &Keys,
+        folder: &mut InstallFolder,
+        fetched: &FetchedPlugin,
+        keys: &TrustedKeys,
         required: bool,
         (plugin, version): (&str, &str),
         consent: Consent,
     ) -> Result<Pin, FolderError> {
-        let named = Named { plugin: plugin.into(), version: version.into() };
+        let named = PluginIdentity { plugin: plugin.into(), version: version.into() };
         folder.install(fetched, &named, keys, required, consent).cloned()
     }
 
@@ -369,13 +375,13 @@ mod tests {
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
         let public = dir.path().join("key.pub");
         std::fs::write(&public, pair.public_key_pem()).unwrap();
-        let keys = Keys::read(&[public]).unwrap();
+        let keys = TrustedKeys::read(&[public]).unwrap();
         let signed = |name: &str, bytes: &[u8]| {
             let signature = crate::install::sign(&pair.serialize_pem(), bytes).unwrap();
-            Fetched { signature: Some(saker_plugins::Signature::Plain(signature)), ..fetched(name, bytes) }
+            FetchedPlugin { signature: Some(saker_plugins::Signature::Plain(signature)), ..fetched(name, bytes) }
         };
-        let mut folder = Folder::open(&dir.path().join("plugins")).unwrap();
-        let mut put = |fetched: &Fetched, plugin: &str, version: &str, consent: Consent| {
+        let mut folder = InstallFolder::open(&dir.path().join("plugins")).unwrap();
+        let mut put = |fetched: &FetchedPlugin, plugin: &str, version: &str, consent: Consent| {
             put_version(&mut folder, fetched, &keys, false, (plugin, version), consent)
                 .map_err(|error| error.to_string())
         };
@@ -401,9 +407,9 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let dir = TempDir::new().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(matches!(Folder::open(dir.path()), Err(FolderError::Exposed(_))));
+        assert!(matches!(InstallFolder::open(dir.path()), Err(FolderError::Exposed(_))));
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let mut folder = Folder::open(dir.path()).unwrap();
+        let mut folder = InstallFolder::open(dir.path()).unwrap();
         put(&mut folder, &fetched("a", b"one"), false).unwrap();
         let mode = std::fs::metadata(folder.path("a")).unwrap().permissions().mode();
         assert_eq!(mode & 0o022, 0, "{mode:o}");
@@ -412,16 +418,16 @@ mod tests {
     #[test]
     fn what_is_installed_is_pinned_and_drift_is_seen() {
         let dir = TempDir::new().unwrap();
-        let mut folder = Folder::open(dir.path()).unwrap();
+        let mut folder = InstallFolder::open(dir.path()).unwrap();
         put(&mut folder, &fetched("a", b"one"), false).unwrap();
         drop(folder);
-        let mut folder = Folder::open(dir.path()).unwrap();
+        let mut folder = InstallFolder::open(dir.path()).unwrap();
         assert_eq!(folder.pin("a").unwrap().source, "/from/here.wasm");
         assert_eq!(folder.drift("a").unwrap(), Drift::None);
         std::fs::write(folder.path("a"), b"other").unwrap();
         assert_eq!(folder.drift("a").unwrap(), Drift::Changed);
-        let refused = put(&mut folder, &fetched("a", b"another"), false).unwrap_err();
-        assert!(matches!(refused, FolderError::Changed(_)), "somebody's change is not overwritten");
+        let rejected = put(&mut folder, &fetched("a", b"another"), false).unwrap_err();
+        assert!(matches!(rejected, FolderError::Changed(_)), "somebody's change is not overwritten");
         std::fs::remove_file(folder.path("a")).unwrap();
         put(&mut folder, &fetched("a", b"two"), false).unwrap();
         assert_eq!(std::fs::read(folder.path("a")).unwrap(), b"two");
@@ -434,14 +440,14 @@ mod tests {
     fn nothing_of_others_is_overwritten_and_nothing_lands_elsewhere() {
         let dir = TempDir::new().unwrap();
         std::fs::write(dir.path().join("mine.wasm"), b"mine").unwrap();
-        let mut folder = Folder::open(dir.path()).unwrap();
-        let refused = put(&mut folder, &fetched("mine", b"theirs"), false).unwrap_err();
-        assert!(matches!(refused, FolderError::Foreign(_)));
+        let mut folder = InstallFolder::open(dir.path()).unwrap();
+        let rejected = put(&mut folder, &fetched("mine", b"theirs"), false).unwrap_err();
+        assert!(matches!(rejected, FolderError::Foreign(_)));
         assert_eq!(std::fs::read(dir.path().join("mine.wasm")).unwrap(), b"mine");
-        let refused = put(&mut folder, &fetched("../out", b"x"), false).unwrap_err();
-        assert!(matches!(refused, FolderError::Name(_)));
-        let refused = put(&mut folder, &fetched("b", b"x"), true).unwrap_err();
-        assert_eq!(refused.to_string(), "b: it is not signed: there is no b.wasm.sig beside it");
+        let rejected = put(&mut folder, &fetched("../out", b"x"), false).unwrap_err();
+        assert!(matches!(rejected, FolderError::Name(_)));
+        let rejected = put(&mut folder, &fetched("b", b"x"), true).unwrap_err();
+        assert_eq!(rejected.to_string(), "b: it is not signed: there is no b.wasm.sig beside it");
         assert!(!folder.path("b").exists());
     }
 
@@ -449,6 +455,6 @@ mod tests {
     fn a_lock_file_that_makes_no_sense_is_not_overwritten() {
         let dir = TempDir::new().unwrap();
         std::fs::write(dir.path().join(LOCK), "[plugin.a]\nhash = 7\n").unwrap();
-        assert!(matches!(Folder::open(dir.path()), Err(FolderError::Lock(..))));
+        assert!(matches!(InstallFolder::open(dir.path()), Err(FolderError::Lock(..))));
     }
 }

@@ -7,13 +7,13 @@ use http::Uri;
 
 /// Scheme, host and port: what has to be the same for one server to count as another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Origin {
+pub(crate) struct ServerOrigin {
     tls: bool,
     host: String,
     port: u16,
 }
 
-impl Origin {
+impl ServerOrigin {
     /// Of a whole address. None for one without host, of another scheme, or with a user's name in it.
     pub(crate) fn of(uri: &Uri) -> Option<Self> {
         let tls = match uri.scheme_str()? {
@@ -48,7 +48,7 @@ impl Origin {
 }
 
 /// As `--token-service` wants it: the port only where it is not the scheme's own.
-impl fmt::Display for Origin {
+impl fmt::Display for ServerOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.tls, self.port) {
             (true, 443) | (false, 80) => f.write_str(&self.host),
@@ -61,8 +61,8 @@ impl fmt::Display for Origin {
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> Option<Origin> {
-        Origin::of(&text.parse().unwrap())
+    fn of(text: &str) -> Option<ServerOrigin> {
+        ServerOrigin::of(&text.parse().unwrap())
     }
 
     #[test]

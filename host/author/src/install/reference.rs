@@ -6,7 +6,7 @@ use crate::install::registry::RegistryError;
 
 /// A reference, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reference {
+pub(crate) struct OciReference {
     /// `host` or `host:port`.
     pub(crate) registry: String,
     pub(crate) repository: String,
@@ -14,7 +14,7 @@ pub(crate) struct Reference {
     pub(crate) version: String,
 }
 
-impl Reference {
+impl OciReference {
     pub(crate) fn parse(text: &str) -> Result<Self, RegistryError> {
         let wrong = |why| RegistryError::Reference(text.to_owned(), why);
         let bare = text.strip_prefix("oci://").ok_or_else(|| wrong("it does not begin with oci://"))?;
@@ -46,7 +46,7 @@ impl Reference {
     }
 }
 
-impl fmt::Display for Reference {
+impl fmt::Display for OciReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.version.starts_with("sha256:") { '@' } else { ':' };
         write!(f, "oci://{}/{}{sign}{}", self.registry, self.repository, self.version)
@@ -61,14 +61,14 @@ mod tests {
     fn a_reference_is_taken_apart_and_put_together() {
         let digest = format!("oci://h/a/b@sha256:{}", "0a".repeat(32));
         for text in ["oci://127.0.0.1:5000/team/cpu:1.2-x", "oci://h/cpu:latest", &digest] {
-            assert_eq!(Reference::parse(text).unwrap().to_string(), text);
+            assert_eq!(OciReference::parse(text).unwrap().to_string(), text);
         }
-        let latest = Reference::parse("oci://h/cpu").unwrap();
+        let latest = OciReference::parse("oci://h/cpu").unwrap();
         assert_eq!((latest.repository.as_str(), latest.version.as_str()), ("cpu", "latest"));
     }
 
     #[test]
-    fn what_is_no_reference_is_refused() {
+    fn what_is_no_reference_is_rejected() {
         for text in [
             "h/cpu",
             "oci://cpu",
@@ -81,7 +81,7 @@ mod tests {
             "oci://me@h/a",
             "oci://h/a b",
         ] {
-            assert!(matches!(Reference::parse(text), Err(RegistryError::Reference(..))), "{text}");
+            assert!(matches!(OciReference::parse(text), Err(RegistryError::Reference(..))), "{text}");
         }
     }
 }

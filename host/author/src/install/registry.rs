@@ -16,9 +16,9 @@ use saker_plugins::{Signature, sha256};
 use serde_json::{Value, json};
 
 use crate::install::FILE_BYTES_MAX;
-use crate::install::client::{Answer, send};
-use crate::install::origin::Origin;
-use crate::install::reference::Reference;
+use crate::install::client::{ServerResponse, send};
+use crate::install::origin::ServerOrigin;
+use crate::install::reference::OciReference;
 use crate::install::sign::{payload, sign};
 
 /// The type of an image's manifest.
@@ -44,7 +44,7 @@ const REDIRECTIONS_MAX: usize = 3;
 
 /// How registries are talked to.
 #[derive(Clone, Default)]
-pub struct Registry {
+pub struct RegistryClient {
     /// Registries that are spoken to without TLS: `host:port`.
     pub plain_http: Vec<String>,
     /// A user's name and password.
@@ -55,7 +55,7 @@ pub struct Registry {
 }
 
 /// Without the password.
-impl std::fmt::Debug for Registry {
+impl std::fmt::Debug for RegistryClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let user = self.login.as_ref().map(|(user, _)| user);
         let mut shown = f.debug_struct("Registry");
@@ -70,9 +70,9 @@ pub enum RegistryError {
     /// The reference cannot be read.
     #[error("{0:?} is no reference: {1}; write oci://host/name:tag or oci://host/name@sha256:…")]
     Reference(String, &'static str),
-    /// The registry has refused, or is not there.
+    /// The registry has rejected, or is not there.
     #[error("{0}: {1}")]
-    Refused(String, String),
+    Rejected(String, String),
     /// There is nothing under this name.
     #[error("{0}: the registry has nothing under this name")]
     Missing(String),
@@ -85,7 +85,7 @@ pub enum RegistryError {
 }
 
 /// A plugin from a registry.
-pub(crate) struct Pulled {
+pub(crate) struct PulledPlugin {
     pub(crate) bytes: Vec<u8>,
     /// The digest of the manifest, which the same file can be had by for ever.
     pub(crate) digest: String,
@@ -93,28 +93,28 @@ pub(crate) struct Pulled {
 }
 
 /// A conversation about one repository.
-struct Talk<'a> {
-    registry: &'a Registry,
-    image: &'a Reference,
+struct RepositorySession<'a> {
+    registry: &'a RegistryClient,
+    image: &'a OciReference,
     base: String,
     /// The registry itself.
-    origin: Origin,
+    origin: ServerOrigin,
     /// What the registry wants to hear with every request, once it has said so.
     authorization: Option<String>,
 }
 
-impl Registry {
-    fn talk<'a>(&'a self, image: &'a Reference) -> Result<Talk<'a>, RegistryError> {
+impl RegistryClient {
+    fn talk<'a>(&'a self, image: &'a OciReference) -> Result<RepositorySession<'a>, RegistryError> {
         let scheme = if self.plain_http.contains(&image.registry) { "http" } else { "https" };
         let base = format!("{scheme}://{}/v2/{}", image.registry, image.repository);
-        let origin = base.parse().ok().and_then(|uri| Origin::of(&uri));
+        let origin = base.parse().ok().and_then(|uri| ServerOrigin::of(&uri));
         let origin = origin.ok_or_else(|| RegistryError::Reference(image.to_string(), "it has no host"))?;
-        Ok(Talk { registry: self, image, base, origin, authorization: None })
+        Ok(RepositorySession { registry: self, image, base, origin, authorization: None })
     }
 
     /// Pulls a plugin, and its signature if it has one.
-    pub(crate) async fn pull(&self, name: &str) -> Result<Pulled, RegistryError> {
-        let image = Reference::parse(name)?;
+    pub(crate) async fn pull(&self, name: &str) -> Result<PulledPlugin, RegistryError> {
+        let image = OciReference::parse(name)?;
         let mut talk = self.talk(&image)?;
         let no_plugin = |why: String| RegistryError::NoPlugin(name.to_owned(), clean(&why, MESSAGE_BYTES_MAX));
         let manifest = talk.manifest(&image.version).await?;
@@ -134,7 +134,7 @@ impl Registry {
             signature,
             manifest: manifest.to_vec(),
         });
-        Ok(Pulled { bytes: bytes.to_vec(), digest, signature })
+        Ok(PulledPlugin { bytes: bytes.to_vec(), digest, signature })
     }
 }
 
@@ -142,8 +142,13 @@ impl Registry {
 ///
 /// # Errors
 /// [`RegistryError`]
-pub async fn push(registry: &Registry, name: &str, bytes: &[u8], key: Option<&str>) -> Result<String, RegistryError> {
-    let image = Reference::parse(name)?;
+pub async fn push(
+    registry: &RegistryClient,
+    name: &str,
+    bytes: &[u8],
+    key: Option<&str>,
+) -> Result<String, RegistryError> {
+    let image = OciReference::parse(name)?;
     let mut talk = registry.talk(&image)?;
     let manifest = talk.push_image(&image.version, WASM, bytes, WASM_CONFIG, json!({})).await?;
     let digest = sha256(&manifest);
@@ -161,10 +166,10 @@ fn signature_tag(digest: &str) -> String {
     format!("{}.sig", digest.replace(':', "-"))
 }
 
-impl Talk<'_> {
-    /// A refusal, in words that may be the registry's.
-    fn refused(&self, why: impl AsRef<str>) -> RegistryError {
-        RegistryError::Refused(self.image.to_string(), clean(why.as_ref(), MESSAGE_BYTES_MAX))
+impl RepositorySession<'_> {
+    /// A rejection, in words that may be the registry's.
+    fn rejected(&self, why: impl AsRef<str>) -> RegistryError {
+        RegistryError::Rejected(self.image.to_string(), clean(why.as_ref(), MESSAGE_BYTES_MAX))
     }
 
     async fn manifest(&mut self, version: &str) -> Result<Bytes, RegistryError> {
@@ -184,18 +189,18 @@ impl Talk<'_> {
                 break;
             }
             let place = self.place(&answer)?;
-            if !Origin::of(&place).is_some_and(|store| self.may_be_asked(&store)) {
-                return Err(self.refused(format!("it sends to {place}, which is no https:// address")));
+            if !ServerOrigin::of(&place).is_some_and(|store| self.may_be_asked(&store)) {
+                return Err(self.rejected(format!("it sends to {place}, which is no https:// address")));
             }
             // The store is another's: it is not told who asks.
             let sent = send(Method::GET, &place, &[], Bytes::new(), most).await;
-            answer = sent.map_err(|why| self.refused(why))?;
+            answer = sent.map_err(|why| self.rejected(why))?;
         }
         let answer = self.good(answer)?;
         if sha256(&answer.body) == digest {
             Ok(answer.body)
         } else {
-            Err(self.refused(format!("what it serves for {digest} is something else")))
+            Err(self.rejected(format!("what it serves for {digest} is something else")))
         }
     }
 
@@ -206,7 +211,7 @@ impl Talk<'_> {
             Err(RegistryError::Missing(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let manifest: Value = serde_json::from_slice(&manifest).map_err(|error| self.refused(error.to_string()))?;
+        let manifest: Value = serde_json::from_slice(&manifest).map_err(|error| self.rejected(error.to_string()))?;
         let mut layers = manifest["layers"].as_array().into_iter().flatten();
         let Some(layer) = layers.find(|layer| layer["mediaType"] == SIMPLE_SIGNING) else { return Ok(None) };
         let text = layer["annotations"][SIGNATURE_ANNOTATION].as_str();
@@ -247,8 +252,8 @@ impl Talk<'_> {
         let path = format!("{}/blobs/uploads/", self.base);
         let answer = self.ask(Method::POST, &path, &[], Bytes::new(), SMALL_BYTES_MAX).await?;
         let place = self.place(&self.good(answer)?)?;
-        if Origin::of(&place).as_ref() != Some(&self.origin) {
-            return Err(self.refused(format!("it wants the plugin to be sent to {place}, which is another server")));
+        if ServerOrigin::of(&place).as_ref() != Some(&self.origin) {
+            return Err(self.rejected(format!("it wants the plugin to be sent to {place}, which is another server")));
         }
         let place = place.to_string();
         let digest = sha256(bytes);
@@ -259,21 +264,22 @@ impl Talk<'_> {
     }
 
     /// Where an answer sends to: an address, or a path at the registry.
-    fn place(&self, answer: &Answer) -> Result<Uri, RegistryError> {
-        let place = answer.header(header::LOCATION).ok_or_else(|| self.refused("it sends elsewhere, and not where"))?;
+    fn place(&self, answer: &ServerResponse) -> Result<Uri, RegistryError> {
+        let place =
+            answer.header(header::LOCATION).ok_or_else(|| self.rejected("it sends elsewhere, and not where"))?;
         let scheme = self.base.split("://").next().unwrap_or("https");
         let whole =
             if place.starts_with('/') { format!("{scheme}://{}{place}", self.image.registry) } else { place.into() };
-        whole.parse().map_err(|_| self.refused(format!("it sends to {whole:?}")))
+        whole.parse().map_err(|_| self.rejected(format!("it sends to {whole:?}")))
     }
 
-    fn good(&self, answer: Answer) -> Result<Answer, RegistryError> {
+    fn good(&self, answer: ServerResponse) -> Result<ServerResponse, RegistryError> {
         match answer.status {
             status if status.is_success() => Ok(answer),
             StatusCode::NOT_FOUND => Err(RegistryError::Missing(self.image.to_string())),
             status => {
                 let words = String::from_utf8_lossy(&answer.body);
-                Err(self.refused(format!("{status}: {}", clean(&words, WORDS_BYTES_MAX))))
+                Err(self.rejected(format!("{status}: {}", clean(&words, WORDS_BYTES_MAX))))
             }
         }
     }
@@ -286,52 +292,52 @@ impl Talk<'_> {
         headers: &[(header::HeaderName, String)],
         body: Bytes,
         most: usize,
-    ) -> Result<Answer, RegistryError> {
-        let uri: Uri = uri.parse().map_err(|_| self.refused(format!("{uri:?} is no address")))?;
-        if Origin::of(&uri).as_ref() != Some(&self.origin) {
-            return Err(self.refused(format!("{uri} is another server")));
+    ) -> Result<ServerResponse, RegistryError> {
+        let uri: Uri = uri.parse().map_err(|_| self.rejected(format!("{uri:?} is no address")))?;
+        if ServerOrigin::of(&uri).as_ref() != Some(&self.origin) {
+            return Err(self.rejected(format!("{uri} is another server")));
         }
         for again in [false, true] {
             let mut headers = headers.to_vec();
             headers.extend(self.authorization.clone().map(|words| (header::AUTHORIZATION, words)));
             let sent = send(method.clone(), &uri, &headers, body.clone(), most).await;
-            let answer = sent.map_err(|why| self.refused(why))?;
+            let answer = sent.map_err(|why| self.rejected(why))?;
             if answer.status != StatusCode::UNAUTHORIZED || again {
                 return Ok(answer);
             }
             self.authorization = Some(self.authorize(&answer, method != Method::GET).await?);
         }
-        Err(self.refused("it wants to be asked for ever"))
+        Err(self.rejected("it wants to be asked for ever"))
     }
 
     /// What to say to a registry that has answered 401.
-    async fn authorize(&self, answer: &Answer, to_push: bool) -> Result<String, RegistryError> {
+    async fn authorize(&self, answer: &ServerResponse, to_push: bool) -> Result<String, RegistryError> {
         let challenge = answer.header(header::WWW_AUTHENTICATE).unwrap_or_default();
         let Some(fields) = challenge.strip_prefix("Bearer ") else {
             let basic = self.password_for(&self.origin)?;
-            return basic.ok_or_else(|| self.refused("it wants a user: --user and --password-file"));
+            return basic.ok_or_else(|| self.rejected("it wants a user: --user and --password-file"));
         };
-        let realm = field(fields, "realm").ok_or_else(|| self.refused("it names nobody who gives tokens"))?;
+        let realm = field(fields, "realm").ok_or_else(|| self.rejected("it names nobody who gives tokens"))?;
         let rights = if to_push { "pull,push" } else { "pull" };
         let scope = format!("repository:{}:{rights}", self.image.repository);
         let service = encoded(field(fields, "service").unwrap_or_default());
         let sign = if realm.contains('?') { '&' } else { '?' };
         let uri = format!("{realm}{sign}service={service}&scope={scope}");
-        let uri: Uri = uri.parse().map_err(|_| self.refused(format!("{uri:?} is no address")))?;
+        let uri: Uri = uri.parse().map_err(|_| self.rejected(format!("{uri:?} is no address")))?;
         let service =
-            Origin::of(&uri).ok_or_else(|| self.refused(format!("{uri} gives no tokens: it is no address")))?;
+            ServerOrigin::of(&uri).ok_or_else(|| self.rejected(format!("{uri} gives no tokens: it is no address")))?;
         if !self.may_be_asked(&service) {
-            return Err(self.refused(format!(
+            return Err(self.rejected(format!(
                 "{uri} gives its tokens, over plain HTTP; if that is meant: --plain-http {service}"
             )));
         }
         let password = self.password_for(&service)?;
         let headers: Vec<_> = password.map(|words| (header::AUTHORIZATION, words)).into_iter().collect();
         let sent = send(Method::GET, &uri, &headers, Bytes::new(), SMALL_BYTES_MAX).await;
-        let answer = self.good(sent.map_err(|why| self.refused(why))?)?;
+        let answer = self.good(sent.map_err(|why| self.rejected(why))?)?;
         let given: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let token = given["token"].as_str().or_else(|| given["access_token"].as_str());
-        let token = token.ok_or_else(|| self.refused("it gives no token"))?;
+        let token = token.ok_or_else(|| self.rejected("it gives no token"))?;
         // Where nobody has logged in, anybody gets such a token.
         if self.registry.login.is_some() {
             self.unheard(&self.origin)?;
@@ -341,16 +347,16 @@ impl Talk<'_> {
 
     /// Whether another server may be asked anything, without a secret: one that speaks TLS, or that the operator has
     /// named. So nobody has the agent's host ask around in its own network.
-    fn may_be_asked(&self, server: &Origin) -> bool {
+    fn may_be_asked(&self, server: &ServerOrigin) -> bool {
         !server.is_plain() || self.registry.plain_http.iter().any(|name| server.is_named(name))
     }
 
     /// The password, in the words of a header, if there is one and this server may be told it.
-    fn password_for(&self, server: &Origin) -> Result<Option<String>, RegistryError> {
+    fn password_for(&self, server: &ServerOrigin) -> Result<Option<String>, RegistryError> {
         let Some((user, password)) = &self.registry.login else { return Ok(None) };
         let named = self.registry.token_services.iter().any(|name| server.is_named(name));
         if *server != self.origin && !named {
-            return Err(self.refused(format!(
+            return Err(self.rejected(format!(
                 "it sends to {server} for a token, which is another server and is not told the password; if it may be, \
                  say so: --token-service {server}"
             )));
@@ -359,10 +365,10 @@ impl Talk<'_> {
         Ok(Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))))
     }
 
-    /// Refuses to tell a secret where others can listen.
-    fn unheard(&self, server: &Origin) -> Result<(), RegistryError> {
+    /// Rejects to tell a secret where others can listen.
+    fn unheard(&self, server: &ServerOrigin) -> Result<(), RegistryError> {
         if server.is_overheard() {
-            return Err(self.refused(format!("neither password nor token go to {server} over plain HTTP")));
+            return Err(self.rejected(format!("neither password nor token go to {server} over plain HTTP")));
         }
         Ok(())
     }

@@ -45,7 +45,7 @@ mod tests {
     use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
     use tempfile::TempDir;
 
-    use saker_plugins::{Keys, Signature, SignatureError, sha256};
+    use saker_plugins::{Signature, SignatureError, TrustedKeys, sha256};
     use serde_json::Value;
 
     use super::*;
@@ -78,13 +78,13 @@ mod tests {
     fn what_a_key_has_signed_counts_and_nothing_else() {
         let dir = TempDir::new().unwrap();
         let pairs = pairs(&dir);
-        let keys = Keys::read(&[pairs[0].public.clone(), pairs[1].public.clone()]).unwrap();
+        let keys = TrustedKeys::read(&[pairs[0].public.clone(), pairs[1].public.clone()]).unwrap();
         for (place, Pair { private, public }) in pairs.iter().enumerate() {
             let signature = Signature::parse(&Signature::Plain(sign(private, b"plugin").unwrap()).to_text()).unwrap();
             let by = keys.check(b"plugin", Some(&signature), true, "p.wasm.sig").unwrap();
             assert_eq!(by, Some(public.as_path()));
             assert_eq!(keys.check(b"plugim", Some(&signature), true, ""), Err(SignatureError::Wrong));
-            let others = Keys::read(&[pairs[1 - place].public.clone()]).unwrap();
+            let others = TrustedKeys::read(&[pairs[1 - place].public.clone()]).unwrap();
             assert_eq!(others.check(b"plugin", Some(&signature), false, ""), Err(SignatureError::Wrong));
         }
         let missing = keys.check(b"plugin", None, true, "p.wasm.sig").unwrap_err();
@@ -96,7 +96,7 @@ mod tests {
     fn a_signature_of_an_image_holds_every_link_to_the_file() {
         let dir = TempDir::new().unwrap();
         let [trusted, other] = pairs(&dir);
-        let keys = Keys::read(&[trusted.public]).unwrap();
+        let keys = TrustedKeys::read(&[trusted.public]).unwrap();
         let manifest = json!({"layers": [{"digest": sha256(b"plugin")}]});
         let signature = Signature::parse(&image(&trusted.private, &manifest).to_text()).unwrap();
         assert!(keys.check(b"plugin", Some(&signature), true, "").is_ok());
@@ -116,7 +116,7 @@ mod tests {
         for text in ["%%%", "{\"payload\": 1}", "{"] {
             assert!(matches!(Signature::parse(text), Err(SignatureError::Malformed(_))), "{text}");
         }
-        assert!(Keys::read(&["Cargo.toml".into()]).unwrap_err().to_string().contains("is no public key"));
+        assert!(TrustedKeys::read(&["Cargo.toml".into()]).unwrap_err().to_string().contains("is no public key"));
         assert!(sign("none", b"").unwrap_err().contains("PKCS#8"));
     }
 }

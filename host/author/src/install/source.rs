@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use saker_plugins::Signature;
 
 use crate::install::FILE_BYTES_MAX;
-use crate::install::reference::Reference;
-use crate::install::registry::{Registry, RegistryError};
+use crate::install::reference::OciReference;
+use crate::install::registry::{RegistryClient, RegistryError};
 
 /// Where a plugin comes from, as the user writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum PluginSource {
     /// `oci://host/name:tag` or `oci://host/name@sha256:…`.
     Image(String),
     /// A file, or a folder whose `.wasm` files are all meant.
@@ -21,13 +21,13 @@ pub enum Source {
 
 /// A plugin file that was fetched.
 #[derive(Clone, Debug)]
-pub struct Fetched {
+pub struct FetchedPlugin {
     /// The name that it would have in the plugin folder, without `.wasm`.
     pub name: String,
     /// Its bytes.
     pub bytes: Vec<u8>,
     /// Where it comes from: what to fetch for a newer one.
-    pub source: Source,
+    pub source: PluginSource,
     /// The digest that a registry keeps it under.
     pub digest: Option<String>,
     /// Its signature, if one came with it.
@@ -57,13 +57,13 @@ pub enum SourceError {
     Registry(#[from] RegistryError),
 }
 
-impl From<&str> for Source {
+impl From<&str> for PluginSource {
     fn from(text: &str) -> Self {
         if text.starts_with("oci://") { Self::Image(text.into()) } else { Self::Path(text.into()) }
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for PluginSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Image(reference) => f.write_str(reference),
@@ -76,16 +76,16 @@ impl fmt::Display for Source {
 ///
 /// # Errors
 /// [`SourceError`]
-pub async fn fetch(source: &Source, registry: &Registry) -> Result<Vec<Fetched>, SourceError> {
+pub async fn fetch(source: &PluginSource, registry: &RegistryClient) -> Result<Vec<FetchedPlugin>, SourceError> {
     match source {
-        Source::Image(reference) => {
+        PluginSource::Image(reference) => {
             let pulled = registry.pull(reference).await?;
-            let repository = Reference::parse(reference)?.repository;
+            let repository = OciReference::parse(reference)?.repository;
             let name = repository.rsplit('/').next().unwrap_or(&repository).to_owned();
             let (bytes, digest) = (pulled.bytes, Some(pulled.digest));
-            Ok(vec![Fetched { name, bytes, source: source.clone(), digest, signature: pulled.signature }])
+            Ok(vec![FetchedPlugin { name, bytes, source: source.clone(), digest, signature: pulled.signature }])
         }
-        Source::Path(path) if path.is_dir() => {
+        PluginSource::Path(path) if path.is_dir() => {
             let entries = std::fs::read_dir(path).map_err(|error| SourceError::Read(path.clone(), error))?;
             let mut files: Vec<_> =
                 entries.flatten().map(|entry| entry.path()).filter(|path| is_plugin(path)).collect();
@@ -95,7 +95,7 @@ pub async fn fetch(source: &Source, registry: &Registry) -> Result<Vec<Fetched>,
             }
             files.iter().map(|file| from_file(file)).collect()
         }
-        Source::Path(path) => Ok(vec![from_file(path)?]),
+        PluginSource::Path(path) => Ok(vec![from_file(path)?]),
     }
 }
 
@@ -104,7 +104,7 @@ fn is_plugin(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "wasm") && path.is_file() && !hidden
 }
 
-fn from_file(path: &Path) -> Result<Fetched, SourceError> {
+fn from_file(path: &Path) -> Result<FetchedPlugin, SourceError> {
     let read = |error| SourceError::Read(path.to_owned(), error);
     let path = std::path::absolute(path).map_err(read)?;
     let size = std::fs::metadata(&path).map_err(read)?.len();
@@ -120,7 +120,7 @@ fn from_file(path: &Path) -> Result<Fetched, SourceError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(SourceError::Read(beside, error)),
     };
-    Ok(Fetched { name, bytes, source: Source::Path(path), digest: None, signature })
+    Ok(FetchedPlugin { name, bytes, source: PluginSource::Path(path), digest: None, signature })
 }
 
 /// Whether a file in the plugin folder can be called so.
@@ -141,7 +141,8 @@ mod tests {
     #[tokio::test]
     async fn files_and_folders_are_read_with_their_signatures() {
         let dir = tempfile::TempDir::new().unwrap();
-        let fetch = async |path: &Path| super::fetch(&Source::Path(path.into()), &Registry::default()).await;
+        let fetch =
+            async |path: &Path| super::fetch(&PluginSource::Path(path.into()), &RegistryClient::default()).await;
         assert!(matches!(fetch(dir.path()).await, Err(SourceError::Empty(_))));
         std::fs::write(dir.path().join("a.wasm"), b"1").unwrap();
         std::fs::write(dir.path().join("b.wasm"), b"2").unwrap();

@@ -28,14 +28,14 @@ pub struct NewArgs {
     pub name: String,
     /// The kind of plugin.
     #[arg(short, long, value_enum)]
-    pub kind: Kind,
+    pub kind: KindChoice,
     /// The language to write it in.
     #[arg(short, long, value_enum)]
     pub language: Language,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Kind {
+pub enum KindChoice {
     /// Measures.
     Collector,
     /// Renames, tags or drops series.
@@ -61,7 +61,7 @@ fn name_of(choice: &impl ValueEnum) -> String {
     choice.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for KindChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&name_of(self))
     }
@@ -75,11 +75,11 @@ impl fmt::Display for Language {
 
 /// How a plugin is run outside the agent.
 #[derive(Debug, Args)]
-pub struct TrialArgs {
+pub struct PluginArgs {
     /// The plugin file.
     pub file: PathBuf,
-    /// Grant something: `read=/proc`, `usage=/`, `connect=127.0.0.1:80`, `env=HOME`, `stdout`; `wanted` grants all that
-    /// the plugin says it wants.
+    /// Grant something: `read=/proc`, `statfs=/`, `connect=127.0.0.1:80`, `env=HOME`, `stdout`; `requested` grants all
+    /// that the plugin requests.
     #[arg(short, long, value_name = "GRANT")]
     pub grant: Vec<String>,
     /// The plugin's settings, as a JSON object. `{kit}` in a string stands for the address of the built-in server.
@@ -96,7 +96,7 @@ pub struct TrialArgs {
 #[derive(Debug, Args)]
 pub struct TestArgs {
     #[command(flatten)]
-    pub trial: TrialArgs,
+    pub plugin: PluginArgs,
     /// The time between two runs of a collector.
     #[arg(short, long, default_value = "250ms", value_parser = parse_interval)]
     pub interval: Duration,
@@ -108,7 +108,7 @@ pub struct TestArgs {
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     #[command(flatten)]
-    pub trial: TrialArgs,
+    pub plugin: PluginArgs,
 }
 
 #[derive(Debug, Args)]
@@ -126,7 +126,7 @@ pub struct RunArgs {
     pub interval: Duration,
     /// Exit after this many runs; 0 means never.
     #[arg(short = 'n', long, default_value_t = 0)]
-    pub ticks: u64,
+    pub runs: u64,
     /// Reload each new version of the file.
     #[arg(short, long)]
     pub watch: bool,

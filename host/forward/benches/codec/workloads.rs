@@ -112,7 +112,8 @@ fn host_series(id: u32, kind: Kind) -> Arc<Series> {
         _ => MetricType::Gauge,
     };
     let subject = ["net.if", "disk.io", "cpu.core", "mem", "df.bytes"][number as usize / 40];
-    let tags = [("device", format!("{}{}", ["eth", "sd", "core", "node", "md"][number as usize / 40], number / 8))];
+    let tags =
+        [("device", format!("{}{}", ["eth", "sd", "core", "destination", "md"][number as usize / 40], number / 8))];
     let tags = if number % 3 == 0 { &[][..] } else { &tags };
     let metric =
         format!("{subject}.{}{}", ["in", "out", "total", "free", "used", "errors"][number as usize % 6], number / 6);

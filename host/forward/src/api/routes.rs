@@ -9,20 +9,23 @@ use saker_model::{MetricType, Series};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::ApiState;
-use crate::{NodeStats, OnUnavailable};
+use super::ForwardApiState;
+use crate::{DestinationStats, OnUnavailable};
 
 /// A series to ask about: where does it go?
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(super) struct RouteQuery {
     endpoint: Option<String>,
     metric: Option<String>,
     /// `k=v,k=v`
     tags: Option<String>,
 }
 
-pub(super) async fn routes(State(state): State<ApiState>, Query(asked): Query<Asked>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn routes(
+    State(state): State<ForwardApiState>,
+    Query(asked): Query<RouteQuery>,
+) -> Result<Json<Value>, ApiError> {
     let topology = state.forwarder.topology();
     let routes: Vec<_> = topology
         .routes()
@@ -35,7 +38,7 @@ pub(super) async fn routes(State(state): State<ApiState>, Query(asked): Query<As
                 "metric": globs(&route.matcher.metric),
                 "endpoint": globs(&route.matcher.endpoint),
                 "tags": tags,
-                "nodes": route.nodes,
+                "destinations": route.destinations,
                 "hash": format!("{:?}", route.hash).to_lowercase(),
                 "replicas": route.replicas,
                 "continue": route.go_on,
@@ -46,23 +49,24 @@ pub(super) async fn routes(State(state): State<ApiState>, Query(asked): Query<As
             })
         })
         .collect();
-    let nodes: Vec<_> = topology
-        .nodes()
+    let destinations: Vec<_> = topology
+        .destinations()
         .iter()
-        .map(|node| {
-            let backend = (state.backend_of)(node.name());
-            node_view(node.name(), backend.as_deref(), &node.stats())
+        .map(|destination| {
+            let backend = (state.backend_of)(destination.name());
+            destination_view(destination.name(), backend.as_deref(), &destination.stats())
         })
         .collect();
-    let mut answer = json!({"routes": routes, "nodes": nodes, "unrouted_points": state.forwarder.unrouted()});
+    let mut answer =
+        json!({"routes": routes, "destinations": destinations, "unrouted_points": state.forwarder.unrouted()});
     if let Some(metric) = &asked.metric {
         let series = series_of(&state, &asked, metric)?;
-        answer["targets"] = json!({"series": series.key(), "nodes": topology.targets(&series)});
+        answer["targets"] = json!({"series": series.key(), "destinations": topology.targets(&series)});
     }
     Ok(Json(answer))
 }
 
-fn node_view(name: &str, backend: Option<&str>, stats: &NodeStats) -> Value {
+fn destination_view(name: &str, backend: Option<&str>, stats: &DestinationStats) -> Value {
     let dropped: serde_json::Map<_, _> =
         stats.dropped.iter().map(|(reason, count)| (reason.as_str().to_owned(), json!(count))).collect();
     json!({
@@ -80,9 +84,9 @@ fn node_view(name: &str, backend: Option<&str>, stats: &NodeStats) -> Value {
             "bytes": disk.bytes,
             "segments": disk.segments,
             "damaged_segments": disk.damaged,
-            "dead_points": disk.dead_points,
-            "dead_bytes": disk.dead_bytes,
-            "refusal": disk.refusal,
+            "dead_letter_points": disk.dead_letter_points,
+            "dead_letter_bytes": disk.dead_letter_bytes,
+            "rejection": disk.rejection,
         })),
         "dropped": dropped,
         "batches": stats.batches,
@@ -92,7 +96,7 @@ fn node_view(name: &str, backend: Option<&str>, stats: &NodeStats) -> Value {
     })
 }
 
-fn series_of(state: &ApiState, asked: &Asked, metric: &str) -> Result<Series, ApiError> {
+fn series_of(state: &ForwardApiState, asked: &RouteQuery, metric: &str) -> Result<Series, ApiError> {
     let mut tags = flat::parse(asked.tags.as_deref().unwrap_or_default(), Spaces::Keep)
         .map(|tag| match tag {
             Ok((key, value)) => Ok((key.into(), value.into())),

@@ -20,9 +20,9 @@ pub(super) fn unzigzag(number: u64) -> i64 {
 
 /// What is left to read of a part of a record. Everything answers `None` if that is too little or no good.
 #[derive(Clone, Copy)]
-pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
+pub(super) struct ByteReader<'a>(pub(super) &'a [u8]);
 
-impl<'a> Bytes<'a> {
+impl<'a> ByteReader<'a> {
     pub(super) fn byte(&mut self) -> Option<u8> {
         let (&byte, rest) = self.0.split_first()?;
         self.0 = rest;
@@ -82,31 +82,31 @@ mod tests {
         for number in (0..64).flat_map(|bit| [1_u64 << bit, (1 << bit) - 1, u64::MAX >> bit]) {
             let mut out = Vec::new();
             put_number(&mut out, number);
-            let mut bytes = Bytes(&out);
+            let mut bytes = ByteReader(&out);
             assert_eq!((bytes.number(), bytes.0.len()), (Some(number), 0));
-            assert_eq!(Bytes(&out[..out.len() - 1]).number(), None);
+            assert_eq!(ByteReader(&out[..out.len() - 1]).number(), None);
             assert_eq!(zigzag(unzigzag(number)), number);
         }
     }
 
     #[test]
     fn a_number_that_is_too_large_is_none() {
-        assert_eq!(Bytes(&[0xff; 11]).number(), None);
+        assert_eq!(ByteReader(&[0xff; 11]).number(), None);
         let mut most = [0xff; 10];
         most[9] = 1;
-        assert_eq!(Bytes(&most).number(), Some(u64::MAX));
+        assert_eq!(ByteReader(&most).number(), Some(u64::MAX));
         most[9] = 2;
-        assert_eq!(Bytes(&most).number(), None);
+        assert_eq!(ByteReader(&most).number(), None);
     }
 
     #[test]
     fn a_little_endian_number_is_the_same_at_the_end_of_the_bytes() {
         let bytes: Vec<u8> = (1..=16).collect();
         for length in 1..=8 {
-            let short = Bytes(&bytes[..length]).little_endian(length);
-            assert_eq!(Bytes(&bytes).little_endian(length), short);
+            let short = ByteReader(&bytes[..length]).little_endian(length);
+            assert_eq!(ByteReader(&bytes).little_endian(length), short);
             assert_eq!(short.unwrap().to_le_bytes()[..length], bytes[..length]);
-            assert_eq!(Bytes(&bytes[..length - 1]).little_endian(length), None);
+            assert_eq!(ByteReader(&bytes[..length - 1]).little_endian(length), None);
         }
     }
 }

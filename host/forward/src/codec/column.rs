@@ -1,6 +1,6 @@
 //! Columns of numbers that mostly go on as before, as runs of one step.
 
-use super::bytes::{Bytes, put_number, zigzag};
+use super::bytes::{ByteReader, put_number, zigzag};
 
 /// The most bytes that a number takes: its step, and that it comes once.
 pub(super) const MAX_NUMBER_BYTES: usize = 10 + 1;
@@ -57,7 +57,7 @@ impl ColumnWriter {
 
 /// Reads a column, number after number.
 pub(super) struct ColumnReader<'a> {
-    bytes: Bytes<'a>,
+    bytes: ByteReader<'a>,
     pub(super) last: i64,
     step: i64,
     left: u64,
@@ -65,7 +65,7 @@ pub(super) struct ColumnReader<'a> {
 
 impl<'a> ColumnReader<'a> {
     pub(super) fn new(bytes: &'a [u8], last: i64) -> Self {
-        Self { bytes: Bytes(bytes), last, step: 0, left: 0 }
+        Self { bytes: ByteReader(bytes), last, step: 0, left: 0 }
     }
 
     #[inline]
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_nothing_is_refused() {
+    fn a_run_of_nothing_is_rejected() {
         assert_eq!(ColumnReader::new(&[2, 0], 0).next(), None);
     }
 }

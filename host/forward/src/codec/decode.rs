@@ -2,18 +2,18 @@
 
 use saker_model::{Point, Series, SeriesId};
 
-use super::bytes::Bytes;
+use super::bytes::ByteReader;
 use super::column::ColumnReader;
 use super::definition;
-use super::values::{State, ValueReader};
+use super::values::{ValueReader, ValueState};
 use super::{MAX_RECORD_POINTS, VERSION};
 
 /// Decodes the records of one journal in order, and remembers what was said in the segment so far.
 #[derive(Default)]
-pub struct Decoder {
+pub struct RecordDecoder {
     /// By place in the segment.
-    series: Vec<Known>,
-    states: Vec<State>,
+    series: Vec<SegmentSeries>,
+    states: Vec<ValueState>,
     before: Option<Series>,
     /// Where the two columns are.
     last_series: i64,
@@ -24,21 +24,21 @@ pub struct Decoder {
 
 /// What is known of a series in a segment.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Known {
+enum SegmentSeries {
     As(SeriesId),
     /// There was no room for it.
-    Refused,
+    Rejected,
     /// Its handle may mean another by now.
     Forgotten,
 }
 
 /// What was in a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Decoded {
+pub struct DecodedRecord {
     /// Points that were handed out.
     pub points: usize,
     /// Points whose series was not taken.
-    pub refused: usize,
+    pub rejected: usize,
 }
 
 /// Why a record cannot be decoded. No more of its segment can be.
@@ -59,7 +59,7 @@ pub enum CodecError {
     Forgotten,
 }
 
-impl Decoder {
+impl RecordDecoder {
     /// Appends the points of a record to `out`. `new_segment` says that it is the first of its segment. `intern`
     /// gives each series that is defined in it a handle, or none if there is no room; then its points are counted and
     /// left out.
@@ -72,7 +72,7 @@ impl Decoder {
         record: &[u8],
         intern: impl FnMut(Series) -> Option<SeriesId>,
         out: &mut Vec<Point>,
-    ) -> Result<Decoded, CodecError> {
+    ) -> Result<DecodedRecord, CodecError> {
         if new_segment {
             // Also gives back the memory of a segment with many series.
             *self = Self { in_step: true, ..Self::default() };
@@ -95,8 +95,8 @@ impl Decoder {
         let mut ids = ids.to_vec();
         ids.sort_unstable();
         for known in &mut self.series {
-            if matches!(known, Known::As(id) if ids.binary_search(id).is_ok()) {
-                *known = Known::Forgotten;
+            if matches!(known, SegmentSeries::As(id) if ids.binary_search(id).is_ok()) {
+                *known = SegmentSeries::Forgotten;
             }
         }
     }
@@ -106,13 +106,13 @@ impl Decoder {
         record: &[u8],
         intern: impl FnMut(Series) -> Option<SeriesId>,
         out: &mut Vec<Point>,
-    ) -> Result<Decoded, CodecError> {
-        let parts = Parts::of(record)?;
+    ) -> Result<DecodedRecord, CodecError> {
+        let parts = RecordParts::of(record)?;
         self.define(parts.defined, parts.definitions, intern)?;
         let mut series = ColumnReader::new(parts.series, self.last_series);
         let mut times = ColumnReader::new(parts.times, self.last_time);
         let mut values = ValueReader::new(parts.values);
-        let mut refused = 0;
+        let mut rejected = 0;
         out.reserve(parts.points);
         for _ in 0..parts.points {
             let place = series.next().and_then(|place| usize::try_from(place).ok());
@@ -123,16 +123,16 @@ impl Decoder {
             let timestamp_ms = times.next().ok_or(CodecError::Malformed("column of times"))?;
             let value = values.next(state).ok_or(CodecError::Malformed("values"))?;
             match known {
-                Known::As(series) => out.push(Point { series, timestamp_ms, value }),
-                Known::Refused => refused += 1,
-                Known::Forgotten => return Err(CodecError::Forgotten),
+                SegmentSeries::As(series) => out.push(Point { series, timestamp_ms, value }),
+                SegmentSeries::Rejected => rejected += 1,
+                SegmentSeries::Forgotten => return Err(CodecError::Forgotten),
             }
         }
         if !(series.is_done() && times.is_done() && values.is_done()) {
             return Err(CodecError::Malformed("end"));
         }
         (self.last_series, self.last_time) = (series.last, times.last);
-        Ok(Decoded { points: parts.points - refused, refused })
+        Ok(DecodedRecord { points: parts.points - rejected, rejected })
     }
 
     fn define(
@@ -141,13 +141,13 @@ impl Decoder {
         bytes: &[u8],
         mut intern: impl FnMut(Series) -> Option<SeriesId>,
     ) -> Result<(), CodecError> {
-        let mut bytes = Bytes(bytes);
+        let mut bytes = ByteReader(bytes);
         let mut before = self.before.take().unwrap_or_else(definition::nothing);
         for _ in 0..count {
             let series = definition::get(&mut bytes, &before).ok_or(CodecError::Malformed("definition of a series"))?;
             before = series.clone();
-            self.series.push(intern(series).map_or(Known::Refused, Known::As));
-            self.states.push(State::default());
+            self.series.push(intern(series).map_or(SegmentSeries::Rejected, SegmentSeries::As));
+            self.states.push(ValueState::default());
         }
         self.before = Some(before);
         if bytes.0.is_empty() { Ok(()) } else { Err(CodecError::Malformed("list of definitions")) }
@@ -155,7 +155,7 @@ impl Decoder {
 }
 
 /// A record, taken apart.
-struct Parts<'a> {
+struct RecordParts<'a> {
     points: usize,
     defined: usize,
     definitions: &'a [u8],
@@ -164,9 +164,9 @@ struct Parts<'a> {
     values: &'a [u8],
 }
 
-impl<'a> Parts<'a> {
+impl<'a> RecordParts<'a> {
     fn of(record: &'a [u8]) -> Result<Self, CodecError> {
-        let mut bytes = Bytes(record);
+        let mut bytes = ByteReader(record);
         match bytes.byte() {
             Some(VERSION) => {}
             Some(version) => return Err(CodecError::Version(version)),
@@ -175,7 +175,7 @@ impl<'a> Parts<'a> {
         Self::of_rest(bytes).ok_or(CodecError::Malformed("list of parts"))
     }
 
-    fn of_rest(mut bytes: Bytes<'a>) -> Option<Self> {
+    fn of_rest(mut bytes: ByteReader<'a>) -> Option<Self> {
         let points = bytes.length(MAX_RECORD_POINTS)?;
         let most = bytes.0.len();
         let [defined, definitions, series, times] =

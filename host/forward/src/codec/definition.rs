@@ -5,7 +5,7 @@ use std::sync::Arc;
 use saker_model::{LIMITS, MetricType, Series};
 
 use super::MAX_SERIES_BYTES;
-use super::bytes::{Bytes, put_number};
+use super::bytes::{ByteReader, put_number};
 
 /// The longest text of a series. With the next two it bounds what a definition of a few bytes can grow to.
 const MAX_TEXT_BYTES: usize = 4096;
@@ -81,7 +81,7 @@ pub(super) fn put(out: &mut Vec<u8>, series: &Series, before: &Series) {
     }
 }
 
-pub(super) fn get(bytes: &mut Bytes<'_>, before: &Series) -> Option<Series> {
+pub(super) fn get(bytes: &mut ByteReader<'_>, before: &Series) -> Option<Series> {
     let flags = bytes.byte()?;
     let metric_type = match flags & TYPE_BITS {
         0 => MetricType::Gauge,
@@ -107,7 +107,7 @@ pub(super) fn get(bytes: &mut Bytes<'_>, before: &Series) -> Option<Series> {
     is_definable(&series).then_some(series)
 }
 
-fn get_tags(bytes: &mut Bytes<'_>, before: &Series) -> Option<saker_model::Tags> {
+fn get_tags(bytes: &mut ByteReader<'_>, before: &Series) -> Option<saker_model::Tags> {
     let count = bytes.length(MAX_TAGS)?;
     let mut tags = Vec::new();
     for index in 0..count {
@@ -129,7 +129,7 @@ fn put_text(out: &mut Vec<u8>, text: &str, before: &str) {
     out.extend_from_slice(&text.as_bytes()[shared..]);
 }
 
-fn get_text(bytes: &mut Bytes<'_>, before: &str) -> Option<String> {
+fn get_text(bytes: &mut ByteReader<'_>, before: &str) -> Option<String> {
     let shared = bytes.length(before.len())?;
     let further = bytes.length(MAX_TEXT_BYTES - shared.min(MAX_TEXT_BYTES))?;
     let further = bytes.take(further)?;

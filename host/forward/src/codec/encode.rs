@@ -7,16 +7,16 @@ use saker_model::{Point, Series, SeriesId};
 use super::bytes::put_number;
 use super::column::{ColumnWriter, MAX_NUMBER_BYTES};
 use super::definition;
-use super::values::{MAX_VALUE_BYTES, State, ValueWriter};
+use super::values::{MAX_VALUE_BYTES, ValueState, ValueWriter};
 use super::{MAX_DEFINITION_BYTES, MAX_FRONT_BYTES, MAX_RECORD_BYTES, MAX_RECORD_POINTS, MAX_SERIES_BYTES, VERSION};
 
 /// Encodes points for one journal, record by record, and remembers what was said in the segment so far.
 #[derive(Default)]
-pub struct Encoder {
+pub struct RecordEncoder {
     /// By series.
-    places: Vec<Place>,
+    places: Vec<SegmentEntry>,
     /// By place in the segment.
-    states: Vec<State>,
+    states: Vec<ValueState>,
     /// Of places in this segment; that of no place is zero.
     segment: u32,
     before: Option<Arc<Series>>,
@@ -30,21 +30,21 @@ pub struct Encoder {
 
 /// Where a series is in a segment.
 #[derive(Clone, Copy, Default)]
-struct Place {
+struct SegmentEntry {
     segment: u32,
     index: u32,
 }
 
 /// What became of the points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Encoded {
+pub struct EncodeOutcome {
     /// So many of the points that were given have been dealt with. The rest needs another record.
     pub taken: usize,
     /// So many of them are in the record. If none is, there is no need to keep it.
     pub points: u32,
 }
 
-impl Encoded {
+impl EncodeOutcome {
     /// Points that are in no record, because nobody knew their series.
     #[must_use]
     pub fn unknown(&self) -> usize {
@@ -64,7 +64,7 @@ const _: () = assert!(MAX_DEFINITION_BYTES + MAX_SERIES_BYTES + MAX_BLOCK_BYTES 
 /// No place: of a point whose series is not known.
 const NOWHERE: u32 = u32::MAX;
 
-impl Encoder {
+impl RecordEncoder {
     /// Makes a record of the first of the points: of five thousand at least, if no more than some two thousand series
     /// are new among them. It has at most [`MAX_RECORD_BYTES`](super::MAX_RECORD_BYTES).
     ///
@@ -77,7 +77,7 @@ impl Encoder {
         points: &[Point],
         series_of: impl FnMut(SeriesId) -> Option<Arc<Series>>,
         out: &mut Vec<u8>,
-    ) -> Encoded {
+    ) -> EncodeOutcome {
         if new_segment {
             self.begin_segment();
         }
@@ -103,21 +103,21 @@ impl Encoder {
         self.times.clear();
         self.definitions.clear();
         self.defined = 0;
-        Encoded { taken, points: count as u32 }
+        EncodeOutcome { taken, points: count as u32 }
     }
 
     /// Drops what is known of series whose handles may be given to others, or which are to be defined again.
     pub fn forget(&mut self, ids: &[SeriesId]) {
         for id in ids {
             if let Some(place) = self.places.get_mut(id.index()) {
-                *place = Place::default();
+                *place = SegmentEntry::default();
             }
         }
     }
 
     /// Drops what is known of all series: each is defined again when it has a point.
     pub fn forget_all(&mut self) {
-        self.places.fill(Place::default());
+        self.places.fill(SegmentEntry::default());
     }
 
     fn begin_segment(&mut self) {
@@ -175,11 +175,11 @@ impl Encoder {
         self.defined += 1;
         self.before = Some(series);
         let index = self.states.len() as u32;
-        self.states.push(State::default());
+        self.states.push(ValueState::default());
         if id.index() >= self.places.len() {
-            self.places.resize(id.index() + 1, Place::default());
+            self.places.resize(id.index() + 1, SegmentEntry::default());
         }
-        self.places[id.index()] = Place { segment: self.segment, index };
+        self.places[id.index()] = SegmentEntry { segment: self.segment, index };
         index
     }
 }

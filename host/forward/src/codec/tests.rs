@@ -81,7 +81,7 @@ proptest! {
 
     #[test]
     fn what_is_encoded_is_decoded_bit_for_bit(steps in steps()) {
-        let (mut encoder, mut decoder, mut table) = (Encoder::default(), Decoder::default(), Table::default());
+        let (mut encoder, mut decoder, mut table) = (RecordEncoder::default(), RecordDecoder::default(), Table::default());
         let (mut lives, mut new_segment, mut record) = (vec![0; 60], true, Vec::new());
         for step in steps {
             match step {
@@ -100,7 +100,7 @@ proptest! {
                     prop_assert_eq!((encoded.taken, encoded.unknown()), (points.len(), 0));
                     let mut out = Vec::new();
                     let decoded = decoder.decode(new_segment, &record, |series| table.intern(series), &mut out);
-                    prop_assert_eq!(decoded, Ok(Decoded { points: points.len(), refused: 0 }));
+                    prop_assert_eq!(decoded, Ok(DecodedRecord { points: points.len(), rejected: 0 }));
                     let given = points.iter().map(|point| plain(&series_of(point.series).unwrap(), point));
                     let found = out.iter().map(|point| plain(&table.known[point.series.index()], point));
                     prop_assert!(given.eq(found));
@@ -123,7 +123,7 @@ proptest! {
     ) {
         let points = points(0..50, 1_000);
         let mut record = Vec::new();
-        Encoder::default().encode(true, &points, |id| Some(series(id.0, 0)), &mut record);
+        RecordEncoder::default().encode(true, &points, |id| Some(series(id.0, 0)), &mut record);
         for (place, byte) in changes {
             let place = place.index(record.len());
             record[place] = byte;
@@ -136,7 +136,7 @@ proptest! {
 /// Decodes what may be no record: no more may come out than fits, and nothing if it fails.
 fn decode_bad(record: &[u8]) {
     let (mut out, mut table) = (Vec::new(), Table::default());
-    match Decoder::default().decode(true, record, |series| table.intern(series), &mut out) {
+    match RecordDecoder::default().decode(true, record, |series| table.intern(series), &mut out) {
         Ok(decoded) => assert_eq!(out.len(), decoded.points),
         Err(_) => assert!(out.is_empty()),
     }
@@ -148,8 +148,8 @@ fn points(ids: std::ops::Range<u32>, timestamp_ms: i64) -> Vec<Point> {
 }
 
 /// An encoder and a decoder with a segment begun, in which series 0 to 9 are defined.
-fn begun() -> (Encoder, Decoder) {
-    let (mut encoder, mut decoder, mut record) = (Encoder::default(), Decoder::default(), Vec::new());
+fn begun() -> (RecordEncoder, RecordDecoder) {
+    let (mut encoder, mut decoder, mut record) = (RecordEncoder::default(), RecordDecoder::default(), Vec::new());
     encoder.encode(true, &points(0..10, 1_000), |id| Some(series(id.0, 0)), &mut record);
     decoder.decode(true, &record, |_| Some(SeriesId(7)), &mut Vec::new()).unwrap();
     (encoder, decoder)
@@ -159,7 +159,7 @@ fn begun() -> (Encoder, Decoder) {
 fn a_series_is_asked_for_and_defined_once_a_segment() {
     let (mut encoder, _) = begun();
     let (mut record, mut asked) = (Vec::new(), Vec::new());
-    let mut encode = |encoder: &mut Encoder, new_segment| {
+    let mut encode = |encoder: &mut RecordEncoder, new_segment| {
         asked.clear();
         let series_of = |id: SeriesId| {
             asked.push(id.0);
@@ -181,7 +181,7 @@ fn points_of_series_that_nobody_knows_are_left_out_and_counted() {
     let (mut record, mut out) = (Vec::new(), Vec::new());
     let encoded =
         encoder.encode(false, &points(8..14, 2_000), |id| (id.0 % 2 == 0).then(|| series(id.0, 0)), &mut record);
-    assert_eq!((encoded, encoded.unknown()), (Encoded { taken: 6, points: 4 }, 2));
+    assert_eq!((encoded, encoded.unknown()), (EncodeOutcome { taken: 6, points: 4 }, 2));
     decoder.decode(false, &record, |_| Some(SeriesId(8)), &mut out).unwrap();
     let values: Vec<f64> = out.iter().map(|point| point.value * 8.0).collect();
     assert_eq!(values, [8.0, 9.0, 10.0, 12.0]);
@@ -194,7 +194,7 @@ fn points_of_series_that_are_not_taken_are_left_out_and_counted() {
     encoder.encode(false, &points(8..14, 2_000), |id| Some(series(id.0, 0)), &mut record);
     let only_gauges = |series: Series| (series.metric_type == MetricType::Gauge).then_some(SeriesId(8));
     let decoded = decoder.decode(false, &record, only_gauges, &mut out);
-    assert_eq!(decoded, Ok(Decoded { points: 3, refused: 3 }));
+    assert_eq!(decoded, Ok(DecodedRecord { points: 3, rejected: 3 }));
     assert_eq!(out.iter().map(|point| point.series.0).collect::<Vec<_>>(), [7, 7, 8]);
 }
 
@@ -206,12 +206,12 @@ fn what_is_too_much_for_one_record_is_left_for_the_next() {
         timestamp_ms: i64::from(place).wrapping_mul(0x1234_5678_9abc_def1),
         value: f64::from_bits(u64::from(place).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
     };
-    let (mut encoder, mut record) = (Encoder::default(), Vec::new());
+    let (mut encoder, mut record) = (RecordEncoder::default(), Vec::new());
     for (many, least) in [
         (points(0..10, 0).into_iter().cycle().take(20_000).collect::<Vec<_>>(), 5_000),
         ((0..20_000).map(bad).collect(), 500),
     ] {
-        let (mut rest, mut decoder, mut out) = (&many[..], Decoder::default(), Vec::new());
+        let (mut rest, mut decoder, mut out) = (&many[..], RecordDecoder::default(), Vec::new());
         while !rest.is_empty() {
             let first = rest.len() == many.len();
             let encoded = encoder.encode(first, rest, |id| Some(series(id.0, 0)), &mut record);
@@ -231,14 +231,14 @@ fn what_is_too_much_for_one_record_is_left_for_the_next() {
         Some(Arc::new(Series { tags, ..Series::clone(&series(id.0, 0)) }))
     };
     let many = points(0..2_000, 0);
-    let (mut decoder, mut next, mut out) = (Decoder::default(), 0.., Vec::new());
+    let (mut decoder, mut next, mut out) = (RecordDecoder::default(), 0.., Vec::new());
     while out.len() < many.len() {
         let (rest, new_segment) = (&many[out.len()..], out.is_empty());
         let encoded = encoder.encode(new_segment, rest, wordy, &mut record);
         assert!(record.len() <= MAX_RECORD_BYTES, "{}", record.len());
         assert!(encoded.taken == rest.len() || record.len() > MAX_DEFINITION_BYTES, "{encoded:?}");
         let decoded = decoder.decode(new_segment, &record, |_| next.next().map(SeriesId), &mut out);
-        assert_eq!(decoded, Ok(Decoded { points: encoded.taken, refused: 0 }));
+        assert_eq!(decoded, Ok(DecodedRecord { points: encoded.taken, rejected: 0 }));
     }
     assert!(out == many);
 }
@@ -248,8 +248,12 @@ fn a_series_that_no_decoder_would_take_is_not_defined() {
     let bad = |change: fn(&mut Series)| {
         let mut series = Series::clone(&series(3, 0));
         change(&mut series);
-        let encoded =
-            Encoder::default().encode(true, &points(3..4, 0), |_| Some(Arc::new(series.clone())), &mut Vec::new());
+        let encoded = RecordEncoder::default().encode(
+            true,
+            &points(3..4, 0),
+            |_| Some(Arc::new(series.clone())),
+            &mut Vec::new(),
+        );
         encoded.unknown() == 1
     };
     assert!(!bad(|_| {}));
@@ -264,7 +268,7 @@ fn a_record_is_not_decoded_without_those_before_it() {
     let (mut record, mut out) = (Vec::new(), Vec::new());
     encoder.encode(false, &points(0..10, 2_000), |_| None, &mut record);
     let intern = |_| Some(SeriesId(1));
-    assert_eq!(Decoder::default().decode(false, &record, intern, &mut out), Err(CodecError::OutOfStep));
+    assert_eq!(RecordDecoder::default().decode(false, &record, intern, &mut out), Err(CodecError::OutOfStep));
     // Nor after one that was no good.
     assert_eq!(decoder.decode(false, &[9], intern, &mut out), Err(CodecError::Version(9)));
     assert_eq!(decoder.decode(false, &record, intern, &mut out), Err(CodecError::OutOfStep));
@@ -291,12 +295,12 @@ fn what_was_forgotten_is_decoded_by_reading_the_segment_again() {
 }
 
 #[test]
-fn a_record_that_claims_to_hold_very_much_is_refused() {
+fn a_record_that_claims_to_hold_very_much_is_rejected() {
     let too_many = [&[VERSION][..], &[0xff, 0xff, 0xff, 0xff, 0x0f], &[0; 50]].concat();
     let too_long = [&[VERSION, 1, 0][..], &[0xff, 0xff, 0xff, 0xff, 0x0f], &[0; 50]].concat();
     for record in [too_many, too_long] {
         let mut out = Vec::new();
-        let decoded = Decoder::default().decode(true, &record, |_| None, &mut out);
+        let decoded = RecordDecoder::default().decode(true, &record, |_| None, &mut out);
         assert_eq!((decoded, out.capacity()), (Err(CodecError::Malformed("list of parts")), 0));
     }
 }

@@ -16,7 +16,7 @@
 //! f8  u8   bytes     the bits that differ, without zero bytes below (upper half of the u8); so many (lower half)
 //! ```
 
-use super::bytes::{Bytes, put_number, unzigzag, zigzag};
+use super::bytes::{ByteReader, put_number, unzigzag, zigzag};
 
 const POWERS: [f64; 8] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
 const SCALES: u8 = POWERS.len() as u8;
@@ -32,14 +32,14 @@ pub(super) const MAX_VALUE_BYTES: usize = 10;
 
 /// What is known of a series in both directions: its last value, and the scale.
 #[derive(Clone, Copy, Default)]
-pub(super) struct State {
+pub(super) struct ValueState {
     bits: u64,
     scale: u8,
     /// Of the encoder only: values since a scale was looked for.
     since: u8,
 }
 
-impl State {
+impl ValueState {
     fn value(self) -> f64 {
         f64::from_bits(self.bits)
     }
@@ -86,7 +86,7 @@ impl<'a> ValueWriter<'a> {
     }
 
     #[inline]
-    pub(super) fn push(&mut self, state: &mut State, value: f64) {
+    pub(super) fn push(&mut self, state: &mut ValueState, value: f64) {
         if value.to_bits() == state.bits {
             self.unchanged += 1;
             return;
@@ -104,7 +104,7 @@ impl<'a> ValueWriter<'a> {
     }
 
     #[cold]
-    fn push_with_other_scale(&mut self, state: &mut State, value: f64) {
+    fn push_with_other_scale(&mut self, state: &mut ValueState, value: f64) {
         state.since = state.since.saturating_add(1);
         if state.scale != NO_SCALE || state.since >= RETRY_AFTER {
             state.since = 0;
@@ -192,17 +192,17 @@ fn bytes_of(number: u64) -> usize {
 
 /// Reads the values of one record.
 pub(super) struct ValueReader<'a> {
-    bytes: Bytes<'a>,
+    bytes: ByteReader<'a>,
     unchanged: u64,
 }
 
 impl<'a> ValueReader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes: Bytes(bytes), unchanged: 0 }
+        Self { bytes: ByteReader(bytes), unchanged: 0 }
     }
 
     #[inline]
-    pub(super) fn next(&mut self, state: &mut State) -> Option<f64> {
+    pub(super) fn next(&mut self, state: &mut ValueState) -> Option<f64> {
         if self.unchanged > 0 {
             self.unchanged -= 1;
             return Some(state.value());
@@ -225,7 +225,7 @@ impl<'a> ValueReader<'a> {
         }
     }
 
-    fn next_of_others(&mut self, code: u8, state: &mut State) -> Option<f64> {
+    fn next_of_others(&mut self, code: u8, state: &mut ValueState) -> Option<f64> {
         match code {
             0xe6 => self.unchanged = self.bytes.number()?.checked_add(1)?,
             0xe7 => {}
@@ -253,7 +253,7 @@ impl<'a> ValueReader<'a> {
     }
 }
 
-impl State {
+impl ValueState {
     #[inline]
     fn apply(&mut self, difference: u64) -> Option<f64> {
         if self.scale >= SCALES {
@@ -276,11 +276,11 @@ mod tests {
 
     /// Writes values of one series, checks that they come back bit for bit, and answers how many bytes they took.
     fn check(values: &[f64]) -> usize {
-        let (mut out, mut state) = (vec![1, 2], State::default());
+        let (mut out, mut state) = (vec![1, 2], ValueState::default());
         let mut writer = ValueWriter::new(&mut out, values.len());
         values.iter().for_each(|value| writer.push(&mut state, *value));
         writer.finish();
-        let (mut reader, mut state) = (ValueReader::new(&out[2..]), State::default());
+        let (mut reader, mut state) = (ValueReader::new(&out[2..]), ValueState::default());
         for value in values {
             let read = reader.next(&mut state).map(f64::to_bits);
             assert_eq!(read, Some(value.to_bits()), "{value:?} of {values:?}");
@@ -375,16 +375,16 @@ mod tests {
     }
 
     #[test]
-    fn codes_that_stand_for_nothing_are_refused() {
-        let refused = |bytes: &[u8]| ValueReader::new(bytes).next(&mut State::default()).is_none();
+    fn codes_that_stand_for_nothing_are_rejected() {
+        let rejected = |bytes: &[u8]| ValueReader::new(bytes).next(&mut ValueState::default()).is_none();
         for code in 0xf9..=0xff {
-            assert!(refused(&[code, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+            assert!(rejected(&[code, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
         }
         for rest in [[0xf8, 0x10], [0xf8, 0x27], [0xf8, 0x8f], [0xf0, 0xf0], [0xf0, 0xe7]] {
-            assert!(refused(&[&rest[..], &[0; 20]].concat()), "{rest:x?}");
+            assert!(rejected(&[&rest[..], &[0; 20]].concat()), "{rest:x?}");
         }
         // A difference in a series that has no scale.
-        let (mut reader, mut state) = (ValueReader::new(&[0xe8, 1, 2]), State::default());
+        let (mut reader, mut state) = (ValueReader::new(&[0xe8, 1, 2]), ValueState::default());
         assert!(reader.next(&mut state).is_some() && reader.next(&mut state).is_none());
     }
 }

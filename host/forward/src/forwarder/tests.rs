@@ -7,11 +7,11 @@ use futures_util::future::BoxFuture;
 use saker_model::{BackoffConfig, Glob, MetricType, Series};
 
 use super::*;
-use crate::backend::{Backend, SendError, Session};
+use crate::backend::{BackendSession, DestinationBackend, SendError};
+use crate::destination::{DeliveryConfig, FailureKind};
 use crate::hash::HashKind;
-use crate::node::{FailureKind, NodeConfig};
 use crate::queue::{Durability, QueueConfig, WhenFull};
-use crate::route::{Matcher, OnUnavailable, Route};
+use crate::route::{OnUnavailable, Route, RouteMatcher};
 
 mod accepting;
 mod attributes;
@@ -22,7 +22,7 @@ mod pausing;
 mod power;
 mod rerouting;
 
-const CONFIG: NodeConfig = NodeConfig {
+const CONFIG: DeliveryConfig = DeliveryConfig {
     queue: QueueConfig {
         durability: Durability::Memory,
         bytes: 64 << 20,
@@ -30,8 +30,8 @@ const CONFIG: NodeConfig = NodeConfig {
         points: 100_000,
         age: Duration::from_secs(60),
         backlog_share: 0.5,
-        resend: Duration::ZERO,
-        dead_letter_bytes: 1 << 20,
+        replay_window: Duration::ZERO,
+        max_dead_letter_bytes: 1 << 20,
         batch_points: 100,
         batch_age: Duration::from_millis(50),
     },
@@ -51,8 +51,8 @@ struct Inner {
     sessions: AtomicU64,
     generation: AtomicU64,
     changed: tokio::sync::Notify,
-    /// Every batch with a multiple of this is refused as a whole.
-    refuses: Mutex<Option<usize>>,
+    /// Every batch with a multiple of this is rejected as a whole.
+    rejects: Mutex<Option<usize>>,
     /// How often something was offered.
     calls: AtomicU64,
     /// A value that breaks every session.
@@ -77,11 +77,11 @@ impl Script {
     }
 }
 
-impl Backend for Script {
-    fn open(&self) -> BoxFuture<'_, Result<Box<dyn Session>, SendError>> {
+impl DestinationBackend for Script {
+    fn open(&self) -> BoxFuture<'_, Result<Box<dyn BackendSession>, SendError>> {
         self.0.sessions.fetch_add(1, Ordering::Relaxed);
         let session = Scripted { script: self.clone(), names: BTreeMap::new() };
-        Box::pin(async move { Ok(Box::new(session) as Box<dyn Session>) })
+        Box::pin(async move { Ok(Box::new(session) as Box<dyn BackendSession>) })
     }
 
     fn generation(&self) -> u64 {
@@ -98,7 +98,7 @@ struct Scripted {
     names: BTreeMap<SeriesId, String>,
 }
 
-impl Session for Scripted {
+impl BackendSession for Scripted {
     fn write<'a>(
         &'a mut self,
         forget: Vec<SeriesId>,
@@ -116,8 +116,8 @@ impl Session for Scripted {
             }
             let inner = &self.script.0;
             inner.calls.fetch_add(1, Ordering::Relaxed);
-            let refuses = *inner.refuses.lock();
-            if refuses.is_some_and(|of| points.iter().any(|point| (point.value as usize).is_multiple_of(of))) {
+            let rejects = *inner.rejects.lock();
+            if rejects.is_some_and(|of| points.iter().any(|point| (point.value as usize).is_multiple_of(of))) {
                 return Err(SendError::Reject { points: vec![], message: "one of them is bad".into() });
             }
             if inner.poison.lock().is_some_and(|poison| points.iter().any(|point| point.value == poison)) {
@@ -143,24 +143,24 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(nodes: &[(&str, Script)], route: Route) -> Self {
-        Self::with(CONFIG, None, nodes, route)
+    fn new(destinations: &[(&str, Script)], route: Route) -> Self {
+        Self::with(CONFIG, None, destinations, route)
     }
 
-    fn with(config: NodeConfig, spools: Option<SpoolDir>, nodes: &[(&str, Script)], route: Route) -> Self {
+    fn with(config: DeliveryConfig, spools: Option<SpoolDir>, destinations: &[(&str, Script)], route: Route) -> Self {
         let table = Arc::new(SeriesTable::new(100_000));
         let budget = Arc::new(MemoryBudget::new(64 << 20));
         let bench = Self { forwarder: Forwarder::new(table.clone(), budget, spools, 1), table };
-        bench.set(nodes.iter().map(|(name, script)| bench.node(name, script, config)).collect(), route);
+        bench.set(destinations.iter().map(|(name, script)| bench.destination(name, script, config)).collect(), route);
         bench
     }
 
-    fn node(&self, name: &str, script: &Script, config: NodeConfig) -> Arc<Node> {
-        self.forwarder.node(name, Box::new(script.clone()), config)
+    fn destination(&self, name: &str, script: &Script, config: DeliveryConfig) -> Arc<Destination> {
+        self.forwarder.destination(name, Box::new(script.clone()), config)
     }
 
-    fn set(&self, nodes: Vec<Arc<Node>>, route: Route) {
-        self.forwarder.set_topology(Topology::new(nodes, vec![route]));
+    fn set(&self, destinations: Vec<Arc<Destination>>, route: Route) {
+        self.forwarder.set_topology(Topology::new(destinations, vec![route]));
     }
 
     fn series(&self, number: usize) -> SeriesId {
@@ -194,14 +194,14 @@ impl Bench {
         let points: Vec<_> = numbers
             .map(|number| Point { series: self.series(number), timestamp_ms: 0, value: number as f64 })
             .collect();
-        let left = self.forwarder.accept(&points, Refusing::All).await?;
+        let left = self.forwarder.accept(&points, OverloadPolicy::All).await?;
         assert!(left.is_empty());
         Ok(())
     }
 
-    fn stats(&self, node: &str) -> NodeStats {
+    fn stats(&self, destination: &str) -> DestinationStats {
         let topology = self.forwarder.topology();
-        let stats = topology.nodes().iter().find(|known| known.name() == node).unwrap().stats();
+        let stats = topology.destinations().iter().find(|known| known.name() == destination).unwrap().stats();
         assert_eq!(self.forwarder.breaches(), [], "the laws");
         let gone = stats.delivered + stats.queued + stats.dropped_in_all();
         assert_eq!(stats.enqueued + stats.recovered, gone, "the law");
@@ -219,10 +219,10 @@ impl Bench {
     }
 }
 
-fn route(nodes: &[&str], replicas: usize) -> Route {
+fn route(destinations: &[&str], replicas: usize) -> Route {
     Route {
-        matcher: Matcher { metric: vec![Glob::new("m*")], ..Matcher::default() },
-        nodes: nodes.iter().map(|&name| name.into()).collect(),
+        matcher: RouteMatcher { metric: vec![Glob::new("m*")], ..RouteMatcher::default() },
+        destinations: destinations.iter().map(|&name| name.into()).collect(),
         hash: HashKind::Rendezvous,
         replicas,
         go_on: false,
@@ -234,35 +234,35 @@ fn retry() -> SendError {
     SendError::Retry { after: None, message: "away".into() }
 }
 
-fn dropped(stats: &NodeStats, reason: DropReason) -> u64 {
+fn dropped(stats: &DestinationStats, reason: DropReason) -> u64 {
     stats.dropped.iter().find(|(known, _)| *known == reason).unwrap().1
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_series_goes_to_its_node_and_only_there() {
+async fn every_series_goes_to_its_destination_and_only_there() {
     let scripts = [Script::default(), Script::default(), Script::default()];
-    let nodes = [("a", scripts[0].clone()), ("b", scripts[1].clone()), ("c", scripts[2].clone())];
-    let bench = Bench::new(&nodes, route(&["a", "b", "c"], 1));
+    let destinations = [("a", scripts[0].clone()), ("b", scripts[1].clone()), ("c", scripts[2].clone())];
+    let bench = Bench::new(&destinations, route(&["a", "b", "c"], 1));
     for _ in 0..3 {
         bench.send(3000).await;
     }
     let account = bench.forwarder.drain(Duration::from_secs(10)).await;
-    assert_eq!(account.nodes.iter().map(|node| node.stats.delivered).sum::<u64>(), 9000);
+    assert_eq!(account.destinations.iter().map(|destination| destination.stats.delivered).sum::<u64>(), 9000);
     let mut home = BTreeMap::new();
-    for (node, script) in scripts.iter().enumerate() {
+    for (destination, script) in scripts.iter().enumerate() {
         assert!((2500..3500).contains(&script.taken().len()));
         for (name, _) in script.taken() {
-            assert_eq!(*home.entry(name).or_insert(node), node, "a series stands on two nodes");
+            assert_eq!(*home.entry(name).or_insert(destination), destination, "a series stands on two destinations");
         }
     }
     assert_eq!(home.len(), 3000);
 }
 
 #[tokio::test(start_paused = true)]
-async fn copies_go_to_distinct_nodes() {
+async fn copies_go_to_distinct_destinations() {
     let scripts = [Script::default(), Script::default(), Script::default()];
-    let nodes = [("a", scripts[0].clone()), ("b", scripts[1].clone()), ("c", scripts[2].clone())];
-    let bench = Bench::new(&nodes, route(&["a", "b", "c"], 2));
+    let destinations = [("a", scripts[0].clone()), ("b", scripts[1].clone()), ("c", scripts[2].clone())];
+    let bench = Bench::new(&destinations, route(&["a", "b", "c"], 2));
     bench.send(300).await;
     bench.forwarder.drain(Duration::from_secs(10)).await;
     let mut copies: BTreeMap<String, usize> = BTreeMap::new();
@@ -271,7 +271,7 @@ async fn copies_go_to_distinct_nodes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_is_away_delays_no_other_and_loses_nothing() {
+async fn a_destination_that_is_away_delays_no_other_and_loses_nothing() {
     let (away, well) = (Script::answering((0..20).map(|_| retry())), Script::default());
     let bench = Bench::new(&[("away", away.clone()), ("well", well.clone())], route(&["away", "well"], 2));
     bench.send(10).await;
@@ -306,7 +306,7 @@ async fn rejected_points_are_given_up_and_the_rest_is_written() {
     assert_eq!(dropped(&bench.stats("a"), DropReason::Rejected), 2);
 
     let script = Script::default();
-    *script.0.refuses.lock() = Some(1);
+    *script.0.rejects.lock() = Some(1);
     let bench = Bench::new(&[("a", script)], route(&["a"], 1));
     bench.send(5).await;
     bench.until("all are dropped", |bench| dropped(&bench.stats("a"), DropReason::Rejected) == 5).await;
@@ -359,7 +359,7 @@ async fn a_handle_that_is_used_again_stands_for_its_new_series() {
     bench.forwarder.forget(&gone);
     bench.table.release(&gone);
     assert_eq!(bench.series(7), old, "the handle is used again");
-    bench.forwarder.accept(&[Point { series: old, timestamp_ms: 0, value: 7.0 }], Refusing::All).await.unwrap();
+    bench.forwarder.accept(&[Point { series: old, timestamp_ms: 0, value: 7.0 }], OverloadPolicy::All).await.unwrap();
     bench.until("the new one is delivered", |bench| bench.stats("a").delivered == 2).await;
     assert_eq!(script.taken(), [("m0".to_owned(), 0.0), ("m7".to_owned(), 7.0)]);
 }
@@ -370,21 +370,21 @@ async fn draining_sends_what_it_can_and_accounts_for_the_rest() {
     let bench = Bench::new(&[("well", well), ("away", away)], route(&["well", "away"], 2));
     bench.send(250).await;
     let account = bench.forwarder.drain(Duration::from_secs(3)).await;
-    for NodeAccount { node, stats } in account.nodes {
-        assert_eq!((stats.enqueued, stats.queued), (250, 0), "{node}");
-        let expected = if node == "well" { (250, 0) } else { (0, 250) };
-        assert_eq!((stats.delivered, dropped(&stats, DropReason::Shutdown)), expected, "{node}");
+    for DestinationAccount { destination, stats } in account.destinations {
+        assert_eq!((stats.enqueued, stats.queued), (250, 0), "{destination}");
+        let expected = if destination == "well" { (250, 0) } else { (0, 250) };
+        assert_eq!((stats.delivered, dropped(&stats, DropReason::Shutdown)), expected, "{destination}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_stays_keeps_its_queue_when_others_come_and_go() {
+async fn a_destination_that_stays_keeps_its_queue_when_others_come_and_go() {
     let (kept, gone) = (Script::answering((0..3).map(|_| retry())), Script::default());
     let bench = Bench::new(&[("kept", kept.clone()), ("gone", gone.clone())], route(&["kept", "gone"], 2));
     bench.send(10).await;
-    let staying = bench.forwarder.topology().nodes()[0].clone();
+    let staying = bench.forwarder.topology().destinations()[0].clone();
     let new = Script::default();
-    bench.set(vec![staying, bench.node("new", &new, CONFIG)], route(&["kept", "new"], 2));
+    bench.set(vec![staying, bench.destination("new", &new, CONFIG)], route(&["kept", "new"], 2));
     bench.send(10).await;
     bench.until("the one that stayed has all", |bench| bench.stats("kept").delivered == 20).await;
     bench.until("the new one has its own", |bench| bench.stats("new").delivered == 10).await;
@@ -395,7 +395,10 @@ async fn a_node_that_stays_keeps_its_queue_when_others_come_and_go() {
 async fn points_without_a_route_are_counted() {
     let bench = Bench::new(
         &[("a", Script::default())],
-        Route { matcher: Matcher { metric: vec![Glob::new("x*")], ..Matcher::default() }, ..route(&["a"], 1) },
+        Route {
+            matcher: RouteMatcher { metric: vec![Glob::new("x*")], ..RouteMatcher::default() },
+            ..route(&["a"], 1)
+        },
     );
     bench.send(5).await;
     assert_eq!((bench.forwarder.unrouted(), bench.stats("a").enqueued), (5, 0));
@@ -404,7 +407,7 @@ async fn points_without_a_route_are_counted() {
 #[tokio::test(start_paused = true)]
 async fn one_bad_point_costs_itself_where_the_destination_does_not_say_which() {
     let script = Script::default();
-    *script.0.refuses.lock() = Some(77);
+    *script.0.rejects.lock() = Some(77);
     let bench = Bench::new(&[("a", script.clone())], route(&["a"], 1));
     bench.send_numbers(1..1001).await.unwrap();
     bench.until("all are dealt with", |bench| bench.stats("a").queued == 0).await;
@@ -414,12 +417,12 @@ async fn one_bad_point_costs_itself_where_the_destination_does_not_say_which() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_destination_that_refuses_everything_is_asked_so_often_and_no_more() {
+async fn a_destination_that_rejects_everything_is_asked_so_often_and_no_more() {
     let script = Script::default();
-    *script.0.refuses.lock() = Some(1);
+    *script.0.rejects.lock() = Some(1);
     // The pauses take longer than points live in the other tests.
     let queue = QueueConfig { age: Duration::from_secs(3600), ..CONFIG.queue };
-    let config = NodeConfig { queue, ..CONFIG };
+    let config = DeliveryConfig { queue, ..CONFIG };
     let bench = Bench::with(config, None, &[("a", script.clone())], route(&["a"], 1));
     let began = Instant::now();
     bench.send_numbers(0..4000).await.unwrap();

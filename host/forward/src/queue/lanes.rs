@@ -7,8 +7,8 @@ use saker_model::{Point, SeriesId};
 use saker_pipeline::MemoryBudget;
 use tokio::time::Instant;
 
-use crate::node::{Counters, DropReason};
-use crate::queue::span::{Mark, Span, Spans};
+use crate::destination::{DestinationCounters, DropReason};
+use crate::queue::span::{DeliveryMark, Span, Spans};
 use crate::queue::{Durability, QueueConfig, WhenFull};
 
 /// With so many separate stretches on disk the fresh lane waits, so that a mark stays small. Each is one outage that was
@@ -23,14 +23,14 @@ const SENT_MARKED: usize = 64;
 
 /// Points that are being sent.
 #[derive(Debug)]
-pub(crate) struct Batch {
+pub(crate) struct PointBatch {
     pub(crate) points: Vec<Point>,
     /// When its oldest point came, or, from the backlog, was read.
     pub(crate) since: Instant,
 }
 
 /// Points that came together: one record of the journal.
-struct Chunk {
+struct PointChunk {
     points: Vec<Point>,
     span: Span,
     since: Instant,
@@ -38,12 +38,12 @@ struct Chunk {
 
 pub(crate) struct Lanes {
     pub(crate) config: QueueConfig,
-    fresh: VecDeque<Chunk>,
+    fresh: VecDeque<PointChunk>,
     fresh_points: usize,
     /// On disk only.
     pub(crate) backlog: Spans,
     /// What was delivered lately, and when, if it may have to be sent once more.
-    sent: VecDeque<Sent>,
+    sent: VecDeque<RecentDelivery>,
     /// The process is about to end in good order.
     ended: bool,
     /// What the sender holds.
@@ -64,7 +64,7 @@ pub(crate) struct Lanes {
 }
 
 /// What was delivered at about that time.
-struct Sent {
+struct RecentDelivery {
     first: Instant,
     last: Instant,
     span: Span,
@@ -72,15 +72,15 @@ struct Sent {
 
 /// The points of a queue at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Weight {
+pub(crate) struct PointsAtTime {
     /// In memory or on disk.
     pub(crate) waiting: u64,
     /// Taken by the sender, who may have delivered some of them.
     pub(crate) in_hand: u64,
 }
 
-pub(super) enum Next {
-    Fresh(Batch),
+pub(super) enum LaneChoice {
+    Fresh(PointBatch),
     Backlog(Span),
     At(Instant),
     Nothing,
@@ -110,7 +110,7 @@ impl Lanes {
     pub(super) fn recover(&mut self, backlog: Spans, sent: &Spans, written: Position) {
         let now = Instant::now();
         self.backlog = backlog;
-        self.sent = sent.iter().map(|&span| Sent { first: now, last: now, span }).collect();
+        self.sent = sent.iter().map(|&span| RecentDelivery { first: now, last: now, span }).collect();
         self.written = written;
     }
 
@@ -140,9 +140,9 @@ impl Lanes {
     }
 
     /// What waits, and what is being sent.
-    pub(super) fn weight(&self) -> Weight {
+    pub(super) fn weight(&self) -> PointsAtTime {
         let in_hand = self.in_hand.map_or(0, |_| self.in_hand_points);
-        Weight { waiting: self.fresh_points as u64 + self.backlog.points(), in_hand }
+        PointsAtTime { waiting: self.fresh_points as u64 + self.backlog.points(), in_hand }
     }
 
     /// What is being sent waits on disk again.
@@ -158,18 +158,18 @@ impl Lanes {
     }
 
     /// What is not delivered.
-    pub(super) fn mark(&self) -> Mark {
+    pub(super) fn mark(&self) -> DeliveryMark {
         let mut spans = self.backlog.clone();
         if let Some(span) = self.in_hand {
             spans.add(span);
         }
         let mut sent = Spans::default();
-        for Sent { span, .. } in &self.sent {
+        for RecentDelivery { span, .. } in &self.sent {
             sent.add_new(*span);
         }
         sent.merge_to(SENT_MARKED);
         let open = self.fresh.front().map_or(self.written, |chunk| chunk.span.from);
-        Mark { spans, open, sent, ended: self.ended }
+        DeliveryMark { spans, open, sent, ended: self.ended }
     }
 
     /// The process is about to end in good order, or goes on after all.
@@ -190,14 +190,15 @@ impl Lanes {
         let now = Instant::now();
         self.ended = false;
         if let Some(span) = self.in_hand.take()
-            && !self.config.resend.is_zero()
+            && !self.config.replay_window.is_zero()
             && !span.is_empty()
         {
-            let part = self.config.resend / SENT_PARTS;
-            let joins = |sent: &&mut Sent| sent.span.to == span.from && now.duration_since(sent.first) <= part;
+            let part = self.config.replay_window / SENT_PARTS;
+            let joins =
+                |sent: &&mut RecentDelivery| sent.span.to == span.from && now.duration_since(sent.first) <= part;
             match self.sent.iter_mut().rev().find(joins) {
                 Some(sent) => (sent.span.to, sent.last) = (span.to, now),
-                None => self.sent.push_back(Sent { first: now, last: now, span }),
+                None => self.sent.push_back(RecentDelivery { first: now, last: now, span }),
             }
         }
         while self.sent.len() > SENT_MAX {
@@ -208,8 +209,8 @@ impl Lanes {
 
     /// Lets go of what was delivered so long ago that it is not sent again; answers whether there was some.
     pub(super) fn forget_sent(&mut self) -> bool {
-        let (now, resend, had) = (Instant::now(), self.config.resend, self.sent.len());
-        self.sent.retain(|sent| now.duration_since(sent.last) <= resend);
+        let (now, replay_window, had) = (Instant::now(), self.config.replay_window, self.sent.len());
+        self.sent.retain(|sent| now.duration_since(sent.last) <= replay_window);
         self.sent.len() < had
     }
 
@@ -225,24 +226,30 @@ impl Lanes {
     }
 
     /// Puts what was delivered shortly before a failure into the backlog; answers how many points that is.
-    pub(super) fn resend(&mut self, failing_since: Instant) -> u64 {
-        let resend = self.config.resend;
+    pub(super) fn replay_window(&mut self, failing_since: Instant) -> u64 {
+        let replay_window = self.config.replay_window;
         let had = self.backlog.points();
         for sent in std::mem::take(&mut self.sent) {
-            if failing_since.saturating_duration_since(sent.last) <= resend {
+            if failing_since.saturating_duration_since(sent.last) <= replay_window {
                 self.backlog.add_new(sent.span);
             }
         }
         self.backlog.points() - had
     }
 
-    /// What is before a place and not here was refused: it is not looked for after a restart.
+    /// What is before a place and not here was rejected: it is not looked for after a restart.
     pub(super) fn pass_over(&mut self, place: Position) {
         self.written = self.written.max(place);
     }
 
     /// Adds points; answers whether the sender must hear of it.
-    pub(super) fn push(&mut self, mut points: Vec<Point>, span: Span, squeezed: bool, counters: &Counters) -> bool {
+    pub(super) fn push(
+        &mut self,
+        mut points: Vec<Point>,
+        span: Span,
+        squeezed: bool,
+        counters: &DestinationCounters,
+    ) -> bool {
         self.written = self.written.max(span.to);
         let before = self.fresh_points;
         let room = self.room(squeezed);
@@ -255,7 +262,7 @@ impl Lanes {
             }
         }
         self.fresh_points += points.len();
-        self.fresh.push_back(Chunk { points, span, since: Instant::now() });
+        self.fresh.push_back(PointChunk { points, span, since: Instant::now() });
         self.make_room(room, counters);
         let full = self.config.batch_points;
         // The sender needs to know of the first point, which starts its clock, and of the one that fills a batch.
@@ -267,8 +274,8 @@ impl Lanes {
         if squeezed { self.config.points.min(2 * self.config.batch_points) } else { self.config.points }
     }
 
-    fn make_room(&mut self, room: usize, counters: &Counters) {
-        // What was let into a queue that refuses stays there.
+    fn make_room(&mut self, room: usize, counters: &DestinationCounters) {
+        // What was let into a queue that rejects stays there.
         if (self.config.durability, self.config.when_full) == (Durability::Memory, WhenFull::Block) {
             return;
         }
@@ -289,7 +296,7 @@ impl Lanes {
         }
     }
 
-    fn drop_front(&mut self, most: usize, reason: DropReason, counters: &Counters) {
+    fn drop_front(&mut self, most: usize, reason: DropReason, counters: &DestinationCounters) {
         let Some(front) = self.fresh.front_mut() else { return };
         let count = front.points.len().min(most);
         if count == front.points.len() {
@@ -302,7 +309,7 @@ impl Lanes {
     }
 
     /// Takes away the chunks that have been here for too long.
-    fn age(&mut self, now: Instant, counters: &Counters) {
+    fn age(&mut self, now: Instant, counters: &DestinationCounters) {
         let limit = self.config.memory_age();
         while self.fresh.front().is_some_and(|chunk| now.duration_since(chunk.since) > limit) {
             match self.config.durability {
@@ -312,7 +319,7 @@ impl Lanes {
         }
     }
 
-    pub(super) fn next(&mut self, counters: &Counters) -> Next {
+    pub(super) fn next(&mut self, counters: &DestinationCounters) -> LaneChoice {
         let now = Instant::now();
         self.age(now, counters);
         let fresh = self.fresh.front().map(|chunk| chunk.since + self.config.batch_age);
@@ -322,23 +329,23 @@ impl Lanes {
             self.credit += if is_due { self.config.backlog_share } else { 1.0 };
             if self.credit >= 1.0 || self.backlog.len() >= SPANS_MAX {
                 self.credit = 0.0_f64.max(self.credit - 1.0).min(1.0);
-                return Next::Backlog(span);
+                return LaneChoice::Backlog(span);
             }
         }
         match fresh {
-            Some(_) if is_due => Next::Fresh(self.take_fresh()),
-            Some(due) => Next::At(due),
-            None => Next::Nothing,
+            Some(_) if is_due => LaneChoice::Fresh(self.take_fresh()),
+            Some(due) => LaneChoice::At(due),
+            None => LaneChoice::Nothing,
         }
     }
 
     /// As many whole chunks as make a batch, at least one.
-    fn take_fresh(&mut self) -> Batch {
+    fn take_fresh(&mut self) -> PointBatch {
         let first = self.fresh.pop_front().expect("the fresh lane was looked at");
         let (mut span, mut points) = (first.span, first.points);
         while let Some(next) = self.fresh.front()
             && points.len() + next.points.len() <= self.config.batch_points
-            // Between them there may be records of a push that was refused.
+            // Between them there may be records of a push that was rejected.
             && next.span.from == span.to
         {
             points.extend_from_slice(&next.points);
@@ -348,7 +355,7 @@ impl Lanes {
         self.fresh_points -= points.len();
         self.in_hand = Some(span);
         self.in_hand_points = points.len() as u64;
-        Batch { points, since: first.since }
+        PointBatch { points, since: first.since }
     }
 
     /// Takes a span out of the backlog, into the sender's hand, in which so many points were found; answers for how many

@@ -1,7 +1,7 @@
 //! Room that is promised before anything is kept: a body goes to several queues, and what one has no room for must not
 //! have been kept by another before.
 //!
-//! Only queues that refuse promise room; the others take what comes and let something go for it. Whoever holds a
+//! Only queues that reject promise room; the others take what comes and let something go for it. Whoever holds a
 //! [`Reservation`] is let in whatever the queue looks like by then, and a queue that is taken out waits for them.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use saker_journal::Journal;
 use saker_model::{Point, SeriesTable};
 
-use crate::queue::Shared;
+use crate::queue::QueueShared;
 
 /// Pushes to one queue at a time: half of what its thread's inbox holds, so that none that was promised a place finds
 /// none.
@@ -29,7 +29,7 @@ const RECORD_BYTES: u64 = 32 << 10;
 
 /// What a queue has promised.
 #[derive(Debug, Default)]
-pub(crate) struct Promises {
+pub(crate) struct Reservations {
     /// Bytes on disk, or points in memory.
     amount: AtomicU64,
     holders: AtomicUsize,
@@ -44,16 +44,16 @@ const GIVEN_UP: u8 = 2;
 /// Room for one push. Given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Reservation {
-    shared: Arc<Shared>,
+    shared: Arc<QueueShared>,
     amount: u64,
-    fate: Arc<Fate>,
+    fate: Arc<PushFate>,
 }
 
 /// What becomes of a push: it is kept, or whoever brought it has given up waiting. Never both.
 #[derive(Debug, Default)]
-pub(crate) struct Fate(AtomicU8);
+pub(crate) struct PushFate(AtomicU8);
 
-impl Fate {
+impl PushFate {
     /// The points are about to be where they are sent from. False if nobody waits for them any more.
     pub(crate) fn keep(&self) -> bool {
         self.0.compare_exchange(PENDING, KEPT, Ordering::AcqRel, Ordering::Acquire).is_ok()
@@ -72,7 +72,7 @@ impl Fate {
 
 /// Why nothing was promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unpromised {
+pub(crate) enum ReservationError {
     /// The queue is taken out.
     Closed,
     /// As many wait as may.
@@ -81,15 +81,15 @@ pub(crate) enum Unpromised {
 
 impl Reservation {
     /// A place among those that wait, without room.
-    pub(crate) fn begin(shared: &Arc<Shared>) -> Result<Self, Unpromised> {
+    pub(crate) fn begin(shared: &Arc<QueueShared>) -> Result<Self, ReservationError> {
         let promises = &shared.promises;
         let before = promises.holders.fetch_add(1, Ordering::SeqCst);
         // Dropping it gives the place back.
         let reservation = Self { shared: shared.clone(), amount: 0, fate: Arc::default() };
         if promises.closed.load(Ordering::SeqCst) {
-            return Err(Unpromised::Closed);
+            return Err(ReservationError::Closed);
         }
-        if before >= HOLDERS_MAX { Err(Unpromised::Busy) } else { Ok(reservation) }
+        if before >= HOLDERS_MAX { Err(ReservationError::Busy) } else { Ok(reservation) }
     }
 
     /// Takes so much, if there is that much besides what others were promised. `used` is read after that is known.
@@ -110,7 +110,7 @@ impl Reservation {
     }
 
     /// What becomes of the push.
-    pub(crate) fn fate(&self) -> &Arc<Fate> {
+    pub(crate) fn fate(&self) -> &Arc<PushFate> {
         &self.fate
     }
 }
@@ -122,7 +122,7 @@ impl Drop for Reservation {
     }
 }
 
-impl Promises {
+impl Reservations {
     /// What was promised and is not used yet.
     pub(crate) fn amount(&self) -> u64 {
         self.amount.load(Ordering::SeqCst)

@@ -1,7 +1,7 @@
-//! Places in a node's journal, and the stretches of it that still have to be delivered.
+//! Places in a destination's journal, and the stretches of it that still have to be delivered.
 //!
-//! The queue keeps what is on disk but not in memory as [`Spans`], and writes them down as a [`Mark`] after each
-//! delivery. Knows numbers only; the journal itself is the spool's.
+//! The queue keeps what is on disk but not in memory as [`Spans`], and writes them down as a [`DeliveryMark`] after
+//! each delivery. Knows numbers only; the journal itself is the spool's.
 
 use std::collections::VecDeque;
 
@@ -120,9 +120,9 @@ impl Spans {
     }
 }
 
-/// What a node had still to deliver: some spans, and everything from a place on.
+/// What a destination had still to deliver: some spans, and everything from a place on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Mark {
+pub(crate) struct DeliveryMark {
     pub(crate) spans: Spans,
     pub(crate) open: Position,
     /// What was delivered so lately that it may have to be sent once more.
@@ -131,7 +131,7 @@ pub(crate) struct Mark {
     pub(crate) ended: bool,
 }
 
-impl Mark {
+impl DeliveryMark {
     /// Whether it ended, how many spans there are, the open place, then the two places of each span, and of each that
     /// was sent. Numbers are little-endian, places take sixteen bytes.
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -223,10 +223,10 @@ mod tests {
     #[test]
     fn a_mark_is_read_as_it_was_written_and_nothing_else_is() {
         let sent = spans(&[(3, 5), (10, 12)]);
-        let mark = Mark { spans: spans(&[(1, 2), (5, 9)]), open: at(12), sent, ended: true };
-        assert_eq!(Mark::decode(&mark.encode()), Some(mark.clone()));
+        let mark = DeliveryMark { spans: spans(&[(1, 2), (5, 9)]), open: at(12), sent, ended: true };
+        assert_eq!(DeliveryMark::decode(&mark.encode()), Some(mark.clone()));
         for length in 0..mark.encode().len() {
-            let other = Mark::decode(&mark.encode()[..length]);
+            let other = DeliveryMark::decode(&mark.encode()[..length]);
             assert!(other.is_none_or(|other| other != mark), "{length}");
         }
     }

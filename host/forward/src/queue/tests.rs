@@ -12,29 +12,29 @@ const CONFIG: QueueConfig = QueueConfig {
     points: 100,
     age: Duration::from_secs(60),
     backlog_share: 0.5,
-    resend: Duration::ZERO,
-    dead_letter_bytes: 0,
+    replay_window: Duration::ZERO,
+    max_dead_letter_bytes: 0,
     batch_points: 10,
     batch_age: Duration::from_secs(1),
 };
 
-fn queue() -> NodeQueue {
+fn queue() -> DestinationQueue {
     let (table, budget) = (Arc::new(SeriesTable::new(10)), Arc::new(MemoryBudget::new(1 << 20)));
-    NodeQueue::new("a", CONFIG, Arc::new(Counters::default()), table, budget, None)
+    DestinationQueue::new("a", CONFIG, Arc::new(DestinationCounters::default()), table, budget, None)
 }
 
 fn points(range: std::ops::Range<u32>) -> Vec<Point> {
     range.map(|id| Point { series: SeriesId(id), timestamp_ms: 0, value: 0.0 }).collect()
 }
 
-async fn push(queue: &NodeQueue, range: std::ops::Range<u32>) {
+async fn push(queue: &DestinationQueue, range: std::ops::Range<u32>) {
     let table = SeriesTable::new(10);
     queue.push(points(range), &table).await.expect("memory takes all");
 }
 
-async fn next(queue: &NodeQueue) -> Vec<u32> {
+async fn next(queue: &DestinationQueue) -> Vec<u32> {
     let work = tokio::time::timeout(Duration::from_secs(5), queue.next()).await.expect("a batch");
-    let Work::Fresh(batch) = work else { panic!("{work:?}") };
+    let SenderWork::Fresh(batch) = work else { panic!("{work:?}") };
     batch.points.iter().map(|point| point.series.0).collect()
 }
 

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::Limits;
-use crate::connection::{Phase, State};
+use crate::HttpLimits;
+use crate::connection::{ConnectionState, Phase};
 use crate::stats::{BodyEnd, Stats};
 
 /// So much of a body, or its end, is progress. One byte now and then is none.
@@ -43,27 +43,27 @@ pub enum BodyError {
 }
 
 /// A body that is watched while it is read.
-pub(crate) struct Arriving<B> {
+pub(crate) struct IncomingBody<B> {
     inner: B,
-    state: Arc<State>,
+    state: Arc<ConnectionState>,
     stats: Arc<Stats>,
-    limits: Limits,
+    limits: HttpLimits,
     received: usize,
     /// Bytes since the last progress.
     recent: usize,
-    clock: Option<Clock>,
+    clock: Option<BodyTimer>,
     is_over: bool,
 }
 
 /// Runs from the moment that the body is first waited for.
-struct Clock {
+struct BodyTimer {
     end: Instant,
     progress_by: Instant,
     timer: Pin<Box<Sleep>>,
 }
 
-impl<B: http_body::Body> Arriving<B> {
-    pub(crate) fn new(inner: B, state: Arc<State>, stats: Arc<Stats>, limits: Limits) -> Self {
+impl<B: http_body::Body> IncomingBody<B> {
+    pub(crate) fn new(inner: B, state: Arc<ConnectionState>, stats: Arc<Stats>, limits: HttpLimits) -> Self {
         let is_over = inner.is_end_stream();
         Self { inner, state, stats, limits, received: 0, recent: 0, clock: None, is_over }
     }
@@ -77,15 +77,15 @@ impl<B: http_body::Body> Arriving<B> {
     /// What has come, or why it is too much or too late.
     fn arrived(&mut self, bytes: usize) -> Result<(), BodyError> {
         self.received = self.received.saturating_add(bytes);
-        if self.received > self.limits.body_bytes {
+        if self.received > self.limits.max_body_bytes {
             self.over(BodyEnd::TooLarge);
-            return Err(BodyError::TooLarge { limit: self.limits.body_bytes });
+            return Err(BodyError::TooLarge { limit: self.limits.max_body_bytes });
         }
         let Some(clock) = &mut self.clock else { return Ok(()) };
         self.recent += bytes;
         if self.recent >= PROGRESS_BYTES {
             self.recent = 0;
-            clock.progress_by = Instant::now() + self.limits.body_stall;
+            clock.progress_by = Instant::now() + self.limits.body_stall_timeout;
         }
         if Instant::now() < clock.end { Ok(()) } else { Err(self.late()) }
     }
@@ -93,7 +93,7 @@ impl<B: http_body::Body> Arriving<B> {
     fn late(&mut self) -> BodyError {
         if self.clock.as_ref().is_some_and(|clock| clock.progress_by < clock.end) {
             self.over(BodyEnd::Stalled);
-            return BodyError::Stalled { stall: self.limits.body_stall };
+            return BodyError::Stalled { stall: self.limits.body_stall_timeout };
         }
         self.over(BodyEnd::Late);
         BodyError::Late { limit: self.limits.body_timeout }
@@ -104,8 +104,8 @@ impl<B: http_body::Body> Arriving<B> {
         let limits = &self.limits;
         let clock = self.clock.get_or_insert_with(|| {
             let now = Instant::now();
-            let (end, progress_by) = (now + limits.body_timeout, now + limits.body_stall);
-            Clock { end, progress_by, timer: Box::pin(sleep_until(end.min(progress_by))) }
+            let (end, progress_by) = (now + limits.body_timeout, now + limits.body_stall_timeout);
+            BodyTimer { end, progress_by, timer: Box::pin(sleep_until(end.min(progress_by))) }
         });
         let next = clock.end.min(clock.progress_by);
         if clock.timer.deadline() != next {
@@ -116,7 +116,7 @@ impl<B: http_body::Body> Arriving<B> {
     }
 }
 
-impl<B: http_body::Body<Data = Bytes, Error = hyper::Error> + Unpin> http_body::Body for Arriving<B> {
+impl<B: http_body::Body<Data = Bytes, Error = hyper::Error> + Unpin> http_body::Body for IncomingBody<B> {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -154,7 +154,7 @@ impl<B: http_body::Body<Data = Bytes, Error = hyper::Error> + Unpin> http_body::
     }
 }
 
-impl<B> Drop for Arriving<B> {
+impl<B> Drop for IncomingBody<B> {
     fn drop(&mut self) {
         if !self.is_over {
             self.stats.bodies.add(BodyEnd::Unread);

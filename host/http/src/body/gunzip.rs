@@ -4,7 +4,7 @@ use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
 
-use super::Short;
+use super::MemoryShortage;
 
 /// What is wrong with a compressed body.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum GunzipError {
     },
     /// There is no memory for it.
     #[error("there is no memory for what the body unpacks to")]
-    NoMemory(Short),
+    NoMemory(MemoryShortage),
 }
 
 /// So much is unpacked before its memory is charged. A thousandth of it comes from one byte, so a bomb gets no further.
@@ -34,7 +34,7 @@ const STEP_BYTES: usize = 64 << 10;
 pub fn gunzip(
     packed: &[u8],
     limit: usize,
-    charge: &mut dyn FnMut(usize) -> Result<(), Short>,
+    charge: &mut dyn FnMut(usize) -> Result<(), MemoryShortage>,
 ) -> Result<Vec<u8>, GunzipError> {
     let mut decoder = MultiGzDecoder::new(packed);
     let mut unpacked = Vec::new();
@@ -82,10 +82,10 @@ mod tests {
         assert_eq!((all.unwrap().len(), charged), (1 << 20, 1 << 20));
         let mut left = 100_000;
         let short = super::gunzip(&packed, 1 << 20, &mut |bytes| {
-            left = usize::checked_sub(left, bytes).ok_or(Short::Now)?;
+            left = usize::checked_sub(left, bytes).ok_or(MemoryShortage::Now)?;
             Ok(())
         });
-        assert!(matches!(short, Err(GunzipError::NoMemory(Short::Now))));
+        assert!(matches!(short, Err(GunzipError::NoMemory(MemoryShortage::Now))));
     }
 
     #[test]
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_gzip_or_ends_too_early_is_refused() {
+    fn what_is_no_gzip_or_ends_too_early_is_rejected() {
         let packed = gzip(b"m v=1\n");
         for broken in [&b""[..], b"m v=1\n", &packed[..packed.len() - 4]] {
             assert!(matches!(gunzip(broken, 100), Err(GunzipError::Broken(_))), "{broken:?}");

@@ -8,9 +8,9 @@ use http_body::Frame;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::*;
-use crate::connection::State;
+use crate::connection::ConnectionState;
 use crate::stats::BodyEnd;
-use crate::{Limits, Settings, Stats};
+use crate::{HttpLimits, ServerSettings, Stats};
 
 /// Pieces with pauses before them, and silence after the last one.
 struct Script {
@@ -39,9 +39,9 @@ impl http_body::Body for Script {
 
 struct Purse(usize);
 
-impl Meter for Purse {
-    fn grow(&mut self, bytes: usize) -> Result<(), Short> {
-        self.0 = self.0.checked_sub(bytes).ok_or(Short::Now)?;
+impl BodyMeter for Purse {
+    fn grow(&mut self, bytes: usize) -> Result<(), MemoryShortage> {
+        self.0 = self.0.checked_sub(bytes).ok_or(MemoryShortage::Now)?;
         Ok(())
     }
 }
@@ -49,14 +49,17 @@ impl Meter for Purse {
 /// Reads a body that comes in such pieces; answers how many bytes came or the status, how long it took, and how often
 /// bodies have ended in this way.
 async fn read_script(pieces: Vec<(u64, usize)>, ends: bool, end: BodyEnd) -> (Result<usize, u16>, u64, u64) {
-    let settings = Settings { limits: Limits { body_bytes: 100_000, ..Limits::default() }, ..Settings::default() };
+    let settings = ServerSettings {
+        limits: HttpLimits { max_body_bytes: 100_000, ..HttpLimits::default() },
+        ..ServerSettings::default()
+    };
     let stats = Arc::<Stats>::default();
     let client = std::net::Ipv4Addr::LOCALHOST.into();
-    let visit = Visit { settings: settings.into(), client, stats: stats.clone() };
+    let visit = RequestInfo { settings: settings.into(), client, stats: stats.clone() };
     let pieces = pieces.into_iter().map(|(pause, bytes)| (Duration::from_secs(pause), bytes)).collect();
     let script = Script { pieces, ends, pause: None };
     let limits = visit.settings.limits.clone();
-    let body = Body::new(Arriving::new(script, Arc::<State>::default(), stats.clone(), limits));
+    let body = Body::new(IncomingBody::new(script, Arc::<ConnectionState>::default(), stats.clone(), limits));
     let start = Instant::now();
     let read = read(&visit, &HeaderMap::new(), body, Purse(80_000)).await;
     let read = read.map(|(bytes, _)| bytes.len()).map_err(|error| error.status().as_u16());

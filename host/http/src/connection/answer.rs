@@ -8,23 +8,23 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::State;
+use super::ConnectionState;
 use crate::table::ConnectionSeat;
 
 /// A body whose end is the end of its request.
-pub(crate) struct Answer {
+pub(crate) struct TrackedBody {
     body: Body,
-    state: Arc<State>,
+    state: Arc<ConnectionState>,
     _seat: Option<ConnectionSeat>,
 }
 
-impl Answer {
-    pub(crate) fn new(body: Body, state: Arc<State>, seat: Option<ConnectionSeat>) -> Self {
+impl TrackedBody {
+    pub(crate) fn new(body: Body, state: Arc<ConnectionState>, seat: Option<ConnectionSeat>) -> Self {
         Self { body, state, _seat: seat }
     }
 }
 
-impl http_body::Body for Answer {
+impl http_body::Body for TrackedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -41,7 +41,7 @@ impl http_body::Body for Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for TrackedBody {
     fn drop(&mut self) {
         self.state.end_request();
     }

@@ -10,8 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{Phase, State};
-use crate::Limits;
+use super::{ConnectionState, Phase};
+use crate::HttpLimits;
 use crate::stats::{Ending, Stats};
 
 /// After the last answer what still comes is read and thrown away for so long: a socket that is closed with something
@@ -22,24 +22,24 @@ const GOODBYE_BYTES: usize = 8 << 20;
 /// Said to who takes too long to ask for anything.
 const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// A socket with deadlines. See [`Limits`] for each.
-pub(crate) struct Socket {
+/// A socket with deadlines. See [`HttpLimits`] for each.
+pub(crate) struct TimedSocket {
     stream: TcpStream,
-    state: Arc<State>,
-    limits: Limits,
+    state: Arc<ConnectionState>,
+    limits: HttpLimits,
     stats: Arc<Stats>,
     /// The phase that `deadline` is meant for.
     seen: Phase,
     deadline: Option<Instant>,
     read_timer: Pin<Box<Sleep>>,
     /// Bytes of the head that is coming, with whatever came in the same piece.
-    head_bytes: usize,
-    write: Write,
-    goodbye: Option<Goodbye>,
+    max_head_bytes: usize,
+    write: WriteTimer,
+    goodbye: Option<LingeringClose>,
 }
 
 /// How long the peer has let this side wait with its answers.
-struct Write {
+struct WriteTimer {
     has_begun: bool,
     /// The request whose answer `blocked` is for.
     request: u64,
@@ -48,19 +48,19 @@ struct Write {
     timer: Pin<Box<Sleep>>,
 }
 
-struct Goodbye {
+struct LingeringClose {
     end: Instant,
     left: usize,
 }
 
-impl Socket {
-    pub(crate) fn new(stream: TcpStream, state: Arc<State>, limits: Limits, stats: Arc<Stats>) -> Self {
+impl TimedSocket {
+    pub(crate) fn new(stream: TcpStream, state: Arc<ConnectionState>, limits: HttpLimits, stats: Arc<Stats>) -> Self {
         let now = Instant::now();
         let deadline = Some(now + limits.head_timeout);
         let timer = || Box::pin(sleep_until(now));
-        let write = Write { has_begun: false, request: 0, since: None, blocked: Duration::ZERO, timer: timer() };
+        let write = WriteTimer { has_begun: false, request: 0, since: None, blocked: Duration::ZERO, timer: timer() };
         let (read_timer, seen) = (timer(), Phase::Head);
-        Self { stream, state, limits, stats, seen, deadline, read_timer, head_bytes: 0, write, goodbye: None }
+        Self { stream, state, limits, stats, seen, deadline, read_timer, max_head_bytes: 0, write, goodbye: None }
     }
 
     /// The phase as it is now, with its deadline set when it begins.
@@ -73,7 +73,7 @@ impl Socket {
                 Phase::Idle => Some(Instant::now() + self.limits.idle_timeout),
                 _ => None,
             };
-            self.head_bytes = 0;
+            self.max_head_bytes = 0;
         }
         phase
     }
@@ -109,9 +109,9 @@ impl Socket {
                 }
                 let since = *write.since.get_or_insert_with(Instant::now);
                 let left = self.limits.body_timeout.saturating_sub(write.blocked);
-                let end = since + self.limits.answer_stall.min(left);
+                let end = since + self.limits.response_stall_timeout.min(left);
                 ready!(expired(&mut write.timer, end, cx));
-                self.stats.ended.add(Ending::AnswerStalled);
+                self.stats.ended.add(Ending::ResponseStalled);
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
         }
@@ -126,13 +126,13 @@ fn expired(timer: &mut Pin<Box<Sleep>>, end: Instant, cx: &mut Context<'_>) -> P
     timer.as_mut().poll(cx)
 }
 
-impl AsyncRead for Socket {
+impl AsyncRead for TimedSocket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let phase = this.phase();
-        if phase == Phase::Head && this.head_bytes > this.limits.head_bytes {
+        if phase == Phase::Head && this.max_head_bytes > this.limits.max_head_bytes {
             // Whoever reads on has not found its end.
-            return this.end(Ending::HeadBytes);
+            return this.end(Ending::HeadTooLarge);
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
@@ -141,7 +141,7 @@ impl AsyncRead for Socket {
             this.state.set(Phase::Head);
             this.phase();
         }
-        this.head_bytes += bytes;
+        this.max_head_bytes += bytes;
         let Some(deadline) = this.deadline else {
             if read.is_pending() {
                 this.state.wait(cx.waker());
@@ -163,7 +163,7 @@ impl AsyncRead for Socket {
     }
 }
 
-impl AsyncWrite for Socket {
+impl AsyncWrite for TimedSocket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.written(cx, result)
@@ -193,7 +193,7 @@ impl AsyncWrite for Socket {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
         }
         let now = Instant::now();
-        let goodbye = this.goodbye.get_or_insert(Goodbye { end: now + GOODBYE_TIME, left: GOODBYE_BYTES });
+        let goodbye = this.goodbye.get_or_insert(LingeringClose { end: now + GOODBYE_TIME, left: GOODBYE_BYTES });
         let mut space = [0; 4096];
         loop {
             let mut buffer = ReadBuf::new(&mut space);

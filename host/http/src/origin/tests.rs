@@ -1,6 +1,6 @@
 use super::*;
 
-fn check_request(head: &str, is_proxied: bool) -> Result<(), Refusal> {
+fn check_request(head: &str, is_proxied: bool) -> Result<(), Rejection> {
     let mut lines = head.lines();
     let uri: Uri = lines.next().unwrap().parse().unwrap();
     let mut headers = HeaderMap::new();
@@ -8,12 +8,12 @@ fn check_request(head: &str, is_proxied: bool) -> Result<(), Refusal> {
         let (name, value) = line.split_once(": ").unwrap();
         headers.append(HeaderName::try_from(name).unwrap(), value.parse().unwrap());
     }
-    let names = Names::of_this_host(&["metrics.example".into()]);
-    let asked = Asked { version: Version::HTTP_11, uri: &uri, headers: &headers, is_proxied, port: 1988 };
-    check(&names, &asked).map_err(|(refusal, _)| refusal)
+    let names = HostNames::of_this_host(&["metrics.example".into()]);
+    let asked = RequestOrigin { version: Version::HTTP_11, uri: &uri, headers: &headers, is_proxied, port: 1988 };
+    check(&names, &asked).map_err(|(rejection, _)| rejection)
 }
 
-fn asked(head: &str) -> Result<(), Refusal> {
+fn asked(head: &str) -> Result<(), Rejection> {
     check_request(head, false)
 }
 
@@ -50,11 +50,11 @@ fn a_host_is_a_name_or_address_of_this_machine() {
         "0x7f.1",
         "metrics.example.evil.com",
     ] {
-        assert_eq!(asked(&format!("/\nhost: {host}")), Err(Refusal::Host), "{host}");
+        assert_eq!(asked(&format!("/\nhost: {host}")), Err(Rejection::Host), "{host}");
     }
-    assert_eq!(asked("/"), Err(Refusal::NoHost));
-    assert_eq!(asked("/\nhost: localhost\nhost: evil.com"), Err(Refusal::NoHost));
-    assert_eq!(asked("http://evil.com/\nhost: localhost"), Err(Refusal::Host), "the line of the request counts too");
+    assert_eq!(asked("/"), Err(Rejection::NoHost));
+    assert_eq!(asked("/\nhost: localhost\nhost: evil.com"), Err(Rejection::NoHost));
+    assert_eq!(asked("http://evil.com/\nhost: localhost"), Err(Rejection::Host), "the line of the request counts too");
     assert_eq!(asked("http://localhost/\nhost: localhost"), Ok(()));
 }
 
@@ -89,10 +89,10 @@ fn an_origin_is_this_server_itself() {
         ("127.0.0.1:1988", "chrome-extension://127.0.0.1:1988"),
         ("127.0.0.1:1988", "file://"),
     ] {
-        assert_eq!(from(host, origin), Err(Refusal::Origin), "{host} {origin}");
+        assert_eq!(from(host, origin), Err(Rejection::Origin), "{host} {origin}");
     }
     let two = "/\nhost: localhost:1988\norigin: http://localhost:1988\norigin: http://evil.com";
-    assert_eq!(asked(two), Err(Refusal::Origin));
+    assert_eq!(asked(two), Err(Rejection::Origin));
 }
 
 #[test]
@@ -100,16 +100,16 @@ fn what_the_browser_says_of_the_site_counts() {
     let from = |site: &str| asked(&format!("/\nhost: localhost\nsec-fetch-site: {site}"));
     assert_eq!((from("none"), from("same-origin")), (Ok(()), Ok(())));
     for site in ["cross-site", "same-site", "", "Same-Origin", "other"] {
-        assert_eq!(from(site), Err(Refusal::FetchSite), "{site}");
+        assert_eq!(from(site), Err(Rejection::FetchSite), "{site}");
     }
 }
 
 #[test]
-fn what_a_proxy_says_of_the_name_counts_only_beside_the_hosts_own_and_only_from_one_that_is_trusted() {
+fn the_name_that_a_proxy_forwards_counts_only_if_it_is_trusted() {
     let head = "/\nhost: 127.0.0.1:1988\nx-forwarded-host: evil.com";
-    assert_eq!(check_request(head, true), Err(Refusal::Host));
+    assert_eq!(check_request(head, true), Err(Rejection::Host));
     assert_eq!(check_request(head, false), Ok(()), "a stranger's word is not looked at");
-    assert_eq!(check_request("/\nhost: evil.com\nx-forwarded-host: localhost", true), Err(Refusal::Host));
+    assert_eq!(check_request("/\nhost: evil.com\nx-forwarded-host: localhost", true), Err(Rejection::Host));
     let forwarded =
         "/\nhost: 127.0.0.1:1988\nforwarded: for=10.0.0.1;host=metrics.example\norigin: https://metrics.example";
     assert_eq!(check_request(forwarded, true), Ok(()));

@@ -11,9 +11,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{Ends, Shared, serve, told_to_stop};
+use super::{ServerShared, StopDeadlines, serve, told_to_stop};
 use crate::descriptors;
-use crate::stats::{Ending, Label, Turned};
+use crate::stats::{Ending, ReasonLabel, Turned};
 
 /// When the system gives no descriptor, it is asked again after this pause, not at once and for ever.
 const SYSTEM_PAUSE: Duration = Duration::from_millis(100);
@@ -26,7 +26,7 @@ const BUSY: &[u8] =
 const LAST_GRACE: Duration = Duration::from_millis(200);
 
 /// Accepts until it is told to stop, then waits for what runs.
-pub(super) async fn run(socket: TcpListener, shared: Arc<Shared>, stop: watch::Receiver<Option<Ends>>) {
+pub(super) async fn run(socket: TcpListener, shared: Arc<ServerShared>, stop: watch::Receiver<Option<StopDeadlines>>) {
     let (mut connections, mut stopping) = (JoinSet::new(), stop.clone());
     let ends = loop {
         tokio::select! {
@@ -34,7 +34,7 @@ pub(super) async fn run(socket: TcpListener, shared: Arc<Shared>, stop: watch::R
             ends = told_to_stop(&mut stopping) => {
                 // A server that is dropped without a word stops at once.
                 let now = Instant::now();
-                break ends.unwrap_or(Ends { peers: now, work: now });
+                break ends.unwrap_or(StopDeadlines { peers: now, work: now });
             }
             Some(_) = connections.join_next() => {}
             accepted = socket.accept() => match accepted {
@@ -53,9 +53,9 @@ pub(super) async fn run(socket: TcpListener, shared: Arc<Shared>, stop: watch::R
 fn take(
     stream: TcpStream,
     peer: SocketAddr,
-    shared: &Arc<Shared>,
+    shared: &Arc<ServerShared>,
     connections: &mut JoinSet<()>,
-    stop: &watch::Receiver<Option<Ends>>,
+    stop: &watch::Receiver<Option<StopDeadlines>>,
 ) {
     let settings = shared.settings.load_full();
     let is_proxy = settings.proxies.iter().any(|network| network.contains(peer.ip()));
@@ -77,7 +77,7 @@ fn take(
     }
 }
 
-fn turn_away(shared: &Shared, reason: Turned, detail: &str) {
+fn turn_away(shared: &ServerShared, reason: Turned, detail: &str) {
     let before = shared.stats.turned.add(reason);
     if before.is_multiple_of(LOG_EVERY) {
         let reason = reason.as_str();
@@ -86,13 +86,13 @@ fn turn_away(shared: &Shared, reason: Turned, detail: &str) {
 }
 
 /// Waits for what runs; whoever is not done in time is ended.
-async fn finish(mut connections: JoinSet<()>, ends: Ends) {
+async fn finish(mut connections: JoinSet<()>, ends: StopDeadlines) {
     let last = ends.work + LAST_GRACE;
     while let Ok(Some(_)) = timeout_at(last, connections.join_next()).await {}
     connections.shutdown().await;
 }
 
 /// Counts a connection that the server's end has ended.
-pub(super) fn count_stopped(shared: &Shared) {
+pub(super) fn count_stopped(shared: &ServerShared) {
     shared.stats.ended.add(Ending::Stopped);
 }

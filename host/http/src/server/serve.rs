@@ -19,12 +19,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tower_service::Service;
 
-use super::{Ends, Shared, accept, told_to_stop};
-use crate::admission::{self, Came};
-use crate::body::Arriving;
-use crate::connection::{Answer, Phase, Socket, State};
+use super::{ServerShared, StopDeadlines, accept, told_to_stop};
+use crate::admission::{self, Arrival};
+use crate::body::IncomingBody;
+use crate::connection::{ConnectionState, Phase, TimedSocket, TrackedBody};
 use crate::table::ConnectionSeat;
-use crate::{Settings, Visit};
+use crate::{RequestInfo, ServerSettings};
 
 /// Lines of a head: four times what browsers send.
 const HEADERS_MAX: usize = 100;
@@ -37,17 +37,17 @@ const LAST_ANSWER: Duration = Duration::from_millis(500);
 pub(super) async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
-    settings: Arc<Settings>,
-    shared: Arc<Shared>,
+    settings: Arc<ServerSettings>,
+    shared: Arc<ServerShared>,
     seat: ConnectionSeat,
-    mut stop: watch::Receiver<Option<Ends>>,
+    mut stop: watch::Receiver<Option<StopDeadlines>>,
 ) {
     // An answer goes out as soon as it is there.
     let _ = stream.set_nodelay(true);
-    let _open = Open::new(&shared, seat);
-    let state = Arc::<State>::default();
-    let head_bytes = settings.limits.head_bytes;
-    let socket = Socket::new(stream, state.clone(), settings.limits.clone(), shared.stats.clone());
+    let _open = OpenConnection::new(&shared, seat);
+    let state = Arc::<ConnectionState>::default();
+    let max_head_bytes = settings.limits.max_head_bytes;
+    let socket = TimedSocket::new(stream, state.clone(), settings.limits.clone(), shared.stats.clone());
     drop(settings);
     let service = service_fn(|request| {
         // Not in the future, which is polled only after more of the body was read.
@@ -56,7 +56,7 @@ pub(super) async fn connection(
     });
     let mut server = http1::Builder::new();
     // The socket has clocks of its own, for hyper's makes no difference between a slow head and none.
-    server.timer(TokioTimer::new()).header_read_timeout(None).max_headers(HEADERS_MAX).max_header_size(head_bytes);
+    server.timer(TokioTimer::new()).header_read_timeout(None).max_headers(HEADERS_MAX).max_header_size(max_head_bytes);
     let mut serving = pin!(server.serve_connection(TokioIo::new(socket), service));
     let ends = tokio::select! {
         // What a peer does wrong, or its going away, is its own affair.
@@ -72,26 +72,26 @@ pub(super) async fn connection(
 }
 
 /// A connection that is counted as open.
-struct Open {
-    shared: Arc<Shared>,
+struct OpenConnection {
+    shared: Arc<ServerShared>,
     _seat: ConnectionSeat,
 }
 
-impl Open {
-    fn new(shared: &Arc<Shared>, seat: ConnectionSeat) -> Self {
+impl OpenConnection {
+    fn new(shared: &Arc<ServerShared>, seat: ConnectionSeat) -> Self {
         shared.stats.open.fetch_add(1, Ordering::Relaxed);
         Self { shared: shared.clone(), _seat: seat }
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.shared.stats.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// Waits until a connection has had its time in a server that stops.
-async fn time_is_up(state: &State, ends: Ends) {
+async fn time_is_up(state: &ConnectionState, ends: StopDeadlines) {
     let mut peers = ends.peers;
     loop {
         let (now, phase) = (Instant::now(), state.get());
@@ -111,32 +111,32 @@ async fn time_is_up(state: &State, ends: Ends) {
 async fn answer(
     request: Request<Incoming>,
     peer: SocketAddr,
-    shared: Arc<Shared>,
-    state: Arc<State>,
-) -> Result<Response<Answer>, Infallible> {
+    shared: Arc<ServerShared>,
+    state: Arc<ConnectionState>,
+) -> Result<Response<TrackedBody>, Infallible> {
     let began = Instant::now();
     let settings = shared.settings.load_full();
     let (mut parts, body) = request.into_parts();
-    let came = Came { peer, port: shared.port };
+    let came = Arrival { peer, port: shared.port };
     let client = admission::client(&came, &parts.headers, &settings);
-    let visit = Visit { settings, client, stats: shared.stats.clone() };
+    let visit = RequestInfo { settings, client, stats: shared.stats.clone() };
     let (response, seat) = match admission::admit(&visit, &came, &parts, &shared.passed_on) {
         Ok(seat) => {
             let limits = visit.settings.limits.clone();
-            let body = Arriving::new(body, state.clone(), shared.stats.clone(), limits);
+            let body = IncomingBody::new(body, state.clone(), shared.stats.clone(), limits);
             parts.extensions.insert(visit);
             let request = Request::from_parts(parts, Body::new(body));
             // A router is ready at any time.
             let Ok(response) = shared.router.clone().call(request).await;
             (response, seat)
         }
-        Err(refused) => {
-            let response = refused.into_response();
+        Err(rejected) => {
+            let response = rejected.into_response();
             shared.stats.turned_away(parts.uri.path(), &response);
             (response, None)
         }
     };
     shared.stats.requests.observe(began.elapsed());
     state.set(Phase::Answering);
-    Ok(response.map(|body| Answer::new(body, state, seat)))
+    Ok(response.map(|body| TrackedBody::new(body, state, seat)))
 }

@@ -4,19 +4,19 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::body::{Meter, Short};
+use crate::body::{BodyMeter, MemoryShortage};
 use crate::stats::{Ending, Turned};
-use crate::{Limits, Visit};
+use crate::{HttpLimits, RequestInfo};
 
 struct Boundless;
 
-impl Meter for Boundless {
-    fn grow(&mut self, _: usize) -> Result<(), Short> {
+impl BodyMeter for Boundless {
+    fn grow(&mut self, _: usize) -> Result<(), MemoryShortage> {
         Ok(())
     }
 }
 
-async fn take(visit: axum::Extension<Visit>, headers: axum::http::HeaderMap, body: axum::body::Body) -> String {
+async fn take(visit: axum::Extension<RequestInfo>, headers: axum::http::HeaderMap, body: axum::body::Body) -> String {
     match crate::body::read(&visit, &headers, body, Boundless).await {
         Ok((bytes, _)) => format!("{} bytes", bytes.len()),
         Err(error) => error.message().to_owned(),
@@ -37,11 +37,11 @@ impl Work {
     }
 }
 
-async fn start(limits: Limits) -> (Server, Arc<Stats>) {
+async fn start(limits: HttpLimits) -> (Server, Arc<Stats>) {
     start_with(limits, Work::default()).await
 }
 
-async fn start_with(limits: Limits, work: Work) -> (Server, Arc<Stats>) {
+async fn start_with(limits: HttpLimits, work: Work) -> (Server, Arc<Stats>) {
     let stats = Arc::<Stats>::default();
     let router = Router::new()
         .route("/", get(|| async { "hello" }))
@@ -50,7 +50,7 @@ async fn start_with(limits: Limits, work: Work) -> (Server, Arc<Stats>) {
         .route("/large", get(|| async { vec![b'x'; 64 << 20] }))
         .route("/take", post(take));
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let settings = Settings { limits, ..Settings::default() };
+    let settings = ServerSettings { limits, ..ServerSettings::default() };
     (Server::start(socket, router, settings, stats.clone()).unwrap(), stats)
 }
 
@@ -77,7 +77,7 @@ const SHORT: Duration = Duration::from_millis(200);
 
 #[tokio::test]
 async fn a_head_has_to_come_in_time_as_a_whole() {
-    let (server, stats) = start(Limits { head_timeout: SHORT, ..Limits::default() }).await;
+    let (server, stats) = start(HttpLimits { head_timeout: SHORT, ..HttpLimits::default() }).await;
     for begun in ["", "GET / HT"] {
         let answer = ask(&server, begun).await;
         assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
@@ -94,7 +94,7 @@ async fn a_head_has_to_come_in_time_as_a_whole() {
 
 #[tokio::test]
 async fn between_requests_a_connection_may_be_idle_for_longer_than_a_head_takes() {
-    let (server, stats) = start(Limits { head_timeout: SHORT, ..Limits::default() }).await;
+    let (server, stats) = start(HttpLimits { head_timeout: SHORT, ..HttpLimits::default() }).await;
     let mut stream = connect(&server, "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     tokio::time::sleep(2 * SHORT).await;
     stream.write_all(GET.as_bytes()).await.unwrap();
@@ -102,15 +102,15 @@ async fn between_requests_a_connection_may_be_idle_for_longer_than_a_head_takes(
     assert_eq!(answers.matches("hello").count(), 2, "{answers}");
     assert_eq!(stats.ended.get(Ending::HeadTimeout), 0);
 
-    let (server, stats) = start(Limits { idle_timeout: SHORT, ..Limits::default() }).await;
+    let (server, stats) = start(HttpLimits { idle_timeout: SHORT, ..HttpLimits::default() }).await;
     let answer = ask(&server, "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert!(answer.ends_with("hello"), "{answer}");
     assert_eq!((stats.ended.get(Ending::Idle), stats.ended.get(Ending::HeadTimeout)), (1, 0));
 }
 
 #[tokio::test]
-async fn a_head_without_end_is_refused() {
-    let (server, _) = start(Limits { head_bytes: 8 << 10, ..Limits::default() }).await;
+async fn a_head_without_end_is_rejected() {
+    let (server, _) = start(HttpLimits { max_head_bytes: 8 << 10, ..HttpLimits::default() }).await;
     let long = format!("GET / HTTP/1.1\r\nhost: localhost\r\na: {}\r\n\r\n", "x".repeat(9 << 10));
     assert!(ask(&server, &long).await.starts_with("HTTP/1.1 431"));
     let many = format!("GET / HTTP/1.1\r\nhost: localhost\r\n{}\r\n", "a: b\r\n".repeat(200));
@@ -127,7 +127,7 @@ async fn a_head_without_end_is_refused() {
 
 #[tokio::test]
 async fn a_full_table_turns_connections_away_and_serves_those_that_it_has() {
-    let (server, stats) = start(Limits { loopback_connections: 3, ..Limits::default() }).await;
+    let (server, stats) = start(HttpLimits { max_loopback_connections: 3, ..HttpLimits::default() }).await;
     let mut first = connect(&server, "").await;
     let others = [connect(&server, "").await, connect(&server, "").await];
     while stats.open() < 3 {
@@ -147,16 +147,16 @@ async fn a_full_table_turns_connections_away_and_serves_those_that_it_has() {
 
 #[tokio::test]
 async fn who_does_not_read_its_answer_is_not_waited_for() {
-    let (server, stats) = start(Limits { answer_stall: SHORT, ..Limits::default() }).await;
+    let (server, stats) = start(HttpLimits { response_stall_timeout: SHORT, ..HttpLimits::default() }).await;
     let _silent = connect(&server, "GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
-    while stats.ended.get(Ending::AnswerStalled) == 0 || stats.open() > 0 {
+    while stats.ended.get(Ending::ResponseStalled) == 0 || stats.open() > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
 #[tokio::test]
-async fn what_can_never_be_taken_is_refused_before_it_comes_and_the_answer_arrives() {
-    let (server, _) = start(Limits { body_bytes: 1000, ..Limits::default() }).await;
+async fn what_can_never_be_taken_is_rejected_before_it_comes() {
+    let (server, _) = start(HttpLimits { max_body_bytes: 1000, ..HttpLimits::default() }).await;
     let announced = "POST /take HTTP/1.1\r\nhost: anything\r\ncontent-length: 99999999\r\n\r\n";
     assert!(ask(&server, announced).await.starts_with("HTTP/1.1 413"));
     let sent = format!("{announced}{}", "x".repeat(1 << 20));
@@ -170,8 +170,8 @@ async fn what_can_never_be_taken_is_refused_before_it_comes_and_the_answer_arriv
 }
 
 #[tokio::test]
-async fn a_body_that_comes_in_one_piece_with_its_head_does_not_count_for_the_head() {
-    let (server, stats) = start(Limits::default()).await;
+async fn a_body_that_comes_with_its_head_does_not_count_for_the_head() {
+    let (server, stats) = start(HttpLimits::default()).await;
     let body = "x".repeat(300_000);
     let request = format!("POST /take HTTP/1.1\r\nhost: localhost\r\ncontent-length: 300000\r\n\r\n{body}");
     let mut stream = connect(&server, "").await;
@@ -181,13 +181,13 @@ async fn a_body_that_comes_in_one_piece_with_its_head_does_not_count_for_the_hea
         let bytes = stream.read(&mut answer).await.unwrap();
         assert!(String::from_utf8_lossy(&answer[..bytes]).ends_with("300000 bytes"));
     }
-    assert_eq!(stats.ended.get(Ending::HeadBytes), 0);
+    assert_eq!(stats.ended.get(Ending::HeadTooLarge), 0);
 }
 
 #[tokio::test]
 async fn a_server_that_stops_waits_for_work_and_for_nobody_else() {
     let work = Work::default();
-    let (server, stats) = start_with(Limits::default(), work.clone()).await;
+    let (server, stats) = start_with(HttpLimits::default(), work.clone()).await;
     let mut idle = connect(&server, "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     let mut head = connect(&server, "GET / HT").await;
     let mut body = connect(&server, "POST /take HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\nx").await;
@@ -222,10 +222,10 @@ async fn a_server_that_stops_waits_for_work_and_for_nobody_else() {
 
 #[tokio::test]
 async fn other_settings_hold_from_the_next_request_on() {
-    let (server, _) = start(Limits::default()).await;
+    let (server, _) = start(HttpLimits::default()).await;
     let foreign = "GET / HTTP/1.1\r\nhost: metrics.example\r\nconnection: close\r\n\r\n";
     assert!(ask(&server, foreign).await.starts_with("HTTP/1.1 403"));
-    let names = crate::Names::of_this_host(&["metrics.example".into()]);
-    server.set(Settings { names, ..Settings::default() });
+    let names = crate::HostNames::of_this_host(&["metrics.example".into()]);
+    server.set(ServerSettings { names, ..ServerSettings::default() });
     assert!(ask(&server, foreign).await.ends_with("hello"));
 }

@@ -1,5 +1,5 @@
-//! One metric value as Open-Falcon's agents send it: keys of any case, numbers as text, null as nothing. What is of
-//! another type is refused by name, for to read it as nothing would make one series of two.
+//! One sample as Open-Falcon's agents send it: keys of any case, numbers as text, null as nothing. What is of
+//! another type is rejected by name, for to read it as nothing would make one series of two.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use saker_model::flat::{self, Spaces};
 use saker_model::text::{NAME_BYTES_MAX, clean};
-use saker_model::{MetricType, MetricValue};
+use saker_model::{MetricType, Sample};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-/// A metric value as Open-Falcon's agents send it.
+/// A sample as Open-Falcon's agents send it.
 #[derive(Default)]
 pub(super) struct Item<'a> {
     endpoint: Scalar<'a>,
@@ -34,7 +34,7 @@ enum Scalar<'a> {
 
 impl Item<'_> {
     /// The value, or what is wrong with it.
-    pub(super) fn into_value(self, default_endpoint: &Arc<str>, now_ms: i64) -> Result<MetricValue, String> {
+    pub(super) fn into_value(self, default_endpoint: &Arc<str>, now_ms: i64) -> Result<Sample, String> {
         let metric_type = match &*self.counter_type.text("counterType", "\"GAUGE\"")? {
             "" => MetricType::Gauge,
             name => MetricType::parse(name)
@@ -48,7 +48,7 @@ impl Item<'_> {
             "" => default_endpoint.clone(),
             endpoint => Arc::from(endpoint),
         };
-        Ok(MetricValue {
+        Ok(Sample {
             endpoint,
             metric: self.metric.text("metric", "\"cpu.idle\"")?.into_owned(),
             tags,
@@ -171,7 +171,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Item<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Item<'de>, A::Error> {
                 let mut item = Item::default();
-                while let Some(Key(key)) = fields.next_key()? {
+                while let Some(ItemKey(key)) = fields.next_key()? {
                     let is = |name: &str| key.eq_ignore_ascii_case(name);
                     if is("endpoint") {
                         item.endpoint = fields.next_value()?;
@@ -199,9 +199,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Item<'a> {
 }
 
 /// A key, borrowed where it has no escapes.
-struct Key<'a>(Cow<'a, str>);
+struct ItemKey<'a>(Cow<'a, str>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for ItemKey<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Scalar::deserialize(deserializer)? {
             Scalar::Text(text) => Ok(Self(text)),
@@ -216,7 +216,7 @@ mod tests {
 
     const NOW_MS: i64 = 1_700_000_000_000;
 
-    fn one(json: &str) -> Result<MetricValue, String> {
+    fn one(json: &str) -> Result<Sample, String> {
         let item: Item<'_> = serde_json::from_str(json).map_err(|error| error.to_string())?;
         item.into_value(&"self".into(), NOW_MS)
     }

@@ -12,12 +12,12 @@ const ITEM_BYTES_MAX: usize = 256 << 10;
 pub(super) struct Items<'a> {
     body: &'a [u8],
     at: usize,
-    stage: Stage,
+    stage: ArrayStage,
     count: usize,
 }
 
 /// What stands at a place.
-pub(super) enum Found<'a> {
+pub(super) enum FoundItem<'a> {
     Item(Item<'a>),
     Null,
     /// What is too long to be looked at; it was passed over.
@@ -25,7 +25,7 @@ pub(super) enum Found<'a> {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Stage {
+enum ArrayStage {
     Before,
     First,
     Within,
@@ -34,33 +34,33 @@ enum Stage {
 
 impl<'a> Items<'a> {
     pub(super) fn new(body: &'a [u8]) -> Self {
-        Self { body, at: 0, stage: Stage::Before, count: 0 }
+        Self { body, at: 0, stage: ArrayStage::Before, count: 0 }
     }
 
     /// The next item; or what is wrong with the array, and where.
-    pub(super) fn next_item(&mut self) -> Result<Option<Found<'a>>, String> {
-        if self.stage == Stage::Before {
+    pub(super) fn next_item(&mut self) -> Result<Option<FoundItem<'a>>, String> {
+        if self.stage == ArrayStage::Before {
             self.expect(b'[', "a list")?;
-            self.stage = Stage::First;
+            self.stage = ArrayStage::First;
         }
-        if self.stage == Stage::After {
+        if self.stage == ArrayStage::After {
             return Ok(None);
         }
         match (self.stage, self.peek()) {
             (_, Some(b']')) => {
                 self.at += 1;
-                self.stage = Stage::After;
+                self.stage = ArrayStage::After;
                 return if self.peek().is_none() { Ok(None) } else { Err(self.wrong("something follows the list")) };
             }
-            (Stage::Within, Some(b',')) => self.at += 1,
-            (Stage::Within, _) => return Err(self.wrong("expected , or ]")),
+            (ArrayStage::Within, Some(b',')) => self.at += 1,
+            (ArrayStage::Within, _) => return Err(self.wrong("expected , or ]")),
             _ => {}
         }
-        self.stage = Stage::Within;
+        self.stage = ArrayStage::Within;
         self.item().map(Some)
     }
 
-    fn item(&mut self) -> Result<Found<'a>, String> {
+    fn item(&mut self) -> Result<FoundItem<'a>, String> {
         let rest = &self.body[self.at..];
         let window = &rest[..rest.len().min(ITEM_BYTES_MAX)];
         let mut values = serde_json::Deserializer::from_slice(window).into_iter::<Option<Item<'a>>>();
@@ -74,11 +74,11 @@ impl<'a> Items<'a> {
         };
         self.at += values.byte_offset();
         self.count += 1;
-        Ok(item.map_or(Found::Null, Found::Item))
+        Ok(item.map_or(FoundItem::Null, FoundItem::Item))
     }
 
     /// Goes to the end of an item that is too long.
-    fn pass_over(&mut self) -> Result<Found<'a>, String> {
+    fn pass_over(&mut self) -> Result<FoundItem<'a>, String> {
         let rest = &self.body[self.at..];
         let Some(bytes) = length(rest) else {
             return Err(self.wrong(&format!("it has more than {ITEM_BYTES_MAX} bytes, and no end")));
@@ -87,7 +87,7 @@ impl<'a> Items<'a> {
         let begin = clean(begin.trim_end_matches(char::REPLACEMENT_CHARACTER), NAME_BYTES_MAX);
         self.at += bytes;
         self.count += 1;
-        Ok(Found::TooLong(format!("it has {bytes} bytes, more than {ITEM_BYTES_MAX}; it begins with {begin}")))
+        Ok(FoundItem::TooLong(format!("it has {bytes} bytes, more than {ITEM_BYTES_MAX}; it begins with {begin}")))
     }
 
     /// The next byte that is no blank.
@@ -192,14 +192,14 @@ mod tests {
         ] {
             let body = format!("[{item},{{\"metric\":\"good\"}} , {item}]");
             let mut items = Items::new(body.as_bytes());
-            let Some(Found::TooLong(what)) = items.next_item().unwrap() else { panic!("{}", &item[..20]) };
+            let Some(FoundItem::TooLong(what)) = items.next_item().unwrap() else { panic!("{}", &item[..20]) };
             assert!(
                 what.starts_with(&format!("it has {} bytes, more than 262144; it begins with", item.len())),
                 "{what}"
             );
             assert!(what.len() < 1000, "{}", what.len());
-            assert!(matches!(items.next_item(), Ok(Some(Found::Item(_)))));
-            assert!(matches!(items.next_item(), Ok(Some(Found::TooLong(_)))));
+            assert!(matches!(items.next_item(), Ok(Some(FoundItem::Item(_)))));
+            assert!(matches!(items.next_item(), Ok(Some(FoundItem::TooLong(_)))));
             assert!(matches!(items.next_item(), Ok(None)));
         }
     }

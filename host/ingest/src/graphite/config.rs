@@ -1,6 +1,6 @@
 //! What can be set: `[listen.graphite]`.
 
-use saker_config::Table;
+use saker_config::ConfigTable;
 
 use crate::SocketConfig;
 use crate::settings::step_s;
@@ -26,7 +26,7 @@ impl Default for GraphiteConfig {
 impl GraphiteConfig {
     /// Reads its table; what is not written has its default.
     #[must_use]
-    pub fn read(table: &mut Table<'_>) -> Self {
+    pub fn read(table: &mut ConfigTable<'_>) -> Self {
         let default = Self::default();
         Self {
             sockets: SocketConfig::read(table),

@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use saker_model::{MetricType, MetricValue};
+use saker_model::{MetricType, Sample};
 
 use crate::batch::{Batch, Decoder, shown};
 use crate::keys::RawKey;
 
 /// How much of a line is shown in a message.
 const SHOWN_BYTES: usize = 64;
-/// Tags that are looked at: more than any series may have, so that one with more is refused for having too many.
+/// Tags that are looked at: more than any series may have, so that one with more is rejected for having too many.
 const TAGS_MAX: usize = 257;
 
 /// Reads Graphite's lines.
@@ -25,7 +25,7 @@ pub struct GraphiteLines {
 
 /// What is wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-enum What {
+enum GraphiteLineError {
     #[error("a line must be a name, a value, and a timestamp or none")]
     NoValue,
     #[error("the value must be a number")]
@@ -58,14 +58,14 @@ impl Decoder for GraphiteLines {
 
 impl GraphiteLines {
     #[inline]
-    fn line<'a>(&'a self, line: &'a [u8], out: &mut Batch<'a>) -> Result<(), What> {
-        let (rest, last) = last_word(line).ok_or(What::NoValue)?;
+    fn line<'a>(&'a self, line: &'a [u8], out: &mut Batch<'a>) -> Result<(), GraphiteLineError> {
+        let (rest, last) = last_word(line).ok_or(GraphiteLineError::NoValue)?;
         let (name, value, time) = match last_word(rest) {
             Some((name, value)) => (name, value, Some(last)),
             None => (rest, last, None),
         };
-        let value = number(value).ok_or(What::BadValue)?;
-        let timestamp_ms = time.map_or(Ok(Time::Now), Time::read)?.in_ms(out.now_ms());
+        let value = number(value).ok_or(GraphiteLineError::BadValue)?;
+        let timestamp_ms = time.map_or(Ok(GraphiteTime::Now), GraphiteTime::read)?.in_ms(out.now_ms());
         let key = RawKey::new(name, None, 0);
         match out.known(&key).map(|known| known.target(0)) {
             Some(target) => out.value(target, b"", value),
@@ -77,10 +77,10 @@ impl GraphiteLines {
 
     /// What a name says. Of a tag that stands twice the last holds, and one without a name, a value or an equals sign is
     /// left out, as in Graphite and VictoriaMetrics.
-    fn sample(&self, name: &[u8], value: f64) -> Result<MetricValue, What> {
-        let text = std::str::from_utf8(name).map_err(|_| What::NotUtf8)?;
+    fn sample(&self, name: &[u8], value: f64) -> Result<Sample, GraphiteLineError> {
+        let text = std::str::from_utf8(name).map_err(|_| GraphiteLineError::NotUtf8)?;
         let mut parts = text.split(';');
-        let metric = parts.next().filter(|metric| !metric.is_empty()).ok_or(What::NoName)?;
+        let metric = parts.next().filter(|metric| !metric.is_empty()).ok_or(GraphiteLineError::NoName)?;
         let mut tags: Vec<(String, String)> = Vec::new();
         let is_whole = |(name, value): &(&str, &str)| !name.is_empty() && !value.is_empty();
         for (name, value) in parts.filter_map(|part| part.split_once('=')).filter(is_whole).take(TAGS_MAX) {
@@ -91,7 +91,7 @@ impl GraphiteLines {
         }
         let named = tags.iter().position(|(name, _)| *name == self.endpoint_tag);
         let endpoint = named.map_or_else(|| self.endpoint.clone(), |place| tags.swap_remove(place).1.into());
-        Ok(MetricValue {
+        Ok(Sample {
             endpoint,
             metric: metric.to_owned(),
             tags,
@@ -105,20 +105,20 @@ impl GraphiteLines {
 
 /// When a value is of.
 #[derive(Clone, Copy)]
-enum Time {
+enum GraphiteTime {
     Now,
     /// Since 1970.
     Seconds(i64),
 }
 
-impl Time {
+impl GraphiteTime {
     /// Whole seconds, or those with a fraction, which is cut off.
     #[inline]
-    fn read(text: &[u8]) -> Result<Self, What> {
+    fn read(text: &[u8]) -> Result<Self, GraphiteLineError> {
         if text.eq_ignore_ascii_case(b"n") {
             return Ok(Self::Now);
         }
-        let seconds = number(text).filter(|seconds| seconds.is_finite()).ok_or(What::BadTimestamp)?;
+        let seconds = number(text).filter(|seconds| seconds.is_finite()).ok_or(GraphiteLineError::BadTimestamp)?;
         Ok(if seconds == 0.0 || seconds == -1.0 { Self::Now } else { Self::Seconds(seconds as i64) })
     }
 
@@ -144,7 +144,7 @@ fn number(text: &[u8]) -> Option<f64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-fn message(line: &[u8], what: What) -> String {
+fn message(line: &[u8], what: GraphiteLineError) -> String {
     let more = if line.len() > SHOWN_BYTES { "…" } else { "" };
     format!("unable to parse '{}{more}': {what}", shown(&line[..line.len().min(SHOWN_BYTES)]))
 }

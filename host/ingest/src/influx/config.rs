@@ -1,6 +1,6 @@
 //! What can be set: `[listen.influx]`.
 
-use saker_config::{Bytes, Table};
+use saker_config::{ByteSize, ConfigTable};
 
 use super::Mapping;
 use crate::settings::step_s;
@@ -11,10 +11,10 @@ const SEPARATOR_BYTES_MAX: usize = 16;
 /// How Influx line protocol is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InfluxConfig {
-    /// How lines become metric values.
+    /// How lines become samples.
     pub mapping: Mapping,
     /// Memory for what is known of lines that came before.
-    pub known_bytes: usize,
+    pub key_cache_bytes: usize,
 }
 
 impl Default for InfluxConfig {
@@ -25,9 +25,9 @@ impl Default for InfluxConfig {
                 value_field: "value".into(),
                 endpoint_tag: "host".into(),
                 step_s: 10,
-                refuse_texts: true,
+                reject_string_fields: true,
             },
-            known_bytes: 64 << 20,
+            key_cache_bytes: 64 << 20,
         }
     }
 }
@@ -35,18 +35,19 @@ impl Default for InfluxConfig {
 impl InfluxConfig {
     /// Reads its table; what is not written has its default.
     #[must_use]
-    pub fn read(table: &mut Table<'_>) -> Self {
-        let Self { mapping, known_bytes } = Self::default();
-        let refuse_texts = table.choice("texts", mapping.refuse_texts, &[("refuse", true), ("skip", false)]);
+    pub fn read(table: &mut ConfigTable<'_>) -> Self {
+        let Self { mapping, key_cache_bytes } = Self::default();
+        let reject_string_fields =
+            table.choice("string_fields", mapping.reject_string_fields, &[("reject", true), ("skip", false)]);
         let config = Self {
             mapping: Mapping {
                 separator: table.get("separator", mapping.separator),
                 value_field: table.get("value_field", mapping.value_field),
                 endpoint_tag: table.get("endpoint_tag", mapping.endpoint_tag),
                 step_s: step_s(table, mapping.step_s),
-                refuse_texts,
+                reject_string_fields,
             },
-            known_bytes: table.get("known_bytes", Bytes(known_bytes)).0,
+            key_cache_bytes: table.get("key_cache_bytes", ByteSize(key_cache_bytes)).0,
         };
         let separator = &config.mapping.separator;
         if separator.len() > SEPARATOR_BYTES_MAX || separator.chars().any(char::is_control) {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use saker_model::{MetricType, MetricValue, Reason};
+use saker_model::{MetricType, RejectReason, Sample};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::key::{Key, unescaped};
-use super::line::{LINE_BYTES_MAX, Scanner, What, Wrong};
-use super::number::Value;
+use super::key::{LineKey, unescaped};
+use super::line::{LINE_BYTES_MAX, LineErrorKind, LineProblem, Scanner};
+use super::number::FieldValue;
 use super::{Mapping, Precision};
 use crate::batch::{Batch, Decoder};
 use crate::keys::{FIELDS_MAX, KnownKey, RawKey};
@@ -17,7 +17,7 @@ const DB_TAG: &str = "db";
 
 /// What one request says of all its lines.
 #[derive(Clone, Debug)]
-pub(super) struct Request {
+pub(super) struct WriteParameters {
     /// The database or bucket: a tag `db` of every line that has none.
     pub(super) db: Option<Arc<str>>,
     /// What timestamps count.
@@ -29,18 +29,18 @@ pub(super) struct Request {
 /// Reads the lines of one request.
 pub(super) struct InfluxLines<'m> {
     mapping: &'m Mapping,
-    request: &'m Request,
+    request: &'m WriteParameters,
     seed: u64,
 }
 
 impl<'m> InfluxLines<'m> {
-    pub(super) fn new(mapping: &'m Mapping, request: &'m Request) -> Self {
+    pub(super) fn new(mapping: &'m Mapping, request: &'m WriteParameters) -> Self {
         let seed = request.db.as_ref().map_or(0, |db| xxh3_64(db.as_bytes()));
         Self { mapping, request, seed }
     }
 
     #[inline]
-    fn line<'a>(&'a self, scanner: &mut Scanner<'a>, out: &mut Batch<'a>) -> Result<(), Wrong<'a>> {
+    fn line<'a>(&'a self, scanner: &mut Scanner<'a>, out: &mut Batch<'a>) -> Result<(), LineProblem<'a>> {
         let start = scanner.at();
         let raw = scanner.key()?;
         let key = RawKey::new(raw, self.request.db.as_ref(), self.seed);
@@ -54,11 +54,11 @@ impl<'m> InfluxLines<'m> {
             let (name, found) = field(scanner, known.as_ref(), place)?;
             place = found.map_or(place, |found| found + 1);
             match (scanner.value()?, found.zip(known.as_ref())) {
-                (Value::Text, _) => out.refuse(Reason::TextValue, name),
-                (Value::Number(value), Some((place, known))) => out.value(known.target(place), name, value),
-                (Value::Number(value), None) => {
+                (FieldValue::Text, _) => out.reject(RejectReason::TextValue, name),
+                (FieldValue::Number(value), Some((place, known))) => out.value(known.target(place), name, value),
+                (FieldValue::Number(value), None) => {
                     let parsed = parse(raw, scanner, start)?;
-                    let field = std::str::from_utf8(name).map_err(|_| scanner.wrong(What::NotUtf8, start))?;
+                    let field = std::str::from_utf8(name).map_err(|_| scanner.wrong(LineErrorKind::NotUtf8, start))?;
                     out.new_value(key, name, self.sample(&parsed, field, value));
                 }
             }
@@ -66,11 +66,11 @@ impl<'m> InfluxLines<'m> {
                 break;
             }
             if fields == FIELDS_MAX {
-                return Err(scanner.wrong(What::TooManyFields, start));
+                return Err(scanner.wrong(LineErrorKind::TooManyFields, start));
             }
         }
         if scanner.at() - start > LINE_BYTES_MAX {
-            return Err(scanner.wrong(What::TooLong, start));
+            return Err(scanner.wrong(LineErrorKind::TooLong, start));
         }
         let (time, precision) = (scanner.timestamp()?, self.request.precision);
         let time = time.map_or_else(|| Some(precision.now(out.now_ms())), |time| precision.to_ms(time));
@@ -79,7 +79,7 @@ impl<'m> InfluxLines<'m> {
     }
 
     /// What a key and a field say.
-    fn sample(&self, key: &Key<'_>, field: &str, value: f64) -> MetricValue {
+    fn sample(&self, key: &LineKey<'_>, field: &str, value: f64) -> Sample {
         let mapping = self.mapping;
         let mut metric = key.measurement().into_owned();
         let field = unescaped(field);
@@ -100,7 +100,7 @@ impl<'m> InfluxLines<'m> {
         {
             tags.push((DB_TAG.to_owned(), db.to_string()));
         }
-        MetricValue {
+        Sample {
             endpoint: endpoint.unwrap_or_else(|| self.request.endpoint.clone()),
             metric,
             tags,
@@ -126,13 +126,17 @@ impl Decoder for InfluxLines<'_> {
         scanner.at()
     }
 
-    fn silent(&self) -> &'static [Reason] {
-        if self.mapping.refuse_texts { &[Reason::Processor] } else { &[Reason::Processor, Reason::TextValue] }
+    fn silent(&self) -> &'static [RejectReason] {
+        if self.mapping.reject_string_fields {
+            &[RejectReason::Processor]
+        } else {
+            &[RejectReason::Processor, RejectReason::TextValue]
+        }
     }
 }
 
-fn parse<'a>(raw: &'a [u8], scanner: &Scanner<'a>, start: usize) -> Result<Key<'a>, Wrong<'a>> {
-    Key::read(raw).map_err(|what| scanner.wrong(what, start))
+fn parse<'a>(raw: &'a [u8], scanner: &Scanner<'a>, start: usize) -> Result<LineKey<'a>, LineProblem<'a>> {
+    LineKey::read(raw).map_err(|what| scanner.wrong(what, start))
 }
 
 /// The next field's name, and its place if it is known. Fields are expected in the order they had before.
@@ -141,7 +145,7 @@ fn field<'a>(
     scanner: &mut Scanner<'a>,
     known: Option<&KnownKey<'_>>,
     place: usize,
-) -> Result<(&'a [u8], Option<usize>), Wrong<'a>> {
+) -> Result<(&'a [u8], Option<usize>), LineProblem<'a>> {
     if let Some(known) = known.filter(|known| place < known.fields())
         && let Some(name) = scanner.field_is(known.name(place))
     {

@@ -15,18 +15,18 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use saker_http::body::Meter;
-use saker_http::{ApiError, Visit};
-use saker_pipeline::Refusing;
+use saker_http::body::BodyMeter;
+use saker_http::{ApiError, RequestInfo};
+use saker_pipeline::OverloadPolicy;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{InfluxConfig, InfluxLines, Precision, Request};
-use crate::admission::{self, Admission, BodyMemory};
+use super::{InfluxConfig, InfluxLines, Precision, WriteParameters};
+use crate::admission::{self, BodyMemory, IngestAdmission};
 use crate::keys::KeyCache;
 use crate::reading::Report;
 use crate::take::{BATCH_BYTES, Untaken, take};
-use crate::{Door, IngestContext, ListenError, Listener};
+use crate::{IngestContext, ListenerStats, ProtocolListenError, ProtocolListener};
 
 /// What clients take us for; the version whose answers these are. VictoriaMetrics says the same.
 const VERSION: [(&str, &str); 1] = [("x-influxdb-version", "1.8.0")];
@@ -39,26 +39,26 @@ const V1: [&str; 2] = ["/write", "/influx/write"];
 const V2: [&str; 2] = ["/api/v2/write", "/influx/api/v2/write"];
 
 /// Influx' line protocol.
-pub struct Influx {
-    door: Arc<Door>,
-    admission: Arc<Admission>,
-    intake: ArcSwap<Intake>,
+pub struct InfluxListener {
+    listener: Arc<ListenerStats>,
+    admission: Arc<IngestAdmission>,
+    intake: ArcSwap<InfluxState>,
 }
 
 /// How lines are taken, and what is known of those that came before.
-struct Intake {
+struct InfluxState {
     config: InfluxConfig,
     endpoint: Arc<str>,
     keys: Arc<KeyCache>,
 }
 
-impl Listener for Influx {
+impl ProtocolListener for InfluxListener {
     type Config = InfluxConfig;
 
     fn build(context: &IngestContext, config: &InfluxConfig, endpoint: &Arc<str>) -> Self {
-        let (door, intake) = (context.doors.open("influx", PATHS), Intake::new(config, endpoint));
-        door.show_keys(intake.keys.clone());
-        Self { door, admission: context.admission.clone(), intake: ArcSwap::from_pointee(intake) }
+        let (listener, intake) = (context.listeners.open("influx", PATHS), InfluxState::new(config, endpoint));
+        listener.show_keys(intake.keys.clone());
+        Self { listener, admission: context.admission.clone(), intake: ArcSwap::from_pointee(intake) }
     }
 
     fn router(self: &Arc<Self>) -> Router {
@@ -72,39 +72,39 @@ impl Listener for Influx {
     }
 
     /// What is known holds only as long as names are made in the same way.
-    async fn apply(&self, config: &InfluxConfig, endpoint: &Arc<str>) -> Result<(), ListenError> {
+    async fn apply(&self, config: &InfluxConfig, endpoint: &Arc<str>) -> Result<(), ProtocolListenError> {
         let now = self.intake.load();
         if now.config != *config || now.endpoint != *endpoint {
-            let intake = Intake::new(config, endpoint);
-            self.door.show_keys(intake.keys.clone());
+            let intake = InfluxState::new(config, endpoint);
+            self.listener.show_keys(intake.keys.clone());
             self.intake.store(Arc::new(intake));
         }
         Ok(())
     }
 }
 
-impl Intake {
+impl InfluxState {
     fn new(config: &InfluxConfig, endpoint: &Arc<str>) -> Self {
-        let keys = Arc::new(KeyCache::new(config.known_bytes));
+        let keys = Arc::new(KeyCache::new(config.key_cache_bytes));
         Self { config: config.clone(), endpoint: endpoint.clone(), keys }
     }
 }
 
 /// What a write says of its lines. Other parameters, such as users and retention policies, mean nothing here.
 #[derive(Debug, Deserialize)]
-struct Asked {
+struct WriteQuery {
     #[serde(default)]
     precision: String,
     db: Option<String>,
     bucket: Option<String>,
 }
 
-type Parameters = Result<Query<Asked>, QueryRejection>;
+type WriteQueryResult = Result<Query<WriteQuery>, QueryRejection>;
 
 async fn write_v1(
-    influx: State<Arc<Influx>>,
-    visit: Extension<Visit>,
-    asked: Parameters,
+    influx: State<Arc<InfluxListener>>,
+    visit: Extension<RequestInfo>,
+    asked: WriteQueryResult,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
@@ -113,9 +113,9 @@ async fn write_v1(
 }
 
 async fn write_v2(
-    influx: State<Arc<Influx>>,
-    visit: Extension<Visit>,
-    asked: Parameters,
+    influx: State<Arc<InfluxListener>>,
+    visit: Extension<RequestInfo>,
+    asked: WriteQueryResult,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
@@ -124,9 +124,9 @@ async fn write_v2(
 }
 
 async fn write(
-    influx: &Arc<Influx>,
-    visit: &Visit,
-    asked: Parameters,
+    influx: &Arc<InfluxListener>,
+    visit: &RequestInfo,
+    asked: WriteQueryResult,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Report, ApiError> {
@@ -141,7 +141,7 @@ async fn write(
     let (body, mut memory) = saker_http::body::read(visit, headers, body, memory).await?;
     memory.grow(body.len().min(BATCH_BYTES)).map_err(|short| visit.no_memory(short))?;
     let intake = influx.intake.load_full();
-    let request = Request {
+    let request = WriteParameters {
         db: asked.db.or(asked.bucket).filter(|name| !name.is_empty()).map(Arc::from),
         precision,
         endpoint: intake.endpoint.clone(),
@@ -152,30 +152,30 @@ async fn write(
 }
 
 async fn take_body(
-    influx: Arc<Influx>,
-    intake: Arc<Intake>,
+    influx: Arc<InfluxListener>,
+    intake: Arc<InfluxState>,
     body: Bytes,
     mut memory: BodyMemory,
-    request: Request,
+    request: WriteParameters,
 ) -> Result<Report, Untaken> {
     let lines = InfluxLines::new(&intake.config.mapping, &request);
-    let (session, body) = (influx.door.session(), body[..].into());
+    let (session, body) = (influx.listener.session(), body[..].into());
     // The answer knows all of a body or lines that are wrong for ever, nothing in between.
-    take(session, &intake.keys, &lines, body, &mut memory, Refusing::All).await
+    take(session, &intake.keys, &lines, body, &mut memory, OverloadPolicy::All).await
 }
 
 /// 204 if everything was taken, else 400 and what was not. `form` is the error as the client's InfluxDB puts it.
 fn answer(report: &Report, form: impl Fn(&str) -> serde_json::Value) -> Response {
-    let refused = report.faulty;
-    if refused == 0 {
+    let rejected = report.faulty;
+    if rejected == 0 {
         return (StatusCode::NO_CONTENT, VERSION).into_response();
     }
     let lines: Vec<_> = report.faults.iter().map(|fault| format!("line {}: {}", fault.line, fault.what)).collect();
     let message =
-        format!("partial write: {}; {refused} values refused, {} values taken", lines.join("; "), report.taken);
+        format!("partial write: {}; {rejected} values rejected, {} values taken", lines.join("; "), report.taken);
     let mut error = form(&message);
     error["taken"] = report.taken.into();
-    error["refused"] = refused.into();
+    error["rejected"] = rejected.into();
     (StatusCode::BAD_REQUEST, VERSION, Json(error)).into_response()
 }
 

@@ -2,28 +2,28 @@
 
 use std::borrow::Cow;
 
-use super::line::{What, is_escaped};
+use super::line::{LineErrorKind, is_escaped};
 
 /// Measurement and tags as they are written, known to be in order.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Key<'a> {
+pub(super) struct LineKey<'a> {
     measurement: &'a str,
     /// `tag=value,tag=value`, or nothing.
     tags: &'a str,
 }
 
-impl<'a> Key<'a> {
+impl<'a> LineKey<'a> {
     /// Checks a key.
-    pub(super) fn read(raw: &'a [u8]) -> Result<Self, What> {
-        let text = std::str::from_utf8(raw).map_err(|_| What::NotUtf8)?;
+    pub(super) fn read(raw: &'a [u8]) -> Result<Self, LineErrorKind> {
+        let text = std::str::from_utf8(raw).map_err(|_| LineErrorKind::NotUtf8)?;
         let (measurement, tags) = split(text, b',').unwrap_or((text, ""));
         if measurement.is_empty() {
-            return Err(What::NoMeasurement);
+            return Err(LineErrorKind::NoMeasurement);
         }
         let key = Self { measurement, tags };
         let is_tag = |tag| split(tag, b'=').is_some_and(|(name, _)| !name.is_empty());
         if measurement.len() < text.len() && !key.raw_tags().all(is_tag) {
-            return Err(What::BadTag);
+            return Err(LineErrorKind::BadTag);
         }
         Ok(key)
     }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     fn check(raw: &str, measurement: &str, tags: &[(&str, &str)]) {
-        let key = Key::read(raw.as_bytes()).unwrap();
+        let key = LineKey::read(raw.as_bytes()).unwrap();
         assert_eq!(key.measurement(), measurement, "{raw}");
         let found: Vec<_> = key.tags().collect();
         assert_eq!(found.iter().map(|(name, value)| (&**name, &**value)).collect::<Vec<_>>(), tags, "{raw}");
@@ -104,15 +104,15 @@ mod tests {
     #[test]
     fn what_is_no_key_is_told() {
         for (raw, expected) in [
-            (&b",a=b"[..], What::NoMeasurement),
-            (b"m,", What::BadTag),
-            (b"m,a", What::BadTag),
-            (b"m,=b", What::BadTag),
-            (b"m,a=b,,c=d", What::BadTag),
-            (b"m,a\\=b", What::BadTag),
-            (b"m\xff", What::NotUtf8),
+            (&b",a=b"[..], LineErrorKind::NoMeasurement),
+            (b"m,", LineErrorKind::BadTag),
+            (b"m,a", LineErrorKind::BadTag),
+            (b"m,=b", LineErrorKind::BadTag),
+            (b"m,a=b,,c=d", LineErrorKind::BadTag),
+            (b"m,a\\=b", LineErrorKind::BadTag),
+            (b"m\xff", LineErrorKind::NotUtf8),
         ] {
-            assert_eq!(Key::read(raw).unwrap_err(), expected, "{raw:?}");
+            assert_eq!(LineKey::read(raw).unwrap_err(), expected, "{raw:?}");
         }
     }
 }

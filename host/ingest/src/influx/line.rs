@@ -3,7 +3,7 @@
 //! The syntax is InfluxDB's (`models/points.go`), read forgivingly where that does no harm: more than one space, spaces
 //! before and after a line, `\r` at its end. Nothing is copied or unescaped here.
 
-use super::number::{self, Value};
+use super::number::{self, FieldValue};
 use crate::batch::shown;
 
 /// What bounds a line, so that one cannot hold up the rest. Bytes: VictoriaMetrics' limit.
@@ -13,14 +13,14 @@ const SHOWN_BYTES: usize = 64;
 
 /// What is wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wrong<'a> {
-    pub(super) what: What,
+pub(super) struct LineProblem<'a> {
+    pub(super) what: LineErrorKind,
     /// The text at that place.
     pub(super) near: &'a [u8],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum What {
+pub(super) enum LineErrorKind {
     #[error("the line has no fields: a space and name=value must follow measurement and tags")]
     NoFields,
     #[error("the line begins with a comma instead of a measurement")]
@@ -41,7 +41,7 @@ pub(super) enum What {
     TooManyFields,
 }
 
-impl Wrong<'_> {
+impl LineProblem<'_> {
     /// In words, with the place where it was found.
     pub(super) fn message(&self) -> String {
         let line = self.near.split(|&byte| byte == b'\n').next().unwrap_or_default();
@@ -110,23 +110,31 @@ impl<'a> Scanner<'a> {
 
     /// Measurement and tags as they are written, up to the space that ends them.
     #[inline]
-    pub(super) fn key(&mut self) -> Result<&'a [u8], Wrong<'a>> {
+    pub(super) fn key(&mut self) -> Result<&'a [u8], LineProblem<'a>> {
         let start = self.at;
         let window = &self.body[start..self.body.len().min(start + LINE_BYTES_MAX)];
         let mut from = 0;
         loop {
             let Some(found) = memchr::memchr2(b' ', b'\n', &window[from..]) else {
-                let what = if start + window.len() < self.body.len() { What::TooLong } else { What::NoFields };
+                let what = if start + window.len() < self.body.len() {
+                    LineErrorKind::TooLong
+                } else {
+                    LineErrorKind::NoFields
+                };
                 return Err(self.wrong(what, start));
             };
             let end = from + found;
             if window[end] == b'\n' {
-                return Err(self.wrong(What::NoFields, start));
+                return Err(self.wrong(LineErrorKind::NoFields, start));
             }
             if !is_escaped(window, end) {
                 self.at = start + end;
                 self.skip_spaces();
-                return if self.is_line_end() { Err(self.wrong(What::NoFields, start)) } else { Ok(&window[..end]) };
+                return if self.is_line_end() {
+                    Err(self.wrong(LineErrorKind::NoFields, start))
+                } else {
+                    Ok(&window[..end])
+                };
             }
             from = end + 1;
         }
@@ -144,12 +152,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// A field's name as it is written, up to the equals sign, and goes behind that.
-    pub(super) fn field_name(&mut self) -> Result<&'a [u8], Wrong<'a>> {
+    pub(super) fn field_name(&mut self) -> Result<&'a [u8], LineProblem<'a>> {
         let start = self.at;
         loop {
             match self.body.get(self.at) {
                 Some(b'=') if self.at > start => break,
-                None | Some(b'=' | b',' | b' ' | b'\n' | b'\r') => return Err(self.wrong(What::NoEqualsSign, start)),
+                None | Some(b'=' | b',' | b' ' | b'\n' | b'\r') => {
+                    return Err(self.wrong(LineErrorKind::NoEqualsSign, start));
+                }
                 Some(b'\\') if self.body.get(self.at + 1).is_some_and(|&next| next != b'\n') => self.at += 2,
                 Some(_) => self.at += 1,
             }
@@ -160,13 +170,13 @@ impl<'a> Scanner<'a> {
 
     /// A field's value.
     #[inline]
-    pub(super) fn value(&mut self) -> Result<Value, Wrong<'a>> {
+    pub(super) fn value(&mut self) -> Result<FieldValue, LineProblem<'a>> {
         match number::value(&self.body[self.at..]) {
             Some((value, length)) if self.body.get(self.at + length).copied().is_none_or(number::is_end) => {
                 self.at += length;
                 Ok(value)
             }
-            _ => Err(self.wrong(What::BadValue, self.at)),
+            _ => Err(self.wrong(LineErrorKind::BadValue, self.at)),
         }
     }
 
@@ -180,7 +190,7 @@ impl<'a> Scanner<'a> {
 
     /// The timestamp, if there is one, and goes behind the end of the line.
     #[inline]
-    pub(super) fn timestamp(&mut self) -> Result<Option<i64>, Wrong<'a>> {
+    pub(super) fn timestamp(&mut self) -> Result<Option<i64>, LineProblem<'a>> {
         self.skip_spaces();
         let start = self.at;
         let end = memchr::memchr(b'\n', &self.body[start..]).map_or(self.body.len(), |end| start + end);
@@ -188,15 +198,15 @@ impl<'a> Scanner<'a> {
         let time = if text.is_empty() {
             None
         } else {
-            Some(whole_number(text).ok_or_else(|| self.wrong(What::BadTimestamp, start))?)
+            Some(whole_number(text).ok_or_else(|| self.wrong(LineErrorKind::BadTimestamp, start))?)
         };
         self.at = self.body.len().min(end + 1);
         Ok(time)
     }
 
     /// Something is wrong at this place.
-    pub(super) fn wrong(&self, what: What, at: usize) -> Wrong<'a> {
-        Wrong { what, near: &self.body[at..self.body.len().min(at + 4 * SHOWN_BYTES)] }
+    pub(super) fn wrong(&self, what: LineErrorKind, at: usize) -> LineProblem<'a> {
+        LineProblem { what, near: &self.body[at..self.body.len().min(at + 4 * SHOWN_BYTES)] }
     }
 
     fn skip_spaces(&mut self) {

@@ -2,7 +2,7 @@
 
 /// What a field holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Value {
+pub(super) enum FieldValue {
     /// A number; true is 1, false is 0.
     Number(f64),
     /// A text in quotes.
@@ -21,7 +21,7 @@ const DIGITS_MAX: usize = 19;
 
 /// The value that `text` begins with, and how many bytes it takes. None if there is none, or if it runs to the end of
 /// the text without its closing quote.
-pub(super) fn value(text: &[u8]) -> Option<(Value, usize)> {
+pub(super) fn value(text: &[u8]) -> Option<(FieldValue, usize)> {
     plain(text).or_else(|| other(text))
 }
 
@@ -33,7 +33,7 @@ pub(super) fn is_end(byte: u8) -> bool {
 /// Digits with at most one point in them, as nearly every number is written. What is not exact in this way is left to
 /// [`other`].
 #[inline]
-fn plain(text: &[u8]) -> Option<(Value, usize)> {
+fn plain(text: &[u8]) -> Option<(FieldValue, usize)> {
     let negative = text.first() == Some(&b'-');
     let (mut at, mut mantissa, mut digits, mut fraction) = (usize::from(negative), 0u64, 0, 0);
     let mut point = false;
@@ -67,14 +67,14 @@ fn plain(text: &[u8]) -> Option<(Value, usize)> {
         _ if mantissa <= EXACT_MAX && fraction < POWERS.len() => mantissa as f64 / POWERS[fraction],
         _ => return None,
     };
-    Some((Value::Number(if negative { -number } else { number }), at))
+    Some((FieldValue::Number(if negative { -number } else { number }), at))
 }
 
 /// Every other way to write a value.
 #[cold]
-fn other(text: &[u8]) -> Option<(Value, usize)> {
+fn other(text: &[u8]) -> Option<(FieldValue, usize)> {
     if text.first() == Some(&b'"') {
-        return Some((Value::Text, quoted(text)?));
+        return Some((FieldValue::Text, quoted(text)?));
     }
     let length = text.iter().position(|&byte| is_end(byte)).unwrap_or(text.len());
     let word = std::str::from_utf8(&text[..length]).ok()?;
@@ -91,7 +91,7 @@ fn other(text: &[u8]) -> Option<(Value, usize)> {
             _ => return None,
         },
     };
-    Some((Value::Number(number), length))
+    Some((FieldValue::Number(number), length))
 }
 
 /// How long a text in quotes is, its quotes included. A backslash takes the meaning from a quote and from a backslash.
@@ -110,13 +110,13 @@ fn quoted(text: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn check(text: &str, expected: Option<(Value, usize)>) {
+    fn check(text: &str, expected: Option<(FieldValue, usize)>) {
         assert_eq!(value(text.as_bytes()), expected, "{text}");
     }
 
     fn number(text: &str, expected: f64) {
         for after in ["", ",x=1", " 1", "\n", "\r\n"] {
-            check(&format!("{text}{after}"), Some((Value::Number(expected), text.len())));
+            check(&format!("{text}{after}"), Some((FieldValue::Number(expected), text.len())));
         }
     }
 
@@ -166,8 +166,8 @@ mod tests {
 
     #[test]
     fn texts_are_told_from_numbers_and_end_at_their_own_quote() {
-        check(r#""a,b c=\" \\",x=1"#, Some((Value::Text, 13)));
-        check("\"two\nlines\"", Some((Value::Text, 11)));
+        check(r#""a,b c=\" \\",x=1"#, Some((FieldValue::Text, 13)));
+        check("\"two\nlines\"", Some((FieldValue::Text, 11)));
         check(r#""open\""#, None);
         check("\"", None);
     }

@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::{LineProtocol, Shared, SocketConfig, tcp, udp};
-use crate::ListenError;
+use super::{LineListenerShared, LineProtocol, SocketConfig, tcp, udp};
+use crate::ProtocolListenError;
 
 /// What has come at an address that is left may be taken so long.
 const LEAVE: Duration = Duration::from_secs(1);
@@ -20,19 +20,19 @@ const LEAVE: Duration = Duration::from_secs(1);
 /// The sockets of a protocol.
 #[derive(Default)]
 pub(super) struct Bound {
-    tcp: Option<Running>,
-    udp: Option<Running>,
+    tcp: Option<RunningSocket>,
+    udp: Option<RunningSocket>,
 }
 
 /// What a socket speaks.
 #[derive(Clone, Copy)]
-enum Over {
+enum SocketKind {
     Tcp,
     Udp,
 }
 
 /// A socket and who reads from it.
-struct Running {
+struct RunningSocket {
     /// Where it was told to listen; the port may have been left open.
     configured: SocketAddr,
     address: SocketAddr,
@@ -45,17 +45,17 @@ impl Bound {
     pub(super) async fn listen<P: LineProtocol>(
         &mut self,
         config: &SocketConfig,
-        shared: &Arc<Shared<P>>,
-    ) -> Result<(), ListenError> {
-        let tcp = change(&mut self.tcp, config.tcp, Over::Tcp, shared).await;
-        let udp = change(&mut self.udp, config.udp, Over::Udp, shared).await;
-        let failed = |(address, source)| ListenError { listener: P::NAME, address, source };
+        shared: &Arc<LineListenerShared<P>>,
+    ) -> Result<(), ProtocolListenError> {
+        let tcp = change(&mut self.tcp, config.tcp, SocketKind::Tcp, shared).await;
+        let udp = change(&mut self.udp, config.udp, SocketKind::Udp, shared).await;
+        let failed = |(address, source)| ProtocolListenError { listener: P::NAME, address, source };
         tcp.and(udp).map_err(failed)
     }
 
     /// Where it listens.
     pub(super) fn addresses(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
-        let of = |running: &Option<Running>| running.as_ref().map(|running| running.address);
+        let of = |running: &Option<RunningSocket>| running.as_ref().map(|running| running.address);
         (of(&self.tcp), of(&self.udp))
     }
 
@@ -66,7 +66,7 @@ impl Bound {
     }
 }
 
-impl Over {
+impl SocketKind {
     fn as_str(self) -> &'static str {
         match self {
             Self::Tcp => "TCP",
@@ -75,7 +75,7 @@ impl Over {
     }
 }
 
-impl Running {
+impl RunningSocket {
     async fn stop(self, limit: Duration) {
         self.stop.send_replace(Some(Instant::now() + limit));
         // It ends by itself, unless it has failed.
@@ -88,10 +88,10 @@ impl Running {
 /// Listens somewhere else, or nowhere. What listened before goes on until the new is there, and for ever if it cannot be
 /// had.
 async fn change<P: LineProtocol>(
-    running: &mut Option<Running>,
+    running: &mut Option<RunningSocket>,
     to: Option<SocketAddr>,
-    over: Over,
-    shared: &Arc<Shared<P>>,
+    over: SocketKind,
+    shared: &Arc<LineListenerShared<P>>,
 ) -> Result<(), (SocketAddr, io::Error)> {
     if running.as_ref().map(|running| running.configured) == to {
         return Ok(());
@@ -129,18 +129,22 @@ async fn change<P: LineProtocol>(
     }
 }
 
-async fn start<P: LineProtocol>(over: Over, configured: SocketAddr, shared: &Arc<Shared<P>>) -> io::Result<Running> {
+async fn start<P: LineProtocol>(
+    over: SocketKind,
+    configured: SocketAddr,
+    shared: &Arc<LineListenerShared<P>>,
+) -> io::Result<RunningSocket> {
     let (stop, stopped) = watch::channel(None);
     let (address, task) = match over {
-        Over::Tcp => {
+        SocketKind::Tcp => {
             let socket = TcpListener::bind(configured).await?;
             (socket.local_addr()?, tokio::spawn(tcp::accept(socket, shared.clone(), stopped)))
         }
-        Over::Udp => {
+        SocketKind::Udp => {
             let socket = UdpSocket::bind(configured).await?;
             (socket.local_addr()?, tokio::spawn(udp::run(socket, shared.clone(), stopped)))
         }
     };
     tracing::info!(listener = P::NAME, %address, "listening over {}", over.as_str());
-    Ok(Running { configured, address, stop, task })
+    Ok(RunningSocket { configured, address, stop, task })
 }

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use saker_config::{Bytes, Listen, Table};
-use saker_http::{Limits, Network};
+use saker_config::{ByteSize, ConfigTable, ListenAddress};
+use saker_http::{HttpLimits, IpNetwork};
 
 /// Nobody who sends something now and then is idle sooner.
 const IDLE_MIN: Duration = Duration::from_millis(100);
@@ -17,13 +17,13 @@ pub struct SocketConfig {
     /// Where it takes datagrams.
     pub udp: Option<SocketAddr>,
     /// Who may send, beside this machine.
-    pub senders: Vec<Network>,
+    pub senders: Vec<IpNetwork>,
     /// Connections at the same time.
-    pub connections: usize,
+    pub max_connections: usize,
     /// Of these, from one address (of IPv6, from one /64).
-    pub address_connections: usize,
+    pub max_connections_per_address: usize,
     /// Of these, from this machine.
-    pub loopback_connections: usize,
+    pub max_loopback_connections: usize,
     /// How long a connection may bring no whole line.
     pub idle_timeout: Duration,
     /// Memory for the names of lines that came before.
@@ -32,14 +32,14 @@ pub struct SocketConfig {
 
 impl Default for SocketConfig {
     fn default() -> Self {
-        let limits = Limits::default();
+        let limits = HttpLimits::default();
         Self {
             tcp: None,
             udp: None,
             senders: Vec::new(),
-            connections: limits.connections,
-            address_connections: limits.address_connections,
-            loopback_connections: limits.loopback_connections,
+            max_connections: limits.max_connections,
+            max_connections_per_address: limits.max_connections_per_address,
+            max_loopback_connections: limits.max_loopback_connections,
             // Who sends every minute keeps its connection, and who sends every five minutes nearly.
             idle_timeout: Duration::from_secs(300),
             key_cache_bytes: 64 << 20,
@@ -50,17 +50,21 @@ impl Default for SocketConfig {
 impl SocketConfig {
     /// Reads its keys from a protocol's table; what is not written has its default.
     #[must_use]
-    pub fn read(table: &mut Table<'_>) -> Self {
+    pub fn read(table: &mut ConfigTable<'_>) -> Self {
         let default = Self::default();
         let config = Self {
-            tcp: table.get("tcp", Listen(default.tcp)).0,
-            udp: table.get("udp", Listen(default.udp)).0,
+            tcp: table.get("tcp", ListenAddress(default.tcp)).0,
+            udp: table.get("udp", ListenAddress(default.udp)).0,
             senders: table.get("senders", default.senders),
-            connections: table.at_least("connections", default.connections, 1),
-            address_connections: table.at_least("address_connections", default.address_connections, 1),
-            loopback_connections: table.at_least("loopback_connections", default.loopback_connections, 1),
+            max_connections: table.at_least("max_connections", default.max_connections, 1),
+            max_connections_per_address: table.at_least(
+                "max_connections_per_address",
+                default.max_connections_per_address,
+                1,
+            ),
+            max_loopback_connections: table.at_least("max_loopback_connections", default.max_loopback_connections, 1),
             idle_timeout: table.get("idle_timeout", default.idle_timeout),
-            key_cache_bytes: table.get("key_cache_bytes", Bytes(default.key_cache_bytes)).0,
+            key_cache_bytes: table.get("key_cache_bytes", ByteSize(default.key_cache_bytes)).0,
         };
         if config.idle_timeout < IDLE_MIN {
             table.wrong("idle_timeout", format!("must be at least {IDLE_MIN:?}"));
@@ -83,12 +87,12 @@ impl SocketConfig {
     }
 
     /// The bounds of connections, as their table takes them.
-    pub(super) fn limits(&self) -> Limits {
-        Limits {
-            connections: self.connections,
-            address_connections: self.address_connections,
-            loopback_connections: self.loopback_connections,
-            ..Limits::default()
+    pub(super) fn limits(&self) -> HttpLimits {
+        HttpLimits {
+            max_connections: self.max_connections,
+            max_connections_per_address: self.max_connections_per_address,
+            max_loopback_connections: self.max_loopback_connections,
+            ..HttpLimits::default()
         }
     }
 }

@@ -14,11 +14,11 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 /// Says from time to time what is wrong.
 pub(super) struct FaultLog {
     listener: &'static str,
-    inner: Mutex<Inner>,
+    inner: Mutex<FaultsInner>,
 }
 
 #[derive(Default)]
-struct Inner {
+struct FaultsInner {
     said: Option<Instant>,
     /// Since it was said.
     faulty: u64,
@@ -37,7 +37,7 @@ impl FaultLog {
         let Some(faulty) = self.due(report.faulty) else { return };
         let what = report.faults.first().map_or("", |fault| fault.what.as_str());
         let listener = self.listener;
-        tracing::warn!(listener, %from, "{faulty} lines or values were refused; of the last, the first: {what}");
+        tracing::warn!(listener, %from, "{faulty} lines or values were rejected; of the last, the first: {what}");
     }
 
     /// How many there were since it was last said, if it is to be said again.

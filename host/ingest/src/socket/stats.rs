@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use saker_http::Tally;
+use saker_http::ReasonCounts;
 
 saker_http::label! {
     /// Why a connection was not taken.
@@ -47,10 +47,10 @@ saker_http::label! {
 pub(crate) struct SocketStats {
     pub(super) open: AtomicUsize,
     pub(super) taken: AtomicU64,
-    pub(crate) turned: Tally<Turned>,
-    pub(crate) ended: Tally<Ended>,
+    pub(crate) turned: ReasonCounts<Turned>,
+    pub(crate) ended: ReasonCounts<Ended>,
     pub(super) datagrams: AtomicU64,
-    pub(crate) dropped: Tally<Dropped>,
+    pub(crate) dropped: ReasonCounts<Dropped>,
 }
 
 impl SocketStats {

@@ -8,16 +8,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::BufMut;
-use saker_http::{ConnectionSeat, Label, is_kept_back};
-use saker_pipeline::Refusing;
+use saker_http::{ConnectionSeat, ReasonLabel, is_kept_back};
+use saker_pipeline::OverloadPolicy;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::stats::{Ended, Turned};
-use super::{LINE_BYTES_MAX, LineProtocol, Shared, Stop, told_to_stop, within};
+use super::{LINE_BYTES_MAX, LineListenerShared, LineProtocol, StopSignal, told_to_stop, within};
 use crate::admission::Prepaid;
-use crate::reading::Messages;
+use crate::reading::FramedMessages;
 
 /// So much is read at once: less than a millisecond of parsing.
 const READ_BYTES: usize = 32 << 10;
@@ -31,7 +31,7 @@ const DRAINED: Duration = Duration::from_millis(50);
 const LAST_GRACE: Duration = Duration::from_millis(200);
 
 /// Accepts until it is told to stop, then waits for what has come.
-pub(super) async fn accept<P: LineProtocol>(socket: TcpListener, shared: Arc<Shared<P>>, stop: Stop) {
+pub(super) async fn accept<P: LineProtocol>(socket: TcpListener, shared: Arc<LineListenerShared<P>>, stop: StopSignal) {
     let (mut connections, mut stopping) = (JoinSet::new(), stop.clone());
     let end = loop {
         tokio::select! {
@@ -59,9 +59,9 @@ pub(super) async fn accept<P: LineProtocol>(socket: TcpListener, shared: Arc<Sha
 fn take<P: LineProtocol>(
     stream: TcpStream,
     peer: SocketAddr,
-    shared: &Arc<Shared<P>>,
+    shared: &Arc<LineListenerShared<P>>,
     connections: &mut JoinSet<()>,
-    stop: &Stop,
+    stop: &StopSignal,
 ) {
     let intake = shared.intake.load();
     let seat = if !intake.sockets().may_send(peer.ip()) {
@@ -75,13 +75,13 @@ fn take<P: LineProtocol>(
     match seat {
         Ok(seat) => {
             shared.stats().taken.fetch_add(1, Ordering::Relaxed);
-            connections.spawn(Connection::new(stream, peer, shared.clone(), seat).serve(stop.clone()));
+            connections.spawn(SocketConnection::new(stream, peer, shared.clone(), seat).serve(stop.clone()));
         }
         Err(reason) => turn_away(shared, reason, &peer.ip().to_string()),
     }
 }
 
-fn turn_away<P: LineProtocol>(shared: &Shared<P>, reason: Turned, detail: &str) {
+fn turn_away<P: LineProtocol>(shared: &LineListenerShared<P>, reason: Turned, detail: &str) {
     let before = shared.stats().turned.add(reason);
     if before.is_multiple_of(LOG_EVERY) {
         let (listener, reason) = (P::NAME, reason.as_str());
@@ -90,10 +90,10 @@ fn turn_away<P: LineProtocol>(shared: &Shared<P>, reason: Turned, detail: &str) 
 }
 
 /// One connection.
-struct Connection<P: LineProtocol> {
+struct SocketConnection<P: LineProtocol> {
     stream: TcpStream,
     peer: SocketAddr,
-    shared: Arc<Shared<P>>,
+    shared: Arc<LineListenerShared<P>>,
     _seat: ConnectionSeat,
     /// Lines that were not taken yet; mostly none, or the beginning of one.
     buffer: Vec<u8>,
@@ -107,8 +107,8 @@ struct Connection<P: LineProtocol> {
     progress: Instant,
 }
 
-impl<P: LineProtocol> Connection<P> {
-    fn new(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared<P>>, seat: ConnectionSeat) -> Self {
+impl<P: LineProtocol> SocketConnection<P> {
+    fn new(stream: TcpStream, peer: SocketAddr, shared: Arc<LineListenerShared<P>>, seat: ConnectionSeat) -> Self {
         shared.stats().open.fetch_add(1, Ordering::Relaxed);
         Self {
             stream,
@@ -124,7 +124,7 @@ impl<P: LineProtocol> Connection<P> {
     }
 
     /// Reads to the end. What is left then is counted: a line without its end may have lost digits of its number.
-    async fn serve(mut self, mut stop: Stop) {
+    async fn serve(mut self, mut stop: StopSignal) {
         // What a peer does wrong, or its going away, is its own affair.
         if let Ok(Some(ended)) = self.run(&mut stop).await {
             self.shared.stats().ended.add(ended);
@@ -140,7 +140,7 @@ impl<P: LineProtocol> Connection<P> {
     }
 
     /// Reads until the peer closes; or answers why this side does.
-    async fn run(&mut self, stop: &mut Stop) -> io::Result<Option<Ended>> {
+    async fn run(&mut self, stop: &mut StopSignal) -> io::Result<Option<Ended>> {
         loop {
             let is_stopping = stop.borrow().is_some();
             if is_stopping {
@@ -183,7 +183,7 @@ impl<P: LineProtocol> Connection<P> {
     }
 
     /// Takes whole lines; answers why the connection ends, if it does.
-    async fn lines(&mut self, stop: &mut Stop) -> Option<Ended> {
+    async fn lines(&mut self, stop: &mut StopSignal) -> Option<Ended> {
         if self.is_skipping {
             let Some(end) = memchr::memchr(b'\n', &self.buffer) else {
                 self.buffer.clear();
@@ -197,8 +197,8 @@ impl<P: LineProtocol> Connection<P> {
                 self.buffer.clear();
                 return Some(Ended::Http);
             }
-            let lines = Messages::from(&self.buffer[..=end]);
-            if !self.shared.take(self.peer, lines, Refusing::All, stop).await {
+            let lines = FramedMessages::from(&self.buffer[..=end]);
+            if !self.shared.take(self.peer, lines, OverloadPolicy::All, stop).await {
                 return Some(Ended::Stopped);
             }
             self.buffer.drain(..=end);
@@ -220,7 +220,7 @@ impl<P: LineProtocol> Connection<P> {
     }
 }
 
-impl<P: LineProtocol> Drop for Connection<P> {
+impl<P: LineProtocol> Drop for SocketConnection<P> {
     fn drop(&mut self) {
         self.shared.stats().open.fetch_sub(1, Ordering::Relaxed);
     }

@@ -4,22 +4,22 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
 use std::time::Duration;
 
 use saker_http::Stats;
-use saker_pipeline::{Cause, Counts, Overload, Pipeline};
+use saker_pipeline::{Overload, OverloadCause, Pipeline, SourceCounts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::Instant;
 
 use super::*;
-use crate::Doors;
+use crate::AllListenerStats;
 use crate::graphite::{GraphiteConfig, GraphiteProtocol};
-use crate::testing::{Kept, pipeline_into};
+use crate::testing::{KeepingSink, pipeline_into};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 const NOWHERE_YET: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 struct World {
-    kept: Arc<Kept>,
+    kept: Arc<KeepingSink>,
     pipeline: Arc<Pipeline>,
     config: GraphiteConfig,
     listener: LineListener<GraphiteProtocol>,
@@ -29,11 +29,11 @@ struct World {
 
 impl World {
     async fn new(set: impl FnOnce(&mut SocketConfig)) -> Self {
-        let kept = Arc::<Kept>::default();
+        let kept = Arc::<KeepingSink>::default();
         let pipeline = pipeline_into(&kept);
-        let admission = Admission::new(pipeline.clone(), Arc::<Stats>::default(), 1, || true);
-        let doors = Doors::new(pipeline.clone());
-        let context = IngestContext { doors: Arc::new(doors), admission: Arc::new(admission) };
+        let admission = IngestAdmission::new(pipeline.clone(), Arc::<Stats>::default(), 1, || true);
+        let listeners = AllListenerStats::new(pipeline.clone());
+        let context = IngestContext { listeners: Arc::new(listeners), admission: Arc::new(admission) };
         let mut config = GraphiteConfig::default();
         (config.sockets.tcp, config.sockets.udp) = (Some(NOWHERE_YET), Some(NOWHERE_YET));
         set(&mut config.sockets);
@@ -54,7 +54,7 @@ impl World {
         self.connect().await.write_all(text).await.unwrap();
     }
 
-    fn counts(&self) -> Counts {
+    fn counts(&self) -> SourceCounts {
         let sources = self.pipeline.sources();
         sources
             .iter()
@@ -89,16 +89,16 @@ impl World {
 
 fn full() -> Option<Overload> {
     let retry_after = Duration::from_millis(10);
-    Some(Overload { node: "a".into(), reason: "full".into(), retry_after, cause: Cause::Full })
+    Some(Overload { destination: "a".into(), reason: "full".into(), retry_after, cause: OverloadCause::Full })
 }
 
 #[tokio::test]
-async fn lines_over_tcp_are_taken_and_a_half_one_at_the_close_is_refused() {
+async fn lines_over_tcp_are_taken_and_a_half_one_at_the_close_is_rejected() {
     let world = World::new(|_| {}).await;
     world.send(b"a 1 1700000000\nb 2 1700000000\r\nnot a line\nc 12").await;
     world.received(4).await;
     let counts = world.counts();
-    assert_eq!((counts.accepted, counts.refused.malformed_count()), (2, 2), "12 may have been the beginning of 1234");
+    assert_eq!((counts.accepted, counts.rejected.malformed_count()), (2, 2), "12 may have been the beginning of 1234");
     assert_eq!(world.values(), [1.0, 2.0]);
     world.until("the connection is over", || world.stats().open() == 0).await;
 }
@@ -125,7 +125,7 @@ async fn a_datagram_holds_lines_and_its_last_one_needs_no_end() {
     }
     world.received(5).await;
     let counts = world.counts();
-    assert_eq!((counts.accepted, counts.refused.malformed_count()), (3, 2));
+    assert_eq!((counts.accepted, counts.rejected.malformed_count()), (3, 2));
     assert_eq!(world.values(), [1.0, 2.0, 3.0]);
     world.until("all were counted", || world.stats().datagrams() == 4).await;
 }
@@ -141,12 +141,12 @@ async fn an_endless_line_costs_itself_and_the_memory_of_one() {
     }
     stream.write_all(b" 1 1700000000\ngood 1 1700000000\n").await.unwrap();
     world.received(2).await;
-    assert_eq!((world.values(), world.counts().refused.malformed_count()), (vec![1.0], 1));
+    assert_eq!((world.values(), world.counts().rejected.malformed_count()), (vec![1.0], 1));
     // Exactly as long as it may be, it is a line, though no name may be so long.
     let longest = format!("{} 1\n", "x".repeat(LINE_BYTES_MAX - 3));
     stream.write_all(longest.as_bytes()).await.unwrap();
     world.received(3).await;
-    assert_eq!(world.counts().refused.of(Reason::BadMetric), 1);
+    assert_eq!(world.counts().rejected.of(RejectReason::BadMetric), 1);
     world.until("no memory is held", || world.pipeline.memory().used() == used).await;
 }
 
@@ -170,7 +170,7 @@ async fn a_connection_that_brings_no_whole_line_ends() {
 #[tokio::test]
 async fn while_a_queue_is_full_senders_wait_and_lose_nothing() {
     let world = World::new(|_| {}).await;
-    *world.kept.refusal.lock() = full();
+    *world.kept.rejection.lock() = full();
     let mut stream = world.connect().await;
     let line = b"a 1 1700000000\n";
     // More than all buffers on the way hold.
@@ -181,8 +181,8 @@ async fn while_a_queue_is_full_senders_wait_and_lose_nothing() {
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!sending.is_finished(), "15 MB find no room in a socket");
-    assert_eq!((world.values().len(), world.counts().received), (0, 0), "nothing is taken, and nothing refused");
-    *world.kept.refusal.lock() = None;
+    assert_eq!((world.values().len(), world.counts().received), (0, 0), "nothing is taken, and nothing rejected");
+    *world.kept.rejection.lock() = None;
     sending.await.unwrap();
     world.received(1_000_000).await;
     assert_eq!(world.counts().accepted, 1_000_000);
@@ -201,7 +201,7 @@ async fn what_a_browser_sends_is_not_read() {
 
 #[tokio::test]
 async fn connections_are_bounded_and_those_that_are_there_go_on() {
-    let world = World::new(|sockets| sockets.loopback_connections = 2).await;
+    let world = World::new(|sockets| sockets.max_loopback_connections = 2).await;
     let (mut first, _second) = (world.connect().await, world.connect().await);
     let mut third = world.connect().await;
     assert!(matches!(third.read(&mut [0]).await, Ok(0) | Err(_)), "it is closed");
@@ -231,13 +231,16 @@ async fn what_has_come_before_the_end_is_taken() {
 #[tokio::test]
 async fn what_finds_no_room_before_the_end_is_counted() {
     let world = World::new(|_| {}).await;
-    *world.kept.refusal.lock() = full();
+    *world.kept.rejection.lock() = full();
     let mut stream = world.connect().await;
     stream.write_all(b"a 1 1700000000\nb 1 1700000000\nhalf").await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     world.listener.stop(Duration::from_millis(100)).await;
     let counts = world.counts();
-    assert_eq!((counts.received, counts.refused.of(Reason::NoRoom), counts.refused.malformed_count()), (3, 2, 1));
+    assert_eq!(
+        (counts.received, counts.rejected.of(RejectReason::NoRoom), counts.rejected.malformed_count()),
+        (3, 2, 1)
+    );
 }
 
 #[tokio::test]

@@ -9,14 +9,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::BufMut;
-use saker_pipeline::Refusing;
+use saker_pipeline::OverloadPolicy;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, interval, timeout};
 
 use super::kernel::KernelDrops;
 use super::stats::Dropped;
-use super::{LineProtocol, Shared, Stop, told_to_stop, within};
-use crate::reading::Messages;
+use super::{LineListenerShared, LineProtocol, StopSignal, told_to_stop, within};
+use crate::reading::FramedMessages;
 
 /// What a datagram can have at most.
 const DATAGRAM_BYTES: usize = 64 << 10;
@@ -40,7 +40,7 @@ struct Datagrams {
 }
 
 /// Reads until it is told to stop, then what has come.
-pub(super) async fn run<P: LineProtocol>(socket: UdpSocket, shared: Arc<Shared<P>>, mut stop: Stop) {
+pub(super) async fn run<P: LineProtocol>(socket: UdpSocket, shared: Arc<LineListenerShared<P>>, mut stop: StopSignal) {
     let memory = within(&mut stop, shared.memory(BATCH_BYTES + DATAGRAM_BYTES)).await;
     let Some(_memory) = memory else { return };
     let mut datagrams = Datagrams {
@@ -75,9 +75,9 @@ pub(super) async fn run<P: LineProtocol>(socket: UdpSocket, shared: Arc<Shared<P
 /// Reads all that is there, within the time.
 async fn drain<P: LineProtocol>(
     socket: &UdpSocket,
-    shared: &Shared<P>,
+    shared: &LineListenerShared<P>,
     datagrams: &mut Datagrams,
-    stop: &mut Stop,
+    stop: &mut StopSignal,
     end: Instant,
 ) {
     while Instant::now() < end && timeout(DRAINED, socket.readable()).await.is_ok() {
@@ -88,7 +88,7 @@ async fn drain<P: LineProtocol>(
 
 impl Datagrams {
     /// Reads what is there, as far as it is to be taken at once.
-    fn read<P: LineProtocol>(&mut self, socket: &UdpSocket, shared: &Shared<P>) {
+    fn read<P: LineProtocol>(&mut self, socket: &UdpSocket, shared: &LineListenerShared<P>) {
         let intake = shared.intake.load();
         let mut looked = 0;
         while self.bytes.len() <= BATCH_BYTES && looked < DATAGRAMS {
@@ -111,11 +111,11 @@ impl Datagrams {
     }
 
     /// Takes what was read.
-    async fn take<P: LineProtocol>(&mut self, shared: &Shared<P>, stop: &mut Stop) {
+    async fn take<P: LineProtocol>(&mut self, shared: &LineListenerShared<P>, stop: &mut StopSignal) {
         let Some(from) = self.from.take() else { return };
         shared.stats().datagrams.fetch_add(self.ends.len() as u64, Ordering::Relaxed);
-        let lines = Messages::new(&self.bytes, &self.ends);
-        if !shared.take(from, lines, Refusing::Copies, stop).await {
+        let lines = FramedMessages::new(&self.bytes, &self.ends);
+        if !shared.take(from, lines, OverloadPolicy::Copies, stop).await {
             let lines = self.bytes.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
             shared.lost(lines.count());
         }
@@ -125,7 +125,7 @@ impl Datagrams {
 }
 
 /// Counts what the system has dropped since the last look.
-async fn count<P: LineProtocol>(shared: &Shared<P>, drops: &mut KernelDrops) {
+async fn count<P: LineProtocol>(shared: &LineListenerShared<P>, drops: &mut KernelDrops) {
     let lost = drops.look().await;
     if lost > 0 {
         shared.stats().dropped.add_many(Dropped::Kernel, lost);

@@ -8,21 +8,21 @@ use std::time::UNIX_EPOCH;
 
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, MetadataExt, OpenOptions, OpenOptionsExt};
 
-use super::{Disk, DiskFile, Entry, How};
+use super::{Disk, DiskFile, FolderEntry, OpenMode};
 
 /// A folder of the system, out of which nothing leads.
 #[must_use]
 pub fn real(dir: Dir) -> Arc<dyn Disk> {
-    Arc::new(Real(dir))
+    Arc::new(RealDisk(dir))
 }
 
-struct Real(Dir);
+struct RealDisk(Dir);
 
-impl Disk for Real {
-    fn open(&self, name: &str, how: How) -> io::Result<Box<dyn DiskFile>> {
+impl Disk for RealDisk {
+    fn open(&self, name: &str, how: OpenMode) -> io::Result<Box<dyn DiskFile>> {
         let mut options = OpenOptions::new();
-        options.read(true).write(how != How::Read).mode(0o600);
-        options.create(how == How::Create).create_new(how == How::New);
+        options.read(true).write(how != OpenMode::Read).mode(0o600);
+        options.create(how == OpenMode::Create).create_new(how == OpenMode::New);
         Ok(Box::new(self.0.open_with(name, &options)?.into_std()))
     }
 
@@ -52,7 +52,7 @@ impl Disk for Real {
         self.0.remove_dir_all(name)
     }
 
-    fn list(&self) -> io::Result<Vec<Entry>> {
+    fn list(&self) -> io::Result<Vec<FolderEntry>> {
         let mut list = Vec::new();
         for entry in self.0.entries()? {
             let entry = entry?;
@@ -61,7 +61,7 @@ impl Disk for Real {
             let Ok(metadata) = entry.metadata() else { continue };
             let changed = metadata.modified().ok().and_then(|time| time.into_std().duration_since(UNIX_EPOCH).ok());
             let changed_ms = changed.and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(0);
-            list.push(Entry { name, is_folder: metadata.is_dir(), bytes: metadata.len(), changed_ms });
+            list.push(FolderEntry { name, is_folder: metadata.is_dir(), bytes: metadata.len(), changed_ms });
         }
         Ok(list)
     }

@@ -3,7 +3,7 @@
 //! It keeps what was written and what was synced apart. After [`SimDisk::power_cut`] each write, each change of a size and
 //! each name that was not synced is there, is not, or, of a write, is there in part, by sectors. After a failed sync the
 //! file's unsynced writes are there or not for good, and no later sync brings them back, though they can be read until
-//! then. A [`Fault`] comes with the n-th call.
+//! then. A [`SimFault`] comes with the n-th call.
 
 mod image;
 
@@ -13,12 +13,12 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::{Disk, DiskFile, Entry, How};
-use image::{Change, Image, Random};
+use super::{Disk, DiskFile, FolderEntry, OpenMode};
+use image::{DiskImage, FileChange, Xorshift};
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum SimTrouble {
     /// The disk answers `EIO`; of a write a part may have been done.
     Broken,
     /// There is no room; of a write a part may have been done. Calls that take no room succeed.
@@ -31,7 +31,7 @@ pub enum Trouble {
 
 /// Trouble, and when it comes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct SimFault {
     /// With which call, by [`SimDisk::calls`].
     pub at: u64,
     /// For so many calls.
@@ -39,31 +39,31 @@ pub struct Fault {
     /// Only with calls that name a path with this in it; all do with `""`.
     pub path: String,
     /// What comes.
-    pub trouble: Trouble,
+    pub trouble: SimTrouble,
 }
 
-impl Fault {
+impl SimFault {
     /// Trouble with the call of that number, whatever it is.
     #[must_use]
-    pub fn at(at: u64, trouble: Trouble) -> Self {
+    pub fn at(at: u64, trouble: SimTrouble) -> Self {
         Self { at, calls: 1, path: String::new(), trouble }
     }
 }
 
 /// The root folder of a simulated disk. Clones are the same disk.
 #[derive(Clone)]
-pub struct SimDisk(Arc<World>);
+pub struct SimDisk(Arc<SimWorld>);
 
-struct World {
-    state: Mutex<State>,
+struct SimWorld {
+    state: Mutex<SimState>,
     released: Condvar,
 }
 
-struct State {
-    image: Image,
-    random: Random,
+struct SimState {
+    image: DiskImage,
+    random: Xorshift,
     calls: u64,
-    faults: Vec<Fault>,
+    faults: Vec<SimFault>,
     dead: bool,
     /// Calls that wait.
     hanging: u64,
@@ -77,11 +77,11 @@ impl SimDisk {
     /// An empty disk.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self::with(Image::new(), Random::new(seed))
+        Self::with(DiskImage::new(), Xorshift::new(seed))
     }
 
-    fn with(image: Image, random: Random) -> Self {
-        let state = State {
+    fn with(image: DiskImage, random: Xorshift) -> Self {
+        let state = SimState {
             image,
             random,
             calls: 0,
@@ -91,13 +91,13 @@ impl SimDisk {
             releases: 0,
             locked: HashSet::new(),
         };
-        Self(Arc::new(World { state: Mutex::new(state), released: Condvar::new() }))
+        Self(Arc::new(SimWorld { state: Mutex::new(state), released: Condvar::new() }))
     }
 
     /// Its root folder.
     #[must_use]
     pub fn root(&self) -> Arc<dyn Disk> {
-        Arc::new(Folder { world: self.0.clone(), inode: ROOT, path: String::new() })
+        Arc::new(SimFolder { world: self.0.clone(), inode: ROOT, path: String::new() })
     }
 
     /// How many calls were made.
@@ -107,7 +107,7 @@ impl SimDisk {
     }
 
     /// Lets something go wrong.
-    pub fn fail(&self, fault: Fault) {
+    pub fn fail(&self, fault: SimFault) {
         self.0.state.lock().faults.push(fault);
     }
 
@@ -156,40 +156,40 @@ impl SimDisk {
 
 /// What kind of call it is, which says what can go wrong with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum SimCallKind {
     /// Takes no room.
     Looks,
     Grows,
 }
 
-impl World {
+impl SimWorld {
     /// Counts a call, and lets it fail or hang. With `Ok` the call is to be done; with the second part set it fails
     /// afterwards, for the power went meanwhile.
-    fn call(&self, path: &str, kind: Kind) -> (MutexGuard<'_, State>, Option<Trouble>) {
+    fn call(&self, path: &str, kind: SimCallKind) -> (MutexGuard<'_, SimState>, Option<SimTrouble>) {
         let mut state = self.state.lock();
         let number = state.calls;
         state.calls += 1;
         if state.dead {
-            return (state, Some(Trouble::Broken));
+            return (state, Some(SimTrouble::Broken));
         }
-        let due = |fault: &&Fault| {
-            let hangs_on = fault.trouble == Trouble::Hang;
+        let due = |fault: &&SimFault| {
+            let hangs_on = fault.trouble == SimTrouble::Hang;
             fault.at <= number && (hangs_on || number - fault.at < fault.calls) && path.contains(&fault.path)
         };
         let trouble = state.faults.iter().find(due).map(|fault| fault.trouble);
         match trouble {
-            Some(Trouble::Hang) => {
+            Some(SimTrouble::Hang) => {
                 let releases = state.releases;
                 state.hanging += 1;
                 while state.releases == releases {
                     self.released.wait(&mut state);
                 }
                 state.hanging -= 1;
-                let trouble = state.dead.then_some(Trouble::Broken);
+                let trouble = state.dead.then_some(SimTrouble::Broken);
                 (state, trouble)
             }
-            Some(Trouble::Full) if kind == Kind::Looks => (state, None),
-            Some(Trouble::PowerCut) => {
+            Some(SimTrouble::Full) if kind == SimCallKind::Looks => (state, None),
+            Some(SimTrouble::PowerCut) => {
                 state.dead = true;
                 (state, trouble)
             }
@@ -198,19 +198,19 @@ impl World {
     }
 }
 
-fn error_of(trouble: Trouble) -> io::Error {
+fn error_of(trouble: SimTrouble) -> io::Error {
     match trouble {
-        Trouble::Full => io::ErrorKind::StorageFull.into(),
-        Trouble::Broken | Trouble::Hang | Trouble::PowerCut => io::Error::from_raw_os_error(5),
+        SimTrouble::Full => io::ErrorKind::StorageFull.into(),
+        SimTrouble::Broken | SimTrouble::Hang | SimTrouble::PowerCut => io::Error::from_raw_os_error(5),
     }
 }
 
-impl State {
+impl SimState {
     /// Whether a call that meets trouble is done all the same: when the power goes nobody knows.
-    fn is_done_with(&mut self, trouble: Option<Trouble>) -> bool {
+    fn is_done_with(&mut self, trouble: Option<SimTrouble>) -> bool {
         match trouble {
             None => true,
-            Some(Trouble::PowerCut) => self.random.below(2) == 0,
+            Some(SimTrouble::PowerCut) => self.random.below(2) == 0,
             Some(_) => false,
         }
     }
@@ -219,7 +219,7 @@ impl State {
         &mut self,
         folder: usize,
         change: Vec<(String, Option<usize>)>,
-        trouble: Option<Trouble>,
+        trouble: Option<SimTrouble>,
     ) -> io::Result<()> {
         if self.is_done_with(trouble) {
             self.image.rename(folder, change);
@@ -228,20 +228,20 @@ impl State {
     }
 }
 
-struct Folder {
-    world: Arc<World>,
+struct SimFolder {
+    world: Arc<SimWorld>,
     inode: usize,
     path: String,
 }
 
-impl Folder {
+impl SimFolder {
     fn path_of(&self, name: &str) -> String {
         format!("{}/{name}", self.path)
     }
 
     /// Removes a name that is that of a folder or of a file, as asked for.
     fn remove(&self, name: &str, folder: bool) -> io::Result<()> {
-        let (mut state, trouble) = self.world.call(&self.path_of(name), Kind::Looks);
+        let (mut state, trouble) = self.world.call(&self.path_of(name), SimCallKind::Looks);
         let inode = state.image.find(self.inode, name).ok_or(io::ErrorKind::NotFound)?;
         if state.image.is_folder(inode) != folder {
             return Err(if folder { io::ErrorKind::NotADirectory } else { io::ErrorKind::IsADirectory }.into());
@@ -250,15 +250,16 @@ impl Folder {
     }
 }
 
-impl Disk for Folder {
-    fn open(&self, name: &str, how: How) -> io::Result<Box<dyn DiskFile>> {
+impl Disk for SimFolder {
+    fn open(&self, name: &str, how: OpenMode) -> io::Result<Box<dyn DiskFile>> {
         let path = self.path_of(name);
-        let kind = if matches!(how, How::Create | How::New) { Kind::Grows } else { Kind::Looks };
+        let kind =
+            if matches!(how, OpenMode::Create | OpenMode::New) { SimCallKind::Grows } else { SimCallKind::Looks };
         let (mut state, trouble) = self.world.call(&path, kind);
         let found = state.image.find(self.inode, name);
         let inode = match (found, how) {
-            (Some(_), How::New) => return Err(io::ErrorKind::AlreadyExists.into()),
-            (None, How::Read | How::Existing) => return Err(io::ErrorKind::NotFound.into()),
+            (Some(_), OpenMode::New) => return Err(io::ErrorKind::AlreadyExists.into()),
+            (None, OpenMode::Read | OpenMode::Existing) => return Err(io::ErrorKind::NotFound.into()),
             (Some(inode), _) if state.image.is_folder(inode) => return Err(io::ErrorKind::IsADirectory.into()),
             (Some(inode), _) => inode,
             (None, _) => {
@@ -268,18 +269,18 @@ impl Disk for Folder {
             }
         };
         trouble.map_or(Ok(()), |trouble| Err(error_of(trouble)))?;
-        Ok(Box::new(File {
+        Ok(Box::new(SimFile {
             world: self.world.clone(),
             inode,
             path,
-            writable: how != How::Read,
+            writable: how != OpenMode::Read,
             locked: Mutex::default(),
         }))
     }
 
     fn folder(&self, name: &str) -> io::Result<Arc<dyn Disk>> {
         let path = self.path_of(name);
-        let (mut state, trouble) = self.world.call(&path, Kind::Grows);
+        let (mut state, trouble) = self.world.call(&path, SimCallKind::Grows);
         let found = state.image.find(self.inode, name);
         let inode = found.unwrap_or_else(|| state.image.new_folder());
         if found.is_none() {
@@ -290,7 +291,7 @@ impl Disk for Folder {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let (mut state, trouble) = self.world.call(&self.path_of(from), Kind::Grows);
+        let (mut state, trouble) = self.world.call(&self.path_of(from), SimCallKind::Grows);
         let inode = state.image.find(self.inode, from).ok_or(io::ErrorKind::NotFound)?;
         state.change(self.inode, vec![(from.to_owned(), None), (to.to_owned(), Some(inode))], trouble)
     }
@@ -303,14 +304,14 @@ impl Disk for Folder {
         self.remove(name, true)
     }
 
-    fn list(&self) -> io::Result<Vec<Entry>> {
-        let (state, trouble) = self.world.call(&self.path, Kind::Looks);
+    fn list(&self) -> io::Result<Vec<FolderEntry>> {
+        let (state, trouble) = self.world.call(&self.path, SimCallKind::Looks);
         trouble.map_or(Ok(()), |trouble| Err(error_of(trouble)))?;
         Ok(state.image.list(self.inode))
     }
 
     fn sync(&self) -> io::Result<()> {
-        let (mut state, trouble) = self.world.call(&self.path, Kind::Grows);
+        let (mut state, trouble) = self.world.call(&self.path, SimCallKind::Grows);
         let state = &mut *state;
         match trouble {
             None => state.image.sync_folder(self.inode),
@@ -320,16 +321,16 @@ impl Disk for Folder {
     }
 }
 
-struct File {
-    world: Arc<World>,
+struct SimFile {
+    world: Arc<SimWorld>,
     inode: usize,
     path: String,
     writable: bool,
     locked: Mutex<bool>,
 }
 
-impl File {
-    fn change(&self, change: Change, trouble: Option<Trouble>, state: &mut State) -> io::Result<()> {
+impl SimFile {
+    fn change(&self, change: FileChange, trouble: Option<SimTrouble>, state: &mut SimState) -> io::Result<()> {
         if !self.writable {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
@@ -340,44 +341,44 @@ impl File {
     }
 }
 
-impl DiskFile for File {
+impl DiskFile for SimFile {
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        let (state, trouble) = self.world.call(&self.path, Kind::Looks);
+        let (state, trouble) = self.world.call(&self.path, SimCallKind::Looks);
         trouble.map_or(Ok(()), |trouble| Err(error_of(trouble)))?;
         Ok(state.image.read(self.inode, bytes, offset))
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        let (mut state, trouble) = self.world.call(&self.path, Kind::Grows);
-        if matches!(trouble, Some(Trouble::Broken | Trouble::Full)) && !state.dead {
+        let (mut state, trouble) = self.world.call(&self.path, SimCallKind::Grows);
+        if matches!(trouble, Some(SimTrouble::Broken | SimTrouble::Full)) && !state.dead {
             // A part of it gets there.
             let part = state.random.below(bytes.len() as u64 + 1) as usize;
-            state.image.change(self.inode, Change::Write { offset, bytes: bytes[..part].to_vec() });
+            state.image.change(self.inode, FileChange::Write { offset, bytes: bytes[..part].to_vec() });
         }
-        self.change(Change::Write { offset, bytes: bytes.to_vec() }, trouble, &mut state)?;
+        self.change(FileChange::Write { offset, bytes: bytes.to_vec() }, trouble, &mut state)?;
         Ok(bytes.len())
     }
 
     fn sync(&self) -> io::Result<()> {
-        let (mut state, trouble) = self.world.call(&self.path, Kind::Grows);
+        let (mut state, trouble) = self.world.call(&self.path, SimCallKind::Grows);
         let state = &mut *state;
         state.image.sync_file(self.inode, trouble.map(|_| &mut state.random));
         trouble.map_or(Ok(()), |trouble| Err(error_of(trouble)))
     }
 
     fn size(&self) -> io::Result<u64> {
-        let (state, trouble) = self.world.call(&self.path, Kind::Looks);
+        let (state, trouble) = self.world.call(&self.path, SimCallKind::Looks);
         trouble.map_or(Ok(()), |trouble| Err(error_of(trouble)))?;
         Ok(state.image.size(self.inode))
     }
 
     fn set_size(&self, bytes: u64) -> io::Result<()> {
-        let (mut state, trouble) = self.world.call(&self.path, Kind::Looks);
-        self.change(Change::Size(bytes), trouble, &mut state)
+        let (mut state, trouble) = self.world.call(&self.path, SimCallKind::Looks);
+        self.change(FileChange::Size(bytes), trouble, &mut state)
     }
 
     fn try_lock(&self) -> io::Result<bool> {
-        let (mut state, trouble) = self.world.call(&self.path, Kind::Looks);
+        let (mut state, trouble) = self.world.call(&self.path, SimCallKind::Looks);
         trouble.map_or(Ok(()), |trouble| Err(error_of(trouble)))?;
         let mut locked = self.locked.lock();
         *locked |= state.locked.insert(self.inode);
@@ -385,7 +386,7 @@ impl DiskFile for File {
     }
 }
 
-impl Drop for File {
+impl Drop for SimFile {
     fn drop(&mut self) {
         if *self.locked.get_mut() {
             self.world.state.lock().locked.remove(&self.inode);

@@ -9,7 +9,7 @@ use cap_std::fs::Dir;
 use super::*;
 use crate::disk::real;
 use crate::format::RECORD_BYTES;
-use crate::reader::{Cause, Loss, Read};
+use crate::reader::{Loss, LossCause, ReadOutcome};
 use faults::Faults;
 
 mod faults;
@@ -76,27 +76,27 @@ fn position(seq: u64) -> Position {
 }
 
 /// Everything that a reader finds until the end; records are checked, and answered as their numbers.
-fn read_all(reader: &mut Reader) -> (Vec<u64>, Vec<Loss>) {
+fn read_all(reader: &mut JournalReader) -> (Vec<u64>, Vec<Loss>) {
     let (mut seqs, mut losses, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
     loop {
         match reader.next(&mut bytes).unwrap() {
-            Read::Record { at, items, .. } => {
+            ReadOutcome::Record { at, items, .. } => {
                 assert_eq!((bytes.clone(), items), payload(at.seq), "record {}", at.seq);
                 assert_eq!(at, position(at.seq));
                 seqs.push(at.seq);
             }
-            Read::Lost(loss) => losses.push(loss),
-            Read::End => return (seqs, losses),
+            ReadOutcome::Lost(loss) => losses.push(loss),
+            ReadOutcome::End => return (seqs, losses),
         }
     }
 }
 
-fn loss(seqs: std::ops::Range<u64>, cause: Cause) -> Loss {
+fn loss(seqs: std::ops::Range<u64>, cause: LossCause) -> Loss {
     Loss { from: position(seqs.start), to: position(seqs.end), cause }
 }
 
-fn damaged(first_seq: u64) -> Cause {
-    Cause::Damaged { name: segment_name(first_seq) }
+fn damaged(first_seq: u64) -> LossCause {
+    LossCause::Damaged { name: segment_name(first_seq) }
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn what_was_appended_is_read_in_order_while_more_is_appended() {
     let (mut journal, recovery) = bench.open();
     assert_eq!(recovery, Recovery::default());
     let mut reader = journal.reader(Position::default());
-    assert_eq!(reader.next(&mut Vec::new()).unwrap(), Read::End);
+    assert_eq!(reader.next(&mut Vec::new()).unwrap(), ReadOutcome::End);
     for round in 0..5 {
         append(&mut journal, 3);
         assert_eq!(read_all(&mut reader), ((round * 3..round * 3 + 3).collect(), vec![]));
@@ -128,7 +128,7 @@ fn the_first_record_of_each_segment_is_announced_to_writer_and_reader() {
         }
     }
     let (mut reader, mut found, mut bytes) = (journal.reader(Position::default()), Vec::new(), Vec::new());
-    while let Read::Record { first_of_segment, .. } = reader.next(&mut bytes).unwrap() {
+    while let ReadOutcome::Record { first_of_segment, .. } = reader.next(&mut bytes).unwrap() {
         found.push(first_of_segment);
     }
     assert_eq!(announced, found);
@@ -213,7 +213,7 @@ fn trimming_removes_what_is_done_and_never_what_is_being_written() {
 }
 
 #[test]
-fn a_dropped_segment_is_told_to_the_one_who_drops_and_to_the_one_who_reads() {
+fn a_dropped_segment_is_told_to_who_drops_and_to_who_reads() {
     let bench = Bench::new();
     let (mut journal, _) = bench.open();
     append(&mut journal, 10);
@@ -221,11 +221,11 @@ fn a_dropped_segment_is_told_to_the_one_who_drops_and_to_the_one_who_reads() {
     reader.next(&mut Vec::new()).unwrap();
     let dropped = journal.drop_oldest().unwrap().unwrap();
     assert_eq!((dropped.first.seq, dropped.items()), (0, position(dropped.end.seq).items));
-    assert_eq!(reader.next(&mut Vec::new()).unwrap(), Read::Lost(loss(1..dropped.end.seq, Cause::Dropped)));
+    assert_eq!(reader.next(&mut Vec::new()).unwrap(), ReadOutcome::Lost(loss(1..dropped.end.seq, LossCause::Dropped)));
     assert_eq!(read_all(&mut reader), ((dropped.end.seq..10).collect(), vec![]));
     // A reader that begins now hears of it too.
     let (_, losses) = read_all(&mut journal.reader(position(2)));
-    assert_eq!(losses, [loss(2..dropped.end.seq, Cause::Dropped)]);
+    assert_eq!(losses, [loss(2..dropped.end.seq, LossCause::Dropped)]);
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn a_dropped_segment_takes_no_room_even_while_a_reader_is_in_it() {
     assert!(held.metadata().unwrap().len() > 0);
     journal.drop_oldest().unwrap().unwrap();
     assert_eq!(held.metadata().unwrap().len(), 0);
-    assert_eq!(read_all(&mut reader), (vec![], vec![loss(1..4, Cause::Dropped)]));
+    assert_eq!(read_all(&mut reader), (vec![], vec![loss(1..4, LossCause::Dropped)]));
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn even_the_segment_that_is_being_written_can_be_dropped_after_a_roll() {
     journal.roll();
     assert_eq!(journal.drop_oldest().unwrap().unwrap().end, position(2));
     assert_eq!((journal.drop_oldest().unwrap(), journal.bytes()), (None, 0));
-    assert_eq!(read_all(&mut reader), (vec![], vec![loss(0..2, Cause::Dropped)]));
+    assert_eq!(read_all(&mut reader), (vec![], vec![loss(0..2, LossCause::Dropped)]));
     append(&mut journal, 2);
     assert_eq!(read_all(&mut reader), (vec![2, 3], vec![]));
 }
@@ -343,7 +343,7 @@ fn what_parity_does_not_tell_is_lost_and_nothing_else() {
     let bytes = journal.segments()[1].bytes;
     journal.trim(u64::MAX).unwrap();
     let name = format!("{}.damaged", segment_name(4));
-    assert_eq!(journal.set_aside().unwrap(), [SetAside { name: name.clone(), bytes }]);
+    assert_eq!(journal.set_aside().unwrap(), [DamagedFile { name: name.clone(), bytes }]);
     assert_eq!(bench.files(), [name, "lock".to_owned()]);
 }
 
@@ -362,8 +362,8 @@ fn of_three_damaged_in_a_row_the_one_that_is_alone_in_its_group_is_told() {
         let (mut reader, mut bytes, mut begun) = (journal.reader(Position::default()), Vec::new(), Vec::new());
         loop {
             match reader.next(&mut bytes).unwrap() {
-                Read::Record { at, first_of_segment, .. } if first_of_segment => begun.push(at.seq),
-                Read::End => break,
+                ReadOutcome::Record { at, first_of_segment, .. } if first_of_segment => begun.push(at.seq),
+                ReadOutcome::End => break,
                 _ => {}
             }
         }
@@ -424,18 +424,18 @@ fn damage_to_both_copies_of_a_header_loses_the_segment_and_nothing_else() {
         append(&mut journal, 2);
         let (seqs, losses) = read_all(&mut journal.reader(Position::default()));
         assert_eq!(seqs, (0..14).filter(|seq| !lost.contains(seq)).collect::<Vec<_>>());
-        assert_eq!(losses, [loss(lost, Cause::Missing)]);
+        assert_eq!(losses, [loss(lost, LossCause::Missing)]);
     }
 }
 
 #[test]
-fn a_file_of_another_version_or_of_another_kind_is_set_aside_whatever_its_size() {
+fn a_file_of_another_version_or_kind_is_set_aside() {
     for other in [&b"skjrnl01 and so on"[..], b"skjrnl99", b"x", &[b"skjrnl01", &[3; 5000][..]].concat()] {
         let bench = Bench::new();
         append(&mut bench.open().0, 2);
         std::fs::write(bench.folder.path().join(segment_name(2)), other).unwrap();
         let (journal, recovery) = bench.open();
-        let aside = SetAside { name: format!("{}.damaged", segment_name(2)), bytes: other.len() as u64 };
+        let aside = DamagedFile { name: format!("{}.damaged", segment_name(2)), bytes: other.len() as u64 };
         assert_eq!(recovery.set_aside, std::slice::from_ref(&aside));
         assert_eq!(std::fs::read(bench.folder.path().join(aside.name)).unwrap(), other);
         assert_eq!(journal.end(), position(2));
@@ -448,7 +448,7 @@ fn a_file_that_somebody_removed_is_a_loss() {
     append(&mut bench.open().0, 12);
     let (mut journal, _) = bench.open();
     std::fs::remove_file(bench.folder.path().join(segment_name(4))).unwrap();
-    let found = (vec![0, 1, 2, 3, 8, 9, 10, 11], vec![loss(4..8, Cause::Missing)]);
+    let found = (vec![0, 1, 2, 3, 8, 9, 10, 11], vec![loss(4..8, LossCause::Missing)]);
     assert_eq!(read_all(&mut journal.reader(Position::default())), found);
     journal.trim(8).unwrap();
     assert_eq!(journal.start(), position(8));
@@ -458,7 +458,7 @@ fn a_file_that_somebody_removed_is_a_loss() {
     std::fs::remove_file(bench.folder.path().join(segment_name(8))).unwrap();
     append(&mut bench.open_at(position(12)).0, 1);
     let (journal, _) = bench.open_at(position(10));
-    assert_eq!(read_all(&mut journal.reader(position(10))), (vec![12], vec![loss(10..12, Cause::Missing)]));
+    assert_eq!(read_all(&mut journal.reader(position(10))), (vec![12], vec![loss(10..12, LossCause::Missing)]));
 }
 
 #[test]
@@ -474,7 +474,7 @@ fn a_file_that_is_cut_short_loses_what_is_cut_off() {
     }
     drop(journal);
     let (journal, _) = bench.open();
-    assert_eq!(read_all(&mut journal.reader(Position::default())).1, [loss(6..8, Cause::Missing)]);
+    assert_eq!(read_all(&mut journal.reader(Position::default())).1, [loss(6..8, LossCause::Missing)]);
 }
 
 #[test]
@@ -522,7 +522,7 @@ fn a_full_disk_keeps_nothing_of_a_record_and_everything_before_it() {
 }
 
 #[test]
-fn a_segment_that_was_begun_on_a_full_disk_is_used_when_there_is_room_again() {
+fn a_segment_begun_on_a_full_disk_is_used_when_there_is_room() {
     let bench = Bench::new();
     let (mut journal, _) = bench.open();
     for _ in 0..100 {
@@ -553,7 +553,7 @@ fn a_part_of_a_record_that_cannot_even_be_cut_off_is_never_read() {
 }
 
 #[test]
-fn a_record_that_is_too_large_is_refused_and_the_journal_goes_on() {
+fn a_record_that_is_too_large_is_rejected_and_the_journal_goes_on() {
     let bench = Bench::new();
     let (mut journal, _) = bench.open();
     append(&mut journal, 1);
@@ -564,7 +564,7 @@ fn a_record_that_is_too_large_is_refused_and_the_journal_goes_on() {
     let large = vec![7; MAX_PAYLOAD_BYTES];
     journal.append(&large, 1).unwrap();
     let (mut reader, mut bytes) = (journal.reader(position(2)), Vec::new());
-    while !matches!(reader.next(&mut bytes).unwrap(), Read::Record { at: Position { seq: 2, .. }, .. }) {}
+    while !matches!(reader.next(&mut bytes).unwrap(), ReadOutcome::Record { at: Position { seq: 2, .. }, .. }) {}
     assert!(bytes == large);
 }
 
@@ -601,7 +601,7 @@ fn a_segment_without_a_record_is_made_anew_after_a_failed_sync() {
 }
 
 #[test]
-fn a_sync_that_failed_where_nobody_waited_for_it_is_told_to_the_next_who_does() {
+fn a_sync_that_failed_unseen_is_told_to_the_next_who_waits() {
     let bench = Bench::new();
     let (mut journal, _) = bench.open();
     append(&mut journal, 4 * MAX_UNSYNCED as u64);
@@ -614,23 +614,23 @@ fn a_sync_that_failed_where_nobody_waited_for_it_is_told_to_the_next_who_does() 
 }
 
 #[test]
-fn readers_elsewhere_account_for_every_record_while_it_is_appended_and_dropped() {
+fn readers_account_for_every_record_that_is_appended_and_dropped() {
     const RECORDS: u64 = 5_000;
     let bench = Bench::new();
     let (mut journal, _) = bench.open();
-    let follow = |mut reader: Reader| {
+    let follow = |mut reader: JournalReader| {
         let (mut at, mut read, mut bytes) = (Position::default(), 0, Vec::new());
         while at.seq < RECORDS {
             match reader.next(&mut bytes).unwrap() {
-                Read::Record { at: found, items, .. } => {
+                ReadOutcome::Record { at: found, items, .. } => {
                     assert_eq!((found, (bytes.clone(), items)), (at, payload(at.seq)));
                     (at, read) = (at.after(items), read + 1);
                 }
-                Read::Lost(loss) => {
-                    assert_eq!((loss.from, loss.cause), (at, Cause::Dropped));
+                ReadOutcome::Lost(loss) => {
+                    assert_eq!((loss.from, loss.cause), (at, LossCause::Dropped));
                     at = loss.to;
                 }
-                Read::End => std::thread::yield_now(),
+                ReadOutcome::End => std::thread::yield_now(),
             }
         }
         (at.items, read)
@@ -673,15 +673,15 @@ fn new_records_come_after_the_mark_even_if_the_files_are_gone() {
     assert_eq!(journal.end(), mark);
     assert_eq!(journal.append(b"new", 3).unwrap(), 40);
     let mut reader = journal.reader(mark);
-    let record = Read::Record { at: mark, items: 3, first_of_segment: true };
+    let record = ReadOutcome::Record { at: mark, items: 3, first_of_segment: true };
     assert_eq!(reader.next(&mut Vec::new()).unwrap(), record);
     let mut reader = journal.reader(position(4));
-    let gap = Loss { from: position(4), to: mark, cause: Cause::Missing };
+    let gap = Loss { from: position(4), to: mark, cause: LossCause::Missing };
     let mut bytes = Vec::new();
     for seq in 0..4 {
-        assert!(matches!(reader.next(&mut bytes).unwrap(), Read::Record { at, .. } if at == position(seq)));
+        assert!(matches!(reader.next(&mut bytes).unwrap(), ReadOutcome::Record { at, .. } if at == position(seq)));
     }
-    assert_eq!(reader.next(&mut bytes).unwrap(), Read::Lost(gap));
+    assert_eq!(reader.next(&mut bytes).unwrap(), ReadOutcome::Lost(gap));
 }
 
 #[test]
@@ -693,7 +693,7 @@ fn a_file_that_claims_to_be_a_huge_record_costs_no_memory() {
         file.write_all_at(&length.to_le_bytes(), HEADER_BYTES + 8).unwrap();
         let (journal, _) = bench.open();
         let (mut reader, mut bytes) = (journal.reader(position(4)), Vec::new());
-        assert!(matches!(reader.next(&mut bytes).unwrap(), Read::Record { at: Position { seq: 4, .. }, .. }));
+        assert!(matches!(reader.next(&mut bytes).unwrap(), ReadOutcome::Record { at: Position { seq: 4, .. }, .. }));
         assert!(bytes.capacity() < 1_000);
     }
 }
@@ -753,18 +753,20 @@ fn parity_in_the_middle_of_a_segment_that_is_damaged_costs_nothing() {
     drop(journal);
     let bytes = std::fs::read(bench.folder.path().join(segment_name(0))).unwrap();
     let parity = |piece| match piece {
-        crate::walk::Piece::Good(header, range) if header.kind == crate::format::Kind::Parity => Some(range.start),
+        crate::walk::SegmentPiece::Good(header, range) if header.kind == crate::format::RecordKind::Parity => {
+            Some(range.start)
+        }
         _ => None,
     };
-    let places: Vec<usize> = crate::walk::Walk::new(&bytes).filter_map(parity).collect();
+    let places: Vec<usize> = crate::walk::SegmentWalk::new(&bytes).filter_map(parity).collect();
     assert!(places.len() > 6, "{places:?}");
     // In its fixed part, in its payload, and a record of the same group besides.
     for (place, record) in [(9, None), (40, None), (9, Some(500))] {
         std::fs::write(bench.folder.path().join(segment_name(0)), &bytes).unwrap();
         bench.flip(&segment_name(0), (places[0] + place) as u64);
         if let Some(seq) = record {
-            let found = crate::walk::Walk::new(&bytes).find_map(|piece| match piece {
-                crate::walk::Piece::Good(header, range) if header.seq == seq => Some(range.start),
+            let found = crate::walk::SegmentWalk::new(&bytes).find_map(|piece| match piece {
+                crate::walk::SegmentPiece::Good(header, range) if header.seq == seq => Some(range.start),
                 _ => None,
             });
             bench.flip(&segment_name(0), found.unwrap() as u64 + 50);

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn value(metric: &str) -> MetricValue {
-    MetricValue {
+fn value(metric: &str) -> Sample {
+    Sample {
         endpoint: "h".into(),
         metric: metric.into(),
         tags: vec![("a".into(), "1".into())],
@@ -14,7 +14,7 @@ fn value(metric: &str) -> MetricValue {
     }
 }
 
-fn find(table: &SeriesTable, metric: &str, now_s: u32) -> (Option<SeriesId>, Mapped) {
+fn find(table: &SeriesTable, metric: &str, now_s: u32) -> (Option<SeriesId>, RelabelMemo) {
     let mut answer = None;
     table.find(&[value(metric)], now_s, |_, id, mapped| answer = Some((id, mapped)));
     answer.unwrap()
@@ -26,9 +26,9 @@ fn the_same_identity_has_one_id_and_another_name_another() {
     let id = table.intern(&value("m"), 0).unwrap();
     assert_eq!(table.intern(&value("m"), 0).unwrap(), id);
     for change in [
-        |value: &mut MetricValue| value.metric = "n".into(),
-        |value: &mut MetricValue| value.tags[0].1 = "2".into(),
-        |value: &mut MetricValue| value.endpoint = "g".into(),
+        |value: &mut Sample| value.metric = "n".into(),
+        |value: &mut Sample| value.tags[0].1 = "2".into(),
+        |value: &mut Sample| value.endpoint = "g".into(),
     ] {
         let mut other = value("m");
         change(&mut other);
@@ -39,8 +39,8 @@ fn the_same_identity_has_one_id_and_another_name_another() {
 }
 
 /// A value of the one series that says this of it.
-fn saying(metric_type: MetricType, step_s: u32) -> MetricValue {
-    MetricValue { metric_type, step_s, ..value("m") }
+fn saying(metric_type: MetricType, step_s: u32) -> Sample {
+    Sample { metric_type, step_s, ..value("m") }
 }
 
 fn is_said(table: &SeriesTable, id: SeriesId) -> (MetricType, u32) {
@@ -52,11 +52,11 @@ fn is_said(table: &SeriesTable, id: SeriesId) -> (MetricType, u32) {
 fn another_type_or_step_is_the_same_series_and_the_latest_holds() {
     let table = SeriesTable::new(10);
     let id = table.intern(&saying(MetricType::Gauge, 10), 0).unwrap();
-    table.set_mapped(id, Mapped::To(id));
+    table.set_mapped(id, RelabelMemo::To(id));
     let other = saying(MetricType::Counter, 60);
     let mut answer = None;
     table.find(std::slice::from_ref(&other), 0, |_, id, mapped| answer = Some((id, mapped)));
-    assert_eq!(answer, Some((Some(id), Mapped::Unasked)), "the processors are asked about what it is now");
+    assert_eq!(answer, Some((Some(id), RelabelMemo::Unasked)), "the processors are asked about what it is now");
     assert_eq!(table.intern(&other, 0), Ok(id));
     assert_eq!((table.len(), is_said(&table, id)), (1, (MetricType::Counter, 60)));
     assert_eq!(table.changed_since(0), (1, Changed::These(vec![id])));
@@ -64,18 +64,18 @@ fn another_type_or_step_is_the_same_series_and_the_latest_holds() {
 }
 
 #[test]
-fn two_sources_that_disagree_change_a_series_once_in_ten_minutes_and_are_asked_about_no_more() {
+fn sources_that_disagree_change_a_series_once_in_ten_minutes() {
     let table = SeriesTable::new(10);
     let both = [saying(MetricType::Gauge, 10), saying(MetricType::Counter, 60)];
     let mut asked = 0;
     for now_s in (0..3600).step_by(10).map(|second| (1 << 30) + second) {
         for value in &both {
             let mut is_new = false;
-            table.find(std::slice::from_ref(value), now_s, |_, _, mapped| is_new = mapped == Mapped::Unasked);
+            table.find(std::slice::from_ref(value), now_s, |_, _, mapped| is_new = mapped == RelabelMemo::Unasked);
             if is_new {
                 asked += 1;
                 let id = table.intern(value, now_s).unwrap();
-                table.set_mapped(id, Mapped::To(id));
+                table.set_mapped(id, RelabelMemo::To(id));
             }
         }
     }
@@ -90,8 +90,8 @@ fn what_processors_make_of_a_series_stays_while_its_source_says_the_same() {
     let id = table.intern(&raw, 0).unwrap();
     let changed = Series { metric_type: MetricType::Derive, ..Series::clone(&table.get(id).unwrap()) };
     assert_eq!(table.intern_series(changed, 0), Ok(id));
-    table.set_mapped(id, Mapped::To(id));
-    assert_eq!(find(&table, "m", 0).1, Mapped::To(id), "nobody is asked again");
+    table.set_mapped(id, RelabelMemo::To(id));
+    assert_eq!(find(&table, "m", 0).1, RelabelMemo::To(id), "nobody is asked again");
     assert_eq!(is_said(&table, id).0, MetricType::Derive);
     // Asked anew, they see what the source says.
     table.forget_mapped();
@@ -114,13 +114,13 @@ fn of_what_is_restored_the_latest_holds_until_a_source_speaks() {
     assert_eq!(is_said(&table, id), (MetricType::Derive, 30), "what is read from disk is older");
     // A source that agrees with the disk has spoken as well.
     let other = table.restore(Series { metric: "n".into(), ..Series::clone(&table.get(id).unwrap()) });
-    table.intern(&MetricValue { metric: "n".into(), ..saying(MetricType::Derive, 30) }, 0).unwrap();
+    table.intern(&Sample { metric: "n".into(), ..saying(MetricType::Derive, 30) }, 0).unwrap();
     table.restore(Series { step_s: 7, ..Series::clone(&table.get(other).unwrap()) });
     assert_eq!(is_said(&table, other), (MetricType::Derive, 30));
 }
 
 #[test]
-fn what_a_processor_has_said_of_a_restored_series_is_newer_than_the_disk_too() {
+fn what_a_processor_says_of_a_restored_series_is_newer() {
     let table = SeriesTable::new(10);
     let tags = [("a".into(), "1".into())].into_iter().collect();
     let old = Series { endpoint: "h".into(), metric: "m".into(), tags, metric_type: MetricType::Gauge, step_s: 10 };
@@ -150,11 +150,11 @@ fn more_changes_than_are_remembered_may_be_of_any_series() {
 
 #[test]
 fn a_place_in_the_table_is_24_bytes() {
-    assert_eq!(size_of::<Option<Slot>>(), 24);
+    assert_eq!(size_of::<Option<SeriesSlot>>(), 24);
 }
 
 #[test]
-fn a_full_table_refuses_new_series_and_knows_the_old() {
+fn a_full_table_rejects_new_series_and_knows_the_old() {
     let table = SeriesTable::new(1);
     let id = table.intern(&value("m"), 0).unwrap();
     assert_eq!(table.intern(&value("n"), 0), Err(TableFull { limit: 1 }));
@@ -165,15 +165,15 @@ fn a_full_table_refuses_new_series_and_knows_the_old() {
 fn what_a_processor_said_is_remembered_until_it_is_forgotten() {
     let table = SeriesTable::new(10);
     let id = table.intern(&value("m"), 0).unwrap();
-    assert_eq!(find(&table, "m", 0), (Some(id), Mapped::Unasked));
-    table.set_mapped(id, Mapped::Dropped);
-    assert_eq!(find(&table, "m", 0).1, Mapped::Dropped);
+    assert_eq!(find(&table, "m", 0), (Some(id), RelabelMemo::Unasked));
+    table.set_mapped(id, RelabelMemo::Dropped);
+    assert_eq!(find(&table, "m", 0).1, RelabelMemo::Dropped);
     let other = table.intern(&value("n"), 0).unwrap();
-    table.set_mapped(id, Mapped::To(other));
-    assert_eq!(find(&table, "m", 0).1, Mapped::To(other));
+    table.set_mapped(id, RelabelMemo::To(other));
+    assert_eq!(find(&table, "m", 0).1, RelabelMemo::To(other));
     table.forget_mapped();
-    assert_eq!(find(&table, "m", 0).1, Mapped::Unasked);
-    assert_eq!(find(&table, "unknown", 0), (None, Mapped::Unasked));
+    assert_eq!(find(&table, "m", 0).1, RelabelMemo::Unasked);
+    assert_eq!(find(&table, "unknown", 0), (None, RelabelMemo::Unasked));
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn an_idle_series_is_swept_and_its_id_used_again_only_after_release() {
     let old = table.intern(&value("old"), 0).unwrap();
     let target = table.intern(&value("target"), 0).unwrap();
     let source = table.intern(&value("source"), 0).unwrap();
-    table.set_mapped(source, Mapped::To(target));
+    table.set_mapped(source, RelabelMemo::To(target));
     find(&table, "source", 100);
     assert_eq!(table.sweep(50), vec![old], "a series lives as long as another is mapped to it");
     assert!(table.get(old).is_none());
@@ -210,22 +210,22 @@ fn series_with_the_same_tags_share_them_until_none_is_left() {
 fn touched_ids_live_with_what_they_are_mapped_to() {
     let table = SeriesTable::new(10);
     let [source, target, idle] = ["source", "target", "idle"].map(|name| table.intern(&value(name), 0).unwrap());
-    table.set_mapped(source, Mapped::To(target));
+    table.set_mapped(source, RelabelMemo::To(target));
     let epoch = table.epoch();
     assert!(table.touch([source], 100, epoch));
     assert!(!table.touch([source, SeriesId(99)], 100, epoch), "one is not there");
     assert_eq!(table.sweep(50), vec![idle]);
     assert!(!table.touch([source], 200, epoch), "an id is gone");
-    assert_eq!(table.sweep(150), vec![source, target], "what was refused was not touched");
+    assert_eq!(table.sweep(150), vec![source, target], "what was rejected was not touched");
 }
 
 #[test]
-fn the_epoch_moves_when_ids_go_and_when_judgements_are_forgotten_and_only_then() {
+fn the_epoch_moves_only_when_ids_go_or_verdicts_are_forgotten() {
     let table = SeriesTable::new(10);
     let mut epoch = table.epoch();
     let mut moved = |table: &SeriesTable| std::mem::replace(&mut epoch, table.epoch()) != table.epoch();
     let id = table.intern(&value("m"), 0).unwrap();
-    table.set_mapped(id, Mapped::To(id));
+    table.set_mapped(id, RelabelMemo::To(id));
     assert!(table.sweep(0).is_empty());
     assert!(!moved(&table));
     table.forget_mapped();
@@ -238,7 +238,7 @@ fn the_epoch_moves_when_ids_go_and_when_judgements_are_forgotten_and_only_then()
 
 fn flood(table: &SeriesTable, range: std::ops::Range<usize>, now_s: u32) {
     for number in range {
-        let value = MetricValue { tags: vec![("n".into(), number.to_string())], ..value("flood") };
+        let value = Sample { tags: vec![("n".into(), number.to_string())], ..value("flood") };
         table.intern(&value, now_s).unwrap();
     }
 }
@@ -286,10 +286,10 @@ fn after_a_flood_the_table_is_as_small_as_before_and_ids_stay_unique() {
 fn a_series_whose_target_a_sweep_has_taken_is_asked_about_anew() {
     let table = SeriesTable::new(10);
     let [target, source] = ["target", "source"].map(|name| table.intern(&value(name), 0).unwrap());
-    table.set_mapped(source, Mapped::To(target));
+    table.set_mapped(source, RelabelMemo::To(target));
     // As a sweep that is half way leaves it.
     table.inner.write().slots[target.index()] = None;
-    assert_eq!(find(&table, "source", 100), (Some(source), Mapped::Unasked));
+    assert_eq!(find(&table, "source", 100), (Some(source), RelabelMemo::Unasked));
     let again = table.intern(&value("source"), 100).unwrap();
-    assert_eq!((again, find(&table, "source", 100).1), (source, Mapped::Unasked));
+    assert_eq!((again, find(&table, "source", 100).1), (source, RelabelMemo::Unasked));
 }

@@ -12,19 +12,19 @@ const TRAPS_MAX: u32 = 20;
 const PAUSE: Duration = Duration::from_secs(300);
 
 /// How a destination fares.
-pub(super) struct Pausing {
+pub(super) struct KillPause {
     health: Health,
     traps_in_a_row: u32,
 }
 
-impl Default for Pausing {
+impl Default for KillPause {
     fn default() -> Self {
         let config = HealthConfig { quarantine_retry: PAUSE, ..HealthConfig::default() };
         Self { health: Health::new(config), traps_in_a_row: 0 }
     }
 }
 
-impl Pausing {
+impl KillPause {
     pub(super) fn state(&self) -> HealthState {
         self.health.state()
     }
@@ -42,7 +42,7 @@ impl Pausing {
     /// It has answered, whatever it said.
     pub(super) fn succeeded(&mut self) {
         if self.traps_in_a_row > 0 || self.health.state() != HealthState::Running {
-            self.revive();
+            self.resume();
         }
     }
 
@@ -58,8 +58,8 @@ impl Pausing {
     }
 
     /// It is to be tried at once.
-    pub(super) fn revive(&mut self) {
-        self.health.revive();
+    pub(super) fn resume(&mut self) {
+        self.health.resume();
         self.traps_in_a_row = 0;
     }
 }
@@ -73,9 +73,9 @@ mod tests {
     }
 
     #[test]
-    fn a_destination_that_is_killed_again_and_again_pauses_until_it_answers_or_is_revived() {
+    fn a_destination_killed_again_and_again_pauses_until_resumed() {
         let now = Instant::now();
-        let mut pausing = Pausing::default();
+        let mut pausing = KillPause::default();
         for _ in 0..4 {
             pausing.failed(&late(), now);
             assert!(matches!(pausing.state(), HealthState::BackingOff(_)));
@@ -83,7 +83,7 @@ mod tests {
         pausing.failed(&late(), now);
         assert_eq!((pausing.state(), pausing.left(now)), (HealthState::Quarantined(now + PAUSE), Some(PAUSE)));
         assert_eq!(pausing.left(now + PAUSE), None);
-        pausing.revive();
+        pausing.resume();
         assert_eq!(pausing.left(now), None);
         (0..5).for_each(|_| pausing.failed(&late(), now));
         pausing.succeeded();
@@ -92,10 +92,10 @@ mod tests {
     }
 
     #[test]
-    fn a_point_that_makes_a_backend_trap_is_found_before_the_destination_pauses() {
+    fn a_point_that_makes_a_backend_trap_is_found_before_it_pauses() {
         let now = Instant::now();
         let trap: CallError = Kill::Trap { reason: "unreachable".into(), frames: Vec::new() }.into();
-        let mut pausing = Pausing::default();
+        let mut pausing = KillPause::default();
         (0..TRAPS_MAX).for_each(|_| pausing.failed(&trap, now));
         assert_eq!(pausing.left(now), None);
         (0..5).for_each(|_| pausing.failed(&trap, now));
@@ -103,9 +103,9 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_the_backends_own_do_not_pause_and_what_hangs_is_looked_at_again_soon() {
+    fn errors_of_the_backends_own_do_not_pause_it() {
         let now = Instant::now();
-        let mut pausing = Pausing::default();
+        let mut pausing = KillPause::default();
         for _ in 0..50 {
             pausing.failed(&saker_sandbox::PluginFault::Unavailable("away".into()).into(), now);
             pausing.failed(&CallError::Host("x".into()), now);

@@ -1,13 +1,13 @@
 //! Where grants reach that they must not: the agent's own places, each other, and whatever a link leads to tomorrow.
 //!
-//! Called when everything is read, so that `check`, a start and a reload refuse the same. Files are looked at, for two
+//! Called when everything is read, so that `check`, a start and a reload reject the same. Files are looked at, for two
 //! paths may name one place.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use saker_config::Table;
-use saker_sandbox::{GrantPathError, Grants, check_grant_path, check_socket_path, check_usage_path};
+use saker_config::ConfigTable;
+use saker_sandbox::{GrantPathError, Grants, check_grant_path, check_socket_path, check_statfs_path};
 
 use super::PluginsConfig;
 
@@ -23,15 +23,15 @@ pub struct OwnPlace {
 }
 
 /// A grant of a path.
-struct Reach<'a> {
-    /// `plugin` or `node`, and the name.
+struct GrantReach<'a> {
+    /// `plugin` or `destination`, and the name.
     owner: (&'static str, &'a str),
     key: &'static str,
     path: PathBuf,
 }
 
 /// Notes every grant that reaches too far.
-pub(super) fn check(root: &Table<'_>, config: &PluginsConfig, mut own: Vec<OwnPlace>) {
+pub(super) fn check(root: &ConfigTable<'_>, config: &PluginsConfig, mut own: Vec<OwnPlace>) {
     let reaches = reaches(config);
     add_own_places(root, config, &mut own);
     for reach in &reaches {
@@ -44,29 +44,29 @@ pub(super) fn check(root: &Table<'_>, config: &PluginsConfig, mut own: Vec<OwnPl
 }
 
 /// All grants of paths, of what runs.
-fn reaches(config: &PluginsConfig) -> Vec<Reach<'_>> {
+fn reaches(config: &PluginsConfig) -> Vec<GrantReach<'_>> {
     let mut all = Vec::new();
     let plugins = config.instances.iter().filter(|(_, plugin)| plugin.enabled);
     for (name, plugin) in plugins {
         add(&mut all, ("plugin", name), &plugin.grants);
     }
-    for (name, node) in &config.backends {
-        add(&mut all, ("node", name), &node.grants);
+    for (name, destination) in &config.backends {
+        add(&mut all, ("destination", name), &destination.grants);
     }
     all
 }
 
-fn add<'a>(all: &mut Vec<Reach<'a>>, owner: (&'static str, &'a str), grants: &Grants) {
-    for (key, paths) in [("read", &grants.read), ("write", &grants.write), ("usage", &grants.usage)] {
+fn add<'a>(all: &mut Vec<GrantReach<'a>>, owner: (&'static str, &'a str), grants: &Grants) {
+    for (key, paths) in [("read", &grants.read), ("write", &grants.write), ("statfs", &grants.statfs)] {
         // What is no absolute path was found before.
         let absolute = paths.iter().filter(|path| path.is_absolute());
-        all.extend(absolute.map(|path| Reach { owner, key, path: path.clone() }));
+        all.extend(absolute.map(|path| GrantReach { owner, key, path: path.clone() }));
     }
-    all.extend(grants.unix.iter().map(|grant| Reach { owner, key: "unix", path: grant.socket.clone() }));
-    all.extend(grants.folder.iter().map(|path| Reach { owner, key: "folder", path: path.clone() }));
+    all.extend(grants.unix.iter().map(|grant| GrantReach { owner, key: "unix", path: grant.socket.clone() }));
+    all.extend(grants.data_dir.iter().map(|path| GrantReach { owner, key: "data_dir", path: path.clone() }));
 }
 
-fn add_own_places(root: &Table<'_>, config: &PluginsConfig, own: &mut Vec<OwnPlace>) {
+fn add_own_places(root: &ConfigTable<'_>, config: &PluginsConfig, own: &mut Vec<OwnPlace>) {
     let mut add =
         |path: Option<&Path>, what, secret| own.extend(path.map(|path| OwnPlace { path: path.into(), what, secret }));
     add(Some(&config.folder.dir), "the plugin folder", false);
@@ -77,11 +77,11 @@ fn add_own_places(root: &Table<'_>, config: &PluginsConfig, own: &mut Vec<OwnPla
 }
 
 /// What is wrong with a path by itself: a link in it, or that it leads where no grant does.
-fn as_written(reach: &Reach<'_>) -> Option<String> {
+fn as_written(reach: &GrantReach<'_>) -> Option<String> {
     let checked = match reach.key {
-        "usage" => check_usage_path(&reach.path),
+        "statfs" => check_statfs_path(&reach.path),
         "unix" => check_socket_path(&reach.path),
-        "folder" => Ok(()),
+        "data_dir" => Ok(()),
         key => check_grant_path(&reach.path, key == "write"),
     };
     match checked {
@@ -91,7 +91,7 @@ fn as_written(reach: &Reach<'_>) -> Option<String> {
     }
 }
 
-fn into_own_place(reach: &Reach<'_>, own: &OwnPlace) -> Option<String> {
+fn into_own_place(reach: &GrantReach<'_>, own: &OwnPlace) -> Option<String> {
     let reads = reach.key == "read" && own.secret;
     if !(reads || reach.key == "write") || !(lies_in(&own.path, &reach.path) || lies_in(&reach.path, &own.path)) {
         return None;
@@ -101,17 +101,17 @@ fn into_own_place(reach: &Reach<'_>, own: &OwnPlace) -> Option<String> {
 }
 
 /// What could be swapped from within a folder that is granted for writing.
-fn around_another(reach: &Reach<'_>, other: &Reach<'_>) -> Option<String> {
-    if !(reach.key == "write" || reach.key == "folder") || std::ptr::eq(reach, other) {
+fn around_another(reach: &GrantReach<'_>, other: &GrantReach<'_>) -> Option<String> {
+    if !(reach.key == "write" || reach.key == "data_dir") || std::ptr::eq(reach, other) {
         return None;
     }
     let same = lies_in(&reach.path, &other.path);
     let clash = match other.key {
-        // The folder of a trial stands beside its own for a while.
-        "folder" if reach.key == "folder" => {
-            other.path == reach.path || other.path == reach.path.with_added_extension("trial")
+        // The folder of a canary stands beside its own for a while.
+        "data_dir" if reach.key == "data_dir" => {
+            other.path == reach.path || other.path == reach.path.with_added_extension("canary")
         }
-        "write" | "folder" if reach.owner != other.owner => lies_in(&other.path, &reach.path),
+        "write" | "data_dir" if reach.owner != other.owner => lies_in(&other.path, &reach.path),
         _ => lies_in(&other.path, &reach.path) && !same,
     };
     let (path, inner) = (reach.path.display(), other.path.display());
@@ -125,8 +125,8 @@ fn around_another(reach: &Reach<'_>, other: &Reach<'_>) -> Option<String> {
     })
 }
 
-impl Reach<'_> {
-    fn note(&self, root: &Table<'_>, what: &str) {
+impl GrantReach<'_> {
+    fn note(&self, root: &ConfigTable<'_>, what: &str) {
         let (group, name) = self.owner;
         root.wrong_below(&[group, name, "grant"], self.key, what);
     }

@@ -5,25 +5,25 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::http::HeaderName;
-use saker_config::{Bytes, Settings, Table, suggestion};
+use saker_config::{ByteSize, ConfigTable, PluginSettings, suggestion};
 use saker_sandbox::{
     Deadlines, Grants, INTERVAL_MIN, Limits, SecretGrant, UnixGrant, UnixGrantError, socket_path, unix_method,
 };
 
-use super::words::{Connect, SentTo};
+use super::words::{ConnectTo, SecretTarget};
 use super::{
-    BackendConfig, FolderConfig, OwnPlace, PluginConfig, PluginsConfig, SHIPPED, SignatureConfig, Written, reach,
+    BackendConfig, FolderConfig, IsWritten, OwnPlace, PluginConfig, PluginsConfig, SHIPPED, SignatureConfig, reach,
 };
 
 /// No folder is looked through more often.
 const POLL_MIN: Duration = Duration::from_secs(1);
 
 impl PluginsConfig {
-    /// Reads what there is to read of plugins: `interval`, `[plugins]`, `[plugin.NAME]`, `[secret.NAME]`, and its part of
-    /// `[pipeline]` and of `[node.NAME]`, whose other keys are for others to read, and to finish. Below `data_dir` are the
-    /// folders of instances.
+    /// Reads what there is to read of plugins: `interval`, `[plugins]`, `[plugin.NAME]`, `[secret.NAME]`, and its part
+    /// of `[pipeline]` and of `[destination.NAME]`, whose other keys are for others to read, and to finish. Below
+    /// `data_dir` are the folders of instances.
     #[must_use]
-    pub fn read(root: &mut Table<'_>, data_dir: &Path) -> Self {
+    pub fn read(root: &mut ConfigTable<'_>, data_dir: &Path) -> Self {
         let default = Self::default();
         let (folders, secrets) = (data_dir.join("folders"), secrets(root));
         let mut pipeline = root.table("pipeline");
@@ -37,12 +37,15 @@ impl PluginsConfig {
             instances: {
                 let shipped: Vec<_> = SHIPPED.iter().map(|shipped| shipped.name).collect();
                 let named = root.named("plugin", &shipped);
-                let own = |name: &str| Owned { folder: folders.join(name), secrets: &secrets };
+                let own = |name: &str| OwnedResources { folder: folders.join(name), secrets: &secrets };
                 named.into_iter().map(|(name, table)| (name.clone(), plugin(&name, table, &own(&name)))).collect()
             },
             backends: {
-                let named = root.named("node", &[]);
-                let own = |name: &str| Owned { folder: folders.join(format!("node.{name}")), secrets: &secrets };
+                let named = root.named("destination", &[]);
+                let own = |name: &str| OwnedResources {
+                    folder: folders.join(format!("destination.{name}")),
+                    secrets: &secrets,
+                };
                 named
                     .into_iter()
                     .filter_map(|(name, table)| Some((name.clone(), backend(table, &own(&name))?)))
@@ -59,18 +62,18 @@ impl PluginsConfig {
     }
 
     /// Notes every grant that reaches where none must: into the agent's own places, and through each other.
-    pub fn check_reach(&self, root: &Table<'_>, own: Vec<OwnPlace>) {
+    pub fn check_reach(&self, root: &ConfigTable<'_>, own: Vec<OwnPlace>) {
         reach::check(root, self, own);
     }
 }
 
 /// What an instance's grants refer to: the folder of its own, and the files of secrets by name.
-struct Owned<'a> {
+struct OwnedResources<'a> {
     folder: PathBuf,
     secrets: &'a BTreeMap<String, PathBuf>,
 }
 
-fn interval(table: &mut Table<'_>) -> Option<Duration> {
+fn interval(table: &mut ConfigTable<'_>) -> Option<Duration> {
     let interval = table.optional::<Duration>("interval")?;
     if interval < INTERVAL_MIN {
         table.wrong("interval", format!("must be at least {INTERVAL_MIN:?}"));
@@ -79,11 +82,11 @@ fn interval(table: &mut Table<'_>) -> Option<Duration> {
     Some(interval)
 }
 
-fn folder(mut table: Table<'_>, default: FolderConfig) -> FolderConfig {
+fn folder(mut table: ConfigTable<'_>, default: FolderConfig) -> FolderConfig {
     let config = FolderConfig {
         dir: table.path("dir").unwrap_or(default.dir),
-        poll: table.get("poll", default.poll),
-        file_bytes: table.get("file_bytes", Bytes(default.file_bytes)).0,
+        poll_interval: table.get("poll_interval", default.poll_interval),
+        max_file_bytes: table.get("max_file_bytes", ByteSize(default.max_file_bytes)).0,
         signatures: SignatureConfig {
             keys: table.paths("signature_keys"),
             required: table.get("require_signature", default.signatures.required),
@@ -92,14 +95,14 @@ fn folder(mut table: Table<'_>, default: FolderConfig) -> FolderConfig {
     if config.signatures.required && config.signatures.keys.is_empty() {
         table.wrong("require_signature", "no signature can count without a key; name one in plugins.signature_keys");
     }
-    if config.poll < POLL_MIN {
-        table.wrong("poll", format!("must be at least {POLL_MIN:?}"));
+    if config.poll_interval < POLL_MIN {
+        table.wrong("poll_interval", format!("must be at least {POLL_MIN:?}"));
     }
     table.finish();
     config
 }
 
-fn plugin(name: &str, mut table: Table<'_>, owned: &Owned<'_>) -> PluginConfig {
+fn plugin(name: &str, mut table: ConfigTable<'_>, owned: &OwnedResources<'_>) -> PluginConfig {
     let default = PluginConfig::default_of(name);
     let file = table.optional::<String>("file");
     if let Some(file) = &file
@@ -109,29 +112,29 @@ fn plugin(name: &str, mut table: Table<'_>, owned: &Owned<'_>) -> PluginConfig {
     }
     let in_file = table.is_there();
     let config = PluginConfig {
-        written: Written(in_file),
+        written: IsWritten(in_file),
         file,
         enabled: table.get("enabled", default.enabled),
         interval: interval(&mut table),
-        settings: Settings::read(&mut table),
+        settings: PluginSettings::read(&mut table),
         grants: grants(&mut table, default.grants.clone(), owned),
         limits: limits(table.table("limits")),
     };
     table.finish();
     // What came from the environment or the command line shows in what it has changed.
-    PluginConfig { written: Written(in_file || config != default), ..config }
+    PluginConfig { written: IsWritten(in_file || config != default), ..config }
 }
 
-fn grants(table: &mut Table<'_>, default: Grants, owned: &Owned<'_>) -> Grants {
+fn grants(table: &mut ConfigTable<'_>, default: Grants, owned: &OwnedResources<'_>) -> Grants {
     let mut grant = table.table("grant");
     let grants = Grants {
         read: directories(&mut grant, "read", default.read),
         write: directories(&mut grant, "write", default.write),
         process_arguments: grant.get("process_arguments", default.process_arguments),
-        folder: grant.get("folder", false).then(|| owned.folder.clone()),
-        usage: directories(&mut grant, "usage", default.usage),
+        data_dir: grant.get("data_dir", false).then(|| owned.folder.clone()),
+        statfs: directories(&mut grant, "statfs", default.statfs),
         connect: grant
-            .optional::<Vec<Connect>>("connect")
+            .optional::<Vec<ConnectTo>>("connect")
             .map_or(default.connect, |all| all.into_iter().map(|one| one.0).collect()),
         secret: secret_grants(&mut grant, owned.secrets),
         env: grant.get("env", default.env),
@@ -143,7 +146,7 @@ fn grants(table: &mut Table<'_>, default: Grants, owned: &Owned<'_>) -> Grants {
 }
 
 /// Secrets are named here and kept in files, so that no configuration, environment or command line holds one.
-fn secrets(root: &mut Table<'_>) -> BTreeMap<String, PathBuf> {
+fn secrets(root: &mut ConfigTable<'_>) -> BTreeMap<String, PathBuf> {
     let mut files = BTreeMap::new();
     for (name, mut table) in root.named("secret", &[]) {
         match table.path("file") {
@@ -155,13 +158,13 @@ fn secrets(root: &mut Table<'_>) -> BTreeMap<String, PathBuf> {
     files
 }
 
-fn secret_grants(grant: &mut Table<'_>, secrets: &BTreeMap<String, PathBuf>) -> Vec<SecretGrant> {
+fn secret_grants(grant: &mut ConfigTable<'_>, secrets: &BTreeMap<String, PathBuf>) -> Vec<SecretGrant> {
     grant.list("secret").into_iter().filter_map(|table| secret_grant(table, secrets)).collect()
 }
 
-fn secret_grant(mut table: Table<'_>, secrets: &BTreeMap<String, PathBuf>) -> Option<SecretGrant> {
+fn secret_grant(mut table: ConfigTable<'_>, secrets: &BTreeMap<String, PathBuf>) -> Option<SecretGrant> {
     let name = table.required::<String>("name", "\"token\"");
-    let to = table.required::<SentTo>("to", "\"https://db.example:443\"").map(|to| to.0);
+    let to = table.required::<SecretTarget>("to", "\"https://db.example:443\"").map(|to| to.0);
     let header = table.get("header", "authorization".to_owned());
     let prefix = table.get("prefix", if header == "authorization" { "Bearer " } else { "" }.to_owned());
     let parsed = HeaderName::from_bytes(header.as_bytes());
@@ -178,7 +181,7 @@ fn secret_grant(mut table: Table<'_>, secrets: &BTreeMap<String, PathBuf>) -> Op
 }
 
 /// A Unix socket, and which requests may be sent over it.
-fn unix_grant(mut table: Table<'_>) -> Option<UnixGrant> {
+fn unix_grant(mut table: ConfigTable<'_>) -> Option<UnixGrant> {
     let socket = table.required::<String>("path", "\"/run/docker.sock\"");
     let methods: Vec<String> = table.get("methods", vec!["GET".into()]);
     let paths = table.required::<Vec<String>>("paths", "[\"/containers/json\"]");
@@ -202,7 +205,7 @@ fn unix_grant(mut table: Table<'_>) -> Option<UnixGrant> {
     (socket.is_some() && paths.is_some()).then_some(grant)
 }
 
-fn directories(table: &mut Table<'_>, key: &'static str, default: Vec<PathBuf>) -> Vec<PathBuf> {
+fn directories(table: &mut ConfigTable<'_>, key: &'static str, default: Vec<PathBuf>) -> Vec<PathBuf> {
     let paths: Vec<PathBuf> = table.get(key, default);
     for path in paths.iter().filter(|path| !path.is_absolute()) {
         table.wrong(key, format!("expected absolute paths such as \"/proc\", found {path:?}"));
@@ -210,7 +213,7 @@ fn directories(table: &mut Table<'_>, key: &'static str, default: Vec<PathBuf>) 
     paths
 }
 
-fn limits(mut table: Table<'_>) -> Limits {
+fn limits(mut table: ConfigTable<'_>) -> Limits {
     let default = Limits::default();
     let mut deadline = table.table("deadline");
     let deadlines = Deadlines {
@@ -222,32 +225,32 @@ fn limits(mut table: Table<'_>) -> Limits {
     };
     deadline.finish();
     let limits = Limits {
-        memory_bytes: table.get("memory_bytes", Bytes(default.memory_bytes)).0,
-        table_elements: table.get("table_elements", default.table_elements),
-        core_instances: table.get("core_instances", default.core_instances),
-        answer_bytes: table.get("answer_bytes", Bytes(default.answer_bytes)).0,
-        answer_records: table.get("answer_records", default.answer_records),
-        new_series: table.get("new_series", default.new_series),
-        series: table.get("series", default.series),
-        cpu_percent: table.get("cpu_percent", default.cpu_percent),
+        max_memory_bytes: table.get("max_memory_bytes", ByteSize(default.max_memory_bytes)).0,
+        max_table_elements: table.get("max_table_elements", default.max_table_elements),
+        max_core_instances: table.get("max_core_instances", default.max_core_instances),
+        max_result_bytes: table.get("max_result_bytes", ByteSize(default.max_result_bytes)).0,
+        max_result_samples: table.get("max_result_samples", default.max_result_samples),
+        max_new_series: table.get("max_new_series", default.max_new_series),
+        max_series: table.get("max_series", default.max_series),
+        max_cpu_percent: table.get("max_cpu_percent", default.max_cpu_percent),
         deadlines,
-        log_lines_per_s: table.get("log_lines_per_s", default.log_lines_per_s),
-        log_line_bytes: table.get("log_line_bytes", Bytes(default.log_line_bytes)).0,
-        state_bytes: table.get("state_bytes", Bytes(default.state_bytes)).0,
-        folder_bytes: table.get("folder_bytes", Bytes(default.folder_bytes)).0,
-        compress_bytes: table.get("compress_bytes", Bytes(default.compress_bytes)).0,
-        open_files: table.get("open_files", default.open_files),
-        connections: table.get("connections", default.connections),
-        response_bytes: table.get("response_bytes", Bytes(default.response_bytes)).0,
-        figures: table.get("figures", default.figures),
+        max_log_lines_per_s: table.get("max_log_lines_per_s", default.max_log_lines_per_s),
+        max_log_line_bytes: table.get("max_log_line_bytes", ByteSize(default.max_log_line_bytes)).0,
+        max_state_bytes: table.get("max_state_bytes", ByteSize(default.max_state_bytes)).0,
+        max_data_dir_bytes: table.get("max_data_dir_bytes", ByteSize(default.max_data_dir_bytes)).0,
+        max_compress_bytes: table.get("max_compress_bytes", ByteSize(default.max_compress_bytes)).0,
+        max_open_files: table.get("max_open_files", default.max_open_files),
+        max_connections: table.get("max_connections", default.max_connections),
+        max_response_bytes: table.get("max_response_bytes", ByteSize(default.max_response_bytes)).0,
+        max_custom_metrics: table.get("max_custom_metrics", default.max_custom_metrics),
     };
     table.finish();
     limits
 }
 
-fn backend(mut table: Table<'_>, owned: &Owned<'_>) -> Option<BackendConfig> {
+fn backend(mut table: ConfigTable<'_>, owned: &OwnedResources<'_>) -> Option<BackendConfig> {
     let backend = table.required::<String>("backend", "\"influx\"");
-    let settings = Settings::read(&mut table);
+    let settings = PluginSettings::read(&mut table);
     let grants = grants(&mut table, Grants::default(), owned);
     let limits = limits(table.table("limits"));
     Some(BackendConfig { backend: backend?, settings, grants, limits })

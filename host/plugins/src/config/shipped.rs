@@ -7,11 +7,11 @@ use saker_sandbox::PluginHash;
 pub(super) struct Shipped {
     pub(super) name: &'static str,
     pub(super) read: &'static [&'static str],
-    pub(super) usage: &'static [&'static str],
+    pub(super) statfs: &'static [&'static str],
 }
 
 const fn reads(name: &'static str, read: &'static [&'static str]) -> Shipped {
-    Shipped { name, read, usage: &[] }
+    Shipped { name, read, statfs: &[] }
 }
 
 /// All of them. Each gets the files that it reads, one by one; what a kernel lacks is a file that is not there. Of
@@ -20,7 +20,7 @@ pub(super) const SHIPPED: [Shipped; 10] = [
     reads("cpu", &["/proc/stat"]),
     reads("memory", &["/proc/meminfo"]),
     reads("load", &["/proc/loadavg"]),
-    Shipped { name: "disk-usage", read: &["/proc/mounts"], usage: &["/"] },
+    Shipped { name: "disk-usage", read: &["/proc/mounts"], statfs: &["/"] },
     reads("disk-io", &["/proc/diskstats"]),
     reads("network", &["/proc/net/dev", "/sys/class/net"]),
     reads(

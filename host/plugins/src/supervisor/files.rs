@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use saker_sandbox::{Kind, Plugin, PluginHash, Sandbox};
+use saker_sandbox::{Plugin, PluginHash, PluginKind, Sandbox};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use super::Event;
+use super::SupervisorEvent;
 use super::uses::Uses;
 use crate::config::{FolderConfig, PluginsConfig};
-use crate::folder::{self, Fingerprint, Seen};
+use crate::folder::{self, FileSummary, Fingerprint};
 use crate::status::{FileView, Statuses};
 
 /// Files that are compiled at the same time: each takes a core for a while.
@@ -34,13 +34,13 @@ const LOOK_PATIENCE: Duration = Duration::from_millis(500);
 const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A file of the plugin folder.
-struct File {
+struct FolderFile {
     fingerprint: Fingerprint,
     /// Which look at it this is: what comes back from an earlier one does not count.
     visit: u64,
-    stage: Stage,
+    stage: FileStage,
     /// What it is, as far as its exports tell.
-    kind: Option<Kind>,
+    kind: Option<PluginKind>,
     hash: Option<PluginHash>,
     /// The last version that could be loaded.
     plugin: Option<Plugin>,
@@ -49,7 +49,7 @@ struct File {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum FileStage {
     /// It is being read.
     Looking,
     /// Its kind is known. It waits to be compiled, if it is wanted.
@@ -60,22 +60,22 @@ enum Stage {
     Done,
 }
 
-impl File {
+impl FolderFile {
     /// What it is, as far as is known.
-    fn kind(&self) -> Option<Kind> {
+    fn kind(&self) -> Option<PluginKind> {
         self.plugin.as_ref().map(Plugin::kind).or(self.kind)
     }
 }
 
 /// What bounds the work on files.
-struct Bounds {
+struct FileWorkBounds {
     looking: Arc<Semaphore>,
     hung: Arc<Semaphore>,
     compiling: Arc<Semaphore>,
     describing: Arc<Semaphore>,
 }
 
-impl Bounds {
+impl FileWorkBounds {
     fn new() -> Self {
         Self {
             looking: Arc::new(Semaphore::new(LOOKING_MAX)),
@@ -88,7 +88,7 @@ impl Bounds {
 
 /// Looks through the folder, on a thread, one at a time.
 #[derive(Default)]
-struct Scanning {
+struct FolderScan {
     runs: bool,
     /// Something has happened since it began.
     again: bool,
@@ -101,23 +101,23 @@ struct Scanning {
 /// The plugin folder: its files, and the work on them.
 pub(super) struct PluginFolder {
     config: FolderConfig,
-    files: BTreeMap<String, File>,
+    files: BTreeMap<String, FolderFile>,
     uses: Uses,
-    bounds: Bounds,
-    scanning: Scanning,
+    bounds: FileWorkBounds,
+    scanning: FolderScan,
     visits: u64,
     /// When the look at files began that were not known before.
     looked: Instant,
     started: Instant,
     sandbox: Sandbox,
     statuses: Arc<Statuses>,
-    events: mpsc::Sender<Event>,
+    events: mpsc::Sender<SupervisorEvent>,
     /// All work that goes on; what there is of it ends with this.
     work: JoinSet<()>,
 }
 
 /// Why a file's plugin cannot be used.
-pub(super) enum Absence {
+pub(super) enum FileAbsence {
     /// It may be there soon.
     OnItsWay,
     /// It is not, for this reason.
@@ -148,14 +148,14 @@ impl PluginFolder {
         config: &PluginsConfig,
         sandbox: Sandbox,
         statuses: Arc<Statuses>,
-        events: mpsc::Sender<Event>,
+        events: mpsc::Sender<SupervisorEvent>,
     ) -> Self {
         Self {
             config: config.folder.clone(),
             files: BTreeMap::new(),
             uses: Uses::of(config),
-            bounds: Bounds::new(),
-            scanning: Scanning::default(),
+            bounds: FileWorkBounds::new(),
+            scanning: FolderScan::default(),
             visits: 0,
             looked: Instant::now(),
             started: Instant::now(),
@@ -172,7 +172,7 @@ impl PluginFolder {
         if old.dir != new.dir || old.signatures != new.signatures {
             self.files.clear();
             // A look through the folder before may hang.
-            self.scanning = Scanning { turn: self.scanning.turn + 1, ..Scanning::default() };
+            self.scanning = FolderScan { turn: self.scanning.turn + 1, ..FolderScan::default() };
         }
         self.config = config.folder.clone();
         self.uses = Uses::of(config);
@@ -198,7 +198,7 @@ impl PluginFolder {
         self.work.spawn(async move {
             let found = scan.await.unwrap_or_else(|error| Err(error.to_string()));
             // A supervisor that has ended wants no files.
-            let _ = events.send(Event::Scanned { turn, found }).await;
+            let _ = events.send(SupervisorEvent::Scanned { turn, found }).await;
         });
     }
 
@@ -256,26 +256,27 @@ impl PluginFolder {
 
     /// The collectors that are loaded, by the names of their files.
     pub(super) fn collectors(&self) -> impl Iterator<Item = &String> {
-        let is_one = |file: &File| file.plugin.as_ref().is_some_and(|plugin| plugin.kind() == Kind::Collector);
+        let is_one =
+            |file: &FolderFile| file.plugin.as_ref().is_some_and(|plugin| plugin.kind() == PluginKind::Collector);
         self.files.iter().filter(move |(_, file)| is_one(file)).map(|(name, _)| name)
     }
 
     /// The plugin of a file, if it is of that kind; else why not.
-    pub(super) fn plugin(&self, file: &str, kind: Kind) -> Result<&Plugin, Absence> {
+    pub(super) fn plugin(&self, file: &str, kind: PluginKind) -> Result<&Plugin, FileAbsence> {
         if self.is_on_its_way(file) {
-            return Err(Absence::OnItsWay);
+            return Err(FileAbsence::OnItsWay);
         }
         let dir = self.config.dir.display();
         let why = match self.files.get(file) {
             None => format!("there is no {file} in {dir}"),
-            Some(File { plugin: Some(plugin), .. }) if plugin.kind() == kind => return Ok(plugin),
-            Some(File { error: Some(error), plugin: None, .. }) => format!("{file} cannot be used: {error}"),
+            Some(FolderFile { plugin: Some(plugin), .. }) if plugin.kind() == kind => return Ok(plugin),
+            Some(FolderFile { error: Some(error), plugin: None, .. }) => format!("{file} cannot be used: {error}"),
             Some(other) => match other.kind().filter(|&other| other != kind) {
                 Some(other) => format!("{file} is a {}, and a {} is wanted here", other.as_str(), kind.as_str()),
                 None => format!("{file} is not loaded yet"),
             },
         };
-        Err(Absence::Missing(why))
+        Err(FileAbsence::Missing(why))
     }
 
     /// All files, for those who ask.
@@ -283,7 +284,7 @@ impl PluginFolder {
         let views = self.files.iter().map(|(name, file)| FileView {
             file: name.clone(),
             bytes: file.fingerprint.bytes,
-            kind: file.kind().map(Kind::as_str),
+            kind: file.kind().map(PluginKind::as_str),
             hash: file.hash.map(|hash| hash.to_string()),
             used_by: users_of(name),
             error: file.error.clone(),
@@ -293,24 +294,24 @@ impl PluginFolder {
     }
 
     fn is_looking(&self) -> bool {
-        self.files.values().any(|file| file.stage == Stage::Looking)
+        self.files.values().any(|file| file.stage == FileStage::Looking)
     }
 
     fn visit(&mut self, name: String, fingerprint: Fingerprint) {
         self.visits += 1;
         let visit = self.visits;
-        let file = self.files.entry(name.clone()).or_insert(File {
+        let file = self.files.entry(name.clone()).or_insert(FolderFile {
             fingerprint,
             visit,
-            stage: Stage::Looking,
+            stage: FileStage::Looking,
             kind: None,
             hash: None,
             plugin: None,
             error: None,
         });
-        (file.fingerprint, file.visit, file.stage) = (fingerprint, visit, Stage::Looking);
+        (file.fingerprint, file.visit, file.stage) = (fingerprint, visit, FileStage::Looking);
         let (events, looking, dir) = (self.events.clone(), self.bounds.looking.clone(), self.config.dir.clone());
-        let (most, signatures) = (self.config.file_bytes, self.config.signatures.clone());
+        let (most, signatures) = (self.config.max_file_bytes, self.config.signatures.clone());
         let hung = self.bounds.hung.clone();
         self.work.spawn(async move {
             let Ok(slot) = looking.acquire_owned().await else { return };
@@ -323,18 +324,18 @@ impl PluginFolder {
                 Err(error) => Err(error.to_string()),
             };
             // A supervisor that has ended wants no files.
-            let _ = events.send(Event::Seen { file: name, visit, seen }).await;
+            let _ = events.send(SupervisorEvent::Seen { file: name, visit, seen }).await;
         });
     }
 
     /// A file was looked at.
-    pub(super) fn seen(&mut self, name: &str, visit: u64, seen: Result<Seen, String>) {
+    pub(super) fn seen(&mut self, name: &str, visit: u64, seen: Result<FileSummary, String>) {
         let Some(file) = self.files.get_mut(name).filter(|file| file.visit == visit) else { return };
         match seen {
-            Ok(Seen { hash, kind }) => {
+            Ok(FileSummary { hash, kind }) => {
                 let same = file.plugin.as_ref().is_some_and(|plugin| plugin.hash() == hash);
                 (file.hash, file.kind, file.error) = (Some(hash), kind, None);
-                file.stage = if same { Stage::Done } else { Stage::Seen };
+                file.stage = if same { FileStage::Done } else { FileStage::Seen };
             }
             Err(error) => self.failed(name, error),
         }
@@ -344,9 +345,9 @@ impl PluginFolder {
     pub(super) fn load_wanted(&mut self) {
         for (name, file) in &mut self.files {
             let unwanted = self.uses.rank(name, file.kind(), 0).is_none();
-            if unwanted && file.stage == Stage::Done {
+            if unwanted && file.stage == FileStage::Done {
                 file.plugin = None;
-                file.stage = if file.error.is_some() { Stage::Done } else { Stage::Seen };
+                file.stage = if file.error.is_some() { FileStage::Done } else { FileStage::Seen };
             }
         }
         if self.is_looking() && self.looked.elapsed() < LOOK_PATIENCE {
@@ -355,7 +356,7 @@ impl PluginFolder {
         let mut wanted: Vec<_> = self
             .files
             .iter()
-            .filter(|(_, file)| file.stage == Stage::Seen)
+            .filter(|(_, file)| file.stage == FileStage::Seen)
             .filter_map(|(name, file)| Some((self.uses.rank(name, file.kind, file.fingerprint.bytes)?, name.clone())))
             .collect();
         wanted.sort();
@@ -367,10 +368,10 @@ impl PluginFolder {
 
     fn load(&mut self, name: String, slot: OwnedSemaphorePermit) {
         let Some(file) = self.files.get_mut(&name) else { return };
-        file.stage = Stage::Loading;
+        file.stage = FileStage::Loading;
         let (visit, changed) = (file.visit, file.fingerprint.changed());
         let (sandbox, events, describing) = (self.sandbox.clone(), self.events.clone(), self.bounds.describing.clone());
-        let (dir, most) = (self.config.dir.clone(), self.config.file_bytes);
+        let (dir, most) = (self.config.dir.clone(), self.config.max_file_bytes);
         let signatures = self.config.signatures.clone();
         self.work.spawn(async move {
             let path = name.clone();
@@ -379,12 +380,12 @@ impl PluginFolder {
                 Err(_) => {
                     // Whose place for compiling others can use.
                     drop(slot);
-                    let _ = events.send(Event::Wake).await;
+                    let _ = events.send(SupervisorEvent::Wake).await;
                     let plugin = match read.await {
                         Ok(Err(error)) => Err(error),
                         _ => Err(format!("its folder took longer than {LOOK_MAX:?} to give it; touch it to try again")),
                     };
-                    let _ = events.send(Event::Loaded { file: name, visit, plugin }).await;
+                    let _ = events.send(SupervisorEvent::Loaded { file: name, visit, plugin }).await;
                     return;
                 }
                 Ok(read) => read,
@@ -398,7 +399,7 @@ impl PluginFolder {
             };
             // Describing takes as long as the plugin likes, and no other waits for it.
             drop(slot);
-            let _ = events.send(Event::Wake).await;
+            let _ = events.send(SupervisorEvent::Wake).await;
             let plugin = match compiled {
                 Ok(compiled) => {
                     let _slot = describing.acquire().await;
@@ -407,7 +408,7 @@ impl PluginFolder {
                 Err(error) => Err(error),
             };
             // A supervisor that has ended wants no plugins.
-            let _ = events.send(Event::Loaded { file: name, visit, plugin }).await;
+            let _ = events.send(SupervisorEvent::Loaded { file: name, visit, plugin }).await;
         });
     }
 
@@ -425,7 +426,7 @@ impl PluginFolder {
                     from = ?plugin.origin(),
                     "loaded"
                 );
-                (file.plugin, file.error, file.stage) = (Some(*plugin), None, Stage::Done);
+                (file.plugin, file.error, file.stage) = (Some(*plugin), None, FileStage::Done);
             }
             Err(error) => self.failed(name, error),
         }
@@ -435,7 +436,7 @@ impl PluginFolder {
         let Some(file) = self.files.get_mut(name) else { return };
         let runs_on = if file.plugin.is_some() { ", the version before runs on" } else { "" };
         tracing::warn!(file = name, "cannot be used{runs_on}: {error}");
-        (file.error, file.stage) = (Some(error), Stage::Done);
+        (file.error, file.stage) = (Some(error), FileStage::Done);
     }
 
     /// Has a file looked at and compiled again that cannot be used. Answers whether there is one.
@@ -457,18 +458,19 @@ impl PluginFolder {
         }
     }
 
-    fn is_busy(&self, name: &str, file: &File) -> bool {
+    fn is_busy(&self, name: &str, file: &FolderFile) -> bool {
         match file.stage {
-            Stage::Looking | Stage::Loading => true,
-            Stage::Seen => self.uses.rank(name, file.kind, 0).is_some(),
-            Stage::Done => false,
+            FileStage::Looking | FileStage::Loading => true,
+            FileStage::Seen => self.uses.rank(name, file.kind, 0).is_some(),
+            FileStage::Done => false,
         }
     }
 
     /// Whether the agent has what it was started for. A file that nothing names holds nobody up for long.
     pub(super) fn is_settled(&self) -> bool {
         let patient = self.started.elapsed() < START_PATIENCE;
-        let holds_up = |(name, file): (&String, &File)| self.is_busy(name, file) && (patient || self.uses.name(name));
+        let holds_up =
+            |(name, file): (&String, &FolderFile)| self.is_busy(name, file) && (patient || self.uses.name(name));
         self.is_known() && !self.files.iter().any(holds_up)
     }
 
@@ -482,7 +484,7 @@ impl PluginFolder {
         self.work.spawn(async move {
             tokio::time::sleep(time).await;
             // A supervisor that has ended sleeps for good.
-            let _ = events.send(Event::Wake).await;
+            let _ = events.send(SupervisorEvent::Wake).await;
         });
     }
 }
@@ -493,7 +495,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn files_that_hang_leave_their_slots_to_others_within_a_bound() {
-        let bounds = Bounds::new();
+        let bounds = FileWorkBounds::new();
         let mut waiting = Vec::new();
         for _ in 0..HUNG_MAX + LOOKING_MAX {
             let slot = bounds.looking.clone().acquire_owned().await.expect("nobody closes it");

@@ -8,12 +8,12 @@ use saker_sandbox::{Blame, Plugin};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::Event;
-use super::files::{Absence, PluginFolder};
-use super::slot::{InstanceSlot, Move, Refusal};
+use super::SupervisorEvent;
+use super::files::{FileAbsence, PluginFolder};
+use super::slot::{InstanceSlot, SlotAction, SlotRejection};
 use crate::config::PluginConfig;
 use crate::deployment::Deployment;
-use crate::role::{Ending, Role, Shared};
+use crate::role::{Role, RoleContext, StopFuture};
 use crate::state_dir::StateDir;
 use crate::status::Statuses;
 
@@ -29,22 +29,22 @@ pub(super) struct Fleet<R> {
 }
 
 /// What the configuration says about an instance.
-pub(super) struct Wanted {
+pub(super) struct RequestedInstance {
     /// The table that it is written in.
     pub(super) section: String,
     pub(super) config: PluginConfig,
 }
 
 /// What reconciling takes and leaves behind.
-pub(super) struct Yard {
-    pub(super) shared: Shared,
+pub(super) struct ReconcileContext {
+    pub(super) shared: RoleContext,
     pub(super) statuses: Arc<Statuses>,
     pub(super) states: StateDir,
-    pub(super) events: mpsc::Sender<Event>,
+    pub(super) events: mpsc::Sender<SupervisorEvent>,
     /// Deployments that are being tried.
-    pub(super) trials: JoinSet<()>,
+    pub(super) canaries: JoinSet<()>,
     /// What has still to be ended, once everything that is new is in place.
-    pub(super) endings: Vec<Ending>,
+    pub(super) endings: Vec<StopFuture>,
 }
 
 impl<R> Default for Fleet<R> {
@@ -64,7 +64,7 @@ impl<R: Role> Fleet<R> {
     }
 
     /// Makes a place for each that is wanted, and ends the others.
-    pub(super) fn set_places(&mut self, wanted: &BTreeMap<String, Wanted>, yard: &mut Yard) {
+    pub(super) fn set_places(&mut self, wanted: &BTreeMap<String, RequestedInstance>, yard: &mut ReconcileContext) {
         for (name, managed) in self.all.extract_if(.., |name, _| !wanted.contains_key(name)) {
             tracing::info!(plugin = name, "stopped");
             yard.statuses.remove(&name);
@@ -82,24 +82,24 @@ impl<R: Role> Fleet<R> {
     /// Makes what runs agree with what is wanted, and with the plugins that there are.
     pub(super) fn reconcile(
         &mut self,
-        wanted: &BTreeMap<String, Wanted>,
+        wanted: &BTreeMap<String, RequestedInstance>,
         folder: &PluginFolder,
         interval: Duration,
-        yard: &mut Yard,
+        yard: &mut ReconcileContext,
     ) {
         self.set_places(wanted, yard);
         for (name, wanted) in wanted {
             let Some(managed) = self.all.get_mut(name) else { continue };
             match folder.plugin(&wanted.config.file_of(name), R::KIND) {
                 Ok(plugin) => managed.agree(name, wanted, plugin, interval, yard),
-                Err(Absence::OnItsWay) => {}
-                Err(Absence::Missing(why)) => managed.is_left(why, yard),
+                Err(FileAbsence::OnItsWay) => {}
+                Err(FileAbsence::Missing(why)) => managed.is_left(why, yard),
             }
         }
     }
 
     /// A deployment was tried: it takes its place, or the reason is kept.
-    pub(super) fn tried(&mut self, name: &str, deployment: &Arc<Deployment>, result: Result<(), Refusal>) {
+    pub(super) fn tried(&mut self, name: &str, deployment: &Arc<Deployment>, result: Result<(), SlotRejection>) {
         // Meanwhile something else may be wanted here.
         let Some(managed) = self.all.get_mut(name).filter(|managed| managed.slot.still_wants(deployment)) else {
             return;
@@ -107,27 +107,34 @@ impl<R: Role> Fleet<R> {
         match result {
             // The comparison that follows finds that it was found good, and puts it in place.
             Ok(()) => managed.slot.found_good(),
-            Err(refusal) => managed.slot.refuse(&refusal),
+            Err(rejection) => managed.slot.reject(&rejection),
         }
     }
 
     /// Ends all of them.
-    pub(super) fn stop(&mut self) -> Vec<Ending> {
+    pub(super) fn stop(&mut self) -> Vec<StopFuture> {
         std::mem::take(&mut self.all).into_values().filter_map(|managed| managed.role.stop()).collect()
     }
 }
 
 impl<R: Role> Managed<R> {
-    fn agree(&mut self, name: &str, wanted: &Wanted, plugin: &Plugin, interval: Duration, yard: &mut Yard) {
-        let Wanted { section, config } = wanted;
+    fn agree(
+        &mut self,
+        name: &str,
+        wanted: &RequestedInstance,
+        plugin: &Plugin,
+        interval: Duration,
+        yard: &mut ReconcileContext,
+    ) {
+        let RequestedInstance { section, config } = wanted;
         let grants = config.grants_for(name, plugin.hash());
         let schedule = R::schedule(name, config, plugin, interval);
         let deployment = match self.slot.deployment(plugin, config, grants, schedule) {
             Ok(deployment) => deployment,
-            Err(refusal) => return self.slot.refuse(&refusal),
+            Err(rejection) => return self.slot.reject(&rejection),
         };
         let decided = self.slot.decide(&deployment);
-        if decided != Move::Nothing && config.is_foreign(name, plugin.hash()) {
+        if decided != SlotAction::Nothing && config.is_foreign(name, plugin.hash()) {
             let grants = config.grants.to_words().join(", ");
             tracing::warn!(
                 plugin = name,
@@ -136,31 +143,31 @@ impl<R: Role> Managed<R> {
             );
         }
         match decided {
-            Move::Nothing => {}
-            Move::Start => self.role.start(deployment),
-            Move::Replace => yard.endings.extend(self.role.replace(deployment)),
-            Move::Try => yard.try_out::<R>(name.to_owned(), deployment),
+            SlotAction::Nothing => {}
+            SlotAction::Start => self.role.start(deployment),
+            SlotAction::Replace => yard.endings.extend(self.role.replace(deployment)),
+            SlotAction::Try => yard.start_canary::<R>(name.to_owned(), deployment),
         }
     }
 
     /// There is no plugin for it: why.
-    fn is_left(&mut self, why: String, yard: &mut Yard) {
-        if self.slot.is_running() || !self.slot.status.is_refused(&why) {
+    fn is_left(&mut self, why: String, yard: &mut ReconcileContext) {
+        if self.slot.is_running() || !self.slot.status.is_rejected(&why) {
             self.slot.leaves();
             yard.endings.extend(self.role.withdraw(&why));
-            self.slot.refuse(&Refusal { message: why, kind: "missing", blame: Blame::Operator });
+            self.slot.reject(&SlotRejection { message: why, kind: "missing", blame: Blame::Operator });
         }
     }
 }
 
-impl Yard {
+impl ReconcileContext {
     /// Tries a deployment aside from what runs.
-    fn try_out<R: Role>(&mut self, name: String, deployment: Arc<Deployment>) {
+    fn start_canary<R: Role>(&mut self, name: String, deployment: Arc<Deployment>) {
         let (shared, events) = (self.shared.clone(), self.events.clone());
-        self.trials.spawn(async move {
-            let result = R::canary(shared, deployment.clone()).await.map_err(Refusal::from);
+        self.canaries.spawn(async move {
+            let result = R::canary(shared, deployment.clone()).await.map_err(SlotRejection::from);
             // A supervisor that has ended wants no deployments.
-            let _ = events.send(Event::Tried { kind: R::KIND, name, deployment, result }).await;
+            let _ = events.send(SupervisorEvent::Tried { kind: R::KIND, name, deployment, result }).await;
         });
     }
 }

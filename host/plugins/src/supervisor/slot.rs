@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use saker_sandbox::{Blame, CallError, Figures, Grants, Hangs, InstanceSpec, LogTail, Meters, Plugin, StateCell};
+use saker_sandbox::{Blame, CallError, CustomMetrics, Grants, Hangs, InstanceSpec, LogTail, Meters, Plugin, StateCell};
 use serde_json::Value;
 
 use crate::config::PluginConfig;
@@ -13,8 +13,8 @@ use crate::status::{Status, Statuses};
 
 /// What to do about a deployment.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Move {
-    /// It runs already, or it was tried and refused.
+pub(crate) enum SlotAction {
+    /// It runs already, or it was tried and rejected.
     Nothing,
     /// Nothing runs here yet: begin with it.
     Start,
@@ -26,13 +26,13 @@ pub(crate) enum Move {
 
 /// Why something cannot be put in place.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct SlotRejection {
     pub(crate) message: String,
     pub(crate) kind: &'static str,
     pub(crate) blame: Blame,
 }
 
-impl From<CallError> for Refusal {
+impl From<CallError> for SlotRejection {
     fn from(error: CallError) -> Self {
         Self { message: error.to_string(), kind: error.kind(), blame: error.blame() }
     }
@@ -44,29 +44,30 @@ pub(crate) struct InstanceSlot {
     /// What is the same in all deployments.
     base: InstanceSpec,
     running: Option<Arc<Deployment>>,
-    /// What is being tried, or was tried and refused.
+    /// What is being tried, or was tried and rejected.
     tried: Option<Arc<Deployment>>,
     /// What was tried, and is to take its place.
     good: Option<Arc<Deployment>>,
-    refused: bool,
+    rejected: bool,
 }
 
 impl InstanceSlot {
     /// A place for the instance `name`, whose table in the configuration is `section`.
     pub(crate) fn new(name: &str, section: &str, state: StateCell, statuses: &Statuses) -> Self {
-        let (meters, figures, log_tail) = (Arc::new(Meters::default()), Figures::default(), LogTail::default());
-        let status = Arc::new(Status::new(name, meters.clone(), figures.clone(), log_tail.clone()));
+        let (meters, custom_metrics, log_tail) =
+            (Arc::new(Meters::default()), CustomMetrics::default(), LogTail::default());
+        let status = Arc::new(Status::new(name, meters.clone(), custom_metrics.clone(), log_tail.clone()));
         statuses.insert(status.clone());
         let base = InstanceSpec {
             name: name.into(),
             section: section.into(),
             state,
-            figures,
+            custom_metrics,
             meters,
             log_tail,
             ..InstanceSpec::default()
         };
-        Self { status, base, running: None, tried: None, good: None, refused: false }
+        Self { status, base, running: None, tried: None, good: None, rejected: false }
     }
 
     /// The deployment that is wanted, if its settings fit the plugin.
@@ -79,7 +80,7 @@ impl InstanceSlot {
         config: &PluginConfig,
         grants: Grants,
         schedule: Option<Schedule>,
-    ) -> Result<Arc<Deployment>, Refusal> {
+    ) -> Result<Arc<Deployment>, SlotRejection> {
         let misfits = settings_schema::check(&plugin.description().settings_schema, &config.settings.values);
         if !misfits.is_empty() {
             let lines: Vec<_> = misfits
@@ -91,7 +92,7 @@ impl InstanceSlot {
                     format!("{place}{}.settings{dot}{}: {}", self.base.section, misfit.path, misfit.what)
                 })
                 .collect();
-            return Err(Refusal { message: lines.join("; "), kind: "settings", blame: Blame::Operator });
+            return Err(SlotRejection { message: lines.join("; "), kind: "settings", blame: Blame::Operator });
         }
         let spec = InstanceSpec {
             settings: Value::Object(config.settings.values.clone()).to_string(),
@@ -106,33 +107,33 @@ impl InstanceSlot {
     }
 
     /// What to do about a deployment; remembers what it answers.
-    pub(crate) fn decide(&mut self, wanted: &Arc<Deployment>) -> Move {
+    pub(crate) fn decide(&mut self, wanted: &Arc<Deployment>) -> SlotAction {
         match &self.running {
             Some(running) if running == wanted => {
                 (self.tried, self.good) = (None, None);
-                // What was refused is wanted no more. (That one was taken back stays said: it is wanted still.)
-                if std::mem::take(&mut self.refused) {
-                    self.status.nothing_refused();
+                // What was rejected is wanted no more. (That one was taken back stays said: it is wanted still.)
+                if std::mem::take(&mut self.rejected) {
+                    self.status.nothing_rejected();
                 }
-                Move::Nothing
+                SlotAction::Nothing
             }
             Some(_) if self.good.as_ref() == Some(wanted) => {
                 self.takes(wanted.clone());
-                Move::Replace
+                SlotAction::Replace
             }
-            _ if self.tried.as_ref() == Some(wanted) => Move::Nothing,
+            _ if self.tried.as_ref() == Some(wanted) => SlotAction::Nothing,
             None => {
                 self.takes(wanted.clone());
-                Move::Start
+                SlotAction::Start
             }
             // What is no longer granted must stop now, whether the plugin can live with that or not.
             Some(running) if takes_away(&running.spec.grants, &wanted.spec.grants) => {
                 self.takes(wanted.clone());
-                Move::Replace
+                SlotAction::Replace
             }
             Some(_) => {
                 self.tried = Some(wanted.clone());
-                Move::Try
+                SlotAction::Try
             }
         }
     }
@@ -148,9 +149,9 @@ impl InstanceSlot {
     }
 
     /// Something that is wanted here cannot be put in place: why.
-    pub(crate) fn refuse(&mut self, refusal: &Refusal) {
-        self.refused = true;
-        self.status.refused(&refusal.message, refusal.kind, refusal.blame);
+    pub(crate) fn reject(&mut self, rejection: &SlotRejection) {
+        self.rejected = true;
+        self.status.rejected(&rejection.message, rejection.kind, rejection.blame);
     }
 
     /// A deployment runs here from now on.
@@ -181,12 +182,12 @@ fn takes_away(before: &Grants, after: &Grants) -> bool {
         before.iter().any(|grant| !after.contains(grant))
     }
     lacks(&before.read, &after.read)
-        || lacks(&before.usage, &after.usage)
+        || lacks(&before.statfs, &after.statfs)
         || lacks(&before.connect, &after.connect)
         || lacks(&before.secret, &after.secret)
         || lacks(&before.env, &after.env)
         || lacks(&before.write, &after.write)
-        || (before.folder.is_some() && before.folder != after.folder)
+        || (before.data_dir.is_some() && before.data_dir != after.data_dir)
         || (before.process_arguments && !after.process_arguments)
         || (before.stdout && !after.stdout)
 }

@@ -2,14 +2,14 @@
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Event, wanted};
+use super::{SupervisorEvent, wanted};
 use crate::backend::BackendSlots;
 use crate::config::PluginsConfig;
 
 /// How to talk to the supervisor.
 #[derive(Clone)]
 pub struct Supervision {
-    pub(super) events: mpsc::Sender<Event>,
+    pub(super) events: mpsc::Sender<SupervisorEvent>,
     pub(super) settled: watch::Receiver<bool>,
     pub(super) judging: watch::Receiver<bool>,
     pub(super) backends: BackendSlots,
@@ -18,38 +18,38 @@ pub struct Supervision {
 impl Supervision {
     /// The plugin folder may have changed.
     pub async fn folder_changed(&self) {
-        self.tell(Event::Folder).await;
+        self.tell(SupervisorEvent::Folder).await;
     }
 
-    /// The configuration is another. When it returns, there is a [`backend`](Self::backend) for each node; what runs
-    /// follows.
+    /// The configuration is another. When it returns, there is a [`backend`](Self::backend) for each destination; what
+    /// runs follows.
     pub async fn apply(&self, config: PluginsConfig) {
         let (done, applied) = oneshot::channel();
-        self.tell(Event::Config(Box::new(config), done)).await;
+        self.tell(SupervisorEvent::Config(Box::new(config), done)).await;
         // A supervisor that is gone has places for nothing.
         let _ = applied.await;
     }
 
-    /// What a node sends to, if it is configured. It is there before its plugin is.
+    /// What a destination sends to, if it is configured. It is there before its plugin is.
     #[must_use]
-    pub fn backend(&self, node: &str) -> Option<Box<dyn saker_forward::Backend>> {
-        self.backends.lock().get(&wanted::backend_name(node)).map(|slot| slot.backend())
+    pub fn backend(&self, destination: &str) -> Option<Box<dyn saker_forward::DestinationBackend>> {
+        self.backends.lock().get(&wanted::backend_name(destination)).map(|slot| slot.backend())
     }
 
     /// Has an instance called again that backs off or is in quarantine, or a file compiled again that cannot be used.
     ///
     /// # Errors
     /// Why not: there is none of this name, or it has no time for it now.
-    pub async fn revive(&self, name: &str) -> Result<(), String> {
+    pub async fn resume(&self, name: &str) -> Result<(), String> {
         let (answer, answered) = oneshot::channel();
-        self.tell(Event::Revive(name.to_owned(), answer)).await;
+        self.tell(SupervisorEvent::Resume(name.to_owned(), answer)).await;
         answered.await.unwrap_or_else(|_| Err("the agent is ending".into()))
     }
 
-    /// Ends every collector and processor in order and writes their state; nodes go on.
+    /// Ends every collector and processor in order and writes their state; destinations go on.
     pub async fn stop(&self) {
         let (done, ended) = oneshot::channel();
-        self.tell(Event::Stop(done)).await;
+        self.tell(SupervisorEvent::Stop(done)).await;
         // A supervisor that is gone has nothing left to end.
         let _ = ended.await;
     }
@@ -72,7 +72,7 @@ impl Supervision {
         let _ = settled.wait_for(|&settled| settled).await;
     }
 
-    async fn tell(&self, event: Event) {
+    async fn tell(&self, event: SupervisorEvent) {
         if self.events.send(event).await.is_err() {
             tracing::error!("the supervisor has ended");
         }

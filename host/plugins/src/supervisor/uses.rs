@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use saker_sandbox::Kind;
+use saker_sandbox::PluginKind;
 
 use crate::config::{PluginConfig, PluginsConfig};
 
@@ -67,11 +67,11 @@ impl Uses {
     }
 
     /// How soon a file is wanted, if it is.
-    pub(super) fn rank(&self, name: &str, kind: Option<Kind>, bytes: u64) -> Option<Rank> {
+    pub(super) fn rank(&self, name: &str, kind: Option<PluginKind>, bytes: u64) -> Option<Rank> {
         let class = match kind {
-            Some(Kind::Processor) => self.processors.contains(name).then_some(Class::Processor),
-            Some(Kind::Backend) => self.backends.contains(name).then_some(Class::Backend),
-            Some(Kind::Collector) => {
+            Some(PluginKind::Processor) => self.processors.contains(name).then_some(Class::Processor),
+            Some(PluginKind::Backend) => self.backends.contains(name).then_some(Class::Backend),
+            Some(PluginKind::Collector) => {
                 (self.enabled.contains(name) || !self.ruled.contains(name)).then_some(Class::Collector)
             }
             None => Some(Class::Unknown),
@@ -84,7 +84,7 @@ impl Uses {
 mod tests {
     use super::*;
 
-    fn order(uses: &Uses, files: &[(&'static str, Option<Kind>, u64)]) -> Vec<&'static str> {
+    fn order(uses: &Uses, files: &[(&'static str, Option<PluginKind>, u64)]) -> Vec<&'static str> {
         let ranked = files.iter().filter_map(|&(name, kind, bytes)| Some((uses.rank(name, kind, bytes)?, name)));
         let mut ranked: Vec<_> = ranked.collect();
         ranked.sort();
@@ -97,15 +97,15 @@ mod tests {
         Uses::of(&config)
     }
 
-    const FILES: [(&str, Option<Kind>, u64); 8] = [
-        ("cpu.wasm", Some(Kind::Collector), 300_000),
-        ("influx.wasm", Some(Kind::Backend), 200_000),
+    const FILES: [(&str, Option<PluginKind>, u64); 8] = [
+        ("cpu.wasm", Some(PluginKind::Collector), 300_000),
+        ("influx.wasm", Some(PluginKind::Backend), 200_000),
         ("junk.wasm", None, 100),
-        ("kafka.wasm", Some(Kind::Backend), 200_000),
-        ("mine.wasm", Some(Kind::Collector), 100_000),
-        ("python.wasm", Some(Kind::Collector), 18 << 20),
-        ("tag.wasm", Some(Kind::Processor), 400_000),
-        ("unnamed.wasm", Some(Kind::Processor), 400_000),
+        ("kafka.wasm", Some(PluginKind::Backend), 200_000),
+        ("mine.wasm", Some(PluginKind::Collector), 100_000),
+        ("python.wasm", Some(PluginKind::Collector), 18 << 20),
+        ("tag.wasm", Some(PluginKind::Processor), 400_000),
+        ("unnamed.wasm", Some(PluginKind::Processor), 400_000),
     ];
 
     #[test]

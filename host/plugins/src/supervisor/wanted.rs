@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::fleet::Wanted;
-use crate::config::{BackendConfig, PluginConfig, PluginsConfig, Written, plugin_section};
+use super::fleet::RequestedInstance;
+use crate::config::{BackendConfig, IsWritten, PluginConfig, PluginsConfig, plugin_section};
 
-/// The instance that a node's backend is.
-pub(super) fn backend_name(node: &str) -> String {
-    format!("node {node}")
+/// The instance that a destination's backend is.
+pub(super) fn backend_name(destination: &str) -> String {
+    format!("destination {destination}")
 }
 
-/// The backends of all nodes.
-pub(super) fn backends(config: &PluginsConfig) -> BTreeMap<String, Wanted> {
-    let wanted = |(node, backend): (&String, &BackendConfig)| {
+/// The backends of all destinations.
+pub(super) fn backends(config: &PluginsConfig) -> BTreeMap<String, RequestedInstance> {
+    let wanted = |(destination, backend): (&String, &BackendConfig)| {
         let config = PluginConfig {
-            written: Written(true),
+            written: IsWritten(true),
             file: Some(format!("{}.wasm", backend.backend)),
             enabled: true,
             interval: None,
@@ -22,25 +22,27 @@ pub(super) fn backends(config: &PluginsConfig) -> BTreeMap<String, Wanted> {
             grants: backend.grants.clone(),
             limits: backend.limits.clone(),
         };
-        (backend_name(node), Wanted { section: format!("node.{node}"), config })
+        (backend_name(destination), RequestedInstance { section: format!("destination.{destination}"), config })
     };
     config.backends.iter().map(wanted).collect()
 }
 
 /// The processors.
-pub(super) fn processors(config: &PluginsConfig) -> BTreeMap<String, Wanted> {
+pub(super) fn processors(config: &PluginsConfig) -> BTreeMap<String, RequestedInstance> {
     let names = config.processors.iter();
-    names.map(|name| (name.clone(), Wanted { section: plugin_section(name), config: config.instance(name) })).collect()
+    names
+        .map(|name| (name.clone(), RequestedInstance { section: plugin_section(name), config: config.instance(name) }))
+        .collect()
 }
 
 /// Every collector file runs under its own name, and under each name that the configuration gives it.
 pub(super) fn collectors<'a>(
     config: &PluginsConfig,
     files: impl Iterator<Item = &'a String>,
-) -> BTreeMap<String, Wanted> {
+) -> BTreeMap<String, RequestedInstance> {
     let mut wanted = BTreeMap::new();
     let mut want = |name: &str, config: PluginConfig| {
-        wanted.insert(name.to_owned(), Wanted { section: plugin_section(name), config });
+        wanted.insert(name.to_owned(), RequestedInstance { section: plugin_section(name), config });
     };
     for file in files {
         let stem = file.trim_end_matches(".wasm");

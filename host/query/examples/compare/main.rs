@@ -14,8 +14,8 @@ mod server;
 use std::collections::BTreeMap;
 
 use saker_pipeline::reader::{Cancel, ReadBudget, ReadLimits};
-use saker_query::names::Naming;
-use saker_query::{MemoryReader, Query, Settings, Value};
+use saker_query::names::NamingMode;
+use saker_query::{EvalSettings, MemoryReader, Query, QueryValue};
 
 /// Relative; what is smaller comes from sums in another order.
 const TOLERANCE: f64 = 1e-9;
@@ -57,18 +57,18 @@ fn main() {
             }
         }
     }
-    println!("{count} queries (seed {seed}): {same} same, {both_fail} refused by both, {different} different");
+    println!("{count} queries (seed {seed}): {same} same, {both_fail} rejected by both, {different} different");
 }
 
 fn ours(reader: &MemoryReader, text: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Rows {
     let expr = saker_query::parse(text).map_err(|error| error.to_string())?;
-    let settings = Settings { naming: Naming::Verbatim, ..Settings::default() };
+    let settings = EvalSettings { naming: NamingMode::Verbatim, ..EvalSettings::default() };
     let budget = ReadBudget::new(ReadLimits { memory_bytes: 1 << 30, ..ReadLimits::default() }, Cancel::default());
     let query = Query { text, expr: &expr };
     let answer = saker_query::range(reader, query, (start_ms, end_ms), step_ms, &settings, &budget)
         .map_err(|error| error.to_string())?;
-    let Value::Matrix(matrix) = answer.value else { return Err("no matrix".into()) };
-    let row = |series: saker_query::Points| {
+    let QueryValue::Matrix(matrix) = answer.value else { return Err("no matrix".into()) };
+    let row = |series: saker_query::RangeSeries| {
         let points = series.points.iter().map(|point| (point.time_ms, point.value)).collect();
         (series.labels.to_string(), points)
     };

@@ -51,7 +51,7 @@ fn series_labels_and_values_are_listed_with_prometheus_names() {
     }
     let range = TimeRange { start_ms: 0, end_ms: 1000 };
     let budget = ReadBudget::new(ReadLimits::default(), Cancel::default());
-    let settings = Settings::default();
+    let settings = EvalSettings::default();
     let busy = [selector("cpu_busy").unwrap(), selector("{\"cpu.busy\"}").unwrap()];
     let texts = |labels: Listed<Labels>| labels.items.iter().map(ToString::to_string).collect::<Vec<_>>();
     let found = series(&reader, &settings, &busy, range, 10, &budget).unwrap();

@@ -10,7 +10,7 @@ const TEXT_BYTES_MAX: usize = 1 << 10;
 
 /// A series of an answer: its labels, sorted, without what a terminal would act on; and its points.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Row {
+pub(super) struct ResultRow {
     pub(super) labels: Vec<(String, String)>,
     pub(super) points: Vec<(f64, String)>,
 }
@@ -18,7 +18,7 @@ pub(super) struct Row {
 /// What was answered.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Answered {
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Vec<ResultRow>,
     /// Whether a row has values over time.
     pub(super) is_matrix: bool,
     pub(super) warnings: Vec<String>,
@@ -30,12 +30,14 @@ impl Answered {
         let answer: Value = serde_json::from_slice(body).map_err(|error| broken(&error.to_string()))?;
         if status != 200 || answer["status"] != "success" {
             let message = answer["error"].as_str().unwrap_or("it gives no reason");
-            return Err(CommandError::Refused { status, message: clean(message, MESSAGE_BYTES_MAX) });
+            return Err(CommandError::Rejected { status, message: clean(message, MESSAGE_BYTES_MAX) });
         }
         let (kind, result) = (answer["data"]["resultType"].as_str(), &answer["data"]["result"]);
         let is_matrix = kind == Some("matrix");
         let rows = match kind {
-            Some("scalar" | "string") => vec![Row { labels: Vec::new(), points: points(std::slice::from_ref(result)) }],
+            Some("scalar" | "string") => {
+                vec![ResultRow { labels: Vec::new(), points: points(std::slice::from_ref(result)) }]
+            }
             Some("vector" | "matrix") => result.as_array().ok_or_else(|| broken("no list"))?.iter().map(row).collect(),
             _ => return Err(broken("no resultType")),
         };
@@ -45,7 +47,7 @@ impl Answered {
     }
 }
 
-fn row(series: &Value) -> Row {
+fn row(series: &Value) -> ResultRow {
     let empty = Map::new();
     let metric = series["metric"].as_object().unwrap_or(&empty);
     let text = |text: &str| clean(text, TEXT_BYTES_MAX);
@@ -56,7 +58,7 @@ fn row(series: &Value) -> Row {
         (Some(values), _) => points(values),
         (None, value) => points(std::slice::from_ref(value)),
     };
-    Row { labels, points }
+    ResultRow { labels, points }
 }
 
 /// Seconds and values, each `[1435781451.781,"1"]`.

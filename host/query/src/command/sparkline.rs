@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bars_are_as_high_as_the_largest_of_their_time_and_missing_where_there_is_none() {
+    fn bars_are_as_high_as_the_largest_value_of_their_time() {
         let points: Vec<(f64, f64)> = (0..8).map(|at| (f64::from(at), f64::from(at))).collect();
         assert_eq!(sparkline(&points, 0.0, 8.0, 8), "▁▂▃▄▅▆▇█");
         assert_eq!(sparkline(&points, 0.0, 8.0, 4), "▁▃▆█");

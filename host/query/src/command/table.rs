@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::Screen;
-use super::result::{Answered, Row};
+use super::result::{Answered, ResultRow};
 use super::sparkline::sparkline;
 
 /// The widest that a sparkline gets, and the least that is worth drawing.
@@ -74,19 +74,19 @@ fn courses(answered: &Answered, lines: &[Vec<String>], screen: Screen) -> Option
     }
     let times = || answered.rows.iter().flat_map(|row| row.points.iter().map(|(time, _)| *time));
     let (start, end) = (times().fold(f64::INFINITY, f64::min), times().fold(f64::NEG_INFINITY, f64::max));
-    let course = |row: &Row| sparkline(&numbers(row), start, end, columns);
+    let course = |row: &ResultRow| sparkline(&numbers(row), start, end, columns);
     Some(std::iter::once(String::new()).chain(answered.rows.iter().map(course)).collect())
 }
 
-fn numbers(row: &Row) -> Vec<(f64, f64)> {
+fn numbers(row: &ResultRow) -> Vec<(f64, f64)> {
     row.points.iter().filter_map(|(time, value)| Some((*time, value.parse().ok()?))).collect()
 }
 
-fn last(row: &Row) -> String {
+fn last(row: &ResultRow) -> String {
     row.points.last().map_or_else(String::new, |(_, value)| value.clone())
 }
 
-fn extremes(row: &Row) -> Vec<String> {
+fn extremes(row: &ResultRow) -> Vec<String> {
     let by = |a: &&(f64, String), b: &&(f64, String)| {
         let number = |point: &(f64, String)| point.1.parse::<f64>().unwrap_or(f64::NAN);
         number(a).total_cmp(&number(b))
@@ -128,7 +128,7 @@ fn push_line<'a>(out: &mut String, cells: impl Iterator<Item = &'a str>) {
 }
 
 /// All names of labels, the metric's first.
-fn names(rows: &[Row]) -> Vec<String> {
+fn names(rows: &[ResultRow]) -> Vec<String> {
     let all: BTreeSet<&String> = rows.iter().flat_map(|row| row.labels.iter().map(|(name, _)| name)).collect();
     let (metric, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|name| *name == NAME);
     metric.into_iter().chain(others).cloned().collect()
@@ -138,6 +138,6 @@ fn head(name: &str) -> &str {
     if name == NAME { "metric" } else { name }
 }
 
-fn label<'a>(row: &'a Row, name: &str) -> &'a str {
+fn label<'a>(row: &'a ResultRow, name: &str) -> &'a str {
     row.labels.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value)
 }

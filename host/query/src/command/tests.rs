@@ -5,7 +5,7 @@ use saker_pipeline::reader::Identity;
 const NOW_MS: i64 = 1_795_408_620_476;
 
 fn command(query: &str) -> QueryCommand {
-    QueryCommand { query: query.into(), range: None, step: None, format: Format::Table }
+    QueryCommand { query: query.into(), range: None, step: None, format: ShellFormat::Table }
 }
 
 fn over(query: &str, range_s: u64) -> QueryCommand {
@@ -57,12 +57,12 @@ fn a_vector_is_a_table_or_a_line_a_value() {
         shown,
         "metric    core  host   value\ncpu_busy  0             42.5\ncpu_busy        a,\"b\"      7\n! look\n"
     );
-    let csv = QueryCommand { format: Format::Csv, ..command("x") };
+    let csv = QueryCommand { format: ShellFormat::Csv, ..command("x") };
     assert_eq!(
         csv.show(200, VECTOR.as_bytes(), None).unwrap(),
         "time,metric,core,host,value\n1795408620.476,cpu_busy,0,,42.5\n1795408620.476,cpu_busy,,\"a,\"\"b\"\"\",7\n"
     );
-    let json = QueryCommand { format: Format::Json, ..command("x") };
+    let json = QueryCommand { format: ShellFormat::Json, ..command("x") };
     assert_eq!(json.show(200, VECTOR.as_bytes(), None).unwrap().trim_end(), VECTOR);
 }
 
@@ -81,10 +81,10 @@ fn a_range_has_its_extremes_and_in_a_terminal_its_course() {
 }
 
 #[test]
-fn what_is_no_answer_is_said_and_nothing_of_it_reaches_the_terminal_as_it_is() {
-    let refused = r#"{"status":"error","errorType":"execution","error":"too\u001b[31m much"}"#;
-    let error = command("x").show(422, refused.as_bytes(), None).unwrap_err();
-    assert!(matches!(&error, CommandError::Refused { status: 422, .. }));
+fn what_is_no_answer_does_not_reach_the_terminal_as_it_is() {
+    let rejected = r#"{"status":"error","errorType":"execution","error":"too\u001b[31m much"}"#;
+    let error = command("x").show(422, rejected.as_bytes(), None).unwrap_err();
+    assert!(matches!(&error, CommandError::Rejected { status: 422, .. }));
     assert!(error.to_string().contains("too") && !error.to_string().contains('\u{1b}'));
     for body in
         ["", "<html>", "{}", r#"{"status":"success"}"#, r#"{"status":"success","data":{"resultType":"vector"}}"#]
@@ -94,7 +94,7 @@ fn what_is_no_answer_is_said_and_nothing_of_it_reaches_the_terminal_as_it_is() {
     let odd = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":3},{"value":[]},7]}}"#;
     command("x").show(200, odd.as_bytes(), Some(Screen { columns: 80 })).unwrap();
     let hostile = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"\u001b[2J\n=1+1"},"value":[1,"2"]}]}}"#;
-    for format in [Format::Table, Format::Csv] {
+    for format in [ShellFormat::Table, ShellFormat::Csv] {
         let shown = QueryCommand { format, ..command("x") }.show(200, hostile.as_bytes(), None).unwrap();
         assert!(!shown.contains('\u{1b}') && shown.lines().count() == 2, "{shown}");
     }

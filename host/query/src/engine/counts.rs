@@ -12,7 +12,7 @@ use crate::eval::QueryError;
 use crate::log::QueryLog;
 
 /// Ways in which a query ends.
-const RESULTS: [&str; 7] = ["answered", "wrong", "budget", "timeout", "cancelled", "storage", "refused"];
+const RESULTS: [&str; 7] = ["answered", "wrong", "budget", "timeout", "cancelled", "storage", "rejected"];
 
 /// What has been asked so far.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ impl Counts {
     }
 
     /// A query was not even begun.
-    pub(super) fn refused(&self) {
+    pub(super) fn rejected(&self) {
         self.results[6].fetch_add(1, Relaxed);
     }
 

@@ -2,8 +2,8 @@ use super::*;
 use crate::MemoryReader;
 use std::sync::mpsc;
 
-fn question(query: &str) -> Question {
-    Question { query: query.into(), start_ms: 0, end_ms: 0, step_ms: 0 }
+fn question(query: &str) -> LoggedQuery {
+    LoggedQuery { query: query.into(), start_ms: 0, end_ms: 0, step_ms: 0 }
 }
 
 fn engine(config: QueryConfig) -> Arc<Engine> {
@@ -66,7 +66,7 @@ async fn a_query_that_hangs_in_the_system_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn more_than_may_wait_are_refused_and_a_panic_costs_one_query() {
+async fn more_than_may_wait_are_rejected_and_a_panic_costs_one_query() {
     let engine = engine(QueryConfig { threads: 1, waiting: 0, ..QueryConfig::default() });
     let (go, wait) = mpsc::channel::<()>();
     let running = engine.clone();
@@ -81,12 +81,12 @@ async fn more_than_may_wait_are_refused_and_a_panic_costs_one_query() {
     while engine.log().active().is_empty() {
         tokio::task::yield_now().await;
     }
-    let refused = engine.run(question("second"), None, |_| Ok(())).await;
-    assert!(matches!(refused, Err(RunError::Busy(TooManyQueries { limit: 1 }))));
+    let rejected = engine.run(question("second"), None, |_| Ok(())).await;
+    assert!(matches!(rejected, Err(RunError::Busy(TooManyQueries { limit: 1 }))));
     go.send(()).unwrap();
     assert!(matches!(first.await.unwrap(), Err(RunError::Died)));
     engine.run(question("third"), None, |_| Ok(())).await.unwrap();
-    assert_eq!((count(&engine, "refused"), count(&engine, "answered")), (1, 1));
+    assert_eq!((count(&engine, "rejected"), count(&engine, "answered")), (1, 1));
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn time_that_a_query_waits_for_a_thread_counts() {
 }
 
 #[tokio::test]
-async fn threads_come_and_go_with_the_configuration_and_a_stopped_engine_refuses() {
+async fn threads_come_and_go_with_the_configuration() {
     let engine = engine(QueryConfig { threads: 1, ..QueryConfig::default() });
     for threads in [4, 1, 2] {
         engine.apply(QueryConfig { threads, ..QueryConfig::default() });

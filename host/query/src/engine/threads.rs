@@ -7,32 +7,32 @@ use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex};
 
-pub(super) type Job = Box<dyn FnOnce() + Send>;
+pub(super) type ThreadJob = Box<dyn FnOnce() + Send>;
 
 /// How deep an expression nests is bounded by the parser; this is several times what the deepest needs.
 const STACK_BYTES: usize = 8 << 20;
 
 /// The threads and what waits for them. How many may wait is the caller's to decide.
-pub(super) struct Threads {
-    shared: Arc<Shared>,
+pub(super) struct QueryThreads {
+    shared: Arc<ThreadsShared>,
     handles: Mutex<Vec<JoinHandle<()>>>,
 }
 
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
+struct ThreadsShared {
+    state: Mutex<ThreadsState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct ThreadsState {
     /// Each with the number that it is taken back by.
-    jobs: VecDeque<(u64, Job)>,
+    jobs: VecDeque<(u64, ThreadJob)>,
     running: usize,
     wanted: usize,
 }
 
-impl Threads {
+impl QueryThreads {
     pub(super) fn new(count: usize) -> Self {
         let threads = Self { shared: Arc::default(), handles: Mutex::default() };
         threads.set(count);
@@ -61,7 +61,7 @@ impl Threads {
     }
 
     /// Hands a job in. After [`close`](Self::close) it is dropped.
-    pub(super) fn submit(&self, number: u64, job: Job) -> bool {
+    pub(super) fn submit(&self, number: u64, job: ThreadJob) -> bool {
         let mut state = self.shared.state.lock();
         if state.wanted == 0 {
             return false;
@@ -102,7 +102,7 @@ impl Threads {
     }
 }
 
-fn work(shared: &Shared) {
+fn work(shared: &ThreadsShared) {
     loop {
         let mut state = shared.state.lock();
         let job = loop {

@@ -10,10 +10,10 @@ use super::QueryError;
 use super::evaluator::Evaluator;
 use super::functions::quantile::quantile;
 use super::grid::Grid;
-use super::series::{ABSENT, Column, Series, is_present};
-use crate::ast::{Aggregate, AggregateOp, Expr, ExprKind};
+use super::series::{ABSENT, StepColumn, StepSeries, is_present};
+use crate::ast::{AggregateExpr, AggregateOp, Expr, ExprKind};
 use crate::labels::{Labels, METRIC_NAME};
-use crate::place::Span;
+use crate::place::QuerySpan;
 
 /// Which labels make the groups.
 struct Grouping<'a> {
@@ -28,7 +28,7 @@ impl Grouping<'_> {
     }
 
     /// The groups in the order in which they are met, each with the places of its series.
-    fn groups(&self, series: &[Series]) -> Vec<(Labels, Vec<usize>)> {
+    fn groups(&self, series: &[StepSeries]) -> Vec<(Labels, Vec<usize>)> {
         let mut places: HashMap<Labels, usize> = HashMap::new();
         let mut groups: Vec<(Labels, Vec<usize>)> = Vec::new();
         for (place, one) in series.iter().enumerate() {
@@ -46,10 +46,10 @@ impl Grouping<'_> {
 impl Evaluator<'_> {
     pub(super) fn aggregate(
         &mut self,
-        aggregate: &Aggregate,
-        span: Span,
+        aggregate: &AggregateExpr,
+        span: QuerySpan,
         grid: Grid,
-    ) -> Result<Vec<Series>, QueryError> {
+    ) -> Result<Vec<StepSeries>, QueryError> {
         let naming = self.settings.naming;
         let grouping = Grouping {
             labels: aggregate.grouping.iter().map(|label| naming.query_label(label)).collect(),
@@ -75,12 +75,12 @@ impl Evaluator<'_> {
         let mut results = Vec::with_capacity(groups.len());
         for (labels, members) in groups {
             self.budget.check()?;
-            let members: Vec<&Column> = members.iter().map(|place| &series[*place].values).collect();
+            let members: Vec<&StepColumn> = members.iter().map(|place| &series[*place].values).collect();
             let values = match aggregate.op {
                 AggregateOp::Quantile => quantiles(&members, &parameter),
                 op => fold::fold(op, &members, grid.steps),
             };
-            results.push(Series { labels, values });
+            results.push(StepSeries { labels, values });
         }
         results.retain(|series| !series.is_empty());
         Ok(results)
@@ -88,11 +88,11 @@ impl Evaluator<'_> {
 
     fn count_values(
         &mut self,
-        aggregate: &Aggregate,
+        aggregate: &AggregateExpr,
         parameter: &Expr,
         mut grouping: Grouping<'_>,
         grid: Grid,
-    ) -> Result<Vec<Series>, QueryError> {
+    ) -> Result<Vec<StepSeries>, QueryError> {
         let ExprKind::Text(label) = &parameter.unwrapped().kind else { return Ok(Vec::new()) };
         if label.is_empty() {
             return Err(QueryError::Argument { what: "label name", found: "\"\"".into(), cure: "a label has a name" });
@@ -102,7 +102,7 @@ impl Evaluator<'_> {
             grouping.labels.push(label.clone().into());
         }
         let series = self.vector(&aggregate.operand, grid)?;
-        let mut counter = count_values::Counter::new(&label, grid.steps);
+        let mut counter = count_values::ValueCounter::new(&label, grid.steps);
         for series in &series {
             self.budget.check()?;
             counter.add(series, |labels| grouping.labels(labels));
@@ -112,7 +112,7 @@ impl Evaluator<'_> {
     }
 }
 
-fn quantiles(members: &[&Column], wanted: &[f64]) -> Column {
+fn quantiles(members: &[&StepColumn], wanted: &[f64]) -> StepColumn {
     let mut values = Vec::with_capacity(members.len());
     let at = |(step, wanted): (usize, &f64)| {
         values.clear();

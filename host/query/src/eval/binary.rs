@@ -8,15 +8,15 @@ mod signatures;
 use super::QueryError;
 use super::evaluator::{Evaluated, Evaluator};
 use super::grid::Grid;
-use super::series::{ABSENT, Column, Series, is_present, merged};
+use super::series::{ABSENT, StepColumn, StepSeries, is_present, merged};
 use crate::ast::{Binary, BinaryOp};
-use arithmetic::Operation;
+use arithmetic::StepOperation;
 
 impl Evaluator<'_> {
     pub(super) fn binary(&mut self, binary: &Binary, grid: Grid) -> Result<Evaluated, QueryError> {
         let left = self.eval(&binary.left, grid)?;
         let right = self.eval(&binary.right, grid)?;
-        let operation = Operation::new(binary.op, binary.bool);
+        let operation = StepOperation::new(binary.op, binary.bool);
         match (left, right) {
             (Evaluated::Scalar(left), Evaluated::Scalar(right)) => {
                 let values = left.into_iter().zip(right).map(|(left, right)| operation.scalar(left, right));
@@ -40,11 +40,11 @@ impl Evaluator<'_> {
     fn vectors(
         &mut self,
         binary: &Binary,
-        operation: Operation,
-        left: Vec<Series>,
-        right: Vec<Series>,
+        operation: StepOperation,
+        left: Vec<StepSeries>,
+        right: Vec<StepSeries>,
         grid: Grid,
-    ) -> Result<Vec<Series>, QueryError> {
+    ) -> Result<Vec<StepSeries>, QueryError> {
         let naming = self.settings.naming;
         let (left, right, signatures) = signatures::split(&binary.matching, naming, left, right);
         match binary.op {
@@ -60,10 +60,10 @@ impl Evaluator<'_> {
 }
 
 fn with_scalar(
-    operation: Operation,
-    mut series: Vec<Series>,
+    operation: StepOperation,
+    mut series: Vec<StepSeries>,
     apply: impl Fn(f64, usize) -> f64,
-) -> Result<Vec<Series>, QueryError> {
+) -> Result<Vec<StepSeries>, QueryError> {
     for series in &mut series {
         for (step, value) in series.values.iter_mut().enumerate().filter(|(_, value)| is_present(**value)) {
             *value = apply(*value, step);
@@ -77,7 +77,7 @@ fn with_scalar(
 }
 
 /// At which steps any of the series has a value.
-fn any_present<'a>(series: impl Iterator<Item = &'a Column>, steps: usize) -> Vec<bool> {
+fn any_present<'a>(series: impl Iterator<Item = &'a StepColumn>, steps: usize) -> Vec<bool> {
     let mut any = vec![false; steps];
     for values in series {
         any.iter_mut().zip(values).for_each(|(any, value)| *any |= is_present(*value));
@@ -86,7 +86,7 @@ fn any_present<'a>(series: impl Iterator<Item = &'a Column>, steps: usize) -> Ve
 }
 
 /// Takes the values away at the steps where they are not wanted.
-fn retain_steps(values: &mut Column, wanted: impl Fn(usize) -> bool) {
+fn retain_steps(values: &mut StepColumn, wanted: impl Fn(usize) -> bool) {
     for (_, value) in values.iter_mut().enumerate().filter(|(step, _)| !wanted(*step)) {
         *value = ABSENT;
     }

@@ -4,12 +4,12 @@ use super::QueryError;
 use super::evaluator::{Evaluated, Evaluator};
 use super::functions::{absent, date, histogram, label, math, sort};
 use super::grid::Grid;
-use super::lookup::Wanted;
-use super::series::{ABSENT, Column, Series, is_present, merged};
+use super::lookup::LookupColumn;
+use super::series::{ABSENT, StepColumn, StepSeries, is_present, merged};
 use crate::ast::{Expr, ExprKind};
 use crate::float;
 use crate::labels::Labels;
-use crate::place::Span;
+use crate::place::QuerySpan;
 use crate::signature::Function;
 use crate::types::ValueType;
 
@@ -18,7 +18,7 @@ impl Evaluator<'_> {
         &mut self,
         function: &Function,
         arguments: &[Expr],
-        span: Span,
+        span: QuerySpan,
         grid: Grid,
     ) -> Result<Evaluated, QueryError> {
         if function.arguments.contains(&ValueType::Matrix) {
@@ -30,7 +30,7 @@ impl Evaluator<'_> {
         self.vector_call(function.name, arguments, span, grid).map(Evaluated::Vector)
     }
 
-    fn scalar_call(&mut self, name: &str, arguments: &[Expr], grid: Grid) -> Result<Column, QueryError> {
+    fn scalar_call(&mut self, name: &str, arguments: &[Expr], grid: Grid) -> Result<StepColumn, QueryError> {
         let seconds = |time_ms: i64| time_ms as f64 / 1000.0;
         let constant = |value: f64| Ok(vec![value; grid.steps]);
         match name {
@@ -54,15 +54,15 @@ impl Evaluator<'_> {
         &mut self,
         name: &str,
         arguments: &[Expr],
-        span: Span,
+        span: QuerySpan,
         grid: Grid,
-    ) -> Result<Vec<Series>, QueryError> {
+    ) -> Result<Vec<StepSeries>, QueryError> {
         if let Some(function) = math::find(name) {
             return self.mapped(&arguments[0], grid, |_, value| function(value));
         }
         if let Some(part) = date::find(name) {
             return match arguments {
-                [] => Ok(vec![Series {
+                [] => Ok(vec![StepSeries {
                     labels: Labels::default(),
                     values: (0..grid.steps).map(|step| part((grid.time(step).div_euclid(1000)) as f64)).collect(),
                 }]),
@@ -73,7 +73,7 @@ impl Evaluator<'_> {
             "absent" => self.absent(&arguments[0], grid),
             "clamp" | "clamp_min" | "clamp_max" => self.clamp(name, arguments, grid),
             "round" => self.round(arguments, grid),
-            "vector" => Ok(vec![Series { labels: Labels::default(), values: self.scalar(&arguments[0], grid)? }]),
+            "vector" => Ok(vec![StepSeries { labels: Labels::default(), values: self.scalar(&arguments[0], grid)? }]),
             "timestamp" => self.timestamp(&arguments[0], grid),
             "label_replace" => label::replace(self.vector(&arguments[0], grid)?, &self.label_texts(arguments, true)),
             "label_join" => label::join(self.vector(&arguments[0], grid)?, &self.label_texts(arguments, false)),
@@ -92,7 +92,7 @@ impl Evaluator<'_> {
         argument: &Expr,
         grid: Grid,
         function: impl Fn(usize, f64) -> f64,
-    ) -> Result<Vec<Series>, QueryError> {
+    ) -> Result<Vec<StepSeries>, QueryError> {
         let mut series = self.vector(argument, grid)?;
         for series in &mut series {
             series.labels = series.labels.without_name();
@@ -103,7 +103,7 @@ impl Evaluator<'_> {
         merged(series)
     }
 
-    fn clamp(&mut self, name: &str, arguments: &[Expr], grid: Grid) -> Result<Vec<Series>, QueryError> {
+    fn clamp(&mut self, name: &str, arguments: &[Expr], grid: Grid) -> Result<Vec<StepSeries>, QueryError> {
         let low = match name {
             "clamp_max" => vec![f64::NEG_INFINITY; grid.steps],
             _ => self.scalar(&arguments[1], grid)?,
@@ -120,7 +120,7 @@ impl Evaluator<'_> {
         Ok(series)
     }
 
-    fn round(&mut self, arguments: &[Expr], grid: Grid) -> Result<Vec<Series>, QueryError> {
+    fn round(&mut self, arguments: &[Expr], grid: Grid) -> Result<Vec<StepSeries>, QueryError> {
         let nearest = match arguments.get(1) {
             Some(nearest) => self.scalar(nearest, grid)?,
             None => vec![1.0; grid.steps],
@@ -128,7 +128,7 @@ impl Evaluator<'_> {
         self.mapped(&arguments[0], grid, |step, value| math::round(value, nearest[step]))
     }
 
-    fn absent(&mut self, argument: &Expr, grid: Grid) -> Result<Vec<Series>, QueryError> {
+    fn absent(&mut self, argument: &Expr, grid: Grid) -> Result<Vec<StepSeries>, QueryError> {
         let mut values = vec![1.0; grid.steps];
         for series in self.vector(argument, grid)? {
             for (absent, value) in values.iter_mut().zip(series.values) {
@@ -141,21 +141,27 @@ impl Evaluator<'_> {
             ExprKind::Selector(selector) => absent::labels(selector),
             _ => Labels::default(),
         };
-        let absent = Series { labels, values };
+        let absent = StepSeries { labels, values };
         Ok(if absent.is_empty() { Vec::new() } else { vec![absent] })
     }
 
     /// Of a selector the time of the sample; of anything else the time of the step.
-    fn timestamp(&mut self, argument: &Expr, grid: Grid) -> Result<Vec<Series>, QueryError> {
+    fn timestamp(&mut self, argument: &Expr, grid: Grid) -> Result<Vec<StepSeries>, QueryError> {
         let ExprKind::Selector(selector) = &argument.unwrapped().kind else {
             return self.mapped(argument, grid, |step, _| grid.time(step) as f64 / 1000.0);
         };
-        let mut series = self.instant_selector(selector, Wanted::Time, grid)?;
+        let mut series = self.instant_selector(selector, LookupColumn::Time, grid)?;
         series.iter_mut().for_each(|series| series.labels = series.labels.without_name());
         merged(series)
     }
 
-    fn sort(&mut self, name: &str, arguments: &[Expr], span: Span, grid: Grid) -> Result<Vec<Series>, QueryError> {
+    fn sort(
+        &mut self,
+        name: &str,
+        arguments: &[Expr],
+        span: QuerySpan,
+        grid: Grid,
+    ) -> Result<Vec<StepSeries>, QueryError> {
         let mut series = self.vector(&arguments[0], grid)?;
         let descending = name.ends_with("_desc");
         if !grid.is_instant() {
@@ -199,18 +205,18 @@ impl Evaluator<'_> {
         Ok(histograms)
     }
 
-    fn histogram_quantile(&mut self, arguments: &[Expr], grid: Grid) -> Result<Vec<Series>, QueryError> {
+    fn histogram_quantile(&mut self, arguments: &[Expr], grid: Grid) -> Result<Vec<StepSeries>, QueryError> {
         let wanted = self.scalar(&arguments[0], grid)?;
         let histograms = self.histograms(&arguments[1], grid)?;
         self.warn_quantiles(&wanted, arguments[0].span);
-        let series = histograms.iter().map(|histogram| Series {
+        let series = histograms.iter().map(|histogram| StepSeries {
             labels: histogram.labels.without_name(),
             values: self.quantile_column(histogram, &wanted, arguments[1].span),
         });
         merged(series.collect())
     }
 
-    fn quantile_column(&mut self, histogram: &histogram::Histogram, wanted: &[f64], span: Span) -> Column {
+    fn quantile_column(&mut self, histogram: &histogram::Histogram, wanted: &[f64], span: QuerySpan) -> StepColumn {
         let mut seen = None::<histogram::Forced>;
         let values = histogram.column(|step, buckets| {
             let (value, forced) = histogram::quantile(wanted[step], buckets);
@@ -230,7 +236,7 @@ impl Evaluator<'_> {
         values
     }
 
-    fn histogram_quantiles(&mut self, arguments: &[Expr], grid: Grid) -> Result<Vec<Series>, QueryError> {
+    fn histogram_quantiles(&mut self, arguments: &[Expr], grid: Grid) -> Result<Vec<StepSeries>, QueryError> {
         let histograms = self.histograms(&arguments[0], grid)?;
         let texts = self.texts(&arguments[1..2]);
         let label = self.settings.naming.query_label(&texts[0]).into_owned();
@@ -242,17 +248,17 @@ impl Evaluator<'_> {
                 let values = self.quantile_column(histogram, &wanted, arguments[0].span);
                 // A quantile that changes from step to step is named by its first.
                 let labels = histogram.labels.without_name().with(&label, &quantile_label(wanted[0]));
-                series.push(Series { labels, values });
+                series.push(StepSeries { labels, values });
             }
         }
         merged(series)
     }
 
-    fn histogram_fraction(&mut self, arguments: &[Expr], grid: Grid) -> Result<Vec<Series>, QueryError> {
+    fn histogram_fraction(&mut self, arguments: &[Expr], grid: Grid) -> Result<Vec<StepSeries>, QueryError> {
         let lower = self.scalar(&arguments[0], grid)?;
         let upper = self.scalar(&arguments[1], grid)?;
         let histograms = self.histograms(&arguments[2], grid)?;
-        let series = histograms.iter().map(|histogram| Series {
+        let series = histograms.iter().map(|histogram| StepSeries {
             labels: histogram.labels.without_name(),
             values: histogram.column(|step, buckets| histogram::fraction(lower[step], upper[step], buckets)),
         });
@@ -267,7 +273,7 @@ fn quantile_label(quantile: f64) -> String {
 }
 
 /// At each step the value of the only series that has one, else NaN.
-fn only_value(series: &[Series], grid: Grid) -> Column {
+fn only_value(series: &[StepSeries], grid: Grid) -> StepColumn {
     let mut values = vec![ABSENT; grid.steps];
     let mut several = vec![false; grid.steps];
     for series in series {

@@ -3,18 +3,18 @@
 use saker_pipeline::reader::{ReadBudget, SeriesReader};
 
 use super::grid::Grid;
-use super::lookup::Wanted;
-use super::series::{Column, Series, is_present, merged};
+use super::lookup::LookupColumn;
+use super::series::{StepColumn, StepSeries, is_present, merged};
 use super::window::{Reach, Slide, WindowFn};
-use super::{QueryError, Settings};
+use super::{EvalSettings, QueryError};
 use crate::annotations::Annotations;
 use crate::ast::{Expr, ExprKind, Subquery};
-use crate::value::{Point, Points};
+use crate::value::{RangeSeries, TimedNumber};
 
 /// The value of an expression over a grid.
 pub(super) enum Evaluated {
-    Scalar(Column),
-    Vector(Vec<Series>),
+    Scalar(StepColumn),
+    Vector(Vec<StepSeries>),
     Text(String),
 }
 
@@ -22,7 +22,7 @@ impl Evaluated {
     fn bytes(&self) -> u64 {
         match self {
             Self::Scalar(column) => (column.capacity() * size_of::<f64>()) as u64,
-            Self::Vector(series) => series.iter().map(Series::bytes).sum(),
+            Self::Vector(series) => series.iter().map(StepSeries::bytes).sum(),
             Self::Text(text) => text.len() as u64,
         }
     }
@@ -31,7 +31,7 @@ impl Evaluated {
 pub(super) struct Evaluator<'a> {
     pub(super) reader: &'a dyn SeriesReader,
     pub(super) text: &'a str,
-    pub(super) settings: &'a Settings,
+    pub(super) settings: &'a EvalSettings,
     pub(super) budget: &'a ReadBudget,
     pub(super) query_start_ms: i64,
     pub(super) query_end_ms: i64,
@@ -45,7 +45,7 @@ impl<'a> Evaluator<'a> {
     pub(super) fn new(
         reader: &'a dyn SeriesReader,
         text: &'a str,
-        settings: &'a Settings,
+        settings: &'a EvalSettings,
         budget: &'a ReadBudget,
         grid: Grid,
     ) -> Self {
@@ -75,7 +75,9 @@ impl<'a> Evaluator<'a> {
         Ok(match &expr.kind {
             ExprKind::Number { value, .. } => Evaluated::Scalar(vec![*value; grid.steps]),
             ExprKind::Text(text) => Evaluated::Text(text.clone()),
-            ExprKind::Selector(selector) => Evaluated::Vector(self.instant_selector(selector, Wanted::Value, grid)?),
+            ExprKind::Selector(selector) => {
+                Evaluated::Vector(self.instant_selector(selector, LookupColumn::Value, grid)?)
+            }
             ExprKind::Paren(inner) => return self.eval_kind(inner, grid),
             ExprKind::Unary { negative, operand } => return self.unary(*negative, operand, grid),
             ExprKind::Binary(binary) => return self.binary(binary, grid),
@@ -87,7 +89,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The vector that an expression of that type gives.
-    pub(super) fn vector(&mut self, expr: &Expr, grid: Grid) -> Result<Vec<Series>, QueryError> {
+    pub(super) fn vector(&mut self, expr: &Expr, grid: Grid) -> Result<Vec<StepSeries>, QueryError> {
         match self.eval(expr, grid)? {
             Evaluated::Vector(series) => Ok(series),
             _ => Ok(Vec::new()),
@@ -95,7 +97,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The scalar that an expression of that type gives.
-    pub(super) fn scalar(&mut self, expr: &Expr, grid: Grid) -> Result<Column, QueryError> {
+    pub(super) fn scalar(&mut self, expr: &Expr, grid: Grid) -> Result<StepColumn, QueryError> {
         match self.eval(expr, grid)? {
             Evaluated::Scalar(column) => Ok(column),
             _ => Ok(vec![f64::NAN; grid.steps]),
@@ -107,7 +109,7 @@ impl<'a> Evaluator<'a> {
         if !negative {
             return Ok(value);
         }
-        let negate = |values: &mut Column| {
+        let negate = |values: &mut StepColumn| {
             values.iter_mut().filter(|value| is_present(**value)).for_each(|value| *value = -*value);
         };
         match &mut value {
@@ -134,7 +136,7 @@ impl<'a> Evaluator<'a> {
         (steps > 0).then_some(Grid { start_ms, step_ms, steps })
     }
 
-    fn subquery_series(&mut self, subquery: &Subquery, ends: Grid) -> Result<(Grid, Vec<Series>), QueryError> {
+    fn subquery_series(&mut self, subquery: &Subquery, ends: Grid) -> Result<(Grid, Vec<StepSeries>), QueryError> {
         let Some(inner) = self.subquery_grid(subquery, ends) else { return Ok((ends, Vec::new())) };
         self.hold_columns(1, inner.steps)?;
         Ok((inner, self.vector(&subquery.operand, inner)?))
@@ -146,7 +148,7 @@ impl<'a> Evaluator<'a> {
         subquery: &Subquery,
         function: &WindowFn<'_>,
         grid: Grid,
-    ) -> Result<Vec<Series>, QueryError> {
+    ) -> Result<Vec<StepSeries>, QueryError> {
         let ends = self.shifted(&subquery.time, grid);
         let (inner, series) = self.subquery_series(subquery, ends)?;
         let reach = Reach { grid, ends, range_ms: subquery.range_ms };
@@ -156,7 +158,7 @@ impl<'a> Evaluator<'a> {
         for series in series {
             let mut slide = Slide::new(reach, function, self.budget);
             slide.push(&timestamps, &series.values);
-            results.push(Series { labels: series.labels, values: slide.finish() });
+            results.push(StepSeries { labels: series.labels, values: slide.finish() });
             self.budget.check()?;
         }
         results.retain(|series| !series.is_empty());
@@ -164,22 +166,24 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The values of a subquery as they are.
-    pub(super) fn raw_subquery(&mut self, subquery: &Subquery, grid: Grid) -> Result<Vec<Points>, QueryError> {
+    pub(super) fn raw_subquery(&mut self, subquery: &Subquery, grid: Grid) -> Result<Vec<RangeSeries>, QueryError> {
         let ends = self.shifted(&subquery.time, grid);
         let (inner, series) = self.subquery_series(subquery, ends)?;
-        let points = |values: &Column| {
+        let points = |values: &StepColumn| {
             let present = values.iter().enumerate().filter(|(_, value)| is_present(**value));
-            present.map(|(step, value)| Point { time_ms: inner.time(step), value: *value }).collect()
+            present.map(|(step, value)| TimedNumber { time_ms: inner.time(step), value: *value }).collect()
         };
-        let mut matrix: Vec<Points> =
-            series.into_iter().map(|series| Points { points: points(&series.values), labels: series.labels }).collect();
+        let mut matrix: Vec<RangeSeries> = series
+            .into_iter()
+            .map(|series| RangeSeries { points: points(&series.values), labels: series.labels })
+            .collect();
         matrix.sort_by(|a, b| a.labels.cmp(&b.labels));
         Ok(matrix)
     }
 
     /// Charges columns before they are made.
     pub(super) fn hold_columns(&mut self, columns: usize, steps: usize) -> Result<(), QueryError> {
-        let bytes = (columns as u64).saturating_mul((steps * size_of::<f64>() + size_of::<Series>()) as u64);
+        let bytes = (columns as u64).saturating_mul((steps * size_of::<f64>() + size_of::<StepSeries>()) as u64);
         self.budget.charge_memory(bytes)?;
         self.held += bytes;
         Ok(())

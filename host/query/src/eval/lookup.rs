@@ -1,27 +1,27 @@
 //! An instant selector over streaming samples: at each step the newest value, unless it is too old or stale.
 
 use super::grid::Grid;
-use super::series::{ABSENT, Column, is_present};
+use super::series::{ABSENT, StepColumn, is_present};
 
 /// What a step gets of the sample that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum LookupColumn {
     Value,
     /// Its time, in seconds.
     Time,
 }
 
-pub(super) struct Lookup {
+pub(super) struct StepLookup {
     times: Grid,
     next: usize,
     newest: Option<(i64, f64)>,
     lookback_ms: i64,
-    wanted: Wanted,
-    pub(super) values: Column,
+    wanted: LookupColumn,
+    pub(super) values: StepColumn,
 }
 
-impl Lookup {
-    pub(super) fn new(times: Grid, lookback_ms: i64, wanted: Wanted) -> Self {
+impl StepLookup {
+    pub(super) fn new(times: Grid, lookback_ms: i64, wanted: LookupColumn) -> Self {
         Self { times, next: 0, newest: None, lookback_ms, wanted, values: vec![ABSENT; times.steps] }
     }
 
@@ -34,7 +34,7 @@ impl Lookup {
         }
     }
 
-    pub(super) fn finish(mut self) -> Column {
+    pub(super) fn finish(mut self) -> StepColumn {
         self.fill_before(i64::MAX);
         self.values
     }
@@ -51,8 +51,8 @@ impl Lookup {
                 && is_present(value)
             {
                 self.values[self.next] = match self.wanted {
-                    Wanted::Value => value,
-                    Wanted::Time => found_ms as f64 / 1000.0,
+                    LookupColumn::Value => value,
+                    LookupColumn::Time => found_ms as f64 / 1000.0,
                 };
             }
             self.next += 1;

@@ -4,13 +4,13 @@ use super::QueryError;
 use super::evaluator::Evaluator;
 use super::functions::{over_time, rate, regression};
 use super::grid::Grid;
-use super::series::{ABSENT, Column, Series, distinct, is_present};
+use super::series::{ABSENT, StepColumn, StepSeries, distinct, is_present};
 use super::window::{Window, WindowFn};
 use crate::ast::{Expr, ExprKind};
 use crate::float;
 use crate::labels::Labels;
-use crate::names::Naming;
-use crate::place::Span;
+use crate::names::NamingMode;
+use crate::place::QuerySpan;
 use crate::signature::Function;
 use crate::types::ValueType;
 
@@ -23,7 +23,7 @@ impl Evaluator<'_> {
         function: &Function,
         arguments: &[Expr],
         grid: Grid,
-    ) -> Result<Vec<Series>, QueryError> {
+    ) -> Result<Vec<StepSeries>, QueryError> {
         let mut parameters = Vec::new();
         let mut range = None;
         for argument in arguments {
@@ -49,7 +49,7 @@ impl Evaluator<'_> {
         distinct(series)
     }
 
-    fn windows(&mut self, range: &Expr, run: &WindowFn<'_>, grid: Grid) -> Result<Vec<Series>, QueryError> {
+    fn windows(&mut self, range: &Expr, run: &WindowFn<'_>, grid: Grid) -> Result<Vec<StepSeries>, QueryError> {
         match &range.kind {
             ExprKind::Range { selector, range_ms } => self.range_selector(selector, *range_ms, run, grid),
             ExprKind::Subquery(subquery) => self.range_subquery(subquery, run, grid),
@@ -57,7 +57,12 @@ impl Evaluator<'_> {
         }
     }
 
-    fn check_parameters(&mut self, name: &str, parameters: &[Column], arguments: &[Expr]) -> Result<(), QueryError> {
+    fn check_parameters(
+        &mut self,
+        name: &str,
+        parameters: &[StepColumn],
+        arguments: &[Expr],
+    ) -> Result<(), QueryError> {
         let within = |value: &f64| *value > 0.0 && *value < 1.0;
         match name {
             "double_exponential_smoothing" => {
@@ -75,7 +80,7 @@ impl Evaluator<'_> {
     }
 
     /// Warns of quantiles that are none.
-    pub(super) fn warn_quantiles(&mut self, quantiles: &[f64], span: Span) {
+    pub(super) fn warn_quantiles(&mut self, quantiles: &[f64], span: QuerySpan) {
         for wrong in quantiles.iter().filter(|quantile| !(0.0..=1.0).contains(*quantile)) {
             let text = format!("quantile value should be between 0 and 1, got {}", float::short(*wrong));
             self.annotations.warn(text, span, self.text);
@@ -83,8 +88,8 @@ impl Evaluator<'_> {
     }
 
     /// Our own names do not depend on their type, so only names that come from a Prometheus say something.
-    fn hint_counters(&mut self, series: &[Series], span: Span) {
-        if self.settings.naming == Naming::Prometheus {
+    fn hint_counters(&mut self, series: &[StepSeries], span: QuerySpan) {
+        if self.settings.naming == NamingMode::Prometheus {
             return;
         }
         for series in series {
@@ -99,7 +104,7 @@ impl Evaluator<'_> {
 }
 
 /// Ones at the steps where no series has a value.
-fn absent(range: &Expr, series: &[Series], grid: Grid) -> Vec<Series> {
+fn absent(range: &Expr, series: &[StepSeries], grid: Grid) -> Vec<StepSeries> {
     let mut values = vec![1.0; grid.steps];
     for series in series {
         for (absent, value) in values.iter_mut().zip(&series.values) {
@@ -112,11 +117,11 @@ fn absent(range: &Expr, series: &[Series], grid: Grid) -> Vec<Series> {
         ExprKind::Range { selector, .. } => super::functions::absent::labels(selector),
         _ => Labels::default(),
     };
-    let absent = Series { labels, values };
+    let absent = StepSeries { labels, values };
     if absent.is_empty() { Vec::new() } else { vec![absent] }
 }
 
-fn window_fn<'f>(name: &str, parameters: &'f [Column]) -> Box<WindowFn<'f>> {
+fn window_fn<'f>(name: &str, parameters: &'f [StepColumn]) -> Box<WindowFn<'f>> {
     let plain = |run: fn(&Window<'_>) -> Option<f64>| -> Box<WindowFn<'f>> { Box::new(move |window, _| run(window)) };
     match name {
         "rate" => plain(|window| rate::extrapolated(window, true, true)),

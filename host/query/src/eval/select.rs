@@ -2,30 +2,30 @@
 
 use std::collections::HashMap;
 
-use saker_pipeline::reader::{Chunk, Columns, SeriesRef, TimeRange};
+use saker_pipeline::reader::{AggregateSet, Chunk, SeriesRef, TimeRange};
 
 use super::QueryError;
 use super::evaluator::Evaluator;
 use super::grid::Grid;
-use super::lookup::{Lookup, Wanted};
-use super::series::{Series, is_present};
+use super::lookup::{LookupColumn, StepLookup};
+use super::series::{StepSeries, is_present};
 use super::window::{Reach, Slide, WindowFn};
 use crate::ast::{At, Selector, TimeShift};
 use crate::labels::Labels;
 use crate::names::Conditions;
-use crate::value::{Point, Points};
+use crate::value::{RangeSeries, TimedNumber};
 
 /// Series whose samples are read at once: what the store keeps in one block, and few enough to keep windows of.
 const BATCH_SERIES: usize = 64;
 
 /// A series of a query, and the stored ones that it is made of: more than one where names meet.
-pub(super) struct Found {
+pub(super) struct FoundSeries {
     pub(super) labels: Labels,
     refs: Vec<SeriesRef>,
 }
 
 /// What samples are poured into.
-trait Sink {
+trait SampleSink {
     /// Whether the newest value of a bucket is as good as all of its samples.
     const TAKES_BUCKETS: bool;
 
@@ -33,7 +33,7 @@ trait Sink {
     fn bytes(&self) -> u64;
 }
 
-impl Sink for Lookup {
+impl SampleSink for StepLookup {
     const TAKES_BUCKETS: bool = true;
 
     fn push(&mut self, timestamps: &[i64], values: &[f64], granularity_ms: i64) {
@@ -45,7 +45,7 @@ impl Sink for Lookup {
     }
 }
 
-impl Sink for Slide<'_> {
+impl SampleSink for Slide<'_> {
     const TAKES_BUCKETS: bool = false;
 
     fn push(&mut self, timestamps: &[i64], values: &[f64], _: i64) {
@@ -60,7 +60,7 @@ impl Sink for Slide<'_> {
 #[derive(Default)]
 struct Raw(Vec<(i64, f64)>);
 
-impl Sink for Raw {
+impl SampleSink for Raw {
     const TAKES_BUCKETS: bool = false;
 
     fn push(&mut self, timestamps: &[i64], values: &[f64], _: i64) {
@@ -88,9 +88,9 @@ impl Evaluator<'_> {
     pub(super) fn instant_selector(
         &mut self,
         selector: &Selector,
-        wanted: Wanted,
+        wanted: LookupColumn,
         grid: Grid,
-    ) -> Result<Vec<Series>, QueryError> {
+    ) -> Result<Vec<StepSeries>, QueryError> {
         let times = self.shifted(&selector.time, grid);
         let lookback_ms = self.settings.lookback_ms;
         let range = TimeRange { start_ms: times.start_ms - lookback_ms + 1, end_ms: times.end_ms() };
@@ -98,14 +98,15 @@ impl Evaluator<'_> {
         self.hold_columns(found.len(), grid.steps)?;
         let mut series = Vec::with_capacity(found.len());
         for batch in found.chunks(BATCH_SERIES) {
-            let mut lookups: Vec<Lookup> = batch.iter().map(|_| Lookup::new(times, lookback_ms, wanted)).collect();
+            let mut lookups: Vec<StepLookup> =
+                batch.iter().map(|_| StepLookup::new(times, lookback_ms, wanted)).collect();
             self.pour(batch, range, &mut lookups)?;
             for (found, lookup) in batch.iter().zip(lookups) {
                 let mut values = lookup.finish();
                 if times.steps < grid.steps {
                     values = vec![values[0]; grid.steps];
                 }
-                series.push(Series { labels: found.labels.clone(), values });
+                series.push(StepSeries { labels: found.labels.clone(), values });
             }
         }
         series.retain(|series| !series.is_empty());
@@ -119,7 +120,7 @@ impl Evaluator<'_> {
         range_ms: i64,
         function: &WindowFn<'_>,
         grid: Grid,
-    ) -> Result<Vec<Series>, QueryError> {
+    ) -> Result<Vec<StepSeries>, QueryError> {
         let ends = self.shifted(&selector.time, grid);
         let range = TimeRange { start_ms: ends.start_ms - range_ms + 1, end_ms: ends.end_ms() };
         let found = self.find(selector, range)?;
@@ -131,7 +132,7 @@ impl Evaluator<'_> {
             let mut slides: Vec<Slide<'_>> = batch.iter().map(|_| Slide::new(reach, function, budget)).collect();
             self.pour(batch, range, &mut slides)?;
             for (found, slide) in batch.iter().zip(slides) {
-                series.push(Series { labels: found.labels.clone(), values: slide.finish() });
+                series.push(StepSeries { labels: found.labels.clone(), values: slide.finish() });
                 self.budget.check()?;
             }
         }
@@ -145,20 +146,20 @@ impl Evaluator<'_> {
         selector: &Selector,
         range_ms: i64,
         grid: Grid,
-    ) -> Result<Vec<Points>, QueryError> {
+    ) -> Result<Vec<RangeSeries>, QueryError> {
         let end_ms = self.shifted(&selector.time, grid).end_ms();
         let range = TimeRange { start_ms: end_ms - range_ms + 1, end_ms };
         let found = self.find(selector, range)?;
         let mut raw: Vec<Raw> = found.iter().map(|_| Raw::default()).collect();
         self.pour(&found, range, &mut raw)?;
-        let mut matrix: Vec<Points> = found
+        let mut matrix: Vec<RangeSeries> = found
             .into_iter()
             .zip(raw)
             .map(|(found, raw)| {
                 let present = raw.0.into_iter().filter(|(_, value)| is_present(*value));
-                Points {
+                RangeSeries {
                     labels: found.labels,
-                    points: present.map(|(time_ms, value)| Point { time_ms, value }).collect(),
+                    points: present.map(|(time_ms, value)| TimedNumber { time_ms, value }).collect(),
                 }
             })
             .filter(|series| !series.points.is_empty())
@@ -167,7 +168,7 @@ impl Evaluator<'_> {
         Ok(matrix)
     }
 
-    fn find(&mut self, selector: &Selector, range: TimeRange) -> Result<Vec<Found>, QueryError> {
+    fn find(&mut self, selector: &Selector, range: TimeRange) -> Result<Vec<FoundSeries>, QueryError> {
         self.budget.check()?;
         let limit = self.settings.series_max;
         let conditions = Conditions::new(self.settings.naming, selector.name.as_deref(), &selector.matchers)?;
@@ -177,7 +178,7 @@ impl Evaluator<'_> {
             return Err(QueryError::SeriesLimit { selector, limit });
         }
         let mut places: HashMap<Labels, usize> = HashMap::with_capacity(refs.len());
-        let mut found: Vec<Found> = Vec::with_capacity(refs.len());
+        let mut found: Vec<FoundSeries> = Vec::with_capacity(refs.len());
         for series in refs {
             let labels = self.settings.naming.labels(&series.identity);
             if !conditions.matches(&series.identity, &labels) {
@@ -186,7 +187,7 @@ impl Evaluator<'_> {
             let place = *places.entry(labels.clone()).or_insert(found.len());
             match found.get_mut(place) {
                 Some(known) => known.refs.push(series),
-                None => found.push(Found { labels, refs: vec![series] }),
+                None => found.push(FoundSeries { labels, refs: vec![series] }),
             }
         }
         let refs: Vec<SeriesRef> = found.iter().flat_map(|found| found.refs.iter().cloned()).collect();
@@ -195,7 +196,12 @@ impl Evaluator<'_> {
     }
 
     /// Reads the samples of series into their sinks.
-    fn pour<S: Sink>(&mut self, found: &[Found], range: TimeRange, sinks: &mut [S]) -> Result<(), QueryError> {
+    fn pour<S: SampleSink>(
+        &mut self,
+        found: &[FoundSeries],
+        range: TimeRange,
+        sinks: &mut [S],
+    ) -> Result<(), QueryError> {
         let single: Vec<usize> = (0..found.len()).filter(|place| found[*place].refs.len() == 1).collect();
         let refs: Vec<SeriesRef> = single.iter().map(|place| found[*place].refs[0].clone()).collect();
         let mut held = 0;
@@ -221,14 +227,17 @@ impl Evaluator<'_> {
                 }
             }
         };
-        let read =
-            if refs.is_empty() { Ok(()) } else { self.reader.read(&refs, range, Columns::LAST, budget, &mut visit) };
+        let read = if refs.is_empty() {
+            Ok(())
+        } else {
+            self.reader.read(&refs, range, AggregateSet::LAST, budget, &mut visit)
+        };
         budget.release_memory(held);
         if let Some(error) = over {
             return Err(error.into());
         }
         read?;
-        coarse.refuse()?;
+        coarse.reject()?;
         for (place, found) in found.iter().enumerate().filter(|(_, found)| found.refs.len() > 1) {
             self.pour_merged(&found.refs, range, &mut sinks[place])?;
         }
@@ -236,16 +245,21 @@ impl Evaluator<'_> {
     }
 
     /// Samples of series whose names meet, as those of one; of the same time the first series' counts.
-    fn pour_merged<S: Sink>(&mut self, refs: &[SeriesRef], range: TimeRange, sink: &mut S) -> Result<(), QueryError> {
+    fn pour_merged<S: SampleSink>(
+        &mut self,
+        refs: &[SeriesRef],
+        range: TimeRange,
+        sink: &mut S,
+    ) -> Result<(), QueryError> {
         let mut samples: Vec<(i64, usize, f64)> = Vec::new();
         let mut coarse = Coarse::default();
-        self.reader.read(refs, range, Columns::LAST, self.budget, &mut |chunk: Chunk<'_>| {
+        self.reader.read(refs, range, AggregateSet::LAST, self.budget, &mut |chunk: Chunk<'_>| {
             coarse.see(&chunk);
             let pairs = chunk.timestamps.iter().zip(chunk.columns[0]);
             samples.extend(pairs.map(|(time, value)| (*time, chunk.series, *value)));
         })?;
         if !S::TAKES_BUCKETS {
-            coarse.refuse()?;
+            coarse.reject()?;
         }
         samples.sort_by_key(|(time, series, _)| (*time, *series));
         samples.dedup_by_key(|(time, ..)| *time);
@@ -272,7 +286,7 @@ impl Coarse {
     }
 
     /// A window over buckets would be an approximation that nobody sees.
-    fn refuse(&self) -> Result<(), QueryError> {
+    fn reject(&self) -> Result<(), QueryError> {
         if self.granularity_ms == 0 {
             return Ok(());
         }

@@ -17,15 +17,15 @@ pub(super) fn is_present(value: f64) -> bool {
 }
 
 /// A value for each step.
-pub(super) type Column = Vec<f64>;
+pub(super) type StepColumn = Vec<f64>;
 
 #[derive(Clone, Debug)]
-pub(super) struct Series {
+pub(super) struct StepSeries {
     pub(super) labels: Labels,
-    pub(super) values: Column,
+    pub(super) values: StepColumn,
 }
 
-impl Series {
+impl StepSeries {
     pub(super) fn is_empty(&self) -> bool {
         !self.values.iter().any(|value| is_present(*value))
     }
@@ -36,7 +36,7 @@ impl Series {
 }
 
 /// Series whose labels have changed: those that have become the same are one, unless both have a value at a step.
-pub(super) fn merged(series: Vec<Series>) -> Result<Vec<Series>, QueryError> {
+pub(super) fn merged(series: Vec<StepSeries>) -> Result<Vec<StepSeries>, QueryError> {
     let mut merger = Merger::default();
     for series in series {
         merger.add(series)?;
@@ -45,7 +45,7 @@ pub(super) fn merged(series: Vec<Series>) -> Result<Vec<Series>, QueryError> {
 }
 
 /// Series whose labels have changed, and that must all be different still.
-pub(super) fn distinct(series: Vec<Series>) -> Result<Vec<Series>, QueryError> {
+pub(super) fn distinct(series: Vec<StepSeries>) -> Result<Vec<StepSeries>, QueryError> {
     let mut seen = HashMap::with_capacity(series.len());
     for (place, one) in series.iter().enumerate() {
         if seen.insert(&one.labels, place).is_some() {
@@ -57,12 +57,12 @@ pub(super) fn distinct(series: Vec<Series>) -> Result<Vec<Series>, QueryError> {
 
 #[derive(Default)]
 pub(super) struct Merger {
-    pub(super) series: Vec<Series>,
+    pub(super) series: Vec<StepSeries>,
     places: HashMap<Labels, usize>,
 }
 
 impl Merger {
-    pub(super) fn add(&mut self, series: Series) -> Result<(), QueryError> {
+    pub(super) fn add(&mut self, series: StepSeries) -> Result<(), QueryError> {
         match self.places.entry(series.labels.clone()) {
             Entry::Vacant(vacant) => {
                 vacant.insert(self.series.len());

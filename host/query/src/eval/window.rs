@@ -3,7 +3,7 @@
 use saker_pipeline::reader::ReadBudget;
 
 use super::grid::Grid;
-use super::series::{ABSENT, Column, is_present};
+use super::series::{ABSENT, StepColumn, is_present};
 
 /// The samples of a range at one step. The range is open on the left: a sample at its very start is not in it.
 pub(super) struct Window<'a> {
@@ -67,7 +67,7 @@ pub(super) struct Slide<'f> {
     head: usize,
     tail: usize,
     next: usize,
-    results: Column,
+    results: StepColumn,
 }
 
 impl<'f> Slide<'f> {
@@ -96,7 +96,7 @@ impl<'f> Slide<'f> {
     }
 
     /// The results; fewer if the budget is spent, as its next check says.
-    pub(super) fn finish(mut self) -> Column {
+    pub(super) fn finish(mut self) -> StepColumn {
         self.step_before(i64::MAX);
         self.results
     }
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_are_the_same_however_samples_arrive_and_what_is_past_is_forgotten() {
+    fn windows_are_the_same_however_samples_arrive() {
         let timestamps: Vec<i64> = (0..20_000).map(|at| at * 1000 + 7).collect();
         let values: Vec<f64> = (0..20_000).map(f64::from).collect();
         let grid = Grid { start_ms: 1_000_000, step_ms: 30_000, steps: 600 };

@@ -26,7 +26,7 @@ impl Consolidation {
 
 /// A row of an answer: when, and what if it is known.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Row {
+pub struct ArchiveRow {
     /// Milliseconds since 1970-01-01 UTC.
     pub time_ms: i64,
     /// The value.
@@ -48,13 +48,13 @@ pub(super) fn row_steps(steps_ago: i64, consolidation: Consolidation) -> i64 {
 
 /// Rows of `bucket_ms` from rows that are finer: each stands at the end of its bucket, and is of what is known in it.
 #[must_use]
-pub fn downsample(rows: &[Row], bucket_ms: i64, consolidation: Consolidation) -> Vec<Row> {
-    let mut coarse: Vec<(Row, f64)> = Vec::new();
+pub fn downsample(rows: &[ArchiveRow], bucket_ms: i64, consolidation: Consolidation) -> Vec<ArchiveRow> {
+    let mut coarse: Vec<(ArchiveRow, f64)> = Vec::new();
     for row in rows {
         // A bucket is open on the left: its last row stands exactly at its end.
         let time_ms = row.time_ms + (-row.time_ms).rem_euclid(bucket_ms);
         if coarse.last().is_none_or(|(last, _)| last.time_ms != time_ms) {
-            coarse.push((Row { time_ms, value: None }, 0.0));
+            coarse.push((ArchiveRow { time_ms, value: None }, 0.0));
         }
         if let (Some(value), Some((into, count))) = (row.value, coarse.last_mut()) {
             *count += 1.0;
@@ -66,8 +66,8 @@ pub fn downsample(rows: &[Row], bucket_ms: i64, consolidation: Consolidation) ->
             });
         }
     }
-    let finished = |(row, count): (Row, f64)| match consolidation {
-        Consolidation::Average => Row { value: row.value.map(|sum| sum / count), ..row },
+    let finished = |(row, count): (ArchiveRow, f64)| match consolidation {
+        Consolidation::Average => ArchiveRow { value: row.value.map(|sum| sum / count), ..row },
         _ => row,
     };
     coarse.into_iter().map(finished).collect()

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use saker_model::flat::{self, Spaces};
-use saker_pipeline::reader::{Condition, Label, Matcher, ReadError, SeriesReader, SeriesRef, TimeRange};
+use saker_pipeline::reader::{Matcher, MatcherLabel, ReadError, SeriesReader, SeriesRef, TextCondition, TimeRange};
 
 /// Series of a metric that are looked through for the one with exactly these tags.
 const SERIES_MAX: usize = 10_000;
@@ -50,9 +50,9 @@ pub fn find(
     range: TimeRange,
 ) -> Result<Option<SeriesRef>, ReadError> {
     let Counter { metric, tags } = Counter::parse(counter);
-    let equal = |label, value: &str| Matcher { label, condition: Condition::Is(value.into()) };
-    let mut matchers = vec![equal(Label::Endpoint, endpoint), equal(Label::Metric, metric)];
-    matchers.extend(tags.iter().map(|(key, value)| equal(Label::Tag(key.to_string()), value)));
+    let equal = |label, value: &str| Matcher { label, condition: TextCondition::Is(value.into()) };
+    let mut matchers = vec![equal(MatcherLabel::Endpoint, endpoint), equal(MatcherLabel::Metric, metric)];
+    matchers.extend(tags.iter().map(|(key, value)| equal(MatcherLabel::Tag(key.to_string()), value)));
     let found = reader.select(&matchers, range, SERIES_MAX)?;
     // Others may have these tags and more.
     Ok(found.into_iter().find(|series| series.identity.tags.len() == tags.len()))

@@ -29,11 +29,11 @@ const PERIOD_S: i64 = 1;
 #[derive(Debug, Default)]
 pub struct FalconCounts {
     counts: [AtomicU64; NAMES.len()],
-    rates: Mutex<[Rate; NAMES.len()]>,
+    rates: Mutex<[RateAt; NAMES.len()]>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Rate {
+struct RateAt {
     at_s: i64,
     count: u64,
     a_second: u64,

@@ -2,10 +2,10 @@
 
 use saker_model::is_stale;
 use saker_pipeline::reader::{
-    Aggregate, Attributes, Chunk, Columns, ReadBudget, ReadError, SeriesReader, SeriesRef, TimeRange,
+    Aggregate, AggregateSet, Attributes, Chunk, ReadBudget, ReadError, SeriesReader, SeriesRef, TimeRange,
 };
 
-use super::archive::{Consolidation, REACH_STEPS, Row, downsample, row_steps};
+use super::archive::{ArchiveRow, Consolidation, REACH_STEPS, downsample, row_steps};
 use super::{counter, is_rate, step_ms};
 
 /// What is asked.
@@ -33,7 +33,7 @@ pub struct History {
     /// Of what type the series is and how often it is measured; nothing of a series that is not known.
     pub attributes: Option<Attributes>,
     /// In order of time, evenly spaced.
-    pub rows: Vec<Row>,
+    pub rows: Vec<ArchiveRow>,
 }
 
 /// The rows of a counter from start to end, seen from a time that decides which archive reaches so far.
@@ -76,7 +76,7 @@ fn rows(
     asked: TimeRange,
     now_ms: i64,
     budget: &ReadBudget,
-) -> Result<Vec<Row>, ReadError> {
+) -> Result<Vec<ArchiveRow>, ReadError> {
     let attributes = series.attributes;
     let step_ms = step_ms(attributes);
     // As far as graph's archives reach, and no further than there can be samples: so many steps are held at once.
@@ -92,9 +92,9 @@ fn rows(
     // Of buckets, the one before and the one behind.
     let around_ms = 2 * row_ms.max(step_ms);
     let range = TimeRange { start_ms: steps_from_ms - around_ms, end_ms: last_ms + around_ms + step_ms - 1 };
-    let wanted = Wanted { step_ms, is_rate: is_rate(attributes), consolidation: query.consolidation };
+    let wanted = BucketQuestion { step_ms, is_rate: is_rate(attributes), consolidation: query.consolidation };
     let samples = wanted.read(reader, series, range, row_ms > step_ms, budget)?;
-    let bytes = ((last_ms - steps_from_ms) / step_ms + 1).max(0) as u64 * size_of::<Row>() as u64;
+    let bytes = ((last_ms - steps_from_ms) / step_ms + 1).max(0) as u64 * size_of::<ArchiveRow>() as u64;
     budget.charge_memory(bytes)?;
     let steps = steps(&samples, attributes, steps_from_ms, last_ms);
     let rows = if row_ms == step_ms { steps } else { downsample(&steps, row_ms, query.consolidation) };
@@ -104,7 +104,7 @@ fn rows(
 
 /// A value that is kept, and how far it may be from the one before: two steps, or two buckets.
 #[derive(Clone, Copy, Debug)]
-struct Kept {
+struct KeptValue {
     time_ms: i64,
     value: f64,
     heartbeat_ms: i64,
@@ -112,13 +112,13 @@ struct Kept {
 
 /// What of each bucket is wanted, where there are no samples any more.
 #[derive(Clone, Copy)]
-struct Wanted {
+struct BucketQuestion {
     step_ms: i64,
     is_rate: bool,
     consolidation: Consolidation,
 }
 
-impl Wanted {
+impl BucketQuestion {
     /// The samples on the grid of steps, the first of each step; buckets at the times of their newest samples.
     fn read(
         self,
@@ -127,28 +127,28 @@ impl Wanted {
         range: TimeRange,
         is_coarse: bool,
         budget: &ReadBudget,
-    ) -> Result<Vec<Kept>, ReadError> {
+    ) -> Result<Vec<KeptValue>, ReadError> {
         let columns = match self.consolidation {
-            _ if self.is_rate || !is_coarse => Columns::LAST,
-            Consolidation::Average => Columns::LAST.with(Aggregate::Sum).with(Aggregate::Count),
-            Consolidation::Max => Columns::LAST.with(Aggregate::Max),
-            Consolidation::Min => Columns::LAST.with(Aggregate::Min),
+            _ if self.is_rate || !is_coarse => AggregateSet::LAST,
+            Consolidation::Average => AggregateSet::LAST.with(Aggregate::Sum).with(Aggregate::Count),
+            Consolidation::Max => AggregateSet::LAST.with(Aggregate::Max),
+            Consolidation::Min => AggregateSet::LAST.with(Aggregate::Min),
         };
-        let mut kept: Vec<Kept> = Vec::new();
+        let mut kept: Vec<KeptValue> = Vec::new();
         reader.read(std::slice::from_ref(series), range, columns, budget, &mut |chunk: Chunk<'_>| {
             let heartbeat_ms = 2 * self.step_ms.max(chunk.granularity_ms);
             for (place, time_ms) in chunk.timestamps.iter().enumerate() {
                 let time_ms = time_ms - time_ms.rem_euclid(self.step_ms);
                 let value = self.value(&chunk, columns, place);
                 if !is_stale(chunk.columns[0][place]) && kept.last().is_none_or(|last| last.time_ms < time_ms) {
-                    kept.push(Kept { time_ms, value, heartbeat_ms });
+                    kept.push(KeptValue { time_ms, value, heartbeat_ms });
                 }
             }
         })?;
         Ok(kept)
     }
 
-    fn value(self, chunk: &Chunk<'_>, columns: Columns, place: usize) -> f64 {
+    fn value(self, chunk: &Chunk<'_>, columns: AggregateSet, place: usize) -> f64 {
         let of = |aggregate| columns.position(aggregate).map(|column| chunk.columns[column][place]);
         let of_bucket = match self.consolidation {
             _ if chunk.granularity_ms == 0 => None,
@@ -161,7 +161,7 @@ impl Wanted {
 }
 
 /// A row for each step. A sample fills the steps since the one before it, if that is within a heartbeat.
-fn steps(samples: &[Kept], attributes: Attributes, from_ms: i64, to_ms: i64) -> Vec<Row> {
+fn steps(samples: &[KeptValue], attributes: Attributes, from_ms: i64, to_ms: i64) -> Vec<ArchiveRow> {
     let step_ms = step_ms(attributes);
     let mut next = samples.partition_point(|sample| sample.time_ms < from_ms);
     let mut rows = Vec::new();
@@ -172,13 +172,13 @@ fn steps(samples: &[Kept], attributes: Attributes, from_ms: i64, to_ms: i64) -> 
         }
         let before = next.checked_sub(1).map(|before| samples[before]);
         let value = samples.get(next).and_then(|sample| value_of(before, *sample, attributes, time_ms));
-        rows.push(Row { time_ms, value: value.filter(|value| value.is_finite()) });
+        rows.push(ArchiveRow { time_ms, value: value.filter(|value| value.is_finite()) });
         time_ms += step_ms;
     }
     rows
 }
 
-fn value_of(before: Option<Kept>, sample: Kept, attributes: Attributes, time_ms: i64) -> Option<f64> {
+fn value_of(before: Option<KeptValue>, sample: KeptValue, attributes: Attributes, time_ms: i64) -> Option<f64> {
     let near = before.filter(|before| sample.time_ms - before.time_ms <= sample.heartbeat_ms);
     if is_rate(attributes) {
         let before = near?;

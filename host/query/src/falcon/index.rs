@@ -3,25 +3,27 @@
 use std::collections::BTreeMap;
 
 use saker_model::flat;
-use saker_pipeline::reader::{Attributes, Condition, Identity, Label, Matcher, ReadBudget, SeriesReader, TimeRange};
+use saker_pipeline::reader::{
+    Attributes, Identity, Matcher, MatcherLabel, ReadBudget, SeriesReader, TextCondition, TimeRange,
+};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::eval::QueryError;
-use crate::pattern::Pattern;
+use crate::pattern::TextPattern;
 
 /// Patterns of one question.
 const PATTERNS_MAX: usize = 20;
 
 /// A part of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Page {
+pub struct IndexPage {
     /// At most so many.
     pub limit: usize,
     /// From 1.
     pub page: usize,
 }
 
-impl Page {
+impl IndexPage {
     fn of<T>(self, items: impl Iterator<Item = T>) -> Vec<T> {
         items.skip(self.page.max(1).saturating_sub(1).saturating_mul(self.limit)).take(self.limit).collect()
     }
@@ -54,7 +56,7 @@ pub fn endpoints(
     patterns: &str,
     parts: &str,
     range: TimeRange,
-    page: Page,
+    page: IndexPage,
     (series_max, budget): (usize, &ReadBudget),
 ) -> Result<Vec<String>, QueryError> {
     let patterns = Patterns::read(patterns)?;
@@ -93,13 +95,13 @@ pub fn counters(
     endpoint_ids: &[u64],
     patterns: &str,
     range: TimeRange,
-    page: Page,
+    page: IndexPage,
     (series_max, budget): (usize, &ReadBudget),
 ) -> Result<Vec<EndpointCounter>, QueryError> {
     let patterns = Patterns::read(patterns)?;
     let ids = endpoint_ids.to_vec();
-    let of_them = Condition::Meets(std::sync::Arc::new(move |endpoint| ids.contains(&endpoint_id(endpoint))));
-    let matchers = [Matcher { label: Label::Endpoint, condition: of_them }];
+    let of_them = TextCondition::Meets(std::sync::Arc::new(move |endpoint| ids.contains(&endpoint_id(endpoint))));
+    let matchers = [Matcher { label: MatcherLabel::Endpoint, condition: of_them }];
     let mut found = Vec::new();
     for (place, series) in reader.select(&matchers, range, series_max)?.into_iter().enumerate() {
         look(budget, place)?;
@@ -119,13 +121,13 @@ fn look(budget: &ReadBudget, place: usize) -> Result<(), QueryError> {
 }
 
 /// Patterns separated by spaces, as a database's `regexp` has them: anywhere in the text, whatever the case.
-struct Patterns(Vec<(Pattern, bool)>);
+struct Patterns(Vec<(TextPattern, bool)>);
 
 impl Patterns {
     fn read(text: &str) -> Result<Self, QueryError> {
         let pattern = |text: &str| {
             let (text, wanted) = text.strip_prefix('!').map_or((text, true), |rest| (rest, false));
-            Ok((Pattern::anywhere(text)?, wanted))
+            Ok((TextPattern::anywhere(text)?, wanted))
         };
         text.split_whitespace().take(PATTERNS_MAX).map(pattern).collect::<Result<_, QueryError>>().map(Self)
     }
@@ -142,7 +144,7 @@ mod tests {
     use saker_pipeline::reader::{Cancel, ReadLimits};
 
     const RANGE: TimeRange = TimeRange { start_ms: 0, end_ms: 10 };
-    const ALL: Page = Page { limit: 500, page: 1 };
+    const ALL: IndexPage = IndexPage { limit: 500, page: 1 };
 
     fn reader() -> MemoryReader {
         let mut reader = MemoryReader::default();
@@ -175,8 +177,8 @@ mod tests {
         assert_eq!(found("!db", "", ALL), ["Web-2", "web-1"]);
         assert_eq!(found("", "iface=eth, dc=eu", ALL), ["Web-2"]);
         assert_eq!(found("", "cpu.idle", ALL), ["db-1", "web-1"]);
-        assert_eq!(found(".", "", Page { limit: 2, page: 2 }), ["web-1"]);
-        assert_eq!(found(".", "", Page { limit: usize::MAX, page: usize::MAX }), [""; 0]);
+        assert_eq!(found(".", "", IndexPage { limit: 2, page: 2 }), ["web-1"]);
+        assert_eq!(found(".", "", IndexPage { limit: usize::MAX, page: usize::MAX }), [""; 0]);
         assert!(endpoints(&reader(), "(", "", RANGE, ALL, (100, &budget())).is_err());
     }
 

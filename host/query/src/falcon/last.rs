@@ -1,7 +1,7 @@
 //! `last` and `last/raw`: the newest value.
 
 use saker_model::is_stale;
-use saker_pipeline::reader::{Chunk, Columns, ReadBudget, ReadError, SeriesReader, TimeRange};
+use saker_pipeline::reader::{AggregateSet, Chunk, ReadBudget, ReadError, SeriesReader, TimeRange};
 
 use super::{counter, is_rate, step_ms};
 
@@ -74,7 +74,7 @@ fn newest(
 ) -> Result<[Option<(i64, f64)>; 2], ReadError> {
     let mut newest = [None, None];
     let Some(series) = counter::find(reader, endpoint, counter, range)? else { return Ok(newest) };
-    reader.read(std::slice::from_ref(&series), range, Columns::LAST, budget, &mut |chunk: Chunk<'_>| {
+    reader.read(std::slice::from_ref(&series), range, AggregateSet::LAST, budget, &mut |chunk: Chunk<'_>| {
         for (time_ms, value) in chunk.timestamps.iter().zip(chunk.columns[0]).filter(|(_, value)| !is_stale(**value)) {
             newest = [newest[1], Some((*time_ms, *value))];
         }

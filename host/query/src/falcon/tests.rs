@@ -2,8 +2,8 @@ use super::*;
 use crate::MemoryReader;
 use saker_model::STALE_MARKER;
 use saker_pipeline::reader::{
-    Aggregate, Cancel, Chunk, Columns, Identity, Matcher, ReadBudget, ReadError, ReadLimits, SeriesReader, SeriesRef,
-    TimeRange,
+    Aggregate, AggregateSet, Cancel, Chunk, Identity, Matcher, ReadBudget, ReadError, ReadLimits, SeriesReader,
+    SeriesRef, TimeRange,
 };
 
 const STEP_S: i64 = 60;
@@ -90,11 +90,14 @@ fn extremes_and_old_ranges_have_rows_of_several_steps() {
     {
         assert_eq!(archive::row_steps(steps_ago, Consolidation::Average), expected);
     }
-    let rows: Vec<Row> = [(60, Some(1.0)), (120, None), (300, Some(2.0)), (360, None)]
-        .map(|(at_s, value)| Row { time_ms: at_s * 1000, value })
+    let rows: Vec<ArchiveRow> = [(60, Some(1.0)), (120, None), (300, Some(2.0)), (360, None)]
+        .map(|(at_s, value)| ArchiveRow { time_ms: at_s * 1000, value })
         .into();
     let coarse = downsample(&rows, 300_000, Consolidation::Average);
-    assert_eq!(coarse, [Row { time_ms: 300_000, value: Some(1.5) }, Row { time_ms: 600_000, value: None }]);
+    assert_eq!(
+        coarse,
+        [ArchiveRow { time_ms: 300_000, value: Some(1.5) }, ArchiveRow { time_ms: 600_000, value: None }]
+    );
 }
 
 #[test]
@@ -116,7 +119,7 @@ fn the_newest_value_is_raw_or_a_rate_of_two_samples_one_step_apart() {
 
 #[test]
 fn answers_are_graphs_to_the_byte() {
-    let rows = vec![Row { time_ms: 60_000, value: Some(1.5) }, Row { time_ms: 120_000, value: None }];
+    let rows = vec![ArchiveRow { time_ms: 60_000, value: Some(1.5) }, ArchiveRow { time_ms: 120_000, value: None }];
     let attributes = Some(Attributes { metric_type: MetricType::Counter, step_s: 60 });
     let known = History { endpoint: "h\"1".into(), counter: "a/b=c".into(), attributes, rows };
     let unknown = History { endpoint: "h2".into(), counter: "x".into(), attributes: None, rows: Vec::new() };
@@ -165,11 +168,11 @@ impl SeriesReader for Buckets {
         &self,
         series: &[SeriesRef],
         range: TimeRange,
-        columns: Columns,
+        columns: AggregateSet,
         budget: &ReadBudget,
         visit: &mut dyn FnMut(Chunk<'_>),
     ) -> Result<(), ReadError> {
-        self.0.read(series, range, Columns::LAST, budget, &mut |chunk| {
+        self.0.read(series, range, AggregateSet::LAST, budget, &mut |chunk| {
             // Each bucket of three samples: their mean is the last, the extremes lie one beside it.
             let value = |aggregate, last: f64| match aggregate {
                 Aggregate::Sum => last * 3.0,

@@ -9,7 +9,7 @@ const FORM_BYTES_MAX: usize = 1 << 20;
 
 /// Names and values; those of the body come first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Form(Vec<(String, String)>);
+pub(super) struct QueryForm(Vec<(String, String)>);
 
 /// Why parameters cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +25,7 @@ pub(super) enum FormError {
     Body,
 }
 
-impl Form {
+impl QueryForm {
     /// Reads `a=1&b=x+y&b=%C3%A9`.
     pub(super) fn parse(text: &[u8]) -> Result<Self, FormError> {
         let pairs = text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
@@ -80,8 +80,8 @@ fn hex(digits: &[u8]) -> Option<u8> {
     Some((digit(digits[0])? * 16 + digit(digits[1])?) as u8)
 }
 
-impl<S: Send + Sync> FromRequest<S> for Form {
-    type Rejection = super::prometheus::Failure;
+impl<S: Send + Sync> FromRequest<S> for QueryForm {
+    type Rejection = super::prometheus::ApiFailure;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Self::Rejection> {
         let in_url = Self::parse(request.uri().query().unwrap_or_default().as_bytes())?;
@@ -106,18 +106,19 @@ mod tests {
 
     #[test]
     fn parameters_are_unescaped_and_the_first_of_a_name_counts() {
-        let form = Form::parse(b"query=up%7Ba%3D%22%C3%A9%22%7D&match[]=a+b&match%5B%5D=c&empty=&flag&=x").unwrap();
+        let form =
+            QueryForm::parse(b"query=up%7Ba%3D%22%C3%A9%22%7D&match[]=a+b&match%5B%5D=c&empty=&flag&=x").unwrap();
         assert_eq!(form.get("query"), "up{a=\"é\"}");
         assert_eq!(form.all("match[]").collect::<Vec<_>>(), ["a b", "c"]);
         assert_eq!((form.given("empty"), form.given("flag"), form.given("none")), (None, None, None));
     }
 
     #[test]
-    fn a_broken_escape_is_refused_with_what_was_written() {
+    fn a_broken_escape_is_rejected_with_what_was_written() {
         for (text, expected) in [("a=%zz", "%zz"), ("a=1%", "%"), ("a%2=1", "%2"), ("a=%+1", "%+1")] {
-            assert_eq!(Form::parse(text.as_bytes()), Err(FormError::Escape(expected.into())), "{text}");
+            assert_eq!(QueryForm::parse(text.as_bytes()), Err(FormError::Escape(expected.into())), "{text}");
         }
-        assert_eq!(Form::parse(b"a=%ff"), Err(FormError::Utf8));
+        assert_eq!(QueryForm::parse(b"a=%ff"), Err(FormError::Utf8));
     }
 
     proptest! {
@@ -126,9 +127,9 @@ mod tests {
             bytes in proptest::collection::vec(any::<u8>(), 0..200),
             value in ".{0,40}",
         ) {
-            let _ = Form::parse(&bytes);
+            let _ = QueryForm::parse(&bytes);
             let escaped: String = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
-            let form = Form::parse(format!("a={escaped}").as_bytes()).unwrap();
+            let form = QueryForm::parse(format!("a={escaped}").as_bytes()).unwrap();
             prop_assert_eq!(form.get("a"), value);
         }
     }

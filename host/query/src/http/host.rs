@@ -9,18 +9,18 @@ use saker_http::ApiError;
 use saker_pipeline::reader::{ReadBudget, TimeRange};
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::form::Form;
+use super::form::QueryForm;
 use super::{Shared, gzip, now_ms, text};
 use crate::engine::RunError;
-use crate::exposition::{CONTENT_TYPE, Exposition, Filter, exposition};
-use crate::log::Question;
+use crate::exposition::{CONTENT_TYPE, CollectorFilter, Exposition, exposition};
+use crate::log::LoggedQuery;
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new().route("/metrics/host", get(host))
 }
 
-async fn host(State(shared): State<Shared>, headers: HeaderMap, form: Form) -> Response {
-    let filter = Filter {
+async fn host(State(shared): State<Shared>, headers: HeaderMap, form: QueryForm) -> Response {
+    let filter = CollectorFilter {
         collect: form.all("collect[]").map(ToOwned::to_owned).collect(),
         exclude: form.all("exclude[]").map(ToOwned::to_owned).collect(),
     };
@@ -39,12 +39,12 @@ async fn host(State(shared): State<Shared>, headers: HeaderMap, form: Form) -> R
 
 type Packed = Option<Vec<u8>>;
 
-async fn expose(shared: &Shared, filter: Filter, packs: bool) -> Result<(Exposition, Packed), RunError> {
+async fn expose(shared: &Shared, filter: CollectorFilter, packs: bool) -> Result<(Exposition, Packed), RunError> {
     let config = shared.engine.config();
     let (recent, descriptions) = (shared.recent.clone(), shared.descriptions.clone());
     let end_ms = now_ms();
     let range = TimeRange { start_ms: end_ms - config.settings().lookback_ms + 1, end_ms };
-    let question = Question { query: "/metrics/host".into(), start_ms: range.start_ms, end_ms, step_ms: 0 };
+    let question = LoggedQuery { query: "/metrics/host".into(), start_ms: range.start_ms, end_ms, step_ms: 0 };
     let work = move |budget: &ReadBudget| {
         let found = exposition(&*recent, &*descriptions, &filter, range, config.series, budget)?;
         let packed = packs.then(|| gzip::pack(found.text.as_bytes())).flatten();

@@ -14,7 +14,7 @@ use axum::routing::get;
 
 use super::{JSON, Shared, text};
 
-pub(super) use failure::Failure;
+pub(super) use failure::ApiFailure;
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
@@ -30,7 +30,7 @@ pub(super) fn routes() -> Router<Shared> {
 }
 
 /// An answer, whatever it is.
-fn respond(State(shared): &State<Shared>, answer: Result<String, Failure>) -> Response {
+fn respond(State(shared): &State<Shared>, answer: Result<String, ApiFailure>) -> Response {
     let answer = answer.and_then(|json| Ok(text(&shared.engine, StatusCode::OK, JSON, json)?));
     answer.unwrap_or_else(IntoResponse::into_response)
 }

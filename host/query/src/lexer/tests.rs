@@ -71,7 +71,7 @@ fn comments_and_blanks_are_passed_over_and_colons_belong_to_names() {
 }
 
 #[test]
-fn a_foreign_character_and_a_huge_query_are_refused_with_place_and_cure() {
+fn a_foreign_character_and_a_huge_query_are_rejected_with_place_and_cure() {
     assert_eq!(tokens("a +\n  ü").unwrap_err().place.to_string(), "2:3");
     assert!(problem("cpu.busy").contains("{\"cpu.busy\"}"));
     assert!(problem(&" ".repeat(QUERY_BYTES_MAX + 1)).contains("at most"));

@@ -1,8 +1,8 @@
 //! Aggregations: `sum by (mode) (…)`, `topk(5, …)`, `count(…) without (core)`.
 
 use super::Parser;
-use crate::ast::{Aggregate, AggregateOp, Expr, ExprKind};
-use crate::place::{Span, SyntaxError};
+use crate::ast::{AggregateExpr, AggregateOp, Expr, ExprKind};
+use crate::place::{QuerySpan, SyntaxError};
 
 impl Parser<'_> {
     pub(super) fn aggregate(&mut self, op: AggregateOp) -> Result<Expr, SyntaxError> {
@@ -14,7 +14,7 @@ impl Parser<'_> {
         let (without, grouping) = before.or(after).unwrap_or_default();
         let (parameter, operand) = self.operands(op, arguments, span)?;
         let aggregate =
-            Aggregate { op, operand: operand.into(), parameter: parameter.map(Box::new), without, grouping };
+            AggregateExpr { op, operand: operand.into(), parameter: parameter.map(Box::new), without, grouping };
         self.checker().aggregate(&aggregate)?;
         Ok(Expr { kind: ExprKind::Aggregate(aggregate), span })
     }
@@ -28,7 +28,12 @@ impl Parser<'_> {
         Ok(Some((without, self.labels("grouping opts")?)))
     }
 
-    fn operands(&self, op: AggregateOp, arguments: Vec<Expr>, span: Span) -> Result<(Option<Expr>, Expr), SyntaxError> {
+    fn operands(
+        &self,
+        op: AggregateOp,
+        arguments: Vec<Expr>,
+        span: QuerySpan,
+    ) -> Result<(Option<Expr>, Expr), SyntaxError> {
         let wanted = 1 + usize::from(op.has_parameter());
         let found = arguments.len();
         let mut arguments = arguments.into_iter();

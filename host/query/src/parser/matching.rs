@@ -1,7 +1,7 @@
 //! What stands between an operator and its right side: `on (…)`, `ignoring (…)`, `group_left (…)`.
 
 use super::Parser;
-use crate::ast::{Group, Matching};
+use crate::ast::{GroupSide, Matching};
 use crate::place::SyntaxError;
 use crate::token::TokenKind;
 
@@ -17,7 +17,7 @@ impl Parser<'_> {
         if left || self.peek().is_word("group_right") {
             self.next();
             let include = if self.peek().is("(") { self.labels("vector matching")? } else { Vec::new() };
-            matching.group = Some(Group { left, include });
+            matching.group = Some(GroupSide { left, include });
         }
         Ok(matching)
     }

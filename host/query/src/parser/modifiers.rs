@@ -2,7 +2,7 @@
 
 use super::Parser;
 use crate::ast::{At, Expr, ExprKind, Subquery, TimeShift};
-use crate::place::{Span, SyntaxError};
+use crate::place::{QuerySpan, SyntaxError};
 use crate::token::TokenKind;
 
 /// Longer than any history, and short enough that sums of times never overflow: about 300 years.
@@ -39,7 +39,12 @@ impl Parser<'_> {
         }
     }
 
-    fn time_shift<'e>(&self, expr: &'e mut Expr, what: &str, span: Span) -> Result<&'e mut TimeShift, SyntaxError> {
+    fn time_shift<'e>(
+        &self,
+        expr: &'e mut Expr,
+        what: &str,
+        span: QuerySpan,
+    ) -> Result<&'e mut TimeShift, SyntaxError> {
         match &mut expr.kind {
             ExprKind::Selector(selector) | ExprKind::Range { selector, .. } => Ok(&mut selector.time),
             ExprKind::Subquery(subquery) => Ok(&mut subquery.time),
@@ -52,7 +57,7 @@ impl Parser<'_> {
         }
     }
 
-    fn bracket(&mut self, operand: Expr, start: Span) -> Result<Expr, SyntaxError> {
+    fn bracket(&mut self, operand: Expr, start: QuerySpan) -> Result<Expr, SyntaxError> {
         let range_ms = self.positive_duration("range")?;
         if self.take(":") {
             let step_ms = if self.peek().is("]") { None } else { Some(self.positive_duration("subquery step")?) };

@@ -2,7 +2,7 @@
 
 use super::Parser;
 use crate::ast::{Expr, ExprKind, LabelMatcher, MatchOp, Selector, TimeShift};
-use crate::pattern::Pattern;
+use crate::pattern::TextPattern;
 use crate::place::SyntaxError;
 use crate::token::TokenKind;
 
@@ -63,7 +63,7 @@ impl Parser<'_> {
         };
         self.next();
         if matches!(op, MatchOp::Regex | MatchOp::NotRegex) {
-            Pattern::new(&value).map_err(|error| {
+            TextPattern::new(&value).map_err(|error| {
                 self.error(span, format!("bad pattern: {error}"), "it is a regular expression (RE2)")
             })?;
         }

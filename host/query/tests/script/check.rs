@@ -1,13 +1,13 @@
 //! Compares what was answered with what was expected.
 
-use saker_query::{Answer, QueryError, Value};
+use saker_query::{QueryAnswer, QueryError, QueryValue};
 
 use super::{Evaluation, When, rows};
 
 /// Numbers in scripts are often cut to a few digits.
 const TOLERANCE: f64 = 1e-6;
 
-pub(crate) fn check(evaluation: &Evaluation, found: Result<Answer, QueryError>) -> Result<(), String> {
+pub(crate) fn check(evaluation: &Evaluation, found: Result<QueryAnswer, QueryError>) -> Result<(), String> {
     let expected = &evaluation.expected;
     let answer = match (found, &expected.fail) {
         (Err(error), Some(text)) if error.to_string().contains(text.as_str()) => return Ok(()),
@@ -19,7 +19,7 @@ pub(crate) fn check(evaluation: &Evaluation, found: Result<Answer, QueryError>) 
     notes("infos", &answer.annotations.infos(), &expected.info, expected.no_info)?;
     if let Some(text) = &expected.text {
         return match &answer.value {
-            Value::Text(_, found) if found == text => Ok(()),
+            QueryValue::Text(_, found) if found == text => Ok(()),
             found => Err(format!("found {found:?}")),
         };
     }

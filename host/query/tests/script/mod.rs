@@ -21,8 +21,8 @@ mod parse;
 mod spy;
 
 use saker_pipeline::reader::{Cancel, ReadBudget, ReadLimits};
-use saker_query::names::Naming;
-use saker_query::{Answer, Query, QueryError, Settings, Value};
+use saker_query::names::NamingMode;
+use saker_query::{EvalSettings, Query, QueryAnswer, QueryError, QueryValue};
 
 pub(crate) use parse::{Expected, Line};
 
@@ -81,12 +81,12 @@ pub(crate) fn run(name: &str, text: &str) -> Report {
     report
 }
 
-fn evaluate(reader: &spy::Spy, evaluation: &Evaluation) -> Result<Answer, QueryError> {
+fn evaluate(reader: &spy::Spy, evaluation: &Evaluation) -> Result<QueryAnswer, QueryError> {
     let expr = saker_query::parse(&evaluation.query)?;
     let printed = saker_query::parse(&expr.to_string())?;
     assert_eq!(format!("{expr:?}"), format!("{printed:?}"), "printed and parsed again");
     let query = Query { text: &evaluation.query, expr: &expr };
-    let settings = Settings { naming: Naming::Verbatim, ..Settings::default() };
+    let settings = EvalSettings { naming: NamingMode::Verbatim, ..EvalSettings::default() };
     let budget = ReadBudget::new(ReadLimits::default(), Cancel::default());
     match evaluation.when {
         When::At(time_ms) => saker_query::instant(reader, query, time_ms, &settings, &budget),
@@ -97,15 +97,15 @@ fn evaluate(reader: &spy::Spy, evaluation: &Evaluation) -> Result<Answer, QueryE
 }
 
 /// Labels and values of a result, in its order; a scalar has none.
-fn rows(value: &Value) -> Vec<(String, Vec<(i64, f64)>)> {
+fn rows(value: &QueryValue) -> Vec<(String, Vec<(i64, f64)>)> {
     match value {
-        Value::Scalar(point) => vec![("{}".into(), vec![(point.time_ms, point.value)])],
-        Value::Text(..) => Vec::new(),
-        Value::Vector(samples) => samples
+        QueryValue::Scalar(point) => vec![("{}".into(), vec![(point.time_ms, point.value)])],
+        QueryValue::Text(..) => Vec::new(),
+        QueryValue::Vector(samples) => samples
             .iter()
             .map(|sample| (sample.labels.to_string(), vec![(sample.point.time_ms, sample.point.value)]))
             .collect(),
-        Value::Matrix(series) => series
+        QueryValue::Matrix(series) => series
             .iter()
             .map(|series| {
                 let points = series.points.iter().map(|point| (point.time_ms, point.value));

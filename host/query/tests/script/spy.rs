@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use saker_pipeline::reader::{Chunk, Columns, Matcher, ReadBudget, ReadError, SeriesReader, SeriesRef, TimeRange};
+use saker_pipeline::reader::{AggregateSet, Chunk, Matcher, ReadBudget, ReadError, SeriesReader, SeriesRef, TimeRange};
 use saker_query::MemoryReader;
 
 #[derive(Default)]
@@ -33,7 +33,7 @@ impl SeriesReader for Spy {
         &self,
         series: &[SeriesRef],
         range: TimeRange,
-        columns: Columns,
+        columns: AggregateSet,
         budget: &ReadBudget,
         visit: &mut dyn FnMut(Chunk<'_>),
     ) -> Result<(), ReadError> {

@@ -15,7 +15,7 @@ const RESERVE_BYTES: u64 = 1 << 30;
 
 /// The bounds for one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Budget {
+pub(crate) struct CompileBudget {
     /// Processor time, over all threads.
     pub(crate) cpu_seconds: u64,
     /// Memory that the process may write to; nearly what it makes resident.
@@ -24,7 +24,7 @@ pub(crate) struct Budget {
     pub(crate) code_bytes: u64,
 }
 
-impl Budget {
+impl CompileBudget {
     /// The budget of a file with so many bytes. What ships has up to 0.4 MiB and takes 0.7 s, 36 MiB and 1.1 MiB; a Python
     /// guest of 18 MiB takes 16 s on a busy core, 350 MiB and 33 MiB, and may take 46 s, 832 MiB and 80 MiB.
     pub(crate) const fn of(input_bytes: u64) -> Self {

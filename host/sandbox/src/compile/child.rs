@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 
 use rustix::process::{Resource, Rlimit, Signal, getppid, setrlimit};
 
-use super::budget::Budget;
+use super::budget::CompileBudget;
 use super::filter;
 use super::{STATUS_FAILED, STATUS_TOO_LARGE, compile_bytes};
 
@@ -36,7 +36,7 @@ pub fn compile_child(counting: bool) -> Result<(), (i32, String)> {
     if bytes.len() as u64 > INPUT_BYTES_MAX {
         return Err((super::STATUS_UNUSABLE, format!("it has more than {INPUT_BYTES_MAX} bytes")));
     }
-    let budget = Budget::of(bytes.len() as u64);
+    let budget = CompileBudget::of(bytes.len() as u64);
     budget.hold().map_err(failed)?;
     let filtered = filter::apply();
     let code = compile_bytes(&bytes, counting)?;
@@ -87,5 +87,5 @@ fn give_up_privileges() -> std::io::Result<()> {
     // processes is not limited here: it counts those of the whole user, and threads are processes.
     setrlimit(Resource::Nofile, none())?;
     setrlimit(Resource::Fsize, none())?;
-    Budget::of(INPUT_BYTES_MAX).hold()
+    CompileBudget::of(INPUT_BYTES_MAX).hold()
 }

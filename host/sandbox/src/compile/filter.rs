@@ -18,10 +18,10 @@ pub(super) fn apply() -> Result<(), seccompiler::Error> {
 
 fn program() -> Result<BpfProgram, BackendError> {
     let machine = TargetArch::try_from(std::env::consts::ARCH)?;
-    // Refused as a kernel refuses what it does not know: libraries then do without, and make threads by the older call,
-    // whose flags can be looked at.
-    let refusal = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
-    SeccompFilter::new(rules()?, refusal, SeccompAction::Allow, machine)?.try_into()
+    // Rejected as a kernel rejects what it does not know: libraries then do without, and make threads by the older
+    // call, whose flags can be looked at.
+    let rejection = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
+    SeccompFilter::new(rules()?, rejection, SeccompAction::Allow, machine)?.try_into()
 }
 
 fn rules() -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {

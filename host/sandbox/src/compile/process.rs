@@ -34,8 +34,8 @@ pub(super) async fn compile(
     mut code: CodeWriter,
 ) -> Result<CodeWriter, CompileError> {
     let mut command = command(program, arguments);
-    let group = Arc::new(Group::default());
-    let _ends_with_us = Guard(group.clone());
+    let group = Arc::new(ProcessGroup::default());
+    let _ends_with_us = ProcessGuard(group.clone());
     let (done, end) = oneshot::channel();
     thread::Builder::new().name("compile".into()).spawn(move || {
         let result = run(&mut command, &group, bytes, &mut code).map(|()| code);
@@ -64,7 +64,7 @@ fn command(program: &Path, arguments: &[String]) -> Command {
     command
 }
 
-fn run(command: &mut Command, group: &Group, bytes: Bytes, code: &mut CodeWriter) -> Result<(), CompileError> {
+fn run(command: &mut Command, group: &ProcessGroup, bytes: Bytes, code: &mut CodeWriter) -> Result<(), CompileError> {
     let input = bytes.len() as u64;
     let mut child = group.start(command)?;
     let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -106,7 +106,7 @@ fn take(stdout: &mut impl Read, code: &mut CodeWriter) -> Result<(), CompileErro
 
 fn verdict(status: ExitStatus, words: &str, input: u64) -> Result<(), CompileError> {
     use std::os::unix::process::ExitStatusExt;
-    let budget = super::Budget::of(input);
+    let budget = super::CompileBudget::of(input);
     match (status.code(), status.signal().and_then(Signal::from_named_raw)) {
         (Some(0), _) => {
             if !words.is_empty() {
@@ -127,10 +127,10 @@ fn verdict(status: ExitStatus, words: &str, input: u64) -> Result<(), CompileErr
 
 /// The compiling process and whatever it has started, ended together.
 #[derive(Default)]
-struct Group(Mutex<State>);
+struct ProcessGroup(Mutex<ProcessState>);
 
 #[derive(Default)]
-enum State {
+enum ProcessState {
     #[default]
     NotStarted,
     Runs(Pid),
@@ -138,14 +138,14 @@ enum State {
     Over,
 }
 
-impl Group {
+impl ProcessGroup {
     fn start(&self, command: &mut Command) -> std::io::Result<Child> {
         let mut state = self.0.lock();
-        if matches!(*state, State::Over) {
+        if matches!(*state, ProcessState::Over) {
             return Err(std::io::Error::other("given up before it was started"));
         }
         let child = command.spawn()?;
-        *state = Pid::from_raw(child.id().cast_signed()).map_or(State::Over, State::Runs);
+        *state = Pid::from_raw(child.id().cast_signed()).map_or(ProcessState::Over, ProcessState::Runs);
         Ok(child)
     }
 
@@ -161,7 +161,7 @@ impl Group {
         }
         let mut state = self.0.lock();
         state.kill();
-        *state = State::Over;
+        *state = ProcessState::Over;
         child.wait()
     }
 
@@ -170,7 +170,7 @@ impl Group {
     }
 }
 
-impl State {
+impl ProcessState {
     fn kill(&self) {
         if let Self::Runs(pid) = self {
             // One that has ended by itself is not there to be killed.
@@ -180,14 +180,14 @@ impl State {
 }
 
 /// Ends the group when nobody waits for it any more.
-struct Guard(Arc<Group>);
+struct ProcessGuard(Arc<ProcessGroup>);
 
-impl Drop for Guard {
+impl Drop for ProcessGuard {
     fn drop(&mut self) {
         let mut state = self.0.0.lock();
         state.kill();
-        if matches!(*state, State::NotStarted) {
-            *state = State::Over;
+        if matches!(*state, ProcessState::NotStarted) {
+            *state = ProcessState::Over;
         }
     }
 }

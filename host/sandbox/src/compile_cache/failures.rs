@@ -1,7 +1,7 @@
 //! What failed to compile, so that the next start need not find out again.
 //!
 //! A note is named as the code would be, and belongs to this version of the agent and its budgets: another one tries
-//! again. It is authenticated too, or a neighbour could have a plugin refused.
+//! again. It is authenticated too, or a neighbour could have a plugin rejected.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use cap_std::fs::MetadataExt;
 
 use super::{CompileCache, age};
-use crate::compile::{Budget, CompileError, Lasting};
+use crate::compile::{CompileBudget, CompileError, FailurePermanence};
 use crate::plugin::PluginHash;
 
 /// A failure that may have lain in the machine is not remembered longer.
@@ -55,9 +55,14 @@ impl CompileCache {
     }
 
     /// Remembers why these bytes do not compile.
-    pub(crate) fn note_failure(&self, hash: PluginHash, error: &CompileError, lasting: Lasting) -> io::Result<()> {
+    pub(crate) fn note_failure(
+        &self,
+        hash: PluginHash,
+        error: &CompileError,
+        lasting: FailurePermanence,
+    ) -> io::Result<()> {
         let name = self.note_name(hash);
-        let lasting = if lasting == Lasting::Yes { LASTING } else { PASSING };
+        let lasting = if lasting == FailurePermanence::Yes { LASTING } else { PASSING };
         let text = format!("{lasting}\n{}", saker_model::text::clean(&error.to_string(), REASON_BYTES_MAX));
         let mut mac = self.key.mac(&name);
         mac.update(text.as_bytes());
@@ -75,7 +80,7 @@ impl CompileCache {
         let mut hasher = DefaultHasher::new();
         // Whatever may make the next attempt end in another way.
         (&self.engine_key, env!("CARGO_PKG_VERSION")).hash(&mut hasher);
-        let (small, large) = (Budget::of(0), Budget::of(1 << 20));
+        let (small, large) = (CompileBudget::of(0), CompileBudget::of(1 << 20));
         [small, large].map(|budget| (budget.cpu_seconds, budget.data_bytes, budget.code_bytes)).hash(&mut hasher);
         format!("{hash}-{:016x}{ENDING}", hasher.finish())
     }

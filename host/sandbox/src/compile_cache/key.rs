@@ -8,9 +8,9 @@ use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt, PermissionsExt}
 const KEY_BYTES: usize = 32;
 
 /// Known to this user's agent only. Losing it costs one compilation of each plugin.
-pub(super) struct Key([u8; KEY_BYTES]);
+pub(super) struct CodeKey([u8; KEY_BYTES]);
 
-impl Key {
+impl CodeKey {
     /// Reads the key, or makes one. A key that others can read, or that is none, is replaced: what was written under it
     /// is compiled anew.
     pub(super) fn read_or_make(dir: &Dir, name: &Path) -> io::Result<Self> {

@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use super::*;
-use crate::compile::{CompileError, Lasting};
+use crate::compile::{CompileError, FailurePermanence};
 
 struct Scratch(PathBuf);
 
@@ -39,7 +39,7 @@ fn engine() -> Engine {
 fn store(cache: &Arc<CompileCache>, hash: PluginHash, code: &[u8]) {
     let mut writer = CodeWriter::new(Some(cache), hash, 1 << 30);
     code.chunks(1000).for_each(|piece| writer.write(piece).unwrap());
-    assert!(matches!(writer.finish(), Ok(Written::Kept)));
+    assert!(matches!(writer.finish(), Ok(CodeWriteOutcome::Kept)));
 }
 
 fn mode(path: &Path, mode: u32) {
@@ -47,7 +47,7 @@ fn mode(path: &Path, mode: u32) {
 }
 
 #[test]
-fn a_folder_that_others_can_write_to_is_refused() {
+fn a_folder_that_others_can_write_to_is_rejected() {
     let scratch = Scratch::new("private");
     scratch.open().unwrap();
     let path = scratch.0.join("compiled");
@@ -113,7 +113,7 @@ fn a_link_to_code_elsewhere_is_not_followed() {
 }
 
 #[test]
-fn the_key_is_for_this_user_alone_and_one_that_others_can_read_is_replaced() {
+fn a_key_that_others_can_read_is_replaced() {
     let scratch = Scratch::new("key");
     scratch.open().unwrap();
     let path = scratch.0.join("compiled.key");
@@ -153,12 +153,12 @@ fn the_same_code_can_be_kept_by_many_at_the_same_time() {
 }
 
 #[test]
-fn too_much_code_is_refused_and_leaves_nothing() {
+fn too_much_code_is_rejected_and_leaves_nothing() {
     let scratch = Scratch::new("much");
     let cache = scratch.open().unwrap();
     let mut writer = CodeWriter::new(Some(&cache), PluginHash::of(b"x"), 10);
     writer.write(&[0; 10]).unwrap();
-    assert!(matches!(writer.write(&[0]), Err(WriteError::TooLarge { most: 10 })));
+    assert!(matches!(writer.write(&[0]), Err(CodeWriteError::TooLarge { most: 10 })));
     drop(writer);
     assert!(scratch.names().is_empty());
 }
@@ -172,7 +172,7 @@ fn where_there_is_no_disk_code_stays_in_memory() {
     // As when the folder was removed under it: its file cannot be put in place any more.
     std::fs::remove_dir_all(scratch.0.join("compiled")).unwrap();
     writer.write(b"code").unwrap();
-    let Ok(Written::Memory(code)) = writer.finish() else { panic!("it cannot be kept") };
+    let Ok(CodeWriteOutcome::Memory(code)) = writer.finish() else { panic!("it cannot be kept") };
     assert_eq!(code, b"some code");
 }
 
@@ -183,7 +183,7 @@ fn a_failure_is_remembered_until_the_file_changes_or_it_is_forgotten() {
     let hash = PluginHash::of(b"bomb");
     let words = |changed| cache.failure(hash, changed).map(|error| error.to_string());
     assert_eq!(words(None), None);
-    cache.note_failure(hash, &CompileError::CpuTime { seconds: 18 }, Lasting::Yes).unwrap();
+    cache.note_failure(hash, &CompileError::CpuTime { seconds: 18 }, FailurePermanence::Yes).unwrap();
     let (before, after) = (SystemTime::now() - Duration::from_secs(60), SystemTime::now() + Duration::from_secs(60));
     let said = words(Some(before)).unwrap();
     assert!(said.contains("failed before") && said.contains("18 s") && said.contains("touch"), "{said}");
@@ -199,7 +199,7 @@ fn a_note_that_somebody_else_wrote_does_not_count() {
     let scratch = Scratch::new("forged");
     let cache = scratch.open().unwrap();
     let (bomb, innocent) = (PluginHash::of(b"bomb"), PluginHash::of(b"innocent"));
-    cache.note_failure(bomb, &CompileError::Unusable("no".into()), Lasting::Yes).unwrap();
+    cache.note_failure(bomb, &CompileError::Unusable("no".into()), FailurePermanence::Yes).unwrap();
     let note = scratch.names().into_iter().find(|name| name.ends_with(".failed")).unwrap();
     let folder = scratch.0.join("compiled");
     std::fs::copy(folder.join(&note), folder.join(note.replace(&bomb.to_string(), &innocent.to_string()))).unwrap();
@@ -211,7 +211,7 @@ fn what_may_have_lain_in_the_machine_is_tried_again_after_an_hour() {
     let scratch = Scratch::new("passing");
     let cache = scratch.open().unwrap();
     let hash = PluginHash::of(b"x");
-    cache.note_failure(hash, &CompileError::TimedOut, Lasting::No).unwrap();
+    cache.note_failure(hash, &CompileError::TimedOut, FailurePermanence::No).unwrap();
     let note =
         scratch.0.join("compiled").join(scratch.names().into_iter().find(|name| name.ends_with("failed")).unwrap());
     let aged = |seconds| {

@@ -1,5 +1,5 @@
 //! Machine code on its way from the compiler: to the cache where there is one, and into memory where there is none or
-//! the disk refuses.
+//! the disk fails.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use crate::plugin::PluginHash;
 
 /// Takes machine code piece by piece, and not too much of it.
 pub(crate) struct CodeWriter {
-    file: Option<Unfinished>,
+    file: Option<UnfinishedFile>,
     memory: Vec<u8>,
     written: u64,
     most: u64,
 }
 
 /// What became of the code.
-pub(crate) enum Written {
+pub(crate) enum CodeWriteOutcome {
     /// It is in the cache.
     Kept,
     /// Here it is.
@@ -28,7 +28,7 @@ pub(crate) enum Written {
 
 /// Why a piece was not taken.
 #[derive(Debug)]
-pub(crate) enum WriteError {
+pub(crate) enum CodeWriteError {
     /// It is too much.
     TooLarge { most: u64 },
     /// What the disk had taken cannot be read back.
@@ -36,7 +36,7 @@ pub(crate) enum WriteError {
 }
 
 /// A file that is not in place yet; dropping it removes it.
-struct Unfinished {
+struct UnfinishedFile {
     cache: Arc<CompileCache>,
     file: File,
     temporary: String,
@@ -48,21 +48,21 @@ impl CodeWriter {
     /// For the code of a component that has this hash.
     pub(crate) fn new(cache: Option<&Arc<CompileCache>>, hash: PluginHash, most: u64) -> Self {
         let file = cache.and_then(|cache| {
-            let begun = Unfinished::begin(cache, hash);
+            let begun = UnfinishedFile::begin(cache, hash);
             begun.inspect_err(|error| tracing::warn!(%hash, %error, "cannot keep machine code")).ok()
         });
         Self { file, memory: Vec::new(), written: 0, most }
     }
 
-    pub(crate) fn write(&mut self, piece: &[u8]) -> Result<(), WriteError> {
+    pub(crate) fn write(&mut self, piece: &[u8]) -> Result<(), CodeWriteError> {
         let written = self.written + piece.len() as u64;
         if written > self.most {
-            return Err(WriteError::TooLarge { most: self.most });
+            return Err(CodeWriteError::TooLarge { most: self.most });
         }
         if let Some(file) = &mut self.file {
             match file.file.write_all(piece) {
                 Ok(()) => file.mac.update(piece),
-                Err(error) => self.leave_disk(&error).map_err(WriteError::Io)?,
+                Err(error) => self.leave_disk(&error).map_err(CodeWriteError::Io)?,
             }
         }
         if self.file.is_none() {
@@ -73,14 +73,14 @@ impl CodeWriter {
     }
 
     /// Puts the file in its place.
-    pub(crate) fn finish(mut self) -> io::Result<Written> {
+    pub(crate) fn finish(mut self) -> io::Result<CodeWriteOutcome> {
         if let Some(file) = &mut self.file {
             match file.put_in_place() {
-                Ok(()) => return Ok(Written::Kept),
+                Ok(()) => return Ok(CodeWriteOutcome::Kept),
                 Err(error) => self.leave_disk(&error)?,
             }
         }
-        Ok(Written::Memory(std::mem::take(&mut self.memory)))
+        Ok(CodeWriteOutcome::Memory(std::mem::take(&mut self.memory)))
     }
 
     /// Goes on in memory: a full disk does not keep a plugin from running.
@@ -93,7 +93,7 @@ impl CodeWriter {
     }
 }
 
-impl Unfinished {
+impl UnfinishedFile {
     fn begin(cache: &Arc<CompileCache>, hash: PluginHash) -> io::Result<Self> {
         let name = cache.name(hash);
         let (temporary, file) = cache.begin(&name)?;
@@ -110,7 +110,7 @@ impl Unfinished {
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for UnfinishedFile {
     fn drop(&mut self) {
         // Under this name there is nothing any more if it was put in place.
         let _ = self.cache.dir.remove_file(&self.temporary);

@@ -73,7 +73,7 @@ pub(super) fn path_of(fd: impl AsFd) -> io::Result<PathBuf> {
 }
 
 /// A line of `/proc/self/mountinfo`.
-pub(super) struct Mount {
+pub(super) struct MountInfo {
     id: u64,
     /// The folder of its file system that stands at `point`.
     pub(super) root: PathBuf,
@@ -81,7 +81,7 @@ pub(super) struct Mount {
     kind: String,
 }
 
-impl Mount {
+impl MountInfo {
     fn parse(line: &[u8]) -> Option<Self> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let mut fields = line.split(|byte| *byte == b' ');
@@ -117,13 +117,13 @@ fn unescape(field: &[u8]) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }
 
-fn mounts() -> io::Result<Vec<Mount>> {
+fn mounts() -> io::Result<Vec<MountInfo>> {
     let text = fs::read("/proc/self/mountinfo")?;
-    Ok(text.split(|byte| *byte == b'\n').filter_map(Mount::parse).collect())
+    Ok(text.split(|byte| *byte == b'\n').filter_map(MountInfo::parse).collect())
 }
 
 /// The mount that a descriptor was reached through.
-pub(super) fn mount_of(fd: impl AsFd) -> io::Result<Mount> {
+pub(super) fn mount_of(fd: impl AsFd) -> io::Result<MountInfo> {
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd()))?;
     let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse::<u64>().ok());
     let found = mounts()?.into_iter().find(|mount| Some(mount.id) == id);
@@ -132,7 +132,7 @@ pub(super) fn mount_of(fd: impl AsFd) -> io::Result<Mount> {
 
 /// What is mounted below a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Below {
+pub(super) struct MountsBelow {
     /// Whether anything is.
     pub(super) any: bool,
     /// The first place that leads into the kernel.
@@ -140,13 +140,13 @@ pub(super) struct Below {
 }
 
 /// What is mounted below a folder, which is given as the kernel names it.
-pub(super) fn mounted_below(folder: &Path) -> io::Result<Below> {
+pub(super) fn mounted_below(folder: &Path) -> io::Result<MountsBelow> {
     let below: Vec<_> = mounts()?
         .into_iter()
         .filter(|mount| mount.point.starts_with(folder) && mount.point.as_os_str() != folder.as_os_str())
         .collect();
     let kernel = below.iter().find(|mount| mount.is_kernel()).map(|mount| mount.point.clone());
-    Ok(Below { any: !below.is_empty(), kernel })
+    Ok(MountsBelow { any: !below.is_empty(), kernel })
 }
 
 /// A path as text. What is none cannot be asked for by a guest either.
@@ -172,9 +172,9 @@ mod tests {
     #[test]
     fn a_mount_is_read_with_its_root_and_its_blanks() {
         let line = br"36 35 98:0 /1 /mnt\040two rw,noatime master:1 - proc none rw,errors=continue";
-        let mount = Mount::parse(line).unwrap();
+        let mount = MountInfo::parse(line).unwrap();
         assert_eq!((mount.id, mount.root.as_path()), (36, Path::new("/1")));
         assert_eq!((mount.point.as_path(), mount.is_kernel()), (Path::new("/mnt two"), true));
-        assert!(Mount::parse(b"36 35").is_none());
+        assert!(MountInfo::parse(b"36 35").is_none());
     }
 }

@@ -17,48 +17,48 @@ use wasmtime_wasi::p2::{FsError, FsResult};
 use wasmtime_wasi::{FsPerms, OpenMode};
 
 use super::filesystems::{self, FileSystem};
-use super::roots::Root;
-use super::tree::{Aim, Refusal};
+use super::roots::GrantedRoot;
+use super::tree::{OpenPurpose, OpenRejection};
 use crate::ctx::Ctx;
 use crate::grants::Permission;
-use crate::tape::Sought;
+use crate::recording::PathQuestion;
 
 type Fd = Resource<Descriptor>;
 
 /// A path of a call, and what it begins from.
-pub(super) struct Below {
-    root: Arc<Root>,
+pub(super) struct PathBelow {
+    root: Arc<GrantedRoot>,
     path: String,
 }
 
 impl Ctx {
     /// What a path stands for that WASI does not see; none if WASI is to be asked.
-    pub(super) fn guarded(&self, fd: &Fd, path: &str) -> Option<Below> {
+    pub(super) fn guarded(&self, fd: &Fd, path: &str) -> Option<PathBelow> {
         self.hangs.note_path(path);
         let (root, path) = self.files.place(fd, path).filter(|(root, _)| root.is_guarded())?;
-        Some(Below { root: root.clone(), path })
+        Some(PathBelow { root: root.clone(), path })
     }
 
     /// With a recording: whether the path may be asked for at all. What it leads to is looked at when it is copied.
     pub(super) fn admit(&self, fd: &Fd, path: &str) -> FsResult<()> {
         let Some((root, path)) = self.files.place(fd, path).filter(|_| self.tape.is_some()) else { return Ok(()) };
         match root.staged.as_ref().and_then(|staged| staged.real.as_ref()) {
-            Some(real) => real.admits(&path).map_err(|refusal| self.refused(&root.clone(), &path, refusal)),
+            Some(real) => real.admits(&path).map_err(|rejection| self.rejected(&root.clone(), &path, rejection)),
             None => Ok(()),
         }
     }
 
     /// Opens it for reading.
-    pub(super) fn open_guarded(&mut self, below: Below, how: PathFlags, flags: OpenFlags) -> FsResult<Fd> {
-        let Below { root, path } = below;
-        self.put_in_place(&root, &path, Sought::Content);
+    pub(super) fn open_guarded(&mut self, below: PathBelow, how: PathFlags, flags: OpenFlags) -> FsResult<Fd> {
+        let PathBelow { root, path } = below;
+        self.put_in_place(&root, &path, PathQuestion::Content);
         if !how.contains(PathFlags::SYMLINK_FOLLOW) && root.tree.is_some() {
-            let seen = self.look(&root, &path, Aim::LookAtLink)?;
+            let seen = self.look(&root, &path, OpenPurpose::LookAtLink)?;
             if kind(&seen)? == FileType::Symlink {
                 return Err(ErrorCode::Loop.into());
             }
         }
-        let opened = self.look(&root, &path, Aim::Read)?;
+        let opened = self.look(&root, &path, OpenPurpose::Read)?;
         // A single file is one: a directory in its place reads as nothing.
         let is_folder = root.only.is_none() && kind(&opened)? == FileType::Directory;
         if flags.contains(OpenFlags::DIRECTORY) && !is_folder {
@@ -77,23 +77,23 @@ impl Ctx {
         Ok(fd)
     }
 
-    /// Refuses to open it for writing. Where a directory may be written to, WASI is to be asked.
-    pub(super) fn refuse_writing(&self, below: &Below) -> FsResult<()> {
-        let Below { root, path } = below;
+    /// Rejects to open it for writing. Where a directory may be written to, WASI is to be asked.
+    pub(super) fn reject_writing(&self, below: &PathBelow) -> FsResult<()> {
+        let PathBelow { root, path } = below;
         if root.dir.perms == FsPerms::ReadWrite {
             return Ok(());
         }
         if root.only.is_some() {
-            root.single(path).map_err(|refusal| self.refused(root, path, refusal))?;
+            root.single(path).map_err(|rejection| self.rejected(root, path, rejection))?;
         }
         self.denials.note(Permission::Write(root.host.join(path).display().to_string()));
         Err(ErrorCode::NotPermitted.into())
     }
 
-    pub(super) async fn stat_guarded(&mut self, below: Below, how: PathFlags) -> FsResult<DescriptorStat> {
-        let Below { root, path } = below;
-        self.put_in_place(&root, &path, Sought::Kind);
-        let aim = if how.contains(PathFlags::SYMLINK_FOLLOW) { Aim::Look } else { Aim::LookAtLink };
+    pub(super) async fn stat_guarded(&mut self, below: PathBelow, how: PathFlags) -> FsResult<DescriptorStat> {
+        let PathBelow { root, path } = below;
+        self.put_in_place(&root, &path, PathQuestion::Kind);
+        let aim = if how.contains(PathFlags::SYMLINK_FOLLOW) { OpenPurpose::Look } else { OpenPurpose::LookAtLink };
         let seen = self.look(&root, &path, aim)?;
         let seen = WasiFile::new(File::from(seen), FsPerms::ReadOnly, OpenMode::READ, true);
         let fd = self.filesystem().table.push(Descriptor::File(seen))?;
@@ -102,10 +102,10 @@ impl Ctx {
         stat
     }
 
-    pub(super) fn readlink_guarded(&self, below: &Below) -> FsResult<String> {
-        let Below { root, path } = below;
-        self.put_in_place(root, path, Sought::Link);
-        let link = self.look(root, path, Aim::LookAtLink)?;
+    pub(super) fn readlink_guarded(&self, below: &PathBelow) -> FsResult<String> {
+        let PathBelow { root, path } = below;
+        self.put_in_place(root, path, PathQuestion::Link);
+        let link = self.look(root, path, OpenPurpose::LookAtLink)?;
         let to = readlinkat(link, "", Vec::new()).map_err(io::Error::from)?;
         to.into_string().map_err(|_| ErrorCode::IllegalByteSequence.into())
     }
@@ -129,14 +129,14 @@ impl Ctx {
         Err(ErrorCode::NotPermitted.into())
     }
 
-    fn look(&self, root: &Arc<Root>, path: &str, aim: Aim) -> FsResult<OwnedFd> {
-        root.open(path, aim).map_err(|refusal| self.refused(root, path, refusal))
+    fn look(&self, root: &Arc<GrantedRoot>, path: &str, aim: OpenPurpose) -> FsResult<OwnedFd> {
+        root.open(path, aim).map_err(|rejection| self.rejected(root, path, rejection))
     }
 
-    fn refused(&self, root: &Root, path: &str, refusal: Refusal) -> FsError {
-        let permission = match refusal {
-            Refusal::Denied(permission) => permission,
-            Refusal::Os(error) => {
+    fn rejected(&self, root: &GrantedRoot, path: &str, rejection: OpenRejection) -> FsError {
+        let permission = match rejection {
+            OpenRejection::Denied(permission) => permission,
+            OpenRejection::Os(error) => {
                 let errno = rustix::io::Errno::from_io_error(&error);
                 if errno == Some(rustix::io::Errno::PERM) {
                     // It led out of its directory: where to tells more than a link that lies there.
@@ -151,14 +151,14 @@ impl Ctx {
         ErrorCode::NotPermitted.into()
     }
 
-    fn put_in_place(&self, root: &Root, path: &str, sought: Sought) {
+    fn put_in_place(&self, root: &GrantedRoot, path: &str, sought: PathQuestion) {
         if let (Some(tape), Some(staged)) = (&self.tape, &root.staged) {
             tape.fetch(staged, path, sought);
         }
     }
 }
 
-impl Below {
+impl PathBelow {
     /// What tells it from other files: its path, where that is all that there is to it. None where WASI is to be asked.
     pub(super) fn identity(&self) -> Option<MetadataHashValue> {
         let by_path = self.root.only.is_some() || self.root.tree.as_ref().is_some_and(|tree| tree.is_kernel());

@@ -13,38 +13,38 @@ use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, fstatvfs, major, m
 use rustix::io::Errno;
 
 use super::filesystems::{self, FileSystem};
-use super::tree::{Aim, LOOK, Refusal, Tree, Walk, walk};
+use super::tree::{LOOK, OpenPurpose, OpenRejection, Tree, WalkTarget, walk};
 use crate::grants::Grants;
-use crate::system::Fill;
+use crate::system::FileSystemStats;
 
 /// The grants of one instance name that are files, as they were found. Clones are the same holder.
 #[derive(Clone, Debug, Default)]
-pub struct HeldGrants(Arc<Mutex<Held>>);
+pub struct HeldGrants(Arc<Mutex<HeldGrantsState>>);
 
 #[derive(Clone, Debug, Default)]
-struct Held {
-    found: BTreeMap<PathBuf, Found>,
-    usage: BTreeMap<PathBuf, Arc<OwnedFd>>,
+struct HeldGrantsState {
+    found: BTreeMap<PathBuf, GrantTarget>,
+    statfs: BTreeMap<PathBuf, Arc<OwnedFd>>,
     /// The directories that granted sockets lie in, by the sockets' paths.
     sockets: BTreeMap<PathBuf, Arc<OwnedFd>>,
 }
 
 /// What was found at a granted path.
 #[derive(Clone, Debug)]
-pub(super) enum Found {
+pub(super) enum GrantTarget {
     Tree(Arc<Tree>),
-    Single(Arc<Single>),
+    Single(Arc<SingleFile>),
 }
 
 /// A granted file. It is opened anew each time, by its name in the directory that is held: most of them are written anew
 /// under their name, and a file of procfs says what is when it is opened.
 #[derive(Debug)]
-pub(super) struct Single {
+pub(super) struct SingleFile {
     pub(super) folder: OwnedFd,
     pub(super) name: String,
 }
 
-impl Single {
+impl SingleFile {
     /// Opens it; a link in its place is not followed.
     pub(super) fn open(&self, flags: OFlags) -> io::Result<OwnedFd> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
@@ -101,19 +101,19 @@ pub fn check_grant_path(path: &Path, writing: bool) -> Result<(), GrantPathError
 const MEMORY_DEVICES: [(u32, u32); 4] = [(1, 1), (1, 2), (1, 4), (1, 11)];
 
 /// Looks for a granted path without following links.
-fn find(path: &Path) -> Result<Found, GrantPathError> {
+fn find(path: &Path) -> Result<GrantTarget, GrantPathError> {
     let os = |source: io::Error| GrantPathError::Os { path: path.into(), source };
-    let refused = |refusal| match refusal {
-        Refusal::Os(source) => GrantPathError::Os { path: path.into(), source },
-        Refusal::Denied(_) => GrantPathError::Never(path.into()),
+    let rejected = |rejection| match rejection {
+        OpenRejection::Os(source) => GrantPathError::Os { path: path.into(), source },
+        OpenRejection::Denied(_) => GrantPathError::Never(path.into()),
     };
     match walk(path) {
-        Ok(Walk::Found(found)) => {
+        Ok(WalkTarget::Found(found)) => {
             let stat = fstat(&found).map_err(|errno| os(errno.into()))?;
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                 let tree = Tree::new(path, &found).map_err(os)?;
-                tree.open("", Aim::Look, false).map_err(refused)?;
-                return Ok(Found::Tree(Arc::new(tree)));
+                tree.open("", OpenPurpose::Look, false).map_err(rejected)?;
+                return Ok(GrantTarget::Tree(Arc::new(tree)));
             }
             if MEMORY_DEVICES.contains(&(major(stat.st_rdev), minor(stat.st_rdev)))
                 && FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
@@ -124,34 +124,36 @@ fn find(path: &Path) -> Result<Found, GrantPathError> {
             match filesystems::of(&found).map_err(os)? {
                 FileSystem::Proc | FileSystem::Sys => {
                     let tree = Tree::new(path.parent().unwrap_or(path), &folder).map_err(os)?;
-                    single(&tree, &name).map_err(refused)
+                    single(&tree, &name).map_err(rejected)
                 }
-                _ => Ok(Found::Single(Arc::new(Single { folder, name }))),
+                _ => Ok(GrantTarget::Single(Arc::new(SingleFile { folder, name }))),
             }
         }
-        Ok(Walk::Link(at, folder, rest)) => {
+        Ok(WalkTarget::Link(at, folder, rest)) => {
             let in_kernel = matches!(filesystems::of(&at).map_err(os)?, FileSystem::Proc | FileSystem::Sys);
             if !in_kernel {
                 return Err(leads_elsewhere(path, &folder, &rest));
             }
             let tree = Tree::new(&folder, &at).map_err(os)?;
             let rest = filesystems::as_text(&rest).map_err(os)?;
-            match tree.open(rest, Aim::Look, false) {
+            match tree.open(rest, OpenPurpose::Look, false) {
                 Ok(found) if is_folder(&found) => {
-                    Ok(Found::Tree(Arc::new(tree.inner(path, rest, &found).map_err(refused)?)))
+                    Ok(GrantTarget::Tree(Arc::new(tree.inner(path, rest, &found).map_err(rejected)?)))
                 }
-                Ok(_) => single(&tree, rest).map_err(refused),
-                Err(Refusal::Os(error)) if error.kind() == io::ErrorKind::NotFound => {
-                    single(&tree, rest).map_err(refused)
+                Ok(_) => single(&tree, rest).map_err(rejected),
+                Err(OpenRejection::Os(error)) if error.kind() == io::ErrorKind::NotFound => {
+                    single(&tree, rest).map_err(rejected)
                 }
-                Err(refusal) => Err(refused(refusal)),
+                Err(rejection) => Err(rejected(rejection)),
             }
         }
         // What this kernel does not have is a file that is not there, and no reason for not running.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let name = path.file_name().and_then(|name| name.to_str());
             match (path.parent().map(find), name) {
-                (Some(Ok(Found::Tree(tree))), Some(name)) if tree.is_kernel() => single(&tree, name).map_err(refused),
+                (Some(Ok(GrantTarget::Tree(tree))), Some(name)) if tree.is_kernel() => {
+                    single(&tree, name).map_err(rejected)
+                }
                 _ => Err(os(error)),
             }
         }
@@ -159,9 +161,9 @@ fn find(path: &Path) -> Result<Found, GrantPathError> {
     }
 }
 
-fn single(tree: &Tree, below: &str) -> Result<Found, Refusal> {
+fn single(tree: &Tree, below: &str) -> Result<GrantTarget, OpenRejection> {
     let (folder, name) = tree.single(below)?;
-    Ok(Found::Single(Arc::new(Single { folder, name })))
+    Ok(GrantTarget::Single(Arc::new(SingleFile { folder, name })))
 }
 
 /// The directory of a file that was found without links, and its name there.
@@ -169,8 +171,8 @@ fn parent(path: &Path) -> io::Result<(OwnedFd, String)> {
     let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
     let name = filesystems::as_text(Path::new(name))?.to_owned();
     match walk(path.parent().unwrap_or(path))? {
-        Walk::Found(folder) => Ok((folder, name)),
-        Walk::Link(..) => Err(Errno::LOOP.into()),
+        WalkTarget::Found(folder) => Ok((folder, name)),
+        WalkTarget::Link(..) => Err(Errno::LOOP.into()),
     }
 }
 
@@ -178,7 +180,7 @@ fn is_folder(fd: &OwnedFd) -> bool {
     fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
-impl Found {
+impl GrantTarget {
     pub(super) fn check_writable(&self, path: &Path) -> Result<(), GrantPathError> {
         let unwritable = |why| GrantPathError::Unwritable { path: path.into(), why };
         match self {
@@ -193,7 +195,7 @@ impl Found {
 }
 
 impl HeldGrants {
-    /// A holder of its own of the same grants: for a trial, whose other grants must not make this one forget its own.
+    /// A holder of its own of the same grants: for a canary, whose other grants must not make this one forget its own.
     #[must_use]
     pub fn fork(&self) -> Self {
         Self(Arc::new(Mutex::new(self.0.lock().clone())))
@@ -203,14 +205,14 @@ impl HeldGrants {
     pub(super) fn retain(&self, grants: &Grants) {
         let mut held = self.0.lock();
         held.found.retain(|path, _| {
-            grants.read.contains(path) || grants.write.contains(path) || grants.folder.as_ref() == Some(path)
+            grants.read.contains(path) || grants.write.contains(path) || grants.data_dir.as_ref() == Some(path)
         });
-        held.usage.retain(|path, _| grants.usage.contains(path));
+        held.statfs.retain(|path, _| grants.statfs.contains(path));
         held.sockets.retain(|path, _| grants.unix.iter().any(|grant| grant.socket == *path));
     }
 
     /// What a granted path stands for.
-    pub(super) fn get(&self, path: &Path) -> Result<Found, GrantPathError> {
+    pub(super) fn get(&self, path: &Path) -> Result<GrantTarget, GrantPathError> {
         if let Some(found) = self.0.lock().found.get(path) {
             return Ok(found.clone());
         }
@@ -222,7 +224,7 @@ impl HeldGrants {
     /// A granted directory that was found before.
     pub(super) fn tree(&self, path: &Path) -> Option<Arc<Tree>> {
         match self.0.lock().found.get(path) {
-            Some(Found::Tree(tree)) => Some(tree.clone()),
+            Some(GrantTarget::Tree(tree)) => Some(tree.clone()),
             _ => None,
         }
     }
@@ -235,16 +237,16 @@ impl HeldGrants {
         let os = |source: io::Error| GrantPathError::Os { path: path.into(), source };
         let real = path.parent().unwrap_or(path).canonicalize().map_err(os)?;
         let name = path.file_name().unwrap_or_default();
-        let Found::Tree(tree) = find(&real.join(name))? else { return Err(os(Errno::NOTDIR.into())) };
-        self.0.lock().found.insert(path.to_owned(), Found::Tree(tree.clone()));
+        let GrantTarget::Tree(tree) = find(&real.join(name))? else { return Err(os(Errno::NOTDIR.into())) };
+        self.0.lock().found.insert(path.to_owned(), GrantTarget::Tree(tree.clone()));
         Ok(tree)
     }
 
     /// The places at or below which the fill of file systems may be asked for. One that is not there is looked for again
     /// when it is asked for.
-    pub(super) fn usage(&self, paths: &[PathBuf]) -> Result<UsageRoots, GrantPathError> {
+    pub(super) fn statfs(&self, paths: &[PathBuf]) -> Result<StatfsRoots, GrantPathError> {
         for path in paths {
-            match self.usage_root(path) {
+            match self.statfs_root(path) {
                 Err(GrantPathError::Os { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
                 found => drop(found?),
             }
@@ -252,15 +254,15 @@ impl HeldGrants {
         let mut paths = paths.to_vec();
         // The nearest first.
         paths.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
-        Ok(UsageRoots { paths: paths.into(), held: self.clone() })
+        Ok(StatfsRoots { paths: paths.into(), held: self.clone() })
     }
 
-    fn usage_root(&self, path: &Path) -> Result<Arc<OwnedFd>, GrantPathError> {
-        if let Some(root) = self.0.lock().usage.get(path) {
+    fn statfs_root(&self, path: &Path) -> Result<Arc<OwnedFd>, GrantPathError> {
+        if let Some(root) = self.0.lock().statfs.get(path) {
             return Ok(root.clone());
         }
         let root = Arc::new(find_without_links(path)?);
-        Ok(self.0.lock().usage.entry(path.to_owned()).or_insert(root).clone())
+        Ok(self.0.lock().statfs.entry(path.to_owned()).or_insert(root).clone())
     }
 
     /// The directory that a granted socket lies in. One that was removed holds nothing any more, and is looked for again:
@@ -280,8 +282,8 @@ impl HeldGrants {
 pub(super) fn find_without_links(path: &Path) -> Result<OwnedFd, GrantPathError> {
     let os = |source: io::Error| GrantPathError::Os { path: path.into(), source };
     match walk(path).map_err(os)? {
-        Walk::Found(found) => Ok(found),
-        Walk::Link(_, folder, rest) => Err(leads_elsewhere(path, &folder, &rest)),
+        WalkTarget::Found(found) => Ok(found),
+        WalkTarget::Link(_, folder, rest) => Err(leads_elsewhere(path, &folder, &rest)),
     }
 }
 
@@ -298,7 +300,7 @@ fn leads_elsewhere(path: &Path, folder: &Path, rest: &Path) -> GrantPathError {
 ///
 /// # Errors
 /// As [`check_grant_path`].
-pub fn check_usage_path(path: &Path) -> Result<(), GrantPathError> {
+pub fn check_statfs_path(path: &Path) -> Result<(), GrantPathError> {
     match find_without_links(path) {
         Err(error @ GrantPathError::Link { .. }) => Err(error),
         _ => Ok(()),
@@ -307,18 +309,18 @@ pub fn check_usage_path(path: &Path) -> Result<(), GrantPathError> {
 
 /// The granted places whose file systems' fill may be asked for, by descriptor.
 #[derive(Clone, Default)]
-pub(crate) struct UsageRoots {
+pub(crate) struct StatfsRoots {
     paths: Arc<[PathBuf]>,
     held: HeldGrants,
 }
 
-impl UsageRoots {
+impl StatfsRoots {
     /// The fill of the file system at a path that is granted. No link below the granted place is followed.
-    pub(crate) fn stat(&self, path: &str) -> Result<Fill, String> {
+    pub(crate) fn stat(&self, path: &str) -> Result<FileSystemStats, String> {
         let words = |errno: Errno| errno.to_string();
         let found = self.paths.iter().find_map(|granted| Some((granted, Path::new(path).strip_prefix(granted).ok()?)));
         let (granted, below) = found.ok_or_else(|| words(Errno::NOENT))?;
-        let root = self.held.usage_root(granted).map_err(|error| error.to_string())?;
+        let root = self.held.statfs_root(granted).map_err(|error| error.to_string())?;
         let below = if below.as_os_str().is_empty() { Path::new(".") } else { below };
         let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         let place = openat2(root, below, LOOK, Mode::empty(), how).map_err(|errno| match errno {
@@ -327,7 +329,7 @@ impl UsageRoots {
         })?;
         let stat = fstatvfs(&place).map_err(words)?;
         // Blocks are counted in fragments, not in the preferred block size.
-        Ok(Fill {
+        Ok(FileSystemStats {
             total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
             free_bytes: stat.f_bfree.saturating_mul(stat.f_frsize),
             available_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),

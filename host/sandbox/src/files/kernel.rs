@@ -8,22 +8,22 @@ use rustix::io::Errno;
 
 use super::filesystems::{self, as_text, path_of};
 use super::procfs;
-use super::tree::{LOOK, Refusal};
+use super::tree::{LOOK, OpenRejection};
 
 /// A place in procfs or sysfs.
 #[derive(Debug)]
-pub(super) struct Kernel {
+pub(super) struct KernelPath {
     /// The topmost directory of this mount, and where it is in the file system: the top, unless only a part is mounted.
     pub(super) top: OwnedFd,
     pub(super) base: Vec<String>,
     /// Where the granted directory is in the file system.
     pub(super) at: Vec<String>,
-    pub(super) own: Own,
+    pub(super) own: OwnProcess,
 }
 
 /// How the agent itself is found in a procfs.
 #[derive(Debug)]
-pub(super) enum Own {
+pub(super) enum OwnProcess {
     /// The list of its threads, and its number there.
     Tasks(OwnedFd, String),
     /// It is not there: the processes are those of a namespace that it is not in.
@@ -35,7 +35,7 @@ pub(super) enum Own {
 /// How often a path is resolved again that something was renamed beside.
 const TRIES: usize = 16;
 
-impl Kernel {
+impl KernelPath {
     pub(super) fn new(dir: &OwnedFd, is_proc: bool) -> io::Result<Self> {
         let mount = filesystems::mount_of(dir)?;
         let path = path_of(dir)?;
@@ -44,13 +44,13 @@ impl Kernel {
         let inside = split(as_text(below)?);
         let up = vec![".."; inside.len()].join("/");
         let top = openat(dir, if up.is_empty() { "." } else { &up }, LOOK | OFlags::DIRECTORY, Mode::empty())?;
-        let own = if is_proc { Own::find(&top, base.is_empty()) } else { Own::Absent };
+        let own = if is_proc { OwnProcess::find(&top, base.is_empty()) } else { OwnProcess::Absent };
         let at = [base.clone(), inside].concat();
         Ok(Self { top, base, at, own })
     }
 
     /// A path below the granted directory, from the top of the file system.
-    pub(super) fn join<'a>(&'a self, below: &'a str) -> Result<Vec<&'a str>, Refusal> {
+    pub(super) fn join<'a>(&'a self, below: &'a str) -> Result<Vec<&'a str>, OpenRejection> {
         let mut parts: Vec<_> = self.at.iter().map(String::as_str).collect();
         if below.starts_with('/') {
             return Err(Errno::PERM.into());
@@ -83,20 +83,20 @@ impl Kernel {
     }
 
     /// Whether a number is that of another process or thread than the agent's. None says that it cannot be told.
-    pub(super) fn check_other(&self, number: &str) -> Result<(), Option<Refusal>> {
+    pub(super) fn check_other(&self, number: &str) -> Result<(), Option<OpenRejection>> {
         match &self.own {
             // Threads are there by their number, though they are not listed.
-            Own::Tasks(tasks, own) => match statat(tasks, number, AtFlags::SYMLINK_NOFOLLOW) {
+            OwnProcess::Tasks(tasks, own) => match statat(tasks, number, AtFlags::SYMLINK_NOFOLLOW) {
                 Err(_) if own != number => Ok(()),
                 _ => Err(Some(Errno::NOENT.into())),
             },
-            Own::Absent => Ok(()),
-            Own::Unknown => Err(None),
+            OwnProcess::Absent => Ok(()),
+            OwnProcess::Unknown => Err(None),
         }
     }
 }
 
-impl Own {
+impl OwnProcess {
     fn find(top: &OwnedFd, is_whole: bool) -> Self {
         let tasks = |folder: &OwnedFd, own: String| {
             let tasks = openat(folder, format!("{own}/task"), LOOK | OFlags::DIRECTORY, Mode::empty());

@@ -1,12 +1,12 @@
 //! What of procfs a guest may see: the kernel's figures, and figures of other processes. Never the agent itself, never
 //! what a process holds or has open, never the kernel's memory or keys.
 //!
-//! What is not listed is refused, so that what a later kernel adds stays closed. None of what is listed is reached
+//! What is not listed is rejected, so that what a later kernel adds stays closed. None of what is listed is reached
 //! through a link: a path is judged as it is written, and opened without following any.
 
 /// What becomes of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum PathDecision {
     /// It is opened.
     Open,
     /// It is opened below the agent's own process, where its link leads. The host serves it: it holds nothing of a
@@ -80,31 +80,31 @@ const FOLDERS: [&str; 7] = ["pressure", "irq", "sys", "sysvipc", "fs", "spl", "d
 const SECRET: [&str; 5] = ["stable_secret", "tcp_fastopen_key", "netdev_rss_key", "binfmt_misc", "nfsd"];
 
 /// Judges a path below the top of a procfs, in its parts.
-pub(super) fn judge(parts: &[&str]) -> Verdict {
+pub(super) fn judge(parts: &[&str]) -> PathDecision {
     match parts {
-        [] => Verdict::Open,
-        ["net", ..] | ["mounts"] => Verdict::OpenOwn,
+        [] => PathDecision::Open,
+        ["net", ..] | ["mounts"] => PathDecision::OpenOwn,
         // Where the mounts of the host are, for an agent in a container: those of its first process.
-        ["1", "mounts"] => Verdict::OpenUnlessOwn,
+        ["1", "mounts"] => PathDecision::OpenUnlessOwn,
         [process, rest @ ..] if is_number(process) => match rest {
-            [] | ["task"] => Verdict::OpenUnlessOwn,
+            [] | ["task"] => PathDecision::OpenUnlessOwn,
             ["task", thread, rest @ ..] if is_number(thread) => of_process(rest),
             rest => of_process(rest),
         },
-        [name] if AT_TOP.contains(name) => Verdict::Open,
+        [name] if AT_TOP.contains(name) => PathDecision::Open,
         [folder, below @ ..] if FOLDERS.contains(folder) && !below.iter().any(|name| SECRET.contains(name)) => {
-            Verdict::Open
+            PathDecision::Open
         }
-        _ => Verdict::Never,
+        _ => PathDecision::Never,
     }
 }
 
-fn of_process(rest: &[&str]) -> Verdict {
+fn of_process(rest: &[&str]) -> PathDecision {
     match rest {
-        [] => Verdict::OpenUnlessOwn,
-        [name] if OF_PROCESSES.contains(name) => Verdict::OpenUnlessOwn,
-        ["cmdline"] => Verdict::Arguments,
-        _ => Verdict::Never,
+        [] => PathDecision::OpenUnlessOwn,
+        [name] if OF_PROCESSES.contains(name) => PathDecision::OpenUnlessOwn,
+        ["cmdline"] => PathDecision::Arguments,
+        _ => PathDecision::Never,
     }
 }
 
@@ -117,7 +117,7 @@ pub(super) fn is_number(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn check(expected: &Verdict, paths: &[&str]) {
+    fn check(expected: &PathDecision, paths: &[&str]) {
         for path in paths {
             let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
             assert_eq!(&judge(&parts), expected, "{path}");
@@ -126,16 +126,19 @@ mod tests {
 
     #[test]
     fn the_kernels_figures_are_open() {
-        check(&Verdict::Open, &["", "stat", "meminfo", "pressure/cpu", "sys/fs/file-nr", "sys/kernel/pid_max"]);
-        check(&Verdict::Open, &["irq/1", "fs/ext4/sda1/mb_groups", "spl/kstat/zfs/arcstats"]);
-        check(&Verdict::OpenOwn, &["net", "net/dev", "net/stat/nf_conntrack", "mounts"]);
+        check(&PathDecision::Open, &["", "stat", "meminfo", "pressure/cpu", "sys/fs/file-nr", "sys/kernel/pid_max"]);
+        check(&PathDecision::Open, &["irq/1", "fs/ext4/sda1/mb_groups", "spl/kstat/zfs/arcstats"]);
+        check(&PathDecision::OpenOwn, &["net", "net/dev", "net/stat/nf_conntrack", "mounts"]);
     }
 
     #[test]
-    fn of_processes_figures_are_open_and_their_arguments_by_a_grant_of_their_own() {
-        check(&Verdict::OpenUnlessOwn, &["1", "1/stat", "7/status", "7/io", "7/task", "7/task/8", "7/task/8/stat"]);
-        check(&Verdict::OpenUnlessOwn, &["1/mounts"]);
-        check(&Verdict::Arguments, &["7/cmdline", "7/task/8/cmdline"]);
+    fn arguments_of_processes_have_a_grant_of_their_own() {
+        check(
+            &PathDecision::OpenUnlessOwn,
+            &["1", "1/stat", "7/status", "7/io", "7/task", "7/task/8", "7/task/8/stat"],
+        );
+        check(&PathDecision::OpenUnlessOwn, &["1/mounts"]);
+        check(&PathDecision::Arguments, &["7/cmdline", "7/task/8/cmdline"]);
     }
 
     #[test]
@@ -180,18 +183,24 @@ mod tests {
             "task/8/task",
             "clear_refs",
         ] {
-            check(&Verdict::Never, &[&format!("7/{name}"), &format!("self/{name}"), &format!("thread-self/{name}")]);
+            check(
+                &PathDecision::Never,
+                &[&format!("7/{name}"), &format!("self/{name}"), &format!("thread-self/{name}")],
+            );
         }
-        check(&Verdict::Never, &["self", "thread-self", "self/stat", "2/mounts", "1/mountinfo"]);
+        check(&PathDecision::Never, &["self", "thread-self", "self/stat", "2/mounts", "1/mountinfo"]);
     }
 
     #[test]
     fn kernel_memory_and_keys_are_never_open() {
-        check(&Verdict::Never, &["kcore", "kmsg", "keys", "key-users", "kallsyms", "kpagecount", "kpageflags"]);
-        check(&Verdict::Never, &["kpagecgroup", "vmcore", "sysrq-trigger", "config.gz", "cmdline", "bootconfig"]);
-        check(&Verdict::Never, &["modules", "iomem", "vmallocinfo", "timer_list", "bus/pci/00/00.0", "driver/nvram"]);
-        check(&Verdict::Never, &["sys/net/ipv6/conf/eth0/stable_secret", "sys/net/ipv4/tcp_fastopen_key"]);
-        check(&Verdict::Never, &["sys/fs/binfmt_misc", "sys/fs/binfmt_misc/status", "fs/nfsd/exports"]);
-        check(&Verdict::Never, &["what-a-later-kernel-adds", "mounts/x"]);
+        check(&PathDecision::Never, &["kcore", "kmsg", "keys", "key-users", "kallsyms", "kpagecount", "kpageflags"]);
+        check(&PathDecision::Never, &["kpagecgroup", "vmcore", "sysrq-trigger", "config.gz", "cmdline", "bootconfig"]);
+        check(
+            &PathDecision::Never,
+            &["modules", "iomem", "vmallocinfo", "timer_list", "bus/pci/00/00.0", "driver/nvram"],
+        );
+        check(&PathDecision::Never, &["sys/net/ipv6/conf/eth0/stable_secret", "sys/net/ipv4/tcp_fastopen_key"]);
+        check(&PathDecision::Never, &["sys/fs/binfmt_misc", "sys/fs/binfmt_misc/status", "fs/nfsd/exports"]);
+        check(&PathDecision::Never, &["what-a-later-kernel-adds", "mounts/x"]);
     }
 }

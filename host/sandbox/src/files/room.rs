@@ -13,7 +13,7 @@ use wasmtime_wasi::p2::{FsError, FsResult};
 
 use super::tree::Tree;
 use crate::ctx::Ctx;
-use crate::folder::{self, BLOCK_BYTES, Full, Ledger, Ledgers, Writing};
+use crate::folder::{self, BLOCK_BYTES, FolderFull, FolderLedger, FolderLedgers, FolderWrite};
 use crate::instance::InstanceSpec;
 
 /// The part of a disk that guests leave free below granted directories: a twentieth, as file systems keep for root.
@@ -25,16 +25,16 @@ const STRIDE_BYTES: u64 = 1 << 20;
 
 /// Where a descriptor's bytes go.
 #[derive(Clone)]
-pub(crate) enum Room {
+pub(crate) enum DescriptorRoom {
     /// Into the folder of the instance's own.
-    Own(Arc<Ledger>, u64),
+    Own(Arc<FolderLedger>, u64),
     /// Below a granted directory.
     Granted(Arc<Headroom>),
 }
 
 /// Bytes that are being written.
-pub(crate) enum Held<'a> {
-    Own { _writing: Writing<'a> },
+pub(crate) enum HeldBytes<'a> {
+    Own { _writing: FolderWrite<'a> },
     Granted,
 }
 
@@ -45,16 +45,16 @@ pub(crate) struct Headroom {
     credit: Mutex<u64>,
 }
 
-impl Room {
+impl DescriptorRoom {
     /// Takes room for a write. The answer is held until it is done.
-    pub(crate) fn write(&self, length: u64) -> Result<Held<'_>, Full> {
+    pub(crate) fn write(&self, length: u64) -> Result<HeldBytes<'_>, FolderFull> {
         match self {
-            Self::Own(ledger, limit) => Ok(Held::Own { _writing: ledger.write(length, *limit)? }),
-            Self::Granted(headroom) => headroom.take(length).map(|()| Held::Granted),
+            Self::Own(ledger, limit) => Ok(HeldBytes::Own { _writing: ledger.write(length, *limit)? }),
+            Self::Granted(headroom) => headroom.take(length).map(|()| HeldBytes::Granted),
         }
     }
 
-    fn make(&self) -> Result<(), Full> {
+    fn make(&self) -> Result<(), FolderFull> {
         match self {
             Self::Own(ledger, limit) => ledger.make(*limit),
             Self::Granted(headroom) => headroom.take(BLOCK_BYTES),
@@ -63,7 +63,7 @@ impl Room {
 }
 
 impl Headroom {
-    fn take(&self, bytes: u64) -> Result<(), Full> {
+    fn take(&self, bytes: u64) -> Result<(), FolderFull> {
         let mut credit = self.credit.lock();
         if *credit < bytes {
             // A disk that cannot be asked says so itself when it is written to.
@@ -72,13 +72,13 @@ impl Headroom {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize).saturating_sub(kept);
             *credit = free.min(STRIDE_BYTES.saturating_add(bytes));
         }
-        *credit = credit.checked_sub(bytes).ok_or(Full)?;
+        *credit = credit.checked_sub(bytes).ok_or(FolderFull)?;
         Ok(())
     }
 }
 
-impl From<Full> for ErrorCode {
-    fn from(Full: Full) -> Self {
+impl From<FolderFull> for ErrorCode {
+    fn from(FolderFull: FolderFull) -> Self {
         Self::InsufficientSpace
     }
 }
@@ -87,30 +87,30 @@ impl From<Full> for ErrorCode {
 #[derive(Default)]
 pub(crate) struct Rooms {
     /// By the path that the guest knows a granted directory under.
-    roots: HashMap<String, Room>,
+    roots: HashMap<String, DescriptorRoom>,
     /// By descriptor.
-    opened: HashMap<u32, Room>,
+    opened: HashMap<u32, DescriptorRoom>,
 }
 
 impl Rooms {
     /// Those of what was opened for an instance. With a tape in its place nothing is written.
-    pub(crate) fn new(spec: &InstanceSpec, ledgers: &Ledgers) -> Self {
+    pub(crate) fn new(spec: &InstanceSpec, ledgers: &FolderLedgers) -> Self {
         let granted = spec.grants.write.iter().filter_map(|path| Some((path, spec.held.tree(path)?)));
         let mut roots: HashMap<_, _> = granted
             .map(|(path, tree)| {
                 let headroom = Headroom { tree, credit: Mutex::new(0) };
-                (path.to_string_lossy().into_owned(), Room::Granted(Arc::new(headroom)))
+                (path.to_string_lossy().into_owned(), DescriptorRoom::Granted(Arc::new(headroom)))
             })
             .collect();
-        if let Some(path) = &spec.grants.folder {
-            let limit = u64::try_from(spec.limits.folder_bytes).unwrap_or(u64::MAX);
-            roots.insert(folder::GUEST_PATH.into(), Room::Own(ledgers.of(path), limit));
+        if let Some(path) = &spec.grants.data_dir {
+            let limit = u64::try_from(spec.limits.max_data_dir_bytes).unwrap_or(u64::MAX);
+            roots.insert(folder::GUEST_PATH.into(), DescriptorRoom::Own(ledgers.of(path), limit));
         }
         Self { roots, opened: HashMap::new() }
     }
 
     /// The room that a descriptor's bytes go to; none if it cannot be written to.
-    pub(crate) fn of(&self, fd: &Resource<Descriptor>) -> Option<&Room> {
+    pub(crate) fn of(&self, fd: &Resource<Descriptor>) -> Option<&DescriptorRoom> {
         // Most guests may write nowhere.
         if self.opened.is_empty() { None } else { self.opened.get(&fd.rep()) }
     }
@@ -139,8 +139,8 @@ impl Ctx {
     /// Takes room for an entry that comes from another directory.
     pub(super) fn move_entry(&self, from: &Resource<Descriptor>, to: &Resource<Descriptor>) -> FsResult<()> {
         let within = match (self.rooms.of(from), self.rooms.of(to)) {
-            (Some(Room::Own(one, _)), Some(Room::Own(other, _))) => Arc::ptr_eq(one, other),
-            (Some(Room::Granted(one)), Some(Room::Granted(other))) => Arc::ptr_eq(one, other),
+            (Some(DescriptorRoom::Own(one, _)), Some(DescriptorRoom::Own(other, _))) => Arc::ptr_eq(one, other),
+            (Some(DescriptorRoom::Granted(one)), Some(DescriptorRoom::Granted(other))) => Arc::ptr_eq(one, other),
             _ => false,
         };
         if within { Ok(()) } else { self.make_entry(to) }
@@ -173,7 +173,7 @@ impl Ctx {
     /// What was opened below a descriptor goes to the same room.
     pub(super) fn enter_room(&mut self, fd: &Resource<Descriptor>, opened: &Resource<Descriptor>) -> FsResult<()> {
         let Some(room) = self.rooms.of(fd).cloned() else { return Ok(()) };
-        if let Room::Own(ledger, _) = &room {
+        if let DescriptorRoom::Own(ledger, _) = &room {
             ledger.opened(&self.system_file(opened)?);
         }
         self.rooms.opened.insert(opened.rep(), room);
@@ -192,7 +192,7 @@ impl Ctx {
 /// What a guest is told that could have made a file only if there were room.
 pub(super) fn not_made(error: FsError) -> FsError {
     match error.downcast_ref() {
-        Some(ErrorCode::NoEntry) => ErrorCode::from(Full).into(),
+        Some(ErrorCode::NoEntry) => ErrorCode::from(FolderFull).into(),
         _ => error,
     }
 }
@@ -212,7 +212,7 @@ mod tests {
         let headroom = Headroom { tree, credit: parking_lot::Mutex::new(0) };
         let disk = rustix::fs::statvfs(folder.path()).unwrap();
         let available = disk.f_bavail * disk.f_frsize;
-        assert_eq!(headroom.take(available), Err(Full), "not the last byte");
+        assert_eq!(headroom.take(available), Err(FolderFull), "not the last byte");
         assert_eq!(headroom.take(1), Ok(()));
         assert!(*headroom.credit.lock() >= STRIDE_BYTES - BLOCK_BYTES, "and the next write does not ask again");
     }

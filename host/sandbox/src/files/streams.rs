@@ -19,28 +19,28 @@ use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, FsResult, InputStream, OutputStream, Pollable, StreamError, StreamResult,
 };
 
-use super::room::Room;
+use super::room::DescriptorRoom;
 use crate::ctx::Ctx;
 
 /// Bytes that are read or written at once, as WASI's own streams do.
 const PIECE_BYTES: usize = 64 << 10;
 
 /// A file that is read from one place on.
-struct Reading {
+struct FileReader {
     file: Arc<File>,
     position: u64,
     closed: bool,
 }
 
 /// A file that is written to, from one place on or at its end.
-struct Writing {
+struct FileWriter {
     file: Arc<File>,
-    place: Place,
-    room: Option<Room>,
+    place: StreamPosition,
+    room: Option<DescriptorRoom>,
     closed: bool,
 }
 
-enum Place {
+enum StreamPosition {
     At(u64),
     End,
 }
@@ -53,7 +53,7 @@ impl Ctx {
             Opened::File(file) => file.file.clone(),
             Opened::Dir(_) => return Err(ErrorCode::IsDirectory.into()),
         };
-        let stream: DynInputStream = Box::new(Reading { file, position, closed: false });
+        let stream: DynInputStream = Box::new(FileReader { file, position, closed: false });
         Ok(view.table.push(stream)?)
     }
 
@@ -70,19 +70,19 @@ impl Ctx {
             Opened::File(file) => file.file.clone(),
             Opened::Dir(_) => return Err(ErrorCode::BadDescriptor.into()),
         };
-        let place = position.map_or(Place::End, Place::At);
-        let stream: DynOutputStream = Box::new(Writing { file, place, room, closed: false });
+        let place = position.map_or(StreamPosition::End, StreamPosition::At);
+        let stream: DynOutputStream = Box::new(FileWriter { file, place, room, closed: false });
         Ok(view.table.push(stream)?)
     }
 }
 
 #[async_trait]
-impl Pollable for Reading {
+impl Pollable for FileReader {
     async fn ready(&mut self) {}
 }
 
 #[async_trait]
-impl InputStream for Reading {
+impl InputStream for FileReader {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
         if self.closed {
             return Err(StreamError::Closed);
@@ -119,7 +119,7 @@ impl InputStream for Reading {
     }
 }
 
-impl Writing {
+impl FileWriter {
     fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         let _held = match &self.room {
             Some(room) => {
@@ -130,12 +130,12 @@ impl Writing {
         };
         while !bytes.is_empty() {
             let written = match &mut self.place {
-                Place::At(position) => {
+                StreamPosition::At(position) => {
                     let written = self.file.write_at(bytes, *position)?;
                     *position += written as u64;
                     written
                 }
-                Place::End => append(&self.file, bytes)?,
+                StreamPosition::End => append(&self.file, bytes)?,
             };
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
@@ -159,12 +159,12 @@ fn append(file: &File, bytes: &[u8]) -> io::Result<usize> {
 }
 
 #[async_trait]
-impl Pollable for Writing {
+impl Pollable for FileWriter {
     async fn ready(&mut self) {}
 }
 
 #[async_trait]
-impl OutputStream for Writing {
+impl OutputStream for FileWriter {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.check()?;
         self.write_all(&bytes).map_err(|error| {

@@ -5,14 +5,14 @@ use super::*;
 
 const KIB: u64 = 1024;
 
-fn ledger(root: &Path) -> (Ledgers, Arc<Ledger>, PathBuf) {
-    let (ledgers, path) = (Ledgers::default(), root.join("folders/a"));
+fn ledger(root: &Path) -> (FolderLedgers, Arc<FolderLedger>, PathBuf) {
+    let (ledgers, path) = (FolderLedgers::default(), root.join("folders/a"));
     make(&path).unwrap();
     let ledger = ledgers.of(&path);
     (ledgers, ledger, path)
 }
 
-fn counted(ledger: &Ledger) -> Option<Used> {
+fn counted(ledger: &FolderLedger) -> Option<FolderUse> {
     ledger.count(&mut ledger.held.lock())
 }
 
@@ -32,7 +32,11 @@ fn a_folder_is_private_and_all_that_is_in_it_counts_once() {
     let bytes = used.bytes - empty.bytes;
     assert!((100 * KIB..140 * KIB).contains(&bytes), "{bytes}");
     std::fs::hard_link(path.join("d"), path.join("e")).unwrap();
-    assert_eq!(counted(&ledger).unwrap(), Used { bytes: used.bytes, entries: 5 }, "a second name takes no more bytes");
+    assert_eq!(
+        counted(&ledger).unwrap(),
+        FolderUse { bytes: used.bytes, entries: 5 },
+        "a second name takes no more bytes"
+    );
     let sparse = File::create(path.join("sparse")).unwrap();
     sparse.set_len(1 << 40).unwrap();
     assert!(counted(&ledger).unwrap().bytes < used.bytes + 64 * KIB, "what is not there takes no room");
@@ -56,7 +60,7 @@ fn a_file_without_a_name_counts_until_it_is_closed() {
 }
 
 #[test]
-fn what_would_go_beyond_the_limit_finds_no_room_until_something_is_deleted() {
+fn what_is_beyond_the_limit_has_no_room_until_a_deletion() {
     let root = tempfile::tempdir().unwrap();
     let (_, ledger, path) = ledger(root.path());
     let limit = 1024 * KIB;
@@ -67,7 +71,7 @@ fn what_would_go_beyond_the_limit_finds_no_room_until_something_is_deleted() {
         drop(writing);
     }
     assert!((12..=15).contains(&written), "{written}");
-    assert_eq!(ledger.make(limit - 900 * KIB), Err(Full), "a smaller limit holds as well");
+    assert_eq!(ledger.make(limit - 900 * KIB), Err(FolderFull), "a smaller limit holds as well");
     std::fs::remove_file(path.join("0")).unwrap();
     assert!(ledger.write(64 * KIB, limit).is_ok());
 }
@@ -92,7 +96,7 @@ fn entries_have_a_number_and_folders_a_depth() {
         File::create(path.join(format!("many/{n}"))).unwrap();
     }
     assert_eq!(counted(&ledger).unwrap().entries, ENTRIES_MAX);
-    assert_eq!(ledger.make(u64::MAX), Err(Full));
+    assert_eq!(ledger.make(u64::MAX), Err(FolderFull));
     std::fs::remove_file(path.join("many/0")).unwrap();
     assert_eq!(ledger.make(u64::MAX), Ok(()));
     std::fs::remove_dir_all(path.join("many")).unwrap();
@@ -109,11 +113,11 @@ fn entries_have_a_number_and_folders_a_depth() {
 fn instances_on_one_folder_and_trials_of_it_share_a_ledger() {
     let root = tempfile::tempdir().unwrap();
     let (ledgers, ledger, path) = ledger(root.path());
-    let trial = path.with_added_extension(TRIAL);
-    assert!(Arc::ptr_eq(&ledger, &ledgers.of(&path)) && Arc::ptr_eq(&ledger, &ledgers.of(&trial)));
+    let canary = path.with_added_extension(CANARY);
+    assert!(Arc::ptr_eq(&ledger, &ledgers.of(&path)) && Arc::ptr_eq(&ledger, &ledgers.of(&canary)));
     assert!(!Arc::ptr_eq(&ledger, &ledgers.of(&root.path().join("folders/b"))));
-    make(&trial).unwrap();
-    std::fs::write(trial.join("x"), [1; 64 * 1024]).unwrap();
+    make(&canary).unwrap();
+    std::fs::write(canary.join("x"), [1; 64 * 1024]).unwrap();
     assert!(counted(&ledger).unwrap().bytes >= 64 * KIB);
     drop(ledger);
     assert_eq!(counted(&ledgers.of(&path)).unwrap().entries, 1, "who comes later counts what is there");

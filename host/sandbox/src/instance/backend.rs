@@ -6,7 +6,7 @@ use std::time::Duration;
 use saker_model::{Point, Series, SeriesId};
 use wasmtime::Store;
 
-use super::running::{Calling, Instance, Live, World};
+use super::running::{Calling, GuestWorld, Instance, LiveGuest};
 use super::{InstanceSpec, WriteError, wrong_kind};
 use crate::bindings::backend;
 use crate::bindings::backend::exports::saker::plugin::backend as wit_backend;
@@ -37,7 +37,7 @@ impl Backend {
         let open = move |mut store: Store<Ctx>| async move {
             let guest = pre.instantiate_async(&mut store).await?;
             let opened = guest.saker_plugin_backend().call_open(&mut store, &settings).await?;
-            Ok((Live { store, guest }, opened))
+            Ok((LiveGuest { store, guest }, opened))
         };
         Ok(Self(Instance::open(sandbox, spec, open).await?))
     }
@@ -86,7 +86,7 @@ impl Backend {
             Err(wit_backend::WriteError::Denied(permission)) => {
                 Err(WriteError::Call(convert::denied(permission, &self.0.spec.section)))
             }
-            // What the host has refused is what the operator needs to know, whatever the guest makes of it.
+            // What the host has rejected is what the operator needs to know, whatever the guest makes of it.
             Err(_) if denied.is_some() => Err(WriteError::Call(self.0.denied(denied))),
             Err(wit_backend::WriteError::Retry(retry)) => Err(WriteError::Retry {
                 after: retry.after_ms.map(|ms| Duration::from_millis(ms.into()).min(RETRY_AFTER_MAX)),
@@ -101,7 +101,7 @@ impl Backend {
                 known.shrink_to_fit();
                 let message = convert::words(&reject.message);
                 if known.is_empty() && named {
-                    return Err(WriteError::Broken(format!("it refuses points that it was not given: {message}")));
+                    return Err(WriteError::Broken(format!("it rejects points that it was not given: {message}")));
                 }
                 Err(WriteError::Reject { points: known, message })
             }
@@ -124,7 +124,7 @@ impl Backend {
     }
 }
 
-impl World for backend::BackendPlugin {
+impl GuestWorld for backend::BackendPlugin {
     fn close<'a>(&'a self, store: &'a mut Store<Ctx>) -> Calling<'a, ()> {
         Box::pin(self.saker_plugin_backend().call_close(store))
     }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use saker_model::MetricValue;
+use saker_model::Sample;
 use wasmtime::Store;
 
-use super::running::{Answer, Calling, Instance, Live, World};
-use super::{InstanceSpec, Tick, wrong_kind};
+use super::running::{Calling, ExportResult, GuestWorld, Instance, LiveGuest};
+use super::{InstanceSpec, Run, wrong_kind};
 use crate::bindings::collector::exports::saker::plugin::collector as wit_collector;
 use crate::bindings::{collector, types};
-use crate::columns::{ColumnBatch, DefinedSeries, Definitions, Measurement};
+use crate::columns::{CollectorDefinitions, ColumnBatch, DefinedSeries, Measurement};
 use crate::convert;
 use crate::ctx::Ctx;
 use crate::engine::Sandbox;
@@ -21,22 +21,22 @@ use crate::plugin::{Code, Plugin};
 pub struct Collector {
     instance: Instance<collector::CollectorPlugin>,
     /// What it has defined. While a call runs, it is with the call, and ends with it.
-    definitions: Definitions,
+    definitions: CollectorDefinitions,
 }
 
 /// What a call returns, and what the collector has defined by then.
 struct Collected {
-    answer: Result<Taken, wit_collector::CollectError>,
-    definitions: Definitions,
+    answer: Result<CollectResult, wit_collector::CollectError>,
+    definitions: CollectorDefinitions,
 }
 
 /// An answer within its bounds.
-enum Taken {
-    Records(Vec<types::MetricValue>),
+enum CollectResult {
+    Records(Vec<types::Sample>),
     Columns(ColumnBatch),
 }
 
-impl Answer for Collected {
+impl ExportResult for Collected {
     fn is_value(&self) -> bool {
         self.answer.is_ok()
     }
@@ -53,23 +53,23 @@ impl Collector {
         let open = move |mut store: Store<Ctx>| async move {
             let guest = pre.instantiate_async(&mut store).await?;
             let opened = guest.saker_plugin_collector().call_open(&mut store, &settings).await?;
-            Ok((Live { store, guest }, opened))
+            Ok((LiveGuest { store, guest }, opened))
         };
-        Ok(Self { instance: Instance::open(sandbox, spec, open).await?, definitions: Definitions::default() })
+        Ok(Self { instance: Instance::open(sandbox, spec, open).await?, definitions: CollectorDefinitions::default() })
     }
 
     /// Measures once, and writes columns out as values.
     ///
     /// # Errors
     /// [`CallError`]; after [`CallError::Killed`] the instance is gone.
-    pub async fn collect(&mut self, endpoint: &Arc<str>, tick: Tick) -> Result<Vec<MetricValue>, CallError> {
-        let batch = match self.measure(endpoint, tick).await? {
+    pub async fn collect(&mut self, endpoint: &Arc<str>, run: Run) -> Result<Vec<Sample>, CallError> {
+        let batch = match self.measure(endpoint, run).await? {
             Measurement::Records(values) => return Ok(values),
             Measurement::Columns(batch) => batch,
         };
         let points = batch.series.iter().zip(&batch.timestamps_ms).zip(&batch.values);
         let values = points.filter_map(|((&handle, &timestamp_ms), &value)| {
-            Some(self.series(handle)?.value(endpoint, tick.step_s, timestamp_ms, value))
+            Some(self.series(handle)?.value(endpoint, run.step_s, timestamp_ms, value))
         });
         Ok(values.collect())
     }
@@ -78,17 +78,17 @@ impl Collector {
     ///
     /// # Errors
     /// [`CallError`]; after [`CallError::Killed`] the instance is gone.
-    pub async fn measure(&mut self, endpoint: &Arc<str>, tick: Tick) -> Result<Measurement, CallError> {
+    pub async fn measure(&mut self, endpoint: &Arc<str>, run: Run) -> Result<Measurement, CallError> {
         let limits = self.instance.spec.limits.clone();
-        let wit_tick = wit_collector::Tick { timestamp_ms: tick.timestamp_ms, interval_ms: tick.interval_ms };
+        let wit_run = wit_collector::Run { timestamp_ms: run.timestamp_ms, interval_ms: run.interval_ms };
         let mut definitions = std::mem::take(&mut self.definitions);
         let collected = self
             .instance
             .call("collect", limits.deadlines.collect, move |live| {
                 Box::pin(async move {
-                    let answer = live.guest.saker_plugin_collector().call_collect(&mut live.store, wit_tick).await?;
+                    let answer = live.guest.saker_plugin_collector().call_collect(&mut live.store, wit_run).await?;
                     let answer = match answer {
-                        Ok(measurement) => Ok(take(measurement, &mut definitions, tick, &limits)?),
+                        Ok(measurement) => Ok(take(measurement, &mut definitions, run, &limits)?),
                         Err(error) => Err(error),
                     };
                     Ok(Collected { answer, definitions })
@@ -106,11 +106,11 @@ impl Collector {
             wit_collector::CollectError::Other(message) => PluginFault::Other(convert::words(&message)).into(),
         });
         Ok(match self.instance.explain(taken)? {
-            Taken::Records(values) => {
-                let values = values.into_iter().map(|value| convert::metric_value(value, endpoint, &tick));
+            CollectResult::Records(values) => {
+                let values = values.into_iter().map(|value| convert::sample(value, endpoint, &run));
                 Measurement::Records(values.collect())
             }
-            Taken::Columns(batch) => Measurement::Columns(batch),
+            CollectResult::Columns(batch) => Measurement::Columns(batch),
         })
     }
 
@@ -138,20 +138,20 @@ impl Collector {
 /// Holds an answer to its bounds.
 fn take(
     measurement: wit_collector::Measurement,
-    definitions: &mut Definitions,
-    tick: Tick,
+    definitions: &mut CollectorDefinitions,
+    run: Run,
     limits: &Limits,
-) -> Result<Taken, Kill> {
+) -> Result<CollectResult, Kill> {
     match measurement {
-        wit_collector::Measurement::Records(values) if values.len() > limits.answer_records => {
-            Err(Kill::AnswerRecords { records: values.len(), limit: limits.answer_records })
+        wit_collector::Measurement::Records(values) if values.len() > limits.max_result_samples => {
+            Err(Kill::AnswerRecords { records: values.len(), limit: limits.max_result_samples })
         }
-        wit_collector::Measurement::Records(values) => Ok(Taken::Records(values)),
-        wit_collector::Measurement::Columns(batch) => definitions.take(batch, tick, limits).map(Taken::Columns),
+        wit_collector::Measurement::Records(values) => Ok(CollectResult::Records(values)),
+        wit_collector::Measurement::Columns(batch) => definitions.take(batch, run, limits).map(CollectResult::Columns),
     }
 }
 
-impl World for collector::CollectorPlugin {
+impl GuestWorld for collector::CollectorPlugin {
     fn close<'a>(&'a self, store: &'a mut Store<Ctx>) -> Calling<'a, ()> {
         Box::pin(self.saker_plugin_collector().call_close(store))
     }

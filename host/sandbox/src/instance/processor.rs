@@ -3,7 +3,7 @@
 use saker_model::Series;
 use wasmtime::Store;
 
-use super::running::{Calling, Instance, Live, World};
+use super::running::{Calling, GuestWorld, Instance, LiveGuest};
 use super::{InstanceSpec, Verdict, wrong_kind};
 use crate::bindings::processor;
 use crate::bindings::processor::exports::saker::plugin::processor as wit_processor;
@@ -27,7 +27,7 @@ impl Processor {
         let open = move |mut store: Store<Ctx>| async move {
             let guest = pre.instantiate_async(&mut store).await?;
             let opened = guest.saker_plugin_processor().call_open(&mut store, &settings).await?;
-            Ok((Live { store, guest }, opened))
+            Ok((LiveGuest { store, guest }, opened))
         };
         Ok(Self(Instance::open(sandbox, spec, open).await?))
     }
@@ -80,7 +80,7 @@ impl Processor {
     }
 }
 
-impl World for processor::ProcessorPlugin {
+impl GuestWorld for processor::ProcessorPlugin {
     fn close<'a>(&'a self, store: &'a mut Store<Ctx>) -> Calling<'a, ()> {
         Box::pin(self.saker_plugin_processor().call_close(store))
     }

@@ -25,24 +25,24 @@ use crate::http::Outgoing;
 const FUEL: u64 = u64::MAX;
 
 /// What an export returns.
-pub(super) trait Answer: Send + 'static {
+pub(super) trait ExportResult: Send + 'static {
     /// Whether it is a value and no error of the guest: only then is kept what the call has saved.
     fn is_value(&self) -> bool;
 }
 
-impl Answer for () {
+impl ExportResult for () {
     fn is_value(&self) -> bool {
         true
     }
 }
 
-impl<T: Send + 'static> Answer for Vec<T> {
+impl<T: Send + 'static> ExportResult for Vec<T> {
     fn is_value(&self) -> bool {
         true
     }
 }
 
-impl<T: Send + 'static, E: Send + 'static> Answer for Result<T, E> {
+impl<T: Send + 'static, E: Send + 'static> ExportResult for Result<T, E> {
     fn is_value(&self) -> bool {
         self.is_ok()
     }
@@ -52,20 +52,20 @@ impl<T: Send + 'static, E: Send + 'static> Answer for Result<T, E> {
 pub(super) type Calling<'a, R> = Pin<Box<dyn Future<Output = wasmtime::Result<R>> + Send + 'a>>;
 
 /// A store and the guest in it.
-pub(super) struct Live<G> {
+pub(super) struct LiveGuest<G> {
     pub(super) store: Store<Ctx>,
     pub(super) guest: G,
 }
 
 /// What a guest of every world has.
-pub(super) trait World: Send + Sync + 'static {
+pub(super) trait GuestWorld: Send + Sync + 'static {
     /// Calls its `close`.
     fn close<'a>(&'a self, store: &'a mut Store<Ctx>) -> Calling<'a, ()>;
 }
 
 /// An instance of any kind: its store while it is alive, and what calls need.
 pub(super) struct Instance<G: Send + 'static> {
-    live: Option<Live<G>>,
+    live: Option<LiveGuest<G>>,
     runner: Runner,
     pub(super) spec: InstanceSpec,
     pub(super) denials: Denials,
@@ -79,7 +79,7 @@ impl<G: Send + 'static> Instance<G> {
         open: impl FnOnce(Store<Ctx>) -> F + Send + 'static,
     ) -> Result<Self, CallError>
     where
-        F: Future<Output = wasmtime::Result<(Live<G>, Result<(), types::OpenError>)>> + Send,
+        F: Future<Output = wasmtime::Result<(LiveGuest<G>, Result<(), types::OpenError>)>> + Send,
     {
         let runner = Runner::new(sandbox, spec);
         let mut instance = Self { live: None, runner, spec: spec.clone(), denials: Denials::default() };
@@ -94,7 +94,7 @@ impl<G: Send + 'static> Instance<G> {
             let mut store = Store::new(&engine, ctx);
             store.limiter(|ctx| &mut ctx.meter);
             store.epoch_deadline_async_yield_and_update(1);
-            store.set_hostcall_fuel(spec.limits.answer_bytes);
+            store.set_hostcall_fuel(spec.limits.max_result_bytes);
             store.set_max_component_handles(HANDLES_MAX);
             if counts_fuel {
                 refuel(&mut store)?;
@@ -116,11 +116,11 @@ impl<G: Send + 'static> Instance<G> {
     }
 
     /// Calls the guest under a deadline. The instance is gone unless the guest has returned.
-    pub(super) async fn call<R: Answer>(
+    pub(super) async fn call<R: ExportResult>(
         &mut self,
         export: &'static str,
         deadline: Duration,
-        call: impl for<'a> FnOnce(&'a mut Live<G>) -> Calling<'a, R> + Send + 'static,
+        call: impl for<'a> FnOnce(&'a mut LiveGuest<G>) -> Calling<'a, R> + Send + 'static,
     ) -> Result<R, CallError> {
         let mut live = self.live.take().ok_or_else(|| CallError::Host("the instance is gone".into()))?;
         let limits = self.spec.limits.clone();
@@ -136,7 +136,7 @@ impl<G: Send + 'static> Instance<G> {
             if let Some(meters) = counting {
                 meters.burn(FUEL - live.store.get_fuel().unwrap_or(FUEL));
             }
-            live.store.data_mut().finish(answer.as_ref().is_ok_and(Answer::is_value));
+            live.store.data_mut().finish(answer.as_ref().is_ok_and(ExportResult::is_value));
             let memory = live.store.data().meter.memory_bytes();
             match answer {
                 Ok(answer) => Ok(((live, answer), memory)),
@@ -148,7 +148,7 @@ impl<G: Send + 'static> Instance<G> {
         Ok(answer)
     }
 
-    /// Puts what the host has refused in place of whatever error the guest made of it.
+    /// Puts what the host has rejected in place of whatever error the guest made of it.
     pub(super) fn explain<T>(&self, result: Result<T, CallError>) -> Result<T, CallError> {
         let denied = self.denials.take();
         match result {
@@ -160,7 +160,7 @@ impl<G: Send + 'static> Instance<G> {
     pub(super) fn denied(&self, permission: Option<Permission>) -> CallError {
         match permission {
             Some(permission) => Denied { permission, section: self.spec.section.clone() }.into(),
-            None => CallError::Host("nothing was refused".into()),
+            None => CallError::Host("nothing was rejected".into()),
         }
     }
 }
@@ -175,7 +175,7 @@ impl<G: Send + 'static> Drop for Instance<G> {
     }
 }
 
-impl<G: World> Instance<G> {
+impl<G: GuestWorld> Instance<G> {
     /// Whether it can still be called.
     pub(super) fn is_alive(&self) -> bool {
         self.live.is_some()
@@ -195,10 +195,10 @@ pub(super) async fn once<T: Send + 'static, F>(
     open: impl FnOnce(Store<Ctx>) -> F + Send + 'static,
 ) -> Result<T, CallError>
 where
-    F: Future<Output = wasmtime::Result<(Live<T>, Result<(), types::OpenError>)>> + Send,
+    F: Future<Output = wasmtime::Result<(LiveGuest<T>, Result<(), types::OpenError>)>> + Send,
 {
     let mut instance = Instance::open(sandbox, spec, open).await?;
-    let Live { store, guest } = instance.live.take().expect("an instance that was just opened is alive");
+    let LiveGuest { store, guest } = instance.live.take().expect("an instance that was just opened is alive");
     sandbox.let_go(store);
     Ok(guest)
 }

@@ -19,11 +19,11 @@ use tokio::sync::oneshot;
 
 use super::InstanceSpec;
 use crate::convert;
+use crate::custom_metrics::Meters;
 use crate::engine::Sandbox;
 use crate::failure::{CallError, Kill};
-use crate::figures::Meters;
 use crate::hang::{Hang, Hangs, STUCK_CALLS_MAX};
-use crate::threads::{Place, Threads};
+use crate::threads::{ThreadPermit, Threads};
 
 /// How long after a deadline a call is given up for stuck: enough for a guest that computes to reach its next epoch.
 const GRACE: Duration = Duration::from_millis(30);
@@ -125,7 +125,7 @@ impl Runner {
         if self.meters.stuck_threads() >= STUCK_CALLS_MAX { Err(Hang::Many) } else { Ok(()) }
     }
 
-    async fn place(&self) -> Result<Place, Hang> {
+    async fn place(&self) -> Result<ThreadPermit, Hang> {
         let threads = self.sandbox.threads();
         if let Some(place) = threads.try_place() {
             return Ok(place);
@@ -141,37 +141,37 @@ struct Turn {
     hangs: Hangs,
     threads: Arc<Threads>,
     asked: Instant,
-    state: Mutex<State>,
+    state: Mutex<TurnState>,
 }
 
-enum State {
+enum TurnState {
     /// There is no thread for it yet.
-    Waiting(Place),
+    Waiting(ThreadPermit),
     /// It runs, since then, on this thread.
-    Running { place: Place, since: Instant, thread: i32 },
+    Running { place: ThreadPermit, since: Instant, thread: i32 },
     /// The caller has given it up; it holds its place if too many others hang as well.
-    GivenUp(Option<Place>),
+    GivenUp(Option<ThreadPermit>),
     /// It is back, or was never begun.
     Over,
 }
 
 impl Turn {
-    fn new(runner: &Runner, place: Place) -> Self {
+    fn new(runner: &Runner, place: ThreadPermit) -> Self {
         Self {
             meters: runner.meters.clone(),
             hangs: runner.hangs.clone(),
             threads: runner.sandbox.threads().clone(),
             asked: Instant::now(),
-            state: Mutex::new(State::Waiting(place)),
+            state: Mutex::new(TurnState::Waiting(place)),
         }
     }
 
     /// The thread begins; false, if its caller has gone.
     fn begin(&self) -> bool {
         let mut state = self.state.lock();
-        match std::mem::replace(&mut *state, State::Over) {
-            State::Waiting(place) => {
-                *state = State::Running { place, since: Instant::now(), thread: this_thread() };
+        match std::mem::replace(&mut *state, TurnState::Over) {
+            TurnState::Waiting(place) => {
+                *state = TurnState::Running { place, since: Instant::now(), thread: this_thread() };
                 true
             }
             _ => false,
@@ -181,9 +181,9 @@ impl Turn {
     /// The time that the call, or the wait for its thread, has left.
     fn left(&self, deadline: Duration) -> Option<Duration> {
         let left = match &*self.state.lock() {
-            State::Waiting(_) => THREAD_WAIT.saturating_sub(self.asked.elapsed()),
-            State::Running { since, .. } => deadline.saturating_sub(since.elapsed()),
-            State::GivenUp(_) | State::Over => return None,
+            TurnState::Waiting(_) => THREAD_WAIT.saturating_sub(self.asked.elapsed()),
+            TurnState::Running { since, .. } => deadline.saturating_sub(since.elapsed()),
+            TurnState::GivenUp(_) | TurnState::Over => return None,
         };
         (left >= MOMENT).then_some(left)
     }
@@ -191,9 +191,9 @@ impl Turn {
     /// Takes the call back, if it was not begun.
     fn withdraw(&self) -> bool {
         let mut state = self.state.lock();
-        let waiting = matches!(*state, State::Waiting(_));
+        let waiting = matches!(*state, TurnState::Waiting(_));
         if waiting {
-            *state = State::Over;
+            *state = TurnState::Over;
         }
         waiting
     }
@@ -201,16 +201,16 @@ impl Turn {
     /// Counts the thread as stuck until it comes back, and answers what it waits for in the system.
     fn give_up(&self) -> Option<String> {
         let thread = match &*self.state.lock() {
-            State::Running { thread, .. } => *thread,
+            TurnState::Running { thread, .. } => *thread,
             _ => return None,
         };
         let wait = self.hangs.waits_for(thread);
         let mut state = self.state.lock();
-        match std::mem::replace(&mut *state, State::Over) {
-            State::Running { place, .. } => {
+        match std::mem::replace(&mut *state, TurnState::Over) {
+            TurnState::Running { place, .. } => {
                 self.meters.stuck(1);
                 self.hangs.given_up(wait.clone());
-                *state = State::GivenUp(self.threads.lose(place));
+                *state = TurnState::GivenUp(self.threads.lose(place));
                 wait
             }
             // It came back meanwhile, only too late.
@@ -221,7 +221,7 @@ impl Turn {
     /// The thread is back.
     fn back(&self) {
         let mut state = self.state.lock();
-        if let State::GivenUp(place) = std::mem::replace(&mut *state, State::Over) {
+        if let TurnState::GivenUp(place) = std::mem::replace(&mut *state, TurnState::Over) {
             self.meters.stuck(-1);
             self.hangs.back();
             self.threads.found(place);

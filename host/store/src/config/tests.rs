@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use saker_config::{Problem, Reading, Source};
+use saker_config::{ConfigSource, Problem, ReadContext};
 use toml::de::DeTable;
 
 use super::*;
@@ -8,8 +8,8 @@ use super::*;
 const HOUR_MS: i64 = 3_600_000;
 
 fn read(text: &str) -> (StoreConfig, Vec<Problem>) {
-    let source = Source { file: Some((PathBuf::from("agent.toml"), text.into())), ..Source::default() };
-    let reading = Reading::new(&source);
+    let source = ConfigSource { file: Some((PathBuf::from("agent.toml"), text.into())), ..ConfigSource::default() };
+    let reading = ReadContext::new(&source);
     let parsed = DeTable::parse(text).expect("it is TOML");
     let mut root = reading.root(Some(&parsed));
     let config = StoreConfig::read(root.table("store"));
@@ -21,7 +21,7 @@ fn read(text: &str) -> (StoreConfig, Vec<Problem>) {
 #[test]
 fn nothing_written_is_the_default() {
     assert_eq!(read(""), (StoreConfig::default(), vec![]));
-    assert_eq!(read("[store]\nbytes = \"2GiB\"\nsync_interval = \"10s\"\nhead_bytes = \"64MiB\""), read(""));
+    assert_eq!(read("[store]\nmax_bytes = \"2GiB\"\nsync_interval = \"10s\"\nmax_head_bytes = \"64MiB\""), read(""));
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn policies_and_rules_are_read() {
     "#;
     let (config, problems) = read(text);
     assert_eq!(problems, []);
-    assert_eq!(config.durability, Durability::Disk);
+    assert_eq!(config.durability, StoreDurability::Disk);
     let policy = config.policies.policies().iter().find(|policy| policy.name == "disks").unwrap();
     let (raw_ms, window_ms) = (7 * DAY_MS, 2 * HOUR_MS);
     assert_eq!((policy.raw_ms, policy.back_window_ms, policy.by_data), (raw_ms, window_ms, true));
@@ -66,7 +66,7 @@ fn policies_and_rules_are_read() {
 #[test]
 fn each_mistake_is_told_with_its_key() {
     for (text, key, what) in [
-        ("bytes = \"1MiB\"", "store.bytes", "at least 64MiB"),
+        ("max_bytes = \"1MiB\"", "store.max_bytes", "at least 64MiB"),
         ("sync_interval = \"1ms\"", "store.sync_interval", "at least 1s"),
         ("durability = \"memory\"", "store.durability", "expected \"process\" or \"disk\""),
         ("colour = 1", "store.colour", "no such key"),

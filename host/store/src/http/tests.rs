@@ -77,7 +77,7 @@ async fn a_table_has_a_line_for_each_point() {
 }
 
 #[tokio::test]
-async fn a_question_that_makes_no_sense_is_refused_with_what_is_wrong() {
+async fn a_question_that_makes_no_sense_is_rejected_with_what_is_wrong() {
     for (query, status, what) in [
         ("", StatusCode::BAD_REQUEST, "say which series"),
         ("metric=a&step=soon", StatusCode::BAD_REQUEST, "step"),

@@ -1,11 +1,11 @@
 use saker_model::{MetricType, Point, Series};
 use saker_pipeline::Sink as _;
-use saker_telemetry::Registry;
+use saker_telemetry::MetricRegistry;
 
 use super::*;
 use crate::budget::Budget;
-use crate::key::SeriesRef;
-use crate::read::{Columns, TimeRange};
+use crate::key::StoredSeries;
+use crate::read::{ReadColumns, TimeRange};
 
 fn series() -> Series {
     Series { endpoint: "h".into(), metric: "a".into(), tags: [].into(), metric_type: MetricType::Gauge, step_s: 10 }
@@ -19,9 +19,9 @@ fn start(folder: &Path) -> (StoreService, Arc<SeriesTable>, Opened) {
 
 fn points(store: &Store) -> usize {
     let (mut count, range) = (0, TimeRange { start_ms: 0, end_ms: i64::MAX - 1 });
-    let visit = &mut |chunk: crate::read::Chunk<'_>| count += chunk.timestamps.len();
-    let series = [SeriesRef::of(&series()).unwrap()];
-    store.read(&series, range, &Columns::raw(), &Budget::unlimited(), visit).unwrap();
+    let visit = &mut |chunk: crate::read::StoredChunk<'_>| count += chunk.timestamps.len();
+    let series = [StoredSeries::of(&series()).unwrap()];
+    store.read(&series, range, &ReadColumns::raw(), &Budget::unlimited(), visit).unwrap();
     count
 }
 
@@ -58,7 +58,7 @@ fn everything_that_is_counted_is_told() {
         .sink()
         .keep(&[Point { series, timestamp_ms: now_ms(), value: 1.0 }, Point { series, timestamp_ms: 0, value: 1.0 }]);
     service.store().flush().unwrap();
-    let mut registry = Registry::default();
+    let mut registry = MetricRegistry::default();
     registry.register(service.metrics());
     let text = registry.text().unwrap();
     for line in [
@@ -82,7 +82,7 @@ fn everything_that_is_counted_is_told() {
 fn what_is_counted_is_told_while_the_disk_hangs() {
     let folder = tempfile::tempdir().unwrap();
     let (service, ..) = start(folder.path());
-    let mut registry = Registry::default();
+    let mut registry = MetricRegistry::default();
     registry.register(service.metrics());
     let before = registry.text().unwrap();
     // Whoever writes holds it for as long as the disk hangs.

@@ -5,8 +5,8 @@ use saker_model::{MetricType, STALE_MARKER};
 
 use super::*;
 use crate::budget::Budget;
-use crate::key::SeriesRef;
-use crate::read::{Columns, TimeRange};
+use crate::key::StoredSeries;
+use crate::read::{ReadColumns, TimeRange};
 use crate::store::StoreConfig;
 
 fn series(metric: &str) -> Series {
@@ -14,11 +14,11 @@ fn series(metric: &str) -> Series {
 }
 
 fn points(store: &Store, metric: &str) -> Vec<(i64, u64)> {
-    let series = SeriesRef::of(&series(metric)).unwrap();
+    let series = StoredSeries::of(&series(metric)).unwrap();
     let mut all = Vec::new();
     let range = TimeRange { start_ms: 0, end_ms: i64::MAX - 1 };
     store
-        .read(&[series], range, &Columns::raw(), &Budget::unlimited(), &mut |chunk| {
+        .read(&[series], range, &ReadColumns::raw(), &Budget::unlimited(), &mut |chunk| {
             all.extend(chunk.timestamps.iter().copied().zip(chunk.columns[0].iter().map(|value| value.to_bits())));
         })
         .unwrap();
@@ -66,10 +66,10 @@ fn what_was_kept_is_in_the_store_when_the_call_returns() {
 }
 
 #[test]
-fn a_series_that_a_whole_run_leaves_out_is_stale_and_one_that_a_part_leaves_out_is_not() {
+fn a_series_that_a_whole_run_leaves_out_is_stale() {
     let bench = Bench::new(&SimDisk::new(1));
     let now_ms = now_ms();
-    let run = |whole| Run { source: "collector:x", whole };
+    let run = |whole| CollectorRun { source: "collector:x", whole };
     let stale = STALE_MARKER.to_bits();
     bench.live(|| {
         let (a, b) = (|at| bench.point("a", at, 1.0), |at| bench.point("b", at, 2.0));
@@ -107,7 +107,7 @@ fn a_handle_that_stands_for_another_series_writes_to_that_one() {
 }
 
 #[test]
-fn a_disk_that_hangs_makes_nobody_wait_twice_and_what_has_no_room_is_counted() {
+fn a_disk_that_hangs_makes_nobody_wait_twice() {
     let bench = Bench::new(&SimDisk::new(1));
     let now_ms = now_ms();
     let point = bench.point("a", now_ms, 1.0);
@@ -128,15 +128,15 @@ fn a_disk_that_hangs_makes_nobody_wait_twice_and_what_has_no_room_is_counted() {
 }
 
 #[test]
-fn a_disk_that_refuses_costs_points_that_are_counted_and_no_more() {
+fn a_disk_that_rejects_costs_points_that_are_counted_and_no_more() {
     let disk = SimDisk::new(1);
     let bench = Bench::new(&disk);
     let now_ms = now_ms();
     bench.live(|| {
         bench.sink.keep(&[bench.point("a", now_ms, 1.0)]);
-        disk.fail(saker_journal::Fault {
+        disk.fail(saker_journal::SimFault {
             calls: 1,
-            ..saker_journal::Fault::at(disk.calls(), saker_journal::Trouble::Full)
+            ..saker_journal::SimFault::at(disk.calls(), saker_journal::SimTrouble::Full)
         });
         bench.sink.keep(&[bench.point("a", now_ms + 1, 2.0)]);
         bench.sink.keep(&[bench.point("a", now_ms + 2, 3.0)]);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use saker_journal::SimDisk;
 use saker_model::{MetricType, Series};
-use saker_store::{Budget, Columns, Maintained, SeriesRef, Store, StoreConfig, Surroundings, TimeRange};
+use saker_store::{Budget, Maintained, ReadColumns, Store, StoreConfig, StoredSeries, Surroundings, TimeRange};
 
 pub(crate) fn series(metric: &str, number: u32, metric_type: MetricType, step_s: u32) -> Series {
     Series {
@@ -75,16 +75,16 @@ impl Harness {
 
     /// All raw points of a series that [`series`] made.
     pub(crate) fn raw(&self, metric: &str, number: u32) -> Vec<(i64, f64)> {
-        let series = SeriesRef::of(&series(metric, number, MetricType::Gauge, 10)).expect("a good name");
+        let series = StoredSeries::of(&series(metric, number, MetricType::Gauge, 10)).expect("a good name");
         read_raw(&self.store(), &series)
     }
 }
 
-pub(crate) fn read_raw(store: &Store, series: &SeriesRef) -> Vec<(i64, f64)> {
+pub(crate) fn read_raw(store: &Store, series: &StoredSeries) -> Vec<(i64, f64)> {
     let mut points = Vec::new();
     let all = TimeRange { start_ms: 0, end_ms: i64::MAX - 1 };
     store
-        .read(std::slice::from_ref(series), all, &Columns::raw(), &Budget::unlimited(), &mut |chunk| {
+        .read(std::slice::from_ref(series), all, &ReadColumns::raw(), &Budget::unlimited(), &mut |chunk| {
             points.extend(chunk.timestamps.iter().copied().zip(chunk.columns[0].iter().copied()));
         })
         .expect("readable");

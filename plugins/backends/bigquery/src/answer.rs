@@ -1,7 +1,7 @@
 //! What became of each row: a request is answered 200 even if none of them was taken.
 
 use saker_sdk::WriteError;
-use saker_sdk::bodies::Taken;
+use saker_sdk::bodies::BodyOutcome;
 use saker_sdk::settings::serde_json::{self, Value};
 
 /// The reason that says something of the row itself. All others pass, or an operator can mend them; among them `stopped`,
@@ -13,7 +13,7 @@ const FINAL: &str = "invalid";
 const KIND: &str = "bigquery#tableDataInsertAllResponse";
 
 /// What an answer means for so many rows.
-pub(crate) fn taken(answer: &[u8], points: usize) -> Result<Taken, WriteError> {
+pub(crate) fn taken(answer: &[u8], points: usize) -> Result<BodyOutcome, WriteError> {
     let unreadable = |why: &str| WriteError::retry(format!("an answer that is none of insertAll's: {why}"), None);
     let answer: Value = serde_json::from_slice(answer).map_err(|error| unreadable(&error.to_string()))?;
     if !answer.is_object() {
@@ -26,28 +26,28 @@ pub(crate) fn taken(answer: &[u8], points: usize) -> Result<Taken, WriteError> {
         return Err(unreadable("it is of another kind"));
     }
     let errors = match &answer["insertErrors"] {
-        Value::Null => return Ok(Taken::All),
+        Value::Null => return Ok(BodyOutcome::All),
         Value::Array(errors) => errors,
         _ => return Err(unreadable("insertErrors is no list")),
     };
-    let (mut refused, mut again) = (Vec::new(), Vec::new());
-    let (mut why_refused, mut why_again) = (None, None);
+    let (mut rejected, mut again) = (Vec::new(), Vec::new());
+    let (mut why_rejected, mut why_again) = (None, None);
     for row in errors {
         let index = row["index"].as_u64().unwrap_or(0);
         let index = u32::try_from(index).ok().filter(|index| (*index as usize) < points);
         let index = index.ok_or_else(|| unreadable("an index beyond the rows"))?;
         let reasons = row["errors"].as_array().map_or(&[][..], Vec::as_slice);
         if let Some(error) = reasons.iter().find(|error| error["reason"] == FINAL) {
-            refused.push(index);
-            why_refused.get_or_insert_with(|| text(error));
+            rejected.push(index);
+            why_rejected.get_or_insert_with(|| text(error));
         } else {
             again.push(index);
             why_again.get_or_insert_with(|| reasons.first().map_or_else(|| "no reason".into(), text));
         }
     }
-    Ok(match why_refused.or(why_again) {
-        Some(message) => Taken::Some { refused, again, lost: 0, message },
-        None => Taken::All,
+    Ok(match why_rejected.or(why_again) {
+        Some(message) => BodyOutcome::Some { rejected, again, lost: 0, message },
+        None => BodyOutcome::All,
     })
 }
 

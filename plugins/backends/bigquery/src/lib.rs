@@ -8,7 +8,7 @@ mod row;
 
 use std::collections::BTreeMap;
 
-use saker_sdk::bodies::{Bodies, Compression, Filled, Request, Sender, Taken};
+use saker_sdk::bodies::{Bodies, BodyOutcome, Compression, Filled, HttpSender, Request};
 use saker_sdk::encode::{Slots, check, header};
 use saker_sdk::http::Target;
 use saker_sdk::prelude::*;
@@ -44,7 +44,7 @@ saker_sdk::settings! {
 pub struct Bigquery {
     heads: Slots<Heads>,
     bodies: Bodies,
-    sender: Sender,
+    sender: HttpSender,
     body: Vec<u8>,
 }
 
@@ -53,7 +53,7 @@ impl Backend for Bigquery {
 
     fn describe() -> Description {
         Description::new("bigquery", env!("CARGO_PKG_VERSION"), "Writes points to BigQuery by streaming inserts")
-            .wants(connect("bigquery.googleapis.com:443"), "the points are posted there, unless url says otherwise")
+            .requests(connect("bigquery.googleapis.com:443"), "the points are posted there, unless url says otherwise")
     }
 
     fn open(settings: BigquerySettings) -> Result<Self, OpenError> {
@@ -62,7 +62,13 @@ impl Backend for Bigquery {
         Ok(Self {
             heads: Slots::default(),
             bodies: Bodies::new(BODY_MAX),
-            sender: Sender::new(target, "application/json", authorization, &settings.headers, settings.compression)?,
+            sender: HttpSender::new(
+                target,
+                "application/json",
+                authorization,
+                &settings.headers,
+                settings.compression,
+            )?,
             body: Vec::new(),
         })
     }
@@ -94,7 +100,7 @@ saker_sdk::export_backend!(Bigquery);
 
 struct Call<'a> {
     heads: &'a Slots<Heads>,
-    sender: &'a Sender,
+    sender: &'a HttpSender,
     body: &'a mut Vec<u8>,
     points: usize,
 }
@@ -111,7 +117,7 @@ impl Request for Call<'_> {
         filled
     }
 
-    fn send(&mut self) -> Result<Taken, WriteError> {
+    fn send(&mut self) -> Result<BodyOutcome, WriteError> {
         let points = self.points;
         self.sender
             .post(self.body, ANSWER_MAX, |response, rest| response.taken_as(|| answer::taken(rest.bytes(), points)))

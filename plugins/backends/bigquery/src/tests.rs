@@ -82,7 +82,7 @@ fn a_call_is_one_request_of_a_row_for_each_point() {
 }
 
 #[test]
-fn rows_that_do_not_fit_are_rejected_by_their_place_and_the_rest_is_sent_once() {
+fn rows_that_do_not_fit_are_rejected_by_index() {
     let mut backend = backend();
     says(200, &errors(&[(2, "stopped"), (1, "invalid")]));
     let error = backend.write(points()).unwrap_err();
@@ -144,7 +144,7 @@ fn an_answer_that_is_none_of_the_methods_is_no_success() {
 }
 
 #[test]
-fn bigquery_says_an_error_of_the_whole_request_with_200_and_a_stand_in_says_nothing() {
+fn bigquery_says_an_error_of_the_whole_request_with_200() {
     for body in [r#"{"error":{"code":500,"message":"why"}}"#, r#"{"error":"why","kind":"bigquery#x"}"#] {
         says(200, body);
         let error = backend().write(points()).unwrap_err();

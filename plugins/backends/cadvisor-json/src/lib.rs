@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use saker_sdk::bodies::{Bodies, Compression, Filled, Request, Sender, Taken};
-use saker_sdk::encode::cadvisor::{self, Records};
+use saker_sdk::bodies::{Bodies, BodyOutcome, Compression, Filled, HttpSender, Request};
+use saker_sdk::encode::cadvisor::{self, CadvisorRecords};
 use saker_sdk::encode::{check, header};
 use saker_sdk::http::Target;
 use saker_sdk::prelude::*;
@@ -18,7 +18,7 @@ const ANSWER_MAX: usize = 4 << 10;
 
 saker_sdk::settings! {
     /// How the records of a request follow each other.
-    pub enum Form {
+    pub enum RequestForm {
         /// One on each line.
         Lines = "lines",
         /// In an array.
@@ -34,7 +34,7 @@ saker_sdk::settings! {
         /// The tag that names the container of a series. Series without it are the machine's.
         pub container_tag: String = cadvisor::CONTAINER_TAG.into(),
         /// How the records of a request follow each other.
-        pub format: Form = Form::Lines,
+        pub format: RequestForm = RequestForm::Lines,
         /// How bodies are compressed.
         pub compression: Compression = Compression::None,
         /// Sent as "Authorization: Bearer …".
@@ -50,10 +50,10 @@ saker_sdk::settings! {
 
 /// The backend, with the series that it knows.
 pub struct CadvisorJson {
-    form: Form,
-    records: Records,
+    form: RequestForm,
+    records: CadvisorRecords,
     bodies: Bodies,
-    sender: Sender,
+    sender: HttpSender,
     body: Vec<u8>,
 }
 
@@ -63,7 +63,7 @@ impl Backend for CadvisorJson {
     fn describe() -> Description {
         let summary = "Posts points in the shape of the records of cAdvisor";
         Description::new("cadvisor-json", env!("CARGO_PKG_VERSION"), summary)
-            .wants(connect("<host:port of url>"), "the points are posted there")
+            .requests(connect("<host:port of url>"), "the points are posted there")
     }
 
     fn open(settings: CadvisorSettings) -> Result<Self, OpenError> {
@@ -74,15 +74,15 @@ impl Backend for CadvisorJson {
             settings.password.as_deref(),
         )?;
         let content = match settings.format {
-            Form::Lines => "application/x-ndjson",
-            Form::Array => "application/json",
+            RequestForm::Lines => "application/x-ndjson",
+            RequestForm::Array => "application/json",
         };
         let target = Target::parse(&settings.url)?;
         Ok(Self {
             form: settings.format,
-            records: Records::new(settings.container_tag),
+            records: CadvisorRecords::new(settings.container_tag),
             bodies: Bodies::new(BODY_MAX),
-            sender: Sender::new(target, content, authorization, &settings.headers, settings.compression)?,
+            sender: HttpSender::new(target, content, authorization, &settings.headers, settings.compression)?,
             body: Vec::new(),
         })
     }
@@ -113,9 +113,9 @@ impl Backend for CadvisorJson {
 saker_sdk::export_backend!(CadvisorJson);
 
 struct Call<'a> {
-    form: Form,
-    records: &'a mut Records,
-    sender: &'a Sender,
+    form: RequestForm,
+    records: &'a mut CadvisorRecords,
+    sender: &'a HttpSender,
     body: &'a mut Vec<u8>,
 }
 
@@ -126,8 +126,8 @@ impl Request for Call<'_> {
 
     fn fill(&mut self, points: &[Point], places: &[u32], most: usize) -> Filled {
         let (start, between, end): (&[u8], &[u8], &[u8]) = match self.form {
-            Form::Lines => (b"", b"\n", b"\n"),
-            Form::Array => (b"[", b",", b"]"),
+            RequestForm::Lines => (b"", b"\n", b"\n"),
+            RequestForm::Array => (b"[", b",", b"]"),
         };
         self.body.clear();
         self.body.extend_from_slice(start);
@@ -136,7 +136,7 @@ impl Request for Call<'_> {
         Filled { points, bytes: self.body.len() }
     }
 
-    fn send(&mut self) -> Result<Taken, WriteError> {
+    fn send(&mut self) -> Result<BodyOutcome, WriteError> {
         self.sender.post(self.body, ANSWER_MAX, |response, _| response.taken())
     }
 }
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_huge_call_goes_in_several_requests_and_one_that_is_too_large_is_halved() {
+    fn a_huge_call_goes_in_several_requests() {
         let mut backend = backend("");
         let many: Vec<_> = (0..100_000).map(|number| point(number % 3, f64::from(number) + 0.5)).collect();
         assert_eq!(backend.write(many).unwrap(), 100_000);

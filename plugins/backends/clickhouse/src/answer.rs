@@ -5,7 +5,7 @@
 //! <https://clickhouse.com/docs/interfaces/http#http_response_codes_caveats>
 
 use saker_sdk::WriteError;
-use saker_sdk::bodies::Taken;
+use saker_sdk::bodies::BodyOutcome;
 use saker_sdk::http::{Response, Rest};
 
 /// The header, or trailer, with an exception's number.
@@ -20,7 +20,7 @@ const VIOLATED_CONSTRAINT: u32 = 469;
 
 /// Every other exception can be mended by the operator, who sees it: a missing table, another column's type, a right, a
 /// disk that is full, too many parts. An answer without one is a proxy's, and means what it means elsewhere.
-pub(crate) fn taken(response: &Response, rest: &Rest) -> Result<Taken, WriteError> {
+pub(crate) fn taken(response: &Response, rest: &Rest) -> Result<BodyOutcome, WriteError> {
     let said = code(&response.body);
     let Some(code) = said.or_else(|| numbered(rest.header(CODE)?)) else { return response.taken() };
     match code {

@@ -7,7 +7,7 @@ mod row;
 
 use std::collections::BTreeMap;
 
-use saker_sdk::bodies::{Bodies, Compression, Filled, Request, Sender, Taken};
+use saker_sdk::bodies::{Bodies, BodyOutcome, Compression, Filled, HttpSender, Request};
 use saker_sdk::encode::{Slots, check, header};
 use saker_sdk::http::Target;
 use saker_sdk::prelude::*;
@@ -19,7 +19,7 @@ const ANSWER_MAX: usize = 4 << 10;
 
 saker_sdk::settings! {
     /// How a series' tags stand in a row.
-    pub enum Tags {
+    pub enum TagsColumn {
         /// In one column tags Map(String, String).
         Map = "map",
         /// In two columns tags.key and tags.value, both Array(String): for servers before 21.1.
@@ -39,7 +39,7 @@ saker_sdk::settings! {
         /// The table.
         pub table: String = "saker".into(),
         /// How a series' tags stand in a row.
-        pub tags: Tags = Tags::Map,
+        pub tags: TagsColumn = TagsColumn::Map,
         /// More parameters of the query, such as async_insert.
         pub parameters: BTreeMap<String, String> = BTreeMap::new(),
         /// How bodies are compressed.
@@ -55,10 +55,10 @@ saker_sdk::settings! {
 
 /// The backend, with the series that it knows.
 pub struct Clickhouse {
-    tags: Tags,
+    tags: TagsColumn,
     heads: Slots<Box<[u8]>>,
     bodies: Bodies,
-    sender: Sender,
+    sender: HttpSender,
     body: Vec<u8>,
 }
 
@@ -67,7 +67,7 @@ impl Backend for Clickhouse {
 
     fn describe() -> Description {
         Description::new("clickhouse", env!("CARGO_PKG_VERSION"), "Writes points to ClickHouse over HTTP, in RowBinary")
-            .wants(connect("<host:port of url>"), "the points are posted there")
+            .requests(connect("<host:port of url>"), "the points are posted there")
     }
 
     fn open(settings: ClickhouseSettings) -> Result<Self, OpenError> {
@@ -79,7 +79,7 @@ impl Backend for Clickhouse {
             tags: settings.tags,
             heads: Slots::default(),
             bodies: Bodies::new(BODY_MAX),
-            sender: Sender::new(target, content, authorization, &settings.headers, settings.compression)?
+            sender: HttpSender::new(target, content, authorization, &settings.headers, settings.compression)?
                 .reading(answer::HEADERS),
             body: Vec::new(),
         })
@@ -111,7 +111,7 @@ saker_sdk::export_backend!(Clickhouse);
 
 struct Call<'a> {
     heads: &'a Slots<Box<[u8]>>,
-    sender: &'a Sender,
+    sender: &'a HttpSender,
     body: &'a mut Vec<u8>,
 }
 
@@ -123,7 +123,7 @@ impl Request for Call<'_> {
         })
     }
 
-    fn send(&mut self) -> Result<Taken, WriteError> {
+    fn send(&mut self) -> Result<BodyOutcome, WriteError> {
         self.sender.post(self.body, ANSWER_MAX, answer::taken)
     }
 }

@@ -10,41 +10,41 @@ use saker_sdk::encode::template::tags;
 use saker_sdk::encode::type_name;
 use saker_sdk::{Point, Series};
 
-use crate::Tags;
+use crate::TagsColumn;
 
 /// What `DateTime64` can hold: the years 1900 to 2299.
 const FIRST_MS: i64 = -2_208_988_800_000;
 const LAST_MS: i64 = 10_413_791_999_999;
 
 /// The columns, in the order of a row.
-pub(crate) fn columns(tags: Tags) -> &'static str {
+pub(crate) fn columns(tags: TagsColumn) -> &'static str {
     match tags {
-        Tags::Map | Tags::String => "endpoint, metric, tags, type, timestamp, value",
-        Tags::Arrays => "endpoint, metric, `tags.key`, `tags.value`, type, timestamp, value",
+        TagsColumn::Map | TagsColumn::String => "endpoint, metric, tags, type, timestamp, value",
+        TagsColumn::Arrays => "endpoint, metric, `tags.key`, `tags.value`, type, timestamp, value",
     }
 }
 
 /// What stands in a row before the time.
-pub(crate) fn head(series: &Series, form: Tags) -> Vec<u8> {
+pub(crate) fn head(series: &Series, form: TagsColumn) -> Vec<u8> {
     let mut head = Vec::with_capacity(64);
     push_text(&mut head, &series.endpoint);
     push_text(&mut head, &series.metric);
     let count = series.tags.len() as u64;
     match form {
-        Tags::Map => {
+        TagsColumn::Map => {
             push_varint(&mut head, count);
             for (key, value) in &series.tags {
                 push_text(&mut head, key);
                 push_text(&mut head, value);
             }
         }
-        Tags::Arrays => {
+        TagsColumn::Arrays => {
             push_varint(&mut head, count);
             series.tags.iter().for_each(|(key, _)| push_text(&mut head, key));
             push_varint(&mut head, count);
             series.tags.iter().for_each(|(_, value)| push_text(&mut head, value));
         }
-        Tags::String => push_text(&mut head, &tags(series)),
+        TagsColumn::String => push_text(&mut head, &tags(series)),
     }
     push_text(&mut head, type_name(series.metric_type));
     head
@@ -85,9 +85,9 @@ mod tests {
         let long = [&[0xc8, 1][..], "x".repeat(200).as_bytes()].concat();
         let start: &[u8] = &[1, b'e', 2, 0xc3, 0xa9];
         for (form, tags) in [
-            (Tags::Map, [&[2, 1, b'a', 1, b'1', 1, b'b'][..], &long].concat()),
-            (Tags::Arrays, [&[2, 1, b'a', 1, b'b', 2, 1, b'1'][..], &long].concat()),
-            (Tags::String, [&[0xce, 1][..], b"a=1,b=", "x".repeat(200).as_bytes()].concat()),
+            (TagsColumn::Map, [&[2, 1, b'a', 1, b'1', 1, b'b'][..], &long].concat()),
+            (TagsColumn::Arrays, [&[2, 1, b'a', 1, b'b', 2, 1, b'1'][..], &long].concat()),
+            (TagsColumn::String, [&[0xce, 1][..], b"a=1,b=", "x".repeat(200).as_bytes()].concat()),
         ] {
             let mut row = Vec::new();
             push(&mut row, &head(&series, form), &Point { series: 0, timestamp_ms: -2, value: 1.0 });

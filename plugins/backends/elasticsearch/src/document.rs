@@ -9,7 +9,7 @@ use saker_sdk::encode::json::quote;
 use saker_sdk::encode::{Labels, identity, push_f64, push_i64, type_name};
 use saker_sdk::{Point, Series};
 
-use crate::index::Names;
+use crate::index::IndexNames;
 
 /// What stands in the lines of each point of a series.
 #[derive(Debug)]
@@ -41,12 +41,12 @@ impl Heads {
 
 /// Writes the lines of points.
 #[derive(Debug)]
-pub(crate) struct Writer {
-    pub(crate) names: Names,
+pub(crate) struct DocumentWriter {
+    pub(crate) names: IndexNames,
     pub(crate) ids: bool,
 }
 
-impl Writer {
+impl DocumentWriter {
     pub(crate) fn push(&mut self, out: &mut Vec<u8>, heads: &Heads, point: &Point) {
         out.extend_from_slice(br#"{"create":{"#);
         let index = self.names.of(point.timestamp_ms);
@@ -99,7 +99,7 @@ mod tests {
 
     fn lines(index: Option<&str>, ids: bool, series: &Series, value: f64) -> [Value; 2] {
         let index = Index::new(None, index.map(str::to_owned)).unwrap();
-        let mut writer = Writer { names: Names::new(index), ids };
+        let mut writer = DocumentWriter { names: IndexNames::new(index), ids };
         let mut out = Vec::new();
         writer.push(&mut out, &Heads::new(series), &Point { series: 0, timestamp_ms: 1_700_000_000_123, value });
         let text = String::from_utf8(out).unwrap();

@@ -55,13 +55,13 @@ fn check(setting: &str, name: &str) -> Result<(), OpenError> {
 
 /// The index of each point, worked out once for those of a day that follow each other.
 #[derive(Clone, Debug)]
-pub(crate) struct Names {
+pub(crate) struct IndexNames {
     index: Index,
     day: Option<i64>,
     name: String,
 }
 
-impl Names {
+impl IndexNames {
     pub(crate) fn new(index: Index) -> Self {
         Self { index, day: None, name: String::new() }
     }
@@ -93,8 +93,8 @@ mod tests {
     #[test]
     fn points_go_to_the_data_stream_or_to_the_index_of_their_day() {
         assert_eq!(index(None, None).unwrap().data_stream(), Some("metrics-saker-default"));
-        assert_eq!(Names::new(index(Some("metrics-a-b"), None).unwrap()).of(0), None);
-        let mut names = Names::new(index(None, Some("saker-%Y.%m.%d")).unwrap());
+        assert_eq!(IndexNames::new(index(Some("metrics-a-b"), None).unwrap()).of(0), None);
+        let mut names = IndexNames::new(index(None, Some("saker-%Y.%m.%d")).unwrap());
         for (time, name) in [
             (1_700_000_000_123, "saker-2023.11.14"),
             (1_700_000_000_124, "saker-2023.11.14"),
@@ -103,11 +103,11 @@ mod tests {
         ] {
             assert_eq!(names.of(time), Some(name));
         }
-        assert_eq!(Names::new(index(None, Some("fixed")).unwrap()).of(0), Some("fixed"));
+        assert_eq!(IndexNames::new(index(None, Some("fixed")).unwrap()).of(0), Some("fixed"));
     }
 
     #[test]
-    fn a_name_that_a_server_refuses_is_named() {
+    fn a_name_that_a_server_rejects_is_named() {
         for name in ["", "Metrics", "a b", "a/b", "a*", "-a", "_a", ".a", "a%y", "a:b", &"a".repeat(256)] {
             for (stream, pattern, setting) in
                 [(Some(name), None, "data_stream: must"), (None, Some(name), "index: must")]

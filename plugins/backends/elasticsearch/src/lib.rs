@@ -9,13 +9,13 @@ mod index;
 
 use std::collections::BTreeMap;
 
-use saker_sdk::bodies::{Bodies, Compression, Filled, Request, Sender, Taken};
+use saker_sdk::bodies::{Bodies, BodyOutcome, Compression, Filled, HttpSender, Request};
 use saker_sdk::encode::{Slots, check, header};
 use saker_sdk::http::Target;
 use saker_sdk::prelude::*;
 
-use crate::document::{Heads, Writer};
-use crate::index::{Index, Names};
+use crate::document::{DocumentWriter, Heads};
+use crate::index::{Index, IndexNames};
 
 /// The longest body before it is compressed, in bytes: Elasticsearch recommends a few megabytes.
 const BODY_MAX: usize = 3 << 20;
@@ -49,9 +49,9 @@ saker_sdk::settings! {
 /// The backend, with the series that it knows.
 pub struct Elasticsearch {
     heads: Slots<Heads>,
-    writer: Writer,
+    writer: DocumentWriter,
     bodies: Bodies,
-    sender: Sender,
+    sender: HttpSender,
     body: Vec<u8>,
 }
 
@@ -61,7 +61,7 @@ impl Backend for Elasticsearch {
     fn describe() -> Description {
         let summary = "Writes points to Elasticsearch and OpenSearch by the bulk API";
         Description::new("elasticsearch", env!("CARGO_PKG_VERSION"), summary)
-            .wants(connect("<host:port of url>"), "the points are posted there")
+            .requests(connect("<host:port of url>"), "the points are posted there")
     }
 
     fn open(settings: ElasticsearchSettings) -> Result<Self, OpenError> {
@@ -77,9 +77,9 @@ impl Backend for Elasticsearch {
         let content = "application/x-ndjson";
         Ok(Self {
             heads: Slots::default(),
-            writer: Writer { names: Names::new(index), ids: settings.ids },
+            writer: DocumentWriter { names: IndexNames::new(index), ids: settings.ids },
             bodies: Bodies::new(BODY_MAX),
-            sender: Sender::new(target, content, authorization, &settings.headers, settings.compression)?,
+            sender: HttpSender::new(target, content, authorization, &settings.headers, settings.compression)?,
             body: Vec::new(),
         })
     }
@@ -117,8 +117,8 @@ saker_sdk::export_backend!(Elasticsearch);
 
 struct Call<'a> {
     heads: &'a Slots<Heads>,
-    writer: &'a mut Writer,
-    sender: &'a Sender,
+    writer: &'a mut DocumentWriter,
+    sender: &'a HttpSender,
     body: &'a mut Vec<u8>,
     points: usize,
 }
@@ -133,7 +133,7 @@ impl Request for Call<'_> {
         filled
     }
 
-    fn send(&mut self) -> Result<Taken, WriteError> {
+    fn send(&mut self) -> Result<BodyOutcome, WriteError> {
         let (points, ids) = (self.points, self.writer.ids);
         self.sender.post(self.body, ANSWER_MAX, |response, rest| {
             response.taken_as(|| answer::taken(rest.bytes(), points, ids))

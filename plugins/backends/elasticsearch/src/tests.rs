@@ -67,7 +67,7 @@ fn a_call_is_one_request_of_two_lines_for_each_point() {
 }
 
 #[test]
-fn documents_that_are_too_many_at_once_are_offered_again_and_the_others_are_not() {
+fn documents_that_are_too_many_at_once_are_offered_again() {
     let mut backend = backend("");
     says(200, statuses(&[201, 429, 201, 503]));
     let error = backend.write(points()).unwrap_err();
@@ -78,7 +78,7 @@ fn documents_that_are_too_many_at_once_are_offered_again_and_the_others_are_not(
 }
 
 #[test]
-fn documents_that_do_not_fit_the_mapping_are_rejected_by_their_place_and_the_rest_is_sent_once() {
+fn documents_that_do_not_fit_the_mapping_are_rejected_by_index() {
     let mut backend = backend("");
     says(200, statuses(&[201, 400, 429, 201]));
     let error = backend.write(points()).unwrap_err();

@@ -25,7 +25,7 @@ use transfer::{Transfer, Update};
 
 saker_sdk::settings! {
     /// Which transfer is tried first.
-    pub enum Order {
+    pub enum TransferOrder {
         /// Another one for each batch, as Falcon's agent does.
         Random = "random",
         /// The first of the list, then the second.
@@ -39,7 +39,7 @@ saker_sdk::settings! {
         /// The transfers: host:port each. The next one is tried if one fails.
         pub addresses: Vec<String>,
         /// Which transfer is tried first.
-        pub order: Order = Order::Random,
+        pub order: TransferOrder = TransferOrder::Random,
         /// The most points of one call.
         pub call_points: u32 = 200,
         /// How long one write may take, in milliseconds, shared by the transfers. Must be less than the agent's deadline
@@ -66,7 +66,7 @@ impl Backend for Falcon {
     fn describe() -> Description {
         let summary = "Writes points to Open-Falcon's transfer, by JSON-RPC";
         Description::new("falcon", env!("CARGO_PKG_VERSION"), summary)
-            .wants(connect("<each of addresses>"), "the transfers are there")
+            .requests(connect("<each of addresses>"), "the transfers are there")
     }
 
     fn open(settings: FalconSettings) -> Result<Self, OpenError> {
@@ -145,17 +145,17 @@ impl Falcon {
             }
         }
         self.invalid += update.invalid;
-        if !update.refused.is_empty() {
-            return Err(WriteError::Reject(Reject { points: update.refused, message: update.why }));
+        if !update.rejected.is_empty() {
+            return Err(WriteError::Reject(Reject { points: update.rejected, message: update.why }));
         }
         failed.map_or(Ok(()), Err)
     }
 }
 
 /// The places of the transfers in the order in which they are tried.
-fn order(count: usize, order: Order) -> Vec<usize> {
+fn order(count: usize, order: TransferOrder) -> Vec<usize> {
     let mut places: Vec<_> = (0..count).collect();
-    if order == Order::Random {
+    if order == TransferOrder::Random {
         for end in (1..count).rev() {
             // A hasher starts from random keys.
             let random = RandomState::new().build_hasher().finish();

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use saker_sdk::encode::Form;
-use saker_sdk::encode::falcon::Falcon;
+use saker_sdk::encode::falcon::FalconForm;
 use saker_sdk::encode::template::tags;
 use saker_sdk::{Point, Series};
 
@@ -36,15 +36,15 @@ impl Form for Record {
         let series = without_spaces(series);
         let is_named = !series.endpoint.is_empty() && !series.metric.is_empty() && series.metric != LEFT_OUT;
         let fits = series.metric.len() + tags(&series).len() <= NAME_MAX;
-        if is_named && fits && series.step_s > 0 { Falcon.head(&series) } else { Vec::new() }
+        if is_named && fits && series.step_s > 0 { FalconForm.head(&series) } else { Vec::new() }
     }
 
     fn rest(&self, series: &Series) -> Vec<u8> {
-        Falcon.rest(&without_spaces(series))
+        FalconForm.rest(&without_spaces(series))
     }
 
     fn push_tail(&self, point: &Point, rest: &[u8], line: &mut Vec<u8>) {
-        Falcon.push_tail(point, rest, line);
+        FalconForm.push_tail(point, rest, line);
     }
 
     fn fits(&self, point: &Point) -> bool {

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 
 use saker_sdk::settings::serde_json::{self, Value};
-use saker_sdk::testing::{figure, logged};
+use saker_sdk::testing::{custom_metric, logged};
 
 use super::*;
 
@@ -126,7 +126,7 @@ fn points_that_transfer_finds_invalid_do_not_count_as_written() {
     let _server = play(listener, vec![ok(0), ok(2)]);
     let mut backend = to(&[&address], r#", "call_points": 5"#);
     assert_eq!(backend.write(points(10)).unwrap(), 8);
-    assert_eq!(figure("invalid"), Some(2.0));
+    assert_eq!(custom_metric("invalid"), Some(2.0));
     assert_eq!(logged()[0].1, "transfer found 2 of 10 points invalid, and does not say which");
 }
 
@@ -222,10 +222,10 @@ fn nobody_to_take_points_is_said_with_the_first_address() {
 
 #[test]
 fn the_order_is_the_lists_or_another_each_time() {
-    assert_eq!(order(3, Order::First), [0, 1, 2]);
+    assert_eq!(order(3, TransferOrder::First), [0, 1, 2]);
     let mut firsts = [0; 3];
     for _ in 0..300 {
-        let mut places = order(3, Order::Random);
+        let mut places = order(3, TransferOrder::Random);
         firsts[places[0]] += 1;
         places.sort_unstable();
         assert_eq!(places, [0, 1, 2]);

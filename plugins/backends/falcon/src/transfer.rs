@@ -6,7 +6,7 @@
 
 use saker_sdk::Progress;
 use saker_sdk::encode::Lines;
-use saker_sdk::net::{Connection, Deadline, NetError, Protocol, Target, TcpStream};
+use saker_sdk::net::{Connection, Deadline, NetError, Protocol, SocketTarget, TcpStream};
 use saker_sdk::prelude::*;
 use saker_sdk::settings::serde_json::{self, Value};
 
@@ -27,19 +27,19 @@ pub(crate) struct Update<'a> {
     /// How many transfer took for invalid.
     pub(crate) invalid: usize,
     /// Places of points that will never be taken, and why the first was not.
-    pub(crate) refused: Vec<u32>,
+    pub(crate) rejected: Vec<u32>,
     pub(crate) why: String,
 }
 
 impl<'a> Update<'a> {
     pub(crate) fn new(left: &'a [(usize, Point)], call_points: usize) -> Self {
-        Self { left, call_points, invalid: 0, refused: Vec::new(), why: String::new() }
+        Self { left, call_points, invalid: 0, rejected: Vec::new(), why: String::new() }
     }
 }
 
 impl Transfer {
     pub(crate) fn new(address: &str) -> Result<Self, OpenError> {
-        let target = Target::parse("addresses", address, Protocol::Tcp)?;
+        let target = SocketTarget::parse("addresses", address, Protocol::Tcp)?;
         if target.protocol != Protocol::Tcp {
             return Err(OpenError::Settings("addresses: transfer is reached by TCP; write host:port".into()));
         }
@@ -69,12 +69,12 @@ impl Transfer {
                 let answer = call(stream, &request(lines, points, id)?)?;
                 let places = points.iter().map(|(place, _)| *place);
                 match read(&answer, id, points.len()) {
-                    Ok(Reply::Taken { invalid }) => {
+                    Ok(TransferReply::Taken { invalid }) => {
                         update.invalid += invalid.min(points.len());
                         places.for_each(|place| progress.take(place));
                     }
-                    Ok(Reply::Misfit(why)) => {
-                        update.refused.extend(places.map(|place| u32::try_from(place).unwrap_or(u32::MAX)));
+                    Ok(TransferReply::Misfit(why)) => {
+                        update.rejected.extend(places.map(|place| u32::try_from(place).unwrap_or(u32::MAX)));
                         if update.why.is_empty() {
                             update.why = format!("{address}: {why}");
                         }
@@ -110,7 +110,7 @@ fn request(lines: &Lines, points: &[(usize, Point)], id: u64) -> Result<Vec<u8>,
 }
 
 #[derive(Debug, PartialEq)]
-enum Reply {
+enum TransferReply {
     /// Transfer has the points, except so many.
     Taken { invalid: usize },
     /// Transfer cannot read a record of them.
@@ -118,14 +118,14 @@ enum Reply {
 }
 
 /// Reads an answer about so many points; an error says what is wrong with this transfer.
-fn read(answer: &[u8], id: u64, points: usize) -> Result<Reply, String> {
+fn read(answer: &[u8], id: u64, points: usize) -> Result<TransferReply, String> {
     let answer: Value = serde_json::from_slice(answer)
         .map_err(|_| format!("no answer of a transfer: {}", String::from_utf8_lossy(answer).trim()))?;
     if answer["id"] != id {
         return Err(format!("an answer to call {}, not to {id}", answer["id"]));
     }
     if let Some(error) = answer["error"].as_str() {
-        return if error.contains(MISFIT) { Ok(Reply::Misfit(error.into())) } else { Err(error.into()) };
+        return if error.contains(MISFIT) { Ok(TransferReply::Misfit(error.into())) } else { Err(error.into()) };
     }
     if !answer["error"].is_null() {
         return Err(answer["error"].to_string());
@@ -139,7 +139,7 @@ fn read(answer: &[u8], id: u64, points: usize) -> Result<Reply, String> {
     if let Some(message) = result["Message"].as_str().filter(|message| !matches!(*message, "ok" | "")) {
         return Err(message.into());
     }
-    Ok(Reply::Taken { invalid: usize::try_from(invalid).unwrap_or(usize::MAX) })
+    Ok(TransferReply::Taken { invalid: usize::try_from(invalid).unwrap_or(usize::MAX) })
 }
 
 #[cfg(test)]
@@ -150,9 +150,12 @@ mod tests {
     fn transfer_says_in_its_result_what_it_has_not_taken() {
         let result = r#"{"Message":"ok","Total":3,"Invalid":1,"Latency":0}"#;
         let answer = |result: &str, error: &str| format!(r#"{{"id":7,"result":{result},"error":{error}}}"#);
-        assert_eq!(read(answer(result, "null").as_bytes(), 7, 3), Ok(Reply::Taken { invalid: 1 }));
+        assert_eq!(read(answer(result, "null").as_bytes(), 7, 3), Ok(TransferReply::Taken { invalid: 1 }));
         let misfit = "json: cannot unmarshal string into Go value of type int64";
-        assert_eq!(read(answer("null", &format!("{misfit:?}")).as_bytes(), 7, 3), Ok(Reply::Misfit(misfit.into())));
+        assert_eq!(
+            read(answer("null", &format!("{misfit:?}")).as_bytes(), 7, 3),
+            Ok(TransferReply::Misfit(misfit.into()))
+        );
         for (answer, id, what) in [
             (answer("null", "\"rpc: can't find service Transfer.Update\""), 7, "rpc: can't find service"),
             (answer(result, "null"), 8, "an answer to call 7, not to 8"),

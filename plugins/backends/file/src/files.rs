@@ -34,11 +34,11 @@ pub(crate) struct Files {
     name: String,
     extension: &'static str,
     rules: Rules,
-    current: Option<Current>,
+    current: Option<CurrentFile>,
 }
 
 #[derive(Debug)]
-struct Current {
+struct CurrentFile {
     file: File,
     path: String,
     length: u64,
@@ -101,22 +101,22 @@ impl Files {
     }
 
     /// The current file, unless someone has taken it away: what is written to it then, nobody reads.
-    fn still(&self, current: Current, now_ms: i64) -> io::Result<Current> {
+    fn still(&self, current: CurrentFile, now_ms: i64) -> io::Result<CurrentFile> {
         match fs::metadata(&current.path) {
-            Ok(metadata) => Ok(Current { length: metadata.len(), ..current }),
+            Ok(metadata) => Ok(CurrentFile { length: metadata.len(), ..current }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.begin(now_ms, Some(current.since_ms)),
             Err(error) => Err(error),
         }
     }
 
-    fn is_over(&self, current: &Current, more: u64, now_ms: i64) -> bool {
+    fn is_over(&self, current: &CurrentFile, more: u64, now_ms: i64) -> bool {
         let Rules { max_bytes, max_age_ms, .. } = self.rules;
         let too_long = current.length > 0 && current.length + more > max_bytes;
         too_long || (max_age_ms > 0 && now_ms.saturating_sub(current.since_ms) >= max_age_ms)
     }
 
     /// The newest file, with its last line whole; or a new one.
-    fn find_or_begin(&self, now_ms: i64) -> io::Result<Current> {
+    fn find_or_begin(&self, now_ms: i64) -> io::Result<CurrentFile> {
         let Some(&since_ms) = self.stamps()?.last() else { return self.begin(now_ms, None) };
         let path = self.path(since_ms);
         let mut file = OpenOptions::new().read(true).append(true).open(&path)?;
@@ -133,11 +133,11 @@ impl Files {
             let line = format!("{path}: took back {} bytes of a line that was not finished", length - whole);
             host::log(Level::Warn, &line);
         }
-        Ok(Current { file, path, length: whole, since_ms })
+        Ok(CurrentFile { file, path, length: whole, since_ms })
     }
 
     /// Begins a file that is newer than the one before, and removes those that are too many.
-    fn begin(&self, now_ms: i64, before_ms: Option<i64>) -> io::Result<Current> {
+    fn begin(&self, now_ms: i64, before_ms: Option<i64>) -> io::Result<CurrentFile> {
         // A clock may be set back, and two files may follow each other within a millisecond.
         let since_ms = before_ms.map_or(now_ms, |before| now_ms.max(before + 1));
         let path = self.path(since_ms);
@@ -150,7 +150,7 @@ impl Files {
                 host::log(Level::Warn, &format!("{path}: cannot be removed: {error}"));
             }
         }
-        Ok(Current { file, path, length: 0, since_ms })
+        Ok(CurrentFile { file, path, length: 0, since_ms })
     }
 
     /// When the files that are there were begun, the oldest first.

@@ -7,7 +7,7 @@ mod stamp;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use saker_sdk::bodies::{Bodies, Filled, Request, Taken};
+use saker_sdk::bodies::{Bodies, BodyOutcome, Filled, Request};
 use saker_sdk::encode::{Format, Lines};
 use saker_sdk::prelude::*;
 
@@ -19,7 +19,7 @@ const PIECE_MAX: usize = 1 << 20;
 saker_sdk::settings! {
     /// Settings of the `file` backend.
     pub struct FileSettings {
-        /// The directory of the files: absolute, and granted. /folder is the instance's own.
+        /// The directory of the files: absolute, and granted. /data is the instance's own.
         pub directory: String,
         /// What the files' names begin with.
         pub name: String = "saker".into(),
@@ -50,8 +50,8 @@ impl Backend for FileBackend {
     fn describe() -> Description {
         let summary = "Writes points to files of lines that follow each other";
         Description::new("file", env!("CARGO_PKG_VERSION"), summary)
-            .wants(write("<directory>"), "the files are there")
-            .wants(folder(), "for files that only this agent is to read, with directory = \"/folder\"")
+            .requests(write("<directory>"), "the files are there")
+            .requests(data_dir(), "for files that only this agent is to read, with directory = \"/data\"")
     }
 
     fn open(settings: FileSettings) -> Result<Self, OpenError> {
@@ -109,10 +109,10 @@ impl Request for Call<'_> {
         })
     }
 
-    fn send(&mut self) -> Result<Taken, WriteError> {
+    fn send(&mut self) -> Result<BodyOutcome, WriteError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
         self.files.append(self.piece, i64::try_from(now).unwrap_or(i64::MAX))?;
-        Ok(Taken::All)
+        Ok(BodyOutcome::All)
     }
 }
 

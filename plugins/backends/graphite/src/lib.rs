@@ -7,9 +7,10 @@
 mod tests;
 
 use saker_sdk::encode::Lines;
-use saker_sdk::encode::graphite::Graphite as Form;
+use saker_sdk::encode::graphite::GraphiteForm as Form;
 use saker_sdk::net::{
-    Connection, DATAGRAM_BYTES, Deadline, NetError, Protocol, TIMEOUT_MS, Target, UdpSocket, datagram_size, datagrams,
+    Connection, DATAGRAM_BYTES, Deadline, NetError, Protocol, SocketTarget, TIMEOUT_MS, UdpSocket, datagram_size,
+    datagrams,
 };
 use saker_sdk::prelude::*;
 
@@ -32,11 +33,11 @@ saker_sdk::settings! {
 /// The backend, with the series that it knows.
 pub struct Graphite {
     lines: Lines,
-    way: Way,
+    way: Transport,
     timeout_ms: u32,
 }
 
-enum Way {
+enum Transport {
     Tcp(Connection),
     Udp(UdpSocket, usize),
 }
@@ -46,15 +47,15 @@ impl Backend for Graphite {
 
     fn describe() -> Description {
         Description::new("graphite", env!("CARGO_PKG_VERSION"), "Writes points to Graphite, over TCP or UDP")
-            .wants(connect("<host:port of address>"), "the lines are sent there")
+            .requests(connect("<host:port of address>"), "the lines are sent there")
     }
 
     fn open(settings: GraphiteSettings) -> Result<Self, OpenError> {
-        let target = Target::parse("address", &settings.address, Protocol::Tcp)?;
+        let target = SocketTarget::parse("address", &settings.address, Protocol::Tcp)?;
         let way = match target.protocol {
-            Protocol::Tcp => Way::Tcp(Connection::new(target)),
+            Protocol::Tcp => Transport::Tcp(Connection::new(target)),
             Protocol::Udp => {
-                Way::Udp(UdpSocket::new(target), datagram_size("datagram_bytes", settings.datagram_bytes)?)
+                Transport::Udp(UdpSocket::new(target), datagram_size("datagram_bytes", settings.datagram_bytes)?)
             }
         };
         let form = match &settings.path {
@@ -75,8 +76,8 @@ impl Backend for Graphite {
         self.lines.check(&points)?;
         let deadline = Deadline::after_ms(self.timeout_ms);
         match &mut self.way {
-            Way::Tcp(connection) => by_tcp(connection, &mut self.lines, &points, deadline)?,
-            Way::Udp(socket, most) => self.lines.in_pieces(&points, |piece| {
+            Transport::Tcp(connection) => by_tcp(connection, &mut self.lines, &points, deadline)?,
+            Transport::Udp(socket, most) => self.lines.in_pieces(&points, |piece| {
                 Ok(datagrams(piece, *most).try_for_each(|datagram| socket.send(datagram, deadline))?)
             })?,
         }

@@ -71,7 +71,7 @@ fn no_points_connect_to_nobody() {
 }
 
 #[test]
-fn a_connection_that_the_server_has_closed_is_opened_again_before_anything_is_lost() {
+fn a_closed_connection_is_opened_again_before_anything_is_lost() {
     let (listener, address) = listen();
     let mut backend = backend(&format!("tcp://{address}"), "");
     backend.write(vec![point(0, 1.0)]).unwrap();
@@ -84,7 +84,7 @@ fn a_connection_that_the_server_has_closed_is_opened_again_before_anything_is_lo
 }
 
 #[test]
-fn a_server_that_closes_while_it_is_written_to_is_offered_the_whole_call_again() {
+fn a_server_that_closes_during_a_write_is_offered_all_again() {
     let (listener, address) = listen();
     let mut backend = backend(&address, "");
     let points: Vec<_> = (0..300_000).map(|number| point(0, f64::from(number))).collect();
@@ -106,7 +106,7 @@ fn a_server_that_closes_while_it_is_written_to_is_offered_the_whole_call_again()
 }
 
 #[test]
-fn a_server_that_reads_nothing_is_not_waited_for_until_the_agent_ends_the_call() {
+fn a_server_that_reads_nothing_is_left_before_the_deadline() {
     let (_listener, address) = listen();
     let mut backend = backend(&address, r#", "timeout_ms": 100"#);
     let points: Vec<_> = (0..1_000_000).map(|_| point(0, 1.0)).collect();

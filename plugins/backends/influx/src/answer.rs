@@ -7,7 +7,7 @@
 //! The same line again changes nothing, so all but a line that is named may be sent again.
 
 use saker_sdk::WriteError;
-use saker_sdk::bodies::Taken;
+use saker_sdk::bodies::BodyOutcome;
 use saker_sdk::http::{Response, Rest};
 use saker_sdk::settings::serde_json::{self, Value};
 
@@ -20,14 +20,14 @@ pub(crate) const HEADERS: &[&str] = &[ERROR];
 const NAMED_MAX: usize = 100;
 
 /// What an answer means for a body of so many lines.
-pub(crate) fn taken(response: &Response, rest: &Rest, lines: usize) -> Result<Taken, WriteError> {
+pub(crate) fn taken(response: &Response, rest: &Rest, lines: usize) -> Result<BodyOutcome, WriteError> {
     let is_success = (200..=299).contains(&response.status);
     if !is_success && response.status != 400 {
         return response.taken();
     }
     // Most answers by far have neither.
     if is_success && rest.bytes().is_empty() && rest.header(ERROR).is_none() {
-        return Ok(Taken::All);
+        return Ok(BodyOutcome::All);
     }
     let said = serde_json::from_slice(rest.bytes()).unwrap_or(Value::Null);
     let named = named(&said, lines);
@@ -68,13 +68,13 @@ fn is_partial(said: &Value) -> bool {
     said["error"].as_str().is_some_and(|text| text.starts_with("partial write"))
 }
 
-fn without(named: &[(u32, String)], lines: usize, has_others: bool) -> Taken {
+fn without(named: &[(u32, String)], lines: usize, has_others: bool) -> BodyOutcome {
     let mut is_named = vec![false; lines];
     named.iter().for_each(|(line, _)| is_named[*line as usize] = true);
     let at = |named: bool| (0..).zip(&is_named).filter(move |(_, is)| **is == named).map(|(line, _): (u32, _)| line);
     let again = if has_others { Vec::new() } else { at(false).collect() };
     let (line, why) = &named[0];
-    Taken::Some { refused: at(true).collect(), again, lost: 0, message: format!("line {}: {why}", line + 1) }
+    BodyOutcome::Some { rejected: at(true).collect(), again, lost: 0, message: format!("line {}: {why}", line + 1) }
 }
 
 /// The words of an error, in any of its forms.

@@ -1,23 +1,23 @@
 //! The address that points are posted to, from the settings.
 //!
 //! A server answers 400 to a request without its database, and points are given up on that: so whatever can be known to
-//! be missing is refused here, when the backend is opened.
+//! be missing is rejected here, when the backend is opened.
 
 use saker_sdk::OpenError;
 use saker_sdk::encode::influx::Precision;
 use saker_sdk::http::Target;
 
-use crate::{Consistency, InfluxSettings, Version};
+use crate::{ApiVersion, Consistency, InfluxSettings};
 
 /// The address with everything that the query has to say.
 pub(crate) fn target(settings: &InfluxSettings) -> Result<Target, OpenError> {
-    refuse_other_version(settings)?;
+    reject_other_version(settings)?;
     let mut target = Target::parse(&settings.url)?;
     let given = target.path.clone();
     if given == "/" || given.starts_with("/?") {
         let path = match settings.version {
-            Version::V1 => "/write",
-            Version::V2 => "/api/v2/write",
+            ApiVersion::V1 => "/write",
+            ApiVersion::V2 => "/api/v2/write",
         };
         target.path = format!("{path}{}", &given[1..]);
         require(settings, &given)?;
@@ -50,8 +50,8 @@ fn query(settings: &InfluxSettings) -> Vec<(&'static str, &'static str, &str)> {
 /// A path of the user's own may stand for everything. Without one, a server cannot do without these.
 fn require(settings: &InfluxSettings, given: &str) -> Result<(), OpenError> {
     let needed: &[(&str, &str)] = match settings.version {
-        Version::V1 => &[("database", "db")],
-        Version::V2 => &[("organization", "org"), ("bucket", "bucket")],
+        ApiVersion::V1 => &[("database", "db")],
+        ApiVersion::V2 => &[("organization", "org"), ("bucket", "bucket")],
     };
     let query = query(settings);
     for (setting, name) in needed {
@@ -63,17 +63,17 @@ fn require(settings: &InfluxSettings, given: &str) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn refuse_other_version(settings: &InfluxSettings) -> Result<(), OpenError> {
+fn reject_other_version(settings: &InfluxSettings) -> Result<(), OpenError> {
     let belongs = [
-        ("database", Version::V1, settings.database.is_some()),
-        ("retention_policy", Version::V1, settings.retention_policy.is_some()),
-        ("consistency", Version::V1, settings.consistency.is_some()),
-        ("organization", Version::V2, settings.organization.is_some()),
-        ("bucket", Version::V2, settings.bucket.is_some()),
+        ("database", ApiVersion::V1, settings.database.is_some()),
+        ("retention_policy", ApiVersion::V1, settings.retention_policy.is_some()),
+        ("consistency", ApiVersion::V1, settings.consistency.is_some()),
+        ("organization", ApiVersion::V2, settings.organization.is_some()),
+        ("bucket", ApiVersion::V2, settings.bucket.is_some()),
     ];
     match belongs.into_iter().find(|(_, version, given)| *given && *version != settings.version) {
-        Some((name, Version::V1, _)) => Err(wrong(format!("{name}: is for version = \"v1\""))),
-        Some((name, Version::V2, _)) => Err(wrong(format!("{name}: is for version = \"v2\""))),
+        Some((name, ApiVersion::V1, _)) => Err(wrong(format!("{name}: is for version = \"v1\""))),
+        Some((name, ApiVersion::V2, _)) => Err(wrong(format!("{name}: is for version = \"v2\""))),
         None => Ok(()),
     }
 }
@@ -84,13 +84,13 @@ fn says(path: &str, name: &str) -> bool {
     query.split('&').any(|part| part.split('=').next() == Some(name))
 }
 
-fn precision(precision: Precision, version: Version) -> &'static str {
+fn precision(precision: Precision, version: ApiVersion) -> &'static str {
     match (precision, version) {
         (Precision::Seconds, _) => "s",
         (Precision::Milliseconds, _) => "ms",
         // InfluxDB 1 knows no "us" and would take the times for nanoseconds.
-        (Precision::Microseconds, Version::V1) => "u",
-        (Precision::Microseconds, Version::V2) => "us",
+        (Precision::Microseconds, ApiVersion::V1) => "u",
+        (Precision::Microseconds, ApiVersion::V2) => "us",
         (Precision::Nanoseconds, _) => "ns",
     }
 }

@@ -8,8 +8,8 @@ mod destination;
 
 use std::collections::BTreeMap;
 
-use saker_sdk::bodies::{Bodies, Compression, Filled, Request, Sender, Taken};
-use saker_sdk::encode::influx::{Influx, Precision};
+use saker_sdk::bodies::{Bodies, BodyOutcome, Compression, Filled, HttpSender, Request};
+use saker_sdk::encode::influx::{InfluxForm, Precision};
 use saker_sdk::encode::{Lines, header};
 use saker_sdk::prelude::*;
 
@@ -20,7 +20,7 @@ const ANSWER_MAX: usize = 256 << 10;
 
 saker_sdk::settings! {
     /// Which of InfluxDB's two ways to write.
-    pub enum Version {
+    pub enum ApiVersion {
         /// `/write?db=…`: InfluxDB 1, VictoriaMetrics and others.
         V1 = "v1",
         /// `/api/v2/write?org=…&bucket=…`: InfluxDB 2 and 3.
@@ -39,7 +39,7 @@ saker_sdk::settings! {
         /// Where to write: http://host:port, or with a path, which is then used as it is.
         pub url: String,
         /// Which of InfluxDB's two ways to write.
-        pub version: Version = Version::V1,
+        pub version: ApiVersion = ApiVersion::V1,
         /// v1: the database.
         pub database: Option<String> = None,
         /// v1: the retention policy, if not the database's default.
@@ -69,7 +69,7 @@ saker_sdk::settings! {
 pub struct InfluxDb {
     lines: Lines,
     bodies: Bodies,
-    sender: Sender,
+    sender: HttpSender,
     body: Vec<u8>,
 }
 
@@ -78,7 +78,7 @@ impl Backend for InfluxDb {
 
     fn describe() -> Description {
         Description::new("influx", env!("CARGO_PKG_VERSION"), "Writes points in InfluxDB's line protocol over HTTP")
-            .wants(connect("<host:port of url>"), "the points are posted there")
+            .requests(connect("<host:port of url>"), "the points are posted there")
     }
 
     fn open(settings: InfluxSettings) -> Result<Self, OpenError> {
@@ -89,12 +89,12 @@ impl Backend for InfluxDb {
             settings.username.as_deref(),
             settings.password.as_deref(),
         )?;
-        let form = Influx { endpoint_tag: settings.endpoint_tag, precision: settings.precision };
+        let form = InfluxForm { endpoint_tag: settings.endpoint_tag, precision: settings.precision };
         let content = "text/plain; charset=utf-8";
         Ok(Self {
             lines: Lines::new(form),
             bodies: Bodies::new(BODY_MAX),
-            sender: Sender::new(target, content, authorization, &BTreeMap::new(), settings.compression)?
+            sender: HttpSender::new(target, content, authorization, &BTreeMap::new(), settings.compression)?
                 .reading(answer::HEADERS),
             body: Vec::new(),
         })
@@ -125,7 +125,7 @@ saker_sdk::export_backend!(InfluxDb);
 
 struct Call<'a> {
     lines: &'a Lines,
-    sender: &'a Sender,
+    sender: &'a HttpSender,
     body: &'a mut Vec<u8>,
     points: usize,
 }
@@ -139,7 +139,7 @@ impl Request for Call<'_> {
         filled
     }
 
-    fn send(&mut self) -> Result<Taken, WriteError> {
+    fn send(&mut self) -> Result<BodyOutcome, WriteError> {
         let points = self.points;
         self.sender.post(self.body, ANSWER_MAX, |response, rest| answer::taken(response, rest, points))
     }
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_is_too_large_goes_in_halves_and_what_was_taken_is_not_sent_again() {
+    fn a_call_that_is_too_large_goes_in_halves_each_sent_once() {
         let mut backend = backend(V1);
         let says = |status| answer(Ok(Response { status, retry_after_s: None, body: String::new() }));
         [413, 204, 503].into_iter().for_each(says);

@@ -8,7 +8,7 @@ pub(crate) enum Meaning {
     /// The batch is too large for the topic: cut it.
     TooLarge,
     /// Some of its records will never be taken.
-    Refused,
+    Rejected,
     /// The broker cannot do it now, or the operator has to mend something: the points wait.
     Wait,
 }
@@ -18,7 +18,7 @@ pub(crate) fn meaning(code: i16) -> Meaning {
     match code {
         3 | 5 | 6 | 8 | 9 | 13 | 56 | 74 | 75 => Meaning::Moved,
         10 | 18 => Meaning::TooLarge,
-        32 | 87 => Meaning::Refused,
+        32 | 87 => Meaning::Rejected,
         _ => Meaning::Wait,
     }
 }
@@ -70,7 +70,7 @@ mod tests {
         for (codes, expected) in [
             (&[3, 5, 6, 56, 74, 75][..], Meaning::Moved),
             (&[10, 18], Meaning::TooLarge),
-            (&[32, 87], Meaning::Refused),
+            (&[32, 87], Meaning::Rejected),
             (&[-1, 2, 7, 17, 19, 20, 29, 31, 76, 999], Meaning::Wait),
         ] {
             for &code in codes {

@@ -17,22 +17,22 @@ pub(crate) const OVERHEAD: usize = 61;
 
 saker_sdk::settings! {
     /// How batches are compressed.
-    pub enum Compression { None = "none", Gzip = "gzip", Snappy = "snappy", Zstd = "zstd" }
+    pub enum BatchCompression { None = "none", Gzip = "gzip", Snappy = "snappy", Zstd = "zstd" }
 }
 
 /// Records that are to become one batch.
 #[derive(Debug, Default)]
-pub(crate) struct Batch {
+pub(crate) struct RecordBatch {
     records: Vec<u8>,
     count: i32,
     first_ms: i64,
     last_ms: i64,
 }
 
-impl Batch {
+impl RecordBatch {
     /// Appends a record.
     pub(crate) fn push(&mut self, timestamp_ms: i64, key: &[u8], value: &[u8]) {
-        // A time before 1970 is none to a consumer, which refuses to read such a record. The value tells the true one.
+        // A time before 1970 is none to a consumer, which rejects to read such a record. The value tells the true one.
         let timestamp_ms = timestamp_ms.max(0);
         if self.count == 0 {
             (self.first_ms, self.last_ms) = (timestamp_ms, timestamp_ms);
@@ -69,19 +69,19 @@ impl Batch {
     ///
     /// # Errors
     /// [`WriteError::Retry`] if the agent does not compress so much at once.
-    pub(crate) fn finish(&self, compression: Compression, out: &mut Vec<u8>) -> Result<(), WriteError> {
+    pub(crate) fn finish(&self, compression: BatchCompression, out: &mut Vec<u8>) -> Result<(), WriteError> {
         let packed;
         let (records, codec) = match compression {
-            Compression::None => (self.records.as_slice(), 0_i16),
-            Compression::Gzip => {
+            BatchCompression::None => (self.records.as_slice(), 0_i16),
+            BatchCompression::Gzip => {
                 packed = gzip(&self.records, LEVEL).map_err(|error| WriteError::retry(error.to_string(), None))?;
                 (packed.as_slice(), 1)
             }
-            Compression::Snappy => {
+            BatchCompression::Snappy => {
                 packed = snappy(&self.records);
                 (packed.as_slice(), 2)
             }
-            Compression::Zstd => {
+            BatchCompression::Zstd => {
                 packed = zstd(&self.records, LEVEL).map_err(|error| WriteError::retry(error.to_string(), None))?;
                 (packed.as_slice(), 4)
             }
@@ -224,14 +224,15 @@ pub(crate) mod reading {
 mod tests {
     use super::*;
 
-    const ALL: [Compression; 4] = [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Zstd];
+    const ALL: [BatchCompression; 4] =
+        [BatchCompression::None, BatchCompression::Gzip, BatchCompression::Snappy, BatchCompression::Zstd];
 
     #[test]
     fn a_batch_of_one_record_is_these_bytes() {
-        let mut batch = Batch::default();
+        let mut batch = RecordBatch::default();
         batch.push(1_700_000_000_123, b"k", b"v");
         let mut out = Vec::new();
-        batch.finish(Compression::None, &mut out).unwrap();
+        batch.finish(BatchCompression::None, &mut out).unwrap();
         let expected = [
             &b"\0\0\0\0\0\0\0\0"[..],            // base offset
             b"\0\0\0\x3a",                       // length
@@ -262,7 +263,7 @@ mod tests {
     fn batches_of_any_kind_are_read_back_whatever_their_times_are() {
         let times = [1000, 0, 4_102_444_800_000, 999, -5, i64::MIN, i64::MAX];
         for compression in ALL {
-            let mut batch = Batch::default();
+            let mut batch = RecordBatch::default();
             let mut expected = Vec::new();
             for round in 0..5000_usize {
                 let (time, key, value) = (times[round % times.len()], format!("k{round}"), "v".repeat(round % 300));
@@ -271,7 +272,7 @@ mod tests {
             }
             let mut out = Vec::new();
             batch.finish(compression, &mut out).unwrap();
-            assert_eq!(out.len() == batch.len() + OVERHEAD, compression == Compression::None);
+            assert_eq!(out.len() == batch.len() + OVERHEAD, compression == BatchCompression::None);
             assert!(reading::records(&out) == expected, "{compression:?}");
         }
     }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use saker_sdk::net::{Deadline, Protocol, Target};
+use saker_sdk::net::{Deadline, Protocol, SocketTarget};
 use saker_sdk::prelude::*;
 
 use crate::KafkaSettings;
 use crate::answer::message;
-use crate::link::Link;
+use crate::link::BrokerLink;
 use crate::requests::{Api, Metadata, Produced, metadata, produce, produced};
 
 /// How long it counts who leads what, as in Kafka's own clients: so long may a new partition stay empty.
@@ -19,7 +19,7 @@ const CHOOSING_MS: u32 = 250;
 /// What is known of a cluster.
 pub(crate) struct Cluster {
     /// The brokers of the settings: any of them knows the others.
-    first: Vec<Target>,
+    first: Vec<SocketTarget>,
     brokers: BTreeMap<i32, Broker>,
     /// Who leads each partition.
     leaders: Vec<Option<i32>>,
@@ -27,18 +27,18 @@ pub(crate) struct Cluster {
 }
 
 struct Broker {
-    target: Target,
-    link: Option<Link>,
+    target: SocketTarget,
+    link: Option<BrokerLink>,
 }
 
 /// A batch for a partition, as it is sent.
-pub(crate) struct Sending {
+pub(crate) struct PartitionBatch {
     pub(crate) partition: usize,
     pub(crate) bytes: Vec<u8>,
 }
 
 /// What became of a batch.
-pub(crate) enum Sent {
+pub(crate) enum DeliveryOutcome {
     /// The leader has answered.
     Answered(Produced),
     /// There is no leader, or none that answers, or none that may be asked.
@@ -48,13 +48,13 @@ pub(crate) enum Sent {
 impl Cluster {
     pub(crate) fn new(settings: &KafkaSettings) -> Result<Self, OpenError> {
         let target = |text: &String| {
-            let target = Target::parse("brokers", text, Protocol::Tcp)?;
+            let target = SocketTarget::parse("brokers", text, Protocol::Tcp)?;
             if target.protocol == Protocol::Tcp {
                 return Ok(target);
             }
             Err(OpenError::Settings("brokers: Kafka is reached by TCP; write host:port".into()))
         };
-        let first: Vec<Target> = settings.brokers.iter().map(target).collect::<Result<_, _>>()?;
+        let first: Vec<SocketTarget> = settings.brokers.iter().map(target).collect::<Result<_, _>>()?;
         if first.is_empty() {
             return Err(OpenError::Settings("brokers: give at least one, as host:port".into()));
         }
@@ -92,7 +92,7 @@ impl Cluster {
         let mut old = std::mem::take(&mut self.brokers);
         for (number, host, port) in known.brokers {
             let Ok(port) = u16::try_from(port) else { continue };
-            let target = Target { protocol: Protocol::Tcp, host, port };
+            let target = SocketTarget { protocol: Protocol::Tcp, host, port };
             let link = old.remove(&number).filter(|broker| broker.target == target).and_then(|broker| broker.link);
             self.brokers.insert(number, Broker { target, link });
         }
@@ -120,7 +120,7 @@ impl Cluster {
         let mut last = None;
         let targets = self.first.iter().chain(self.brokers.values().map(|broker| &broker.target));
         for target in targets {
-            match Link::open(target, settings, deadline).and_then(|mut link| ask(&mut link, settings)) {
+            match BrokerLink::open(target, settings, deadline).and_then(|mut link| ask(&mut link, settings)) {
                 Ok(known) => return Ok(known),
                 // That a later one is away says less than what an earlier one has said.
                 Err(error) => last = last.or(Some(error)),
@@ -131,15 +131,20 @@ impl Cluster {
 
     /// Sends batches to the leaders of their partitions, to all of them before the first answer is read. What became of
     /// each comes in their order.
-    pub(crate) fn send(&mut self, batches: &[Sending], settings: &KafkaSettings, deadline: Deadline) -> Vec<Sent> {
+    pub(crate) fn send(
+        &mut self,
+        batches: &[PartitionBatch],
+        settings: &KafkaSettings,
+        deadline: Deadline,
+    ) -> Vec<DeliveryOutcome> {
         let mut by_leader: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
         for (place, batch) in batches.iter().enumerate() {
             if let Some(leader) = self.leaders.get(batch.partition).copied().flatten() {
                 by_leader.entry(leader).or_default().push(place);
             }
         }
-        let lost = |text: &str| Sent::Lost(WriteError::retry(text, None));
-        let mut sent: Vec<Sent> = batches.iter().map(|_| lost("a partition has no leader")).collect();
+        let lost = |text: &str| DeliveryOutcome::Lost(WriteError::retry(text, None));
+        let mut sent: Vec<DeliveryOutcome> = batches.iter().map(|_| lost("a partition has no leader")).collect();
         let mut waiting = Vec::new();
         for (leader, places) in by_leader {
             let bodies: Vec<_> =
@@ -162,7 +167,7 @@ impl Cluster {
                         // Of two answers about a partition the one that tells of an error.
                         let of_it = answers.iter().filter(|answer| answer.partition == partition);
                         sent[place] = match of_it.max_by_key(|answer| answer.error != 0) {
-                            Some(answer) => Sent::Answered(answer.clone()),
+                            Some(answer) => DeliveryOutcome::Answered(answer.clone()),
                             None => lost("a broker's answer leaves out a partition"),
                         };
                     }
@@ -185,26 +190,31 @@ impl Cluster {
     }
 
     /// The connection to a broker, opened if there is none.
-    fn link(&mut self, number: i32, settings: &KafkaSettings, deadline: Deadline) -> Result<&mut Link, WriteError> {
+    fn link(
+        &mut self,
+        number: i32,
+        settings: &KafkaSettings,
+        deadline: Deadline,
+    ) -> Result<&mut BrokerLink, WriteError> {
         let unknown = || WriteError::retry(format!("the leader, broker {number}, is not known"), None);
         let broker = self.brokers.get_mut(&number).ok_or_else(unknown)?;
         let link = match broker.link.take() {
             Some(link) => link,
-            None => Link::open(&broker.target, settings, deadline)?,
+            None => BrokerLink::open(&broker.target, settings, deadline)?,
         };
         Ok(broker.link.insert(link))
     }
 
     /// Notes that a broker does not take these batches, and lets its connection go.
-    fn lose(&mut self, leader: i32, error: &WriteError, places: &[usize], sent: &mut [Sent]) {
+    fn lose(&mut self, leader: i32, error: &WriteError, places: &[usize], sent: &mut [DeliveryOutcome]) {
         if let Some(broker) = self.brokers.get_mut(&leader) {
             broker.link = None;
         }
-        places.iter().for_each(|&place| sent[place] = Sent::Lost(error.clone()));
+        places.iter().for_each(|&place| sent[place] = DeliveryOutcome::Lost(error.clone()));
     }
 }
 
-fn ask(link: &mut Link, settings: &KafkaSettings) -> Result<Metadata, WriteError> {
+fn ask(link: &mut BrokerLink, settings: &KafkaSettings) -> Result<Metadata, WriteError> {
     let body = metadata(link.metadata, &settings.topic, settings.create_topic);
     let answer = link.ask(Api::Metadata, link.metadata, &body)?;
     Metadata::parse(link.metadata, &answer).ok_or_else(|| link.senseless())

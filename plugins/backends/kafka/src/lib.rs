@@ -21,9 +21,9 @@ use saker_sdk::encode::Format;
 use saker_sdk::net::{Deadline, TIMEOUT_MS};
 use saker_sdk::prelude::*;
 
-use batch::{Compression, OVERHEAD};
+use batch::{BatchCompression, OVERHEAD};
 use cluster::Cluster;
-use records::Records;
+use records::SeriesRecords;
 
 saker_sdk::settings! {
     /// Who must have a batch before it counts as delivered.
@@ -51,7 +51,7 @@ saker_sdk::settings! {
         /// Who must have a batch before it counts as delivered: "all" replicas in sync, or the "leader".
         pub acks: Acks = Acks::All,
         /// How batches are compressed: "none", "gzip", "snappy" or "zstd".
-        pub compression: Compression = Compression::None,
+        pub compression: BatchCompression = BatchCompression::None,
         /// How large a batch may become, in bytes, before it is compressed. Not more than the topic's max.message.bytes.
         pub max_batch_bytes: u32 = 1_000_000,
         /// The name under which brokers know this client.
@@ -77,7 +77,7 @@ const BATCH_LEAST: u32 = 1024;
 /// The backend, with the series that it knows.
 pub struct Kafka {
     settings: KafkaSettings,
-    records: Records,
+    records: SeriesRecords,
     progress: Progress,
     cluster: Cluster,
 }
@@ -87,13 +87,13 @@ impl Backend for Kafka {
 
     fn describe() -> Description {
         Description::new("kafka", env!("CARGO_PKG_VERSION"), "Writes points to a topic of Apache Kafka")
-            .wants(connect("<brokers>"), "they tell which other brokers there are")
-            .wants(connect("<every broker>"), "the leader of a partition takes its points")
+            .requests(connect("<brokers>"), "they tell which other brokers there are")
+            .requests(connect("<every broker>"), "the leader of a partition takes its points")
     }
 
     fn open(settings: KafkaSettings) -> Result<Self, OpenError> {
         check(&settings)?;
-        let (records, cluster) = (Records::new(&settings)?, Cluster::new(&settings)?);
+        let (records, cluster) = (SeriesRecords::new(&settings)?, Cluster::new(&settings)?);
         Ok(Self { settings, records, progress: Progress::default(), cluster })
     }
 

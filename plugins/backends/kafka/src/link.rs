@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use saker_sdk::net::{Deadline, NetError, Target, TcpStream};
+use saker_sdk::net::{Deadline, NetError, SocketTarget, TcpStream};
 use saker_sdk::prelude::*;
-use saker_sdk::scram::{Exchange, Hash};
+use saker_sdk::scram::{Exchange, ScramHash};
 
 use crate::requests::{Api, Versions, request, sasl_answer, sasl_handshake, sasl_message, sasl_offered};
 use crate::{KafkaSettings, Sasl};
@@ -13,7 +13,7 @@ use crate::{KafkaSettings, Sasl};
 const ANSWER_MAX: usize = 8 << 20;
 
 /// A connection that can take requests.
-pub(crate) struct Link {
+pub(crate) struct BrokerLink {
     stream: TcpStream,
     address: String,
     client_id: String,
@@ -25,9 +25,13 @@ pub(crate) struct Link {
     pub(crate) produce: i16,
 }
 
-impl Link {
+impl BrokerLink {
     /// Connects, asks what the broker understands, and logs in.
-    pub(crate) fn open(target: &Target, settings: &KafkaSettings, deadline: Deadline) -> Result<Self, WriteError> {
+    pub(crate) fn open(
+        target: &SocketTarget,
+        settings: &KafkaSettings,
+        deadline: Deadline,
+    ) -> Result<Self, WriteError> {
         let mut link = Self {
             stream: TcpStream::connect(target, deadline)?,
             address: target.address(),
@@ -101,8 +105,8 @@ impl Link {
     fn log_in(&mut self, sasl: Sasl, settings: &KafkaSettings) -> Result<(), WriteError> {
         let (mechanism, hash) = match sasl {
             Sasl::Plain => ("PLAIN", None),
-            Sasl::Sha256 => ("SCRAM-SHA-256", Some(Hash::Sha256)),
-            Sasl::Sha512 => ("SCRAM-SHA-512", Some(Hash::Sha512)),
+            Sasl::Sha256 => ("SCRAM-SHA-256", Some(ScramHash::Sha256)),
+            Sasl::Sha512 => ("SCRAM-SHA-512", Some(ScramHash::Sha512)),
         };
         let (user, password) = (settings.username.as_deref(), settings.password.as_deref());
         let (user, password) = (user.unwrap_or_default(), password.unwrap_or_default());

@@ -5,25 +5,25 @@ use saker_sdk::encode::{Message, Parts, Slots, check};
 use saker_sdk::prelude::*;
 
 use crate::KafkaSettings;
-use crate::batch::Batch;
+use crate::batch::RecordBatch;
 use crate::partition::{murmur2, partition};
 
 /// What is the same for the records of all points of a series.
-pub(crate) struct Records {
+pub(crate) struct SeriesRecords {
     key: Template,
     message: Message,
-    known: Slots<Known>,
+    known: Slots<SeriesState>,
     /// A line, before it stands in a batch.
     line: Vec<u8>,
 }
 
-struct Known {
+struct SeriesState {
     key: Box<[u8]>,
     hash: u32,
     line: Parts,
 }
 
-impl Records {
+impl SeriesRecords {
     pub(crate) fn new(settings: &KafkaSettings) -> Result<Self, OpenError> {
         let key = Template::parse("key", &settings.key)?;
         Ok(Self { key, message: settings.format.message(), known: Slots::default(), line: Vec::new() })
@@ -31,7 +31,7 @@ impl Records {
 
     pub(crate) fn define(&mut self, id: SeriesId, series: &Series) {
         let key = self.key.expand(series).into_bytes();
-        let known = Known { hash: murmur2(&key), key: key.into(), line: self.message.parts(series) };
+        let known = SeriesState { hash: murmur2(&key), key: key.into(), line: self.message.parts(series) };
         self.known.insert(id, known);
     }
 
@@ -50,7 +50,7 @@ impl Records {
     }
 
     /// Appends the record of a point that was checked.
-    pub(crate) fn push(&mut self, point: &Point, batch: &mut Batch) {
+    pub(crate) fn push(&mut self, point: &Point, batch: &mut RecordBatch) {
         let Some(known) = self.known.get(point.series) else { return };
         self.line.clear();
         self.message.push(&known.line, point, &mut self.line);

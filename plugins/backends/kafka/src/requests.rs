@@ -6,7 +6,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::wire::{Reader, push_bytes, push_string};
+use crate::wire::{WireReader, push_bytes, push_string};
 
 /// A request that this backend makes, by its number in the protocol.
 #[expect(clippy::enum_variant_names, reason = "the protocol's own names")]
@@ -53,7 +53,7 @@ pub(crate) struct Versions(Vec<(i16, i16, i16)>);
 impl Versions {
     /// Reads the answer to `ApiVersions`.
     pub(crate) fn parse(answer: &[u8]) -> Option<Self> {
-        let mut reader = Reader::new(answer);
+        let mut reader = WireReader::new(answer);
         let error = reader.i16()?;
         let all = reader.array(|reader| Some((reader.i16()?, reader.i16()?, reader.i16()?)))?;
         (error == 0).then_some(Self(all))
@@ -90,7 +90,7 @@ pub(crate) struct Metadata {
 
 impl Metadata {
     pub(crate) fn parse(version: i16, answer: &[u8]) -> Option<Self> {
-        let mut reader = Reader::new(answer);
+        let mut reader = WireReader::new(answer);
         if version >= 3 {
             let _throttle_ms = reader.i32()?;
         }
@@ -111,7 +111,7 @@ impl Metadata {
                 // That a replica is missing is no matter: the leader alone says what it can take.
                 let _error = reader.i16()?;
                 let (partition, leader) = (reader.i32()?, reader.i32()?);
-                let (_replicas, _in_sync) = (reader.array(Reader::i32)?, reader.array(Reader::i32)?);
+                let (_replicas, _in_sync) = (reader.array(WireReader::i32)?, reader.array(WireReader::i32)?);
                 Some((partition, (leader >= 0).then_some(leader)))
             })?;
             Some((error, leaders))
@@ -146,14 +146,14 @@ pub(crate) struct Produced {
     /// 0 if it was appended.
     pub(crate) error: i16,
     /// The records that are to blame, by their places in the batch; empty where the broker does not say.
-    pub(crate) refused: Vec<i32>,
+    pub(crate) rejected: Vec<i32>,
     /// The broker's words, if it has any.
     pub(crate) message: String,
 }
 
 /// Reads the answer to a request to append.
 pub(crate) fn produced(version: i16, answer: &[u8]) -> Option<Vec<Produced>> {
-    let topics = Reader::new(answer).array(|reader| {
+    let topics = WireReader::new(answer).array(|reader| {
         let _name = reader.string()?;
         reader.array(|reader| {
             let (partition, error) = (reader.i32()?, reader.i16()?);
@@ -166,7 +166,7 @@ pub(crate) fn produced(version: i16, answer: &[u8]) -> Option<Vec<Produced>> {
                 let records = reader.array(|reader| Some((reader.i32()?, reader.string()?)))?;
                 let first = records.iter().find_map(|(_, message)| *message);
                 produced.message = reader.string()?.or(first).unwrap_or_default().to_owned();
-                produced.refused = records.iter().map(|(place, _)| *place).collect();
+                produced.rejected = records.iter().map(|(place, _)| *place).collect();
             }
             Some(produced)
         })
@@ -183,7 +183,7 @@ pub(crate) fn sasl_handshake(mechanism: &str) -> Vec<u8> {
 
 /// The mechanisms that a broker offers, and whether the one that was asked for is among them.
 pub(crate) fn sasl_offered(answer: &[u8]) -> Option<(i16, Vec<String>)> {
-    let mut reader = Reader::new(answer);
+    let mut reader = WireReader::new(answer);
     let error = reader.i16()?;
     let offered = reader.array(|reader| reader.string().map(|name| name.unwrap_or_default().to_owned()))?;
     Some((error, offered))
@@ -198,7 +198,7 @@ pub(crate) fn sasl_message(bytes: &[u8]) -> Vec<u8> {
 
 /// The broker's message in a login, or why it has ended it.
 pub(crate) fn sasl_answer(answer: &[u8]) -> Option<Result<Vec<u8>, String>> {
-    let mut reader = Reader::new(answer);
+    let mut reader = WireReader::new(answer);
     let (error, message, bytes) = (reader.i16()?, reader.string()?, reader.bytes()?);
     Some(if error == 0 { Ok(bytes.to_vec()) } else { Err(message.unwrap_or("login failed").to_owned()) })
 }
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn an_append_names_topic_and_partitions_and_its_answer_tells_what_became_of_each() {
+    fn an_append_names_partitions_and_its_answer_tells_of_each() {
         let body = produce(-1, 500, "t", &[(3, b"ab"), (9, b"")]);
         let expected =
             b"\xff\xff\xff\xff\0\0\x01\xf4\0\0\0\x01\0\x01t\0\0\0\x02\0\0\0\x03\0\0\0\x02ab\0\0\0\x09\0\0\0\0";
@@ -261,7 +261,7 @@ mod tests {
         let failed = Produced { partition: 3, error: 32, ..Produced::default() };
         assert_eq!(produced(3, &old), Some(vec![failed.clone()]));
         let new = [&head[..], b"\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x02\0\x03bad\xff\xff\0\0\0\0"].concat();
-        let failed = Produced { refused: vec![2], message: "bad".into(), ..failed };
+        let failed = Produced { rejected: vec![2], message: "bad".into(), ..failed };
         assert_eq!(produced(8, &new), Some(vec![failed]));
         assert_eq!(produced(8, &new[..new.len() - 8]), None);
     }

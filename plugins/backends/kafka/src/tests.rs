@@ -25,7 +25,7 @@ fn retry(error: WriteError) -> String {
 }
 
 #[test]
-fn every_point_is_a_record_in_the_partition_of_its_series_whatever_versions_a_broker_speaks() {
+fn every_point_is_a_record_in_the_partition_of_its_series() {
     for (versions, compression) in
         [((3, 1), "none"), ((5, 2), "gzip"), ((7, 3), "zstd"), ((8, 4), "snappy"), ((13, 13), "none")]
     {
@@ -83,7 +83,7 @@ fn a_leader_that_has_changed_is_asked_for_and_followed() {
 }
 
 #[test]
-fn leaders_that_change_again_and_again_are_waited_for_without_writing_twice() {
+fn leaders_that_change_are_waited_for_without_writing_twice() {
     let brokers = Brokers::start(2, &[0, 1], |_, _| Deed::Take);
     let mut kafka = brokers.open("");
     brokers.with(|state| {
@@ -109,7 +109,7 @@ fn what_one_leader_has_taken_is_not_sent_again_when_another_could_not() {
 }
 
 #[test]
-fn a_batch_that_is_too_large_is_cut_until_it_fits_and_a_single_record_given_up() {
+fn a_batch_that_is_too_large_is_cut_until_it_fits() {
     // A topic that takes three records at a time, and none of the time 13.
     let brokers = Brokers::start(1, &[0], |batch, _| match batch {
         _ if batch.len() > 3 => Deed::Fail(10),
@@ -128,7 +128,7 @@ fn a_batch_that_is_too_large_is_cut_until_it_fits_and_a_single_record_given_up()
 }
 
 #[test]
-fn records_that_a_broker_names_are_refused_and_where_it_names_none_they_are_found() {
+fn records_that_a_broker_rejects_are_found_if_it_names_none() {
     let bad = |record: &Record| record.0 % 7 == 3;
     let named = move |batch: &[Record], _: usize| {
         let places: Vec<_> = (0..).zip(batch).filter(|(_, record)| bad(record)).map(|(place, _)| place).collect();
@@ -146,7 +146,7 @@ fn records_that_a_broker_names_are_refused_and_where_it_names_none_they_are_foun
 }
 
 #[test]
-fn a_broker_that_vanishes_is_asked_again_with_what_it_has_not_acknowledged() {
+fn a_broker_that_vanishes_is_sent_what_it_has_not_acknowledged() {
     let brokers = Brokers::start(2, &[0, 1], |_, number| if number == 1 { Deed::Vanish } else { Deed::Take });
     let mut kafka = brokers.open("");
     // The answer is lost, so that batch is there twice: that is all that can be done without a producer's number.

@@ -36,9 +36,9 @@ fn zigzag(number: i64) -> u64 {
 
 /// Reads an answer from its beginning to its end. What is missing is none.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reader<'b>(&'b [u8]);
+pub(crate) struct WireReader<'b>(&'b [u8]);
 
-impl<'b> Reader<'b> {
+impl<'b> WireReader<'b> {
     pub(crate) fn new(bytes: &'b [u8]) -> Self {
         Self(bytes)
     }
@@ -116,13 +116,13 @@ mod tests {
     #[test]
     fn an_answer_is_read_in_its_order_and_what_is_missing_is_none() {
         let bytes = b"\x01\x00\x02\x00\x00\x00\x03\0\0\0\0\0\0\0\x04\0\x02ab\xff\xff\0\0\0\x01x\0\0\0\x02\0\x01\0\x02";
-        let mut reader = Reader::new(bytes);
+        let mut reader = WireReader::new(bytes);
         assert_eq!((reader.i8(), reader.i16(), reader.i32(), reader.i64()), (Some(1), Some(2), Some(3), Some(4)));
         assert_eq!((reader.string(), reader.string()), (Some(Some("ab")), Some(None)));
         assert_eq!(reader.bytes(), Some(&b"x"[..]));
-        assert_eq!(reader.array(Reader::i16), Some(vec![1, 2]));
+        assert_eq!(reader.array(WireReader::i16), Some(vec![1, 2]));
         assert_eq!((reader.i8(), reader.string(), reader.bytes()), (None, None, None));
-        assert_eq!(Reader::new(b"\x7f\xff\xff\xff").array(Reader::i8), None, "more than can be there");
-        assert_eq!(Reader::new(b"\0\x05ab").string(), None);
+        assert_eq!(WireReader::new(b"\x7f\xff\xff\xff").array(WireReader::i8), None, "more than can be there");
+        assert_eq!(WireReader::new(b"\0\x05ab").string(), None);
     }
 }

@@ -7,28 +7,28 @@ use saker_sdk::prelude::*;
 
 use crate::Kafka;
 use crate::answer::{Meaning, meaning, message};
-use crate::batch::{Batch, OVERHEAD};
-use crate::cluster::{Sending, Sent};
+use crate::batch::{OVERHEAD, RecordBatch};
+use crate::cluster::{DeliveryOutcome, PartitionBatch};
 use crate::requests::Produced;
 
 /// How many bytes of batches are made and sent at once, for all partitions together: an instance has 64 MiB.
 const ROUND_MAX: usize = 4 << 20;
-/// How many points a call refuses before it answers: where brokers do not name them, each costs requests.
+/// How many points a call rejects before it answers: where brokers do not name them, each costs requests.
 const REFUSED_MAX: usize = 100;
 /// When to try again after leaders have changed twice in a call, in milliseconds.
 const MOVING_MS: u32 = 250;
 
 /// Points of one partition, by their places in the call; not more than become one batch, if it was cut before.
-struct Piece {
+struct PartitionPiece {
     partition: usize,
     places: Vec<u32>,
 }
 
 /// What has not gone well.
 #[derive(Default)]
-struct Failed {
-    refused: Vec<u32>,
-    refused_message: String,
+struct Failures {
+    rejected: Vec<u32>,
+    rejected_message: String,
     /// Why leaders are asked for again.
     moved: Option<String>,
     /// What keeps the others from being written in this call.
@@ -40,9 +40,9 @@ impl Kafka {
     pub(crate) fn write_left(&mut self, deadline: Deadline) -> Result<(), WriteError> {
         self.cluster.begin(&self.settings, deadline)?;
         let mut queue = self.pieces();
-        let mut failed = Failed::default();
+        let mut failed = Failures::default();
         let mut has_asked_again = false;
-        while failed.stops.is_none() && failed.refused.len() < REFUSED_MAX {
+        while failed.stops.is_none() && failed.rejected.len() < REFUSED_MAX {
             let (pieces, batches) = self.round(&mut queue)?;
             if pieces.is_empty() {
                 break;
@@ -65,19 +65,22 @@ impl Kafka {
     }
 
     /// The points that are left, by partition.
-    fn pieces(&self) -> VecDeque<Piece> {
+    fn pieces(&self) -> VecDeque<PartitionPiece> {
         let count = self.cluster.partitions();
         let mut places: Vec<Vec<u32>> = vec![Vec::new(); count];
         for (place, point) in self.progress.left() {
             let place = u32::try_from(place).expect("a call has fewer points than numbers of series");
             places[self.records.partition(point.series, count)].push(place);
         }
-        let pieces = places.into_iter().enumerate().map(|(partition, places)| Piece { partition, places });
+        let pieces = places.into_iter().enumerate().map(|(partition, places)| PartitionPiece { partition, places });
         pieces.filter(|piece| !piece.places.is_empty()).collect()
     }
 
     /// The next batches: one for each partition, as long as there is room. What does not fit stays in the queue.
-    fn round(&mut self, queue: &mut VecDeque<Piece>) -> Result<(Vec<Piece>, Vec<Sending>), WriteError> {
+    fn round(
+        &mut self,
+        queue: &mut VecDeque<PartitionPiece>,
+    ) -> Result<(Vec<PartitionPiece>, Vec<PartitionBatch>), WriteError> {
         let (mut pieces, mut batches, mut later) = (Vec::new(), Vec::new(), VecDeque::new());
         let mut is_used = vec![false; self.cluster.partitions()];
         let mut bytes = 0;
@@ -91,7 +94,7 @@ impl Kafka {
             let mut finished = Vec::with_capacity(batch.len() + OVERHEAD);
             batch.finish(self.settings.compression, &mut finished)?;
             bytes += batch.len();
-            batches.push(Sending { partition: piece.partition, bytes: finished });
+            batches.push(PartitionBatch { partition: piece.partition, bytes: finished });
             pieces.push(piece);
         }
         *queue = later;
@@ -99,10 +102,10 @@ impl Kafka {
     }
 
     /// A batch of a piece; what does not fit into it is cut off.
-    fn batch(&mut self, piece: &mut Piece, later: &mut VecDeque<Piece>) -> Batch {
+    fn batch(&mut self, piece: &mut PartitionPiece, later: &mut VecDeque<PartitionPiece>) -> RecordBatch {
         let most = self.settings.max_batch_bytes as usize - OVERHEAD;
         let points = self.progress.points();
-        let mut batch = Batch::default();
+        let mut batch = RecordBatch::default();
         let mut taken = 0;
         let mut longest = 0;
         for &place in &piece.places {
@@ -117,20 +120,26 @@ impl Kafka {
         }
         let rest = piece.places.split_off(taken);
         if !rest.is_empty() {
-            later.push_back(Piece { partition: piece.partition, places: rest });
+            later.push_back(PartitionPiece { partition: piece.partition, places: rest });
         }
         batch
     }
 
     /// Does what the answer to a piece wants.
-    fn settle(&mut self, piece: Piece, sent: Sent, queue: &mut VecDeque<Piece>, failed: &mut Failed) {
+    fn settle(
+        &mut self,
+        piece: PartitionPiece,
+        sent: DeliveryOutcome,
+        queue: &mut VecDeque<PartitionPiece>,
+        failed: &mut Failures,
+    ) {
         let answer = match sent {
-            Sent::Answered(answer) => answer,
-            Sent::Lost(WriteError::Retry(retry)) => {
+            DeliveryOutcome::Answered(answer) => answer,
+            DeliveryOutcome::Lost(WriteError::Retry(retry)) => {
                 failed.moved.get_or_insert(retry.message);
                 return queue.push_front(piece);
             }
-            Sent::Lost(error) => {
+            DeliveryOutcome::Lost(error) => {
                 failed.stops.get_or_insert(error);
                 return;
             }
@@ -145,38 +154,38 @@ impl Kafka {
                 queue.push_front(piece);
             }
             Meaning::TooLarge => failed.halve(piece, words, queue),
-            Meaning::Refused if answer.refused.is_empty() => failed.halve(piece, words, queue),
-            Meaning::Refused => failed.refuse(piece, &answer.refused, words, queue),
+            Meaning::Rejected if answer.rejected.is_empty() => failed.halve(piece, words, queue),
+            Meaning::Rejected => failed.reject(piece, &answer.rejected, words, queue),
             Meaning::Wait => failed.wait(words),
         }
     }
 }
 
-impl Failed {
-    /// Cuts a piece in halves; a single point is refused.
-    fn halve(&mut self, mut piece: Piece, words: String, queue: &mut VecDeque<Piece>) {
+impl Failures {
+    /// Cuts a piece in halves; a single point is rejected.
+    fn halve(&mut self, mut piece: PartitionPiece, words: String, queue: &mut VecDeque<PartitionPiece>) {
         if piece.places.len() == 1 {
-            return self.refuse(piece, &[0], words, queue);
+            return self.reject(piece, &[0], words, queue);
         }
         let second = piece.places.split_off(piece.places.len() / 2);
-        queue.push_front(Piece { partition: piece.partition, places: second });
+        queue.push_front(PartitionPiece { partition: piece.partition, places: second });
         queue.push_front(piece);
     }
 
-    /// Refuses the named records of a piece. Nothing of it was written, so the others go again.
-    fn refuse(&mut self, piece: Piece, named: &[i32], words: String, queue: &mut VecDeque<Piece>) {
-        let before = self.refused.len();
+    /// Rejects the named records of a piece. Nothing of it was written, so the others go again.
+    fn reject(&mut self, piece: PartitionPiece, named: &[i32], words: String, queue: &mut VecDeque<PartitionPiece>) {
+        let before = self.rejected.len();
         let mut others = Vec::new();
         for (number, place) in (0..).zip(piece.places) {
-            if named.contains(&number) { self.refused.push(place) } else { others.push(place) }
+            if named.contains(&number) { self.rejected.push(place) } else { others.push(place) }
         }
-        if self.refused.len() == before {
+        if self.rejected.len() == before {
             // Names that are none: it would go on for ever.
             return self.wait(words);
         }
-        self.refused_message = words;
+        self.rejected_message = words;
         if !others.is_empty() {
-            queue.push_front(Piece { partition: piece.partition, places: others });
+            queue.push_front(PartitionPiece { partition: piece.partition, places: others });
         }
     }
 
@@ -189,11 +198,11 @@ impl Failed {
         if let Some(error) = self.stops {
             return Err(error);
         }
-        if self.refused.is_empty() {
+        if self.rejected.is_empty() {
             return Ok(());
         }
-        self.refused.sort_unstable();
-        Err(WriteError::Reject(Reject { points: self.refused, message: self.refused_message }))
+        self.rejected.sort_unstable();
+        Err(WriteError::Reject(Reject { points: self.rejected, message: self.rejected_message }))
     }
 }
 

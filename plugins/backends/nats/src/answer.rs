@@ -4,13 +4,13 @@ use saker_sdk::settings::serde_json::{Value, from_slice};
 
 /// What became of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum MessageOutcome {
     /// A stream has it, perhaps since an earlier time.
     Stored,
     /// No stream takes its subject.
     Nobody,
     /// The stream will never take it: why.
-    Refused(String),
+    Rejected(String),
     /// Not now, or not before the operator has mended something: what happened, and what helps.
     Wait(String),
 }
@@ -19,31 +19,31 @@ pub(crate) enum Answer {
 const NO_RESPONDERS: u16 = 503;
 
 /// Sorts the answer to a message. `stream` is the one that has to take it.
-pub(crate) fn answer(status: Option<u16>, payload: &[u8], stream: &str) -> Answer {
+pub(crate) fn answer(status: Option<u16>, payload: &[u8], stream: &str) -> MessageOutcome {
     match status {
-        Some(NO_RESPONDERS) => return Answer::Nobody,
-        Some(other) => return Answer::Wait(format!("status {other}")),
+        Some(NO_RESPONDERS) => return MessageOutcome::Nobody,
+        Some(other) => return MessageOutcome::Wait(format!("status {other}")),
         None => {}
     }
     if is_plain(payload) {
-        return Answer::Stored;
+        return MessageOutcome::Stored;
     }
     let Ok(value) = from_slice::<Value>(payload) else {
-        return Answer::Wait(format!("{:?} is no answer of a stream", String::from_utf8_lossy(payload)));
+        return MessageOutcome::Wait(format!("{:?} is no answer of a stream", String::from_utf8_lossy(payload)));
     };
     match error(&value) {
         // Places begin at 1.
-        None if value["seq"].as_u64().is_some_and(|place| place > 0) => Answer::Stored,
-        None => Answer::Wait(format!("{value} is no answer of a stream")),
+        None if value["seq"].as_u64().is_some_and(|place| place > 0) => MessageOutcome::Stored,
+        None => MessageOutcome::Wait(format!("{value} is no answer of a stream")),
         // "message size exceeds maximum allowed"
-        Some((10054, text)) => Answer::Refused(text),
+        Some((10054, text)) => MessageOutcome::Rejected(text),
         // "expected stream does not match"
-        Some((10060, text)) => Answer::Wait(format!("{text} (another stream than {stream} takes the subject)")),
+        Some((10060, text)) => MessageOutcome::Wait(format!("{text} (another stream than {stream} takes the subject)")),
         // "maximum messages exceeded", and the like for bytes
         Some((10077, text)) => {
-            Answer::Wait(format!("{text} (stream {stream} is full and keeps what it has; raise its limits)"))
+            MessageOutcome::Wait(format!("{text} (stream {stream} is full and keeps what it has; raise its limits)"))
         }
-        Some((_, text)) => Answer::Wait(text),
+        Some((_, text)) => MessageOutcome::Wait(text),
     }
 }
 
@@ -77,11 +77,11 @@ pub(crate) fn complaint(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn sorted(payload: &str) -> Answer {
+    fn sorted(payload: &str) -> MessageOutcome {
         answer(None, payload.as_bytes(), "saker")
     }
 
-    fn failed(code: u32, text: &str) -> Answer {
+    fn failed(code: u32, text: &str) -> MessageOutcome {
         sorted(&format!(
             r#"{{"error":{{"code":400,"err_code":{code},"description":"{text}"}},"stream":"saker","seq":0}}"#
         ))
@@ -89,24 +89,24 @@ mod tests {
 
     #[test]
     fn an_answer_with_a_place_in_the_stream_is_an_acknowledgement() {
-        assert_eq!(sorted(r#"{"stream":"saker", "seq":1}"#), Answer::Stored);
-        assert_eq!(sorted(r#"{"stream":"saker","seq":1234567890}"#), Answer::Stored);
-        assert_eq!(sorted(r#"{"stream":"saker", "seq":1,"duplicate": true}"#), Answer::Stored);
-        assert_eq!(sorted(r#"{"domain":"hub","seq":9,"stream":"error"}"#), Answer::Stored);
+        assert_eq!(sorted(r#"{"stream":"saker", "seq":1}"#), MessageOutcome::Stored);
+        assert_eq!(sorted(r#"{"stream":"saker","seq":1234567890}"#), MessageOutcome::Stored);
+        assert_eq!(sorted(r#"{"stream":"saker", "seq":1,"duplicate": true}"#), MessageOutcome::Stored);
+        assert_eq!(sorted(r#"{"domain":"hub","seq":9,"stream":"error"}"#), MessageOutcome::Stored);
     }
 
     #[test]
-    fn jetstream_says_an_error_in_its_acknowledgement_and_all_wait_but_a_message_that_is_too_long() {
+    fn jetstream_says_an_error_in_its_acknowledgement() {
         assert_eq!(
             failed(10054, "message size exceeds maximum allowed"),
-            Answer::Refused("message size exceeds maximum allowed".into())
+            MessageOutcome::Rejected("message size exceeds maximum allowed".into())
         );
         for (code, text, cure) in [
             (10060, "expected stream does not match", "another stream than saker takes the subject"),
             (10077, "maximum messages exceeded", "stream saker is full"),
             (10023, "insufficient resources", "insufficient"),
         ] {
-            let Answer::Wait(message) = failed(code, text) else { panic!("{text}") };
+            let MessageOutcome::Wait(message) = failed(code, text) else { panic!("{text}") };
             assert!(message.starts_with(text) && message.contains(cure), "{message}");
         }
         for payload in [
@@ -120,10 +120,10 @@ mod tests {
             r#"{"stream":"saker","seq":1"#,
             r#"{"stream":"saker","seq":1,"error":{"code":503}}"#,
         ] {
-            assert!(matches!(sorted(payload), Answer::Wait(_)), "{payload}");
+            assert!(matches!(sorted(payload), MessageOutcome::Wait(_)), "{payload}");
         }
-        assert_eq!(answer(Some(503), b"", "saker"), Answer::Nobody);
-        assert!(matches!(answer(Some(408), b"", "saker"), Answer::Wait(_)));
+        assert_eq!(answer(Some(503), b"", "saker"), MessageOutcome::Nobody);
+        assert!(matches!(answer(Some(408), b"", "saker"), MessageOutcome::Wait(_)));
     }
 
     #[test]

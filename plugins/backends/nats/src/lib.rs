@@ -13,7 +13,7 @@ mod tests;
 
 use saker_sdk::Progress;
 use saker_sdk::encode::Format;
-use saker_sdk::net::{Deadline, Protocol, TIMEOUT_MS, Target};
+use saker_sdk::net::{Deadline, Protocol, SocketTarget, TIMEOUT_MS};
 use saker_sdk::prelude::*;
 
 use message::Messages;
@@ -48,7 +48,7 @@ saker_sdk::settings! {
 /// The backend, with the series that it knows.
 pub struct Nats {
     settings: NatsSettings,
-    target: Target,
+    target: SocketTarget,
     messages: Messages,
     progress: Progress,
     session: Option<Session>,
@@ -63,12 +63,12 @@ impl Backend for Nats {
             env!("CARGO_PKG_VERSION"),
             "Publishes points to NATS, with JetStream's acknowledgement",
         )
-        .wants(connect("<address>"), "the server is there")
+        .requests(connect("<address>"), "the server is there")
     }
 
     fn open(settings: NatsSettings) -> Result<Self, OpenError> {
         let wrong = |what: &str| Err(OpenError::Settings(what.into()));
-        let target = Target::parse("address", &settings.address, Protocol::Tcp)?;
+        let target = SocketTarget::parse("address", &settings.address, Protocol::Tcp)?;
         if target.protocol != Protocol::Tcp {
             return wrong("address: NATS is reached by TCP; write host:port");
         }

@@ -15,12 +15,12 @@ pub(crate) struct Messages {
     message: Message,
     /// The stream that has to acknowledge, if one has to.
     stream: Option<String>,
-    known: Slots<Known>,
+    known: Slots<SeriesState>,
     /// What is written before its length is known: the headers' end and the line.
     scratch: Vec<u8>,
 }
 
-struct Known {
+struct SeriesState {
     /// `HPUB subject ` or `PUB subject `.
     operation: Box<[u8]>,
     /// The headers up to the identifier's part that is the point's own; empty without headers.
@@ -52,7 +52,7 @@ impl Messages {
             }
             None => (format!("PUB {subject} "), Vec::new()),
         };
-        let known = Known {
+        let known = SeriesState {
             operation: operation.into_bytes().into(),
             headers: headers.into(),
             line: self.message.parts(series),
@@ -88,7 +88,7 @@ impl Messages {
 
     /// Appends the message for a point that was checked, with the subject that its answer is to go to; answers how long
     /// headers and line are together.
-    pub(crate) fn push(&mut self, point: &Point, reply: Option<Reply<'_>>, out: &mut Vec<u8>) -> usize {
+    pub(crate) fn push(&mut self, point: &Point, reply: Option<ReplySubject<'_>>, out: &mut Vec<u8>) -> usize {
         let Some(known) = self.known.get(point.series) else { return 0 };
         self.scratch.clear();
         if !known.headers.is_empty() {
@@ -123,14 +123,14 @@ impl Messages {
 
 /// Where the answer to a message is to go.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reply<'i> {
+pub(crate) struct ReplySubject<'i> {
     /// The subject without its last token.
     pub(crate) inbox: &'i str,
     /// The last token.
     pub(crate) number: u64,
 }
 
-impl Known {
+impl SeriesState {
     fn is_long(&self) -> bool {
         self.operation.len() > SUBJECT_MAX + "HPUB  ".len()
     }
@@ -157,7 +157,7 @@ mod tests {
     /// The first line, the headers and the rest, as a server takes a message apart.
     fn published(settings: &str, series: SeriesId, timestamp_ms: i64, value: f64) -> (String, String, String) {
         let mut out = Vec::new();
-        let reply = (!settings.contains("false")).then_some(Reply { inbox: "_INBOX.x", number: 7 });
+        let reply = (!settings.contains("false")).then_some(ReplySubject { inbox: "_INBOX.x", number: 7 });
         messages(settings).push(&Point { series, timestamp_ms, value }, reply, &mut out);
         let text = String::from_utf8(out).unwrap();
         let (line, rest) = text.split_once("\r\n").unwrap();
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_has_its_subject_its_answers_subject_and_an_identifier_of_its_own() {
+    fn a_message_has_its_subjects_and_an_identifier() {
         let (line, headers, body) = published("{}", 1, 1_700_000_000_123, 99.5);
         assert!(line.starts_with("HPUB saker.web-1.cpu.idle _INBOX.x.7 "), "{line}");
         let (start, identifier) = headers.split_once("Nats-Msg-Id: ").unwrap();

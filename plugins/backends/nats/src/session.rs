@@ -1,13 +1,13 @@
 //! A connection to a NATS server: messages go out in a row, and each is answered, in whatever order.
 
 use saker_sdk::Progress;
-use saker_sdk::net::{Deadline, NetError, Target, TcpStream};
+use saker_sdk::net::{Deadline, NetError, SocketTarget, TcpStream};
 use saker_sdk::prelude::*;
 use saker_sdk::settings::serde_json::{Map, Value, from_slice, json};
 
 use crate::NatsSettings;
-use crate::answer::{Answer, answer, complaint, error};
-use crate::message::{Messages, Reply};
+use crate::answer::{MessageOutcome, answer, complaint, error};
+use crate::message::{Messages, ReplySubject};
 use crate::protocol::{Incoming, Operation};
 
 /// How much is sent at once, in bytes.
@@ -33,9 +33,9 @@ pub(crate) struct Session {
 
 /// What the server did not take of a call.
 #[derive(Debug, Default)]
-pub(crate) struct Failed {
-    refused: Vec<u32>,
-    refused_message: String,
+pub(crate) struct Failures {
+    rejected: Vec<u32>,
+    rejected_message: String,
     /// What kept it from taking others; nothing was sent after that.
     waits: Option<String>,
     /// Whether no stream takes the subjects.
@@ -44,7 +44,7 @@ pub(crate) struct Failed {
 
 impl Session {
     /// Connects and logs in.
-    pub(crate) fn open(target: &Target, settings: &NatsSettings, deadline: Deadline) -> Result<Self, WriteError> {
+    pub(crate) fn open(target: &SocketTarget, settings: &NatsSettings, deadline: Deadline) -> Result<Self, WriteError> {
         let random = host::random(INBOX_BYTES);
         let inbox: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         let mut session = Self {
@@ -95,9 +95,9 @@ impl Session {
     }
 
     /// Publishes the points that are left. An error is one of the connection, which is then of no more use.
-    pub(crate) fn write(&mut self, messages: &mut Messages, progress: &mut Progress) -> Result<Failed, WriteError> {
+    pub(crate) fn write(&mut self, messages: &mut Messages, progress: &mut Progress) -> Result<Failures, WriteError> {
         let places: Vec<usize> = progress.left().map(|(place, _)| place).collect();
-        let mut failed = Failed::default();
+        let mut failed = Failures::default();
         let first = self.next;
         let (mut sent, mut unanswered) = (0, 0);
         loop {
@@ -122,10 +122,10 @@ impl Session {
                 let Some(&place) = place else { continue };
                 unanswered -= 1;
                 match answer(status, &payload, stream) {
-                    Answer::Stored => progress.take(place),
-                    Answer::Refused(message) => failed.refuse(place, message),
-                    Answer::Nobody => failed.nobody = true,
-                    Answer::Wait(message) => failed.wait(message),
+                    MessageOutcome::Stored => progress.take(place),
+                    MessageOutcome::Rejected(message) => failed.reject(place, message),
+                    MessageOutcome::Nobody => failed.nobody = true,
+                    MessageOutcome::Wait(message) => failed.wait(message),
                 }
             }
             if is_last {
@@ -135,27 +135,32 @@ impl Session {
     }
 
     /// Appends one message; answers how many answers will come to it.
-    fn push(&mut self, messages: &mut Messages, progress: &Progress, place: usize, failed: &mut Failed) -> usize {
+    fn push(&mut self, messages: &mut Messages, progress: &Progress, place: usize, failed: &mut Failures) -> usize {
         let before = self.out.len();
-        let reply = Reply { inbox: &self.inbox, number: self.next };
+        let reply = ReplySubject { inbox: &self.inbox, number: self.next };
         self.next += 1;
         let reply = messages.stream().is_some().then_some(reply);
         let length = messages.push(&progress.points()[place], reply, &mut self.out);
         if length > self.max_payload {
             // The server would close the connection.
             self.out.truncate(before);
-            failed.refuse(place, format!("a message longer than the server's max_payload, {} bytes", self.max_payload));
+            failed.reject(place, format!("a message longer than the server's max_payload, {} bytes", self.max_payload));
             return 0;
         }
         1
     }
 
     /// Without a stream nobody acknowledges: the server has read everything before it answers the ping.
-    fn write_blind(&mut self, places: &[usize], failed: Failed, progress: &mut Progress) -> Result<Failed, WriteError> {
+    fn write_blind(
+        &mut self,
+        places: &[usize],
+        failed: Failures,
+        progress: &mut Progress,
+    ) -> Result<Failures, WriteError> {
         self.flush()?;
-        // Refused in the order of their places.
+        // Rejected in the order of their places.
         let is_sent =
-            |place: usize| u32::try_from(place).is_ok_and(|place| failed.refused.binary_search(&place).is_err());
+            |place: usize| u32::try_from(place).is_ok_and(|place| failed.rejected.binary_search(&place).is_err());
         places.iter().filter(|&&place| is_sent(place)).for_each(|&place| progress.take(place));
         Ok(failed)
     }
@@ -220,7 +225,7 @@ impl Session {
     }
 }
 
-impl Failed {
+impl Failures {
     /// Whether the reason for a failure is that nobody listens.
     pub(crate) fn nobody(&self) -> bool {
         self.nobody
@@ -230,11 +235,11 @@ impl Failed {
         self.waits.is_none() && !self.nobody
     }
 
-    fn refuse(&mut self, place: usize, message: String) {
-        if self.refused.is_empty() {
-            self.refused_message = message;
+    fn reject(&mut self, place: usize, message: String) {
+        if self.rejected.is_empty() {
+            self.rejected_message = message;
         }
-        self.refused.push(u32::try_from(place).unwrap_or(u32::MAX));
+        self.rejected.push(u32::try_from(place).unwrap_or(u32::MAX));
     }
 
     fn wait(&mut self, message: String) {
@@ -252,11 +257,11 @@ impl Failed {
             let message = format!("no stream takes {subjects}; create one ({cure}), or set create_stream = true");
             return Err(WriteError::retry(message, None));
         }
-        if self.refused.is_empty() {
+        if self.rejected.is_empty() {
             return Ok(());
         }
-        self.refused.sort_unstable();
-        Err(WriteError::Reject(Reject { points: self.refused, message: self.refused_message }))
+        self.rejected.sort_unstable();
+        Err(WriteError::Reject(Reject { points: self.rejected, message: self.rejected_message }))
     }
 }
 

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn subjects_that_lead_elsewhere_or_nowhere_are_refused() {
+    fn subjects_that_lead_elsewhere_or_nowhere_are_rejected() {
         for (subject, what) in [
             ("${metric}", "must begin with a word of its own"),
             ("saker-${metric}", "must begin with a word of its own"),

@@ -19,13 +19,13 @@ const FOR_NOW: [&str; 5] =
 const TOO_LARGE: [&str; 2] = ["Chunked request not supported", "HTTP content length exceeded"];
 
 #[derive(Debug, PartialEq)]
-pub(crate) enum Answer {
+pub(crate) enum PutAnswer {
     /// All points are taken.
     Stored,
     /// Those at these places of the request are not, the others are.
     Partly {
         /// Never will be.
-        refused: Vec<usize>,
+        rejected: Vec<usize>,
         /// May be the next time.
         failed: Vec<usize>,
         /// The first error.
@@ -46,28 +46,28 @@ pub(crate) fn read(
     body: &[u8],
     points: &[Placed],
     is_of: impl Fn(&Point, &str, &[(&str, &str)], i64) -> bool,
-) -> Result<Answer, WriteError> {
+) -> Result<PutAnswer, WriteError> {
     let words = format!("{} {}", response.status, response.body.trim());
     if response.status == 413 || TOO_LARGE.iter().any(|text| response.body.contains(text)) {
-        let instead = "lower body_bytes, or let the server take more (tsd.http.request.enable_chunked, max_chunk)";
-        return Ok(Answer::TooLarge(format!("the request is too large for the server: {words}; {instead}")));
+        let instead = "lower max_body_bytes, or let the server take more (tsd.http.request.enable_chunked, max_chunk)";
+        return Ok(PutAnswer::TooLarge(format!("the request is too large for the server: {words}; {instead}")));
     }
     match response.status {
         200..=299 | 400 => {}
-        409 | 415 | 422 => return Ok(Answer::Unclear(words)),
-        _ => return response.written().map(|()| Answer::Stored),
+        409 | 415 | 422 => return Ok(PutAnswer::Unclear(words)),
+        _ => return response.written().map(|()| PutAnswer::Stored),
     }
     let is_success = response.status != 400;
     // A long answer is cut off, and then cannot be read.
     let details: Option<Value> = serde_json::from_slice(body).ok();
     let Some(failed) = details.as_ref().and_then(not_stored) else {
-        return if is_success { without_details(response, details.as_ref()) } else { Ok(Answer::Unclear(words)) };
+        return if is_success { without_details(response, details.as_ref()) } else { Ok(PutAnswer::Unclear(words)) };
     };
     if failed == 0 && is_success {
         let stored = details.as_ref().and_then(|details| details["success"].as_u64());
         return match stored.filter(|stored| *stored < points.len() as u64) {
             Some(stored) => Err(response.again(&format!("{stored} of {} points stored: ", points.len()))),
-            None => Ok(Answer::Stored),
+            None => Ok(PutAnswer::Stored),
         };
     }
     let errors = details.as_ref().and_then(|details| details["errors"].as_array()).map_or(&[][..], Vec::as_slice);
@@ -75,12 +75,12 @@ pub(crate) fn read(
         Some(answer) => Ok(answer),
         // It was the storage that failed, and nothing is wrong with the point.
         None if is_success && points.len() == 1 => Err(response.again("")),
-        None => Ok(Answer::Unclear(words)),
+        None => Ok(PutAnswer::Unclear(words)),
     }
 }
 
 /// A success of which nothing more can be read: others than OpenTSDB say nothing, and what is JSON ought to be details.
-fn without_details(response: &Response, details: Option<&Value>) -> Result<Answer, WriteError> {
+fn without_details(response: &Response, details: Option<&Value>) -> Result<PutAnswer, WriteError> {
     let is_error = match details {
         Some(details) => details.get("error").is_some(),
         None => response.body.trim_start().starts_with(['{', '[']),
@@ -88,7 +88,7 @@ fn without_details(response: &Response, details: Option<&Value>) -> Result<Answe
     if is_error {
         return Err(response.again("an answer that is none to put: "));
     }
-    response.written().map(|()| Answer::Stored)
+    response.written().map(|()| PutAnswer::Stored)
 }
 
 /// How many points an answer says were not stored.
@@ -103,11 +103,11 @@ fn sort(
     count: u64,
     points: &[Placed],
     is_of: impl Fn(&Point, &str, &[(&str, &str)], i64) -> bool,
-) -> Option<Answer> {
+) -> Option<PutAnswer> {
     if (errors.len() as u64) < count {
         return None;
     }
-    let (mut refused, mut failed, mut why) = (Vec::new(), Vec::new(), String::new());
+    let (mut rejected, mut failed, mut why) = (Vec::new(), Vec::new(), String::new());
     for error in errors {
         let text = error["error"].as_str()?;
         let datapoint = &error["datapoint"];
@@ -117,19 +117,19 @@ fn sort(
         let mut tags: Vec<_> =
             tags.iter().map(|(key, value)| Some((key.as_str(), value.as_str()?))).collect::<Option<_>>()?;
         tags.sort_unstable();
-        let before = refused.len() + failed.len();
-        let list = if FOR_NOW.iter().any(|start| text.starts_with(start)) { &mut failed } else { &mut refused };
+        let before = rejected.len() + failed.len();
+        let list = if FOR_NOW.iter().any(|start| text.starts_with(start)) { &mut failed } else { &mut rejected };
         for (index, (_, point)) in points.iter().enumerate() {
             if is_of(point, metric, &tags, timestamp) {
                 list.push(index);
             }
         }
-        if refused.len() + failed.len() == before {
+        if rejected.len() + failed.len() == before {
             return None;
         }
         if why.is_empty() {
             why = format!("{metric}: {text}");
         }
     }
-    Some(Answer::Partly { refused, failed, why })
+    Some(PutAnswer::Partly { rejected, failed, why })
 }

@@ -12,7 +12,7 @@ mod tests;
 
 use saker_sdk::Progress;
 use saker_sdk::encode::Lines;
-use saker_sdk::encode::opentsdb::{Names, Put as PutForm, Telnet as TelnetForm, Unit};
+use saker_sdk::encode::opentsdb::{OpentsdbNames, PutForm, TelnetForm, Unit};
 use saker_sdk::net::{Deadline, TIMEOUT_MS};
 use saker_sdk::prelude::*;
 
@@ -31,7 +31,7 @@ saker_sdk::settings! {
         /// HTTP: whether OpenTSDB answers when it has stored the points, or as soon as it has queued them.
         pub sync: bool = true,
         /// HTTP: the most bytes of a request.
-        pub body_bytes: u32 = 8192,
+        pub max_body_bytes: u32 = 8192,
         /// HTTP: sent as "Authorization: Bearer …".
         pub token: Option<String> = None,
         /// HTTP: sent with the password as basic authorization.
@@ -46,12 +46,12 @@ saker_sdk::settings! {
 /// The backend, with the series that it knows.
 pub struct Opentsdb {
     lines: Lines,
-    way: Way,
+    way: Transport,
     progress: Progress,
     timeout_ms: u32,
 }
 
-enum Way {
+enum Transport {
     Http(Put),
     Telnet(Telnet),
 }
@@ -61,15 +61,15 @@ impl Backend for Opentsdb {
 
     fn describe() -> Description {
         Description::new("opentsdb", env!("CARGO_PKG_VERSION"), "Writes points to OpenTSDB, over HTTP or telnet")
-            .wants(connect("<host:port of url>"), "the points are sent there")
+            .requests(connect("<host:port of url>"), "the points are sent there")
     }
 
     fn open(settings: OpentsdbSettings) -> Result<Self, OpenError> {
-        let names = Names { endpoint_tag: settings.endpoint_tag.clone(), unit: settings.precision };
+        let names = OpentsdbNames { endpoint_tag: settings.endpoint_tag.clone(), unit: settings.precision };
         let (way, lines) = if settings.url.starts_with("tcp://") {
-            (Way::Telnet(Telnet::new(&settings)?), Lines::new(TelnetForm(names)))
+            (Transport::Telnet(Telnet::new(&settings)?), Lines::new(TelnetForm(names)))
         } else {
-            (Way::Http(Put::new(&settings, names.clone())?), Lines::new(PutForm(names)))
+            (Transport::Http(Put::new(&settings, names.clone())?), Lines::new(PutForm(names)))
         };
         Ok(Self { lines, way, progress: Progress::default(), timeout_ms: settings.timeout_ms })
     }
@@ -88,12 +88,12 @@ impl Backend for Opentsdb {
         let deadline = Deadline::after_ms(self.timeout_ms);
         let offered = points.len();
         match &mut self.way {
-            Way::Http(put) => {
+            Transport::Http(put) => {
                 self.progress.begin(points);
                 put.write(&self.lines, &mut self.progress, deadline)?;
                 self.progress.clear();
             }
-            Way::Telnet(telnet) => telnet.write(&mut self.lines, &points, deadline)?,
+            Transport::Telnet(telnet) => telnet.write(&mut self.lines, &points, deadline)?,
         }
         Ok(offered)
     }

@@ -1,6 +1,6 @@
-//! Requests to `/api/put`, each as large as a server takes, until all points of a call are stored or refused.
+//! Requests to `/api/put`, each as large as a server takes, until all points of a call are stored or rejected.
 
-use saker_sdk::encode::opentsdb::Names;
+use saker_sdk::encode::opentsdb::OpentsdbNames;
 use saker_sdk::encode::{Lines, header};
 use saker_sdk::http::{Response, Rest, Target};
 use saker_sdk::net::Deadline;
@@ -8,9 +8,9 @@ use saker_sdk::prelude::*;
 use saker_sdk::{Progress, encode};
 
 use crate::OpentsdbSettings;
-use crate::answer::{self, Answer};
+use crate::answer::{self, PutAnswer};
 
-/// The least that `body_bytes` may be: a request of one point with some tags.
+/// The least that `max_body_bytes` may be: a request of one point with some tags.
 const BODY_BYTES_MIN: u32 = 512;
 
 /// How much of an answer is read, in bytes: a failure names its point and quotes what the storage has said, at length.
@@ -19,8 +19,8 @@ const ANSWER_MAX: usize = 2 << 20;
 pub(crate) struct Put {
     target: Target,
     authorization: Option<String>,
-    names: Names,
-    body_bytes: usize,
+    names: OpentsdbNames,
+    max_body_bytes: usize,
 }
 
 /// A point, and its place in the call.
@@ -30,14 +30,14 @@ pub(crate) type Placed = (usize, Point);
 #[derive(Default)]
 struct Findings {
     /// Places of points that will never be taken, and why the first was not.
-    refused: Vec<u32>,
+    rejected: Vec<u32>,
     why: String,
     /// Why points were not stored that may be the next time.
     failed: Option<String>,
 }
 
 impl Put {
-    pub(crate) fn new(settings: &OpentsdbSettings, names: Names) -> Result<Self, OpenError> {
+    pub(crate) fn new(settings: &OpentsdbSettings, names: OpentsdbNames) -> Result<Self, OpenError> {
         let mut target = Target::parse(&settings.url)?;
         if target.path == "/" {
             target.path = "/api/put".into();
@@ -53,11 +53,11 @@ impl Put {
             settings.username.as_deref(),
             settings.password.as_deref(),
         )?;
-        if settings.body_bytes < BODY_BYTES_MIN {
-            let what = format!("body_bytes: must be at least {BODY_BYTES_MIN}, found {}", settings.body_bytes);
+        if settings.max_body_bytes < BODY_BYTES_MIN {
+            let what = format!("max_body_bytes: must be at least {BODY_BYTES_MIN}, found {}", settings.max_body_bytes);
             return Err(OpenError::Settings(what));
         }
-        Ok(Self { target, authorization, names, body_bytes: settings.body_bytes as usize })
+        Ok(Self { target, authorization, names, max_body_bytes: settings.max_body_bytes as usize })
     }
 
     /// Stores what is left of a call. What was stored is noted in `progress`, also if the rest was not.
@@ -65,8 +65,8 @@ impl Put {
         let left: Vec<Placed> = progress.left().collect();
         let mut findings = Findings::default();
         let sent = self.send_all(lines, &left, progress, &mut findings, deadline);
-        if !findings.refused.is_empty() {
-            return Err(WriteError::Reject(Reject { points: findings.refused, message: findings.why }));
+        if !findings.rejected.is_empty() {
+            return Err(WriteError::Reject(Reject { points: findings.rejected, message: findings.why }));
         }
         sent?;
         findings.failed.map_or(Ok(()), |why| Err(WriteError::retry(why, None)))
@@ -91,14 +91,14 @@ impl Put {
 
     /// The body of the next request, and how many points are in it: at least one.
     fn gather(&self, lines: &Lines, points: &[Placed]) -> Result<(Vec<u8>, usize), WriteError> {
-        let mut body = Vec::with_capacity(self.body_bytes + 1);
+        let mut body = Vec::with_capacity(self.max_body_bytes + 1);
         body.push(b'[');
         let mut length = 0;
         for (_, point) in points {
             let before = body.len();
             // All were checked before the first was sent.
             lines.push(point, &mut body)?;
-            if body.len() > self.body_bytes && length > 0 {
+            if body.len() > self.max_body_bytes && length > 0 {
                 body.truncate(before);
                 break;
             }
@@ -128,15 +128,15 @@ impl Put {
         }
         let (response, rest) = self.post(body)?;
         let is_of = |point: &Point, metric: &str, tags: &[(&str, &str)], timestamp: i64| {
-            let start = encode::opentsdb::Put::start(metric, tags.iter().copied());
+            let start = encode::opentsdb::PutForm::start(metric, tags.iter().copied());
             self.names.time(point) == timestamp && lines.head(point.series) == Some(start.as_bytes())
         };
         match answer::read(&response, rest.bytes(), points, is_of)? {
-            Answer::Stored => points.iter().for_each(|(place, _)| progress.take(*place)),
-            Answer::Partly { refused, failed, why } => {
+            PutAnswer::Stored => points.iter().for_each(|(place, _)| progress.take(*place)),
+            PutAnswer::Partly { rejected, failed, why } => {
                 for (index, (place, _)) in points.iter().enumerate() {
-                    if refused.contains(&index) {
-                        findings.refuse(*place, &why);
+                    if rejected.contains(&index) {
+                        findings.reject(*place, &why);
                     } else if failed.contains(&index) {
                         findings.failed.get_or_insert_with(|| why.clone());
                     } else {
@@ -145,10 +145,10 @@ impl Put {
                 }
             }
             // The operator can mend that, but for a point that is larger than all that was said to be enough.
-            Answer::TooLarge(why) if body.len() > self.body_bytes => findings.refuse(points[0].0, &why),
-            Answer::TooLarge(why) => return Err(WriteError::retry(why, None)),
-            Answer::Unclear(why) if points.len() == 1 => findings.refuse(points[0].0, &why),
-            Answer::Unclear(_) => {
+            PutAnswer::TooLarge(why) if body.len() > self.max_body_bytes => findings.reject(points[0].0, &why),
+            PutAnswer::TooLarge(why) => return Err(WriteError::retry(why, None)),
+            PutAnswer::Unclear(why) if points.len() == 1 => findings.reject(points[0].0, &why),
+            PutAnswer::Unclear(_) => {
                 let (first, second) = points.split_at(points.len() / 2);
                 for half in [first, second] {
                     self.send_all(lines, half, progress, findings, deadline)?;
@@ -171,10 +171,10 @@ impl Put {
 }
 
 impl Findings {
-    fn refuse(&mut self, place: usize, why: &str) {
-        if self.refused.is_empty() {
+    fn reject(&mut self, place: usize, why: &str) {
+        if self.rejected.is_empty() {
             self.why = why.into();
         }
-        self.refused.push(u32::try_from(place).unwrap_or(u32::MAX));
+        self.rejected.push(u32::try_from(place).unwrap_or(u32::MAX));
     }
 }

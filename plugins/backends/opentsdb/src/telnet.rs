@@ -2,7 +2,7 @@
 
 use saker_sdk::encode::Lines;
 use saker_sdk::host::Level;
-use saker_sdk::net::{Connection, Deadline, NetError, Protocol, Target};
+use saker_sdk::net::{Connection, Deadline, NetError, Protocol, SocketTarget};
 use saker_sdk::prelude::*;
 
 use crate::OpentsdbSettings;
@@ -20,7 +20,7 @@ impl Telnet {
             let what = "url: telnet knows no token, username or password; write http://host:port";
             return Err(OpenError::Settings(what.into()));
         }
-        Ok(Self { connection: Connection::new(Target::parse("url", &settings.url, Protocol::Tcp)?) })
+        Ok(Self { connection: Connection::new(SocketTarget::parse("url", &settings.url, Protocol::Tcp)?) })
     }
 
     pub(crate) fn write(&mut self, lines: &mut Lines, points: &[Point], deadline: Deadline) -> Result<(), WriteError> {

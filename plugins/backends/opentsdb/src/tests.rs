@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use saker_sdk::http::{HttpError, Response};
 use saker_sdk::settings::serde_json::{self, Value, json};
-use saker_sdk::testing::{answer, figure, logged, posted};
+use saker_sdk::testing::{answer, custom_metric, logged, posted};
 
 use super::*;
 
@@ -95,7 +95,7 @@ fn settings_make_the_request() {
 
 #[test]
 fn requests_are_no_larger_than_they_may_be_and_have_every_point_once() {
-    let mut backend = backend(r#"{"url": "http://h:4242", "body_bytes": 1000}"#);
+    let mut backend = backend(r#"{"url": "http://h:4242", "max_body_bytes": 1000}"#);
     let many: Vec<_> = (0..1000).map(|number| point(number % 100, f64::from(number))).collect();
     assert_eq!(backend.write(many).unwrap(), 1000);
     let posted = posted();
@@ -113,7 +113,7 @@ fn requests_are_no_larger_than_they_may_be_and_have_every_point_once() {
 }
 
 #[test]
-fn points_that_are_refused_are_named_by_their_place() {
+fn points_that_are_rejected_are_named_by_their_place() {
     let mut backend = backend(HTTP);
     respond(400, &details(2, &[(3, "Unknown metric"), (1, "Invalid metric name")]));
     let Err(WriteError::Reject(reject)) = backend.write(points(4)) else { panic!("not rejected") };
@@ -137,7 +137,7 @@ fn points_that_could_not_be_stored_now_are_tried_again_alone() {
 }
 
 #[test]
-fn refused_points_are_told_before_those_that_wait() {
+fn rejected_points_are_told_before_those_that_wait() {
     let mut backend = backend(HTTP);
     respond(400, &details(1, &[(0, "Please throttle"), (2, "Unknown metric")]));
     let Err(WriteError::Reject(reject)) = backend.write(points(3)) else { panic!("not rejected") };
@@ -153,7 +153,7 @@ fn an_answer_that_does_not_say_which_is_asked_about_halves() {
         ["cannot parse", &details(0, &[(99, "about another")]), r#"{"failed":1,"success":3}"#, r#"{"errors":[{"err"#]
     {
         let mut backend = backend(HTTP);
-        // All four; then the first two are taken, and of the others the second is refused.
+        // All four; then the first two are taken, and of the others the second is rejected.
         respond(400, body);
         respond(204, "");
         respond(400, body);
@@ -170,7 +170,7 @@ fn an_answer_that_does_not_say_which_is_asked_about_halves() {
 }
 
 #[test]
-fn opentsdb_says_with_200_what_its_storage_has_not_taken_however_long_that_is() {
+fn opentsdb_says_with_200_what_its_storage_has_not_taken() {
     // What HBase says is quoted whole, for each point.
     let long = format!("Storage exception: {}", "at org.hbase.async ".repeat(100));
     let mut backend = backend(HTTP);
@@ -202,7 +202,7 @@ fn a_request_that_is_too_large_costs_no_points_and_says_what_to_lower() {
         let mut backend = backend(HTTP);
         respond(status, body);
         let Err(WriteError::Retry(retry)) = backend.write(points(2)) else { panic!("not to be tried again") };
-        assert!(retry.message.contains("lower body_bytes"), "{}", retry.message);
+        assert!(retry.message.contains("lower max_body_bytes"), "{}", retry.message);
         // A point that is larger than that by itself would wait for ever.
         backend.define(vec![definition(7, &"x".repeat(9000))]);
         respond(204, "");
@@ -217,7 +217,7 @@ fn a_request_that_is_too_large_costs_no_points_and_says_what_to_lower() {
 
 #[test]
 fn a_server_that_is_away_is_tried_again_from_where_it_went() {
-    let mut backend = backend(r#"{"url": "http://h:4242", "body_bytes": 512}"#);
+    let mut backend = backend(r#"{"url": "http://h:4242", "max_body_bytes": 512}"#);
     respond(204, "");
     answer(Err(HttpError::Unavailable("gone".into())));
     let Err(WriteError::Retry(retry)) = backend.write(points(20)) else { panic!("not to be tried again") };
@@ -273,7 +273,7 @@ fn telnet_is_a_line_for_each_point_and_complaints_are_counted() {
     let expected = "put m0 1700000000999 0 core=0 endpoint=web1\nput m1 1700000000999 1 core=0 endpoint=web1\n";
     assert_eq!(std::str::from_utf8(&got[..length]).unwrap(), expected);
     backend.write(points(1)).unwrap();
-    assert_eq!(figure("complaints"), Some(2.0));
+    assert_eq!(custom_metric("complaints"), Some(2.0));
     assert!(logged()[0].1.ends_with("put: unknown metric: m1"), "{:?}", logged());
     drop(server);
     // What it had taken before it closed is not known, so all comes again on a new connection.
@@ -290,7 +290,7 @@ fn unusable_settings_are_named() {
         (r#"{"url": "h:4242"}"#, "url: neither http:// nor https://"),
         (r#"{"url": "tcp://h"}"#, "url: no port; write host:port or tcp://host:port"),
         (r#"{"url": "tcp://h:1", "token": "t"}"#, "url: telnet knows no token"),
-        (r#"{"url": "http://h:1", "body_bytes": 9}"#, "body_bytes: must be at least 512, found 9"),
+        (r#"{"url": "http://h:1", "max_body_bytes": 9}"#, "max_body_bytes: must be at least 512, found 9"),
         (r#"{"url": "http://h:1", "precision": "ns"}"#, "precision: expected one of s, ms"),
         (r#"{"url": "http://h:1", "password": "p"}"#, "password: give the username too"),
     ] {

@@ -4,7 +4,7 @@
 //! gateway from gRPC says how it went in a header or trailer.
 
 use saker_sdk::WriteError;
-use saker_sdk::bodies::Taken;
+use saker_sdk::bodies::BodyOutcome;
 use saker_sdk::encode::protobuf::{Value, next_field};
 use saker_sdk::http::{Response, Rest};
 use saker_sdk::settings::serde_json;
@@ -15,7 +15,11 @@ const GRPC_STATUS: &str = "grpc-status";
 pub(crate) const HEADERS: &[&str] = &[GRPC_STATUS, "grpc-message"];
 
 /// What an answer means for a request of so many points, and what the log is to have of it.
-pub(crate) fn taken(response: &Response, rest: &Rest, points: usize) -> Result<(Taken, Option<String>), WriteError> {
+pub(crate) fn taken(
+    response: &Response,
+    rest: &Rest,
+    points: usize,
+) -> Result<(BodyOutcome, Option<String>), WriteError> {
     if let Some(status) = rest.header(GRPC_STATUS).filter(|status| *status != "0") {
         let words = rest.header("grpc-message").unwrap_or_default();
         return Err(response.again(&format!("gRPC status {status} {words}: ")));
@@ -35,14 +39,14 @@ pub(crate) struct Partial {
 }
 
 impl Partial {
-    pub(crate) fn taken(self, points: usize) -> (Taken, Option<String>) {
+    pub(crate) fn taken(self, points: usize) -> (BodyOutcome, Option<String>) {
         let rejected = usize::try_from(self.rejected).unwrap_or(points).min(points);
         let message = self.message;
         let words = (!message.is_empty() || rejected > 0).then(|| format!("{rejected} points rejected: {message}"));
         if rejected == 0 {
-            return (Taken::All, words);
+            return (BodyOutcome::All, words);
         }
-        (Taken::Some { refused: Vec::new(), again: Vec::new(), lost: rejected, message }, words)
+        (BodyOutcome::Some { rejected: Vec::new(), again: Vec::new(), lost: rejected, message }, words)
     }
 }
 

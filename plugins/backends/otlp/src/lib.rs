@@ -7,12 +7,12 @@ mod message;
 
 use std::collections::BTreeMap;
 
-use saker_sdk::bodies::{Bodies, Compression, Filled, Request, Sender, Taken};
+use saker_sdk::bodies::{Bodies, BodyOutcome, Compression, Filled, HttpSender, Request};
 use saker_sdk::encode::{check, header};
 use saker_sdk::http::Target;
 use saker_sdk::prelude::*;
 
-use crate::message::{Messages, Naming};
+use crate::message::{Naming, OtlpMessages};
 
 /// The longest body before it is compressed, in bytes. Collectors take 20 MiB, vendors 1 MiB compressed and more.
 const BODY_MAX: usize = 2 << 20;
@@ -44,9 +44,9 @@ saker_sdk::settings! {
 /// The backend, with the series that it knows.
 pub struct Otlp {
     naming: Naming,
-    messages: Messages,
+    messages: OtlpMessages,
     bodies: Bodies,
-    sender: Sender,
+    sender: HttpSender,
     body: Vec<u8>,
 }
 
@@ -55,7 +55,7 @@ impl Backend for Otlp {
 
     fn describe() -> Description {
         Description::new("otlp", env!("CARGO_PKG_VERSION"), "Writes points by OTLP over HTTP, as OpenTelemetry metrics")
-            .wants(connect("<host:port of url>"), "the points are posted there")
+            .requests(connect("<host:port of url>"), "the points are posted there")
     }
 
     fn open(settings: OtlpSettings) -> Result<Self, OpenError> {
@@ -72,9 +72,9 @@ impl Backend for Otlp {
         let content = "application/x-protobuf";
         Ok(Self {
             naming: Naming::new(settings.endpoint_attribute, settings.resource)?,
-            messages: Messages::default(),
+            messages: OtlpMessages::default(),
             bodies: Bodies::new(BODY_MAX),
-            sender: Sender::new(target, content, authorization, &settings.headers, settings.compression)?
+            sender: HttpSender::new(target, content, authorization, &settings.headers, settings.compression)?
                 .reading(answer::HEADERS),
             body: Vec::new(),
         })
@@ -106,8 +106,8 @@ impl Backend for Otlp {
 saker_sdk::export_backend!(Otlp);
 
 struct Call<'a> {
-    messages: &'a mut Messages,
-    sender: &'a Sender,
+    messages: &'a mut OtlpMessages,
+    sender: &'a HttpSender,
     body: &'a mut Vec<u8>,
     points: usize,
 }
@@ -123,7 +123,7 @@ impl Request for Call<'_> {
         Filled { points: self.points, bytes: self.body.len() }
     }
 
-    fn send(&mut self) -> Result<Taken, WriteError> {
+    fn send(&mut self) -> Result<BodyOutcome, WriteError> {
         self.sender.post(self.body, ANSWER_MAX, |response, rest| {
             response.taken_as(|| {
                 let (taken, words) = answer::taken(response, rest, self.points)?;

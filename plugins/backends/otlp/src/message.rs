@@ -62,8 +62,8 @@ pub(crate) struct Naming {
 
 /// What stands in a message for each series.
 #[derive(Default)]
-pub(crate) struct Messages {
-    series: Slots<Numbers>,
+pub(crate) struct OtlpMessages {
+    series: Slots<NumberPoints>,
     /// The field `resource`, whole.
     resources: Texts,
     /// Kind, resource and the field `name`: see [`metric`].
@@ -76,7 +76,7 @@ pub(crate) struct Messages {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Numbers {
+struct NumberPoints {
     resource: u32,
     metric: u32,
     attributes: u32,
@@ -108,13 +108,13 @@ impl Naming {
     }
 }
 
-impl Messages {
+impl OtlpMessages {
     /// Gives a series its parts of a message, in the place of those that it had.
     pub(crate) fn define(&mut self, id: SeriesId, series: &Series, naming: &Naming) {
         let mut labels = Labels::default();
         series.tags.iter().for_each(|(key, value)| labels.add(key, value));
         let resource = self.resources.hold(&naming.resource(&series.endpoint));
-        let numbers = Numbers {
+        let numbers = NumberPoints {
             resource,
             metric: self.metrics.hold(&metric(series, resource)),
             attributes: self.attributes.hold(&attributes(&labels, POINT_ATTRIBUTES)),
@@ -125,7 +125,7 @@ impl Messages {
 
     /// Takes them away.
     pub(crate) fn forget(&mut self, id: SeriesId) {
-        if let Some(&Numbers { resource, metric, attributes }) = self.series.get(id) {
+        if let Some(&NumberPoints { resource, metric, attributes }) = self.series.get(id) {
             self.resources.release(resource);
             self.metrics.release(metric);
             self.attributes.release(attributes);
@@ -210,7 +210,7 @@ pub(crate) fn fits(point: &Point) -> bool {
     point.value.is_finite() && (1..=LATEST_MS).contains(&point.timestamp_ms)
 }
 
-fn numbers(series: &Slots<Numbers>, points: &[Point], place: u32) -> Numbers {
+fn numbers(series: &Slots<NumberPoints>, points: &[Point], place: u32) -> NumberPoints {
     *series.get(points[place as usize].series).expect("the whole call was checked for unknown series")
 }
 

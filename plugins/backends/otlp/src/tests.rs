@@ -88,7 +88,7 @@ fn lines(posted: &Posted) -> Vec<String> {
 }
 
 #[test]
-fn a_call_is_one_request_with_a_resource_for_each_endpoint_and_its_metrics_together() {
+fn a_call_is_one_request_with_a_resource_for_each_endpoint() {
     let points = vec![
         point(0, 1, 0.5),
         point(2, 1, 1.5),
@@ -185,12 +185,12 @@ fn points_that_a_server_rejects_without_a_name_are_not_counted_as_taken() {
     // A number beyond what was sent, and an answer that is none.
     let huge = ExportMetricsPartialSuccess { rejected_data_points: -1, error_message: String::new() };
     let huge = ExportMetricsServiceResponse { partial_success: Some(huge) }.encode_to_vec();
-    assert!(matches!(answer::protobuf(&huge).taken(3).0, Taken::Some { lost: 3, .. }));
-    assert_eq!(answer::protobuf(b"<html>").taken(3), (Taken::All, None));
+    assert!(matches!(answer::protobuf(&huge).taken(3).0, BodyOutcome::Some { lost: 3, .. }));
+    assert_eq!(answer::protobuf(b"<html>").taken(3), (BodyOutcome::All, None));
 }
 
 #[test]
-fn otlp_says_what_it_rejects_in_json_as_well_and_an_error_in_a_grpc_status() {
+fn otlp_says_what_it_rejects_in_json_and_as_a_grpc_status() {
     let says = |body: &str, headers: &[(&str, &str)]| {
         answer_with(Response { status: 200, retry_after_s: None, body: body.into() }, headers);
         backend("").write(vec![point(0, 1, 1.0), point(1, 1, 1.0), point(2, 1, 1.0)])
@@ -206,7 +206,7 @@ fn otlp_says_what_it_rejects_in_json_as_well_and_an_error_in_a_grpc_status() {
 }
 
 #[test]
-fn what_a_message_cannot_say_is_rejected_and_what_is_unknown_breaks_the_instance() {
+fn what_a_message_cannot_say_is_rejected() {
     let mut backend = backend("");
     for bad in [point(0, 0, 1.0), point(0, -1, 1.0), point(0, i64::MAX, 1.0), point(0, 1, f64::INFINITY)] {
         let error = backend.write(vec![point(1, 1, 1.0), bad]).unwrap_err();

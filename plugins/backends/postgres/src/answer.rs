@@ -1,7 +1,7 @@
 //! What PostgreSQL's errors mean. The first two characters of a code are its class:
 //! <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 
-use crate::protocol::Failure;
+use crate::protocol::ServerError;
 
 /// What to do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) enum Meaning {
 }
 
 /// Sorts an error by its code.
-pub(crate) fn meaning(failure: &Failure) -> Meaning {
+pub(crate) fn meaning(failure: &ServerError) -> Meaning {
     match (failure.code.get(..2).unwrap_or_default(), failure.code.as_str()) {
         (_, "42P01") => Meaning::NoTable,
         // Bad data, broken constraints, views' conditions, and rows that are too large for a page or an index.
@@ -32,7 +32,7 @@ pub(crate) fn meaning(failure: &Failure) -> Meaning {
 ///
 /// The context says `COPY metrics, line 3, column value` in the server's language: the first number behind the table's
 /// name.
-pub(crate) fn row(failure: &Failure) -> Option<usize> {
+pub(crate) fn row(failure: &ServerError) -> Option<usize> {
     let line = failure.context.lines().find(|line| line.starts_with("COPY "))?;
     let (_, after) = line.split_once(", ")?;
     let number = after.trim_start_matches(|char: char| !char.is_ascii_digit());
@@ -41,8 +41,8 @@ pub(crate) fn row(failure: &Failure) -> Option<usize> {
 }
 
 /// The server's words, its code, and what helps.
-pub(crate) fn message(failure: &Failure) -> String {
-    let Failure { code, message, detail, .. } = failure;
+pub(crate) fn message(failure: &ServerError) -> String {
+    let ServerError { code, message, detail, .. } = failure;
     let cure = match code.as_str() {
         "28P01" => "; username or password is wrong",
         "28000" => "; pg_hba.conf does not let this user in from here without TLS, which this backend does not speak",
@@ -64,8 +64,8 @@ pub(crate) fn message(failure: &Failure) -> String {
 mod tests {
     use super::*;
 
-    fn failure(code: &str, context: &str) -> Failure {
-        Failure { code: code.into(), message: "words".into(), detail: String::new(), context: context.into() }
+    fn failure(code: &str, context: &str) -> ServerError {
+        ServerError { code: code.into(), message: "words".into(), detail: String::new(), context: context.into() }
     }
 
     #[test]
@@ -100,7 +100,7 @@ mod tests {
     fn a_message_ends_with_its_code_and_what_helps() {
         assert_eq!(message(&failure("40001", "")), "words (40001)");
         assert_eq!(message(&failure("28P01", "")), "words (28P01; username or password is wrong)");
-        let with_detail = Failure { detail: "Key (a)=(1)".into(), ..failure("23505", "") };
+        let with_detail = ServerError { detail: "Key (a)=(1)".into(), ..failure("23505", "") };
         assert_eq!(message(&with_detail), "words: Key (a)=(1) (23505)");
     }
 }

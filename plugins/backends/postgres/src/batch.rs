@@ -9,13 +9,13 @@ use crate::session::Session;
 use crate::sql::Statements;
 use crate::{Doubt, Postgres};
 
-/// How many rows a call refuses before it answers: each costs a transaction or two, and the others wait for it.
+/// How many rows a call rejects before it answers: each costs a transaction or two, and the others wait for it.
 const REFUSED_MAX: usize = 100;
 /// When to ask again about a transaction that the server is still busy with, in milliseconds.
 const STILL_BUSY_MS: u32 = 500;
 
 /// What a call comes to.
-pub(crate) struct Done {
+pub(crate) struct CopyOutcome {
     pub(crate) verdict: Result<(), WriteError>,
     /// Whether the connection is of no more use.
     pub(crate) leave: bool,
@@ -40,13 +40,13 @@ impl Postgres {
     }
 
     /// Writes the points that are left. An error is one of the connection, which is then of no more use.
-    pub(crate) fn write_left(&mut self, session: &mut Session) -> Result<Done, WriteError> {
+    pub(crate) fn write_left(&mut self, session: &mut Session) -> Result<CopyOutcome, WriteError> {
         let left: Vec<usize> = self.progress.left().map(|(place, _)| place).collect();
         let whole = 0..left.len();
         let mut parts = vec![whole];
-        let mut refused = Refused::default();
+        let mut rejected = RejectedRows::default();
         let mut has_created = false;
-        while let Some(part) = parts.pop().filter(|_| refused.places.len() < REFUSED_MAX) {
+        while let Some(part) = parts.pop().filter(|_| rejected.places.len() < REFUSED_MAX) {
             if part.is_empty() {
                 continue;
             }
@@ -56,8 +56,8 @@ impl Postgres {
             };
             match meaning(&failure) {
                 Meaning::Row => {
-                    refused.message.get_or_insert_with(|| message(&failure));
-                    refused.blame(part, row(&failure), &left, &mut parts);
+                    rejected.message.get_or_insert_with(|| message(&failure));
+                    rejected.blame(part, row(&failure), &left, &mut parts);
                 }
                 Meaning::NoTable if self.settings.create_table && !has_created => {
                     has_created = true;
@@ -67,12 +67,12 @@ impl Postgres {
                     }
                     parts.push(part);
                 }
-                Meaning::NoTable => return Ok(Done::wait(self.without_table(&message(&failure)), false)),
-                Meaning::Wait => return Ok(Done::wait(message(&failure), false)),
-                Meaning::Leave => return Ok(Done::wait(message(&failure), true)),
+                Meaning::NoTable => return Ok(CopyOutcome::wait(self.without_table(&message(&failure)), false)),
+                Meaning::Wait => return Ok(CopyOutcome::wait(message(&failure), false)),
+                Meaning::Leave => return Ok(CopyOutcome::wait(message(&failure), true)),
             }
         }
-        Ok(Done { verdict: refused.verdict(), leave: false })
+        Ok(CopyOutcome { verdict: rejected.verdict(), leave: false })
     }
 
     /// One transaction with these points.
@@ -80,7 +80,7 @@ impl Postgres {
         &mut self,
         session: &mut Session,
         places: &[usize],
-    ) -> Result<Option<crate::protocol::Failure>, WriteError> {
+    ) -> Result<Option<crate::protocol::ServerError>, WriteError> {
         let points = self.progress.points();
         let mut transaction = None;
         let copied = session.copy(
@@ -98,7 +98,7 @@ impl Postgres {
     }
 }
 
-impl Done {
+impl CopyOutcome {
     fn wait(message: String, leave: bool) -> Self {
         Self { verdict: Err(WriteError::retry(message, None)), leave }
     }
@@ -106,12 +106,12 @@ impl Done {
 
 /// Points that the table will never take.
 #[derive(Default)]
-struct Refused {
+struct RejectedRows {
     places: Vec<u32>,
     message: Option<String>,
 }
 
-impl Refused {
+impl RejectedRows {
     /// Takes the row to blame out of a part that failed, and cuts the rest so that it is written without it.
     fn blame(&mut self, part: Range<usize>, row: Option<usize>, left: &[usize], parts: &mut Vec<Range<usize>>) {
         let found = row.filter(|&row| row < part.len()).or((part.len() == 1).then_some(0));

@@ -14,7 +14,7 @@ mod sql;
 mod tests;
 
 use saker_sdk::Progress;
-use saker_sdk::net::{Deadline, Protocol, TIMEOUT_MS, Target};
+use saker_sdk::net::{Deadline, Protocol, SocketTarget, TIMEOUT_MS};
 use saker_sdk::prelude::*;
 
 use rows::Rows;
@@ -46,7 +46,7 @@ saker_sdk::settings! {
 /// The backend, with the series that it knows.
 pub struct Postgres {
     settings: PostgresSettings,
-    target: Target,
+    target: SocketTarget,
     statements: Statements,
     rows: Rows,
     progress: Progress,
@@ -67,12 +67,12 @@ impl Backend for Postgres {
     fn describe() -> Description {
         let summary = "Writes points to a table of PostgreSQL or TimescaleDB";
         Description::new("postgres", env!("CARGO_PKG_VERSION"), summary)
-            .wants(connect("<address>"), "the server is there")
+            .requests(connect("<address>"), "the server is there")
     }
 
     fn open(settings: PostgresSettings) -> Result<Self, OpenError> {
         let wrong = |what: &str| Err(OpenError::Settings(what.into()));
-        let target = Target::parse("address", &settings.address, Protocol::Tcp)?;
+        let target = SocketTarget::parse("address", &settings.address, Protocol::Tcp)?;
         if target.protocol != Protocol::Tcp {
             return wrong("address: PostgreSQL is reached by TCP; write host:port");
         }

@@ -6,7 +6,7 @@ const MESSAGE_MAX: usize = 1 << 20;
 
 /// One message of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Message {
+pub(crate) enum ServerMessage {
     /// What the server wants for a login: the kind, and what belongs to it.
     Authentication(u32, Vec<u8>),
     /// The columns of one row; none for NULL.
@@ -21,14 +21,14 @@ pub(crate) enum Message {
     /// A statement is done: what it calls itself, such as `COMMIT`.
     Done(String),
     /// A question has failed.
-    Error(Failure),
+    Error(ServerError),
     /// Nothing that matters: notices, settings.
     Other,
 }
 
 /// What an error says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Failure {
+pub(crate) struct ServerError {
     /// Five letters and digits that stay the same in every language.
     pub(crate) code: String,
     /// The server's words.
@@ -39,7 +39,7 @@ pub(crate) struct Failure {
     pub(crate) context: String,
 }
 
-impl Failure {
+impl ServerError {
     /// Of a transaction that has ended without an error, but not with COMMIT.
     pub(crate) fn not_committed(last: &str) -> Self {
         let message = format!("the transaction was not committed; it ended with {last:?}");
@@ -63,7 +63,7 @@ impl Incoming {
     }
 
     /// The next message, if it is there whole; an error tells what came instead of one.
-    pub(crate) fn next(&mut self) -> Result<Option<Message>, String> {
+    pub(crate) fn next(&mut self) -> Result<Option<ServerMessage>, String> {
         let rest = &self.bytes[self.read..];
         let Some((head, after)) = rest.split_first_chunk::<5>() else { return Ok(None) };
         let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
@@ -77,19 +77,19 @@ impl Incoming {
     }
 }
 
-fn parse(kind: u8, body: &[u8]) -> Option<Message> {
+fn parse(kind: u8, body: &[u8]) -> Option<ServerMessage> {
     Some(match kind {
         b'R' => {
             let (kind, rest) = body.split_first_chunk()?;
-            Message::Authentication(u32::from_be_bytes(*kind), rest.to_vec())
+            ServerMessage::Authentication(u32::from_be_bytes(*kind), rest.to_vec())
         }
-        b'D' => Message::Row(row(body)?),
-        b'G' => Message::CopyIn,
-        b'Z' => Message::Ready { is_idle: body == b"I" },
-        b'C' => Message::Done(String::from_utf8_lossy(body.strip_suffix(b"\0").unwrap_or(body)).into_owned()),
-        b'E' => Message::Error(failure(body)),
+        b'D' => ServerMessage::Row(row(body)?),
+        b'G' => ServerMessage::CopyIn,
+        b'Z' => ServerMessage::Ready { is_idle: body == b"I" },
+        b'C' => ServerMessage::Done(String::from_utf8_lossy(body.strip_suffix(b"\0").unwrap_or(body)).into_owned()),
+        b'E' => ServerMessage::Error(failure(body)),
         // Settings, the key for cancelling, notices, notifications, columns, an empty question.
-        b'S' | b'K' | b'N' | b'A' | b'T' | b'I' | b'v' => Message::Other,
+        b'S' | b'K' | b'N' | b'A' | b'T' | b'I' | b'v' => ServerMessage::Other,
         _ => return None,
     })
 }
@@ -111,8 +111,8 @@ fn row(body: &[u8]) -> Option<Vec<Option<Vec<u8>>>> {
 }
 
 /// Fields, each a letter and a text that a zero ends.
-fn failure(body: &[u8]) -> Failure {
-    let mut failure = Failure::default();
+fn failure(body: &[u8]) -> ServerError {
+    let mut failure = ServerError::default();
     for field in body.split(|&byte| byte == 0) {
         let Some((&kind, text)) = field.split_first() else { continue };
         let text = String::from_utf8_lossy(text).into_owned();
@@ -200,7 +200,7 @@ fn push_text(out: &mut Vec<u8>, text: &str) {
 mod tests {
     use super::*;
 
-    fn all(pieces: &[&[u8]]) -> Result<Vec<Message>, String> {
+    fn all(pieces: &[&[u8]]) -> Result<Vec<ServerMessage>, String> {
         let mut incoming = Incoming::default();
         let mut found = Vec::new();
         for piece in pieces {
@@ -222,21 +222,21 @@ mod tests {
         bytes.extend(message(b'C', b"COPY 5\0"));
         bytes.extend(message(b'Z', b"I"));
         bytes.extend(message(b'Z', b"E"));
-        let failure = Failure {
+        let failure = ServerError {
             code: "23505".into(),
             message: "bad".into(),
             detail: "Key".into(),
             context: "COPY metrics, line 3".into(),
         };
         let expected = [
-            Message::Authentication(5, vec![1, 2, 3, 4]),
-            Message::Other,
-            Message::Row(vec![Some(b"ab".to_vec()), None]),
-            Message::CopyIn,
-            Message::Error(failure),
-            Message::Done("COPY 5".into()),
-            Message::Ready { is_idle: true },
-            Message::Ready { is_idle: false },
+            ServerMessage::Authentication(5, vec![1, 2, 3, 4]),
+            ServerMessage::Other,
+            ServerMessage::Row(vec![Some(b"ab".to_vec()), None]),
+            ServerMessage::CopyIn,
+            ServerMessage::Error(failure),
+            ServerMessage::Done("COPY 5".into()),
+            ServerMessage::Ready { is_idle: true },
+            ServerMessage::Ready { is_idle: false },
         ];
         for size in 1..bytes.len() {
             let pieces: Vec<&[u8]> = bytes.chunks(size).collect();

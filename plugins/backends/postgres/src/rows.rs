@@ -90,15 +90,15 @@ mod tests {
     }
 
     #[test]
-    fn times_that_postgresql_keeps_are_written_and_others_refused() {
+    fn times_that_postgresql_keeps_are_written_and_others_rejected() {
         let rows = rows();
         let point = |timestamp_ms| Point { series: 1, timestamp_ms, value: f64::MAX };
         let fine = [0, -1, 4_102_444_800_000, *TIMES_MS.start(), *TIMES_MS.end()].map(point);
         assert!(rows.check(&fine).is_ok());
         let mut out = Vec::new();
         fine.iter().for_each(|point| rows.push(point, &mut out));
-        let refused = rows.check(&[point(0), point(i64::MIN), point(i64::MAX), point(TIMES_MS.end() + 1)]);
-        assert!(matches!(refused, Err(WriteError::Reject(Reject { points, .. })) if points == [1, 2, 3]));
+        let rejected = rows.check(&[point(0), point(i64::MIN), point(i64::MAX), point(TIMES_MS.end() + 1)]);
+        assert!(matches!(rejected, Err(WriteError::Reject(Reject { points, .. })) if points == [1, 2, 3]));
         assert!(matches!(rows.check(&[Point { series: 2, ..point(0) }]), Err(WriteError::Broken(_))));
     }
 }

@@ -1,12 +1,14 @@
 //! A connection to a PostgreSQL server that has been logged in to.
 
-use saker_sdk::net::{Deadline, NetError, Target, TcpStream};
+use saker_sdk::net::{Deadline, NetError, SocketTarget, TcpStream};
 use saker_sdk::prelude::*;
 
 use crate::PostgresSettings;
 use crate::answer::message;
-use crate::login::{Login, Step};
-use crate::protocol::{Failure, Incoming, Message, begin_copy_data, copy_done, end_copy_data, query, startup};
+use crate::login::{Login, LoginStep};
+use crate::protocol::{
+    Incoming, ServerError, ServerMessage, begin_copy_data, copy_done, end_copy_data, query, startup,
+};
 use crate::rows::{END, HEAD, Rows};
 
 /// How many bytes of rows are sent at once.
@@ -21,7 +23,11 @@ pub(crate) struct Session {
 
 impl Session {
     /// Connects and logs in.
-    pub(crate) fn open(target: &Target, settings: &PostgresSettings, deadline: Deadline) -> Result<Self, WriteError> {
+    pub(crate) fn open(
+        target: &SocketTarget,
+        settings: &PostgresSettings,
+        deadline: Deadline,
+    ) -> Result<Self, WriteError> {
         let stream = TcpStream::connect(target, deadline)?;
         let mut session = Self { stream, incoming: Incoming::default(), out: Vec::new() };
         let database = settings.database.as_deref().unwrap_or(&settings.username);
@@ -35,15 +41,15 @@ impl Session {
         let mut login = Login::new(&settings.username, settings.password.as_deref());
         loop {
             match session.receive()? {
-                Message::Authentication(kind, body) => match login.step(kind, &body) {
-                    Ok(Step::Say(answer)) => session.stream.write_all(&answer)?,
-                    Ok(Step::Wait | Step::Done) => {}
+                ServerMessage::Authentication(kind, body) => match login.step(kind, &body) {
+                    Ok(LoginStep::Say(answer)) => session.stream.write_all(&answer)?,
+                    Ok(LoginStep::Wait | LoginStep::Done) => {}
                     Err(what) => return Err(WriteError::retry(format!("cannot log in: {what}"), None)),
                 },
-                Message::Error(failure) => {
+                ServerMessage::Error(failure) => {
                     return Err(WriteError::retry(format!("cannot log in: {}", message(&failure)), None));
                 }
-                Message::Ready { .. } => return Ok(session),
+                ServerMessage::Ready { .. } => return Ok(session),
                 _ => {}
             }
         }
@@ -55,7 +61,7 @@ impl Session {
         let received = self.stream.take_received();
         self.incoming.buffer().extend_from_slice(&received);
         while let Some(message) = self.incoming.next().ok()? {
-            if let Message::Error(_) = message {
+            if let ServerMessage::Error(_) = message {
                 return None;
             }
         }
@@ -63,14 +69,14 @@ impl Session {
     }
 
     /// Carries statements out; answers with the first column of the last row, or with what went wrong.
-    pub(crate) fn ask(&mut self, sql: &str) -> Result<Result<Option<String>, Failure>, WriteError> {
+    pub(crate) fn ask(&mut self, sql: &str) -> Result<Result<Option<String>, ServerError>, WriteError> {
         self.stream.write_all(&query(sql))?;
         let mut answer = Ok(None);
         loop {
             match self.receive()? {
-                Message::Row(columns) => answer = Ok(first(columns)),
-                Message::Error(failure) => answer = Err(failure),
-                Message::Ready { .. } => return Ok(answer),
+                ServerMessage::Row(columns) => answer = Ok(first(columns)),
+                ServerMessage::Error(failure) => answer = Err(failure),
+                ServerMessage::Ready { .. } => return Ok(answer),
                 _ => {}
             }
         }
@@ -86,15 +92,15 @@ impl Session {
         rows: &Rows,
         points: impl Iterator<Item = Point>,
         doubt: &mut Option<String>,
-    ) -> Result<Option<Failure>, WriteError> {
+    ) -> Result<Option<ServerError>, WriteError> {
         self.stream.write_all(&query(sql))?;
         let mut transaction = None;
         let mut failure = loop {
             match self.receive()? {
-                Message::Row(columns) => transaction = first(columns),
-                Message::CopyIn => break self.send(rows, points)?,
+                ServerMessage::Row(columns) => transaction = first(columns),
+                ServerMessage::CopyIn => break self.send(rows, points)?,
                 // The server is ready for the next question after this, and waits for no rows.
-                Message::Error(failure) => break Some(failure),
+                ServerMessage::Error(failure) => break Some(failure),
                 _ => {}
             }
         };
@@ -105,13 +111,13 @@ impl Session {
         let (mut last, mut is_closed) = (String::new(), false);
         while !is_closed {
             match self.receive()? {
-                Message::Error(other) => failure = failure.or(Some(other)),
-                Message::Done(what) => last = what,
-                Message::Ready { is_idle } => {
+                ServerMessage::Error(other) => failure = failure.or(Some(other)),
+                ServerMessage::Done(what) => last = what,
+                ServerMessage::Ready { is_idle } => {
                     is_closed = true;
                     // A transaction that has failed is ended by COMMIT without an error, and calls that ROLLBACK.
                     if failure.is_none() && (last != "COMMIT" || !is_idle) {
-                        failure = Some(Failure::not_committed(&last));
+                        failure = Some(ServerError::not_committed(&last));
                     }
                 }
                 _ => {}
@@ -127,7 +133,7 @@ impl Session {
 
     /// Sends all rows but the last of them, which stay in the buffer with what ends the copy. Stops when the server has
     /// found something wrong.
-    fn send(&mut self, rows: &Rows, points: impl Iterator<Item = Point>) -> Result<Option<Failure>, WriteError> {
+    fn send(&mut self, rows: &Rows, points: impl Iterator<Item = Point>) -> Result<Option<ServerError>, WriteError> {
         self.out.clear();
         let mut began = begin_copy_data(&mut self.out);
         self.out.extend_from_slice(HEAD);
@@ -150,18 +156,18 @@ impl Session {
     }
 
     /// What the server has found wrong by now.
-    fn complaint(&mut self) -> Result<Option<Failure>, WriteError> {
+    fn complaint(&mut self) -> Result<Option<ServerError>, WriteError> {
         let received = self.stream.take_received();
         self.incoming.buffer().extend_from_slice(&received);
         while let Some(message) = self.incoming.next().map_err(NetError::Unavailable)? {
-            if let Message::Error(failure) = message {
+            if let ServerMessage::Error(failure) = message {
                 return Ok(Some(failure));
             }
         }
         Ok(None)
     }
 
-    fn receive(&mut self) -> Result<Message, WriteError> {
+    fn receive(&mut self) -> Result<ServerMessage, WriteError> {
         loop {
             match self.incoming.next() {
                 Ok(Some(message)) => return Ok(message),

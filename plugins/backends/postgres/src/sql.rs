@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_of_a_table_is_refused() {
+    fn no_name_of_a_table_is_rejected() {
         for table in ["", "a.", ".a", "a.b.c"] {
             let settings = format!(r#"{{"address": "h:1", "username": "u", "table": "{table}"}}"#);
             let error = Statements::new(&saker_sdk::settings::parse(&settings).unwrap()).unwrap_err();

@@ -195,7 +195,7 @@ fn a_batch_is_one_copy_and_calls_share_a_connection() {
 }
 
 #[test]
-fn after_a_lost_answer_the_transaction_is_asked_about_before_anything_is_written_again() {
+fn after_a_lost_answer_the_transaction_is_asked_about_first() {
     for (status, copies) in [("committed", 1), ("aborted", 2)] {
         let server = Server::start(move |seen, number| match seen {
             _ if number == 0 => Deed::Close,
@@ -218,7 +218,7 @@ fn after_a_lost_answer_the_transaction_is_asked_about_before_anything_is_written
 }
 
 #[test]
-fn rows_that_are_named_are_refused_and_the_others_written() {
+fn rows_that_are_named_are_rejected_and_the_others_written() {
     // Points of `b` are not taken.
     let server = Server::start(|seen, _| match seen {
         Seen::Copied(rows) => match rows.iter().position(|row| row.0 == "b") {
@@ -288,7 +288,7 @@ fn a_server_that_stops_is_left_and_one_that_is_full_kept() {
 }
 
 #[test]
-fn postgresql_says_by_a_tag_and_a_state_that_a_transaction_was_not_committed() {
+fn postgresql_says_that_a_transaction_was_not_committed() {
     // COMMIT of a transaction that has failed is no error; its tag tells. Notices are none either.
     for (tag, state) in [("ROLLBACK\0", "I"), ("COMMIT\0", "T"), ("COMMIT\0", "E"), ("COPY 9\0", "I")] {
         let server = Server::start(move |_, number| if number == 0 { Deed::End(tag, state) } else { Deed::Fine });

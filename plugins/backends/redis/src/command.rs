@@ -1,13 +1,13 @@
 //! The command that writes one point: what it says of the series, made once, and the point's own words. In cAdvisor's
 //! shape it writes a record of several.
 
-use saker_sdk::encode::cadvisor::{self, Records};
+use saker_sdk::encode::cadvisor::{self, CadvisorRecords};
 use saker_sdk::encode::template::{Template, tags};
 use saker_sdk::encode::{Format, Message, Parts, Slots, check, push_f64, push_i64, type_name};
 use saker_sdk::prelude::*;
 
 use crate::resp::{push_bulk, push_command, push_count};
-use crate::{End, RedisSettings, Shape};
+use crate::{ListEnd, RedisSettings, Shape};
 
 /// The key that cAdvisor's driver writes to unless it is told another.
 const CADVISOR_KEY: &str = "cadvisor";
@@ -19,23 +19,23 @@ const RECORD_MAX: usize = 1 << 20;
 /// The commands of all series that are known.
 pub(crate) struct Commands {
     key: Template,
-    writer: Writer,
+    writer: CommandWriter,
     max_length: u32,
-    known: Slots<Known>,
+    known: Slots<SeriesState>,
     /// A line, before its length is known.
     line: Vec<u8>,
 }
 
-enum Writer {
+enum CommandWriter {
     /// `XADD`, each part of the point in a field of its own.
     Stream,
     /// `LPUSH` or `RPUSH` of a line.
-    List { end: End, message: Message },
+    List { end: ListEnd, message: Message },
     /// `LPUSH` of a record.
-    Cadvisor(Box<Records>),
+    Cadvisor(Box<CadvisorRecords>),
 }
 
-struct Known {
+struct SeriesState {
     key: Box<[u8]>,
     /// The words of the command that are the same for all points of the series.
     command: Box<[u8]>,
@@ -56,9 +56,9 @@ impl Commands {
             return wrong("format: is for shape = \"list\"; a stream has fields, and cAdvisor's records are JSON");
         }
         let writer = match settings.shape {
-            Shape::Stream => Writer::Stream,
-            Shape::List => Writer::List { end: settings.push, message: settings.format.message() },
-            Shape::Cadvisor => Writer::Cadvisor(Box::new(Records::new(settings.container_tag.clone()))),
+            Shape::Stream => CommandWriter::Stream,
+            Shape::List => CommandWriter::List { end: settings.push, message: settings.format.message() },
+            Shape::Cadvisor => CommandWriter::Cadvisor(Box::new(CadvisorRecords::new(settings.container_tag.clone()))),
         };
         Ok(Self { key, writer, max_length: settings.max_length, known: Slots::default(), line: Vec::new() })
     }
@@ -66,19 +66,19 @@ impl Commands {
     pub(crate) fn define(&mut self, id: SeriesId, series: &Series) {
         let key = self.key.expand(series).into_bytes();
         let (command, line) = match &mut self.writer {
-            Writer::Stream => (stream_head(&key, self.max_length, series), None),
-            Writer::List { end, message } => (list_head(&key, *end), Some(message.parts(series))),
-            Writer::Cadvisor(records) => {
+            CommandWriter::Stream => (stream_head(&key, self.max_length, series), None),
+            CommandWriter::List { end, message } => (list_head(&key, *end), Some(message.parts(series))),
+            CommandWriter::Cadvisor(records) => {
                 records.define(id, series);
-                (list_head(&key, End::Left), None)
+                (list_head(&key, ListEnd::Left), None)
             }
         };
-        self.known.insert(id, Known { key: key.into(), command: command.into(), line });
+        self.known.insert(id, SeriesState { key: key.into(), command: command.into(), line });
     }
 
     pub(crate) fn forget(&mut self, id: SeriesId) {
         self.known.remove(id);
-        if let Writer::Cadvisor(records) = &mut self.writer {
+        if let CommandWriter::Cadvisor(records) = &mut self.writer {
             records.forget(id);
         }
     }
@@ -86,16 +86,16 @@ impl Commands {
     /// Checks that every point can be written, before the first of them is.
     pub(crate) fn check(&self, points: &[Point]) -> Result<(), WriteError> {
         let fits = |point: &Point| match &self.writer {
-            Writer::Stream => point.value.is_finite(),
-            Writer::List { message, .. } => message.fits(point),
-            Writer::Cadvisor(_) => cadvisor::fits(point),
+            CommandWriter::Stream => point.value.is_finite(),
+            CommandWriter::List { message, .. } => message.fits(point),
+            CommandWriter::Cadvisor(_) => cadvisor::fits(point),
         };
         check(points, |id| self.known.get(id).is_some(), fits)
     }
 
     /// Puts the places of points in the order in which they are to be sent.
     pub(crate) fn arrange(&mut self, points: &[Point], places: &mut Vec<u32>) {
-        if let Writer::Cadvisor(records) = &mut self.writer {
+        if let CommandWriter::Cadvisor(records) = &mut self.writer {
             records.arrange(points, places);
         }
     }
@@ -109,19 +109,19 @@ impl Commands {
         self.line.clear();
         let mut count = 1;
         match &self.writer {
-            Writer::Stream => {
+            CommandWriter::Stream => {
                 push_i64(&mut self.line, point.timestamp_ms);
                 push_bulk(out, &self.line);
                 out.extend_from_slice(b"$5\r\nvalue\r\n");
                 self.line.clear();
                 push_f64(&mut self.line, point.value);
             }
-            Writer::List { message, .. } => {
+            CommandWriter::List { message, .. } => {
                 if let Some(line) = &known.line {
                     message.push(line, point, &mut self.line);
                 }
             }
-            Writer::Cadvisor(records) => count = records.push_record(points, places, RECORD_MAX, &mut self.line),
+            CommandWriter::Cadvisor(records) => count = records.push_record(points, places, RECORD_MAX, &mut self.line),
         }
         push_bulk(out, &self.line);
         count
@@ -140,9 +140,9 @@ impl Commands {
     /// The commands that cut lists back to their greatest length, and how many: a stream is cut with every entry.
     pub(crate) fn trims(&self, points: &[Point]) -> (Vec<u8>, usize) {
         let end = match &self.writer {
-            Writer::Stream => return (Vec::new(), 0),
-            Writer::List { end, .. } => *end,
-            Writer::Cadvisor(_) => End::Left,
+            CommandWriter::Stream => return (Vec::new(), 0),
+            CommandWriter::List { end, .. } => *end,
+            CommandWriter::Cadvisor(_) => ListEnd::Left,
         };
         if self.max_length == 0 {
             return (Vec::new(), 0);
@@ -152,8 +152,8 @@ impl Commands {
         keys.sort_unstable();
         keys.dedup();
         let (first, last) = match end {
-            End::Left => ("0".to_owned(), (self.max_length - 1).to_string()),
-            End::Right => (format!("-{}", self.max_length), "-1".to_owned()),
+            ListEnd::Left => ("0".to_owned(), (self.max_length - 1).to_string()),
+            ListEnd::Right => (format!("-{}", self.max_length), "-1".to_owned()),
         };
         let mut out = Vec::new();
         for key in &keys {
@@ -189,10 +189,10 @@ fn stream_head(key: &[u8], max_length: u32, series: &Series) -> Vec<u8> {
 }
 
 /// `LPUSH key` or `RPUSH key`: the line follows.
-fn list_head(key: &[u8], end: End) -> Vec<u8> {
+fn list_head(key: &[u8], end: ListEnd) -> Vec<u8> {
     let name = match end {
-        End::Left => "LPUSH",
-        End::Right => "RPUSH",
+        ListEnd::Left => "LPUSH",
+        ListEnd::Right => "RPUSH",
     };
     let mut head = Vec::new();
     push_count(&mut head, 3);
@@ -301,7 +301,7 @@ mod tests {
         .concat();
         assert_eq!(words(&out), ["LPUSH", "cadvisor", &record]);
         commands.forget(1);
-        assert!(matches!(&commands.writer, Writer::Cadvisor(records) if !records.knows(1) && records.knows(2)));
+        assert!(matches!(&commands.writer, CommandWriter::Cadvisor(records) if !records.knows(1) && records.knows(2)));
     }
 
     #[test]
@@ -326,14 +326,14 @@ mod tests {
     }
 
     #[test]
-    fn points_of_no_series_or_without_a_number_are_found_before_anything_is_sent() {
+    fn points_of_no_series_are_found_before_anything_is_sent() {
         let commands = commands("{}");
         let point = |series, value| Point { series, timestamp_ms: i64::MIN, value };
         assert!(commands.check(&[point(1, f64::MIN), point(2, f64::MAX)]).is_ok());
         assert!(matches!(commands.check(&[point(3, 1.0)]), Err(WriteError::Broken(_))));
-        let refused = commands.check(&[point(1, 1.0), point(2, f64::INFINITY)]);
-        assert!(matches!(refused, Err(WriteError::Reject(Reject { points, .. })) if points == [1]));
-        let refused = self::commands(r#"{"shape": "cadvisor"}"#).check(&[point(1, 1.0)]);
-        assert!(matches!(refused, Err(WriteError::Reject(_))), "its time is before the year 0");
+        let rejected = commands.check(&[point(1, 1.0), point(2, f64::INFINITY)]);
+        assert!(matches!(rejected, Err(WriteError::Reject(Reject { points, .. })) if points == [1]));
+        let rejected = self::commands(r#"{"shape": "cadvisor"}"#).check(&[point(1, 1.0)]);
+        assert!(matches!(rejected, Err(WriteError::Reject(_))), "its time is before the year 0");
     }
 }

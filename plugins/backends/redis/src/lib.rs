@@ -12,7 +12,7 @@ mod tests;
 
 use saker_sdk::Progress;
 use saker_sdk::encode::{Format, cadvisor};
-use saker_sdk::net::{Deadline, Protocol, TIMEOUT_MS, Target};
+use saker_sdk::net::{Deadline, Protocol, SocketTarget, TIMEOUT_MS};
 use saker_sdk::prelude::*;
 
 use command::Commands;
@@ -32,7 +32,7 @@ saker_sdk::settings! {
 
 saker_sdk::settings! {
     /// Which end of a list new points are pushed to.
-    pub enum End { Left = "left", Right = "right" }
+    pub enum ListEnd { Left = "left", Right = "right" }
 }
 
 saker_sdk::settings! {
@@ -56,7 +56,7 @@ saker_sdk::settings! {
         /// list: how a point is written.
         pub format: Format = Format::Json,
         /// list: the end that new points are pushed to.
-        pub push: End = End::Right,
+        pub push: ListEnd = ListEnd::Right,
         /// cadvisor: the tag that names the container of a series. Series without it are the machine's.
         pub container_tag: String = cadvisor::CONTAINER_TAG.into(),
         /// How long one write may take, in milliseconds. Must be less than the agent's deadline for it.
@@ -67,7 +67,7 @@ saker_sdk::settings! {
 /// The backend, with the series that it knows.
 pub struct Redis {
     settings: RedisSettings,
-    target: Target,
+    target: SocketTarget,
     commands: Commands,
     progress: Progress,
     session: Option<Session>,
@@ -78,12 +78,12 @@ impl Backend for Redis {
 
     fn describe() -> Description {
         Description::new("redis", env!("CARGO_PKG_VERSION"), "Writes points to Redis streams and lists")
-            .wants(connect("<address>"), "the server is there")
+            .requests(connect("<address>"), "the server is there")
     }
 
     fn open(settings: RedisSettings) -> Result<Self, OpenError> {
         let wrong = |what: &str| Err(OpenError::Settings(what.into()));
-        let target = Target::parse("address", &settings.address, Protocol::Tcp)?;
+        let target = SocketTarget::parse("address", &settings.address, Protocol::Tcp)?;
         if target.protocol != Protocol::Tcp {
             return wrong("address: Redis is reached by TCP; write host:port");
         }

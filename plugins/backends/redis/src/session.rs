@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use saker_sdk::Progress;
-use saker_sdk::net::{Deadline, NetError, Target, TcpStream};
+use saker_sdk::net::{Deadline, NetError, SocketTarget, TcpStream};
 use saker_sdk::prelude::*;
 
 use crate::RedisSettings;
@@ -26,7 +26,7 @@ pub(crate) struct Session {
 
 /// What the server could not take of a call.
 #[derive(Debug, Default)]
-pub(crate) struct Failed {
+pub(crate) struct Failures {
     /// The points that their key does not take.
     wrong_key: Vec<u32>,
     /// What it said about the first of them.
@@ -39,7 +39,11 @@ pub(crate) struct Failed {
 
 impl Session {
     /// Connects, logs in, and chooses the database.
-    pub(crate) fn open(target: &Target, settings: &RedisSettings, deadline: Deadline) -> Result<Self, WriteError> {
+    pub(crate) fn open(
+        target: &SocketTarget,
+        settings: &RedisSettings,
+        deadline: Deadline,
+    ) -> Result<Self, WriteError> {
         let stream = TcpStream::connect(target, deadline)?;
         let mut session = Self { stream, replies: Replies::default(), out: Vec::new() };
         let mut words: Vec<&[u8]> = vec![b"AUTH"];
@@ -72,11 +76,11 @@ impl Session {
     }
 
     /// Writes the points that are left. An error is one of the connection, which is then of no more use.
-    pub(crate) fn write(&mut self, commands: &mut Commands, progress: &mut Progress) -> Result<Failed, WriteError> {
+    pub(crate) fn write(&mut self, commands: &mut Commands, progress: &mut Progress) -> Result<Failures, WriteError> {
         // A call has fewer points than fit into 32 bits: it would be 100 GB.
         let mut places: Vec<u32> = progress.left().map(|(place, _)| place as u32).collect();
         commands.arrange(progress.points(), &mut places);
-        let mut failed = Failed::default();
+        let mut failed = Failures::default();
         let (mut unsent, mut unanswered) = (&places[..], &places[..]);
         // How many points each command writes that has no answer yet.
         let mut waiting = VecDeque::with_capacity(UNANSWERED_MAX);
@@ -132,7 +136,7 @@ impl Session {
     }
 }
 
-impl Failed {
+impl Failures {
     fn note(&mut self, places: &[u32], error: &str) {
         match meaning(error) {
             Meaning::WrongKey => {

@@ -152,7 +152,7 @@ fn redis_says_of_each_command_in_a_row_whether_it_was_carried_out() {
 }
 
 #[test]
-fn a_connection_that_breaks_is_opened_again_and_what_was_answered_is_not_sent_twice() {
+fn a_broken_connection_is_opened_again_and_nothing_sent_twice() {
     let server = Server::start(|_, number| if number == 3 { String::new() } else { ":1\r\n".into() });
     let mut redis = open(&server.address, r#", "shape": "list", "max_length": 0"#);
     let message = retry(redis.write(points(5)).unwrap_err());
@@ -166,7 +166,7 @@ fn a_connection_that_breaks_is_opened_again_and_what_was_answered_is_not_sent_tw
 }
 
 #[test]
-fn a_key_of_another_type_loses_its_points_only_where_others_have_keys_of_their_own() {
+fn a_key_of_another_type_loses_only_its_own_points() {
     let wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
     let answer = move |words: &[String], _| if words[1] == "m:b" { wrong.into() } else { "$3\r\n1-0\r\n".to_owned() };
     let server = Server::start(answer);

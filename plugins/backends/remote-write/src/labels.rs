@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_label_that_prometheus_would_refuse_is_named() {
+    fn an_endpoint_label_that_prometheus_would_reject_is_named() {
         for label in ["a.b", "0a", "__name__", "__x", "job", "é"] {
             let Err(OpenError::Settings(message)) = Naming::new(label.into(), String::new()) else { panic!("{label}") };
             assert!(message.starts_with("endpoint_label: "), "{message}");

@@ -9,7 +9,7 @@ mod proto;
 
 use std::collections::BTreeMap;
 
-use saker_sdk::bodies::{Bodies, Filled, Request, Taken};
+use saker_sdk::bodies::{Bodies, BodyOutcome, Filled, Request};
 use saker_sdk::encode::{Slots, check, header};
 use saker_sdk::http::{Response, Target};
 use saker_sdk::prelude::*;
@@ -71,7 +71,7 @@ impl Backend for RemoteWrite {
 
     fn describe() -> Description {
         Description::new("remote-write", env!("CARGO_PKG_VERSION"), "Writes points by Prometheus remote write 1.0")
-            .wants(connect("<host:port of url>"), "the points are posted there")
+            .requests(connect("<host:port of url>"), "the points are posted there")
     }
 
     fn open(settings: RemoteWriteSettings) -> Result<Self, OpenError> {
@@ -132,7 +132,7 @@ saker_sdk::export_backend!(RemoteWrite);
 impl Request for Requests {
     /// The points of a series side by side and sorted by time, as the protocol demands.
     fn arrange(&mut self, points: &[Point], places: &mut Vec<u32>) {
-        // A stable sort that finds the runs which ticks leave: cheap where there is little to sort.
+        // A stable sort that finds the runs which runs leave: cheap where there is little to sort.
         places.sort_by_key(|place| (points[*place as usize].series, points[*place as usize].timestamp_ms));
     }
 
@@ -156,7 +156,7 @@ impl Request for Requests {
         Filled { points: count, bytes: self.message.len() }
     }
 
-    fn send(&mut self) -> Result<Taken, WriteError> {
+    fn send(&mut self) -> Result<BodyOutcome, WriteError> {
         self.body.resize(snap::raw::max_compress_len(self.message.len()), 0);
         let length = self.snappy.compress(&self.message, &mut self.body);
         self.body.truncate(length.map_err(|error| WriteError::Broken(error.to_string()))?);
@@ -170,12 +170,12 @@ impl Request for Requests {
             Some(written) if written < self.sent => {
                 Err(response.again(&format!("{written} of {} samples written: ", self.sent)))
             }
-            _ => Ok(Taken::All),
+            _ => Ok(BodyOutcome::All),
         })
     }
 }
 
-/// Whether this is how Prometheus before 2.51 refuses a sample that is older than its out-of-order window: with the
+/// Whether this is how Prometheus before 2.51 rejects a sample that is older than its out-of-order window: with the
 /// status of a passing failure, though the same request will fail for ever, and everything behind it would wait.
 fn is_too_old(response: &Response) -> bool {
     response.status == 500 && response.body.trim() == "too old sample"
@@ -192,7 +192,7 @@ fn whole_times<'a>(points: &[Point], places: &'a [u32], most: usize) -> &'a [u32
 }
 
 /// The points at these places; of two for the same time the later one, because a server takes one value for a time, and
-/// would refuse the request for the other.
+/// would reject the request for the other.
 fn take_latest(points: &[Point], places: &[u32], samples: &mut Vec<Point>) {
     samples.clear();
     for &place in places {

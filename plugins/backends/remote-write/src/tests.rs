@@ -2,7 +2,7 @@ use saker_sdk::http::HttpError;
 use saker_sdk::testing::{Posted, answer, answer_with, posted};
 
 use super::*;
-use crate::proto::reading::{self, Read};
+use crate::proto::reading::{self, DecodedSeries};
 
 fn open(settings: &str) -> Result<RemoteWrite, OpenError> {
     RemoteWrite::open(saker_sdk::settings::parse(settings)?)
@@ -27,7 +27,7 @@ fn point(series: u32, timestamp_ms: i64, value: f64) -> Point {
     Point { series, timestamp_ms, value }
 }
 
-fn read(posted: &Posted) -> Vec<Read> {
+fn read(posted: &Posted) -> Vec<DecodedSeries> {
     reading::request(&snap::raw::Decoder::new().decompress_vec(&posted.body).unwrap())
 }
 
@@ -53,7 +53,7 @@ fn a_call_is_one_request_as_the_specification_demands() {
     let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     assert_eq!(
         read(&posted[0]),
-        [Read {
+        [DecodedSeries {
             labels: vec![
                 label("__name__", "m_0"),
                 label("core", "0"),
@@ -103,7 +103,7 @@ fn no_points_are_no_request_and_neither_are_points_of_no_series() {
 }
 
 #[test]
-fn a_request_that_is_too_large_is_halved_and_no_time_of_a_series_is_cut_in_two() {
+fn a_request_that_is_too_large_is_halved_between_times() {
     let mut backend = backend();
     answer(Ok(Response { status: 413, retry_after_s: None, body: String::new() }));
     // One series, two values for each time: of each pair the second one counts.
@@ -138,7 +138,7 @@ fn a_sample_too_old_for_an_old_prometheus_does_not_block_the_queue() {
 }
 
 #[test]
-fn a_receiver_of_version_2_says_in_a_header_how_many_samples_it_has_written() {
+fn a_receiver_of_version_2_says_how_many_samples_it_has_written() {
     let written = |count: &str| {
         answer_with(
             Response { status: 204, retry_after_s: None, body: String::new() },

@@ -8,14 +8,14 @@ mod totals;
 
 use saker_sdk::encode::statsd::{Dialect, Frame};
 use saker_sdk::encode::{Slots, check};
-use saker_sdk::net::{DATAGRAM_BYTES, Deadline, Protocol, TIMEOUT_MS, Target, UdpSocket, datagram_size};
+use saker_sdk::net::{DATAGRAM_BYTES, Deadline, Protocol, SocketTarget, TIMEOUT_MS, UdpSocket, datagram_size};
 use saker_sdk::prelude::*;
 
-use totals::{Total, Totals};
+use totals::{SeriesTotals, Total};
 
 saker_sdk::settings! {
     /// How tags are written.
-    pub enum Tags {
+    pub enum TagStyle {
         /// Not at all: names are paths with everything in them.
         None = "none",
         /// As Datadog's agent reads them: name:1|g|#key:value.
@@ -27,7 +27,7 @@ saker_sdk::settings! {
 
 saker_sdk::settings! {
     /// How counters and derives are written.
-    pub enum Counters {
+    pub enum CounterStyle {
         /// What was added since the last value, as a counter.
         Delta = "delta",
         /// The total itself, as a gauge.
@@ -41,13 +41,13 @@ saker_sdk::settings! {
         /// Where to: host:port.
         pub address: String,
         /// How tags are written.
-        pub tags: Tags = Tags::None,
+        pub tags: TagStyle = TagStyle::None,
         /// Without tags: the template that makes a series' path.
         pub path: String = "${endpoint}.${metric}.${tags}".into(),
         /// With tags: the one that names the endpoint; "" leaves it out.
         pub endpoint_tag: String = "endpoint".into(),
         /// How counters and derives are written.
-        pub counters: Counters = Counters::Delta,
+        pub counters: CounterStyle = CounterStyle::Delta,
         /// The most bytes of a datagram.
         pub datagram_bytes: u32 = DATAGRAM_BYTES,
         /// How long one write may take, in milliseconds. Must be less than the agent's deadline for it.
@@ -58,22 +58,22 @@ saker_sdk::settings! {
 /// The backend, with the series that it knows.
 pub struct Statsd {
     dialect: Dialect,
-    counters: Counters,
+    counters: CounterStyle,
     most: usize,
     timeout_ms: u32,
-    series: Slots<Known>,
-    sender: Sender,
+    series: Slots<SeriesState>,
+    sender: DatagramSender,
 }
 
 /// What is known of a series.
-struct Known {
+struct SeriesState {
     frame: Frame,
     /// Where its counts start from; none for a gauge.
-    totals: Option<Totals>,
+    totals: Option<SeriesTotals>,
 }
 
 /// The datagram that is being filled, and where it goes.
-struct Sender {
+struct DatagramSender {
     socket: UdpSocket,
     datagram: Vec<u8>,
     /// The totals whose counts are in it.
@@ -86,19 +86,19 @@ impl Backend for Statsd {
     fn describe() -> Description {
         let summary = "Sends points as StatsD's gauges and counters, over UDP";
         Description::new("statsd", env!("CARGO_PKG_VERSION"), summary)
-            .wants(connect("<address>"), "the datagrams are sent there")
+            .requests(connect("<address>"), "the datagrams are sent there")
     }
 
     fn open(settings: StatsdSettings) -> Result<Self, OpenError> {
-        let target = Target::parse("address", &settings.address, Protocol::Udp)?;
+        let target = SocketTarget::parse("address", &settings.address, Protocol::Udp)?;
         if target.protocol != Protocol::Udp {
             return Err(OpenError::Settings("address: StatsD is reached by UDP; write host:port".into()));
         }
         let endpoint_tag = settings.endpoint_tag;
         let dialect = match settings.tags {
-            Tags::None => Dialect::by_path("path", &settings.path)?,
-            Tags::Dogstatsd => Dialect::Datadog { endpoint_tag },
-            Tags::Influx => Dialect::Influx { endpoint_tag },
+            TagStyle::None => Dialect::by_path("path", &settings.path)?,
+            TagStyle::Dogstatsd => Dialect::Datadog { endpoint_tag },
+            TagStyle::Influx => Dialect::Influx { endpoint_tag },
         };
         Ok(Self {
             dialect,
@@ -106,7 +106,7 @@ impl Backend for Statsd {
             most: datagram_size("datagram_bytes", settings.datagram_bytes)?,
             timeout_ms: settings.timeout_ms,
             series: Slots::default(),
-            sender: Sender { socket: UdpSocket::new(target), datagram: Vec::new(), counted: Vec::new() },
+            sender: DatagramSender { socket: UdpSocket::new(target), datagram: Vec::new(), counted: Vec::new() },
         })
     }
 
@@ -114,10 +114,10 @@ impl Backend for Statsd {
         for Definition { id, series } in definitions {
             let frame = self.dialect.frame(&series);
             let totals = match (series.metric_type, self.counters) {
-                (MetricType::Gauge, _) | (_, Counters::Gauge) => None,
-                (kind, Counters::Delta) => Some(Totals::new(kind == MetricType::Counter)),
+                (MetricType::Gauge, _) | (_, CounterStyle::Gauge) => None,
+                (kind, CounterStyle::Delta) => Some(SeriesTotals::new(kind == MetricType::Counter)),
             };
-            let known = Known { frame, totals };
+            let known = SeriesState { frame, totals };
             // The same series again has not lost what was counted of it.
             if self.series.get(id).is_none_or(|before| !before.is_same(&known)) {
                 self.series.insert(id, known);
@@ -175,8 +175,8 @@ impl Statsd {
     }
 }
 
-impl Sender {
-    fn flush(&mut self, series: &mut Slots<Known>, deadline: Deadline) -> Result<(), WriteError> {
+impl DatagramSender {
+    fn flush(&mut self, series: &mut Slots<SeriesState>, deadline: Deadline) -> Result<(), WriteError> {
         self.socket.send(&self.datagram, deadline)?;
         self.datagram.clear();
         for (id, total) in self.counted.drain(..) {
@@ -188,9 +188,9 @@ impl Sender {
     }
 }
 
-impl Known {
+impl SeriesState {
     fn is_same(&self, other: &Self) -> bool {
-        let kind = |known: &Self| known.totals.as_ref().map(Totals::only_grows);
+        let kind = |known: &Self| known.totals.as_ref().map(SeriesTotals::only_grows);
         self.frame == other.frame && kind(self) == kind(other)
     }
 

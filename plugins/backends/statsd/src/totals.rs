@@ -11,7 +11,7 @@ pub(crate) struct Total {
 
 /// How far a series has been counted.
 #[derive(Debug)]
-pub(crate) struct Totals {
+pub(crate) struct SeriesTotals {
     only_grows: bool,
     /// Up to here the server was told.
     sent: Option<Total>,
@@ -19,7 +19,7 @@ pub(crate) struct Totals {
     written: Option<Total>,
 }
 
-impl Totals {
+impl SeriesTotals {
     /// Nothing is counted yet. A total that only grows starts again at zero when it is smaller than before.
     pub(crate) fn new(only_grows: bool) -> Self {
         Self { only_grows, sent: None, written: None }
@@ -68,11 +68,11 @@ impl Totals {
 mod tests {
     use super::*;
 
-    fn count(totals: &mut Totals, timestamp_ms: i64, value: f64) -> Option<f64> {
+    fn count(totals: &mut SeriesTotals, timestamp_ms: i64, value: f64) -> Option<f64> {
         totals.count(&Point { series: 0, timestamp_ms, value }).map(|(added, _)| added)
     }
 
-    fn send(totals: &mut Totals, timestamp_ms: i64, value: f64) -> Option<f64> {
+    fn send(totals: &mut SeriesTotals, timestamp_ms: i64, value: f64) -> Option<f64> {
         let (added, total) = totals.count(&Point { series: 0, timestamp_ms, value })?;
         totals.sent(total);
         totals.settle();
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn counting_starts_at_the_first_value_and_again_at_zero_after_a_restart() {
-        let mut totals = Totals::new(true);
+        let mut totals = SeriesTotals::new(true);
         assert_eq!(send(&mut totals, 1, 100.0), None);
         assert_eq!(send(&mut totals, 2, 130.0), Some(30.0));
         assert_eq!(send(&mut totals, 3, 130.0), Some(0.0));
@@ -91,14 +91,14 @@ mod tests {
 
     #[test]
     fn a_derive_may_shrink() {
-        let mut totals = Totals::new(false);
+        let mut totals = SeriesTotals::new(false);
         send(&mut totals, 1, 10.0);
         assert_eq!(send(&mut totals, 2, 4.0), Some(-6.0));
     }
 
     #[test]
     fn what_was_not_sent_is_counted_again_and_what_was_is_not() {
-        let mut totals = Totals::new(true);
+        let mut totals = SeriesTotals::new(true);
         send(&mut totals, 1, 10.0);
         assert_eq!(count(&mut totals, 2, 11.0), Some(1.0));
         let (added, second) = totals.count(&Point { series: 0, timestamp_ms: 3, value: 13.0 }).unwrap();
@@ -117,11 +117,11 @@ mod tests {
 
     #[test]
     fn a_late_value_is_no_restart_and_an_endless_step_no_count() {
-        let mut totals = Totals::new(true);
+        let mut totals = SeriesTotals::new(true);
         send(&mut totals, 5, 10.0);
         assert_eq!(send(&mut totals, 4, 2.0), None);
         assert_eq!(send(&mut totals, 6, 12.0), Some(2.0));
-        let mut totals = Totals::new(false);
+        let mut totals = SeriesTotals::new(false);
         send(&mut totals, 1, f64::MIN);
         assert_eq!(send(&mut totals, 2, f64::MAX), None);
         assert_eq!(send(&mut totals, 3, f64::MAX), Some(0.0));

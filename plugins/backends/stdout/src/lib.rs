@@ -23,7 +23,7 @@ impl Backend for Stdout {
 
     fn describe() -> Description {
         Description::new("stdout", env!("CARGO_PKG_VERSION"), "Writes points to standard output, one line each")
-            .wants(stdout(), "without it, the lines go to the agent's log")
+            .requests(stdout(), "without it, the lines go to the agent's log")
     }
 
     fn open(settings: StdoutSettings) -> Result<Self, OpenError> {

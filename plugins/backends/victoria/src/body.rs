@@ -1,26 +1,26 @@
 //! One request: lines, compressed, and what the answer means.
 
-use saker_sdk::bodies::{Filled, Request, Taken, not_compressed};
+use saker_sdk::bodies::{BodyOutcome, Filled, Request, not_compressed};
 use saker_sdk::compress;
 use saker_sdk::host::{self, Level};
 use saker_sdk::http::{Response, Target};
 use saker_sdk::{OpenError, Point, WriteError};
 
-use crate::Compression;
+use crate::BodyCompression;
 use crate::merge::Merging;
 
 /// The levels that are used where none is set: what is smallest for about the time that it takes to make the lines.
 const GZIP_LEVEL: u8 = 2;
 const ZSTD_LEVEL: u8 = 1;
 
-/// A comment line. As text it says nothing and is taken; as a compressed body it is broken and refused.
+/// A comment line. As text it says nothing and is taken; as a compressed body it is broken and rejected.
 const QUESTION: &[u8] = b"# a server that reads this as zstd cannot, and says so\n";
 
 /// How bodies are sent.
-pub(crate) struct Sending {
+pub(crate) struct BodyOptions {
     target: Target,
     authorization: Option<String>,
-    compression: Compression,
+    compression: BodyCompression,
     level: u8,
     /// Whether the server reads zstd, once it was asked. It is asked again after each failure: it may be another one.
     reads_zstd: Option<bool>,
@@ -30,7 +30,7 @@ pub(crate) struct Sending {
 /// The body of one call's points.
 pub(crate) struct Body<'a> {
     pub(crate) merging: &'a mut Merging,
-    pub(crate) sending: &'a mut Sending,
+    pub(crate) sending: &'a mut BodyOptions,
 }
 
 impl Request for Body<'_> {
@@ -44,22 +44,22 @@ impl Request for Body<'_> {
         Filled { points: self.merging.push_lines(points, places, most, body), bytes: body.len() }
     }
 
-    fn send(&mut self) -> Result<Taken, WriteError> {
+    fn send(&mut self) -> Result<BodyOutcome, WriteError> {
         self.sending.send()
     }
 }
 
-impl Sending {
+impl BodyOptions {
     pub(crate) fn new(
         target: Target,
         authorization: Option<String>,
-        compression: Compression,
+        compression: BodyCompression,
         level: Option<u32>,
     ) -> Result<Self, OpenError> {
-        let usual = if compression == Compression::Zstd { ZSTD_LEVEL } else { GZIP_LEVEL };
+        let usual = if compression == BodyCompression::Zstd { ZSTD_LEVEL } else { GZIP_LEVEL };
         let level = match level {
             None => usual,
-            Some(_) if compression == Compression::None => {
+            Some(_) if compression == BodyCompression::None => {
                 return Err(OpenError::Settings(
                     "level: there is nothing to compress with compression = \"none\"".into(),
                 ));
@@ -72,27 +72,27 @@ impl Sending {
         Ok(Self { target, authorization, compression, level, reads_zstd: None, body: Vec::new() })
     }
 
-    fn send(&mut self) -> Result<Taken, WriteError> {
-        let (compression, level) = if self.compression == Compression::Zstd && !self.ask_for_zstd()? {
-            (Compression::Gzip, GZIP_LEVEL)
+    fn send(&mut self) -> Result<BodyOutcome, WriteError> {
+        let (compression, level) = if self.compression == BodyCompression::Zstd && !self.ask_for_zstd()? {
+            (BodyCompression::Gzip, GZIP_LEVEL)
         } else {
             (self.compression, self.level)
         };
         let answer = self.send_as(compression, level);
-        if !matches!(answer, Ok(Taken::All | Taken::TooLarge(_))) {
+        if !matches!(answer, Ok(BodyOutcome::All | BodyOutcome::TooLarge(_))) {
             self.reads_zstd = None;
         }
         answer
     }
 
-    fn send_as(&self, compression: Compression, level: u8) -> Result<Taken, WriteError> {
+    fn send_as(&self, compression: BodyCompression, level: u8) -> Result<BodyOutcome, WriteError> {
         let compressed = match compression {
-            Compression::None => return self.post(None, &self.body),
-            Compression::Gzip => compress::gzip(&self.body, level),
-            Compression::Zstd => compress::zstd(&self.body, level),
+            BodyCompression::None => return self.post(None, &self.body),
+            BodyCompression::Gzip => compress::gzip(&self.body, level),
+            BodyCompression::Zstd => compress::zstd(&self.body, level),
         };
         match compressed {
-            Ok(body) => self.post(Some(if compression == Compression::Gzip { "gzip" } else { "zstd" }), &body),
+            Ok(body) => self.post(Some(if compression == BodyCompression::Gzip { "gzip" } else { "zstd" }), &body),
             Err(error) => not_compressed(&error),
         }
     }
@@ -121,7 +121,7 @@ impl Sending {
         Ok(reads)
     }
 
-    fn post(&self, encoding: Option<&str>, body: &[u8]) -> Result<Taken, WriteError> {
+    fn post(&self, encoding: Option<&str>, body: &[u8]) -> Result<BodyOutcome, WriteError> {
         verdict(&self.target.post(&self.headers(encoding), body)?)
     }
 
@@ -136,7 +136,7 @@ impl Sending {
     }
 }
 
-fn verdict(response: &Response) -> Result<Taken, WriteError> {
+fn verdict(response: &Response) -> Result<BodyOutcome, WriteError> {
     if is_wrong_path(response) {
         let cure = "see to the path of url, or give the tenant of a cluster";
         return Err(WriteError::retry(format!("400 {}; {cure}", response.body.trim()), None));

@@ -16,10 +16,10 @@ use saker_sdk::encode::{Slots, header, undefined};
 use saker_sdk::http::Target;
 use saker_sdk::prelude::*;
 
-use crate::body::{Body, Sending};
+use crate::body::{Body, BodyOptions};
 use crate::line::Naming;
 use crate::merge::Merging;
-use crate::times::Times;
+use crate::times::TimeWindow;
 
 /// The longest body before it is compressed, in bytes, but for the line that goes beyond it. The agent compresses 4 MiB
 /// at once, a newer server takes 64, and an older one reads line by line.
@@ -27,7 +27,7 @@ const BODY_MAX: usize = 2 << 20;
 
 saker_sdk::settings! {
     /// How bodies are compressed.
-    pub enum Compression {
+    pub enum BodyCompression {
         /// What every server reads.
         Gzip = "gzip",
         /// Smaller and faster; only newer servers read it.
@@ -49,7 +49,7 @@ saker_sdk::settings! {
         /// Labels that all series get.
         pub labels: BTreeMap<String, String> = BTreeMap::new(),
         /// How bodies are compressed.
-        pub compression: Compression = Compression::Gzip,
+        pub compression: BodyCompression = BodyCompression::Gzip,
         /// How much they are compressed, from 1, which is fast, to 9; 2 for gzip and 1 for zstd if it is left out.
         pub level: Option<u32> = None,
         /// How many labels a series may have, its name not counted. The points of others are given up.
@@ -70,12 +70,12 @@ saker_sdk::settings! {
 /// The backend, with the series that it knows.
 pub struct Victoria {
     naming: Naming,
-    times: Times,
+    times: TimeWindow,
     merging: Merging,
     /// The series that no server would keep as they are, and why.
-    refused: Slots<Box<str>>,
+    rejected: Slots<Box<str>>,
     bodies: Bodies,
-    sending: Sending,
+    sending: BodyOptions,
 }
 
 impl Backend for Victoria {
@@ -83,7 +83,7 @@ impl Backend for Victoria {
 
     fn describe() -> Description {
         Description::new("victoria", env!("CARGO_PKG_VERSION"), "Writes points to VictoriaMetrics in the fewest bytes")
-            .wants(connect("<host:port of url>"), "the points are posted there")
+            .requests(connect("<host:port of url>"), "the points are posted there")
     }
 
     fn open(settings: VictoriaSettings) -> Result<Self, OpenError> {
@@ -94,11 +94,11 @@ impl Backend for Victoria {
             settings.password.as_deref(),
         )?;
         Ok(Self {
-            sending: Sending::new(target(&settings)?, authorization, settings.compression, settings.level)?,
+            sending: BodyOptions::new(target(&settings)?, authorization, settings.compression, settings.level)?,
             naming: Naming::new(settings.endpoint_label, settings.labels, settings.max_labels)?,
-            times: Times { future_days: settings.future_days, retention_days: settings.retention_days },
+            times: TimeWindow { future_days: settings.future_days, retention_days: settings.retention_days },
             merging: Merging::default(),
-            refused: Slots::default(),
+            rejected: Slots::default(),
             bodies: Bodies::new(BODY_MAX),
         })
     }
@@ -108,12 +108,12 @@ impl Backend for Victoria {
             let id = definition.id;
             match self.naming.parts(&definition.series) {
                 Ok(parts) => {
-                    self.refused.remove(id);
+                    self.rejected.remove(id);
                     self.merging.define(id, &parts);
                 }
                 Err(why) => {
                     self.merging.forget(id);
-                    self.refused.insert(id, why.into());
+                    self.rejected.insert(id, why.into());
                 }
             }
         }
@@ -130,7 +130,7 @@ impl Backend for Victoria {
     fn forget(&mut self, ids: Vec<SeriesId>) {
         for id in &ids {
             self.merging.forget(*id);
-            self.refused.remove(*id);
+            self.rejected.remove(*id);
         }
         if !ids.is_empty() {
             self.bodies.forget();
@@ -141,7 +141,7 @@ impl Backend for Victoria {
 saker_sdk::export_backend!(Victoria);
 
 impl Victoria {
-    /// A server answers 204 also for what it does not keep, so that is refused here, before anything is sent.
+    /// A server answers 204 also for what it does not keep, so that is rejected here, before anything is sent.
     fn check(&self, points: &[Point]) -> Result<(), WriteError> {
         let kept = self.times.kept();
         let mut places = Vec::new();
@@ -151,7 +151,7 @@ impl Victoria {
             if fits && self.merging.knows(point.series) {
                 continue;
             }
-            if let Some(message) = self.refused.get(point.series) {
+            if let Some(message) = self.rejected.get(point.series) {
                 why.get_or_insert_with(|| message.to_string());
             } else if !self.merging.knows(point.series) {
                 return Err(undefined(point.series));

@@ -28,7 +28,7 @@ pub(crate) struct Naming {
 
 /// What stands in a line for a series.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Parts {
+pub(crate) struct LineParts {
     /// `,key=value,…`, or nothing where a series has no tags.
     pub(crate) tags: Vec<u8>,
     /// `metric=`
@@ -58,7 +58,7 @@ impl Naming {
     }
 
     /// What stands for a series, or why no server would keep it as it is.
-    pub(crate) fn parts(&self, series: &Series) -> Result<Parts, String> {
+    pub(crate) fn parts(&self, series: &Series) -> Result<LineParts, String> {
         let mut labels = Labels::default();
         if !self.endpoint_label.is_empty() {
             labels.add(&self.endpoint_label, &series.endpoint);
@@ -71,22 +71,22 @@ impl Naming {
                 key => labels.add(key, value),
             }
         }
-        let refused = |what: String| Err(format!("series {}: {what}", series.metric));
+        let rejected = |what: String| Err(format!("series {}: {what}", series.metric));
         let count = labels.iter().count();
         if count > self.labels_max {
-            return refused(format!("{count} labels, and max_labels is {}", self.labels_max));
+            return rejected(format!("{count} labels, and max_labels is {}", self.labels_max));
         }
         if series.metric.len() > VALUE_MAX || labels.iter().any(|(_, value)| value.len() > VALUE_MAX) {
-            return refused(format!("a metric or a tag's value of more than {VALUE_MAX} bytes"));
+            return rejected(format!("a metric or a tag's value of more than {VALUE_MAX} bytes"));
         }
         if labels.iter().any(|(name, _)| name.len() > NAME_MAX) {
-            return refused(format!("a tag's key of more than {NAME_MAX} bytes"));
+            return rejected(format!("a tag's key of more than {NAME_MAX} bytes"));
         }
         Ok(parts(&series.metric, &labels))
     }
 }
 
-fn parts(metric: &str, labels: &Labels) -> Parts {
+fn parts(metric: &str, labels: &Labels) -> LineParts {
     let mut tags = Vec::with_capacity(64);
     for (name, value) in labels.iter() {
         tags.push(b',');
@@ -98,7 +98,7 @@ fn parts(metric: &str, labels: &Labels) -> Parts {
     let metric = metric.replace('"', "_");
     push_escaped(&mut field, if metric.is_empty() { "_" } else { &metric });
     field.push(b'=');
-    Parts { tags, field }
+    LineParts { tags, field }
 }
 
 fn push_escaped(out: &mut Vec<u8>, text: &str) {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_series_that_servers_would_drop_or_cut_is_refused_with_the_reason() {
+    fn a_series_that_servers_would_drop_or_cut_is_rejected_with_the_reason() {
         let naming = naming("endpoint", &[], 2).unwrap();
         let why = |metric: &str, tags: &[(&str, &str)]| naming.parts(&series(metric, tags)).unwrap_err();
         assert_eq!(why("m", &[("a", "1"), ("b", "2")]), "series m: 3 labels, and max_labels is 2");

@@ -1,11 +1,11 @@
 //! The lines of a batch: points of the same tags and time share one.
 //!
-//! A batch is a few ticks of many series, so most points have neighbours for their line somewhere in it.
+//! A batch is a few runs of many series, so most points have neighbours for their line somewhere in it.
 
 use saker_sdk::encode::{Groups, Slots, Texts, push_f64, push_i64};
 use saker_sdk::{Point, SeriesId};
 
-use crate::line::Parts;
+use crate::line::LineParts;
 
 /// A line longer than this ends, and its tags begin another one. Servers read lines up to 256 KiB.
 const LINE_MAX: usize = 64 << 10;
@@ -13,7 +13,7 @@ const LINE_MAX: usize = 64 << 10;
 /// What stands in a line for each series.
 #[derive(Default)]
 pub(crate) struct Merging {
-    series: Slots<Numbers>,
+    series: Slots<MergedNumbers>,
     tags: Texts,
     fields: Texts,
     groups: Groups,
@@ -21,22 +21,22 @@ pub(crate) struct Merging {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Numbers {
+struct MergedNumbers {
     tags: u32,
     field: u32,
 }
 
 impl Merging {
     /// Gives a series its parts of a line, in the place of those that it had.
-    pub(crate) fn define(&mut self, id: SeriesId, parts: &Parts) {
-        let numbers = Numbers { tags: self.tags.hold(&parts.tags), field: self.fields.hold(&parts.field) };
+    pub(crate) fn define(&mut self, id: SeriesId, parts: &LineParts) {
+        let numbers = MergedNumbers { tags: self.tags.hold(&parts.tags), field: self.fields.hold(&parts.field) };
         self.forget(id);
         self.series.insert(id, numbers);
     }
 
     /// Takes them away.
     pub(crate) fn forget(&mut self, id: SeriesId) {
-        if let Some(&Numbers { tags, field }) = self.series.get(id) {
+        if let Some(&MergedNumbers { tags, field }) = self.series.get(id) {
             self.tags.release(tags);
             self.fields.release(field);
             self.series.remove(id);
@@ -74,7 +74,7 @@ impl Merging {
         let mut line_start = body.len();
         for (count, &place) in places.iter().enumerate() {
             let point = &points[place as usize];
-            let Numbers { tags, field } = numbers(&self.series, points, place);
+            let MergedNumbers { tags, field } = numbers(&self.series, points, place);
             let same = line == Some((tags, point.timestamp_ms)) && body.len() - line_start < LINE_MAX;
             if same {
                 body.push(b',');
@@ -96,7 +96,7 @@ impl Merging {
     }
 }
 
-fn numbers(series: &Slots<Numbers>, points: &[Point], place: u32) -> Numbers {
+fn numbers(series: &Slots<MergedNumbers>, points: &[Point], place: u32) -> MergedNumbers {
     *series.get(points[place as usize].series).expect("the whole call was checked for unknown series")
 }
 
@@ -116,7 +116,7 @@ mod tests {
     fn merging() -> Merging {
         let mut merging = Merging::default();
         for (id, host, metric) in [(0, 1, 'a'), (1, 1, 'b'), (2, 2, 'a'), (3, 2, 'b'), (4, 1, 'c')] {
-            let parts = Parts { tags: format!(",h={host}").into(), field: format!("{metric}=").into() };
+            let parts = LineParts { tags: format!(",h={host}").into(), field: format!("{metric}=").into() };
             merging.define(id, &parts);
         }
         merging
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn points_of_several_times_are_sorted_by_time_and_those_of_one_time_keep_their_order() {
+    fn points_are_sorted_by_time_and_those_of_one_time_keep_order() {
         let scattered = points(&[(0, 20), (0, 30), (1, 10), (1, 20), (1, 30), (0, 20)]);
         assert_eq!(lines(&mut merging(), &scattered), ",h=1 b=3 10\n,h=1 a=1,b=4,a=6 20\n,h=1 a=2,b=5 30\n");
     }
@@ -178,7 +178,7 @@ mod tests {
         let mut merging = Merging::default();
         let tags = Vec::from(",h=1");
         for id in 0..3000 {
-            merging.define(id, &Parts { tags: tags.clone(), field: format!("{id:0>100}=").into() });
+            merging.define(id, &LineParts { tags: tags.clone(), field: format!("{id:0>100}=").into() });
         }
         let points: Vec<_> = (0..3000).map(|series| Point { series, timestamp_ms: 7, value: 1.0 }).collect();
         let text = lines(&mut merging, &points);
@@ -191,12 +191,12 @@ mod tests {
     #[test]
     fn a_handle_that_is_defined_again_or_forgotten_lets_its_texts_go() {
         let mut merging = merging();
-        merging.define(1, &Parts { tags: ",h=3".into(), field: "z=".into() });
+        merging.define(1, &LineParts { tags: ",h=3".into(), field: "z=".into() });
         assert_eq!(lines(&mut merging, &points(&[(0, 10), (1, 10)])), ",h=1 a=1 10\n,h=3 z=2 10\n");
         (0..5).for_each(|id| merging.forget(id));
         assert!(!merging.knows(0) && !merging.knows(9));
         assert_eq!(merging.tags.bound(), 3);
-        merging.define(7, &Parts { tags: ",h=4".into(), field: "y=".into() });
+        merging.define(7, &LineParts { tags: ",h=4".into(), field: "y=".into() });
         assert_eq!((merging.tags.bound(), merging.fields.bound()), (3, 4));
         assert_eq!(lines(&mut merging, &points(&[(7, 1)])), ",h=4 y=1 1\n");
     }

@@ -155,7 +155,7 @@ fn a_server_that_takes_any_bytes_for_lines_gets_gzip_in_place_of_zstd() {
 }
 
 #[test]
-fn the_question_for_zstd_is_asked_again_after_a_failure_and_answers_nothing_where_it_fails() {
+fn whether_zstd_is_taken_is_asked_again_after_a_failure() {
     let mut backend = backend(r#", "compression": "zstd""#);
     says(401, "");
     assert!(matches!(backend.write(points()), Err(WriteError::Retry(_))));
@@ -171,7 +171,7 @@ fn the_question_for_zstd_is_asked_again_after_a_failure_and_answers_nothing_wher
 }
 
 #[test]
-fn what_a_server_would_drop_without_a_word_is_rejected_before_anything_is_sent() {
+fn what_a_server_would_drop_silently_is_rejected_before_a_send() {
     let mut backend = backend(r#", "max_labels": 2, "retention_days": 3650"#);
     backend.define(vec![Definition { id: 3, series: series("wide", &[("a", "1"), ("b", "2")]) }]);
     let rejected = |backend: &mut Victoria, points| match backend.write(points) {
@@ -207,7 +207,7 @@ fn a_series_that_is_not_defined_breaks_the_instance() {
 }
 
 #[test]
-fn a_huge_call_goes_in_several_bodies_and_what_was_taken_is_not_sent_again() {
+fn a_huge_call_goes_in_several_bodies_each_sent_once() {
     let mut backend = backend(r#", "compression": "none""#);
     let definitions =
         (0..100_000).map(|id| Definition { id, series: series("metric.of.some.length", &[("id", &id.to_string())]) });

@@ -7,12 +7,12 @@ const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// How far from now a point may be, in days; 0 is any distance.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Times {
+pub(crate) struct TimeWindow {
     pub(crate) future_days: u32,
     pub(crate) retention_days: u32,
 }
 
-impl Times {
+impl TimeWindow {
     /// The times that are kept, by this host's clock.
     pub(crate) fn kept(self) -> RangeInclusive<i64> {
         // A clock before 1970 knows nothing of what a server keeps.
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn times_from_1970_on_are_kept_and_as_far_from_now_as_was_set() {
-        let times = |future_days, retention_days| Times { future_days, retention_days };
+        let times = |future_days, retention_days| TimeWindow { future_days, retention_days };
         let now = Some(1_700_000_000_000);
         assert_eq!(times(0, 0).kept_at(now), 1..=i64::MAX);
         assert_eq!(times(2, 0).kept_at(now), 1..=1_700_000_000_000 + 2 * 86_400_000);

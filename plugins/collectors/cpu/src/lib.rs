@@ -6,7 +6,7 @@ use saker_sdk::gaps::Gaps;
 use saker_sdk::prelude::*;
 use saker_sdk::round;
 
-use crate::stat::{IDLE, MODES, Stat, TICKS_PER_SECOND, Times};
+use crate::stat::{CpuTimes, IDLE, MODES, Stat, TICKS_PER_SECOND};
 
 saker_sdk::settings! {
     /// Settings of the `cpu` collector.
@@ -18,7 +18,7 @@ saker_sdk::settings! {
     }
 }
 
-/// The collector, with the reading of the tick before.
+/// The collector, with the reading of the run before.
 pub struct Cpu {
     file: KeptFile,
     per_core: bool,
@@ -31,7 +31,7 @@ impl Collector for Cpu {
 
     fn describe() -> Description {
         Description::new("cpu", env!("CARGO_PKG_VERSION"), "Processor time of the host, in all and per core")
-            .wants(read("/proc"), "the figures are in /proc/stat")
+            .requests(read("/proc"), "the figures are in /proc/stat")
     }
 
     fn open(settings: CpuSettings) -> Result<Self, OpenError> {
@@ -43,7 +43,7 @@ impl Collector for Cpu {
         })
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         let text = self.file.read()?;
         let now = Stat::parse(&text, &mut self.gaps.of(self.file.path()));
         let values = values(&now, self.before.as_ref(), self.per_core);
@@ -58,14 +58,14 @@ impl Collector for Cpu {
 saker_sdk::export_collector!(Cpu);
 
 /// The values of a reading and of its difference to the one before.
-fn values(now: &Stat, before: Option<&Stat>, per_core: bool) -> Vec<MetricValue> {
+fn values(now: &Stat, before: Option<&Stat>, per_core: bool) -> Vec<Sample> {
     let mut values = Vec::with_capacity(24 + 10 * now.cores.len());
     for (mode, ticks) in now.total.iter().flat_map(|total| MODES.iter().zip(total.0)) {
-        values.push(MetricValue::counter(&format!("cpu.time.{mode}"), ticks as f64 / TICKS_PER_SECOND));
+        values.push(Sample::counter(&format!("cpu.time.{mode}"), ticks as f64 / TICKS_PER_SECOND));
     }
-    values.extend(now.switches.map(|switches| MetricValue::counter("cpu.switches", switches as f64)));
+    values.extend(now.switches.map(|switches| Sample::counter("cpu.switches", switches as f64)));
     if now.online > 0 {
-        values.push(MetricValue::gauge("cpu.cores", now.online as f64));
+        values.push(Sample::gauge("cpu.cores", now.online as f64));
     }
     let Some(before) = before else { return values };
     if let Some((total, then)) = now.total.zip(before.total) {
@@ -82,11 +82,11 @@ fn values(now: &Stat, before: Option<&Stat>, per_core: bool) -> Vec<MetricValue>
     values
 }
 
-fn push_shares(values: &mut Vec<MetricValue>, prefix: &str, core: Option<u32>, now: &Times, before: &Times) {
+fn push_shares(values: &mut Vec<Sample>, prefix: &str, core: Option<u32>, now: &CpuTimes, before: &CpuTimes) {
     let Some(shares) = now.percent_since(before) else { return };
     let core = core.map(|number| number.to_string());
     let mut push = |mode: &str, percent: f64| {
-        let value = MetricValue::gauge(&format!("{prefix}.{mode}"), round::percent(percent));
+        let value = Sample::gauge(&format!("{prefix}.{mode}"), round::percent(percent));
         values.push(match &core {
             Some(core) => value.tag("core", core),
             None => value,
@@ -106,11 +106,11 @@ mod tests {
         Cpu::open(CpuSettings { proc: directory.into(), per_core: true }).unwrap()
     }
 
-    fn collect(cpu: &mut Cpu) -> Vec<MetricValue> {
-        cpu.collect(Tick { timestamp_ms: 0, interval_ms: 10_000 }).unwrap()
+    fn collect(cpu: &mut Cpu) -> Vec<Sample> {
+        cpu.collect(Run { timestamp_ms: 0, interval_ms: 10_000 }).unwrap()
     }
 
-    fn find(values: &[MetricValue], metric: &str, core: Option<&str>) -> f64 {
+    fn find(values: &[Sample], metric: &str, core: Option<&str>) -> f64 {
         let tags: Vec<_> = core.iter().map(|core| ("core".to_owned(), (*core).to_owned())).collect();
         let found: Vec<_> = values.iter().filter(|value| value.metric == metric && value.tags == tags).collect();
         assert_eq!(found.len(), 1, "{metric} {core:?}");
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_tick_brings_counters_and_the_second_gauges() {
+    fn the_first_run_brings_counters_and_the_second_gauges() {
         saker_sdk::testing::clear_state();
         let mut cpu = open("../../../tests/fixtures/proc");
         let first = collect(&mut cpu);
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_missing_file_is_named() {
         let mut cpu = open("/nowhere");
-        let error = cpu.collect(Tick { timestamp_ms: 0, interval_ms: 1000 }).unwrap_err();
+        let error = cpu.collect(Run { timestamp_ms: 0, interval_ms: 1000 }).unwrap_err();
         assert!(matches!(error, CollectError::Unavailable(text) if text.starts_with("/nowhere/stat: ")));
     }
 }

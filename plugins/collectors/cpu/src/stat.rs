@@ -1,6 +1,6 @@
 //! `/proc/stat`, parsed. Its lines are described in `man 5 proc`.
 
-use saker_sdk::gaps::{Place, count};
+use saker_sdk::gaps::{GapSource, count};
 
 /// Kernel ticks a second in `/proc/stat`: `USER_HZ`, 100 on every Linux architecture that this agent runs on.
 pub(crate) const TICKS_PER_SECOND: f64 = 100.0;
@@ -15,22 +15,22 @@ const GUEST: usize = 8;
 
 /// One `cpu` line: ticks since boot, one for each of [`MODES`]; `guest` holds guest time of both priorities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Times(pub(crate) [u64; 9]);
+pub(crate) struct CpuTimes(pub(crate) [u64; 9]);
 
 /// All that is read of `/proc/stat`; none for what is missing or makes no sense.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stat {
     /// All cores added up.
-    pub(crate) total: Option<Times>,
+    pub(crate) total: Option<CpuTimes>,
     /// Each core that is online, by its number, in ascending order.
-    pub(crate) cores: Vec<(u32, Times)>,
+    pub(crate) cores: Vec<(u32, CpuTimes)>,
     /// How many cores are online, those whose lines make no sense included.
     pub(crate) online: usize,
     /// Context switches since boot.
     pub(crate) switches: Option<u64>,
 }
 
-impl Times {
+impl CpuTimes {
     /// The share of each mode in the time since `before`, in percent; none if no time has passed.
     pub(crate) fn percent_since(&self, before: &Self) -> Option<[f64; 9]> {
         // The kernel's idle and iowait can step back a little; a step back is no time.
@@ -62,7 +62,7 @@ impl Times {
 
 impl Stat {
     /// Parses the file.
-    pub(crate) fn parse(text: &str, place: &mut Place<'_>) -> Self {
+    pub(crate) fn parse(text: &str, place: &mut GapSource<'_>) -> Self {
         let mut stat = Self::default();
         for line in text.lines() {
             let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -74,7 +74,7 @@ impl Stat {
             } else if name == "intr" {
                 // Thousands of columns that nobody here reads.
             } else if let Some(core) = name.strip_prefix("cpu")
-                && !stat.add(core, Times::parse(rest))
+                && !stat.add(core, CpuTimes::parse(rest))
             {
                 place.odd(name, "whole numbers", rest);
             }
@@ -86,7 +86,7 @@ impl Stat {
     }
 
     /// Takes the line of a core, or of all of them together; whether it makes sense.
-    fn add(&mut self, core: &str, times: Option<Times>) -> bool {
+    fn add(&mut self, core: &str, times: Option<CpuTimes>) -> bool {
         if core.is_empty() {
             self.total = times;
             return times.is_some();
@@ -103,7 +103,7 @@ impl Stat {
     pub(crate) fn save(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(72 + 76 * self.cores.len());
         // No time has passed since the end of all time.
-        let total = self.total.unwrap_or(Times([u64::MAX; 9]));
+        let total = self.total.unwrap_or(CpuTimes([u64::MAX; 9]));
         bytes.extend(total.0.iter().flat_map(|ticks| ticks.to_le_bytes()));
         for (core, times) in &self.cores {
             bytes.extend(core.to_le_bytes());
@@ -124,8 +124,8 @@ impl Stat {
     }
 }
 
-fn restore_times(bytes: &[u8]) -> Option<Times> {
-    let mut times = Times::default();
+fn restore_times(bytes: &[u8]) -> Option<CpuTimes> {
+    let mut times = CpuTimes::default();
     if bytes.len() != 72 {
         return None;
     }
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_real_file_is_read_whole() {
         let stat = parse(STAT);
-        let total = Times([10_132_153, 290_696, 3_084_719, 46_828_483, 16_683, 0, 25_195, 1_024, 175_628]);
+        let total = CpuTimes([10_132_153, 290_696, 3_084_719, 46_828_483, 16_683, 0, 25_195, 1_024, 175_628]);
         assert_eq!(stat.total, Some(total));
         assert_eq!((stat.cores.len(), stat.online), (2, 2));
         assert_eq!(stat.cores[1].0, 3, "a core that is offline leaves a gap in the numbers");
@@ -160,8 +160,8 @@ mod tests {
 
     #[test]
     fn shares_are_of_the_time_that_passed_and_count_guest_time_once() {
-        let before = Times([100, 0, 0, 100, 0, 0, 0, 0, 50]);
-        let after = Times([150, 0, 0, 250, 0, 0, 0, 0, 90]);
+        let before = CpuTimes([100, 0, 0, 100, 0, 0, 0, 0, 50]);
+        let after = CpuTimes([150, 0, 0, 250, 0, 0, 0, 0, 90]);
         let shares = after.percent_since(&before).unwrap();
         assert_eq!((shares[0], shares[IDLE], shares[8]), (25.0, 75.0, 20.0));
         assert_eq!(after.percent_since(&after), None);
@@ -169,14 +169,14 @@ mod tests {
 
     #[test]
     fn a_counter_that_steps_back_counts_as_no_time() {
-        let before = Times([0, 0, 0, 100, 10, 0, 0, 0, 0]);
-        let after = Times([50, 0, 0, 150, 5, 0, 0, 0, 0]);
+        let before = CpuTimes([0, 0, 0, 100, 10, 0, 0, 0, 0]);
+        let after = CpuTimes([50, 0, 0, 150, 5, 0, 0, 0, 0]);
         assert_eq!(after.percent_since(&before).unwrap()[4], 0.0);
     }
 
     #[test]
     fn old_kernels_with_fewer_columns_are_read() {
-        assert_eq!(parse("cpu  1 2 3 4\n").total, Some(Times([1, 2, 3, 4, 0, 0, 0, 0, 0])));
+        assert_eq!(parse("cpu  1 2 3 4\n").total, Some(CpuTimes([1, 2, 3, 4, 0, 0, 0, 0, 0])));
     }
 
     #[test]

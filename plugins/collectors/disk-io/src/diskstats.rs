@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use saker_sdk::MetricType::{self, Counter, Gauge};
-use saker_sdk::gaps::{COUNT_END, Place};
+use saker_sdk::gaps::{COUNT_END, GapSource};
 use saker_sdk::text;
 
 use crate::choice::Choice;
@@ -67,7 +67,7 @@ impl Device {
 }
 
 /// Parses the lines of the devices that are chosen.
-pub(crate) fn parse(text: &str, choice: &Choice, place: &mut Place<'_>) -> Vec<Device> {
+pub(crate) fn parse(text: &str, choice: &Choice, place: &mut GapSource<'_>) -> Vec<Device> {
     let mut lines = Vec::with_capacity(64);
     for line in text.lines().filter(|line| !line.trim_start().is_empty()) {
         let mut columns = line.split_ascii_whitespace();
@@ -87,7 +87,7 @@ pub(crate) fn parse(text: &str, choice: &Choice, place: &mut Place<'_>) -> Vec<D
     devices
 }
 
-fn device<'a>(name: &str, columns: impl Iterator<Item = &'a str>, place: &mut Place<'_>) -> Option<Device> {
+fn device<'a>(name: &str, columns: impl Iterator<Item = &'a str>, place: &mut GapSource<'_>) -> Option<Device> {
     let mut figures = [None; 15];
     let mut present = 0;
     for ((slot, text), (metric, _)) in figures.iter_mut().zip(columns).zip(&COLUMNS) {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_makes_no_sense_costs_its_device_and_is_named_if_that_is_chosen() {
+    fn a_line_that_makes_no_sense_costs_its_device() {
         let text = "7 0 loop0 what\n8 0 sda 1 2 3\n8\n8 16 sdb 1 0 0 0 0 0 0 0 0 0 0\n";
         let mut choice = everything();
         let found = |choice: &Choice| {

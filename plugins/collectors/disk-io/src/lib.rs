@@ -28,7 +28,7 @@ saker_sdk::settings! {
 /// Memory, files and removable media that pass for disks, firmware areas of MMC, and single paths of a multipath NVMe.
 const EXCLUDED: [&str; 8] = ["fd*", "loop*", "mmcblk*boot*", "mmcblk*rpmb", "nvme*c*n*", "ram*", "sr*", "zram*"];
 
-/// The collector, with the columns of the tick before.
+/// The collector, with the columns of the run before.
 pub struct DiskIo {
     file: KeptFile,
     choice: Choice,
@@ -42,7 +42,7 @@ impl Collector for DiskIo {
 
     fn describe() -> Description {
         Description::new("disk-io", env!("CARGO_PKG_VERSION"), "Requests, throughput and load of block devices")
-            .wants(read("/proc"), "the figures are in /proc/diskstats")
+            .requests(read("/proc"), "the figures are in /proc/diskstats")
     }
 
     fn open(settings: DiskIoSettings) -> Result<Self, OpenError> {
@@ -54,23 +54,23 @@ impl Collector for DiskIo {
         })
     }
 
-    fn collect(&mut self, tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, run: Run) -> Result<Vec<Sample>, CollectError> {
         let text = self.file.read()?;
         let mut devices = diskstats::parse(&text, &self.choice, &mut self.gaps.of(self.file.path()));
         devices.retain(Device::was_used);
-        self.rates.begin(&tick);
+        self.rates.begin(&run);
         let mut values = Vec::with_capacity(devices.len() * (diskstats::COLUMNS.len() + load::GAUGES.len()));
         for device in &devices {
             for ((metric, metric_type), figure) in diskstats::COLUMNS.iter().zip(device.columns()) {
                 if let Some(figure) = figure {
-                    let value = MetricValue::new(metric, *metric_type, *figure as f64);
+                    let value = Sample::new(metric, *metric_type, *figure as f64);
                     values.push(value.tag("device", &device.name));
                 }
             }
             let change = device.always().and_then(|totals| self.rates.change(&device.name, totals));
             let load = change.and_then(|change| load::between(&change));
             for (metric, figure) in load::GAUGES.iter().zip(load.iter().flatten()) {
-                values.push(MetricValue::gauge(metric, *figure).tag("device", &device.name));
+                values.push(Sample::gauge(metric, *figure).tag("device", &device.name));
             }
         }
         self.rates.keep();

@@ -1,6 +1,6 @@
 //! What two readings of a device tell of the time between them. The formulas are those of `iostat`.
 
-use saker_sdk::rates::Change;
+use saker_sdk::rates::Delta;
 use saker_sdk::round;
 
 use crate::diskstats::ALWAYS;
@@ -32,8 +32,8 @@ const MSEC_WEIGHTED: usize = 10;
 /// The mean load between two readings, one figure for each of [`GAUGES`].
 ///
 /// None if the device has started anew in between.
-pub(crate) fn between(change: &Change<ALWAYS>) -> Option<[f64; 7]> {
-    let Change { now, before, seconds } = change;
+pub(crate) fn between(change: &Delta<ALWAYS>) -> Option<[f64; 7]> {
+    let Delta { now, before, seconds } = change;
     let passed_ms = 1000.0 * seconds;
     let count = |column: usize| now[column].checked_sub(before[column]).map(|grown| grown as f64);
     let msec = |column: usize| msec_since(now[column], before[column]);
@@ -56,7 +56,7 @@ pub(crate) fn between(change: &Change<ALWAYS>) -> Option<[f64; 7]> {
 /// How far a column of milliseconds has come. The kernel prints 32 bits of them, which last for 49 busy days.
 fn msec_since(now: u64, before: u64) -> f64 {
     let passed = (now as u32).wrapping_sub(before as u32);
-    // Half the range in one tick is a step back: no time.
+    // Half the range in one run is a step back: no time.
     if passed > u32::MAX / 2 { 0.0 } else { f64::from(passed) }
 }
 
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     fn between(now: [u64; ALWAYS], before: [u64; ALWAYS], passed_ms: f64) -> Option<[f64; 7]> {
-        super::between(&Change { now, before, seconds: passed_ms / 1000.0 })
+        super::between(&Delta { now, before, seconds: passed_ms / 1000.0 })
     }
 
     #[test]

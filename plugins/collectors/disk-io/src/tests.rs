@@ -12,11 +12,11 @@ fn over_the_fixture() -> DiskIo {
     open(r#"{"proc": "../../../tests/fixtures/proc"}"#)
 }
 
-fn collect(collector: &mut DiskIo, timestamp_ms: i64) -> Vec<MetricValue> {
-    collector.collect(Tick { timestamp_ms, interval_ms: 10_000 }).unwrap()
+fn collect(collector: &mut DiskIo, timestamp_ms: i64) -> Vec<Sample> {
+    collector.collect(Run { timestamp_ms, interval_ms: 10_000 }).unwrap()
 }
 
-fn find<'a>(values: &'a [MetricValue], metric: &str, device: &str) -> Option<&'a MetricValue> {
+fn find<'a>(values: &'a [Sample], metric: &str, device: &str) -> Option<&'a Sample> {
     let tags = [("device".to_owned(), device.to_owned())];
     let mut found = values.iter().filter(|value| value.metric == metric && value.tags == tags);
     let first = found.next();
@@ -44,7 +44,7 @@ fn partitions_are_reported_on_demand() {
 }
 
 #[test]
-fn the_first_tick_brings_counters_and_the_second_gauges() {
+fn the_first_run_brings_counters_and_the_second_gauges() {
     let mut collector = over_the_fixture();
     let first = collect(&mut collector, 50_000);
     assert_eq!(first.len(), 6 * 15 + 11, "fifteen columns, and eleven of an old kernel");
@@ -54,8 +54,8 @@ fn the_first_tick_brings_counters_and_the_second_gauges() {
     assert_eq!((in_progress.value, in_progress.metric_type), (2.0, MetricType::Gauge));
     assert!(find(&first, "disk.io.discard_requests", "sdb").is_none());
 
-    // As if less had been read one tick before.
-    collector.rates.begin(&Tick { timestamp_ms: 50_000, interval_ms: 10_000 });
+    // As if less had been read one run before.
+    collector.rates.begin(&Run { timestamp_ms: 50_000, interval_ms: 10_000 });
     let text = text::read(collector.file.path()).unwrap();
     for device in diskstats::parse(&text, &collector.choice, &mut Gaps::default().of("diskstats")) {
         let mut columns = device.always().unwrap();
@@ -110,6 +110,6 @@ fn a_line_that_is_changed_costs_at_most_its_own_device() {
 #[test]
 fn a_missing_file_is_named() {
     let mut collector = open(r#"{"proc": "/nowhere"}"#);
-    let error = collector.collect(Tick { timestamp_ms: 0, interval_ms: 1000 }).unwrap_err();
+    let error = collector.collect(Run { timestamp_ms: 0, interval_ms: 1000 }).unwrap_err();
     assert!(matches!(error, CollectError::Unavailable(text) if text.starts_with("/nowhere/diskstats: ")));
 }

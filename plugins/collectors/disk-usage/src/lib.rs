@@ -1,6 +1,6 @@
 //! The `disk-usage` collector: size and fill of mounted file systems. README.md lists the metrics.
 //!
-//! The table of mounts says what there is, and the agent answers for each. A table that has not changed since the tick
+//! The table of mounts says what there is, and the agent answers for each. A table that has not changed since the run
 //! before, byte by byte, is not parsed again.
 
 mod mounts;
@@ -14,7 +14,7 @@ use saker_sdk::host::{Usage, UsageError};
 use saker_sdk::prelude::*;
 
 use crate::mounts::{Filter, Mount};
-use crate::values::Report;
+use crate::values::UsageReport;
 
 saker_sdk::settings! {
     /// Settings of the `disk-usage` collector.
@@ -53,19 +53,19 @@ fn list(words: &str) -> Vec<String> {
 
 /// A file system to ask for, and its tags.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct MountTarget {
     path: String,
     mount: String,
     fstype: String,
 }
 
-/// The collector, with what it knows of the tick before.
+/// The collector, with what it knows of the run before.
 pub struct DiskUsage {
     table_path: String,
     root: String,
     filter: Filter,
     table: Vec<u8>,
-    places: Vec<Place>,
+    places: Vec<MountTarget>,
     failing: BTreeSet<String>,
     gaps: Gaps,
 }
@@ -75,8 +75,8 @@ impl Collector for DiskUsage {
 
     fn describe() -> Description {
         Description::new("disk-usage", env!("CARGO_PKG_VERSION"), "Size and fill of mounted file systems")
-            .wants(read("/proc"), "the mounts are listed in /proc/mounts")
-            .wants(usage("/"), "the size and fill of each mount is what is measured")
+            .requests(read("/proc"), "the mounts are listed in /proc/mounts")
+            .requests(statfs("/"), "the size and fill of each mount is what is measured")
     }
 
     fn open(settings: DiskUsageSettings) -> Result<Self, OpenError> {
@@ -102,7 +102,7 @@ impl Collector for DiskUsage {
         })
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         let table = fs::read(&self.table_path).map_err(|error| CollectError::from_io(&self.table_path, &error))?;
         if table != self.table {
             self.look(table);
@@ -120,14 +120,14 @@ impl DiskUsage {
         let text = String::from_utf8_lossy(&table);
         let mounts = mounts::parse(&text, &mut self.gaps.of(&self.table_path));
         let mounts_found = !mounts.is_empty();
-        self.places = self.filter.choose(mounts).iter().map(|mount| Place::new(&self.root, mount)).collect();
+        self.places = self.filter.choose(mounts).iter().map(|mount| MountTarget::new(&self.root, mount)).collect();
         self.failing.retain(|path| self.places.iter().any(|place| place.path == *path));
-        // A table that makes no sense at all fails at every tick.
+        // A table that makes no sense at all fails at every run.
         self.table = if mounts_found { table } else { Vec::new() };
     }
 
-    fn measure(&mut self, stat: impl Fn(&str) -> Result<Usage, UsageError>) -> Result<Vec<MetricValue>, CollectError> {
-        let mut report = Report::with_capacity(self.places.len());
+    fn measure(&mut self, stat: impl Fn(&str) -> Result<Usage, UsageError>) -> Result<Vec<Sample>, CollectError> {
+        let mut report = UsageReport::with_capacity(self.places.len());
         let mut answered = false;
         let mut failure = None;
         for place in &self.places {
@@ -157,7 +157,7 @@ impl DiskUsage {
 }
 
 /// Counts a mount that is left out, and the first time logs why.
-fn note(place: &Place, error: UsageError, first: bool) -> CollectError {
+fn note(place: &MountTarget, error: UsageError, first: bool) -> CollectError {
     let (counter, reason, error) = match error {
         UsageError::Denied(permission) => {
             ("mounts_denied", "no permission to ask for its usage".to_owned(), CollectError::Denied(permission))
@@ -174,7 +174,7 @@ fn note(place: &Place, error: UsageError, first: bool) -> CollectError {
     error
 }
 
-impl Place {
+impl MountTarget {
     fn new(root: &str, mount: &Mount) -> Self {
         let path = match mount.path.as_str() {
             "/" if !root.is_empty() => root.to_owned(),

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use saker_sdk::gaps::Place;
+use saker_sdk::gaps::GapSource;
 use saker_sdk::glob;
 
 /// One line of the table.
@@ -33,7 +33,7 @@ pub(crate) struct Filter {
 }
 
 /// Parses the table.
-pub(crate) fn parse(text: &str, place: &mut Place<'_>) -> Vec<Mount> {
+pub(crate) fn parse(text: &str, place: &mut GapSource<'_>) -> Vec<Mount> {
     let mut table = Vec::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
         match parse_line(line) {

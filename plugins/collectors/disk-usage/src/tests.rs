@@ -4,7 +4,7 @@ use saker_sdk::testing;
 
 use super::*;
 
-const TICK: Tick = Tick { timestamp_ms: 0, interval_ms: 10_000 };
+const RUN: Run = Run { timestamp_ms: 0, interval_ms: 10_000 };
 const GIB: u64 = 1 << 30;
 const FULL: Usage =
     Usage { total_bytes: 10 * GIB, free_bytes: 5 * GIB, available_bytes: 5 * GIB, total_inodes: 100, free_inodes: 75 };
@@ -17,7 +17,7 @@ fn over_the_fixture() -> DiskUsage {
     open(r#"{"proc": "../../../tests/fixtures/proc"}"#)
 }
 
-fn mounts(values: &[MetricValue]) -> Vec<(&str, &str)> {
+fn mounts(values: &[Sample]) -> Vec<(&str, &str)> {
     let totals = values.iter().filter(|value| value.metric == "df.bytes.total");
     totals.map(|value| (value.tags[0].1.as_str(), value.tags[1].1.as_str())).collect()
 }
@@ -27,7 +27,7 @@ fn the_defaults_choose_what_stores_data_once() {
     for path in ["/", "/boot", "/boot/efi", "/srv/data", "/media/usb stick,2", "/mnt/archive"] {
         testing::set_usage(path, FULL);
     }
-    let values = over_the_fixture().collect(TICK).unwrap();
+    let values = over_the_fixture().collect(RUN).unwrap();
     assert_eq!(
         mounts(&values),
         [
@@ -50,15 +50,15 @@ fn a_mount_that_does_not_answer_is_counted_every_time_and_logged_once() {
     testing::set_usage("/", FULL);
     let mut collector = open(r#"{"proc": "../../../tests/fixtures/proc", "mounts": ["/", "/boot"]}"#);
     for ticks in 1..=3 {
-        assert_eq!(mounts(&collector.collect(TICK).unwrap()), [("/", "ext4")]);
-        assert_eq!(testing::figure("mounts_unavailable"), Some(f64::from(ticks)));
+        assert_eq!(mounts(&collector.collect(RUN).unwrap()), [("/", "ext4")]);
+        assert_eq!(testing::custom_metric("mounts_unavailable"), Some(f64::from(ticks)));
     }
     let logged = testing::logged();
     assert_eq!(logged.len(), 1, "{logged:?}");
     assert_eq!(logged[0].1, "/boot is left out: /boot: no such file or directory");
 
     testing::set_usage("/boot", FULL);
-    assert_eq!(mounts(&collector.collect(TICK).unwrap()).len(), 2);
+    assert_eq!(mounts(&collector.collect(RUN).unwrap()).len(), 2);
     assert!(collector.failing.is_empty(), "the next outage is news again");
     assert_eq!(testing::logged()[1].1, "/boot is back");
 }
@@ -69,10 +69,10 @@ fn what_is_not_denied_is_collected() {
     collector.look(b"/dev/a / ext4\n/dev/b /b ext4\n".to_vec());
     let values = collector.measure(|path| match path {
         "/b" => Ok(FULL),
-        _ => Err(UsageError::Denied(usage("/"))),
+        _ => Err(UsageError::Denied(statfs("/"))),
     });
     assert_eq!(mounts(&values.unwrap()), [("/b", "ext4")]);
-    assert_eq!(testing::figure("mounts_denied"), Some(1.0));
+    assert_eq!(testing::custom_metric("mounts_denied"), Some(1.0));
     assert_eq!(testing::logged()[0].1, "/ is left out: no permission to ask for its usage");
 }
 
@@ -80,14 +80,14 @@ fn what_is_not_denied_is_collected() {
 fn nothing_but_denials_is_a_denial() {
     let mut collector = over_the_fixture();
     collector.look(b"/dev/a / ext4\n/dev/b /b ext4\n".to_vec());
-    let error = collector.measure(|_| Err(UsageError::Denied(usage("/")))).unwrap_err();
-    assert!(matches!(error, CollectError::Denied(Permission::Usage(path)) if path == "/"));
+    let error = collector.measure(|_| Err(UsageError::Denied(statfs("/")))).unwrap_err();
+    assert!(matches!(error, CollectError::Denied(Permission::Statfs(path)) if path == "/"));
 
     let error = collector.measure(|path| match path {
-        "/b" => Err(UsageError::Denied(usage("/b"))),
+        "/b" => Err(UsageError::Denied(statfs("/b"))),
         _ => Err(UsageError::Unavailable("stale".into())),
     });
-    assert!(matches!(error.unwrap_err(), CollectError::Denied(Permission::Usage(path)) if path == "/b"));
+    assert!(matches!(error.unwrap_err(), CollectError::Denied(Permission::Statfs(path)) if path == "/b"));
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_root_goes_before_the_paths_and_not_into_the_tags() {
 }
 
 #[test]
-fn a_root_that_is_not_absolute_is_refused() {
+fn a_root_that_is_not_absolute_is_rejected() {
     let settings = saker_sdk::settings::parse(r#"{"root": "host"}"#).unwrap();
     let error = DiskUsage::open(settings).err();
     assert!(
@@ -146,7 +146,7 @@ fn a_path_that_is_not_utf8_spoils_its_own_mount_only() {
 
 #[test]
 fn a_missing_or_malformed_table_is_named() {
-    let error = open(r#"{"proc": "/nowhere"}"#).collect(TICK).unwrap_err();
+    let error = open(r#"{"proc": "/nowhere"}"#).collect(RUN).unwrap_err();
     assert!(matches!(error, CollectError::Unavailable(text) if text.starts_with("/nowhere/mounts: ")));
 
     let mut collector = open(r#"{"proc": "/p"}"#);
@@ -154,7 +154,7 @@ fn a_missing_or_malformed_table_is_named() {
     let error = collector.measure(|_| Ok(FULL)).unwrap_err();
     assert!(matches!(error, CollectError::Malformed(text)
         if text == "/p/mounts: expected a source, an absolute path and a type, found \"junk\""));
-    assert!(collector.table.is_empty(), "the next tick looks again");
+    assert!(collector.table.is_empty(), "the next run looks again");
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn a_source_with_a_blank_costs_its_own_mount_and_is_named_once() {
     collector.look(table.as_bytes().to_vec());
     collector.look(format!("{table}/dev/b /b ext4 rw 0 0\n").into_bytes());
     assert_eq!(mounts(&collector.measure(|_| Ok(FULL)).unwrap()), [("/", "ext4"), ("/b", "ext4")]);
-    assert_eq!(testing::figure("left_out"), Some(2.0));
+    assert_eq!(testing::custom_metric("left_out"), Some(2.0));
     assert_eq!(testing::logged().len(), 1, "{:?}", testing::logged());
 }
 

@@ -1,9 +1,9 @@
 //! What the size and fill of file systems become: the metrics `df.*`, as README.md lists them.
 
 use saker_sdk::host::Usage;
-use saker_sdk::{MetricValue, gaps, round};
+use saker_sdk::{Sample, gaps, round};
 
-use crate::Place;
+use crate::MountTarget;
 
 const BYTES: [&str; 5] =
     ["df.bytes.total", "df.bytes.used", "df.bytes.free", "df.bytes.used.percent", "df.bytes.free.percent"];
@@ -13,23 +13,23 @@ const INODES: [&str; 5] =
 /// No file system has so many bytes; a size beyond is a negative number in disguise.
 const SIZE_END: u64 = 1 << 63;
 
-/// The values of one tick, and what they add up to.
+/// The values of one run, and what they add up to.
 #[derive(Debug, Default)]
-pub(crate) struct Report {
-    values: Vec<MetricValue>,
+pub(crate) struct UsageReport {
+    values: Vec<Sample>,
     total: u64,
     used: u64,
     available: u64,
 }
 
-impl Report {
+impl UsageReport {
     /// A report that will hold this many file systems.
     pub(crate) fn with_capacity(places: usize) -> Self {
         Self { values: Vec::with_capacity(10 * places + 3), ..Self::default() }
     }
 
     /// Adds a file system. One of no size, as pseudo file systems are, says nothing; what contradicts itself is left out.
-    pub(crate) fn add(&mut self, place: &Place, usage: &Usage, gaps: &mut gaps::Place<'_>) {
+    pub(crate) fn add(&mut self, place: &MountTarget, usage: &Usage, gaps: &mut gaps::GapSource<'_>) {
         if usage.total_bytes == 0 {
             return;
         }
@@ -52,18 +52,18 @@ impl Report {
     }
 
     /// The values, with the sums over all file systems at the end.
-    pub(crate) fn finish(mut self) -> Vec<MetricValue> {
+    pub(crate) fn finish(mut self) -> Vec<Sample> {
         if self.total > 0 {
-            self.values.push(MetricValue::gauge("df.statistics.total", self.total as f64));
-            self.values.push(MetricValue::gauge("df.statistics.used", self.used as f64));
+            self.values.push(Sample::gauge("df.statistics.total", self.total as f64));
+            self.values.push(Sample::gauge("df.statistics.used", self.used as f64));
             if let Some(percent) = percent(self.used, self.available) {
-                self.values.push(MetricValue::gauge("df.statistics.used.percent", percent));
+                self.values.push(Sample::gauge("df.statistics.used.percent", percent));
             }
         }
         self.values
     }
 
-    fn push(&mut self, place: &Place, names: [&str; 5], total: u64, used: u64, free: u64) {
+    fn push(&mut self, place: &MountTarget, names: [&str; 5], total: u64, used: u64, free: u64) {
         let percent = percent(used, free);
         let figures = [
             Some(total as f64),
@@ -74,8 +74,7 @@ impl Report {
         ];
         for (name, figure) in names.iter().zip(figures) {
             if let Some(figure) = figure {
-                self.values
-                    .push(MetricValue::gauge(name, figure).tag("mount", &place.mount).tag("fstype", &place.fstype));
+                self.values.push(Sample::gauge(name, figure).tag("mount", &place.mount).tag("fstype", &place.fstype));
             }
         }
     }
@@ -94,14 +93,14 @@ mod tests {
     use super::*;
 
     fn report(usages: &[Usage]) -> Vec<(String, f64)> {
-        let place = Place { path: "/".into(), mount: "/".into(), fstype: "ext4".into() };
-        let mut report = Report::with_capacity(usages.len());
+        let place = MountTarget { path: "/".into(), mount: "/".into(), fstype: "ext4".into() };
+        let mut report = UsageReport::with_capacity(usages.len());
         let mut gaps = Gaps::default();
         usages.iter().for_each(|usage| report.add(&place, usage, &mut gaps.of("/")));
         report.finish().into_iter().map(|value| (value.metric, value.value)).collect()
     }
 
-    fn usage(total: u64, free: u64, available: u64, inodes: u64, free_inodes: u64) -> Usage {
+    fn statfs(total: u64, free: u64, available: u64, inodes: u64, free_inodes: u64) -> Usage {
         Usage { total_bytes: total, free_bytes: free, available_bytes: available, total_inodes: inodes, free_inodes }
     }
 
@@ -112,7 +111,7 @@ mod tests {
     #[test]
     fn free_is_what_users_may_have_and_shares_leave_the_reserve_out() {
         assert_eq!(
-            report(&[usage(1000, 700, 600, 40, 30)]),
+            report(&[statfs(1000, 700, 600, 40, 30)]),
             named(&[
                 ("df.bytes.total", 1000.0),
                 ("df.bytes.used", 300.0),
@@ -132,8 +131,8 @@ mod tests {
     }
 
     #[test]
-    fn sums_are_over_all_file_systems_and_inodes_left_out_where_there_are_none() {
-        let values = report(&[usage(1000, 700, 700, 0, 0), usage(3000, 0, 0, 0, 0)]);
+    fn sums_are_over_all_file_systems() {
+        let values = report(&[statfs(1000, 700, 700, 0, 0), statfs(3000, 0, 0, 0, 0)]);
         assert!(values.iter().all(|(name, _)| !name.starts_with("df.inodes.")));
         assert_eq!(values.len(), 13);
         assert_eq!(values[9], ("df.bytes.free.percent".to_owned(), 0.0));
@@ -143,13 +142,13 @@ mod tests {
 
     #[test]
     fn figures_that_contradict_each_other_give_no_nonsense() {
-        assert_eq!(report(&[usage(0, 0, 0, 9, 9)]), named(&[]));
-        for wrong in [usage(10, 20, 0, 0, 0), usage(10, 5, 11, 0, 0), usage(u64::MAX, 0, u64::MAX, 0, 0)] {
+        assert_eq!(report(&[statfs(0, 0, 0, 9, 9)]), named(&[]));
+        for wrong in [statfs(10, 20, 0, 0, 0), statfs(10, 5, 11, 0, 0), statfs(u64::MAX, 0, u64::MAX, 0, 0)] {
             assert_eq!(report(&[wrong]), named(&[]), "{wrong:?}");
         }
-        let values = report(&[usage(10, 5, 5, 3, u64::MAX), usage(10, 20, 0, 4, 1)]);
+        let values = report(&[statfs(10, 5, 5, 3, u64::MAX), statfs(10, 20, 0, 4, 1)]);
         let of = |name: &str| values.iter().filter(|(metric, _)| metric.starts_with(name)).count();
         assert_eq!((of("df.bytes."), of("df.inodes."), of("df.statistics.")), (5, 5, 3), "{values:?}");
-        assert_eq!(report(&[usage(10, 10, 0, 0, 0)]).len(), 5, "nothing used of nothing to use is no share");
+        assert_eq!(report(&[statfs(10, 10, 0, 0, 0)]).len(), 5, "nothing used of nothing to use is no share");
     }
 }

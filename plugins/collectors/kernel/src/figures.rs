@@ -1,11 +1,11 @@
 //! `/proc/stat` and `/proc/vmstat`, parsed: lines of a name and a number. `man 5 proc_stat` and `proc_vmstat` describe
 //! them. The processors' lines of `/proc/stat` belong to the collector `cpu`.
 
-use saker_sdk::gaps::{Place, count};
-use saker_sdk::{MetricType, MetricValue};
+use saker_sdk::gaps::{GapSource, count};
+use saker_sdk::{MetricType, Sample};
 
 /// A line that is reported.
-pub(crate) struct Figure {
+pub(crate) struct ReportedLine {
     /// What the line begins with.
     pub(crate) key: &'static str,
     pub(crate) metric: &'static str,
@@ -13,7 +13,7 @@ pub(crate) struct Figure {
 }
 
 /// What is reported of `/proc/stat`.
-pub(crate) const STAT: [Figure; 5] = [
+pub(crate) const STAT: [ReportedLine; 5] = [
     counter("intr", "kernel.interrupts"),
     gauge("btime", "kernel.boottime"),
     counter("processes", "kernel.forks"),
@@ -22,7 +22,7 @@ pub(crate) const STAT: [Figure; 5] = [
 ];
 
 /// What is reported of `/proc/vmstat`.
-pub(crate) const VMSTAT: [Figure; 5] = [
+pub(crate) const VMSTAT: [ReportedLine; 5] = [
     counter("pswpin", "kernel.vm.pswpin"),
     counter("pswpout", "kernel.vm.pswpout"),
     counter("pgfault", "kernel.vm.pgfault"),
@@ -30,23 +30,23 @@ pub(crate) const VMSTAT: [Figure; 5] = [
     counter("oom_kill", "kernel.vm.oom_kill"),
 ];
 
-const fn counter(key: &'static str, metric: &'static str) -> Figure {
-    Figure { key, metric, metric_type: MetricType::Counter }
+const fn counter(key: &'static str, metric: &'static str) -> ReportedLine {
+    ReportedLine { key, metric, metric_type: MetricType::Counter }
 }
 
-const fn gauge(key: &'static str, metric: &'static str) -> Figure {
-    Figure { key, metric, metric_type: MetricType::Gauge }
+const fn gauge(key: &'static str, metric: &'static str) -> ReportedLine {
+    ReportedLine { key, metric, metric_type: MetricType::Gauge }
 }
 
 /// Adds the values of those lines that `wanted` names.
-pub(crate) fn push(values: &mut Vec<MetricValue>, text: &str, wanted: &[Figure], place: &mut Place<'_>) {
+pub(crate) fn push(values: &mut Vec<Sample>, text: &str, wanted: &[ReportedLine], place: &mut GapSource<'_>) {
     for line in text.lines() {
         let (key, rest) = line.split_once(' ').unwrap_or((line, ""));
         let Some(figure) = wanted.iter().find(|figure| figure.key == key) else { continue };
         // The first number of `intr` is the sum; thousands of others may follow.
         let number = rest.split_ascii_whitespace().next().unwrap_or_default();
         match count(number) {
-            Some(value) => values.push(MetricValue::new(figure.metric, figure.metric_type, value as f64)),
+            Some(value) => values.push(Sample::new(figure.metric, figure.metric_type, value as f64)),
             None => place.odd(key, "a number", number),
         }
     }
@@ -61,7 +61,7 @@ mod tests {
 
     const VMSTAT_TEXT: &str = include_str!("../../../../tests/fixtures/proc/vmstat");
 
-    fn found(text: &str, wanted: &[Figure]) -> Vec<(String, f64)> {
+    fn found(text: &str, wanted: &[ReportedLine]) -> Vec<(String, f64)> {
         let mut values = Vec::new();
         push(&mut values, text, wanted, &mut Gaps::default().of("stat"));
         values.into_iter().map(|value| (value.metric, value.value)).collect()

@@ -21,7 +21,7 @@ saker_sdk::settings! {
     }
 }
 
-/// The collector, with the paths of the files that it reads. No reading is kept between ticks.
+/// The collector, with the paths of the files that it reads. No reading is kept between runs.
 pub struct Kernel {
     stat: String,
     vmstat: String,
@@ -38,7 +38,7 @@ impl Collector for Kernel {
     fn describe() -> Description {
         let reason = "the figures are in /proc/stat, vmstat and uptime, and in /proc/sys/fs and sys/kernel";
         Description::new("kernel", env!("CARGO_PKG_VERSION"), "Limits, uptime and event counts of the host's kernel")
-            .wants(read("/proc"), reason)
+            .requests(read("/proc"), reason)
     }
 
     fn open(KernelSettings { proc }: KernelSettings) -> Result<Self, OpenError> {
@@ -53,7 +53,7 @@ impl Collector for Kernel {
         })
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         let mut values = Vec::with_capacity(18);
         let gaps = &mut self.gaps;
         if let Some(text) = gaps.read(&self.stat) {
@@ -72,13 +72,13 @@ impl Collector for Kernel {
         for (path, metric) in [(&self.pid_max, "kernel.maxproc"), (&self.entropy, "kernel.entropy")] {
             let Some(text) = gaps.read_if_there(path) else { continue };
             match single::count(&text) {
-                Some(count) => values.push(MetricValue::gauge(metric, count as f64)),
+                Some(count) => values.push(Sample::gauge(metric, count as f64)),
                 None => gaps.of(path).odd(metric, "a whole number", text.trim()),
             }
         }
         if let Some(text) = gaps.read_if_there(&self.uptime) {
             match single::uptime(&text) {
-                Some(seconds) => values.push(MetricValue::gauge("kernel.uptime", seconds)),
+                Some(seconds) => values.push(Sample::gauge("kernel.uptime", seconds)),
                 None => gaps.of(&self.uptime).odd("kernel.uptime", "seconds", text.trim()),
             }
         }
@@ -88,14 +88,14 @@ impl Collector for Kernel {
 
 saker_sdk::export_collector!(Kernel);
 
-fn push_files(values: &mut Vec<MetricValue>, FileTable { allocated, most }: FileTable) {
-    values.extend(most.map(|most| MetricValue::gauge("kernel.maxfiles", most as f64)));
-    values.extend(allocated.map(|allocated| MetricValue::gauge("kernel.files.allocated", allocated as f64)));
+fn push_files(values: &mut Vec<Sample>, FileTable { allocated, most }: FileTable) {
+    values.extend(most.map(|most| Sample::gauge("kernel.maxfiles", most as f64)));
+    values.extend(allocated.map(|allocated| Sample::gauge("kernel.files.allocated", allocated as f64)));
     let Some((allocated, most)) = allocated.zip(most) else { return };
     // The superuser may go beyond the limit.
-    values.push(MetricValue::gauge("kernel.files.left", most.saturating_sub(allocated) as f64));
+    values.push(Sample::gauge("kernel.files.left", most.saturating_sub(allocated) as f64));
     if most > 0 {
-        values.push(MetricValue::gauge("kernel.files.percent", round::percent(100.0 * allocated as f64 / most as f64)));
+        values.push(Sample::gauge("kernel.files.percent", round::percent(100.0 * allocated as f64 / most as f64)));
     }
 }
 
@@ -109,9 +109,9 @@ mod tests {
 
     const FIXTURE: &str = "../../../tests/fixtures/proc";
 
-    fn collect(directory: &str) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(directory: &str) -> Result<Vec<Sample>, CollectError> {
         let mut kernel = Kernel::open(KernelSettings { proc: directory.into() }).unwrap();
-        kernel.collect(Tick { timestamp_ms: 0, interval_ms: 10_000 })
+        kernel.collect(Run { timestamp_ms: 0, interval_ms: 10_000 })
     }
 
     /// A proc file system with one file beside an empty `stat`.
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tick_brings_every_metric_once() {
+    fn a_run_brings_every_metric_once() {
         let values = collect(FIXTURE).unwrap();
         let of_type = |wanted: MetricType| -> Vec<_> {
             let chosen = values.iter().filter(|value| value.metric_type == wanted);
@@ -196,7 +196,7 @@ mod tests {
         let sound = collect(&directory).unwrap();
         assert_eq!(sound.len(), 17);
         for (path, metrics) in files {
-            let own = |value: &MetricValue| metrics.iter().any(|metric| value.metric.starts_with(metric));
+            let own = |value: &Sample| metrics.iter().any(|metric| value.metric.starts_with(metric));
             let copy = std::path::Path::new(&directory).join(path);
             let text = fs::read_to_string(&copy).unwrap();
             fs::remove_file(&copy).unwrap();

@@ -15,7 +15,7 @@ saker_sdk::settings! {
     }
 }
 
-/// The collector. Every value stands for itself, so no reading is kept between ticks.
+/// The collector. Every value stands for itself, so no reading is kept between runs.
 pub struct Load {
     file: KeptFile,
     gaps: Gaps,
@@ -27,14 +27,14 @@ impl Collector for Load {
     fn describe() -> Description {
         let summary = "Load averages of the host, and how many threads there are";
         Description::new("load", env!("CARGO_PKG_VERSION"), summary)
-            .wants(read("/proc"), "the figures are in /proc/loadavg")
+            .requests(read("/proc"), "the figures are in /proc/loadavg")
     }
 
     fn open(settings: LoadSettings) -> Result<Self, OpenError> {
         Ok(Self { file: KeptFile::new(format!("{}/loadavg", settings.proc)), gaps: Gaps::default() })
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         let text = self.file.read()?;
         let loadavg = Loadavg::parse(&text, &mut self.gaps.of(self.file.path()));
         self.gaps.finish(values(&loadavg))
@@ -43,7 +43,7 @@ impl Collector for Load {
 
 saker_sdk::export_collector!(Load);
 
-fn values(loadavg: &Loadavg) -> Vec<MetricValue> {
+fn values(loadavg: &Loadavg) -> Vec<Sample> {
     let [one, five, fifteen] = loadavg.averages;
     let figures = [
         ("load.1min", one),
@@ -55,7 +55,7 @@ fn values(loadavg: &Loadavg) -> Vec<MetricValue> {
     // Collected, the list would begin too small and move.
     let mut values = Vec::with_capacity(figures.len());
     for (metric, figure) in figures {
-        values.extend(figure.map(|figure| MetricValue::gauge(metric, figure)));
+        values.extend(figure.map(|figure| Sample::gauge(metric, figure)));
     }
     values
 }
@@ -66,13 +66,13 @@ mod tests {
 
     use super::*;
 
-    fn collect(directory: &str) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(directory: &str) -> Result<Vec<Sample>, CollectError> {
         let mut load = Load::open(LoadSettings { proc: directory.into() }).unwrap();
-        load.collect(Tick { timestamp_ms: 0, interval_ms: 10_000 })
+        load.collect(Run { timestamp_ms: 0, interval_ms: 10_000 })
     }
 
     #[test]
-    fn a_tick_brings_three_averages_and_two_counts_as_gauges() {
+    fn a_run_brings_three_averages_and_two_counts_as_gauges() {
         let values = collect("../../../tests/fixtures/proc").unwrap();
         let found: Vec<_> = values.iter().map(|value| (value.metric.as_str(), value.value)).collect();
         let expected = [
@@ -91,16 +91,16 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("saker-load-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let mut load = Load::open(LoadSettings { proc: directory.to_str().unwrap().into() }).unwrap();
-        let mut tick = |text: &str| {
+        let mut run = |text: &str| {
             std::fs::write(directory.join("loadavg"), text).unwrap();
-            load.collect(Tick { timestamp_ms: 0, interval_ms: 10_000 })
+            load.collect(Run { timestamp_ms: 0, interval_ms: 10_000 })
         };
         for text in ["0.5 -1 0.7 1/2 3\n", "0.5 -2 0.7 1/2 3\n"] {
-            assert_eq!(tick(text).unwrap().len(), 4);
+            assert_eq!(run(text).unwrap().len(), 4);
         }
         assert_eq!(testing::logged().len(), 1, "{:?}", testing::logged());
-        assert_eq!(testing::figure("left_out"), Some(2.0));
-        assert!(matches!(tick("nonsense"), Err(CollectError::Malformed(_))), "nothing at all is a failure");
+        assert_eq!(testing::custom_metric("left_out"), Some(2.0));
+        assert!(matches!(run("nonsense"), Err(CollectError::Malformed(_))), "nothing at all is a failure");
         std::fs::remove_dir_all(&directory).unwrap();
     }
 

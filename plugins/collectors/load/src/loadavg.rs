@@ -1,6 +1,6 @@
 //! `/proc/loadavg`, parsed: `0.52 1.08 0.97 3/1482 2915012`. Its columns are described in `man 5 proc_loadavg`.
 
-use saker_sdk::gaps::Place;
+use saker_sdk::gaps::GapSource;
 
 /// As many threads as the kernel can have (`PID_MAX_LIMIT`): no more can run.
 const THREADS_MAX: u64 = 4 << 20;
@@ -21,7 +21,7 @@ pub(crate) struct Loadavg {
 
 impl Loadavg {
     /// Parses the file.
-    pub(crate) fn parse(text: &str, place: &mut Place<'_>) -> Self {
+    pub(crate) fn parse(text: &str, place: &mut GapSource<'_>) -> Self {
         let mut columns = text.lines().next().unwrap_or_default().split_ascii_whitespace();
         let mut loadavg = Self::default();
         for (slot, span) in loadavg.averages.iter_mut().zip(SPANS) {

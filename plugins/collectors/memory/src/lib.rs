@@ -17,7 +17,7 @@ saker_sdk::settings! {
     }
 }
 
-/// The collector. Every value stands for itself, so no reading is kept between ticks.
+/// The collector. Every value stands for itself, so no reading is kept between runs.
 pub struct Memory {
     file: KeptFile,
     gaps: Gaps,
@@ -28,14 +28,14 @@ impl Collector for Memory {
 
     fn describe() -> Description {
         Description::new("memory", env!("CARGO_PKG_VERSION"), "Memory and swap of the host")
-            .wants(read("/proc"), "the figures are in /proc/meminfo")
+            .requests(read("/proc"), "the figures are in /proc/meminfo")
     }
 
     fn open(settings: MemorySettings) -> Result<Self, OpenError> {
         Ok(Self { file: KeptFile::new(format!("{}/meminfo", settings.proc)), gaps: Gaps::default() })
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         let text = self.file.read()?;
         let meminfo = Meminfo::parse(&text, &mut self.gaps.of(self.file.path()));
         self.gaps.finish(values(&meminfo))
@@ -45,23 +45,23 @@ impl Collector for Memory {
 saker_sdk::export_collector!(Memory);
 
 /// The names of what is derived from a total and its free part.
-struct Names {
+struct MetricNames {
     used: &'static str,
     used_percent: &'static str,
     free_percent: &'static str,
 }
 
-const MEMORY: Names =
-    Names { used: "mem.memused", used_percent: "mem.memused.percent", free_percent: "mem.memfree.percent" };
-const SWAP: Names =
-    Names { used: "mem.swapused", used_percent: "mem.swapused.percent", free_percent: "mem.swapfree.percent" };
+const MEMORY: MetricNames =
+    MetricNames { used: "mem.memused", used_percent: "mem.memused.percent", free_percent: "mem.memfree.percent" };
+const SWAP: MetricNames =
+    MetricNames { used: "mem.swapused", used_percent: "mem.swapused.percent", free_percent: "mem.swapfree.percent" };
 
-fn values(meminfo: &Meminfo) -> Vec<MetricValue> {
+fn values(meminfo: &Meminfo) -> Vec<Sample> {
     let mut values = Vec::with_capacity(FIGURES.len() + 7);
     for ((_, metric), figure) in FIGURES.iter().zip(meminfo.figures) {
-        values.extend(figure.map(|figure| MetricValue::gauge(metric, figure as f64)));
+        values.extend(figure.map(|figure| Sample::gauge(metric, figure as f64)));
     }
-    values.extend(meminfo.free().map(|free| MetricValue::gauge("mem.memfree", free as f64)));
+    values.extend(meminfo.free().map(|free| Sample::gauge("mem.memfree", free as f64)));
     if let Some((total, free)) = meminfo.memory() {
         push_shares(&mut values, &MEMORY, total, free);
     }
@@ -71,15 +71,15 @@ fn values(meminfo: &Meminfo) -> Vec<MetricValue> {
     values
 }
 
-fn push_shares(values: &mut Vec<MetricValue>, names: &Names, total: u64, free: u64) {
+fn push_shares(values: &mut Vec<Sample>, names: &MetricNames, total: u64, free: u64) {
     // The kernel adds its figures up without a lock: for a moment, more can be free than there is.
     let free = free.min(total);
     let used = total - free;
-    values.push(MetricValue::gauge(names.used, used as f64));
+    values.push(Sample::gauge(names.used, used as f64));
     // A share of nothing is no number: a host without swap has none that is free and none that is used.
     if total > 0 {
-        values.push(MetricValue::gauge(names.used_percent, round::percent(100.0 * used as f64 / total as f64)));
-        values.push(MetricValue::gauge(names.free_percent, round::percent(100.0 * free as f64 / total as f64)));
+        values.push(Sample::gauge(names.used_percent, round::percent(100.0 * used as f64 / total as f64)));
+        values.push(Sample::gauge(names.free_percent, round::percent(100.0 * free as f64 / total as f64)));
     }
 }
 
@@ -91,18 +91,18 @@ mod tests {
 
     const KIB: f64 = 1024.0;
 
-    fn collect(directory: &str) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(directory: &str) -> Result<Vec<Sample>, CollectError> {
         let mut memory = Memory::open(MemorySettings { proc: directory.into() }).unwrap();
-        memory.collect(Tick { timestamp_ms: 0, interval_ms: 10_000 })
+        memory.collect(Run { timestamp_ms: 0, interval_ms: 10_000 })
     }
 
-    fn find(values: &[MetricValue], metric: &str) -> Option<f64> {
+    fn find(values: &[Sample], metric: &str) -> Option<f64> {
         let found: Vec<_> = values.iter().filter(|value| value.metric == metric).collect();
         assert!(found.len() <= 1, "{metric} stands twice");
         found.first().map(|value| value.value)
     }
 
-    fn derived(text: &str) -> Vec<MetricValue> {
+    fn derived(text: &str) -> Vec<Sample> {
         values(&Meminfo::parse(text, &mut Gaps::default().of("meminfo")))
     }
 

@@ -1,6 +1,6 @@
 //! `/proc/meminfo`, parsed. Its lines are described in the kernel's Documentation/filesystems/proc.rst.
 
-use saker_sdk::gaps::Place;
+use saker_sdk::gaps::GapSource;
 
 /// The lines that are reported, and the metrics that they are reported as, in the kernel's order.
 pub(crate) const FIGURES: [(&str, &str); 24] = [
@@ -52,7 +52,7 @@ pub(crate) struct Meminfo {
 
 impl Meminfo {
     /// Parses the file.
-    pub(crate) fn parse(text: &str, place: &mut Place<'_>) -> Self {
+    pub(crate) fn parse(text: &str, place: &mut GapSource<'_>) -> Self {
         let mut figures = [None; FIGURES.len()];
         for line in text.lines() {
             let Some((key, rest)) = line.split_once(':') else { continue };

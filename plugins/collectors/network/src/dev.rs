@@ -1,7 +1,7 @@
 //! `/proc/net/dev`, parsed. Its columns are described in `man 5 proc_pid_net`.
 
-use saker_sdk::gaps::{COUNT_END, Place};
-use saker_sdk::{MetricValue, text};
+use saker_sdk::gaps::{COUNT_END, GapSource};
+use saker_sdk::{Sample, text};
 
 /// The columns after an interface's name, in the kernel's order.
 const COLUMNS: [&str; 16] = [
@@ -55,9 +55,9 @@ impl Interface {
     }
 
     /// Adds the counters.
-    pub(crate) fn push_counters(&self, values: &mut Vec<MetricValue>) {
+    pub(crate) fn push_counters(&self, values: &mut Vec<Sample>) {
         let mut push = |metric: &str, figure: Option<f64>| {
-            values.extend(figure.map(|figure| MetricValue::counter(metric, figure).tag("iface", &self.tag)));
+            values.extend(figure.map(|figure| Sample::counter(metric, figure).tag("iface", &self.tag)));
         };
         for (metric, figure) in COLUMNS.iter().zip(self.columns) {
             push(metric, figure.map(|figure| figure as f64));
@@ -73,13 +73,13 @@ impl Interface {
     }
 
     /// A gauge of this interface.
-    pub(crate) fn gauge(&self, metric: &str, figure: f64) -> MetricValue {
-        MetricValue::gauge(metric, figure).tag("iface", &self.tag)
+    pub(crate) fn gauge(&self, metric: &str, figure: f64) -> Sample {
+        Sample::gauge(metric, figure).tag("iface", &self.tag)
     }
 }
 
 /// Parses the lines of the interfaces that `takes` says.
-pub(crate) fn parse(text: &str, takes: impl Fn(&str) -> bool, place: &mut Place<'_>) -> Vec<Interface> {
+pub(crate) fn parse(text: &str, takes: impl Fn(&str) -> bool, place: &mut GapSource<'_>) -> Vec<Interface> {
     let mut interfaces = Vec::new();
     for line in text.lines().skip(HEADINGS).filter(|line| !line.trim_start().is_empty()) {
         let Some((name, columns)) = line.rsplit_once(':') else {
@@ -97,7 +97,7 @@ pub(crate) fn parse(text: &str, takes: impl Fn(&str) -> bool, place: &mut Place<
     interfaces
 }
 
-fn figures(name: &str, columns: &str, place: &mut Place<'_>) -> Option<[Option<u64>; 16]> {
+fn figures(name: &str, columns: &str, place: &mut GapSource<'_>) -> Option<[Option<u64>; 16]> {
     let mut figures = [None; 16];
     let mut columns = columns.split_ascii_whitespace();
     for (slot, metric) in figures.iter_mut().zip(&COLUMNS) {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_makes_no_sense_costs_its_interface_and_is_named_if_that_is_chosen() {
+    fn a_line_that_makes_no_sense_costs_its_interface() {
         let sound = "lo: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16";
         for line in ["eth0: 1 2 3", "eth0 1 2 3", "eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 x"] {
             let text = format!("Inter-|\n face |\n{line}\n{sound}\n\n");

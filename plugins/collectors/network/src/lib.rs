@@ -6,7 +6,7 @@ mod speed;
 use saker_sdk::gaps::Gaps;
 use saker_sdk::glob;
 use saker_sdk::prelude::*;
-use saker_sdk::rates::{Change, Rates};
+use saker_sdk::rates::{Delta, Rates};
 use saker_sdk::round;
 
 use crate::dev::Interface;
@@ -31,7 +31,7 @@ saker_sdk::settings! {
 const EXCLUDED: &str = "lo veth* docker* br-* podman* cni* flannel* cali* cilium* lxc* lxdbr* kube-* nodelocaldns \
     virbr* vnet* tap* dummy* ifb* erspan0 gre0 gretap0 ip6gre0 ip6tnl0 ip6_vti0 ip_vti0 sit0 tunl0";
 
-/// The collector, with the bytes of the tick before.
+/// The collector, with the bytes of the run before.
 pub struct Network {
     file: KeptFile,
     include: Vec<String>,
@@ -47,8 +47,8 @@ impl Collector for Network {
 
     fn describe() -> Description {
         Description::new("network", env!("CARGO_PKG_VERSION"), "Traffic and errors of network interfaces")
-            .wants(read("/proc"), "the figures are in /proc/net/dev")
-            .wants(read("/sys"), "the speed of an interface is in /sys/class/net")
+            .requests(read("/proc"), "the figures are in /proc/net/dev")
+            .requests(read("/sys"), "the speed of an interface is in /sys/class/net")
     }
 
     fn open(settings: NetworkSettings) -> Result<Self, OpenError> {
@@ -62,12 +62,12 @@ impl Collector for Network {
         })
     }
 
-    fn collect(&mut self, tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, run: Run) -> Result<Vec<Sample>, CollectError> {
         let text = self.file.read()?;
         let takes = |name: &str| glob::any(&self.include, name) && !glob::any(&self.exclude, name);
         let interfaces = dev::parse(&text, takes, &mut self.gaps.of(self.file.path()));
-        self.speeds.begin(tick.timestamp_ms);
-        self.rates.begin(&tick);
+        self.speeds.begin(run.timestamp_ms);
+        self.rates.begin(&run);
         let mut values = Vec::with_capacity(interfaces.len() * 26);
         for interface in &interfaces {
             interface.push_counters(&mut values);
@@ -84,7 +84,7 @@ impl Collector for Network {
 
 saker_sdk::export_collector!(Network);
 
-fn push_shares(values: &mut Vec<MetricValue>, interface: &Interface, change: Option<Change<2>>, speed: f64) {
+fn push_shares(values: &mut Vec<Sample>, interface: &Interface, change: Option<Delta<2>>, speed: f64) {
     if let Some([received, sent]) = change.and_then(|change| change.per_second()) {
         let percent = |bytes: f64| round::percent(100.0 * 8.0 * bytes / speed);
         values.push(interface.gauge("net.if.in.percent", percent(received)));

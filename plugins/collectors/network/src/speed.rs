@@ -25,7 +25,7 @@ impl Speeds {
         Self { directory: format!("{sys}/class/net"), read_at_ms: 0, known: HashMap::new(), denied: false }
     }
 
-    /// Begins a tick: forgets what is too old.
+    /// Begins a run: forgets what is too old.
     pub(crate) fn begin(&mut self, now_ms: i64) {
         // Also if the clock was set back.
         if !(0..KEPT_MS).contains(&now_ms.saturating_sub(self.read_at_ms)) {
@@ -54,7 +54,7 @@ impl Speeds {
                 }
                 None
             }
-            // The kernel refuses to tell the speed of an interface that has none.
+            // The kernel rejects to tell the speed of an interface that has none.
             Err(_) => None,
         }
     }

@@ -9,15 +9,15 @@ fn open(rest: &str) -> Network {
     Network::open(saker_sdk::settings::parse(&format!("{{{directories}{rest}}}")).unwrap()).unwrap()
 }
 
-fn collect(collector: &mut Network, timestamp_ms: i64) -> Vec<MetricValue> {
-    collector.collect(Tick { timestamp_ms, interval_ms: 10_000 }).unwrap()
+fn collect(collector: &mut Network, timestamp_ms: i64) -> Vec<Sample> {
+    collector.collect(Run { timestamp_ms, interval_ms: 10_000 }).unwrap()
 }
 
-fn interfaces<'a>(values: &'a [MetricValue], metric: &str) -> Vec<&'a str> {
+fn interfaces<'a>(values: &'a [Sample], metric: &str) -> Vec<&'a str> {
     values.iter().filter(|value| value.metric == metric).map(|value| value.tags[0].1.as_str()).collect()
 }
 
-fn find<'a>(values: &'a [MetricValue], metric: &str, interface: &str) -> &'a MetricValue {
+fn find<'a>(values: &'a [Sample], metric: &str, interface: &str) -> &'a Sample {
     let tags = [("iface".to_owned(), interface.to_owned())];
     let found: Vec<_> = values.iter().filter(|value| value.metric == metric && value.tags == tags).collect();
     assert_eq!(found.len(), 1, "{metric} {interface}");
@@ -39,15 +39,15 @@ fn other_interfaces_are_chosen_by_pattern() {
 }
 
 #[test]
-fn the_first_tick_brings_counters_and_speeds_and_the_second_shares() {
+fn the_first_run_brings_counters_and_speeds_and_the_second_shares() {
     let mut collector = open("");
     let first = collect(&mut collector, 50_000);
     assert_eq!(first.len(), 6 * 23 + 3);
     let bits = find(&first, "net.if.in.bits", "eno1");
     assert_eq!((bits.value, bits.metric_type), (8.0 * 918_203_344_120.0, MetricType::Counter));
 
-    // As if less had come and gone one tick before.
-    collector.rates.begin(&Tick { timestamp_ms: 50_000, interval_ms: 10_000 });
+    // As if less had come and gone one run before.
+    collector.rates.begin(&Run { timestamp_ms: 50_000, interval_ms: 10_000 });
     let text = text::read(collector.file.path()).unwrap();
     for interface in dev::parse(&text, |_| true, &mut Gaps::default().of("dev")) {
         let [received, sent] = interface.bytes().unwrap();
@@ -92,6 +92,6 @@ fn a_line_that_is_changed_costs_at_most_its_own_interface() {
 fn a_missing_file_is_named() {
     let settings = saker_sdk::settings::parse(r#"{"proc": "/nowhere"}"#).unwrap();
     let mut collector = Network::open(settings).unwrap();
-    let error = collector.collect(Tick { timestamp_ms: 0, interval_ms: 1000 }).unwrap_err();
+    let error = collector.collect(Run { timestamp_ms: 0, interval_ms: 1000 }).unwrap_err();
     assert!(matches!(error, CollectError::Unavailable(text) if text.starts_with("/nowhere/net/dev: ")));
 }

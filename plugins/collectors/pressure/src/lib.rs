@@ -5,7 +5,7 @@
 
 mod stall;
 
-use saker_sdk::gaps::{Gaps, Place};
+use saker_sdk::gaps::{GapSource, Gaps};
 use saker_sdk::prelude::*;
 
 use crate::stall::{AVERAGES, LINES, Stall};
@@ -23,7 +23,7 @@ saker_sdk::settings! {
     }
 }
 
-/// The collector. The kernel averages by itself, so no reading is kept between ticks.
+/// The collector. The kernel averages by itself, so no reading is kept between runs.
 pub struct Pressure {
     resources: Vec<Resource>,
     gaps: Gaps,
@@ -32,10 +32,10 @@ pub struct Pressure {
 /// A file, and the names of the metrics in it: they are always the same, so they are built once.
 struct Resource {
     path: String,
-    lines: [Names; LINES.len()],
+    lines: [MetricNames; LINES.len()],
 }
 
-struct Names {
+struct MetricNames {
     averages: [String; AVERAGES.len()],
     total: String,
 }
@@ -46,7 +46,7 @@ impl Collector for Pressure {
     fn describe() -> Description {
         let summary = "How much of the time work waits for processors, memory, disks and interrupts";
         Description::new("pressure", env!("CARGO_PKG_VERSION"), summary)
-            .wants(read("/proc"), "the figures are in /proc/pressure")
+            .requests(read("/proc"), "the figures are in /proc/pressure")
     }
 
     fn open(settings: PressureSettings) -> Result<Self, OpenError> {
@@ -54,7 +54,7 @@ impl Collector for Pressure {
         Ok(Self { resources, gaps: Gaps::default() })
     }
 
-    fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
         let mut values = Vec::with_capacity(RESOURCES.len() * LINES.len() * (AVERAGES.len() + 1));
         let mut missing = 0;
         for resource in &self.resources {
@@ -77,21 +77,21 @@ saker_sdk::export_collector!(Pressure);
 
 impl Resource {
     fn new(proc: &str, name: &str) -> Self {
-        let lines = LINES.map(|line| Names {
+        let lines = LINES.map(|line| MetricNames {
             averages: AVERAGES.map(|average| format!("pressure.{name}.{line}.{average}")),
             total: format!("pressure.{name}.{line}.total"),
         });
         Self { path: format!("{proc}/pressure/{name}"), lines }
     }
 
-    fn push(&self, values: &mut Vec<MetricValue>, text: &str, place: &mut Place<'_>) {
+    fn push(&self, values: &mut Vec<Sample>, text: &str, place: &mut GapSource<'_>) {
         for (names, stall) in self.lines.iter().zip(stall::parse(text, place)) {
             let Some(Stall { averages, total_us }) = stall else { continue };
             for (name, average) in names.averages.iter().zip(averages) {
-                values.extend(average.map(|average| MetricValue::gauge(name, average)));
+                values.extend(average.map(|average| Sample::gauge(name, average)));
             }
             let seconds = total_us.map(|total_us| total_us as f64 / MICROSECONDS_PER_SECOND);
-            values.extend(seconds.map(|seconds| MetricValue::counter(&names.total, seconds)));
+            values.extend(seconds.map(|seconds| Sample::counter(&names.total, seconds)));
         }
     }
 }
@@ -111,12 +111,12 @@ mod tests {
 
     use super::*;
 
-    fn collect(directory: &str) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(directory: &str) -> Result<Vec<Sample>, CollectError> {
         let mut pressure = Pressure::open(PressureSettings { proc: directory.into() }).unwrap();
-        pressure.collect(Tick { timestamp_ms: 0, interval_ms: 10_000 })
+        pressure.collect(Run { timestamp_ms: 0, interval_ms: 10_000 })
     }
 
-    fn find(values: &[MetricValue], metric: &str) -> Option<(MetricType, f64)> {
+    fn find(values: &[Sample], metric: &str) -> Option<(MetricType, f64)> {
         let found: Vec<_> = values.iter().filter(|value| value.metric == metric).collect();
         assert!(found.len() <= 1, "{metric} stands twice");
         found.first().map(|value| (value.metric_type, value.value))
@@ -183,7 +183,7 @@ mod tests {
         for name in RESOURCES {
             let text = fs::read_to_string(path(name)).unwrap();
             fs::remove_file(path(name)).unwrap();
-            let own = |value: &MetricValue| value.metric.starts_with(&format!("pressure.{name}."));
+            let own = |value: &Sample| value.metric.starts_with(&format!("pressure.{name}."));
             testing::same_but(&sound, &collect(&directory).unwrap(), own);
             testing::each_line_changed(&text, |changed, line| {
                 fs::write(path(name), changed).unwrap();

@@ -1,7 +1,7 @@
 //! A file of `/proc/pressure`, parsed: lines such as `some avg10=0.00 avg60=0.02 avg300=0.90 total=26726872`. The
 //! kernel's Documentation/accounting/psi.rst describes them.
 
-use saker_sdk::gaps::{Place, count};
+use saker_sdk::gaps::{GapSource, count};
 
 /// What the lines begin with: at least one task waits, or all that have work do.
 pub(crate) const LINES: [&str; 2] = ["some", "full"];
@@ -21,7 +21,7 @@ pub(crate) struct Stall {
 }
 
 /// Parses a file into one stall for each of [`LINES`].
-pub(crate) fn parse(text: &str, place: &mut Place<'_>) -> [Option<Stall>; LINES.len()] {
+pub(crate) fn parse(text: &str, place: &mut GapSource<'_>) -> [Option<Stall>; LINES.len()] {
     let mut stalls = [None; LINES.len()];
     for line in text.lines() {
         let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));

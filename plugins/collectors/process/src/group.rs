@@ -18,13 +18,13 @@ pub(crate) struct Group {
 
 /// What the processes of a group come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub(crate) struct GroupTally {
     pub(crate) processes: u64,
     pub(crate) threads: u64,
     pub(crate) pages: u64,
     /// Start of the one that runs longest, in ticks since boot.
     pub(crate) first_start: Option<u64>,
-    /// Ticks used since the tick before, by those of them that were there then.
+    /// Ticks used since the run before, by those of them that were there then.
     pub(crate) ticks: u64,
     /// How many were there then.
     pub(crate) compared: u64,
@@ -80,17 +80,17 @@ impl Group {
         found == name || name.get(..NAME_BYTES).is_some_and(|start| found == start)
     }
 
-    /// Appends the group's metrics, given the seconds since boot and since the tick before as far as they are known.
+    /// Appends the group's metrics, given the seconds since boot and since the run before as far as they are known.
     pub(crate) fn push(
         &self,
-        tally: &Tally,
+        tally: &GroupTally,
         page_bytes: u32,
         uptime_s: Option<f64>,
         elapsed_s: Option<f64>,
-        values: &mut Vec<MetricValue>,
+        values: &mut Vec<Sample>,
     ) {
         let mut push = |metric: &str, value: f64| {
-            let mut value = MetricValue::gauge(metric, value);
+            let mut value = Sample::gauge(metric, value);
             value.tags.clone_from(&self.tags);
             values.push(value);
         };
@@ -107,8 +107,8 @@ impl Group {
     }
 }
 
-impl Tally {
-    /// Adds a process, with the ticks that it has used since the tick before if it was there then.
+impl GroupTally {
+    /// Adds a process, with the ticks that it has used since the run before if it was there then.
     pub(crate) fn add(&mut self, process: &Process, ticks: Option<u64>) {
         self.processes += 1;
         self.threads += process.threads;
@@ -171,20 +171,20 @@ mod tests {
     #[test]
     fn values_that_cannot_be_had_are_left_out() {
         let group = Group::new(settings("-", "nginx", "-")).unwrap();
-        let metrics = |tally: &Tally, uptime_s, elapsed_s| {
+        let metrics = |tally: &GroupTally, uptime_s, elapsed_s| {
             let mut values = Vec::new();
             group.push(tally, 4096, uptime_s, elapsed_s, &mut values);
             values.into_iter().map(|value| format!("{}={}", value.metric, value.value)).collect::<Vec<_>>().join(" ")
         };
-        let none = Tally::default();
+        let none = GroupTally::default();
         assert_eq!(metrics(&none, Some(9.0), None), "proc.num=0 proc.threads=0 proc.mem.rss=0");
         assert_eq!(
             metrics(&none, Some(9.0), Some(10.0)),
             "proc.num=0 proc.threads=0 proc.mem.rss=0 proc.cpu.percent=0"
         );
-        let new = Tally { processes: 2, threads: 3, pages: 2, first_start: Some(400), ..none };
+        let new = GroupTally { processes: 2, threads: 3, pages: 2, first_start: Some(400), ..none };
         assert_eq!(metrics(&new, Some(9.0), Some(10.0)), "proc.num=2 proc.threads=3 proc.mem.rss=8192 proc.uptime=5");
-        let old = Tally { ticks: 250, compared: 1, ..new };
+        let old = GroupTally { ticks: 250, compared: 1, ..new };
         assert_eq!(metrics(&old, None, Some(5.0)), "proc.num=2 proc.threads=3 proc.mem.rss=8192 proc.cpu.percent=50");
     }
 }

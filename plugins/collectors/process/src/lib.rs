@@ -15,10 +15,10 @@ use saker_sdk::gaps::Gaps;
 use saker_sdk::prelude::*;
 
 use crate::files::Buffer;
-use crate::group::{Group, Tally};
-use crate::reading::Reading;
+use crate::group::{Group, GroupTally};
+use crate::reading::ProcReading;
 use crate::stat::Process;
-use crate::totals::Totals;
+use crate::totals::ProcessTotals;
 
 /// `/proc/PID/stat` has some 300 bytes.
 const STAT_BYTES: usize = 2 * 1024;
@@ -51,22 +51,22 @@ saker_sdk::settings! {
     }
 }
 
-/// The collector, with the reading of the tick before.
+/// The collector, with the reading of the run before.
 pub struct Processes {
     proc: String,
     groups: Vec<Group>,
     page_bytes: u32,
     stat: Buffer,
     command: Buffer,
-    before: Option<Reading>,
+    before: Option<ProcReading>,
     gaps: Gaps,
 }
 
 /// What one pass over all processes brings.
 struct Scan {
-    totals: Totals,
-    tallies: Vec<Tally>,
-    reading: Reading,
+    totals: ProcessTotals,
+    tallies: Vec<GroupTally>,
+    reading: ProcReading,
 }
 
 impl Collector for Processes {
@@ -78,7 +78,7 @@ impl Collector for Processes {
             env!("CARGO_PKG_VERSION"),
             "Processes by state, and the count and cost of chosen ones",
         )
-        .wants(read("/proc"), "every process has a directory there")
+        .requests(read("/proc"), "every process has a directory there")
     }
 
     fn open(settings: ProcessSettings) -> Result<Self, OpenError> {
@@ -93,20 +93,20 @@ impl Collector for Processes {
             page_bytes: settings.page_bytes,
             stat: Buffer::new(STAT_BYTES),
             command: Buffer::new(COMMAND_BYTES),
-            before: before.and_then(|bytes| Reading::restore(&bytes)),
+            before: before.and_then(|bytes| ProcReading::restore(&bytes)),
             gaps: Gaps::default(),
         })
     }
 
-    fn collect(&mut self, tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
-        let scan = self.scan(tick.timestamp_ms)?;
+    fn collect(&mut self, run: Run) -> Result<Vec<Sample>, CollectError> {
+        let scan = self.scan(run.timestamp_ms)?;
         let mut values = Vec::with_capacity(7 + 5 * self.groups.len());
         scan.totals.push(&mut values);
         if self.groups.is_empty() {
             return self.gaps.finish(values);
         }
         let uptime_s = self.uptime_s();
-        let elapsed_s = self.before.as_ref().map(|before| (tick.timestamp_ms - before.at_ms) as f64 / 1000.0);
+        let elapsed_s = self.before.as_ref().map(|before| (run.timestamp_ms - before.at_ms) as f64 / 1000.0);
         let elapsed_s = elapsed_s.filter(|seconds| *seconds > 0.0);
         for (group, tally) in self.groups.iter().zip(&scan.tallies) {
             group.push(tally, self.page_bytes, uptime_s, elapsed_s, &mut values);
@@ -124,8 +124,8 @@ saker_sdk::export_collector!(Processes);
 impl Processes {
     fn scan(&mut self, at_ms: i64) -> Result<Scan, CollectError> {
         let listing = std::fs::read_dir(&self.proc).map_err(|error| CollectError::from_io(&self.proc, &error))?;
-        let tallies = vec![Tally::default(); self.groups.len()];
-        let mut scan = Scan { totals: Totals::default(), tallies, reading: Reading::new(at_ms) };
+        let tallies = vec![GroupTally::default(); self.groups.len()];
+        let mut scan = Scan { totals: ProcessTotals::default(), tallies, reading: ProcReading::new(at_ms) };
         let mut path = String::with_capacity(self.proc.len() + 20);
         for entry in listing {
             let entry = match entry {

@@ -1,4 +1,4 @@
-//! The processor time of chosen processes at one tick, for the difference to the next.
+//! The processor time of chosen processes at one run, for the difference to the next.
 
 /// The most that is kept for a successor; a reading that is longer is not kept.
 pub(crate) const KEPT_BYTES: usize = 64 * 1024;
@@ -8,27 +8,27 @@ const ENTRY_BYTES: usize = 4 + 8 + 8;
 
 /// One reading.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Reading {
+pub(crate) struct ProcReading {
     /// When, in milliseconds since 1970.
     pub(crate) at_ms: i64,
     /// In the order of their numbers once [`sort`](Self::sort) was called.
-    processes: Vec<Entry>,
+    processes: Vec<ProcessEntry>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
+struct ProcessEntry {
     pid: u32,
     start: u64,
     ticks: u64,
 }
 
-impl Reading {
+impl ProcReading {
     pub(crate) fn new(at_ms: i64) -> Self {
         Self { at_ms, processes: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, pid: u32, start: u64, ticks: u64) {
-        self.processes.push(Entry { pid, start, ticks });
+        self.processes.push(ProcessEntry { pid, start, ticks });
     }
 
     pub(crate) fn sort(&mut self) {
@@ -78,8 +78,8 @@ impl Reading {
 mod tests {
     use super::*;
 
-    fn reading() -> Reading {
-        let mut reading = Reading::new(1_000);
+    fn reading() -> ProcReading {
+        let mut reading = ProcReading::new(1_000);
         for (pid, start, ticks) in [(900, 7, 100), (5, 3, 50), (70, 4, 0)] {
             reading.add(pid, start, ticks);
         }
@@ -100,16 +100,16 @@ mod tests {
     #[test]
     fn a_reading_survives_being_saved() {
         let reading = reading();
-        assert_eq!(Reading::restore(&reading.save()), Some(reading));
-        assert_eq!(Reading::restore(&Reading::new(5).save()), Some(Reading::new(5)));
+        assert_eq!(ProcReading::restore(&reading.save()), Some(reading));
+        assert_eq!(ProcReading::restore(&ProcReading::new(5).save()), Some(ProcReading::new(5)));
         for bytes in [&b""[..], b"short", b"something else that is no such thing"] {
-            assert_eq!(Reading::restore(bytes), None);
+            assert_eq!(ProcReading::restore(bytes), None);
         }
     }
 
     #[test]
     fn a_reading_that_is_too_long_is_not_kept() {
-        let mut reading = Reading::new(0);
+        let mut reading = ProcReading::new(0);
         for pid in 0..3_276 {
             reading.add(pid, 0, 0);
         }

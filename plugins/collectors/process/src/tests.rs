@@ -12,15 +12,14 @@ fn reopen(proc: &str, groups: &str) -> Processes {
     Processes::open(saker_sdk::settings::parse(&settings).unwrap()).unwrap()
 }
 
-fn collect(processes: &mut Processes, at_ms: i64) -> Vec<MetricValue> {
-    processes.collect(Tick { timestamp_ms: at_ms, interval_ms: 10_000 }).unwrap()
+fn collect(processes: &mut Processes, at_ms: i64) -> Vec<Sample> {
+    processes.collect(Run { timestamp_ms: at_ms, interval_ms: 10_000 }).unwrap()
 }
 
 /// The value of a metric with these tags, written as Open-Falcon writes them.
-fn find(values: &[MetricValue], metric: &str, tags: &str) -> Option<f64> {
-    let line = |value: &MetricValue| {
-        value.tags.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
-    };
+fn find(values: &[Sample], metric: &str, tags: &str) -> Option<f64> {
+    let line =
+        |value: &Sample| value.tags.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
     let found: Vec<_> = values.iter().filter(|value| value.metric == metric && line(value) == tags).collect();
     assert!(found.len() < 2, "{metric}/{tags} comes twice");
     found.first().map(|value| value.value)
@@ -79,7 +78,7 @@ fn processor_time_is_the_mean_over_the_time_between_two_ticks() {
     let first = collect(&mut processes, 1_000);
     assert_eq!(find(&first, "proc.cpu.percent", "name=nginx"), None);
 
-    let mut before = Reading::new(1_000);
+    let mut before = ProcReading::new(1_000);
     before.add(812, 2_144, 410 - 100);
     before.add(813, 2_150, 90_210 - 500);
     before.add(814, 777, 0);
@@ -102,7 +101,7 @@ fn a_successor_goes_on_from_the_saved_reading() {
 }
 
 #[test]
-fn a_process_that_cannot_be_read_is_passed_over_and_one_that_makes_no_sense_is_named() {
+fn a_process_that_cannot_be_read_is_passed_over() {
     let directory = std::env::temp_dir().join(format!("saker-process-{}", std::process::id()));
     for (pid, stat) in [("1", Some("1 (x) S 1 2\n")), ("2", None), ("3", Some(""))] {
         std::fs::create_dir_all(directory.join(pid)).unwrap();
@@ -112,7 +111,7 @@ fn a_process_that_cannot_be_read_is_passed_over_and_one_that_makes_no_sense_is_n
     }
     let proc = directory.to_str().unwrap();
     let mut processes = open(proc, "");
-    let mut collect = || processes.collect(Tick { timestamp_ms: 0, interval_ms: 1000 });
+    let mut collect = || processes.collect(Run { timestamp_ms: 0, interval_ms: 1000 });
     let named = collect().unwrap_err();
     let expected = format!("{proc}: expected columns, found \"1 (x) S 1 2\\n\"");
     assert!(matches!(&named, CollectError::Malformed(text) if *text == expected), "{named:?}");
@@ -120,7 +119,7 @@ fn a_process_that_cannot_be_read_is_passed_over_and_one_that_makes_no_sense_is_n
     std::fs::copy(format!("{PROC}/812/stat"), directory.join("3/stat")).unwrap();
     let values = collect().unwrap();
     assert_eq!(find(&values, "proc.total", ""), Some(1.0), "the others are counted");
-    assert_eq!(saker_sdk::testing::figure("left_out"), Some(2.0));
+    assert_eq!(saker_sdk::testing::custom_metric("left_out"), Some(2.0));
     assert_eq!(saker_sdk::testing::logged().len(), 1);
 
     std::fs::remove_dir_all(directory.join("1")).unwrap();
@@ -154,12 +153,12 @@ fn a_stat_that_is_changed_costs_at_most_its_own_process() {
 
 #[test]
 fn a_missing_directory_is_named() {
-    let error = open("/nowhere", "").collect(Tick { timestamp_ms: 0, interval_ms: 1000 }).unwrap_err();
+    let error = open("/nowhere", "").collect(Run { timestamp_ms: 0, interval_ms: 1000 }).unwrap_err();
     assert!(matches!(error, CollectError::Unavailable(text) if text.starts_with("/nowhere: ")));
 }
 
 #[test]
-fn unusable_settings_are_refused_when_opening() {
+fn unusable_settings_are_rejected_when_opening() {
     for (settings, start) in
         [(r#"{"groups": [{"label": "x"}]}"#, "groups: group 1: "), (r#"{"page_bytes": 0}"#, "page_bytes: ")]
     {

@@ -6,7 +6,7 @@ use crate::stat::Process;
 
 /// Counts over all processes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Totals {
+pub(crate) struct ProcessTotals {
     pub(crate) processes: u64,
     threads: u64,
     running: u64,
@@ -16,7 +16,7 @@ pub(crate) struct Totals {
     stopped: u64,
 }
 
-impl Totals {
+impl ProcessTotals {
     pub(crate) fn add(&mut self, process: &Process) {
         self.processes += 1;
         self.threads += process.threads;
@@ -32,7 +32,7 @@ impl Totals {
         }
     }
 
-    pub(crate) fn push(&self, values: &mut Vec<MetricValue>) {
+    pub(crate) fn push(&self, values: &mut Vec<Sample>) {
         let metrics = [
             ("proc.total", self.processes),
             ("proc.running", self.running),
@@ -42,7 +42,7 @@ impl Totals {
             ("proc.stopped", self.stopped),
             ("proc.threads.total", self.threads),
         ];
-        values.extend(metrics.map(|(metric, count)| MetricValue::gauge(metric, count as f64)));
+        values.extend(metrics.map(|(metric, count)| Sample::gauge(metric, count as f64)));
     }
 }
 
@@ -52,13 +52,13 @@ mod tests {
 
     #[test]
     fn every_state_has_its_place() {
-        let mut totals = Totals::default();
+        let mut totals = ProcessTotals::default();
         for state in *b"RSSIPDDDZTtXW" {
             let process = Process { name: b"x", state, kernel: false, ticks: 0, threads: 2, start: 0, pages: 0 };
             totals.add(&process);
         }
         let expected =
-            Totals { processes: 13, threads: 26, running: 1, sleeping: 4, blocked: 3, zombie: 1, stopped: 2 };
+            ProcessTotals { processes: 13, threads: 26, running: 1, sleeping: 4, blocked: 3, zombie: 1, stopped: 2 };
         assert_eq!(totals, expected);
     }
 }

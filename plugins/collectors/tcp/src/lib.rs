@@ -13,7 +13,7 @@ use saker_sdk::prelude::*;
 
 use crate::sockstat::Sockstat;
 use crate::states::States;
-use crate::table::Table;
+use crate::table::SocketTable;
 
 /// The columns of `TcpExt` that Open-Falcon reports. Kernels of today lack `TCPPrequeueDropped`, `TCPLoss` and
 /// `TCPSchedulerFailed`.
@@ -83,10 +83,10 @@ pub struct Tcp {
     count_at_ms: i64,
     page_bytes: u32,
     piece: Vec<u8>,
-    tcp_ext: Table,
-    tcp: Table,
-    udp: Table,
-    /// How many values the tick before brought.
+    tcp_ext: SocketTable,
+    tcp: SocketTable,
+    udp: SocketTable,
+    /// How many values the run before brought.
     expected: usize,
     gaps: Gaps,
 }
@@ -100,7 +100,7 @@ impl Collector for Tcp {
             env!("CARGO_PKG_VERSION"),
             "TCP and UDP: protocol counters, errors, and sockets by state",
         )
-        .wants(read("/proc"), "the figures are in /proc/net")
+        .requests(read("/proc"), "the figures are in /proc/net")
     }
 
     fn open(settings: TcpSettings) -> Result<Self, OpenError> {
@@ -113,25 +113,25 @@ impl Collector for Tcp {
             count_at_ms: i64::MIN,
             page_bytes: settings.page_bytes,
             piece: vec![0; PIECE_BYTES],
-            tcp_ext: Table::new("TcpExt:", "TcpExt.", settings.tcp_ext),
-            tcp: Table::new("Tcp:", "snmp.Tcp.", owned(&TCP)),
-            udp: Table::new("Udp:", "snmp.Udp.", vec!["*".into()]),
+            tcp_ext: SocketTable::new("TcpExt:", "TcpExt.", settings.tcp_ext),
+            tcp: SocketTable::new("Tcp:", "snmp.Tcp.", owned(&TCP)),
+            udp: SocketTable::new("Udp:", "snmp.Udp.", vec!["*".into()]),
             expected: 0,
             gaps: Gaps::default(),
         })
     }
 
-    fn collect(&mut self, tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+    fn collect(&mut self, run: Run) -> Result<Vec<Sample>, CollectError> {
         let mut values = Vec::with_capacity(self.expected);
         self.push_tables(&mut values);
         // What `ss -s` shows, and so what Open-Falcon reports; it costs nothing and holds CLOSE_WAIT too.
         let known = values.iter().find(|value| value.metric == "snmp.Tcp.CurrEstab").map(|value| value.value);
-        values.extend(known.map(|count| MetricValue::gauge("ss.estab", count)));
+        values.extend(known.map(|count| Sample::gauge("ss.estab", count)));
         self.push_sockstat(&mut values);
-        if self.sockets_every_s > 0 && tick.timestamp_ms >= self.count_at_ms {
-            // Half a tick early is not too early: ticks do not stand on this setting's grid.
+        if self.sockets_every_s > 0 && run.timestamp_ms >= self.count_at_ms {
+            // Half a run early is not too early: runs do not stand on this setting's grid.
             self.count_at_ms =
-                tick.timestamp_ms + i64::from(self.sockets_every_s) * 1000 - i64::from(tick.interval_ms) / 2;
+                run.timestamp_ms + i64::from(self.sockets_every_s) * 1000 - i64::from(run.interval_ms) / 2;
             self.push_states(&mut values);
         }
         self.expected = values.len();
@@ -146,7 +146,7 @@ impl Collector for Tcp {
 saker_sdk::export_collector!(Tcp);
 
 impl Tcp {
-    fn push_tables(&mut self, values: &mut Vec<MetricValue>) {
+    fn push_tables(&mut self, values: &mut Vec<Sample>) {
         let path = format!("{}/netstat", self.directory);
         if let Some(text) = self.gaps.read_if_there(&path) {
             self.tcp_ext.read(&text, &mut self.gaps.of(&path), values);
@@ -159,7 +159,7 @@ impl Tcp {
         }
     }
 
-    fn push_states(&mut self, values: &mut Vec<MetricValue>) {
+    fn push_states(&mut self, values: &mut Vec<Sample>) {
         let mut states = States::new();
         let mut found = false;
         for name in ["tcp", "tcp6"] {
@@ -181,7 +181,7 @@ impl Tcp {
         }
     }
 
-    fn push_sockstat(&mut self, values: &mut Vec<MetricValue>) {
+    fn push_sockstat(&mut self, values: &mut Vec<Sample>) {
         let mut sockstat = Sockstat::default();
         for name in ["sockstat", "sockstat6"] {
             let path = format!("{}/{name}", self.directory);
@@ -228,11 +228,11 @@ mod tests {
         saker_sdk::settings::parse(&settings).unwrap()
     }
 
-    fn collect(settings: TcpSettings) -> Result<Vec<MetricValue>, CollectError> {
-        Tcp::open(settings).unwrap().collect(Tick { timestamp_ms: 0, interval_ms: 10_000 })
+    fn collect(settings: TcpSettings) -> Result<Vec<Sample>, CollectError> {
+        Tcp::open(settings).unwrap().collect(Run { timestamp_ms: 0, interval_ms: 10_000 })
     }
 
-    fn find(values: &[MetricValue], metric: &str) -> f64 {
+    fn find(values: &[Sample], metric: &str) -> f64 {
         let found: Vec<_> = values.iter().filter(|value| value.metric == metric).collect();
         assert_eq!(found.len(), 1, "{metric}");
         found[0].value
@@ -256,11 +256,11 @@ mod tests {
     }
 
     #[test]
-    fn sockets_are_counted_once_a_minute_and_the_rest_every_tick() {
+    fn sockets_are_counted_once_a_minute_and_the_rest_every_run() {
         let mut tcp = Tcp::open(settings("../../../tests/fixtures/proc")).unwrap();
         let mut counted = Vec::new();
         for second in (0..130).step_by(10) {
-            let values = tcp.collect(Tick { timestamp_ms: second * 1000, interval_ms: 10_000 }).unwrap();
+            let values = tcp.collect(Run { timestamp_ms: second * 1000, interval_ms: 10_000 }).unwrap();
             assert_eq!(find(&values, "ss.timewait"), 3.0);
             if let Some(listen) = values.iter().find(|value| value.metric == "ss.listen") {
                 assert_eq!(listen.step_s, Some(60));
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_without_bytes_is_refused() {
+    fn a_page_without_bytes_is_rejected() {
         let mut settings = settings("/proc");
         settings.page_bytes = 0;
         assert!(matches!(Tcp::open(settings), Err(OpenError::Settings(text)) if text.starts_with("page_bytes: ")));
@@ -326,7 +326,7 @@ mod tests {
         let sound = collect(settings(proc)).unwrap();
         for (name, text) in files {
             let path = directory.join("net").join(name);
-            let of_file = |value: &MetricValue| match name {
+            let of_file = |value: &Sample| match name {
                 "netstat" => value.metric.starts_with("TcpExt."),
                 "snmp" => value.metric.starts_with("snmp.") || value.metric == "ss.estab",
                 "tcp" | "tcp6" => value.step_s.is_some(),

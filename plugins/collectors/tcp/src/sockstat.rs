@@ -1,7 +1,7 @@
 //! `/proc/net/sockstat` and `/proc/net/sockstat6`, parsed: lines such as `TCP: inuse 5 orphan 0 tw 2 alloc 9 mem 3`.
 //! What a kernel leaves out stays unknown; lines and words that nobody asks for are passed over.
 
-use saker_sdk::gaps::{Place, count};
+use saker_sdk::gaps::{GapSource, count};
 use saker_sdk::prelude::*;
 
 /// What is read of both files. Counts of IPv4 and IPv6 are added up.
@@ -42,7 +42,7 @@ impl Sum {
 
 impl Sockstat {
     /// Adds what one of the two files says. A sum that lacks a part is none.
-    pub(crate) fn add(&mut self, text: &str, place: &mut Place<'_>) {
+    pub(crate) fn add(&mut self, text: &str, place: &mut GapSource<'_>) {
         for line in text.lines() {
             let mut words = line.split_ascii_whitespace();
             let Some(kind) = words.next() else { continue };
@@ -66,7 +66,7 @@ impl Sockstat {
     }
 
     /// Appends the metrics.
-    pub(crate) fn push(&self, page_bytes: u32, values: &mut Vec<MetricValue>) {
+    pub(crate) fn push(&self, page_bytes: u32, values: &mut Vec<Sample>) {
         let bytes = |pages: Sum| pages.known().map(|pages| pages.saturating_mul(page_bytes.into()));
         // A socket in state CLOSE stands in no table of the kernel: it is allocated and not in use.
         let closed =
@@ -82,7 +82,7 @@ impl Sockstat {
             ("ss.udp.inuse", self.udp_in_use.known()),
             ("ss.udp.mem.bytes", bytes(self.udp_pages)),
         ];
-        let known = metrics.iter().filter_map(|(metric, value)| Some(MetricValue::gauge(metric, (*value)? as f64)));
+        let known = metrics.iter().filter_map(|(metric, value)| Some(Sample::gauge(metric, (*value)? as f64)));
         values.extend(known);
     }
 
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_makes_no_sense_costs_itself_and_the_sum_that_it_is_a_part_of() {
+    fn a_count_that_makes_no_sense_costs_itself_and_its_sum() {
         let mut sockstat = Sockstat::default();
         add(&mut sockstat, "TCP: inuse 1 orphan x tw 0\nUDP: inuse\n");
         add(&mut sockstat, "TCP6: inuse 18446744073709551615\nUDP6: inuse 4\n");

@@ -27,14 +27,14 @@ const WORDS_BEFORE_STATE: u8 = 3;
 /// The counts, and where in a file the last piece ended.
 pub(crate) struct States {
     counts: [u64; METRICS.len()],
-    step: Step,
+    step: ListStep,
     line: u64,
     /// The first line of this file that made no sense, and how many did not.
     odd: Option<(u64, u64)>,
 }
 
 #[derive(Clone, Copy)]
-enum Step {
+enum ListStep {
     /// Between words, behind this many.
     Gap(u8),
     /// In a word, behind this many others.
@@ -47,16 +47,16 @@ enum Step {
 
 impl States {
     pub(crate) fn new() -> Self {
-        Self { counts: [0; METRICS.len()], step: Step::Rest, line: 1, odd: None }
+        Self { counts: [0; METRICS.len()], step: ListStep::Rest, line: 1, odd: None }
     }
 
     /// Takes the next piece of the file.
     pub(crate) fn take(&mut self, mut piece: &[u8]) {
         while let Some((&byte, rest)) = piece.split_first() {
-            if let Step::Rest = self.step {
+            if let ListStep::Rest = self.step {
                 let Some(end) = piece.iter().position(|&byte| byte == b'\n') else { return };
                 piece = &piece[end + 1..];
-                self.step = Step::Gap(0);
+                self.step = ListStep::Gap(0);
                 self.line += 1;
                 continue;
             }
@@ -68,7 +68,7 @@ impl States {
                 None => {
                     self.note();
                     // The end of the line is found from here, also if this is it.
-                    self.step = Step::Rest;
+                    self.step = ListStep::Rest;
                 }
             }
         }
@@ -77,10 +77,10 @@ impl States {
     /// Ends a file; what is taken next is the beginning of another. Answers the first line that made no sense, and how
     /// many did not.
     pub(crate) fn end(&mut self) -> Option<(u64, u64)> {
-        if !matches!(self.step, Step::Rest | Step::Gap(0)) {
+        if !matches!(self.step, ListStep::Rest | ListStep::Gap(0)) {
             self.note();
         }
-        (self.line, self.step) = (1, Step::Rest);
+        (self.line, self.step) = (1, ListStep::Rest);
         self.odd.take()
     }
 
@@ -90,29 +90,29 @@ impl States {
     }
 
     /// Appends a metric for each state, also for those that no socket is in. They are counted every `step_s` seconds.
-    pub(crate) fn push(&self, step_s: u32, values: &mut Vec<MetricValue>) {
+    pub(crate) fn push(&self, step_s: u32, values: &mut Vec<Sample>) {
         let counts = METRICS.iter().zip(self.counts);
         values.extend(counts.filter_map(|(metric, count)| {
-            Some(MetricValue { step_s: Some(step_s), ..MetricValue::gauge((*metric)?, count as f64) })
+            Some(Sample { step_s: Some(step_s), ..Sample::gauge((*metric)?, count as f64) })
         }));
     }
 
-    fn advance(&mut self, byte: u8) -> Option<Step> {
+    fn advance(&mut self, byte: u8) -> Option<ListStep> {
         match (self.step, byte) {
-            (Step::Gap(words), b' ') => Some(Step::Gap(words)),
-            (Step::Word(words), b' ') => Some(Step::Gap(words + 1)),
-            (Step::State(state), b' ') => {
+            (ListStep::Gap(words), b' ') => Some(ListStep::Gap(words)),
+            (ListStep::Word(words), b' ') => Some(ListStep::Gap(words + 1)),
+            (ListStep::State(state), b' ') => {
                 // A state that a later kernel may add is counted nowhere.
                 if let Some(count) = state.checked_sub(1).and_then(|index| self.counts.get_mut(index)) {
                     *count += 1;
                 }
-                Some(Step::Rest)
+                Some(ListStep::Rest)
             }
             (_, b'\n') => None,
-            (Step::Gap(WORDS_BEFORE_STATE), _) => hex(byte).map(Step::State),
-            (Step::State(state), _) => Some(Step::State(state.checked_mul(16)?.checked_add(hex(byte)?)?)),
-            (Step::Gap(words) | Step::Word(words), _) => Some(Step::Word(words)),
-            (Step::Rest, _) => Some(Step::Rest),
+            (ListStep::Gap(WORDS_BEFORE_STATE), _) => hex(byte).map(ListStep::State),
+            (ListStep::State(state), _) => Some(ListStep::State(state.checked_mul(16)?.checked_add(hex(byte)?)?)),
+            (ListStep::Gap(words) | ListStep::Word(words), _) => Some(ListStep::Word(words)),
+            (ListStep::Rest, _) => Some(ListStep::Rest),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The tables of `/proc/net/netstat` and `/proc/net/snmp`: pairs of lines, one with the columns' names and one with
-//! their values, both beginning with the table's name. The names differ between kernels but not between ticks, so what
+//! their values, both beginning with the table's name. The names differ between kernels but not between runs, so what
 //! is reported is worked out once and kept as long as the line of names stays the same.
 
-use saker_sdk::gaps::{Place, count};
+use saker_sdk::gaps::{GapSource, count};
 use saker_sdk::glob;
 use saker_sdk::prelude::*;
 
@@ -10,7 +10,7 @@ use saker_sdk::prelude::*;
 const GAUGES: [&str; 1] = ["CurrEstab"];
 
 /// One table, and what is reported of it.
-pub(crate) struct Table {
+pub(crate) struct SocketTable {
     /// What its lines begin with, such as `Tcp:`.
     start: &'static str,
     /// What stands before a column's name in the metric's name.
@@ -30,13 +30,13 @@ struct Column {
     metric_type: MetricType,
 }
 
-impl Table {
+impl SocketTable {
     pub(crate) fn new(start: &'static str, prefix: &'static str, wanted: Vec<String>) -> Self {
         Self { start, prefix, wanted, names: String::new(), width: 0, columns: Vec::new() }
     }
 
     /// Appends the values of this table in `text`, if it is there.
-    pub(crate) fn read(&mut self, text: &str, place: &mut Place<'_>, values: &mut Vec<MetricValue>) {
+    pub(crate) fn read(&mut self, text: &str, place: &mut GapSource<'_>, values: &mut Vec<Sample>) {
         let mut lines = text.lines();
         let Some(names) = lines.find(|line| line.starts_with(self.start)) else { return };
         let Some(row) = lines.next().filter(|line| line.starts_with(self.start)) else {
@@ -54,7 +54,7 @@ impl Table {
             };
             passed = column.index + 1;
             match count(cell) {
-                Some(value) => values.push(MetricValue::new(&column.metric, column.metric_type, value as f64)),
+                Some(value) => values.push(Sample::new(&column.metric, column.metric_type, value as f64)),
                 None => place.odd(&column.metric, "a count", cell),
             }
         }
@@ -81,7 +81,7 @@ impl Table {
 }
 
 /// Whether two lines are the same. In WebAssembly, `==` compares texts byte by byte; with two kilobytes of names, that was
-/// a quarter of what a tick costs.
+/// a quarter of what a run costs.
 fn same(one: &str, other: &str) -> bool {
     let (one, one_rest) = one.as_bytes().as_chunks::<8>();
     let (other, other_rest) = other.as_bytes().as_chunks::<8>();
@@ -98,11 +98,11 @@ mod tests {
     const NETSTAT: &str = include_str!("../../../../tests/fixtures/proc/net/netstat");
     const SNMP: &str = include_str!("../../../../tests/fixtures/proc/net/snmp");
 
-    fn udp(wanted: &str) -> Table {
-        Table::new("Udp:", "snmp.Udp.", vec![wanted.into()])
+    fn udp(wanted: &str) -> SocketTable {
+        SocketTable::new("Udp:", "snmp.Udp.", vec![wanted.into()])
     }
 
-    fn read(table: &mut Table, text: &str) -> Vec<(String, f64)> {
+    fn read(table: &mut SocketTable, text: &str) -> Vec<(String, f64)> {
         let mut values = Vec::new();
         table.read(text, &mut Gaps::default().of("snmp"), &mut values);
         values.into_iter().map(|value| (value.metric, value.value)).collect()
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn only_wanted_columns_are_reported_each_with_its_own_value() {
-        let mut table = Table::new("TcpExt:", "TcpExt.", vec!["ListenDrops".into(), "TCPFastRe*".into()]);
+        let mut table = SocketTable::new("TcpExt:", "TcpExt.", vec!["ListenDrops".into(), "TCPFastRe*".into()]);
         let expected = [("TcpExt.ListenDrops".to_owned(), 19.0), ("TcpExt.TCPFastRetrans".to_owned(), 88_214.0)];
         assert_eq!(read(&mut table, NETSTAT), expected);
     }
@@ -127,7 +127,7 @@ mod tests {
     fn a_level_is_a_gauge_and_a_total_a_counter() {
         let mut values = Vec::new();
         let wanted = vec!["CurrEstab".into(), "InSegs".into()];
-        Table::new("Tcp:", "snmp.Tcp.", wanted).read(SNMP, &mut Gaps::default().of("snmp"), &mut values);
+        SocketTable::new("Tcp:", "snmp.Tcp.", wanted).read(SNMP, &mut Gaps::default().of("snmp"), &mut values);
         let types: Vec<_> = values.iter().map(|value| value.metric_type).collect();
         assert!(matches!(types[..], [MetricType::Gauge, MetricType::Counter]), "{types:?}");
     }

@@ -8,7 +8,7 @@ use crate::RuleSettings;
 use crate::condition::Condition;
 use crate::pattern::{Fit, Pattern};
 use crate::tags;
-use crate::template::Template;
+use crate::template::TagTemplate;
 
 /// All changes of a rule. Texts are made of the series as it comes to the rule; then tags are taken away, renamed, set
 /// where absent, and set.
@@ -16,10 +16,10 @@ use crate::template::Template;
 pub(crate) struct Change {
     remove: Vec<Pattern>,
     rename: Vec<(String, String)>,
-    default: Vec<(String, Template)>,
-    add: Vec<(String, Template)>,
-    metric: Option<Template>,
-    endpoint: Option<Template>,
+    default: Vec<(String, TagTemplate)>,
+    add: Vec<(String, TagTemplate)>,
+    metric: Option<TagTemplate>,
+    endpoint: Option<TagTemplate>,
 }
 
 impl Change {
@@ -119,10 +119,10 @@ fn tag_templates(
     field: &str,
     tags: &BTreeMap<String, String>,
     when: &Condition,
-) -> Result<Vec<(String, Template)>, String> {
+) -> Result<Vec<(String, TagTemplate)>, String> {
     let parse = |(key, text): (&String, &String)| {
         tags::check_key(key).map_err(|error| format!("{field}: {error}"))?;
-        let template = Template::parse(text, when).map_err(|error| format!("{field}.{key}: {error}"))?;
+        let template = TagTemplate::parse(text, when).map_err(|error| format!("{field}.{key}: {error}"))?;
         if template.is_empty() {
             return Err(format!("{field}.{key}: is empty; to take a tag away write `remove = [\"{key}\"]`"));
         }
@@ -134,9 +134,9 @@ fn tag_templates(
     tags.iter().map(parse).collect()
 }
 
-fn name_template(field: &str, text: Option<&str>, when: &Condition) -> Result<Option<Template>, String> {
+fn name_template(field: &str, text: Option<&str>, when: &Condition) -> Result<Option<TagTemplate>, String> {
     let Some(text) = text else { return Ok(None) };
-    let template = Template::parse(text, when).map_err(|error| format!("{field}: {error}"))?;
+    let template = TagTemplate::parse(text, when).map_err(|error| format!("{field}: {error}"))?;
     if template.is_empty() {
         return Err(format!("{field}: is empty"));
     }

@@ -7,7 +7,7 @@ use crate::pattern::{Fit, Pattern};
 
 /// One part of a series.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Subject {
+pub(crate) enum SeriesPart {
     Metric,
     Endpoint,
     /// The value of the tag with this key.
@@ -16,9 +16,9 @@ pub(crate) enum Subject {
 
 /// All patterns of a rule.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Condition(Vec<(Subject, Pattern)>);
+pub(crate) struct Condition(Vec<(SeriesPart, Pattern)>);
 
-impl Subject {
+impl SeriesPart {
     /// This part of `series`; none if the series has no such tag.
     pub(crate) fn of<'s>(&self, series: &'s Series) -> Option<&'s str> {
         match self {
@@ -32,14 +32,14 @@ impl Subject {
 impl Condition {
     /// Reads the patterns; on failure, names the one that is wrong.
     pub(crate) fn parse(settings: &ConditionSettings) -> Result<Self, String> {
-        let metric = settings.metric.iter().map(|text| (Subject::Metric, text));
-        let endpoint = settings.endpoint.iter().map(|text| (Subject::Endpoint, text));
-        let tags = settings.tags.iter().map(|(key, text)| (Subject::Tag(key.clone()), text));
+        let metric = settings.metric.iter().map(|text| (SeriesPart::Metric, text));
+        let endpoint = settings.endpoint.iter().map(|text| (SeriesPart::Endpoint, text));
+        let tags = settings.tags.iter().map(|(key, text)| (SeriesPart::Tag(key.clone()), text));
         let patterns = metric.chain(endpoint).chain(tags).map(|(subject, text)| {
             let pattern = Pattern::parse(text).map_err(|error| match &subject {
-                Subject::Metric => format!("metric: {error}"),
-                Subject::Endpoint => format!("endpoint: {error}"),
-                Subject::Tag(key) => format!("tags.{key}: {error}"),
+                SeriesPart::Metric => format!("metric: {error}"),
+                SeriesPart::Endpoint => format!("endpoint: {error}"),
+                SeriesPart::Tag(key) => format!("tags.{key}: {error}"),
             })?;
             Ok((subject, pattern))
         });
@@ -58,7 +58,7 @@ impl Condition {
 
     /// The place of the metric's pattern, and how many groups it has.
     pub(crate) fn metric(&self) -> Option<(usize, usize)> {
-        let place = self.0.iter().position(|(subject, _)| *subject == Subject::Metric)?;
+        let place = self.0.iter().position(|(subject, _)| *subject == SeriesPart::Metric)?;
         Some((place, self.0[place].1.groups()))
     }
 

@@ -7,17 +7,17 @@
 
 use saker_sdk::prelude::*;
 
-use crate::condition::{Condition, Subject};
+use crate::condition::{Condition, SeriesPart};
 use crate::pattern::Fit;
 
 /// One text.
 #[derive(Clone, Debug)]
-pub(crate) struct Template(Vec<Part>);
+pub(crate) struct TagTemplate(Vec<TemplatePart>);
 
 #[derive(Clone, Debug)]
-enum Part {
+enum TemplatePart {
     Text(String),
-    Series(Subject),
+    Series(SeriesPart),
     /// What a group of a pattern stands for.
     Group {
         place: usize,
@@ -25,21 +25,21 @@ enum Part {
     },
 }
 
-impl Template {
+impl TagTemplate {
     /// Reads a text; on failure, says which reference is wrong.
     pub(crate) fn parse(text: &str, condition: &Condition) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('$') {
             if !before.is_empty() {
-                parts.push(Part::Text(before.into()));
+                parts.push(TemplatePart::Text(before.into()));
             }
             let (part, behind) = reference(after, condition)?;
             parts.push(part);
             rest = behind;
         }
         if !rest.is_empty() {
-            parts.push(Part::Text(rest.into()));
+            parts.push(TemplatePart::Text(rest.into()));
         }
         Ok(Self(parts))
     }
@@ -47,8 +47,8 @@ impl Template {
     /// A piece that stands in every outcome and is `wrong`.
     pub(crate) fn fixed_part(&self, wrong: impl Fn(&str) -> bool) -> Option<&str> {
         self.0.iter().find_map(|part| match part {
-            Part::Text(text) => wrong(text).then_some(text.as_str()),
-            Part::Series(_) | Part::Group { .. } => None,
+            TemplatePart::Text(text) => wrong(text).then_some(text.as_str()),
+            TemplatePart::Series(_) | TemplatePart::Group { .. } => None,
         })
     }
 
@@ -62,9 +62,9 @@ impl Template {
         let mut text = String::new();
         for part in &self.0 {
             text.push_str(match part {
-                Part::Text(text) => text,
-                Part::Series(subject) => subject.of(series).unwrap_or_default(),
-                Part::Group { place, number } => fits.get(*place).map_or("", |fit| fit.group(*number)),
+                TemplatePart::Text(text) => text,
+                TemplatePart::Series(subject) => subject.of(series).unwrap_or_default(),
+                TemplatePart::Group { place, number } => fits.get(*place).map_or("", |fit| fit.group(*number)),
             });
         }
         text
@@ -72,9 +72,9 @@ impl Template {
 }
 
 /// Reads what stands behind a dollar sign; answers with what stands behind that.
-fn reference<'t>(text: &'t str, condition: &Condition) -> Result<(Part, &'t str), String> {
+fn reference<'t>(text: &'t str, condition: &Condition) -> Result<(TemplatePart, &'t str), String> {
     if let Some(rest) = text.strip_prefix('$') {
-        return Ok((Part::Text("$".into()), rest));
+        return Ok((TemplatePart::Text("$".into()), rest));
     }
     let (name, rest) = match text.strip_prefix('{') {
         Some(inside) => inside.split_once('}').ok_or_else(|| format!("`${text}` has no closing brace"))?,
@@ -84,21 +84,21 @@ fn reference<'t>(text: &'t str, condition: &Condition) -> Result<(Part, &'t str)
         return Err("a `$` that begins no reference; a dollar sign is written `$$`".into());
     }
     let part = match name {
-        "metric" => Part::Series(Subject::Metric),
-        "endpoint" => Part::Series(Subject::Endpoint),
+        "metric" => TemplatePart::Series(SeriesPart::Metric),
+        "endpoint" => TemplatePart::Series(SeriesPart::Endpoint),
         _ => match name.strip_prefix("tags.") {
-            Some(key) => Part::Series(Subject::Tag(key.into())),
+            Some(key) => TemplatePart::Series(SeriesPart::Tag(key.into())),
             None => group(name, condition)?,
         },
     };
     Ok((part, rest))
 }
 
-fn group(name: &str, condition: &Condition) -> Result<Part, String> {
+fn group(name: &str, condition: &Condition) -> Result<TemplatePart, String> {
     if name.bytes().all(|byte| byte.is_ascii_digit()) {
         let (place, groups) = condition.metric().unwrap_or_default();
         return match name.parse() {
-            Ok(number @ 1..) if number <= groups => Ok(Part::Group { place, number }),
+            Ok(number @ 1..) if number <= groups => Ok(TemplatePart::Group { place, number }),
             _ => Err(format!("`${name}` refers to nothing: `when.metric` has {groups} `*` or groups")),
         };
     }
@@ -107,7 +107,7 @@ fn group(name: &str, condition: &Condition) -> Result<Part, String> {
         let wanted = format!("no pattern in `when` has a group (?<{name}>…)");
         format!("`${{{name}}}` refers to nothing: {wanted}; a tag is `${{tags.{name}}}`")
     })?;
-    Ok(Part::Group { place, number })
+    Ok(TemplatePart::Group { place, number })
 }
 
 #[cfg(test)]
@@ -138,7 +138,7 @@ mod tests {
             ("$$1 }{", "$1 }{"),
         ] {
             let condition = condition(WHEN);
-            let template = Template::parse(text, &condition).unwrap();
+            let template = TagTemplate::parse(text, &condition).unwrap();
             assert_eq!(template.expand(&series, &condition.fit(&series).unwrap()), expected, "{text}");
         }
     }
@@ -164,7 +164,7 @@ mod tests {
                 "`${dc}` refers to nothing: no pattern in `when` has a group (?<dc>…); a tag is `${tags.dc}`",
             ),
         ] {
-            assert_eq!(Template::parse(text, &condition(when)).unwrap_err(), expected, "{text}");
+            assert_eq!(TagTemplate::parse(text, &condition(when)).unwrap_err(), expected, "{text}");
         }
     }
 }

@@ -68,9 +68,9 @@ static bool is_of(const saker_point *point, const char *metric) {
 }
 
 const saker_values *fake_collect(int64_t timestamp_ms) {
-    saker_tick tick = {.timestamp_ms = timestamp_ms, .interval_ms = 10000};
+    saker_run run = {.timestamp_ms = timestamp_ms, .interval_ms = 10000};
     saker_values *values = saker_alloc(sizeof *values);
-    if (!saker_collect(&SAKER_PLUGIN, tick, values)) {
+    if (!saker_collect(&SAKER_PLUGIN, run, values)) {
         return NULL;
     }
     if (saker_columns_are_used(values)) {
@@ -167,7 +167,7 @@ void saker_gauge_set(const char *name, double value) {
     find_figure(name)->value = value;
 }
 
-double fake_figure(const char *name) {
+double fake_custom_metric(const char *name) {
     for (size_t i = 0; i < agent.figure_count; i++) {
         if (strcmp(agent.figures[i].name, name) == 0) {
             return agent.figures[i].value;

@@ -101,10 +101,10 @@ extern void __wasm_import_saker_plugin_state_load(uint8_t *);
 __attribute__((__import_module__("saker:plugin/state@0.1.0"), __import_name__("save")))
 extern void __wasm_import_saker_plugin_state_save(uint8_t *, size_t, uint8_t *);
 
-// Imported Functions from `saker:plugin/filesystem-usage@0.1.0`
+// Imported Functions from `saker:plugin/statfs@0.1.0`
 
-__attribute__((__import_module__("saker:plugin/filesystem-usage@0.1.0"), __import_name__("stat")))
-extern void __wasm_import_saker_plugin_filesystem_usage_stat(uint8_t *, size_t, uint8_t *);
+__attribute__((__import_module__("saker:plugin/statfs@0.1.0"), __import_name__("stat")))
+extern void __wasm_import_saker_plugin_statfs_stat(uint8_t *, size_t, uint8_t *);
 
 // Imported Functions from `saker:plugin/compression@0.1.0`
 
@@ -114,13 +114,13 @@ extern void __wasm_import_saker_plugin_compression_gzip(uint8_t *, size_t, int32
 __attribute__((__import_module__("saker:plugin/compression@0.1.0"), __import_name__("zstd")))
 extern void __wasm_import_saker_plugin_compression_zstd(uint8_t *, size_t, int32_t, uint8_t *);
 
-// Imported Functions from `saker:plugin/metrics@0.1.0`
+// Imported Functions from `saker:plugin/custom-metrics@0.1.0`
 
-__attribute__((__import_module__("saker:plugin/metrics@0.1.0"), __import_name__("counter-add")))
-extern void __wasm_import_saker_plugin_metrics_counter_add(uint8_t *, size_t, double);
+__attribute__((__import_module__("saker:plugin/custom-metrics@0.1.0"), __import_name__("counter-add")))
+extern void __wasm_import_saker_plugin_custom_metrics_counter_add(uint8_t *, size_t, double);
 
-__attribute__((__import_module__("saker:plugin/metrics@0.1.0"), __import_name__("gauge-set")))
-extern void __wasm_import_saker_plugin_metrics_gauge_set(uint8_t *, size_t, double);
+__attribute__((__import_module__("saker:plugin/custom-metrics@0.1.0"), __import_name__("gauge-set")))
+extern void __wasm_import_saker_plugin_custom_metrics_gauge_set(uint8_t *, size_t, double);
 
 #if defined(SAKER_KIND_COLLECTOR)
 // Exported Functions from `saker:plugin/collector@0.1.0`
@@ -1135,7 +1135,7 @@ void bindings_option_s64_free(bindings_option_s64_t *ptr) {
   }
 }
 
-void saker_plugin_types_metric_value_free(saker_plugin_types_metric_value_t *ptr) {
+void saker_plugin_types_sample_free(saker_plugin_types_sample_t *ptr) {
   bindings_string_free(&ptr->metric);
   saker_plugin_types_list_tag_free(&ptr->tags);
   bindings_option_s64_free(&ptr->timestamp_ms);
@@ -1190,7 +1190,7 @@ void saker_plugin_types_permission_free(saker_plugin_types_permission_t *ptr) {
       break;
     }
     case 1: {
-      bindings_string_free(&ptr->val.usage);
+      bindings_string_free(&ptr->val.statfs);
       break;
     }
     case 2: {
@@ -1216,17 +1216,17 @@ void saker_plugin_types_permission_free(saker_plugin_types_permission_t *ptr) {
   }
 }
 
-void saker_plugin_types_wanted_free(saker_plugin_types_wanted_t *ptr) {
+void saker_plugin_types_permission_request_free(saker_plugin_types_permission_request_t *ptr) {
   saker_plugin_types_permission_free(&ptr->permission);
   bindings_string_free(&ptr->reason);
 }
 
-void saker_plugin_types_list_wanted_free(saker_plugin_types_list_wanted_t *ptr) {
+void saker_plugin_types_list_permission_request_free(saker_plugin_types_list_permission_request_t *ptr) {
   size_t list_len = ptr->len;
   if (list_len > 0) {
-    saker_plugin_types_wanted_t *list_ptr = ptr->ptr;
+    saker_plugin_types_permission_request_t *list_ptr = ptr->ptr;
     for (size_t i = 0; i < list_len; i++) {
-      saker_plugin_types_wanted_free(&list_ptr[i]);
+      saker_plugin_types_permission_request_free(&list_ptr[i]);
     }
     free(list_ptr);
   }
@@ -1236,7 +1236,7 @@ void saker_plugin_types_description_free(saker_plugin_types_description_t *ptr) 
   bindings_string_free(&ptr->name);
   bindings_string_free(&ptr->version);
   bindings_string_free(&ptr->summary);
-  saker_plugin_types_list_wanted_free(&ptr->permissions);
+  saker_plugin_types_list_permission_request_free(&ptr->permissions);
   bindings_string_free(&ptr->settings_schema);
 }
 
@@ -1257,14 +1257,14 @@ void saker_plugin_types_open_error_free(saker_plugin_types_open_error_t *ptr) {
   }
 }
 
-void saker_plugin_filesystem_usage_permission_free(saker_plugin_filesystem_usage_permission_t *ptr) {
+void saker_plugin_statfs_permission_free(saker_plugin_statfs_permission_t *ptr) {
   saker_plugin_types_permission_free(ptr);
 }
 
-void saker_plugin_filesystem_usage_usage_error_free(saker_plugin_filesystem_usage_usage_error_t *ptr) {
+void saker_plugin_statfs_usage_error_free(saker_plugin_statfs_usage_error_t *ptr) {
   switch ((int32_t) ptr->tag) {
     case 0: {
-      saker_plugin_filesystem_usage_permission_free(&ptr->val.denied);
+      saker_plugin_statfs_permission_free(&ptr->val.denied);
       break;
     }
     case 1: {
@@ -1274,10 +1274,10 @@ void saker_plugin_filesystem_usage_usage_error_free(saker_plugin_filesystem_usag
   }
 }
 
-void saker_plugin_filesystem_usage_result_usage_usage_error_free(saker_plugin_filesystem_usage_result_usage_usage_error_t *ptr) {
+void saker_plugin_statfs_result_usage_usage_error_free(saker_plugin_statfs_result_usage_usage_error_t *ptr) {
   if (!ptr->is_err) {
   } else {
-    saker_plugin_filesystem_usage_usage_error_free(&ptr->val.err);
+    saker_plugin_statfs_usage_error_free(&ptr->val.err);
   }
 }
 
@@ -1323,10 +1323,6 @@ void exports_saker_plugin_backend_description_free(exports_saker_plugin_backend_
 }
 
 #if defined(SAKER_KIND_COLLECTOR)
-void exports_saker_plugin_collector_metric_value_free(exports_saker_plugin_collector_metric_value_t *ptr) {
-  saker_plugin_types_metric_value_free(ptr);
-}
-
 void exports_saker_plugin_collector_open_error_free(exports_saker_plugin_collector_open_error_t *ptr) {
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
@@ -1361,8 +1357,8 @@ void exports_saker_plugin_backend_series_free(exports_saker_plugin_backend_serie
 }
 
 #if defined(SAKER_KIND_COLLECTOR)
-void exports_saker_plugin_collector_tag_free(exports_saker_plugin_collector_tag_t *ptr) {
-  saker_plugin_types_tag_free(ptr);
+void exports_saker_plugin_collector_sample_free(exports_saker_plugin_collector_sample_t *ptr) {
+  saker_plugin_types_sample_free(ptr);
 #endif
 #if defined(SAKER_KIND_BACKEND)
 void exports_saker_plugin_backend_definition_free(exports_saker_plugin_backend_definition_t *ptr) {
@@ -1373,13 +1369,21 @@ void exports_saker_plugin_backend_definition_free(exports_saker_plugin_backend_d
 
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-void exports_saker_plugin_collector_list_tag_free(exports_saker_plugin_collector_list_tag_t *ptr) {
+void exports_saker_plugin_collector_tag_free(exports_saker_plugin_collector_tag_t *ptr) {
+  saker_plugin_types_tag_free(ptr);
 #endif
 #if defined(SAKER_KIND_BACKEND)
 void exports_saker_plugin_backend_retry_free(exports_saker_plugin_backend_retry_t *ptr) {
   bindings_string_free(&ptr->message);
+#endif
+#if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
 }
 
+#endif
+#if defined(SAKER_KIND_COLLECTOR)
+void exports_saker_plugin_collector_list_tag_free(exports_saker_plugin_collector_list_tag_t *ptr) {
+#endif
+#if defined(SAKER_KIND_BACKEND)
 void bindings_list_u32_free(bindings_list_u32_t *ptr) {
 #endif
 #if defined(SAKER_KIND_COLLECTOR) || defined(SAKER_KIND_BACKEND)
@@ -1488,12 +1492,12 @@ void exports_saker_plugin_collector_batch_free(exports_saker_plugin_collector_ba
   exports_saker_plugin_collector_columns_free(&ptr->points);
 }
 
-void exports_saker_plugin_collector_list_metric_value_free(exports_saker_plugin_collector_list_metric_value_t *ptr) {
+void exports_saker_plugin_collector_list_sample_free(exports_saker_plugin_collector_list_sample_t *ptr) {
   size_t list_len = ptr->len;
   if (list_len > 0) {
-    exports_saker_plugin_collector_metric_value_t *list_ptr = ptr->ptr;
+    exports_saker_plugin_collector_sample_t *list_ptr = ptr->ptr;
     for (size_t i = 0; i < list_len; i++) {
-      exports_saker_plugin_collector_metric_value_free(&list_ptr[i]);
+      exports_saker_plugin_collector_sample_free(&list_ptr[i]);
     }
     free(list_ptr);
 #endif
@@ -1519,7 +1523,7 @@ void exports_saker_plugin_processor_process_error_free(exports_saker_plugin_proc
     case 0: {
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-      exports_saker_plugin_collector_list_metric_value_free(&ptr->val.records);
+      exports_saker_plugin_collector_list_sample_free(&ptr->val.records);
       break;
     }
     case 1: {
@@ -3677,16 +3681,16 @@ bool saker_plugin_state_save(bindings_list_u8_t *bytes, saker_plugin_state_state
   }
 }
 
-bool saker_plugin_filesystem_usage_stat(bindings_string_t *path, saker_plugin_filesystem_usage_usage_t *ret, saker_plugin_filesystem_usage_usage_error_t *err) {
+bool saker_plugin_statfs_stat(bindings_string_t *path, saker_plugin_statfs_usage_t *ret, saker_plugin_statfs_usage_error_t *err) {
   __attribute__((__aligned__(8)))
   uint8_t ret_area[48];
   uint8_t *ptr = (uint8_t *) &ret_area;
-  __wasm_import_saker_plugin_filesystem_usage_stat((uint8_t *) (*path).ptr, (*path).len, ptr);
-  saker_plugin_filesystem_usage_result_usage_usage_error_t result;
+  __wasm_import_saker_plugin_statfs_stat((uint8_t *) (*path).ptr, (*path).len, ptr);
+  saker_plugin_statfs_result_usage_usage_error_t result;
   switch ((int32_t) *((uint8_t*) (ptr + 0))) {
     case 0: {
       result.is_err = false;
-      result.val.ok = (saker_plugin_filesystem_usage_usage_t) {
+      result.val.ok = (saker_plugin_statfs_usage_t) {
         (uint64_t) (uint64_t) (*((int64_t*) (ptr + 8))),
         (uint64_t) (uint64_t) (*((int64_t*) (ptr + 16))),
         (uint64_t) (uint64_t) (*((int64_t*) (ptr + 24))),
@@ -3697,7 +3701,7 @@ bool saker_plugin_filesystem_usage_stat(bindings_string_t *path, saker_plugin_fi
     }
     case 1: {
       result.is_err = true;
-      saker_plugin_filesystem_usage_usage_error_t variant0;
+      saker_plugin_statfs_usage_error_t variant0;
       variant0.tag = (int32_t) *((uint8_t*) (ptr + 8));
       switch ((int32_t) variant0.tag) {
         case 0: {
@@ -3709,7 +3713,7 @@ bool saker_plugin_filesystem_usage_stat(bindings_string_t *path, saker_plugin_fi
               break;
             }
             case 1: {
-              variant.val.usage = (bindings_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+2*sizeof(void*))))), (*((size_t*) (ptr + (8+3*sizeof(void*))))) };
+              variant.val.statfs = (bindings_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+2*sizeof(void*))))), (*((size_t*) (ptr + (8+3*sizeof(void*))))) };
               break;
             }
             case 2: {
@@ -3847,12 +3851,12 @@ bool saker_plugin_compression_zstd(bindings_list_u8_t *bytes, uint8_t level, bin
   }
 }
 
-void saker_plugin_metrics_counter_add(bindings_string_t *name, double amount) {
-  __wasm_import_saker_plugin_metrics_counter_add((uint8_t *) (*name).ptr, (*name).len, amount);
+void saker_plugin_custom_metrics_counter_add(bindings_string_t *name, double amount) {
+  __wasm_import_saker_plugin_custom_metrics_counter_add((uint8_t *) (*name).ptr, (*name).len, amount);
 }
 
-void saker_plugin_metrics_gauge_set(bindings_string_t *name, double value) {
-  __wasm_import_saker_plugin_metrics_gauge_set((uint8_t *) (*name).ptr, (*name).len, value);
+void saker_plugin_custom_metrics_gauge_set(bindings_string_t *name, double value) {
+  __wasm_import_saker_plugin_custom_metrics_gauge_set((uint8_t *) (*name).ptr, (*name).len, value);
 }
 
 #if defined(SAKER_KIND_COLLECTOR)
@@ -3956,7 +3960,7 @@ uint8_t * __wasm_export_exports_saker_plugin_backend_open(uint8_t * arg, size_t 
             break;
           }
           case 1: {
-            const bindings_string_t *payload6 = &(*payload4).val.usage;
+            const bindings_string_t *payload6 = &(*payload4).val.statfs;
             *((int8_t*)(ptr + (2*sizeof(void*)))) = 1;
             *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload6).len;
             *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload6).ptr;
@@ -4025,7 +4029,7 @@ uint8_t * __wasm_export_exports_saker_plugin_backend_open(uint8_t * arg, size_t 
 #if defined(SAKER_KIND_COLLECTOR)
 __attribute__((__export_name__("saker:plugin/collector@0.1.0#collect")))
 uint8_t * __wasm_export_exports_saker_plugin_collector_collect(int64_t arg, int32_t arg0) {
-  exports_saker_plugin_collector_tick_t arg1 = (exports_saker_plugin_collector_tick_t) {
+  exports_saker_plugin_collector_run_t arg1 = (exports_saker_plugin_collector_run_t) {
     (int64_t) arg,
     (uint32_t) (uint32_t) (arg0),
 #endif
@@ -4144,7 +4148,7 @@ uint8_t * __wasm_export_exports_saker_plugin_processor_map_series(uint8_t * arg,
             break;
           }
           case 1: {
-            const bindings_string_t *payload13 = &(*payload11).val.usage;
+            const bindings_string_t *payload13 = &(*payload11).val.statfs;
             *((int8_t*)(ptr + (2*sizeof(void*)))) = 1;
             *((size_t*)(ptr + (4*sizeof(void*)))) = (*payload13).len;
             *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) (*payload13).ptr;
@@ -4176,7 +4180,7 @@ uint8_t * __wasm_export_exports_saker_plugin_processor_map_series(uint8_t * arg,
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
           case 1: {
-            const bindings_string_t *payload17 = &(*payload15).val.usage;
+            const bindings_string_t *payload17 = &(*payload15).val.statfs;
             *((int8_t*)(ptr + (2*sizeof(void*)))) = 1;
 #endif
 #if defined(SAKER_KIND_BACKEND)
@@ -4301,7 +4305,7 @@ uint8_t * __wasm_export_exports_saker_plugin_processor_map_series(uint8_t * arg,
     const exports_saker_plugin_collector_measurement_t *payload = &(ret).val.ok;*((int8_t*)(ptr + 0)) = 0;
     switch ((int32_t) (*payload).tag) {
       case 0: {
-        const exports_saker_plugin_collector_list_metric_value_t *payload2 = &(*payload).val.records;
+        const exports_saker_plugin_collector_list_sample_t *payload2 = &(*payload).val.records;
         *((int8_t*)(ptr + sizeof(void*))) = 0;
         *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload2).len;
         *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload2).ptr;

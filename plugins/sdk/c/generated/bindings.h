@@ -170,7 +170,7 @@ typedef struct {
   wasi_http_types_field_size_payload_t val;
 } wasi_http_types_option_field_size_payload_t;
 
-// Why a file system could not be queried.
+// Why there is no answer.
 typedef struct wasi_http_types_error_code_t {
   uint8_t tag;
   union {
@@ -467,7 +467,7 @@ typedef struct {
 } bindings_option_s64_t;
 
 // A sample: one measurement, as a collector makes it.
-typedef struct saker_plugin_types_metric_value_t {
+typedef struct saker_plugin_types_sample_t {
   // The endpoint. If absent, the agent's own, usually the host's name.
   bindings_option_string_t   endpoint;
   // The metric's name, such as `cpu.idle`.
@@ -482,7 +482,7 @@ typedef struct saker_plugin_types_metric_value_t {
   bindings_option_s64_t   timestamp_ms;
   // How often it is measured, in seconds. If absent, the run's interval.
   bindings_option_u32_t   step_s;
-} saker_plugin_types_metric_value_t;
+} saker_plugin_types_sample_t;
 
 // A handle that stands for a series, chosen by whoever defines it: the agent for a backend, the plugin for a collector.
 // Valid within one instance.
@@ -533,7 +533,7 @@ typedef struct saker_plugin_types_permission_t {
   uint8_t tag;
   union {
     bindings_string_t     read;
-    bindings_string_t     usage;
+    bindings_string_t     statfs;
     bindings_string_t     connect;
     bindings_string_t     secret;
     bindings_string_t     env;
@@ -545,7 +545,7 @@ typedef struct saker_plugin_types_permission_t {
 // Read files below this absolute directory, or this file.
 #define SAKER_PLUGIN_TYPES_PERMISSION_READ 0
 // Query the size and usage of file systems mounted at or below this absolute directory.
-#define SAKER_PLUGIN_TYPES_PERMISSION_USAGE 1
+#define SAKER_PLUGIN_TYPES_PERMISSION_STATFS 1
 // Connect to this `host:port`, by a socket or by HTTP.
 #define SAKER_PLUGIN_TYPES_PERMISSION_CONNECT 2
 // Have the agent put a secret into requests to this `scheme://host:port`.
@@ -554,8 +554,8 @@ typedef struct saker_plugin_types_permission_t {
 #define SAKER_PLUGIN_TYPES_PERMISSION_ENV 4
 // Read and write files below this absolute directory.
 #define SAKER_PLUGIN_TYPES_PERMISSION_WRITE 5
-// Keep files in a folder of its own, mounted as `/folder`. A canary of a new version has an empty one.
-#define SAKER_PLUGIN_TYPES_PERMISSION_FOLDER 6
+// Keep files in a folder of its own, mounted as `/data`. A canary of a new version has an empty one.
+#define SAKER_PLUGIN_TYPES_PERMISSION_DATA_DIR 6
 // Write to the agent's standard output as is. Without it, what is written there becomes log lines.
 #define SAKER_PLUGIN_TYPES_PERMISSION_STDOUT 7
 // Send HTTP requests over a Unix socket: `METHOD SOCKET PATH`, such as `GET /run/docker.sock /containers/`. A
@@ -569,17 +569,17 @@ typedef struct saker_plugin_types_permission_t {
 #define SAKER_PLUGIN_TYPES_PERMISSION_UNIX 8
 
 // A permission that a plugin requests, and the reason.
-typedef struct saker_plugin_types_wanted_t {
+typedef struct saker_plugin_types_permission_request_t {
   // The permission.
   saker_plugin_types_permission_t   permission;
   // The reason, in a sentence for the operator who decides.
   bindings_string_t   reason;
-} saker_plugin_types_wanted_t;
+} saker_plugin_types_permission_request_t;
 
 typedef struct {
-  saker_plugin_types_wanted_t *ptr;
+  saker_plugin_types_permission_request_t *ptr;
   size_t len;
-} saker_plugin_types_list_wanted_t;
+} saker_plugin_types_list_permission_request_t;
 
 // What a plugin says about itself. The agent calls `describe` in an instance without permissions.
 typedef struct saker_plugin_types_description_t {
@@ -590,7 +590,7 @@ typedef struct saker_plugin_types_description_t {
   // What it does, in one line.
   bindings_string_t   summary;
   // The permissions that it requests. Settings may widen or narrow what it really needs.
-  saker_plugin_types_list_wanted_t   permissions;
+  saker_plugin_types_list_permission_request_t   permissions;
   // A JSON Schema (2020-12) of the settings, an object. The agent rejects settings that do not fit it.
   bindings_string_t   settings_schema;
   // A collector's interval if the operator sets none, in milliseconds.
@@ -614,10 +614,10 @@ typedef struct saker_plugin_types_open_error_t {
 // Anything else, worded to follow "failed to open: ".
 #define SAKER_PLUGIN_TYPES_OPEN_ERROR_OTHER 2
 
-typedef saker_plugin_types_permission_t saker_plugin_filesystem_usage_permission_t;
+typedef saker_plugin_types_permission_t saker_plugin_statfs_permission_t;
 
 // The result of `statvfs`, in bytes and inodes.
-typedef struct saker_plugin_filesystem_usage_usage_t {
+typedef struct saker_plugin_statfs_usage_t {
   // Size of the file system, in bytes.
   uint64_t   total_bytes;
   // Free space for the superuser, in bytes.
@@ -628,29 +628,29 @@ typedef struct saker_plugin_filesystem_usage_usage_t {
   uint64_t   total_inodes;
   // Number of free inodes.
   uint64_t   free_inodes;
-} saker_plugin_filesystem_usage_usage_t;
+} saker_plugin_statfs_usage_t;
 
 // Why a file system could not be queried.
-typedef struct saker_plugin_filesystem_usage_usage_error_t {
+typedef struct saker_plugin_statfs_usage_error_t {
   uint8_t tag;
   union {
-    saker_plugin_filesystem_usage_permission_t     denied;
+    saker_plugin_statfs_permission_t     denied;
     bindings_string_t     unavailable;
   } val;
-} saker_plugin_filesystem_usage_usage_error_t;
+} saker_plugin_statfs_usage_error_t;
 
 // The path is not below a granted directory.
-#define SAKER_PLUGIN_FILESYSTEM_USAGE_USAGE_ERROR_DENIED 0
+#define SAKER_PLUGIN_STATFS_USAGE_ERROR_DENIED 0
 // The system call failed: the path does not exist, or its server does not respond.
-#define SAKER_PLUGIN_FILESYSTEM_USAGE_USAGE_ERROR_UNAVAILABLE 1
+#define SAKER_PLUGIN_STATFS_USAGE_ERROR_UNAVAILABLE 1
 
 typedef struct {
   bool is_err;
   union {
-    saker_plugin_filesystem_usage_usage_t ok;
-    saker_plugin_filesystem_usage_usage_error_t err;
+    saker_plugin_statfs_usage_t ok;
+    saker_plugin_statfs_usage_error_t err;
   } val;
-} saker_plugin_filesystem_usage_result_usage_usage_error_t;
+} saker_plugin_statfs_result_usage_usage_error_t;
 
 typedef struct {
   uint8_t f0;
@@ -710,7 +710,7 @@ typedef saker_plugin_types_open_error_t exports_saker_plugin_backend_open_error_
 #endif
 
 #if defined(SAKER_KIND_COLLECTOR)
-typedef saker_plugin_types_metric_value_t exports_saker_plugin_collector_metric_value_t;
+typedef saker_plugin_types_open_error_t exports_saker_plugin_collector_open_error_t;
 #endif
 #if defined(SAKER_KIND_BACKEND)
 typedef saker_plugin_types_permission_t exports_saker_plugin_backend_permission_t;
@@ -719,7 +719,7 @@ typedef saker_plugin_types_permission_t exports_saker_plugin_backend_permission_
 
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-typedef saker_plugin_types_open_error_t exports_saker_plugin_collector_open_error_t;
+typedef saker_plugin_types_permission_t exports_saker_plugin_collector_permission_t;
 #endif
 #if defined(SAKER_KIND_BACKEND)
 typedef saker_plugin_types_series_t exports_saker_plugin_backend_series_t;
@@ -728,7 +728,7 @@ typedef saker_plugin_types_series_t exports_saker_plugin_backend_series_t;
 
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-typedef saker_plugin_types_permission_t exports_saker_plugin_collector_permission_t;
+typedef saker_plugin_types_sample_t exports_saker_plugin_collector_sample_t;
 #endif
 #if defined(SAKER_KIND_BACKEND)
 typedef saker_plugin_types_series_id_t exports_saker_plugin_backend_series_id_t;
@@ -766,12 +766,12 @@ typedef struct exports_saker_plugin_backend_written_t {
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
 // One scheduled call.
-typedef struct exports_saker_plugin_collector_tick_t {
+typedef struct exports_saker_plugin_collector_run_t {
   // The timestamp of this run's samples, in milliseconds since 1970-01-01 UTC.
   int64_t   timestamp_ms;
   // The interval between runs, in milliseconds.
   uint32_t   interval_ms;
-} exports_saker_plugin_collector_tick_t;
+} exports_saker_plugin_collector_run_t;
 #endif
 #if defined(SAKER_KIND_BACKEND)
 // The destination is down, busy or slow.
@@ -860,9 +860,9 @@ typedef struct exports_saker_plugin_collector_batch_t {
 } exports_saker_plugin_collector_batch_t;
 
 typedef struct {
-  exports_saker_plugin_collector_metric_value_t *ptr;
+  exports_saker_plugin_collector_sample_t *ptr;
   size_t len;
-} exports_saker_plugin_collector_list_metric_value_t;
+} exports_saker_plugin_collector_list_sample_t;
 
 // The result of a run.
 typedef struct exports_saker_plugin_collector_measurement_t {
@@ -878,7 +878,7 @@ typedef struct exports_saker_plugin_backend_write_error_t {
   uint8_t tag;
   union {
 #if defined(SAKER_KIND_COLLECTOR)
-    exports_saker_plugin_collector_list_metric_value_t     records;
+    exports_saker_plugin_collector_list_sample_t     records;
     exports_saker_plugin_collector_batch_t     columns;
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
@@ -1113,9 +1113,9 @@ extern bool saker_plugin_state_load(bindings_list_u8_t *ret);
 // Replaces the saved bytes.
 extern bool saker_plugin_state_save(bindings_list_u8_t *bytes, saker_plugin_state_state_error_t *err);
 
-// Imported Functions from `saker:plugin/filesystem-usage@0.1.0`
+// Imported Functions from `saker:plugin/statfs@0.1.0`
 // Returns the size and usage of the file system that contains this absolute path.
-extern bool saker_plugin_filesystem_usage_stat(bindings_string_t *path, saker_plugin_filesystem_usage_usage_t *ret, saker_plugin_filesystem_usage_usage_error_t *err);
+extern bool saker_plugin_statfs_stat(bindings_string_t *path, saker_plugin_statfs_usage_t *ret, saker_plugin_statfs_usage_error_t *err);
 
 // Imported Functions from `saker:plugin/compression@0.1.0`
 // Compresses into one gzip member (RFC 1952). Level 1 is fastest, 9 compresses best.
@@ -1124,17 +1124,17 @@ extern bool saker_plugin_compression_gzip(bindings_list_u8_t *bytes, uint8_t lev
 // the levels beyond take seconds.
 extern bool saker_plugin_compression_zstd(bindings_list_u8_t *bytes, uint8_t level, bindings_list_u8_t *ret, saker_plugin_compression_compression_error_t *err);
 
-// Imported Functions from `saker:plugin/metrics@0.1.0`
+// Imported Functions from `saker:plugin/custom-metrics@0.1.0`
 // Adds to a counter. An amount that is negative or not finite is ignored.
-extern void saker_plugin_metrics_counter_add(bindings_string_t *name, double amount);
+extern void saker_plugin_custom_metrics_counter_add(bindings_string_t *name, double amount);
 // Sets a gauge.
-extern void saker_plugin_metrics_gauge_set(bindings_string_t *name, double value);
+extern void saker_plugin_custom_metrics_gauge_set(bindings_string_t *name, double value);
 
 #if defined(SAKER_KIND_COLLECTOR)
 // Exported Functions from `saker:plugin/collector@0.1.0`
 void exports_saker_plugin_collector_describe(exports_saker_plugin_collector_description_t *ret);
 bool exports_saker_plugin_collector_open(bindings_string_t *settings, exports_saker_plugin_collector_open_error_t *err);
-bool exports_saker_plugin_collector_collect(exports_saker_plugin_collector_tick_t *tick, exports_saker_plugin_collector_measurement_t *ret, exports_saker_plugin_collector_collect_error_t *err);
+bool exports_saker_plugin_collector_collect(exports_saker_plugin_collector_run_t *run, exports_saker_plugin_collector_measurement_t *ret, exports_saker_plugin_collector_collect_error_t *err);
 void exports_saker_plugin_collector_close(void);
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
@@ -1302,7 +1302,7 @@ void saker_plugin_types_list_tag_free(saker_plugin_types_list_tag_t *ptr);
 
 void bindings_option_s64_free(bindings_option_s64_t *ptr);
 
-void saker_plugin_types_metric_value_free(saker_plugin_types_metric_value_t *ptr);
+void saker_plugin_types_sample_free(saker_plugin_types_sample_t *ptr);
 
 void saker_plugin_types_series_free(saker_plugin_types_series_t *ptr);
 
@@ -1316,19 +1316,19 @@ void saker_plugin_types_columns_free(saker_plugin_types_columns_t *ptr);
 
 void saker_plugin_types_permission_free(saker_plugin_types_permission_t *ptr);
 
-void saker_plugin_types_wanted_free(saker_plugin_types_wanted_t *ptr);
+void saker_plugin_types_permission_request_free(saker_plugin_types_permission_request_t *ptr);
 
-void saker_plugin_types_list_wanted_free(saker_plugin_types_list_wanted_t *ptr);
+void saker_plugin_types_list_permission_request_free(saker_plugin_types_list_permission_request_t *ptr);
 
 void saker_plugin_types_description_free(saker_plugin_types_description_t *ptr);
 
 void saker_plugin_types_open_error_free(saker_plugin_types_open_error_t *ptr);
 
-void saker_plugin_filesystem_usage_permission_free(saker_plugin_filesystem_usage_permission_t *ptr);
+void saker_plugin_statfs_permission_free(saker_plugin_statfs_permission_t *ptr);
 
-void saker_plugin_filesystem_usage_usage_error_free(saker_plugin_filesystem_usage_usage_error_t *ptr);
+void saker_plugin_statfs_usage_error_free(saker_plugin_statfs_usage_error_t *ptr);
 
-void saker_plugin_filesystem_usage_result_usage_usage_error_free(saker_plugin_filesystem_usage_result_usage_usage_error_t *ptr);
+void saker_plugin_statfs_result_usage_usage_error_free(saker_plugin_statfs_result_usage_usage_error_t *ptr);
 
 void saker_plugin_compression_compression_error_free(saker_plugin_compression_compression_error_t *ptr);
 
@@ -1355,7 +1355,7 @@ void exports_saker_plugin_backend_description_free(exports_saker_plugin_backend_
 #endif
 
 #if defined(SAKER_KIND_COLLECTOR)
-void exports_saker_plugin_collector_metric_value_free(exports_saker_plugin_collector_metric_value_t *ptr);
+void exports_saker_plugin_collector_open_error_free(exports_saker_plugin_collector_open_error_t *ptr);
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
 void exports_saker_plugin_processor_series_free(exports_saker_plugin_processor_series_t *ptr);
@@ -1365,7 +1365,7 @@ void exports_saker_plugin_backend_open_error_free(exports_saker_plugin_backend_o
 #endif
 
 #if defined(SAKER_KIND_COLLECTOR)
-void exports_saker_plugin_collector_open_error_free(exports_saker_plugin_collector_open_error_t *ptr);
+void exports_saker_plugin_collector_permission_free(exports_saker_plugin_collector_permission_t *ptr);
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
 void exports_saker_plugin_processor_process_error_free(exports_saker_plugin_processor_process_error_t *ptr);
@@ -1375,7 +1375,7 @@ void exports_saker_plugin_backend_permission_free(exports_saker_plugin_backend_p
 #endif
 
 #if defined(SAKER_KIND_COLLECTOR)
-void exports_saker_plugin_collector_permission_free(exports_saker_plugin_collector_permission_t *ptr);
+void exports_saker_plugin_collector_sample_free(exports_saker_plugin_collector_sample_t *ptr);
 #endif
 #if defined(SAKER_KIND_PROCESSOR)
 void exports_saker_plugin_processor_verdict_free(exports_saker_plugin_processor_verdict_t *ptr);
@@ -1441,7 +1441,7 @@ void exports_saker_plugin_backend_result_void_open_error_free(exports_saker_plug
 
 #endif
 #if defined(SAKER_KIND_COLLECTOR)
-void exports_saker_plugin_collector_list_metric_value_free(exports_saker_plugin_collector_list_metric_value_t *ptr);
+void exports_saker_plugin_collector_list_sample_free(exports_saker_plugin_collector_list_sample_t *ptr);
 #endif
 #if defined(SAKER_KIND_BACKEND)
 void exports_saker_plugin_backend_list_definition_free(exports_saker_plugin_backend_list_definition_t *ptr);

@@ -23,18 +23,18 @@ void saker_close(const saker_plugin *plugin) {
     saker_columns_clear();
 }
 
-bool saker_collect(const saker_plugin *plugin, saker_tick tick, saker_values *values) {
+bool saker_collect(const saker_plugin *plugin, saker_run run, saker_values *values) {
     saker_error_clear();
     if (!plugin->collect) {
         return saker_failed("the plugin has no collect");
     }
     saker_columns_begin();
-    if (!plugin->collect(tick, values)) {
+    if (!plugin->collect(run, values)) {
         saker_error_complete("collect");
         return false;
     }
     if (values->count && values->columns.count) {
-        return saker_failed("collect: values came in columns and beside them; a tick brings them in one way");
+        return saker_failed("collect: values came in columns and beside them; a run brings them in one way");
     }
     return true;
 }

@@ -85,7 +85,7 @@ void saker_error_complete(const char *call) {
 }
 
 static const char *permission_name(saker_permission permission) {
-    static const char *const names[] = {"read", "usage", "connect", "secret", "env", "write", "folder", "stdout"};
+    static const char *const names[] = {"read", "statfs", "connect", "secret", "env", "write", "data_dir", "stdout"};
     return names[permission];
 }
 

@@ -97,7 +97,7 @@ bool saker_open(const saker_plugin *plugin, const char *settings, size_t length)
 void saker_close(const saker_plugin *plugin);
 
 /// Measures once.
-bool saker_collect(const saker_plugin *plugin, saker_tick tick, saker_values *values);
+bool saker_collect(const saker_plugin *plugin, saker_run run, saker_values *values);
 
 /// Judges a series.
 saker_verdict saker_map_series(const saker_plugin *plugin, saker_series *series);
@@ -128,10 +128,10 @@ typedef struct saker_definitions {
     size_t forget_count;
 } saker_definitions;
 
-/// Begins a tick: what was handed over is not handed over again.
+/// Begins a run: what was handed over is not handed over again.
 void saker_columns_begin(void);
 
-/// Hands over what the agent does not know yet. It lives until the next tick begins.
+/// Hands over what the agent does not know yet. It lives until the next run begins.
 const saker_definitions *saker_columns_take(void);
 
 /// Whether there is something that only columns can say.

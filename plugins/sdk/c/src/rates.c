@@ -1,4 +1,4 @@
-// Counters as rates per second between two ticks.
+// Counters as rates per second between two runs.
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,17 +9,17 @@ typedef struct reading {
     double value;
 } reading;
 
-/// The readings of one tick.
+/// The readings of one run.
 struct saker_readings {
     saker_arena memory;
     int64_t timestamp_ms;
     reading *items;
     size_t count;
-    /// Where a name is looked for first: ticks bring their counters in the same order, mostly.
+    /// Where a name is looked for first: runs bring their counters in the same order, mostly.
     size_t hint;
 };
 
-/// What was now is before, and a new tick is now.
+/// What was now is before, and a new run is now.
 static void begin(saker_rates *rates, int64_t timestamp_ms) {
     struct saker_readings *now = rates->before;
     if (now) {
@@ -53,16 +53,16 @@ static const reading *find(struct saker_readings *before, const char *name) {
     return NULL;
 }
 
-bool saker_rate(saker_rates *rates, saker_tick tick, const char *name, double value, double *per_second) {
-    if (!rates->now || rates->now->timestamp_ms != tick.timestamp_ms) {
-        begin(rates, tick.timestamp_ms);
+bool saker_rate(saker_rates *rates, saker_run run, const char *name, double value, double *per_second) {
+    if (!rates->now || rates->now->timestamp_ms != run.timestamp_ms) {
+        begin(rates, run.timestamp_ms);
     }
     note(rates->now, name, value);
     const reading *then = find(rates->before, name);
-    if (!then || value < then->value || tick.timestamp_ms <= rates->before->timestamp_ms) {
+    if (!then || value < then->value || run.timestamp_ms <= rates->before->timestamp_ms) {
         return false;
     }
-    double elapsed_s = (double)(tick.timestamp_ms - rates->before->timestamp_ms) / 1000;
+    double elapsed_s = (double)(run.timestamp_ms - rates->before->timestamp_ms) / 1000;
     *per_second = (value - then->value) / elapsed_s;
     return true;
 }

@@ -61,7 +61,7 @@ static void put(saker_tags *tags, const char *key, const char *value) {
 }
 
 saker_value *saker_with_tag(saker_value *value, const char *key, const char *text) {
-    // What a tag may not hold, the agent refuses and counts. Without the tag, it would be another series.
+    // What a tag may not hold, the agent rejects and counts. Without the tag, it would be another series.
     put(&value->tags, key, text);
     return value;
 }

@@ -6,25 +6,25 @@
 #include "src/plugin.h"
 
 static uint32_t handles[100];
-static size_t ticks;
+static size_t runs;
 
 static const saker_value *series(size_t place) {
     return saker_with_tag(saker_gauge(NULL, saker_format("value.%zu", place), 0), "place", saker_format("%zu", place));
 }
 
-static bool a_hundred(saker_tick tick, saker_values *values) {
+static bool a_hundred(saker_run run, saker_values *values) {
     for (size_t i = 0; i < 100; i++) {
-        if (ticks == 0) {
+        if (runs == 0) {
             handles[i] = saker_column_define(series(i));
         }
-        saker_column_add(values, handles[i], (double)(tick.timestamp_ms + (int64_t)i));
+        saker_column_add(values, handles[i], (double)(run.timestamp_ms + (int64_t)i));
     }
-    ticks++;
+    runs++;
     return true;
 }
 
 TEST(a_series_is_defined_once_and_pointed_at_ever_after) {
-    ticks = 0;
+    runs = 0;
     calls.collect = a_hundred;
     for (int64_t now = 1000; now < 4000; now += 1000) {
         const saker_values *values = fake_collect(now);
@@ -38,9 +38,9 @@ TEST(a_series_is_defined_once_and_pointed_at_ever_after) {
     }
 }
 
-static bool comes_and_goes(saker_tick tick, saker_values *values) {
-    (void)tick;
-    switch (ticks++) {
+static bool comes_and_goes(saker_run run, saker_values *values) {
+    (void)run;
+    switch (runs++) {
     case 0:
         handles[0] = saker_column_define(series(0));
         handles[1] = saker_column_define(series(1));
@@ -67,7 +67,7 @@ static bool comes_and_goes(saker_tick tick, saker_values *values) {
 }
 
 TEST(a_handle_is_given_again_only_after_the_agent_knows_that_it_is_free) {
-    ticks = 0;
+    runs = 0;
     calls.collect = comes_and_goes;
     CHECK_NUMBER(fake_collect(1000)->columns.count, 2);
     const saker_values *values = fake_collect(2000);
@@ -83,9 +83,9 @@ TEST(a_handle_is_given_again_only_after_the_agent_knows_that_it_is_free) {
     CHECK_NUMBER(values->columns.items[1].timestamp_ms, 7);
 }
 
-static bool fails_at_first(saker_tick tick, saker_values *values) {
-    (void)tick;
-    if (ticks++ == 0) {
+static bool fails_at_first(saker_run run, saker_values *values) {
+    (void)run;
+    if (runs++ == 0) {
         handles[0] = saker_column_define(series(0));
         return saker_unavailable("not yet");
     }
@@ -93,21 +93,21 @@ static bool fails_at_first(saker_tick tick, saker_values *values) {
     return true;
 }
 
-TEST(what_a_failed_tick_has_defined_is_handed_over_by_the_next) {
-    ticks = 0;
+TEST(what_a_failed_run_has_defined_is_handed_over_by_the_next) {
+    runs = 0;
     calls.collect = fails_at_first;
     CHECK(!fake_collect(1000));
     CHECK_NUMBER(fake_value(fake_collect(2000), "value.0"), 1);
 }
 
-static bool both_ways(saker_tick tick, saker_values *values) {
-    (void)tick;
+static bool both_ways(saker_run run, saker_values *values) {
+    (void)run;
     saker_column_add(values, saker_column_define(series(0)), 1);
     saker_gauge(values, "a", 1);
     return true;
 }
 
-TEST(a_tick_brings_its_values_in_one_way) {
+TEST(a_run_brings_its_values_in_one_way) {
     calls.collect = both_ways;
     CHECK(!fake_collect(1000));
     CHECK(saker_starts_with(saker_why(), "failed: collect: values came in columns and beside them"));

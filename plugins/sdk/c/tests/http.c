@@ -111,7 +111,7 @@ TEST(requests_are_posted_and_answered) {
 static struct {
     saker_text pieces;
     size_t too_large_from;
-    const char *refuse;
+    const char *reject;
     size_t calls;
 } destination;
 
@@ -124,17 +124,17 @@ static bool write_to_destination(const saker_point *given, size_t count) {
         saker_answer answer = {.status = 413, .body = "too much"};
         return saker_written(&answer);
     }
-    if (destination.refuse && strcmp(destination.refuse, "silently") == 0) {
+    if (destination.reject && strcmp(destination.reject, "silently") == 0) {
         return false;
     }
-    return !destination.refuse || saker_reject_point(1, "%s", destination.refuse);
+    return !destination.reject || saker_reject_point(1, "%s", destination.reject);
 }
 
-static bool write_all(size_t count, size_t too_large_from, const char *refuse) {
+static bool write_all(size_t count, size_t too_large_from, const char *reject) {
     memset(&destination, 0, sizeof destination);
     saker_append(&destination.pieces, "%s", "");
     destination.too_large_from = too_large_from;
-    destination.refuse = refuse;
+    destination.reject = reject;
     calls.write = write_to_destination;
     return fake_write(points, count);
 }

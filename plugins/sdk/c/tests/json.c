@@ -78,7 +78,7 @@ TEST(a_text_is_read_whole) {
     CHECK_NUMBER(walk(&value), 15);
 }
 
-TEST(a_text_that_is_cut_anywhere_is_refused) {
+TEST(a_text_that_is_cut_anywhere_is_rejected) {
     saker_json value;
     size_t last = strlen(everything) - strlen(" \r\n");
     for (size_t length = 0; length < last; length++) {
@@ -148,7 +148,7 @@ TEST(no_depth_exhausts_the_stack) {
     CHECK(strstr(wrong_with(nested("[", "", 1000000)), too_deep));
 }
 
-TEST(escapes_are_read_and_bad_ones_refused) {
+TEST(escapes_are_read_and_bad_ones_rejected) {
     CHECK_TEXT(string_of("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\""), "\"\\/\b\f\n\r\t");
     CHECK_TEXT(string_of("\"\\u0041\\u00e9\\u20AC\""), "A\xC3\xA9\xE2\x82\xAC");
     static const char *const bad[] = {
@@ -209,7 +209,7 @@ TEST(numbers_keep_to_the_grammar) {
     check_bad(bad);
 }
 
-TEST(what_is_nearly_json_is_refused_with_its_place) {
+TEST(what_is_nearly_json_is_rejected_with_its_place) {
     CHECK_TEXT(wrong_with("[1,]"), "no JSON: expected a value at byte 3");
     CHECK_TEXT(wrong_with("{\"a\" 1}"), "no JSON: expected a colon at byte 5");
     CHECK_TEXT(wrong_with("{\"a\":1,}"), "no JSON: expected a string at byte 7");

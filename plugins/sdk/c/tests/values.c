@@ -24,7 +24,7 @@ TEST(values_of_every_type_come_in_their_order) {
     CHECK(isnan(fake_value(&values, "other")));
 }
 
-TEST(a_tag_that_the_agent_would_not_take_is_refused) {
+TEST(a_tag_that_the_agent_would_not_take_is_rejected) {
     saker_tag given[] = {{"a", "1"}, {"b", "2"}, {"c", "3"}};
     saker_tags tags = {.items = given, .count = 3};
     CHECK(saker_tags_set(&tags, "d", "4"));
@@ -52,9 +52,9 @@ static bool fails_silently(void) {
     return false;
 }
 
-static bool collects_nothing(saker_tick tick, saker_values *values) {
+static bool collects_nothing(saker_run run, saker_values *values) {
     (void)values;
-    CHECK_NUMBER((double)tick.timestamp_ms, 5000);
+    CHECK_NUMBER((double)run.timestamp_ms, 5000);
     return false;
 }
 
@@ -93,8 +93,8 @@ TEST(the_last_error_is_the_one_that_counts) {
     CHECK_TEXT(saker_why(), "reject: all");
 }
 
-static saker_tick at(int64_t timestamp_ms) {
-    return (saker_tick){.timestamp_ms = timestamp_ms};
+static saker_run at(int64_t timestamp_ms) {
+    return (saker_run){.timestamp_ms = timestamp_ms};
 }
 
 TEST(a_counter_has_a_rate_from_its_second_reading_on) {
@@ -111,7 +111,7 @@ TEST(a_counter_has_a_rate_from_its_second_reading_on) {
     CHECK(!saker_rate(&rates, at(4000), "a", 5, &rate));
     CHECK(saker_rate(&rates, at(5000), "a", 5, &rate));
     CHECK_NUMBER(rate, 0);
-    // `b` was not read in the tick before.
+    // `b` was not read in the run before.
     CHECK(!saker_rate(&rates, at(5000), "b", 9, &rate));
     // The clock went back.
     CHECK(!saker_rate(&rates, at(2000), "a", 6, &rate));
@@ -122,14 +122,14 @@ TEST(a_counter_has_a_rate_from_its_second_reading_on) {
 
 TEST(many_counters_are_told_apart) {
     saker_rates rates = {0};
-    for (int tick = 0; tick < 3; tick++) {
+    for (int run = 0; run < 3; run++) {
         for (int i = 0; i < 500; i++) {
-            // Each tick in another order.
-            int number = (i * 7 + tick * 31) % 500;
+            // Each run in another order.
+            int number = (i * 7 + run * 31) % 500;
             double rate = 0;
-            bool is_there = saker_rate(&rates, at(1000 * tick), saker_format("c%d", number), number * tick, &rate);
-            CHECK(is_there == (tick > 0));
-            CHECK_NUMBER(rate, tick > 0 ? number : 0);
+            bool is_there = saker_rate(&rates, at(1000 * run), saker_format("c%d", number), number * run, &rate);
+            CHECK(is_there == (run > 0));
+            CHECK_NUMBER(rate, run > 0 ? number : 0);
         }
         saker_call_ends();
     }
@@ -174,9 +174,9 @@ TEST(the_fake_agent_remembers) {
     saker_counter_add("sent", 3);
     saker_counter_add("sent", -1);
     saker_gauge_set("queue", 9);
-    CHECK_NUMBER(fake_figure("sent"), 5);
-    CHECK_NUMBER(fake_figure("queue"), 9);
-    CHECK(isnan(fake_figure("other")));
+    CHECK_NUMBER(fake_custom_metric("sent"), 5);
+    CHECK_NUMBER(fake_custom_metric("queue"), 9);
+    CHECK(isnan(fake_custom_metric("other")));
     fake_set_usage("/", (saker_usage){.total_bytes = 100});
     saker_usage usage;
     CHECK(saker_filesystem_usage("/", &usage) && usage.total_bytes == 100);
@@ -188,5 +188,5 @@ TEST(the_fake_agent_forgets_between_tests) {
     size_t length;
     CHECK(!saker_load_state(&length));
     CHECK_TEXT(fake_logged(0), NULL);
-    CHECK(isnan(fake_figure("sent")));
+    CHECK(isnan(fake_custom_metric("sent")));
 }

@@ -10,8 +10,8 @@ bool exports_saker_plugin_collector_open(bindings_string_t *settings,
     return saker_open_world(&saker_collector, settings, error);
 }
 
-static saker_plugin_types_metric_value_t to_value(const saker_value *value) {
-    return (saker_plugin_types_metric_value_t){
+static saker_plugin_types_sample_t to_value(const saker_value *value) {
+    return (saker_plugin_types_sample_t){
         .endpoint = {.is_some = value->endpoint != NULL, .val = saker_to_string(value->endpoint)},
         .metric = saker_to_string(value->metric),
         .tags = saker_to_tags(value->tags),
@@ -35,8 +35,8 @@ static exports_saker_plugin_collector_definition_t to_definition(const saker_def
     };
 }
 
-/// Points as columns. Where none is of another time than the tick, there are no timestamps at all.
-static saker_plugin_types_columns_t to_columns(saker_points points, int64_t tick_ms) {
+/// Points as columns. Where none is of another time than the run, there are no timestamps at all.
+static saker_plugin_types_columns_t to_columns(saker_points points, int64_t run_ms) {
     bool is_timed = false;
     saker_plugin_types_columns_t made = {
         .series = {.ptr = saker_alloc(points.count * sizeof(uint32_t)), .len = points.count},
@@ -51,13 +51,13 @@ static saker_plugin_types_columns_t to_columns(saker_points points, int64_t tick
         made.timestamps_ms = (bindings_list_s64_t){saker_alloc(points.count * sizeof(int64_t)), points.count};
         for (size_t i = 0; i < points.count; i++) {
             int64_t timestamp_ms = points.items[i].timestamp_ms;
-            made.timestamps_ms.ptr[i] = timestamp_ms ? timestamp_ms : tick_ms;
+            made.timestamps_ms.ptr[i] = timestamp_ms ? timestamp_ms : run_ms;
         }
     }
     return made;
 }
 
-static exports_saker_plugin_collector_batch_t to_batch(saker_points points, int64_t tick_ms) {
+static exports_saker_plugin_collector_batch_t to_batch(saker_points points, int64_t run_ms) {
     const saker_definitions *next = saker_columns_take();
     exports_saker_plugin_collector_definition_t *define = saker_alloc(next->define_count * sizeof *define);
     for (size_t i = 0; i < next->define_count; i++) {
@@ -66,7 +66,7 @@ static exports_saker_plugin_collector_batch_t to_batch(saker_points points, int6
     return (exports_saker_plugin_collector_batch_t){
         .forget = {.ptr = next->forget, .len = next->forget_count},
         .define = {.ptr = define, .len = next->define_count},
-        .points = to_columns(points, tick_ms),
+        .points = to_columns(points, run_ms),
     };
 }
 
@@ -91,22 +91,22 @@ static void to_error(exports_saker_plugin_collector_collect_error_t *made) {
     }
 }
 
-bool exports_saker_plugin_collector_collect(exports_saker_plugin_collector_tick_t *tick,
+bool exports_saker_plugin_collector_collect(exports_saker_plugin_collector_run_t *run,
                                             exports_saker_plugin_collector_measurement_t *result,
                                             exports_saker_plugin_collector_collect_error_t *error) {
     saker_values values = {0};
-    saker_tick now = {.timestamp_ms = tick->timestamp_ms, .interval_ms = tick->interval_ms};
+    saker_run now = {.timestamp_ms = run->timestamp_ms, .interval_ms = run->interval_ms};
     if (!saker_collect(&saker_collector, now, &values)) {
         to_error(error);
         return false;
     }
-    // Values beside columns go first: what is to be defined waits for the next tick.
+    // Values beside columns go first: what is to be defined waits for the next run.
     if (!values.count && saker_columns_are_used(&values)) {
         result->tag = EXPORTS_SAKER_PLUGIN_COLLECTOR_MEASUREMENT_COLUMNS;
-        result->val.columns = to_batch(values.columns, tick->timestamp_ms);
+        result->val.columns = to_batch(values.columns, run->timestamp_ms);
         return true;
     }
-    saker_plugin_types_metric_value_t *records = saker_alloc(values.count * sizeof *records);
+    saker_plugin_types_sample_t *records = saker_alloc(values.count * sizeof *records);
     for (size_t i = 0; i < values.count; i++) {
         records[i] = to_value(values.items[i]);
     }

@@ -38,7 +38,7 @@ const char *saker_from_string(bindings_string_t string) {
 
 saker_plugin_types_permission_t saker_to_permission(saker_permission permission, const char *what) {
     saker_plugin_types_permission_t made = {.tag = (uint8_t)permission};
-    if (permission != SAKER_FOLDER && permission != SAKER_STDOUT) {
+    if (permission != SAKER_DATA_DIR && permission != SAKER_STDOUT) {
         // All others are a text, in the same place.
         made.val.read = saker_to_string(what);
     }
@@ -87,12 +87,12 @@ saker_series saker_from_series(const saker_plugin_types_series_t *series) {
 
 void saker_describe(const saker_plugin *plugin, saker_plugin_types_description_t *description) {
     size_t count = 0;
-    while (count < SAKER_WANTS_MAX && plugin->wants[count].reason) {
+    while (count < SAKER_REQUESTS_MAX && plugin->requests[count].reason) {
         count++;
     }
-    saker_plugin_types_wanted_t *wanted = saker_alloc(count * sizeof *wanted);
+    saker_plugin_types_permission_request_t *wanted = saker_alloc(count * sizeof *wanted);
     for (size_t i = 0; i < count; i++) {
-        const saker_wanted *one = &plugin->wants[i];
+        const saker_request *one = &plugin->requests[i];
         wanted[i].permission = saker_to_permission(one->permission, one->what);
         wanted[i].reason = saker_to_string(one->reason);
     }

@@ -20,7 +20,7 @@ bool saker_save_state(const void *bytes, size_t length) {
     bindings_list_u8_t list = {.ptr = (uint8_t *)bytes, .len = length};
     saker_plugin_state_state_error_t error;
     return saker_plugin_state_save(&list, &error) ||
-           saker_failed("a state of %zu bytes is too large: limits.state_bytes is %" PRIu32, length,
+           saker_failed("a state of %zu bytes is too large: limits.max_state_bytes is %" PRIu32, length,
                         error.val.too_large);
 }
 
@@ -33,19 +33,19 @@ const void *saker_load_state(size_t *length) {
 
 void saker_counter_add(const char *name, double amount) {
     bindings_string_t string = saker_to_string(name);
-    saker_plugin_metrics_counter_add(&string, amount);
+    saker_plugin_custom_metrics_counter_add(&string, amount);
 }
 
 void saker_gauge_set(const char *name, double value) {
     bindings_string_t string = saker_to_string(name);
-    saker_plugin_metrics_gauge_set(&string, value);
+    saker_plugin_custom_metrics_gauge_set(&string, value);
 }
 
 bool saker_filesystem_usage(const char *path, saker_usage *usage) {
     bindings_string_t string = saker_to_string(path);
-    saker_plugin_filesystem_usage_usage_t found;
-    saker_plugin_filesystem_usage_usage_error_t error;
-    if (saker_plugin_filesystem_usage_stat(&string, &found, &error)) {
+    saker_plugin_statfs_usage_t found;
+    saker_plugin_statfs_usage_error_t error;
+    if (saker_plugin_statfs_stat(&string, &found, &error)) {
         *usage = (saker_usage){
             .total_bytes = found.total_bytes,
             .free_bytes = found.free_bytes,
@@ -56,7 +56,7 @@ bool saker_filesystem_usage(const char *path, saker_usage *usage) {
         return true;
     }
     return error.tag == SAKER_PLUGIN_FILESYSTEM_USAGE_USAGE_ERROR_DENIED
-               ? saker_denied(SAKER_USAGE, path)
+               ? saker_denied(SAKER_STATFS, path)
                : saker_unavailable("%s", saker_from_string(error.val.unavailable));
 }
 

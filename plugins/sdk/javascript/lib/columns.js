@@ -1,5 +1,5 @@
 /**
- * Values in columns, for a collector that brings hundreds of values of the same series at every tick:
+ * Values in columns, for a collector that brings hundreds of values of the same series at every run:
  *
  *     collect() {
  *         for (const [name, size] of this.sizes()) {
@@ -19,22 +19,22 @@
  */
 
 /**
- * @typedef {import('./values.js').MetricValue} MetricValue
+ * @typedef {import('./values.js').Sample} Sample
  *
- * @typedef {object} ColumnPoint One value of a tick.
+ * @typedef {object} ColumnPoint One value of a run.
  * @property {number} series The handle of its series.
  * @property {number} value
- * @property {number} [timestampMs] If it is not of the tick's own time.
+ * @property {number} [timestampMs] If it is not of the run's own time.
  */
 
-/** The series that a collector has defined, and the values of the tick that runs. */
+/** The series that a collector has defined, and the values of the run under way. */
 export class Columns {
     constructor() {
-        /** @type {Map<number, MetricValue>} */
+        /** @type {Map<number, Sample>} */
         this.defined = new Map();
         /** @type {number[]} */
         this.forgotten = [];
-        /** Handles that stand for nothing, to be given again from the next tick on. @type {number[]} */
+        /** Handles that stand for nothing, to be given again from the next run on. @type {number[]} */
         this.free = [];
         /** Handles that stand for a series. @type {Set<number>} */
         this.known = new Set();
@@ -45,7 +45,7 @@ export class Columns {
 
     /**
      * Gives the series of this value a handle. What the value is, and of when, does not matter.
-     * @param {MetricValue} series
+     * @param {Sample} series
      * @returns {number}
      */
     define(series) {
@@ -56,7 +56,7 @@ export class Columns {
     }
 
     /**
-     * Takes a handle back: of a container that has gone, for one. Its values of this tick go as well.
+     * Takes a handle back: of a container that has gone, for one. Its values of this run go as well.
      * @param {number} handle
      */
     forget(handle) {
@@ -69,7 +69,7 @@ export class Columns {
     }
 
     /**
-     * Adds a value of the tick's own time, or of another.
+     * Adds a value of the run's own time, or of another.
      * @param {number} handle
      * @param {number} value
      * @param {number} [timestampMs] In milliseconds since 1970.
@@ -78,7 +78,7 @@ export class Columns {
         this.points.push({ series: handle, value: Number(value), timestampMs });
     }
 
-    /** Begins a tick. Values of one that has failed are gone; what was defined is yet to be handed over. */
+    /** Begins a run. Values of one that has failed are gone; what was defined is yet to be handed over. */
     begin() {
         this.points = [];
     }

@@ -30,9 +30,9 @@ export function describe(plugin, { name, version }) {
     if (!plugin.summary.trim()) {
         throw new Error('summary: missing; say in one line what the plugin does');
     }
-    const permissions = plugin.wants.map((wanted) => {
+    const permissions = plugin.requests.map((wanted) => {
         if (!wanted.reason) {
-            throw new Error(`wants: ${mayTouch(wanted)}: say what for, as in read('/proc', 'the figures are there')`);
+            throw new Error(`requests: ${mayTouch(wanted)}: say what for, as in read('/proc', 'the figures are there')`);
         }
         return { permission: { tag: wanted.tag, val: wanted.val }, reason: wanted.reason };
     });

@@ -27,12 +27,12 @@ export function collector(plugin, about, agent) {
     const instance = new Instance(plugin, about, agent);
     return {
         ...instance.common(),
-        collect: (/** @type {import('./kinds.js').Tick} */ tick) =>
+        collect: (/** @type {import('./kinds.js').Run} */ run) =>
             instance.call(['denied', 'unavailable', 'malformed'], other, (one) => {
                 COLUMNS.get(one)?.begin();
-                const answer = made(one.collect(tick), 'collect');
+                const answer = made(one.collect(run), 'collect');
                 if (answer instanceof Columns) {
-                    const batch = batchToAgent(answer, tick);
+                    const batch = batchToAgent(answer, run);
                     answer.taken();
                     return { tag: 'columns', val: batch };
                 }
@@ -226,7 +226,7 @@ function notPromised(result, name) {
     }
 }
 
-/** @param {import('./values.js').MetricValue} value */
+/** @param {import('./values.js').Sample} value */
 function valueToAgent({ endpoint, metric, tags, metricType, value, timestampMs, stepS }) {
     return {
         endpoint: endpoint === undefined ? undefined : text(endpoint),
@@ -241,9 +241,9 @@ function valueToAgent({ endpoint, metric, tags, metricType, value, timestampMs, 
 
 /**
  * @param {Columns} columns
- * @param {import('./kinds.js').Tick} tick
+ * @param {import('./kinds.js').Run} run
  */
-function batchToAgent({ forgotten, defined, points }, tick) {
+function batchToAgent({ forgotten, defined, points }, run) {
     const define = Array.from(defined, ([id, { endpoint, metric, tags, metricType, stepS }]) => ({
         id,
         endpoint: endpoint === undefined ? undefined : text(endpoint),
@@ -252,14 +252,14 @@ function batchToAgent({ forgotten, defined, points }, tick) {
         metricType: typeToAgent(metricType, metric),
         stepS: whole(stepS),
     }));
-    // Where there are no timestamps at all, each value is of the tick's own time.
+    // Where there are no timestamps at all, each value is of the run's own time.
     const timed = points.some(({ timestampMs }) => timestampMs !== undefined);
     return {
         forget: forgotten.slice(),
         define,
         points: {
             series: points.map(({ series }) => Number(whole(series))),
-            timestampsMs: timed ? points.map(({ timestampMs }) => Math.round(Number(timestampMs ?? tick.timestampMs))) : [],
+            timestampsMs: timed ? points.map(({ timestampMs }) => Math.round(Number(timestampMs ?? run.timestampMs))) : [],
             values: points.map(({ value }) => value),
         },
     };

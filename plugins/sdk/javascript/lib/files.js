@@ -31,7 +31,7 @@ export function readTextIfThere(path) {
 }
 
 /**
- * A text file of `/proc` or `/sys` that is read at every tick: opened once, and read again from its beginning.
+ * A text file of `/proc` or `/sys` that is read at every run: opened once, and read again from its beginning.
  *
  * What is read is what was opened: a file on a disk that is replaced by another under its name goes on being the old
  * one, so such a file is better read with `readText`. If reading fails or brings nothing, the path is opened again.

@@ -24,7 +24,7 @@ import { text, whole } from './fit.js';
  * @property {number} [retryAfterS] What `Retry-After` said, in seconds.
  * @property {string} body The beginning of the body.
  *
- * @typedef {object} Host The agent, as a plugin sees it. What it refuses is thrown as `Denied` or `Unavailable`.
+ * @typedef {object} Host The agent, as a plugin sees it. What it rejects is thrown as `Denied` or `Unavailable`.
  * @property {(level: Level, message: string) => void} log
  * @property {() => Uint8Array | undefined} loadState
  * @property {(bytes: Uint8Array) => void} saveState
@@ -108,7 +108,7 @@ export function saveState(value) {
 }
 
 /**
- * Size and fill of the file system that holds an absolute path. Needs the permission `usage`. Throws `Denied` without
+ * Size and fill of the file system that holds an absolute path. Needs the permission `statfs`. Throws `Denied` without
  * it, `Unavailable` if the system does not answer.
  * @param {string} path
  */

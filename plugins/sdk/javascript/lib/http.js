@@ -119,7 +119,7 @@ export class Response {
      * What the answer means for the points that were sent: returns if they are taken, and throws `Retry` or `Reject`
      * with the status and the server's words if they are not.
      *
-     * Refused are 400, 409, 413, 415 and 422: the same bytes will never be taken. Everything else is worth another
+     * Rejected are 400, 409, 413, 415 and 422: the same bytes will never be taken. Everything else is worth another
      * try, a missing password or database included, because an operator can mend that and lose nothing.
      */
     written() {

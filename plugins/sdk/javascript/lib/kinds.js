@@ -10,12 +10,12 @@ import { Columns } from './columns.js';
 /**
  * @typedef {import('./permissions.js').Permission} Permission
  * @typedef {import('./settings.js').Settings} Settings
- * @typedef {import('./values.js').MetricValue} MetricValue
+ * @typedef {import('./values.js').Sample} Sample
  * @typedef {import('./values.js').MetricType} MetricType
  *
- * @typedef {object} Tick Why a collector is called.
+ * @typedef {object} Run Why a collector is called.
  * @property {number} timestampMs The time that the values are for, in milliseconds since 1970.
- * @property {number} intervalMs The interval between ticks, in milliseconds.
+ * @property {number} intervalMs The interval between runs, in milliseconds.
  *
  * @typedef {object} Series What identifies a series.
  * @property {string} endpoint Whose series it is.
@@ -43,7 +43,7 @@ class Plugin {
     static summary = '';
 
     /** What it would like to touch, and what for. @type {Permission[]} */
-    static wants = [];
+    static requests = [];
 
     /** Its settings; see settings.js for all that can be written. @type {Settings} */
     static settings = {};
@@ -77,12 +77,12 @@ export class Collector extends Plugin {
 
     /**
      * Measures once, and returns values or `this.columns`. Never called twice at the same time. Throw `Denied`, `Unavailable` or `Malformed` to say why
-     * there are no values this time; the next tick asks again.
-     * @param {Tick} tick
-     * @returns {Iterable<MetricValue> | Columns}
+     * there are no values this time; the next run asks again.
+     * @param {Run} run
+     * @returns {Iterable<Sample> | Columns}
      */
-    collect(tick) {
-        throw new Error(`collect is not written yet, at ${tick.timestampMs}`);
+    collect(run) {
+        throw new Error(`collect is not written yet, at ${run.timestampMs}`);
     }
 }
 

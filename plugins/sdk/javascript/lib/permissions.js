@@ -1,5 +1,5 @@
 /**
- * Permissions: what a plugin would like to touch outside its sandbox, and why. They stand in `static wants`; the
+ * Permissions: what a plugin would like to touch outside its sandbox, and why. They stand in `static requests`; the
  * operator decides.
  *
  * @module
@@ -26,7 +26,7 @@ export const read = (path, reason) => ({ tag: 'read', val: path, reason });
  * @param {string} [reason]
  * @returns {Permission}
  */
-export const usage = (path, reason) => ({ tag: 'usage', val: path, reason });
+export const statfs = (path, reason) => ({ tag: 'statfs', val: path, reason });
 
 /**
  * To connect to `host:port`.

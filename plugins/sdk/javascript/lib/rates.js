@@ -5,10 +5,10 @@
  */
 
 /**
- * Makes rates of counters: it remembers the readings of one tick until the next.
+ * Makes rates of counters: it remembers the readings of one run until the next.
  *
  *     for (const [device, bytes] of readings) {
- *         const rate = this.rates.perSecond(device, bytes, tick.timestampMs);
+ *         const rate = this.rates.perSecond(device, bytes, run.timestampMs);
  *         if (rate !== undefined) values.push(gauge('net.bytes_per_s', rate, { device }));
  *     }
  *
@@ -27,11 +27,11 @@ export class Rates {
     }
 
     /**
-     * How much a counter has grown in a second, since the tick before. Undefined, if it was not read then, has gone
+     * How much a counter has grown in a second, since the run before. Undefined, if it was not read then, has gone
      * back, or no time has passed.
      * @param {string} key What tells this counter from others.
      * @param {number} total What it stands at.
-     * @param {number} timestampMs The tick's time, which is the same for all counters of a tick.
+     * @param {number} timestampMs The run's time, which is the same for all counters of a run.
      * @returns {number | undefined}
      */
     perSecond(key, total, timestampMs) {

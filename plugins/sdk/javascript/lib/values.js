@@ -8,14 +8,14 @@
 /**
  * @typedef {'gauge' | 'counter' | 'derive'} MetricType
  *
- * @typedef {object} MetricValue
+ * @typedef {object} Sample
  * @property {string} metric Its name, such as `cpu.idle`.
  * @property {MetricType} metricType How the value is to be read.
  * @property {number} value
  * @property {Record<string, string | number>} tags
  * @property {string} [endpoint] Whose value it is. Left out, it is the agent's own endpoint.
- * @property {number} [timestampMs] When it was true, in milliseconds since 1970. Left out, it is the tick's time.
- * @property {number} [stepS] How often it is measured, in seconds. Left out, it is the tick's interval.
+ * @property {number} [timestampMs] When it was true, in milliseconds since 1970. Left out, it is the run's time.
+ * @property {number} [stepS] How often it is measured, in seconds. Left out, it is the run's interval.
  */
 
 /**
@@ -47,7 +47,7 @@ export const derive = (metric, value, tags) => make('derive', metric, value, tag
  * @param {string} metric
  * @param {number} value
  * @param {Record<string, string | number>} [tags]
- * @returns {MetricValue}
+ * @returns {Sample}
  */
 function make(metricType, metric, value, tags = {}) {
     // Said here, where the stack still tells which line it was.

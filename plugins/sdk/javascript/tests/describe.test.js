@@ -9,7 +9,7 @@ const ABOUT = { name: 'sample', version: '1.2.3' };
 
 class Sample extends Collector {
     static summary = 'Does something';
-    static wants = [read('/proc', 'the figures are there'), stdout('it prints')];
+    static requests = [read('/proc', 'the figures are there'), stdout('it prints')];
     static settings = { proc: { type: 'string', default: '/proc' } };
     static everyMs = 5000;
 }
@@ -33,8 +33,8 @@ test('what is missing in it is named', () => {
     assert.throws(() => describe(Sample, { ...ABOUT, name: '@me/x' }), /package\.json: name: expected lower-case/);
     assert.throws(() => describe(Sample, { ...ABOUT, version: undefined }), /package\.json: version: missing/);
     assert.throws(() => describe(class extends Sample { static summary = ' '; }, ABOUT), /summary: missing/);
-    const silent = class extends Sample { static wants = [read('/proc')]; };
-    assert.throws(() => describe(silent, ABOUT), /wants: read \/proc: say/);
+    const silent = class extends Sample { static requests = [read('/proc')]; };
+    assert.throws(() => describe(silent, ABOUT), /requests: read \/proc: say/);
     assert.throws(() => describe(class extends Sample { static everyMs = 0.5; }, ABOUT), /everyMs: expected whole/);
 });
 

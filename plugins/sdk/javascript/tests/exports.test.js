@@ -6,7 +6,7 @@ import { backend, collector, processor } from '../lib/exports.js';
 import { fakeHost } from '../testing.js';
 
 const ABOUT = { name: 'sample', version: '1.2.3' };
-const TICK = { timestampMs: 1_700_000_000_000, intervalMs: 10_000 };
+const RUN = { timestampMs: 1_700_000_000_000, intervalMs: 10_000 };
 const SERIES = { endpoint: 'e', metric: 'm', tags: [['__proto__', 'x'], ['k', 'v']], metricType: 'gauge', stepS: 10 };
 
 let host;
@@ -36,7 +36,7 @@ test('values reach the agent in its form', () => {
     const values = collecting(() => [
         saker.gauge('a', 1.5, { core: 0 }),
         { ...saker.counter('b', 2), endpoint: 'other', timestampMs: 5.4, stepS: 60 },
-    ]).collect(TICK);
+    ]).collect(RUN);
     assert.equal(values.tag, 'records');
     assert.deepEqual(values.val, [
         {
@@ -50,7 +50,7 @@ test('values reach the agent in its form', () => {
 test('a generator is a list as well', () => {
     const values = collecting(function* () {
         yield saker.derive('a', 1);
-    }).collect(TICK);
+    }).collect(RUN);
     assert.equal(values.val[0].metricType, 'derive');
 });
 
@@ -65,9 +65,9 @@ test('columns reach the agent, and each series once', () => {
     });
     const collected = (next) => {
         more = next;
-        return exported.collect(TICK);
+        return exported.collect(RUN);
     };
-    assert.deepEqual(thrown(() => exported.collect(TICK)), { tag: 'other', val: 'no luck' });
+    assert.deepEqual(thrown(() => exported.collect(RUN)), { tag: 'other', val: 'no luck' });
     const { tag, val } = collected(() => {});
     assert.equal(tag, 'columns');
     assert.deepEqual(val.define, [
@@ -76,7 +76,7 @@ test('columns reach the agent, and each series once', () => {
     assert.deepEqual(val.points, { series: [0], timestampsMs: [], values: [1.5] });
     const timed = collected((columns) => columns.add(handle, 2, 7)).val;
     assert.deepEqual(timed.define, []);
-    assert.deepEqual(timed.points, { series: [0, 0], timestampsMs: [TICK.timestampMs, 7], values: [1.5, 2] });
+    assert.deepEqual(timed.points, { series: [0, 0], timestampsMs: [RUN.timestampMs, 7], values: [1.5, 2] });
     // It is free once, and what was never given is not free at all.
     const gone = collected((columns) => [handle, handle, 7].forEach((one) => columns.forget(one))).val;
     assert.deepEqual([gone.forget, gone.points.series], [[0], []]);
@@ -89,7 +89,7 @@ test('errors of the contract stay what they are', () => {
         new saker.Unavailable('gone'),
         new saker.Malformed('p', 'x', 'y'),
     ];
-    const payloads = errors.map((error) => thrown(() => collecting(() => { throw error; }).collect(TICK)));
+    const payloads = errors.map((error) => thrown(() => collecting(() => { throw error; }).collect(RUN)));
     assert.deepEqual(payloads, [
         { tag: 'denied', val: { tag: 'read', val: '/p' } },
         { tag: 'unavailable', val: 'gone' },
@@ -99,7 +99,7 @@ test('errors of the contract stay what they are', () => {
 });
 
 test('any other error becomes its text, and its stack is logged', () => {
-    const other = (body) => thrown(() => collecting(body).collect(TICK));
+    const other = (body) => thrown(() => collecting(body).collect(RUN));
     assert.deepEqual(other(() => { throw new Error('no luck'); }), { tag: 'other', val: 'no luck' });
     assert.deepEqual(other(() => { throw 'text \ud800'; }), { tag: 'other', val: 'text \ufffd' });
     assert.deepEqual(other(() => { throw new saker.Reject('never'); }), { tag: 'other', val: 'never' });
@@ -108,7 +108,7 @@ test('any other error becomes its text, and its stack is logged', () => {
 });
 
 test('what collect may not return is said', () => {
-    const other = (body) => thrown(() => collecting(body).collect(TICK)).val;
+    const other = (body) => thrown(() => collecting(body).collect(RUN)).val;
     assert.equal(other(() => {}), 'collect has returned nothing');
     assert.match(other(async () => []), /^collect is async: /);
     assert.match(other(() => [{ metric: 'a', metricType: 'GAUGE', value: 1 }]), /^a: the type is none of gauge, /);
@@ -119,7 +119,7 @@ test('settings are checked before an instance is made', () => {
     const settings = { proc: { type: 'string', default: '/proc' } };
     const exported = collecting(function () { return [saker.gauge(this.settings.proc, 1)]; }, { settings });
     exported.open('{"proc": "/p"}');
-    assert.equal(exported.collect(TICK).val[0].metric, '/p');
+    assert.equal(exported.collect(RUN).val[0].metric, '/p');
     assert.deepEqual(thrown(() => exported.open('{"proc": 1}')), {
         tag: 'settings', val: 'proc: expected a string, found 1',
     });

@@ -48,11 +48,11 @@ test('file systems are asked for their fill', () => {
     assert.throws(() => filesystemUsage('/x'), Unavailable);
 });
 
-test('figures add up or are set', () => {
+test('custom metrics add up or are set', () => {
     counterAdd('reads', 1);
     counterAdd('reads', 2);
     gaugeSet('size', 5);
-    assert.deepEqual(host.figures, { reads: 3, size: 5 });
+    assert.deepEqual(host.customMetrics, { reads: 3, size: 5 });
 });
 
 test('text is compressed', () => {

@@ -19,7 +19,7 @@ test('a counter that went back, and time that did, give none', () => {
     assert.equal(rates.perSecond('a', 110, 2500), undefined);
 });
 
-test('what was not there in the tick before is forgotten', () => {
+test('what was not there in the run before is forgotten', () => {
     const rates = new Rates();
     rates.perSecond('gone', 1, 1000);
     rates.perSecond('here', 1, 1000);

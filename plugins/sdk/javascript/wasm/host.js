@@ -5,9 +5,9 @@
  */
 
 import { gzip } from 'saker:plugin/compression@0.1.0';
-import { stat } from 'saker:plugin/filesystem-usage@0.1.0';
+import { stat } from 'saker:plugin/statfs@0.1.0';
 import { log } from 'saker:plugin/log@0.1.0';
-import { counterAdd, gaugeSet } from 'saker:plugin/metrics@0.1.0';
+import { counterAdd, gaugeSet } from 'saker:plugin/custom-metrics@0.1.0';
 import { load, save } from 'saker:plugin/state@0.1.0';
 
 import { Denied, Unavailable } from '../lib/errors.js';

@@ -9,14 +9,14 @@
     class Entropy(saker.Collector):
         description = saker.Description(
             "entropy", "0.1.0", "Bits in the kernel's entropy pool",
-            wants={saker.read("/proc"): "the figure is in /proc/sys/kernel/random"},
+            requests={saker.read("/proc"): "the figure is in /proc/sys/kernel/random"},
         )
 
         @dataclass
         class Settings:
             proc: str = setting("/proc", doc="The proc file system.")
 
-        def collect(self, tick):
+        def collect(self, run):
             path = f"{self.settings.proc}/sys/kernel/random/entropy_avail"
             return [gauge("kernel.entropy.bits", text.number(text.read(path), path))]
 
@@ -34,19 +34,19 @@ from .description import (
     Permission,
     connect,
     env,
-    folder,
+    data_dir,
     read,
     secret,
     stdout,
     unix,
-    usage,
+    statfs,
     write,
 )
 from .errors import Broken, Denied, Malformed, Reject, Retry, SettingsError, Unavailable
-from .plugin import DROP, Backend, Collector, Point, Processor, Series, Tick
+from .plugin import DROP, Backend, Collector, Point, Processor, Run, Series
 from .rates import Rates
 from .settings import setting
-from .values import MetricType, MetricValue, counter, derive, gauge
+from .values import MetricType, Sample, counter, derive, gauge
 
 __all__ = [
     "Backend",
@@ -58,22 +58,22 @@ __all__ = [
     "Description",
     "Malformed",
     "MetricType",
-    "MetricValue",
     "Permission",
     "Point",
     "Processor",
     "Rates",
     "Reject",
     "Retry",
+    "Run",
+    "Sample",
     "Series",
     "SettingsError",
-    "Tick",
     "Unavailable",
     "connect",
     "counter",
+    "data_dir",
     "derive",
     "env",
-    "folder",
     "gauge",
     "host",
     "http",
@@ -81,9 +81,9 @@ __all__ = [
     "read",
     "secret",
     "setting",
+    "statfs",
     "stdout",
     "text",
     "unix",
-    "usage",
     "write",
 ]

@@ -1,6 +1,6 @@
 """Records of this package as those of the generated bindings, and back. Only inside a component.
 
-What the bindings cannot pass on is a trap to them, so it is refused here, where it is still an exception.
+What the bindings cannot pass on is a trap to them, so it is rejected here, where it is still an exception.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .columns import Columns
 from .description import Permission
 from .errors import Denied, Malformed, Reject, Retry, SettingsError, Unavailable
 from .plugin import Plugin, Series
-from .values import MetricType, MetricValue
+from .values import MetricType, Sample
 
 _U32_MAX = (1 << 32) - 1
 _TYPES = {ours: types.MetricType[ours.name] for ours in MetricType}
@@ -25,18 +25,18 @@ _TYPES_BACK = {theirs: ours for ours, theirs in _TYPES.items()}
 
 def description(plugin: type[Plugin]) -> types.Description:
     about = plugin.description
-    wanted = [types.Wanted(permission(one), reason) for one, reason in about.wants.items()]
+    wanted = [types.PermissionRequest(permission(one), reason) for one, reason in about.requests.items()]
     schema = json.dumps(settings.schema(plugin.Settings))
     return types.Description(about.name, about.version, about.summary, wanted, schema, about.every_ms)
 
 
 def permission(ours: Permission) -> types.Permission:
-    theirs = getattr(types, f"Permission_{ours.kind.capitalize()}")
+    theirs = getattr(types, f"Permission_{ours.kind.title().replace('-', '')}")
     return theirs() if ours.value is None else theirs(ours.value)
 
 
-def metric_value(ours: MetricValue) -> types.MetricValue:
-    return types.MetricValue(
+def sample(ours: Sample) -> types.Sample:
+    return types.Sample(
         None if ours.endpoint is None else text(ours.endpoint, "endpoint"),
         text(ours.metric, "metric"),
         _tags(ours),
@@ -47,13 +47,13 @@ def metric_value(ours: MetricValue) -> types.MetricValue:
     )
 
 
-def batch(contract: Any, columns: Columns, tick: Any) -> Any:
+def batch(contract: Any, columns: Columns, run: Any) -> Any:
     points = columns._points
-    # Where there are no timestamps at all, each value is of the tick's own time.
+    # Where there are no timestamps at all, each value is of the run's own time.
     times = []
     if any(time is not None for _, _, time in points):
         times = [
-            _whole(tick.timestamp_ms if time is None else time, "timestamp_ms", -(1 << 63), (1 << 63) - 1)
+            _whole(run.timestamp_ms if time is None else time, "timestamp_ms", -(1 << 63), (1 << 63) - 1)
             for _, _, time in points
         ]
     return contract.Batch(
@@ -67,7 +67,7 @@ def batch(contract: Any, columns: Columns, tick: Any) -> Any:
     )
 
 
-def _definition(contract: Any, handle: int, ours: MetricValue) -> Any:
+def _definition(contract: Any, handle: int, ours: Sample) -> Any:
     return contract.Definition(
         handle,
         None if ours.endpoint is None else text(ours.endpoint, "endpoint"),
@@ -107,7 +107,7 @@ def _whole(value: Any, name: str, least: int, most: int) -> int:
     return value
 
 
-def _tags(ours: MetricValue | Series) -> list[types.Tag]:
+def _tags(ours: Sample | Series) -> list[types.Tag]:
     return [(text(key, "tag"), text(value, key)) for key, value in ours.tags.items()]
 
 

@@ -52,16 +52,16 @@ def collector(plugin: type[Plugin]) -> type:
         kind, description = plugin, _convert.description(plugin)
 
         @classmethod
-        def collect(cls, tick: contract.Tick) -> contract.Measurement:
+        def collect(cls, run: contract.Run) -> contract.Measurement:
             try:
                 if columns := cls.plugin._columns:
                     columns._begin()
-                answer = cls.plugin.collect(tick)
+                answer = cls.plugin.collect(run)
                 if isinstance(answer, Columns):
-                    batch = _convert.batch(contract, answer, tick)
+                    batch = _convert.batch(contract, answer, run)
                     answer._taken()
                     return contract.Measurement_Columns(batch)
-                return contract.Measurement_Records([_convert.metric_value(value) for value in answer])
+                return contract.Measurement_Records([_convert.sample(value) for value in answer])
             except BaseException as error:
                 raise Err(_convert.collect_error(contract, sort(error))) from None
 

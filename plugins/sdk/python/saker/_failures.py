@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from .description import folder, read, write
+from .description import data_dir, read, write
 from .errors import Denied, PluginError, Unavailable
 from .host import is_granted
 
@@ -24,8 +24,8 @@ def from_os(path: str, error: OSError) -> PluginError:
         return Denied(write(path))
     # WASI says "not permitted" of a path that leaves its granted directory. One that is below none does not exist.
     if error.errno == errno.EPERM or (error.errno == errno.ENOENT and not is_granted(path)):
-        own = path == "/folder" or path.startswith("/folder/")
-        return Denied(folder() if own else read(path))
+        own = path == "/data" or path.startswith("/data/")
+        return Denied(data_dir() if own else read(path))
     return Unavailable(f"{path}: {error.strerror}")
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from componentize_py_types import Err
-from wit_world.imports import filesystem_usage as host_usage
+from wit_world.imports import statfs as host_usage
 from wit_world.imports import log as host_log
-from wit_world.imports import metrics, preopens, state
+from wit_world.imports import custom_metrics, preopens, state
 
 from ._wasm_http import send as send
-from .description import usage
+from .description import statfs
 from .errors import Denied, Unavailable
 
 if TYPE_CHECKING:
@@ -38,16 +38,16 @@ def filesystem_usage(path: str) -> Usage:
         return host_usage.stat(_utf8(path))
     except Err as error:
         if isinstance(error.value, host_usage.UsageError_Denied):
-            raise Denied(usage(path)) from None
+            raise Denied(statfs(path)) from None
         raise Unavailable(error.value.value) from None
 
 
 def counter_add(name: str, amount: float) -> None:
-    metrics.counter_add(_utf8(name), float(amount))
+    custom_metrics.counter_add(_utf8(name), float(amount))
 
 
 def gauge_set(name: str, value: float) -> None:
-    metrics.gauge_set(_utf8(name), float(value))
+    custom_metrics.gauge_set(_utf8(name), float(value))
 
 
 def is_granted(path: str) -> bool:

@@ -1,6 +1,6 @@
-"""Values in columns, for a collector that brings hundreds of values of the same series at every tick.
+"""Values in columns, for a collector that brings hundreds of values of the same series at every run.
 
-    def collect(self, tick):
+    def collect(self, run):
         for name, size in self.sizes():
             if name not in self.handles:
                 self.handles[name] = self.columns.define(gauge("file.bytes", 0, {"file": name}))
@@ -12,22 +12,22 @@ A series' name and tags cross to the agent once; a value of it costs 20 bytes an
 
 from __future__ import annotations
 
-from .values import MetricValue
+from .values import Sample
 
 
 class Columns:
-    """The series that a collector has defined, and the values of the tick that runs."""
+    """The series that a collector has defined, and the values of the run under way."""
 
     def __init__(self) -> None:
-        self._define: dict[int, MetricValue] = {}
+        self._define: dict[int, Sample] = {}
         self._forget: list[int] = []
-        # Handles that stand for nothing, to be given again from the next tick on.
+        # Handles that stand for nothing, to be given again from the next run on.
         self._free: list[int] = []
         self._known: set[int] = set()
         self._next = 0
         self._begin()
 
-    def define(self, series: MetricValue) -> int:
+    def define(self, series: Sample) -> int:
         """Gives the series of this value a handle. What the value is, and of when, does not matter."""
         if self._free:
             handle = self._free.pop()
@@ -39,7 +39,7 @@ class Columns:
         return handle
 
     def forget(self, handle: int) -> None:
-        """Takes a handle back: of a container that has gone, for one. Its values of this tick go as well."""
+        """Takes a handle back: of a container that has gone, for one. Its values of this run go as well."""
         if handle not in self._known:
             return
         self._known.remove(handle)
@@ -48,15 +48,15 @@ class Columns:
         self._forget.append(handle)
 
     def add(self, handle: int, value: float, timestamp_ms: int | None = None) -> None:
-        """Adds a value: of the tick's own time, or of another, in milliseconds since 1970-01-01 UTC."""
+        """Adds a value: of the run's own time, or of another, in milliseconds since 1970-01-01 UTC."""
         self._points.append((handle, float(value), timestamp_ms))
 
     def points(self) -> list[tuple[int, float, int | None]]:
-        """The values of the tick: handle, value, and time if it is not the tick's own. For tests."""
+        """The values of the run: handle, value, and time if it is not the run's own. For tests."""
         return list(self._points)
 
     def _begin(self) -> None:
-        """Begins a tick. Values of one that has failed are gone; what was defined is yet to be handed over."""
+        """Begins a run. Values of one that has failed are gone; what was defined is yet to be handed over."""
         self._points: list[tuple[int, float, int | None]] = []
 
     def _taken(self) -> None:

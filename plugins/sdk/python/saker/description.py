@@ -24,14 +24,14 @@ def write(directory: str) -> Permission:
     return Permission("write", directory)
 
 
-def folder() -> Permission:
-    """To keep files in a folder of the instance's own, which is mounted as `/folder`."""
-    return Permission("folder")
+def data_dir() -> Permission:
+    """To keep files in a folder of the instance's own, which is mounted as `/data`."""
+    return Permission("data-dir")
 
 
-def usage(directory: str) -> Permission:
+def statfs(directory: str) -> Permission:
     """To ask for the size and fill of file systems mounted at or below an absolute directory."""
-    return Permission("usage", directory)
+    return Permission("statfs", directory)
 
 
 def connect(address: str) -> Permission:
@@ -64,7 +64,7 @@ def stdout() -> Permission:
 class Description:
     """What a plugin is. The agent shows it before it runs anything.
 
-    `name` holds lower-case letters, digits and `-`; `summary` is one line. `wants` gives each permission with the
+    `name` holds lower-case letters, digits and `-`; `summary` is one line. `requests` gives each permission with the
     reason why, in words for the operator who decides. `every_ms` is how often to collect, in milliseconds, where the
     operator sets nothing.
     """
@@ -72,5 +72,5 @@ class Description:
     name: str
     version: str
     summary: str
-    wants: Mapping[Permission, str] = field(default_factory=dict)
+    requests: Mapping[Permission, str] = field(default_factory=dict)
     every_ms: int | None = None

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 
 from .columns import Columns
 from .description import Description
-from .values import MetricType, MetricValue
+from .values import MetricType, Sample
 
 
 @dataclass
-class Tick:
-    """Why a collector is asked: the time that the values are for, and the interval between ticks, in milliseconds."""
+class Run:
+    """Why a collector is asked: the time that the values are for, and the interval between runs, in milliseconds."""
 
     timestamp_ms: int
     interval_ms: int
@@ -77,11 +77,11 @@ class Collector(Plugin):
         return self._columns
 
     @abstractmethod
-    def collect(self, tick: Tick) -> Iterable[MetricValue] | Columns:
+    def collect(self, run: Run) -> Iterable[Sample] | Columns:
         """Measures once. Never called twice at the same time. Returns values, or `self.columns`.
 
         Raise `Denied`, `Unavailable` or `Malformed` if there are no values this time. An `OSError` becomes one of the
-        first two, any other exception is shown with its text; the next tick asks again.
+        first two, any other exception is shown with its text; the next run asks again.
         """
 
 

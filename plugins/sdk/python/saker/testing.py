@@ -46,7 +46,7 @@ class FakeHost:
     """What was saved last; set it to what a predecessor has left."""
     usages: dict[str, Usage] = field(default_factory=dict)
     """What `filesystem_usage` answers, by path."""
-    figures: dict[str, float] = field(default_factory=dict)
+    custom_metrics: dict[str, float] = field(default_factory=dict)
     """Counters and gauges of the plugin's own."""
     answers: deque[http.Response | Exception] = field(default_factory=deque)
     """Answers to the next requests, or exceptions that they raise. Without one, a request is answered 204."""
@@ -72,10 +72,10 @@ class FakeHost:
         return self.usages[path]
 
     def counter_add(self, name: str, amount: float) -> None:
-        self.figures[name] = self.figures.get(name, 0) + amount
+        self.custom_metrics[name] = self.custom_metrics.get(name, 0) + amount
 
     def gauge_set(self, name: str, value: float) -> None:
-        self.figures[name] = value
+        self.custom_metrics[name] = value
 
     def is_granted(self, path: str) -> bool:
         return True

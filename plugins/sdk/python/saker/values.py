@@ -19,8 +19,8 @@ class MetricType(Enum):
 
 
 @dataclass
-class MetricValue:
-    """One measurement. What is left out is the agent's to fill in: endpoint, time and step are those of the tick.
+class Sample:
+    """One measurement. What is left out is the agent's to fill in: endpoint, time and step are those of the run.
 
     `timestamp_ms` counts from 1970-01-01 UTC; `step_s` is how often it is measured, in seconds.
     """
@@ -34,16 +34,16 @@ class MetricValue:
     step_s: int | None = None
 
 
-def gauge(metric: str, value: float, tags: Mapping[str, str] = {}) -> MetricValue:
-    """A level that stands for itself. Infinities and not-a-number are refused by the agent, and counted."""
-    return MetricValue(metric, float(value), dict(tags), MetricType.GAUGE)
+def gauge(metric: str, value: float, tags: Mapping[str, str] = {}) -> Sample:
+    """A level that stands for itself. Infinities and not-a-number are rejected by the agent, and counted."""
+    return Sample(metric, float(value), dict(tags), MetricType.GAUGE)
 
 
-def counter(metric: str, value: float, tags: Mapping[str, str] = {}) -> MetricValue:
+def counter(metric: str, value: float, tags: Mapping[str, str] = {}) -> Sample:
     """A total that only grows."""
-    return MetricValue(metric, float(value), dict(tags), MetricType.COUNTER)
+    return Sample(metric, float(value), dict(tags), MetricType.COUNTER)
 
 
-def derive(metric: str, value: float, tags: Mapping[str, str] = {}) -> MetricValue:
+def derive(metric: str, value: float, tags: Mapping[str, str] = {}) -> Sample:
     """A total that is stored as its rate of change."""
-    return MetricValue(metric, float(value), dict(tags), MetricType.DERIVE)
+    return Sample(metric, float(value), dict(tags), MetricType.DERIVE)

@@ -14,13 +14,13 @@ import saker
 class Some(saker.Collector):
     description = saker.Description("some", "0.1.0", "Some")
 
-    def collect(self, tick):
+    def collect(self, run):
         return []
 """
 
 
 class Tests(unittest.TestCase):
-    def refused(self, files, *arguments):
+    def rejected(self, files, *arguments):
         """What the build says that cannot be made. There is no componentize-py."""
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "src").mkdir()
@@ -36,19 +36,19 @@ class Tests(unittest.TestCase):
     @unittest.skipIf(shutil.which("componentize-py", path=Path(sys.executable).parent), "it is beside this Python")
     def test_a_missing_componentize_py_comes_with_the_cure(self):
         for arguments in [(), ("src",), ("src/plugin.py",)]:
-            said = self.refused({"plugin.py": PLUGIN, "other.py": "raise SystemExit('imported')"}, *arguments)
+            said = self.rejected({"plugin.py": PLUGIN, "other.py": "raise SystemExit('imported')"}, *arguments)
             self.assertIn("python3 -m venv .venv && .venv/bin/pip install componentize-py==", said)
 
     def test_there_must_be_one_plugin(self):
-        self.assertIn("and there is none", self.refused({"plugin.py": "class Some: pass"}))
-        said = self.refused({"a.py": PLUGIN, "b.py": PLUGIN.replace("Some(", "Other(")})
+        self.assertIn("and there is none", self.rejected({"plugin.py": "class Some: pass"}))
+        said = self.rejected({"a.py": PLUGIN, "b.py": PLUGIN.replace("Some(", "Other(")})
         self.assertIn("Some in a.py, Other in b.py", said)
-        self.assertIn("no such file or folder", self.refused({}, "other.py"))
+        self.assertIn("no such file or folder", self.rejected({}, "other.py"))
 
-    def test_a_plugin_that_is_not_whole_is_refused(self):
-        self.assertIn("Some has no collect", self.refused({"plugin.py": PLUGIN.replace("def collect", "def collct")}))
+    def test_a_plugin_that_is_not_whole_is_rejected(self):
+        self.assertIn("Some has no collect", self.rejected({"plugin.py": PLUGIN.replace("def collect", "def collct")}))
         nameless = PLUGIN.replace("description =", "about =")
-        self.assertIn("Some has no description", self.refused({"plugin.py": nameless}))
+        self.assertIn("Some has no description", self.rejected({"plugin.py": nameless}))
         wrong = PLUGIN + """
     from dataclasses import dataclass
 
@@ -56,7 +56,7 @@ class Tests(unittest.TestCase):
     class Settings:
         a: bytes
 """
-        self.assertIn("Some.Settings: settings cannot be of the type", self.refused({"plugin.py": wrong}))
+        self.assertIn("Some.Settings: settings cannot be of the type", self.rejected({"plugin.py": wrong}))
 
-    def test_a_name_of_python_s_own_is_refused(self):
-        self.assertIn("a module of Python's own has this name", self.refused({"json.py": PLUGIN}))
+    def test_a_name_of_python_s_own_is_rejected(self):
+        self.assertIn("a module of Python's own has this name", self.rejected({"json.py": PLUGIN}))

@@ -16,7 +16,7 @@ from saker import _export
 
 class Collector(saker.Collector):
     description = saker.Description(
-        "one", "0.1.0", "One", wants={saker.read("/proc"): "why", saker.folder(): "where"}
+        "one", "0.1.0", "One", requests={saker.read("/proc"): "why", saker.data_dir(): "where"}
     )
 
     @dataclass
@@ -28,8 +28,8 @@ class Collector(saker.Collector):
             raise saker.SettingsError("size: must not be negative")
         self.settings = settings
 
-    def collect(self, tick):
-        yield from self.answer(tick)
+    def collect(self, run):
+        yield from self.answer(run)
 
     def close(self):
         raise KeyError("gone")
@@ -39,7 +39,7 @@ class Columns(saker.Collector):
     description = saker.Description("four", "0.1.0", "Four")
     handle = None
 
-    def collect(self, tick):
+    def collect(self, run):
         if self.handle is None:
             self.handle = self.columns.define(saker.gauge("a", 0, {"k": "v"}))
         self.columns.add(self.handle, 1.5)
@@ -97,8 +97,8 @@ class Tests(unittest.TestCase):
     def test_a_description_has_permissions_and_schema(self):
         name, version, summary, wanted, schema, every_ms = _export.collector(Collector)().describe().values
         self.assertEqual((name, version, summary, every_ms), ("one", "0.1.0", "One", None))
-        self.assertEqual(wanted, [types.Wanted(types.Permission_Read("/proc"), "why"),
-                                  types.Wanted(types.Permission_Folder(), "where")])
+        self.assertEqual(wanted, [types.PermissionRequest(types.Permission_Read("/proc"), "why"),
+                                  types.PermissionRequest(types.Permission_DataDir(), "where")])
         self.assertEqual(json.loads(schema)["properties"]["size"]["default"], 1)
 
     def test_an_instance_that_cannot_be_opened_says_why(self):
@@ -109,38 +109,38 @@ class Tests(unittest.TestCase):
 
     def test_values_are_handed_over(self):
         exports, plugin = self.opened(_export.collector, Collector)
-        plugin.answer = lambda tick: [saker.gauge("a", 1, {"core": "0"}),
-                                      saker.MetricValue("b", 2, {}, saker.MetricType.COUNTER, "e", tick, 3)]
+        plugin.answer = lambda run: [saker.gauge("a", 1, {"core": "0"}),
+                                      saker.Sample("b", 2, {}, saker.MetricType.COUNTER, "e", run, 3)]
         self.assertEqual(exports().collect(9), contracts.collector.Measurement_Records([
-            types.MetricValue(None, "a", [("core", "0")], types.MetricType.GAUGE, 1.0, None, None),
-            types.MetricValue("e", "b", [], types.MetricType.COUNTER, 2.0, 9, 3),
+            types.Sample(None, "a", [("core", "0")], types.MetricType.GAUGE, 1.0, None, None),
+            types.Sample("e", "b", [], types.MetricType.COUNTER, 2.0, 9, 3),
         ]))
 
     def test_columns_are_handed_over_and_their_series_once(self):
         exports, plugin = self.opened(_export.collector, Columns)
         contract = contracts.collector
-        tick = SimpleNamespace(timestamp_ms=9)
+        run = SimpleNamespace(timestamp_ms=9)
 
         def batch(forget, define, *columns):
             return contract.Measurement_Columns(contract.Batch(forget, define, types.Columns(*columns)))
 
         defined = contract.Definition(0, None, "a", [("k", "v")], types.MetricType.GAUGE, None)
         plugin.answer = fail(saker.Retry("no luck"))
-        self.assertEqual(self.error(exports().collect, tick), contract.CollectError_Other("no luck"))
+        self.assertEqual(self.error(exports().collect, run), contract.CollectError_Other("no luck"))
         plugin.answer = lambda: None
-        self.assertEqual(exports().collect(tick), batch([], [defined], [0], [], [1.5]))
+        self.assertEqual(exports().collect(run), batch([], [defined], [0], [], [1.5]))
         plugin.answer = lambda: plugin.columns.add(plugin.handle, 2, 7)
-        self.assertEqual(exports().collect(tick), batch([], [], [0, 0], [9, 7], [1.5, 2.0]))
+        self.assertEqual(exports().collect(run), batch([], [], [0, 0], [9, 7], [1.5, 2.0]))
         # It is free once, and what was never given is not free at all.
         plugin.answer = lambda: [plugin.columns.forget(handle) for handle in [plugin.handle, plugin.handle, 7]]
-        self.assertEqual(exports().collect(tick), batch([0], [], [], [], []))
+        self.assertEqual(exports().collect(run), batch([0], [], [], [], []))
         self.assertEqual([plugin.columns.define(saker.gauge("b", 0)) for _ in range(2)], [0, 1])
 
-    def test_every_error_of_a_tick_has_its_place_in_the_contract(self):
+    def test_every_error_of_a_run_has_its_place_in_the_contract(self):
         exports, plugin = self.opened(_export.collector, Collector)
         contract = contracts.collector
         for raised, expected in [
-            (saker.Denied(saker.usage("/")), contract.CollectError_Denied(types.Permission_Usage("/"))),
+            (saker.Denied(saker.statfs("/")), contract.CollectError_Denied(types.Permission_Statfs("/"))),
             (saker.Unavailable("away"), contract.CollectError_Unavailable("away")),
             (FileNotFoundError(2, "gone", "/f"), contract.CollectError_Unavailable("/f: gone")),
             (saker.Malformed("/f", "a number"), contract.CollectError_Malformed("/f: expected a number")),
@@ -159,8 +159,8 @@ class Tests(unittest.TestCase):
             (saker.gauge(5, 1), "metric: expected a text, found 5"),
             (saker.gauge("a", 1, {"b": 5}), "b: expected a text, found 5"),
             (saker.gauge("\ud800", 1), "surrogates not allowed"),
-            (saker.MetricValue("a", 1, step_s=-1), "step_s: expected a whole number"),
-            (saker.MetricValue("a", 1, timestamp_ms=1 << 63), "timestamp_ms: expected a whole number"),
+            (saker.Sample("a", 1, step_s=-1), "step_s: expected a whole number"),
+            (saker.Sample("a", 1, timestamp_ms=1 << 63), "timestamp_ms: expected a whole number"),
             (None, "AttributeError"),
         ]:
             plugin.answer = lambda _, value=value: [value]

@@ -2,7 +2,7 @@ import errno
 import unittest
 from unittest import mock
 
-from saker import Denied, Unavailable, _failures, folder, read, write
+from saker import Denied, Unavailable, _failures, data_dir, read, write
 
 
 class Tests(unittest.TestCase):
@@ -15,7 +15,7 @@ class Tests(unittest.TestCase):
             (errno.ENOENT, "/proc/stat", False, read("/proc/stat")),
             (errno.EPERM, "/proc/link", True, read("/proc/link")),
             (errno.EROFS, "/proc/stat", True, write("/proc/stat")),
-            (errno.ENOENT, "/folder/a", False, folder()),
+            (errno.ENOENT, "/data/a", False, data_dir()),
         ]:
             error = self.sorted(number, path, granted)
             self.assertIsInstance(error, Denied)

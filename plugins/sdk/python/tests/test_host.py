@@ -20,7 +20,7 @@ class Tests(unittest.TestCase):
         for _ in range(2):
             agent.counter_add("a")
             agent.gauge_set("b", 5)
-        self.assertEqual(host.figures, {"a": 2, "b": 5})
+        self.assertEqual(host.custom_metrics, {"a": 2, "b": 5})
 
     def test_lines_have_levels(self):
         log.warn("w")

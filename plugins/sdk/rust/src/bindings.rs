@@ -27,9 +27,9 @@ pub mod processor {
             "saker:plugin/types@0.1.0": crate::bindings::types,
             "saker:plugin/log@0.1.0": crate::bindings::collector::saker::plugin::log,
             "saker:plugin/state@0.1.0": crate::bindings::collector::saker::plugin::state,
-            "saker:plugin/filesystem-usage@0.1.0": crate::bindings::collector::saker::plugin::filesystem_usage,
+            "saker:plugin/statfs@0.1.0": crate::bindings::collector::saker::plugin::statfs,
             "saker:plugin/compression@0.1.0": crate::bindings::collector::saker::plugin::compression,
-            "saker:plugin/metrics@0.1.0": crate::bindings::collector::saker::plugin::metrics,
+            "saker:plugin/custom-metrics@0.1.0": crate::bindings::collector::saker::plugin::custom_metrics,
         },
     });
 }
@@ -45,9 +45,9 @@ pub mod backend {
             "saker:plugin/types@0.1.0": crate::bindings::types,
             "saker:plugin/log@0.1.0": crate::bindings::collector::saker::plugin::log,
             "saker:plugin/state@0.1.0": crate::bindings::collector::saker::plugin::state,
-            "saker:plugin/filesystem-usage@0.1.0": crate::bindings::collector::saker::plugin::filesystem_usage,
+            "saker:plugin/statfs@0.1.0": crate::bindings::collector::saker::plugin::statfs,
             "saker:plugin/compression@0.1.0": crate::bindings::collector::saker::plugin::compression,
-            "saker:plugin/metrics@0.1.0": crate::bindings::collector::saker::plugin::metrics,
+            "saker:plugin/custom-metrics@0.1.0": crate::bindings::collector::saker::plugin::custom_metrics,
         },
     });
 }

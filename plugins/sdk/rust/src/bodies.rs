@@ -11,7 +11,7 @@ use crate::http::Response;
 use crate::point::Point;
 use crate::progress::Progress;
 
-pub use sender::{Compression, Sender, not_compressed};
+pub use sender::{Compression, HttpSender, not_compressed};
 
 /// Single points that a destination may call too large in one call. More say that it takes nothing at all.
 const TOO_LARGE_MAX: usize = 4;
@@ -29,7 +29,7 @@ pub trait Request {
     /// # Errors
     /// What became of all its points, if that is the same for all. A [`WriteError::Reject`] without places means those
     /// of this body.
-    fn send(&mut self) -> Result<Taken, WriteError>;
+    fn send(&mut self) -> Result<BodyOutcome, WriteError>;
 }
 
 /// A body that was made.
@@ -65,7 +65,7 @@ impl Filled {
 
 /// What a destination has taken of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Taken {
+pub enum BodyOutcome {
     /// All of it.
     All,
     /// Nothing: it was too large, in these words. Less may do.
@@ -73,7 +73,7 @@ pub enum Taken {
     /// Some of its points, in these words.
     Some {
         /// Which it will never take, counted from the body's first.
-        refused: Vec<u32>,
+        rejected: Vec<u32>,
         /// Which are to be offered again.
         again: Vec<u32>,
         /// How many more it has not taken without saying which.
@@ -93,8 +93,8 @@ pub struct Bodies {
 
 /// What became of a call so far.
 #[derive(Default)]
-struct Account {
-    refused: Vec<u32>,
+struct CallAccount {
+    rejected: Vec<u32>,
     why: Option<String>,
     too_large: usize,
     lost: usize,
@@ -117,7 +117,7 @@ impl Bodies {
     /// Sends all points, whose series are known and which the form can say. Answers how many the destination took.
     ///
     /// # Errors
-    /// [`WriteError::Reject`] with the points that were refused, or without any if that was all of them;
+    /// [`WriteError::Reject`] with the points that were rejected, or without any if that was all of them;
     /// [`WriteError::Retry`] and others as [`Request::send`] gave them, where the points that were taken before are not
     /// sent again if all are offered again.
     pub fn write(&mut self, points: Vec<Point>, request: &mut impl Request) -> Result<usize, WriteError> {
@@ -136,20 +136,20 @@ impl Bodies {
         Ok(count - lost.min(count))
     }
 
-    fn send(&mut self, places: &[u32], request: &mut impl Request) -> Account {
-        let mut account = Account::default();
+    fn send(&mut self, places: &[u32], request: &mut impl Request) -> CallAccount {
+        let mut account = CallAccount::default();
         let mut rest = places;
         while !rest.is_empty() {
             let filled = request.fill(self.progress.points(), rest, self.most);
             let (now, later) = rest.split_at(filled.points.clamp(1, rest.len()));
             match request.send() {
-                Ok(Taken::TooLarge(message)) if now.len() == 1 => account.too_large(now, message),
-                Ok(Taken::TooLarge(_)) => {
+                Ok(BodyOutcome::TooLarge(message)) if now.len() == 1 => account.too_large(now, message),
+                Ok(BodyOutcome::TooLarge(_)) => {
                     self.most = filled.bytes / 2;
                     continue;
                 }
                 Ok(taken) => self.note(now, taken, &mut account),
-                Err(WriteError::Reject(reject)) => account.refuse(now, reject),
+                Err(WriteError::Reject(reject)) => account.reject(now, reject),
                 Err(error) => account.again = Some(error),
             }
             if account.ends() {
@@ -160,10 +160,10 @@ impl Bodies {
         account
     }
 
-    fn note(&mut self, now: &[u32], taken: Taken, account: &mut Account) {
+    fn note(&mut self, now: &[u32], taken: BodyOutcome, account: &mut CallAccount) {
         let mut left = vec![false; now.len()];
-        if let Taken::Some { refused, again, lost, message } = taken {
-            for &place in refused.iter().chain(&again) {
+        if let BodyOutcome::Some { rejected, again, lost, message } = taken {
+            for &place in rejected.iter().chain(&again) {
                 if let Some(mark) = left.get_mut(place as usize) {
                     *mark = true;
                 }
@@ -172,28 +172,28 @@ impl Bodies {
             if !again.is_empty() {
                 account.again = Some(WriteError::retry(message.clone(), None));
             }
-            if !refused.is_empty() {
-                account.refuse(now, Reject { points: refused, message });
+            if !rejected.is_empty() {
+                account.reject(now, Reject { points: rejected, message });
             }
         }
         now.iter().zip(left).filter(|(_, left)| !left).for_each(|(place, _)| self.progress.take(*place as usize));
     }
 }
 
-impl Account {
-    /// Notes that points of a body were refused: those at the places that are named, or all.
-    fn refuse(&mut self, now: &[u32], reject: Reject) {
+impl CallAccount {
+    /// Notes that points of a body were rejected: those at the places that are named, or all.
+    fn reject(&mut self, now: &[u32], reject: Reject) {
         if reject.points.is_empty() {
-            self.refused.extend(now);
+            self.rejected.extend(now);
         } else {
-            self.refused.extend(reject.points.iter().filter_map(|place| now.get(*place as usize)));
+            self.rejected.extend(reject.points.iter().filter_map(|place| now.get(*place as usize)));
         }
         self.why.get_or_insert(reject.message);
     }
 
     fn too_large(&mut self, now: &[u32], message: String) {
         self.too_large += 1;
-        self.refuse(now, Reject { points: Vec::new(), message });
+        self.reject(now, Reject { points: Vec::new(), message });
     }
 
     /// Whether nothing more is to be sent in this call.
@@ -201,14 +201,14 @@ impl Account {
         self.again.is_some() || self.too_large >= TOO_LARGE_MAX
     }
 
-    /// Points that are refused go first: without them, the same call is made again at once.
+    /// Points that are rejected go first: without them, the same call is made again at once.
     fn result(self, count: usize) -> Result<(), WriteError> {
         match self.why {
             Some(message) if self.too_large >= TOO_LARGE_MAX => {
                 Err(WriteError::retry(format!("not even a single point is small enough: {message}"), None))
             }
             Some(message) => {
-                let points = if self.refused.len() == count { Vec::new() } else { self.refused };
+                let points = if self.rejected.len() == count { Vec::new() } else { self.rejected };
                 Err(WriteError::Reject(Reject { points, message }))
             }
             None => self.again.map_or(Ok(()), Err),
@@ -217,24 +217,24 @@ impl Account {
 }
 
 impl Response {
-    /// What the answer means where a smaller body may be taken that a larger one was not: 413 is no refusal then.
+    /// What the answer means where a smaller body may be taken that a larger one was not: 413 is no rejection then.
     ///
     /// # Errors
     /// As [`Response::written`].
-    pub fn taken(&self) -> Result<Taken, WriteError> {
+    pub fn taken(&self) -> Result<BodyOutcome, WriteError> {
         if self.status == 413 {
-            return Ok(Taken::TooLarge(format!("413 {}", self.body.trim()).trim_end().into()));
+            return Ok(BodyOutcome::TooLarge(format!("413 {}", self.body.trim()).trim_end().into()));
         }
-        self.written().map(|()| Taken::All)
+        self.written().map(|()| BodyOutcome::All)
     }
 
     /// As [`taken`](Response::taken); where it went well, `say` tells from what the answer says for how many points.
     ///
     /// # Errors
     /// As [`Response::written`], and those of `say`.
-    pub fn taken_as(&self, say: impl FnOnce() -> Result<Taken, WriteError>) -> Result<Taken, WriteError> {
+    pub fn taken_as(&self, say: impl FnOnce() -> Result<BodyOutcome, WriteError>) -> Result<BodyOutcome, WriteError> {
         match self.taken()? {
-            Taken::All => say(),
+            BodyOutcome::All => say(),
             other => Ok(other),
         }
     }

@@ -1,7 +1,7 @@
 //! A plugin that measures.
 
-pub use crate::bindings::collector::exports::saker::plugin::collector::{CollectError, Tick};
-use crate::bindings::types::{Description, MetricValue, OpenError};
+pub use crate::bindings::collector::exports::saker::plugin::collector::{CollectError, Run};
+use crate::bindings::types::{Description, OpenError, Sample};
 use crate::settings::Settings;
 
 /// A plugin that measures. Export it with [`export_collector!`](crate::export_collector).
@@ -21,8 +21,8 @@ pub trait Collector: Sized + 'static {
     /// Measures once. Never called twice at the same time.
     ///
     /// # Errors
-    /// Says why there are no values this time; the next tick asks again.
-    fn collect(&mut self, tick: Tick) -> Result<Vec<MetricValue>, CollectError>;
+    /// Says why there are no values this time; the next run asks again.
+    fn collect(&mut self, run: Run) -> Result<Vec<Sample>, CollectError>;
 
     /// The last call of an instance that ends in order.
     fn close(self) {}
@@ -51,8 +51,8 @@ macro_rules! export_collector {
                     ::std::result::Result::Ok(())
                 }
 
-                fn collect(tick: world::Tick) -> ::std::result::Result<world::Measurement, world::CollectError> {
-                    Plugin::with(|collector| $crate::Collector::collect(collector, tick))
+                fn collect(run: world::Run) -> ::std::result::Result<world::Measurement, world::CollectError> {
+                    Plugin::with(|collector| $crate::Collector::collect(collector, run))
                         .map(world::Measurement::Records)
                 }
 

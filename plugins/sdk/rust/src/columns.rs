@@ -1,12 +1,12 @@
-//! Values in columns: for a collector that brings hundreds of values of the same series at every tick. A series' name and
-//! tags cross to the agent once; a value of it costs 20 bytes and no text ever after.
+//! Values in columns: for a collector that brings hundreds of values of the same series at every run. A series' name
+//! and tags cross to the agent once; a value of it costs 20 bytes and no text ever after.
 
 #[cfg(not(target_arch = "wasm32"))]
 use std::collections::BTreeMap;
 
 use crate::bindings::collector::exports::saker::plugin::collector::{Batch, Definition};
-use crate::bindings::types::{self, Description, MetricValue, OpenError, SeriesId};
-use crate::collector::{CollectError, Tick};
+use crate::bindings::types::{self, Description, OpenError, Sample, SeriesId};
+use crate::collector::{CollectError, Run};
 use crate::settings::Settings;
 
 /// A plugin that measures in columns. Export it with [`export_column_collector!`](crate::export_column_collector).
@@ -27,40 +27,40 @@ pub trait ColumnCollector: Sized + 'static {
     /// of the call before.
     ///
     /// # Errors
-    /// Says why there are no values this time; the next tick asks again. What was defined stays defined.
-    fn collect(&mut self, tick: Tick, columns: &mut Columns) -> Result<(), CollectError>;
+    /// Says why there are no values this time; the next run asks again. What was defined stays defined.
+    fn collect(&mut self, run: Run, columns: &mut Columns) -> Result<(), CollectError>;
 
     /// The last call of an instance that ends in order.
     fn close(self) {}
 }
 
-/// The series that a collector has defined, and the values of a tick.
+/// The series that a collector has defined, and the values of a run.
 #[derive(Debug, Default)]
 pub struct Columns {
-    tick_ms: i64,
+    run_ms: i64,
     points: Points,
     define: Vec<Definition>,
     forget: Vec<SeriesId>,
-    /// Handles that stand for nothing, to be given again from the next tick on.
+    /// Handles that stand for nothing, to be given again from the next run on.
     free: Vec<SeriesId>,
     /// Whether each handle that was ever given stands for a series.
     defined: Vec<bool>,
     /// What tests look at: in the sandbox the agent keeps it.
     #[cfg(not(target_arch = "wasm32"))]
-    names: BTreeMap<SeriesId, MetricValue>,
+    names: BTreeMap<SeriesId, Sample>,
 }
 
 #[derive(Debug, Default)]
 struct Points {
     series: Vec<SeriesId>,
-    /// Empty as long as all are of the tick's own time.
+    /// Empty as long as all are of the run's own time.
     timestamps_ms: Vec<i64>,
     values: Vec<f64>,
 }
 
 impl Columns {
     /// Gives the series of this value a handle. What the value is, and of when, does not matter.
-    pub fn define(&mut self, series: MetricValue) -> SeriesId {
+    pub fn define(&mut self, series: Sample) -> SeriesId {
         let id = self.free.pop().unwrap_or_else(|| {
             self.defined.push(false);
             // A collector has ended at its limit of series long before.
@@ -69,12 +69,13 @@ impl Columns {
         self.defined[id as usize] = true;
         #[cfg(not(target_arch = "wasm32"))]
         self.names.insert(id, series.clone());
-        let MetricValue { endpoint, metric, tags, metric_type, step_s, .. } = series;
+        let Sample { endpoint, metric, tags, metric_type, step_s, .. } = series;
         self.define.push(Definition { id, endpoint, metric, tags, metric_type, step_s });
         id
     }
 
-    /// Takes a handle back: of a container that has gone, for one. Values that were pushed with it in this tick go as well.
+    /// Takes a handle back: of a container that has gone, for one. Values that were pushed with it in this run go as
+    /// well.
     pub fn forget(&mut self, id: SeriesId) {
         let Some(is_defined @ true) = self.defined.get_mut(id as usize) else { return };
         *is_defined = false;
@@ -93,10 +94,10 @@ impl Columns {
         self.names.remove(&id);
     }
 
-    /// Adds a value of the tick's own time.
+    /// Adds a value of the run's own time.
     pub fn push(&mut self, id: SeriesId, value: f64) {
         if !self.points.timestamps_ms.is_empty() {
-            self.points.timestamps_ms.push(self.tick_ms);
+            self.points.timestamps_ms.push(self.run_ms);
         }
         self.points.series.push(id);
         self.points.values.push(value);
@@ -105,16 +106,16 @@ impl Columns {
     /// Adds a value of another time, in milliseconds since 1970-01-01 UTC.
     pub fn push_at(&mut self, id: SeriesId, value: f64, timestamp_ms: i64) {
         let Points { series, timestamps_ms, values } = &mut self.points;
-        timestamps_ms.resize(series.len(), self.tick_ms);
+        timestamps_ms.resize(series.len(), self.run_ms);
         timestamps_ms.push(timestamp_ms);
         series.push(id);
         values.push(value);
     }
 
-    /// Begins a tick. Values of one that has failed are gone.
+    /// Begins a run. Values of one that has failed are gone.
     #[doc(hidden)]
-    pub fn begin(&mut self, tick: Tick) {
-        self.tick_ms = tick.timestamp_ms;
+    pub fn begin(&mut self, run: Run) {
+        self.run_ms = run.timestamp_ms;
         self.points.series.clear();
         self.points.timestamps_ms.clear();
         self.points.values.clear();
@@ -130,15 +131,15 @@ impl Columns {
         Batch { forget, define: std::mem::take(&mut self.define), points }
     }
 
-    /// The values of the tick, as a collector without columns would bring them. For tests.
+    /// The values of the run, as a collector without columns would bring them. For tests.
     #[cfg(not(target_arch = "wasm32"))]
     #[must_use]
-    pub fn values(&self) -> Vec<MetricValue> {
+    pub fn values(&self) -> Vec<Sample> {
         let Points { series, timestamps_ms, values } = &self.points;
         let rows = series.iter().zip(values).enumerate();
         rows.map(|(place, (id, &value))| {
             let timestamp_ms = timestamps_ms.get(place).copied();
-            MetricValue { value, timestamp_ms, ..self.names[id].clone() }
+            Sample { value, timestamp_ms, ..self.names[id].clone() }
         })
         .collect()
     }
@@ -168,10 +169,10 @@ macro_rules! export_column_collector {
                     ::std::result::Result::Ok(())
                 }
 
-                fn collect(tick: world::Tick) -> ::std::result::Result<world::Measurement, world::CollectError> {
+                fn collect(run: world::Run) -> ::std::result::Result<world::Measurement, world::CollectError> {
                     Plugin::with(|(collector, columns)| {
-                        columns.begin(tick);
-                        $crate::ColumnCollector::collect(collector, tick, columns)?;
+                        columns.begin(run);
+                        $crate::ColumnCollector::collect(collector, run, columns)?;
                         ::std::result::Result::Ok(world::Measurement::Columns(columns.take()))
                     })
                 }
@@ -190,15 +191,15 @@ macro_rules! export_column_collector {
 mod tests {
     use super::*;
 
-    const TICK: Tick = Tick { timestamp_ms: 5000, interval_ms: 1000 };
+    const TICK: Run = Run { timestamp_ms: 5000, interval_ms: 1000 };
 
     #[test]
     fn a_series_crosses_once_and_its_values_ever_after() {
         let mut columns = Columns::default();
         columns.begin(TICK);
-        let id = columns.define(MetricValue::gauge("a", 0.0).tag("k", "v"));
+        let id = columns.define(Sample::gauge("a", 0.0).tag("k", "v"));
         columns.push(id, 1.5);
-        assert_eq!(columns.values(), [MetricValue::gauge("a", 1.5).tag("k", "v")]);
+        assert_eq!(columns.values(), [Sample::gauge("a", 1.5).tag("k", "v")]);
         let batch = columns.take();
         assert_eq!((batch.define.len(), batch.points.values), (1, vec![1.5]));
         columns.begin(TICK);
@@ -208,10 +209,10 @@ mod tests {
     }
 
     #[test]
-    fn timestamps_cross_only_where_one_is_not_the_ticks() {
+    fn timestamps_cross_only_where_one_is_not_the_runs() {
         let mut columns = Columns::default();
         columns.begin(TICK);
-        let id = columns.define(MetricValue::gauge("a", 0.0));
+        let id = columns.define(Sample::gauge("a", 0.0));
         columns.push(id, 1.0);
         columns.push_at(id, 2.0, 7);
         columns.push(id, 3.0);
@@ -219,10 +220,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_failed_tick_has_defined_is_handed_over_by_the_next() {
+    fn what_a_failed_run_has_defined_is_handed_over_by_the_next() {
         let mut columns = Columns::default();
         columns.begin(TICK);
-        let id = columns.define(MetricValue::gauge("a", 0.0));
+        let id = columns.define(Sample::gauge("a", 0.0));
         columns.push(id, 1.0);
         columns.begin(TICK);
         let batch = columns.take();
@@ -233,17 +234,17 @@ mod tests {
     fn a_handle_is_given_again_only_after_the_agent_knows_that_it_is_free() {
         let mut columns = Columns::default();
         columns.begin(TICK);
-        let gone = columns.define(MetricValue::gauge("a", 0.0));
+        let gone = columns.define(Sample::gauge("a", 0.0));
         columns.push(gone, 1.0);
         columns.forget(gone);
         // It is free once, and what was never given is not free at all.
         columns.forget(gone);
         columns.forget(SeriesId::MAX);
-        let other = columns.define(MetricValue::gauge("b", 0.0));
+        let other = columns.define(Sample::gauge("b", 0.0));
         assert_ne!(gone, other);
         let batch = columns.take();
         assert_eq!((batch.forget, batch.define.len(), batch.points.series.len()), (vec![gone], 1, 0));
-        assert_eq!(columns.define(MetricValue::gauge("c", 0.0)), gone);
-        assert_ne!(columns.define(MetricValue::gauge("d", 0.0)), gone);
+        assert_eq!(columns.define(Sample::gauge("c", 0.0)), gone);
+        assert_ne!(columns.define(Sample::gauge("d", 0.0)), gone);
     }
 }

@@ -44,7 +44,7 @@ impl fmt::Display for CompressError {
         match self {
             Self::NoLevel { lowest, highest } => write!(f, "compression levels are {lowest} to {highest}"),
             Self::TooLarge { limit } => {
-                write!(f, "more bytes to compress than limits.compress_bytes allows, which is {limit}")
+                write!(f, "more bytes to compress than limits.max_compress_bytes allows, which is {limit}")
             }
         }
     }
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_that_is_none_is_refused_with_those_that_there_are() {
+    fn a_level_that_is_none_is_rejected_with_those_that_there_are() {
         for level in [0, 10, 255] {
             assert_eq!(gzip(b"", level).unwrap_err().to_string(), "compression levels are 1 to 9");
             assert_eq!(zstd(b"", level), Err(CompressError::NoLevel { lowest: 1, highest: 9 }));

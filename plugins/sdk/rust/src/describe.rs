@@ -1,6 +1,6 @@
 //! Building a [`Description`], and the permissions in it.
 
-use crate::bindings::types::{Description, Permission, Wanted};
+use crate::bindings::types::{Description, Permission, PermissionRequest};
 
 impl Description {
     /// Starts a description: a name of lower-case letters, digits and `-`, the plugin's version, and one line that says
@@ -19,8 +19,8 @@ impl Description {
 
     /// Asks for a permission, and tells the operator why.
     #[must_use]
-    pub fn wants(mut self, permission: Permission, reason: &str) -> Self {
-        self.permissions.push(Wanted { permission, reason: reason.into() });
+    pub fn requests(mut self, permission: Permission, reason: &str) -> Self {
+        self.permissions.push(PermissionRequest { permission, reason: reason.into() });
         self
     }
 
@@ -44,16 +44,16 @@ pub fn write(directory: &str) -> Permission {
     Permission::Write(directory.into())
 }
 
-/// Permission to keep files in a folder of the instance's own, [`FOLDER`](crate::FOLDER).
+/// Permission to keep files in a folder of the instance's own, [`DATA_DIR`](crate::DATA_DIR).
 #[must_use]
-pub fn folder() -> Permission {
-    Permission::Folder
+pub fn data_dir() -> Permission {
+    Permission::DataDir
 }
 
 /// Permission to ask for the size and fill of file systems mounted at or below an absolute directory.
 #[must_use]
-pub fn usage(directory: &str) -> Permission {
-    Permission::Usage(directory.into())
+pub fn statfs(directory: &str) -> Permission {
+    Permission::Statfs(directory.into())
 }
 
 /// Permission to connect to `host:port`.

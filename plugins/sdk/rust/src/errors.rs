@@ -29,8 +29,8 @@ pub fn denied_path(path: &str, error: &io::Error) -> Option<Permission> {
 pub fn denied_writing(path: &str, error: &io::Error) -> Option<Permission> {
     let read_only = cfg!(target_arch = "wasm32") && matches!(error.raw_os_error(), Some(EPERM | EROFS));
     let nowhere = error.kind() == io::ErrorKind::NotFound || error.raw_os_error().is_none();
-    let own = std::path::Path::new(path).starts_with(crate::FOLDER);
-    let wanted = || if own { Permission::Folder } else { Permission::Write(path.into()) };
+    let own = std::path::Path::new(path).starts_with(crate::DATA_DIR);
+    let wanted = || if own { Permission::DataDir } else { Permission::Write(path.into()) };
     (read_only || (nowhere && !is_granted(path))).then(wanted)
 }
 

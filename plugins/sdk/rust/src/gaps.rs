@@ -1,14 +1,14 @@
-//! What a tick lacks, and why: a figure that makes no sense costs itself and nothing beside it.
+//! What a run lacks, and why: a figure that makes no sense costs itself and nothing beside it.
 //!
 //! ```
-//! use saker_sdk::MetricValue;
+//! use saker_sdk::Sample;
 //! use saker_sdk::gaps::{Gaps, count};
 //!
 //! let mut gaps = Gaps::default();
 //! let mut values = Vec::new();
 //! for (name, text) in [("forks", "7"), ("switches", "18446744073709551615")] {
 //!     match count(text) {
-//!         Some(number) => values.push(MetricValue::counter(name, number as f64)),
+//!         Some(number) => values.push(Sample::counter(name, number as f64)),
 //!         None => gaps.of("/proc/stat").odd(name, "a count", text),
 //!     }
 //! }
@@ -18,7 +18,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::bindings::types::MetricValue;
+use crate::bindings::types::Sample;
 use crate::collector::CollectError;
 use crate::host;
 use crate::kept::KeptFile;
@@ -37,19 +37,19 @@ const FOUND_CHARS: usize = 80;
 /// years to get there.
 pub const COUNT_END: u64 = 1 << 63;
 
-/// What the ticks of one instance lack.
+/// What the runs of one instance lack.
 #[derive(Debug, Default)]
 pub struct Gaps {
     told: HashSet<String>,
-    /// Files that are read at every tick, by their paths.
+    /// Files that are read at every run, by their paths.
     kept: BTreeMap<String, KeptFile>,
-    /// The gravest of this tick's reasons.
+    /// The gravest of this run's reasons.
     failure: Option<CollectError>,
 }
 
 /// Where something is read, such as a file.
 #[derive(Debug)]
-pub struct Place<'a> {
+pub struct GapSource<'a> {
     gaps: &'a mut Gaps,
     path: &'a str,
 }
@@ -62,8 +62,8 @@ pub fn count(text: &str) -> Option<u64> {
 
 impl Gaps {
     /// A place where figures may make no sense.
-    pub fn of<'a>(&'a mut self, path: &'a str) -> Place<'a> {
-        Place { gaps: self, path }
+    pub fn of<'a>(&'a mut self, path: &'a str) -> GapSource<'a> {
+        GapSource { gaps: self, path }
     }
 
     /// The text of a file that belongs to what the collector cannot do without.
@@ -107,11 +107,11 @@ impl Gaps {
         None
     }
 
-    /// The tick's values; or, if there are none, the gravest reason why.
+    /// The run's values; or, if there are none, the gravest reason why.
     ///
     /// # Errors
     /// A missing permission, which somebody can grant, before what makes no sense, and that before what is not there.
-    pub fn finish(&mut self, values: Vec<MetricValue>) -> Result<Vec<MetricValue>, CollectError> {
+    pub fn finish(&mut self, values: Vec<Sample>) -> Result<Vec<Sample>, CollectError> {
         match self.failure.take() {
             Some(error) if values.is_empty() => Err(error),
             _ => Ok(values),
@@ -139,7 +139,7 @@ impl Gaps {
     }
 }
 
-impl Place<'_> {
+impl GapSource<'_> {
     /// Something here makes no sense, and is left out: its name, what was expected, and what stands there.
     pub fn odd(&mut self, name: &str, expected: &str, found: &str) {
         let shown: String = found.chars().take(FOUND_CHARS).collect();
@@ -161,8 +161,8 @@ mod tests {
     use crate::bindings::types::Permission;
     use crate::testing;
 
-    fn value() -> Vec<MetricValue> {
-        vec![MetricValue::gauge("x", 1.0)]
+    fn value() -> Vec<Sample> {
+        vec![Sample::gauge("x", 1.0)]
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
             assert!(gaps.finish(value()).is_ok());
         }
         gaps.of("/proc/stat").odd("ctxt", "a count", "-1");
-        assert_eq!(testing::figure(COUNTER), Some(4.0));
+        assert_eq!(testing::custom_metric(COUNTER), Some(4.0));
         let told: Vec<_> = testing::logged().into_iter().map(|(_, line)| line).collect();
         let line = |name| format!("/proc/stat: {name} is left out: expected a count, found \"-1\"");
         assert_eq!(told, [line("intr"), line("ctxt")]);
@@ -186,7 +186,7 @@ mod tests {
         assert!(
             matches!(gaps.finish(Vec::new()), Err(CollectError::Unavailable(text)) if text.contains("/nowhere/stat"))
         );
-        assert_eq!(gaps.finish(Vec::new()).map(|values| values.len()), Ok(0), "each tick has its own");
+        assert_eq!(gaps.finish(Vec::new()).map(|values| values.len()), Ok(0), "each run has its own");
         gaps.of("/proc/x").odd("y", "a count", &"z".repeat(5000));
         let denied = CollectError::Denied(Permission::Read("/proc/x".into()));
         assert_eq!(gaps.lacks::<()>("/proc/x", denied.clone(), false), None);

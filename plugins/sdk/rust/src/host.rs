@@ -1,13 +1,13 @@
 //! What the agent offers to a plugin beside WASI.
 
-pub use crate::bindings::collector::saker::plugin::filesystem_usage::{Usage, UsageError};
 pub use crate::bindings::collector::saker::plugin::log::Level;
 pub use crate::bindings::collector::saker::plugin::state::StateError;
+pub use crate::bindings::collector::saker::plugin::statfs::{Usage, UsageError};
 
 #[cfg(target_arch = "wasm32")]
-use crate::bindings::collector::saker::plugin::{filesystem_usage, log as host_log, metrics, state};
+use crate::bindings::collector::saker::plugin::{custom_metrics, log as host_log, state, statfs};
 #[cfg(not(target_arch = "wasm32"))]
-use crate::testing::{filesystem_usage, host_log, metrics, state};
+use crate::testing::{custom_metrics, host_log, state, statfs};
 
 /// Logs one line under the instance's name.
 pub fn log(level: Level, message: &str) {
@@ -33,7 +33,7 @@ pub fn save_state(bytes: &[u8]) -> Result<(), StateError> {
 /// # Errors
 /// [`UsageError::Denied`] without the permission, [`UsageError::Unavailable`] if the system does not answer.
 pub fn filesystem_usage(path: &str) -> Result<Usage, UsageError> {
-    filesystem_usage::stat(path)
+    statfs::stat(path)
 }
 
 /// Random bytes, fit for secrets.
@@ -47,10 +47,10 @@ pub fn random(count: usize) -> Vec<u8> {
 
 /// Adds to a counter of the plugin's own.
 pub fn counter_add(name: &str, amount: f64) {
-    metrics::counter_add(name, amount);
+    custom_metrics::counter_add(name, amount);
 }
 
 /// Sets a gauge of the plugin's own.
 pub fn gauge_set(name: &str, value: f64) {
-    metrics::gauge_set(name, value);
+    custom_metrics::gauge_set(name, value);
 }

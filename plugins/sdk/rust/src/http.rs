@@ -17,7 +17,7 @@ const REASON_MAX: usize = 4096;
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Status, what `Retry-After` said, and the rest.
-pub(crate) type Answer = (u16, Option<u32>, Rest);
+pub(crate) type HttpAnswer = (u16, Option<u32>, Rest);
 
 /// Where requests go: a parsed `http://` or `https://` address, or a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,9 +199,9 @@ impl Rest {
 }
 
 impl Response {
-    /// What the answer means for the points that were sent: taken, to be tried again, or refused for good.
+    /// What the answer means for the points that were sent: taken, to be tried again, or rejected for good.
     ///
-    /// Refused are 400, 409, 413, 415 and 422: the same bytes will never be taken. Everything else is worth another
+    /// Rejected are 400, 409, 413, 415 and 422: the same bytes will never be taken. Everything else is worth another
     /// try, a missing password or database included, because an operator can mend that and lose nothing. So is a web
     /// page in place of an answer, whatever its status: a login or a proxy stands between.
     ///
@@ -280,7 +280,7 @@ mod transport {
     };
     use wasip2::io::streams::StreamError;
 
-    use super::{Answer, HttpError, REASON_MAX, Rest, Target};
+    use super::{HttpAnswer, HttpError, REASON_MAX, Rest, Target};
 
     /// How much of a response's body is read at once, in bytes.
     const READ_MAX: u64 = 64 << 10;
@@ -295,7 +295,7 @@ mod transport {
         body: &[u8],
         most: usize,
         names: &[&str],
-    ) -> Result<Answer, HttpError> {
+    ) -> Result<HttpAnswer, HttpError> {
         let request = request(target, method, headers, body.len())?;
         let outgoing = request.body().map_err(|()| lost("the request has no body"))?;
         // The agent ends every wait, for the head and for the body, shortly before the call has to end.
@@ -361,7 +361,7 @@ mod transport {
         stream.flush().map_err(broken)
     }
 
-    fn read(response: &IncomingResponse, most: usize, names: &[&str]) -> Answer {
+    fn read(response: &IncomingResponse, most: usize, names: &[&str]) -> HttpAnswer {
         let status = response.status();
         let retry_after_s = response
             .headers()

@@ -1,4 +1,4 @@
-//! A small file of `/proc` or `/sys` that is read at every tick: opened once, and read again from its beginning, which
+//! A small file of `/proc` or `/sys` that is read at every run: opened once, and read again from its beginning, which
 //! costs a third of opening it each time.
 
 use std::io;

@@ -18,17 +18,17 @@
 //!
 //!     fn describe() -> Description {
 //!         Description::new("entropy", "0.1.0", "Bits in the kernel's entropy pool")
-//!             .wants(read("/proc"), "the figure is in /proc/sys/kernel/random")
+//!             .requests(read("/proc"), "the figure is in /proc/sys/kernel/random")
 //!     }
 //!
 //!     fn open(settings: Settings) -> Result<Self, OpenError> {
 //!         Ok(Self(settings))
 //!     }
 //!
-//!     fn collect(&mut self, _tick: Tick) -> Result<Vec<MetricValue>, CollectError> {
+//!     fn collect(&mut self, _run: Run) -> Result<Vec<Sample>, CollectError> {
 //!         let path = format!("{}/sys/kernel/random/entropy_avail", self.0.proc);
 //!         let bits = text::number(&text::read(&path)?, &path)?;
-//!         Ok(vec![MetricValue::gauge("kernel.entropy.bits", bits)])
+//!         Ok(vec![Sample::gauge("kernel.entropy.bits", bits)])
 //!     }
 //! }
 //!
@@ -70,10 +70,12 @@ pub mod text;
 mod values;
 
 pub use backend::{Backend, Definition, Reject, Retry, WriteError, Written};
-pub use bindings::types::{Description, MetricType, MetricValue, OpenError, Permission, Series, SeriesId, Tag, Wanted};
-pub use collector::{CollectError, Collector, Tick};
+pub use bindings::types::{
+    Description, MetricType, OpenError, Permission, PermissionRequest, Sample, Series, SeriesId, Tag,
+};
+pub use collector::{CollectError, Collector, Run};
 pub use columns::{ColumnCollector, Columns};
-pub use describe::{connect, env, folder, read, secret, stdout, unix, usage, write};
+pub use describe::{connect, data_dir, env, read, secret, statfs, stdout, unix, write};
 pub use errors::{denied_path, denied_writing};
 pub use kept::KeptFile;
 pub use point::Point;
@@ -84,13 +86,13 @@ pub use progress::Progress;
 pub use settings::{Setting, Settings};
 
 /// Where a plugin that is granted a folder of its own finds it.
-pub const FOLDER: &str = "/folder";
+pub const DATA_DIR: &str = "/data";
 
 /// Everything that a plugin usually names.
 pub mod prelude {
     pub use crate::{
         Backend, CollectError, Collector, ColumnCollector, Columns, Definition, Description, KeptFile, MetricType,
-        MetricValue, OpenError, Permission, Point, ProcessError, Processor, Reject, Retry, Series, SeriesId, Settings,
-        Tick, Verdict, WriteError, Written, connect, env, folder, host, read, secret, stdout, text, unix, usage, write,
+        OpenError, Permission, Point, ProcessError, Processor, Reject, Retry, Run, Sample, Series, SeriesId, Settings,
+        Verdict, WriteError, Written, connect, data_dir, env, host, read, secret, statfs, stdout, text, unix, write,
     };
 }

@@ -1,8 +1,8 @@
 //! Sockets for backends whose destination speaks no HTTP: TCP and UDP to granted addresses.
 //!
-//! A backend parses its setting with [`Target::parse`] when it is opened and keeps a [`Connection`] or a [`UdpSocket`]
-//! from call to call. Inside the sandbox this is WASI's sockets, and the agent checks the grant of every address;
-//! natively it is the standard library's, so that tests talk to a listener of their own. There is no TLS here.
+//! A backend parses its setting with [`SocketTarget::parse`] when it is opened and keeps a [`Connection`] or a
+//! [`UdpSocket`] from call to call. Inside the sandbox this is WASI's sockets, and the agent checks the grant of every
+//! address; natively it is the standard library's, so that tests talk to a listener of their own. There is no TLS here.
 //!
 //! Every wait ends at a [`Deadline`], which has to be earlier than the agent's own deadline for the call: an instance
 //! that the agent has to end looks as if its points had broken it, and a slow server is no reason to give points up.
@@ -43,7 +43,7 @@ pub enum Protocol {
 
 /// Where to: a parsed `tcp://host:port`, `udp://host:port` or `host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct SocketTarget {
     /// How the bytes travel.
     pub protocol: Protocol,
     /// A name, or an address without brackets.
@@ -76,7 +76,7 @@ enum Failure {
     Other(String),
 }
 
-impl Target {
+impl SocketTarget {
     /// Parses what stands in a setting. Without a scheme it is `usual`, and a backend that speaks over only one
     /// protocol compares.
     ///
@@ -194,17 +194,17 @@ impl From<NetError> for WriteError {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Target, OpenError> {
-        Target::parse("address", text, Protocol::Tcp)
+    fn parse(text: &str) -> Result<SocketTarget, OpenError> {
+        SocketTarget::parse("address", text, Protocol::Tcp)
     }
 
     #[test]
     fn an_address_is_taken_apart_with_or_without_its_protocol() {
-        let target = |protocol, host: &str, port| Target { protocol, host: host.into(), port };
+        let target = |protocol, host: &str, port| SocketTarget { protocol, host: host.into(), port };
         assert_eq!(parse("h:1").unwrap(), target(Protocol::Tcp, "h", 1));
         assert_eq!(parse("udp://127.0.0.1:65535").unwrap(), target(Protocol::Udp, "127.0.0.1", 65535));
         assert_eq!(parse("tcp://[::1]:7").unwrap(), target(Protocol::Tcp, "::1", 7));
-        assert_eq!(Target::parse("a", "h:1", Protocol::Udp).unwrap().protocol, Protocol::Udp);
+        assert_eq!(SocketTarget::parse("a", "h:1", Protocol::Udp).unwrap().protocol, Protocol::Udp);
         assert_eq!(parse("[::1]:7").unwrap().address(), "[::1]:7");
         assert_eq!(parse("tcp://graphite.example:2003").unwrap().address(), "graphite.example:2003");
     }

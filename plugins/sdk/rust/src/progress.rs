@@ -13,8 +13,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Begins a call. If its points are what is left of a call that failed, all of them or those that were not refused,
-    /// then what was taken then counts as taken.
+    /// Begins a call. If its points are what is left of a call that failed, all of them or those that were not
+    /// rejected, then what was taken then counts as taken.
     pub fn begin(&mut self, points: Vec<Point>) {
         self.taken = self.remembered(&points).unwrap_or_else(|| vec![false; points.len()]);
         self.points = points;
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_points_that_were_refused_the_rest_is_still_known() {
+    fn without_the_points_that_were_rejected_the_rest_is_still_known() {
         let mut progress = half_done();
         progress.begin(points(&[1.0, 3.0, 2.0]));
         assert_eq!(left(&progress), [1]);

@@ -1,14 +1,14 @@
-//! Totals that grow, such as the kernel's counters, and how they have changed from one tick to the next.
+//! Totals that grow, such as the kernel's counters, and how they have changed from one run to the next.
 //!
 //! ```
 //! use saker_sdk::rates::Rates;
-//! # use saker_sdk::Tick;
-//! # let tick = |timestamp_ms| Tick { timestamp_ms, interval_ms: 10_000 };
+//! # use saker_sdk::Run;
+//! # let run = |timestamp_ms| Run { timestamp_ms, interval_ms: 10_000 };
 //!
 //! let mut rates = Rates::restore();
-//! rates.begin(&tick(1_000));
+//! rates.begin(&run(1_000));
 //! assert_eq!(rates.change("eth0", [4_000, 100]), None, "nothing to compare with yet");
-//! rates.begin(&tick(11_000));
+//! rates.begin(&run(11_000));
 //! let change = rates.change("eth0", [9_000, 100]).unwrap();
 //! assert_eq!(change.per_second(), Some([500.0, 0.0]));
 //! rates.keep();
@@ -16,7 +16,7 @@
 
 use std::rc::Rc;
 
-use crate::collector::Tick;
+use crate::collector::Run;
 use crate::host;
 
 /// The first byte of what is kept: another version's form is not mistaken for this one's.
@@ -24,7 +24,7 @@ const FORM: u8 = 1;
 /// What the agent keeps for an instance, in bytes.
 const STATE_LIMIT: usize = 64 * 1024;
 
-/// What was told in this tick and in the one before: rows of `N` totals, by names.
+/// What was told in this run and in the one before: rows of `N` totals, by names.
 #[derive(Clone, Debug)]
 pub struct Rates<const N: usize> {
     before: Option<Reading<N>>,
@@ -33,14 +33,14 @@ pub struct Rates<const N: usize> {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Reading<const N: usize> {
-    /// The tick's time, in milliseconds since 1970.
+    /// The run's time, in milliseconds since 1970.
     at_ms: i64,
     rows: Vec<(Rc<str>, [u64; N])>,
 }
 
-/// A row of totals now and one tick before.
+/// A row of totals now and one run before.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Change<const N: usize> {
+pub struct Delta<const N: usize> {
     /// What they are.
     pub now: [u64; N],
     /// What they were.
@@ -50,24 +50,24 @@ pub struct Change<const N: usize> {
 }
 
 impl<const N: usize> Rates<N> {
-    /// Goes on from what the predecessor has [kept](Self::keep), if it has: then the first tick has rates already.
+    /// Goes on from what the predecessor has [kept](Self::keep), if it has: then the first run has rates already.
     #[must_use]
     pub fn restore() -> Self {
         Self { before: None, now: host::load_state().and_then(|bytes| Reading::from_bytes(&bytes)) }
     }
 
-    /// Begins a tick: what was told in the last one is compared with from now on. Call it when everything was read, so
-    /// that a tick that fails loses nothing.
-    pub fn begin(&mut self, tick: &Tick) {
+    /// Begins a run: what was told in the last one is compared with from now on. Call it when everything was read, so
+    /// that a run that fails loses nothing.
+    pub fn begin(&mut self, run: &Run) {
         let rows = Vec::with_capacity(self.now.as_ref().map_or(0, |reading| reading.rows.len()));
-        self.before = self.now.replace(Reading { at_ms: tick.timestamp_ms, rows });
+        self.before = self.now.replace(Reading { at_ms: run.timestamp_ms, rows });
     }
 
-    /// Tells the totals of one name, once a tick, and compares them with those of the tick before.
+    /// Tells the totals of one name, once a run, and compares them with those of the run before.
     ///
     /// None if the name is new, if no time has passed or the clock was set back, or before the first
     /// [`begin`](Self::begin).
-    pub fn change(&mut self, name: &str, totals: [u64; N]) -> Option<Change<N>> {
+    pub fn change(&mut self, name: &str, totals: [u64; N]) -> Option<Delta<N>> {
         let now = self.now.as_mut()?;
         // It most likely stands where it stood.
         let then = self.before.as_ref().and_then(|before| {
@@ -77,11 +77,11 @@ impl<const N: usize> Rates<N> {
         });
         now.rows.push((then.map_or_else(|| name.into(), |((name, _), _)| Rc::clone(name)), totals));
         let ((_, before), passed_ms) = then.filter(|(_, passed_ms)| *passed_ms > 0)?;
-        Some(Change { now: totals, before: *before, seconds: passed_ms as f64 / 1000.0 })
+        Some(Delta { now: totals, before: *before, seconds: passed_ms as f64 / 1000.0 })
     }
 
-    /// Keeps what was told in this tick for a successor, in the place of any other state of the plugin. What does not
-    /// fit into the agent's 64 KiB, a successor lacks for one tick.
+    /// Keeps what was told in this run for a successor, in the place of any other state of the plugin. What does not
+    /// fit into the agent's 64 KiB, a successor lacks for one run.
     pub fn keep(&self) {
         if let Some(now) = &self.now
             && host::save_state(&now.to_bytes()).is_err()
@@ -91,7 +91,7 @@ impl<const N: usize> Rates<N> {
     }
 }
 
-impl<const N: usize> Change<N> {
+impl<const N: usize> Delta<N> {
     /// By how much each total has grown in a second, as a mean; none if one has gone back, because its source has
     /// started anew.
     #[must_use]
@@ -146,8 +146,8 @@ mod tests {
     use super::*;
     use crate::testing;
 
-    fn told<const N: usize>(rates: &mut Rates<N>, at_ms: i64, rows: &[(&str, [u64; N])]) -> Vec<Option<Change<N>>> {
-        rates.begin(&Tick { timestamp_ms: at_ms, interval_ms: 10_000 });
+    fn told<const N: usize>(rates: &mut Rates<N>, at_ms: i64, rows: &[(&str, [u64; N])]) -> Vec<Option<Delta<N>>> {
+        rates.begin(&Run { timestamp_ms: at_ms, interval_ms: 10_000 });
         rows.iter().map(|(name, totals)| rates.change(name, *totals)).collect()
     }
 
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(changes[0].unwrap().per_second(), None);
         assert_eq!(told(&mut rates, 15_000, &[("eth0", [1001, 1001])]), [None]);
         assert_eq!(told(&mut rates, 14_000, &[("eth0", [1001, 1001])]), [None]);
-        assert_eq!(Rates::restore().change("eth0", [1]), None, "before the first tick");
+        assert_eq!(Rates::restore().change("eth0", [1]), None, "before the first run");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is measured, rounded to what it means.
 //!
-//! A share of ticks or a rate over ten seconds is a quotient, whose fifteen digits say nothing after the first few. Rounded
-//! values take a third of the room: in the agent's queues, on the wire and on a storage system's disk.
+//! A share of runs or a rate over ten seconds is a quotient, whose fifteen digits say nothing after the first few.
+//! Rounded values take a third of the room: in the agent's queues, on the wire and on a storage system's disk.
 
 /// A share in percent: two decimals.
 #[must_use]

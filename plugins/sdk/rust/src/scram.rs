@@ -16,7 +16,7 @@ const ITERATIONS_MAX: u32 = 200_000;
 
 /// The hash function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hash {
+pub enum ScramHash {
     /// `SCRAM-SHA-256`.
     Sha256,
     /// `SCRAM-SHA-512`.
@@ -25,7 +25,7 @@ pub enum Hash {
 
 /// One login: three messages there, two back.
 pub struct Exchange {
-    hash: Hash,
+    hash: ScramHash,
     password: String,
     /// The first message, without its head.
     first: String,
@@ -37,11 +37,11 @@ pub struct Exchange {
 impl Exchange {
     /// Begins a login.
     #[must_use]
-    pub fn new(hash: Hash, username: &str, password: &str) -> Self {
+    pub fn new(hash: ScramHash, username: &str, password: &str) -> Self {
         Self::with_nonce(hash, username, password, base64::encode(&host::random(NONCE_BYTES)))
     }
 
-    fn with_nonce(hash: Hash, username: &str, password: &str, nonce: String) -> Self {
+    fn with_nonce(hash: ScramHash, username: &str, password: &str, nonce: String) -> Self {
         let first = format!("n={},r={nonce}", username.replace('=', "=3D").replace(',', "=2C"));
         Self { hash, password: password.into(), first, nonce, server_signature: Vec::new() }
     }
@@ -82,7 +82,7 @@ impl Exchange {
     /// Checks the server's last message.
     ///
     /// # Errors
-    /// The server refuses the password, or does not know it itself.
+    /// The server rejects the password, or does not know it itself.
     pub fn verify(&self, server: &str) -> Result<(), String> {
         if let Some(error) = server.strip_prefix("e=") {
             return Err(error.into());
@@ -95,7 +95,7 @@ impl Exchange {
     }
 }
 
-impl Hash {
+impl ScramHash {
     fn digest(self, bytes: &[u8]) -> Vec<u8> {
         match self {
             Self::Sha256 => sha256::Hash::hash(bytes).to_vec(),
@@ -134,7 +134,7 @@ impl Hash {
 mod tests {
     use super::*;
 
-    fn exchange(hash: Hash) -> Exchange {
+    fn exchange(hash: ScramHash) -> Exchange {
         Exchange::with_nonce(hash, "user", "pencil", "rOprNGfwEbeRWgbNEkqO".into())
     }
 
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_exchange_of_the_standard_comes_out() {
-        let mut exchange = exchange(Hash::Sha256);
+        let mut exchange = exchange(ScramHash::Sha256);
         assert_eq!(exchange.first(), "n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
         let second = exchange.second(SERVER).unwrap();
         assert_eq!(
@@ -156,25 +156,25 @@ mod tests {
 
     #[test]
     fn a_server_that_has_not_been_asked_proves_nothing() {
-        assert!(exchange(Hash::Sha256).verify("v=").is_err());
-        assert!(exchange(Hash::Sha512).verify("").is_err());
+        assert!(exchange(ScramHash::Sha256).verify("v=").is_err());
+        assert!(exchange(ScramHash::Sha512).verify("").is_err());
     }
 
     #[test]
     fn the_longer_hash_makes_a_longer_proof() {
-        let second = exchange(Hash::Sha512).second(SERVER).unwrap();
+        let second = exchange(ScramHash::Sha512).second(SERVER).unwrap();
         assert_eq!(base64::decode(second.split("p=").nth(1).unwrap()).unwrap().len(), 64);
     }
 
     #[test]
     fn names_are_escaped_and_nonces_differ() {
-        let first = Exchange::new(Hash::Sha256, "a=b,c", "").first();
+        let first = Exchange::new(ScramHash::Sha256, "a=b,c", "").first();
         assert!(first.starts_with("n,,n=a=3Db=2Cc,r="), "{first}");
-        assert_ne!(first, Exchange::new(Hash::Sha256, "a=b,c", "").first());
+        assert_ne!(first, Exchange::new(ScramHash::Sha256, "a=b,c", "").first());
     }
 
     #[test]
-    fn a_server_that_asks_for_what_makes_no_sense_is_refused() {
+    fn a_server_that_asks_for_what_makes_no_sense_is_rejected() {
         for (server, what) in [
             ("r=other,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", "nonce"),
             ("r=rOprNGfwEbeRWgbNEkqO,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", "nonce"),
@@ -183,7 +183,7 @@ mod tests {
             ("r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=2000000000", "2000000000 iterations"),
             ("", "nonce"),
         ] {
-            let error = exchange(Hash::Sha256).second(server).unwrap_err();
+            let error = exchange(ScramHash::Sha256).second(server).unwrap_err();
             assert!(error.contains(what), "{error}");
         }
     }

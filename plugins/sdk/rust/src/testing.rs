@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 
-use crate::bindings::types::MetricValue;
+use crate::bindings::types::Sample;
 use crate::host::{Level, StateError, Usage, UsageError};
 use crate::http::{HttpError, Response, Rest, Target};
 
@@ -12,7 +12,7 @@ struct Fake {
     logged: Vec<(Level, String)>,
     state: Option<Vec<u8>>,
     usage: HashMap<String, Usage>,
-    figures: HashMap<String, f64>,
+    custom_metrics: HashMap<String, f64>,
     answers: VecDeque<Result<(Response, Rest), HttpError>>,
     posted: Vec<Posted>,
 }
@@ -58,8 +58,8 @@ pub fn clear_state() {
 
 /// What a counter or a gauge of the plugin's own stands at.
 #[must_use]
-pub fn figure(name: &str) -> Option<f64> {
-    FAKE.with_borrow(|fake| fake.figures.get(name).copied())
+pub fn custom_metric(name: &str) -> Option<f64> {
+    FAKE.with_borrow(|fake| fake.custom_metrics.get(name).copied())
 }
 
 /// Queues the answer to one [`Target::post`]. Without one, requests are answered 204.
@@ -99,7 +99,7 @@ pub(crate) fn random(count: usize) -> Vec<u8> {
 
 pub(crate) mod http {
     use super::{FAKE, HttpError, Posted, Response, Rest, Target};
-    use crate::http::Answer;
+    use crate::http::HttpAnswer;
 
     pub(crate) fn send(
         target: &Target,
@@ -108,7 +108,7 @@ pub(crate) mod http {
         body: &[u8],
         most: usize,
         names: &[&str],
-    ) -> Result<Answer, HttpError> {
+    ) -> Result<HttpAnswer, HttpError> {
         let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let (answer, mut rest) = FAKE.with_borrow_mut(|fake| {
             fake.posted.push(Posted { method: method.into(), target: target.clone(), headers, body: body.to_vec() });
@@ -143,7 +143,7 @@ pub(crate) mod state {
     }
 }
 
-pub(crate) mod filesystem_usage {
+pub(crate) mod statfs {
     use super::{FAKE, Usage, UsageError};
 
     pub(crate) fn stat(path: &str) -> Result<Usage, UsageError> {
@@ -152,15 +152,15 @@ pub(crate) mod filesystem_usage {
     }
 }
 
-pub(crate) mod metrics {
+pub(crate) mod custom_metrics {
     use super::FAKE;
 
     pub(crate) fn counter_add(name: &str, amount: f64) {
-        FAKE.with_borrow_mut(|fake| *fake.figures.entry(name.into()).or_default() += amount);
+        FAKE.with_borrow_mut(|fake| *fake.custom_metrics.entry(name.into()).or_default() += amount);
     }
 
     pub(crate) fn gauge_set(name: &str, value: f64) {
-        FAKE.with_borrow_mut(|fake| fake.figures.insert(name.into(), value));
+        FAKE.with_borrow_mut(|fake| fake.custom_metrics.insert(name.into(), value));
     }
 }
 
@@ -193,12 +193,12 @@ fn changes(line: &str) -> Vec<String> {
     changes
 }
 
-/// Checks that of two ticks the later has every value of the earlier as it was, but for those that `spoilt` names; those
+/// Checks that of two runs the later has every value of the earlier as it was, but for those that `spoilt` names; those
 /// may be missing or others, and yet finite.
 ///
 /// # Panics
 /// If it is not so.
-pub fn same_but(before: &[MetricValue], after: &[MetricValue], spoilt: impl Fn(&MetricValue) -> bool) {
+pub fn same_but(before: &[Sample], after: &[Sample], spoilt: impl Fn(&Sample) -> bool) {
     for value in before.iter().filter(|value| !spoilt(value)) {
         assert!(after.contains(value), "{} {:?} is lost or another", value.metric, value.tags);
     }

@@ -1,8 +1,8 @@
-//! Building a [`MetricValue`].
+//! Building a [`Sample`].
 
-use crate::bindings::types::{MetricType, MetricValue};
+use crate::bindings::types::{MetricType, Sample};
 
-impl MetricValue {
+impl Sample {
     /// A level that stands for itself.
     #[must_use]
     pub fn gauge(metric: &str, value: f64) -> Self {

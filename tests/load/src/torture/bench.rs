@@ -43,7 +43,7 @@ pub(crate) struct Bench {
     pub(crate) receivers: Vec<Receiver>,
     pub(crate) disk: Option<Disk>,
     pub(crate) report: Report,
-    /// The same nodes were there since the agent's start.
+    /// The same destinations were there since the agent's start.
     pub(crate) steady: bool,
     patience: Duration,
     began: Instant,
@@ -108,7 +108,7 @@ impl Bench {
         }
         self.subject.put("token", &self.configured.token)?;
         *self.clients.shared.token.lock() = Some(self.configured.token.clone());
-        Ok(self.subject.configure(&self.configured.nodes())?)
+        Ok(self.subject.configure(&self.configured.destinations())?)
     }
 
     pub(crate) fn start(&mut self) -> Result<(), Error> {
@@ -205,7 +205,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Every queue is emptied, also those of nodes that are not configured now.
+    /// Every queue is emptied, also those of destinations that are not configured now.
     fn until_nothing_waits(&mut self) -> Result<bool, Error> {
         let reduced = self.configured.restore_all();
         if reduced {
@@ -215,8 +215,9 @@ impl Bench {
         let mut waited_for = Instant::now();
         while Instant::now() < end {
             thread::sleep(LOOK);
-            let nodes = self.configured.nodes().len();
-            let waits = self.figures().is_none_or(|figures| figures.nodes() != nodes || figures.queued() > 0.0);
+            let destinations = self.configured.destinations().len();
+            let waits =
+                self.figures().is_none_or(|figures| figures.destinations() != destinations || figures.queued() > 0.0);
             if waits {
                 waited_for = Instant::now();
             } else if self.ledger.missing() == 0 || waited_for.elapsed() > SETTLED {
@@ -274,7 +275,7 @@ impl Bench {
         }
         self.report.counts = self.ledger.counts();
         self.check_the_repeats();
-        self.report.last_refusal = self.clients.shared.refusal.lock().clone();
+        self.report.last_rejection = self.clients.shared.rejection.lock().clone();
         let (report, dir) = (self.report.clone(), self.subject.dir.clone());
         drop(self);
         if report.is_good() {
@@ -283,13 +284,13 @@ impl Bench {
         Ok(report)
     }
 
-    /// A kill repeats the batch that was under way to each node; so does a receiver that dies, and a reload that takes a
-    /// node away. Nothing else is repeated.
+    /// A kill repeats the batch that was under way to each destination; so does a receiver that dies, and a reload that
+    /// takes a destination away. Nothing else is repeated.
     fn check_the_repeats(&mut self) {
         let Report { kills, receivers_failed, reloads, .. } = self.report;
         let reasons = kills + receivers_failed + reloads;
         let (repeated, most) =
-            (self.report.counts.repeated, reasons * self.configured.nodes().len() as u64 * BATCH_POINTS);
+            (self.report.counts.repeated, reasons * self.configured.destinations().len() as u64 * BATCH_POINTS);
         if self.subject.is_saker() && repeated > most {
             self.found(format!("{repeated} points were repeated, and {reasons} kills and failures explain {most}"));
         }
@@ -312,7 +313,7 @@ impl Report {
             others_took: None,
             longest_stop_ms: 0,
             violations: Vec::new(),
-            last_refusal: String::new(),
+            last_rejection: String::new(),
             dir: torture.dir.clone(),
         }
     }

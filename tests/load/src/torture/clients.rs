@@ -29,7 +29,7 @@ const SMALL_BODY: u64 = 200;
 const LARGE_BODY: u64 = 3000;
 /// Between two attempts to connect: the port is found open when it is.
 const KNOCK: Duration = Duration::from_micros(500);
-/// After a refusal; what the server asks for is cut to this, for who comes again early finds more.
+/// After a rejection; what the server asks for is cut to this, for who comes again early finds more.
 const REFUSED: Duration = Duration::from_millis(20);
 /// No answer is waited for longer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -40,15 +40,15 @@ const HALF_WAY_MS: u64 = 2000;
 pub(crate) struct Shared {
     pub(crate) address: String,
     pub(crate) ledger: Arc<Ledger>,
-    /// What the agent wants to see; clients that are refused look at it again.
+    /// What the agent wants to see; clients that are rejected look at it again.
     pub(crate) token: Mutex<Option<String>>,
     /// Points a second of each.
     pub(crate) rate: u64,
     paused: AtomicBool,
     ended: AtomicBool,
     busy: AtomicUsize,
-    /// What was said at the last refusal.
-    pub(crate) refusal: Mutex<String>,
+    /// What was said at the last rejection.
+    pub(crate) rejection: Mutex<String>,
 }
 
 /// Pushing clients and slow ones.
@@ -75,7 +75,7 @@ impl Clients {
             paused: AtomicBool::new(true),
             ended: AtomicBool::new(false),
             busy: AtomicUsize::new(0),
-            refusal: Mutex::default(),
+            rejection: Mutex::default(),
         });
         let threads = (0..count).map(|number| {
             let (shared, random) = (shared.clone(), random.branch());
@@ -148,12 +148,12 @@ impl Shared {
     fn heard(&self, points: &Range<u64>, answer: Option<&Answer>) {
         let Some(answer) = answer else { return };
         if !(200..300).contains(&answer.status) {
-            return self.ledger.settle(points, Outcome::Refused);
+            return self.ledger.settle(points, Outcome::Rejected);
         }
         self.ledger.settle(points, Outcome::Acknowledged);
-        for refused in left_out(&answer.body) {
-            let end = (points.start + refused.end).min(points.end);
-            self.ledger.settle(&(points.start + refused.start..end), Outcome::Refused);
+        for rejected in left_out(&answer.body) {
+            let end = (points.start + rejected.end).min(points.end);
+            self.ledger.settle(&(points.start + rejected.start..end), Outcome::Rejected);
         }
     }
 }
@@ -162,8 +162,8 @@ impl Shared {
 /// included.
 fn left_out(body: &[u8]) -> Vec<Range<u64>> {
     let answer: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    let nodes = answer["data"]["full"].as_array().into_iter().flatten();
-    let items = nodes.filter_map(|node| node["items"].as_array()).flatten();
+    let destinations = answer["data"]["full"].as_array().into_iter().flatten();
+    let items = destinations.filter_map(|destination| destination["items"].as_array()).flatten();
     items.filter_map(|item| Some(item[0].as_u64()?..item[1].as_u64()? + 1)).collect()
 }
 
@@ -202,7 +202,7 @@ impl Pusher {
                 Duration::from_micros(count * 1_000_000 / self.shared.rate).saturating_sub(start.elapsed())
             }
             Ok(answer) => {
-                *self.shared.refusal.lock() =
+                *self.shared.rejection.lock() =
                     format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body).trim());
                 // One with another token knocks anew.
                 self.client = Some(client).filter(|_| answer.status != 401);
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn what_a_taken_body_was_told_to_send_again_is_read_from_the_answer() {
         let answer =
-            br#"{"msg": "", "data": {"full": [{"node": "n1", "items": [[0, 2], [5, 5]]}, {"items": [[9, 9]]}]}}"#;
+            br#"{"msg": "", "data": {"full": [{"destination": "n1", "items": [[0, 2], [5, 5]]}, {"items": [[9, 9]]}]}}"#;
         assert_eq!(left_out(answer), [0..3, 5..6, 9..10]);
         assert_eq!(left_out(b""), []);
     }

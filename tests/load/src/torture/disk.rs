@@ -73,9 +73,9 @@ impl Drop for Disk {
     }
 }
 
-/// The folder of one node's queue, as saker lays it out.
-pub(crate) fn queue_folder(dir: &Path, node: &str) -> PathBuf {
-    dir.join("data/queues").join(node)
+/// The folder of one destination's queue, as saker lays it out.
+pub(crate) fn queue_folder(dir: &Path, destination: &str) -> PathBuf {
+    dir.join("data/queues").join(destination)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the standard library makes no file systems")]

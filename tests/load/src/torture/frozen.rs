@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Error;
 use super::bench::Bench;
 use super::disk::{Disk, queue_folder};
-use super::subject::{Node, SHUTDOWN_TIMEOUT};
+use super::subject::{Destination, SHUTDOWN_TIMEOUT};
 use crate::Client;
 
 /// Every answer comes within this.
@@ -28,14 +28,14 @@ const HUNG: &str = "hung";
 const OTHER: &str = "other";
 
 pub(crate) fn run(bench: &mut Bench, time: Duration) -> Result<(), Error> {
-    let node = |name: &str, receiver: usize, only: Option<&str>| Node {
+    let destination = |name: &str, receiver: usize, only: Option<&str>| Destination {
         name: name.into(),
         receiver: bench.receivers[receiver].address().to_owned(),
         durability: "process",
         only: only.map(str::to_owned),
     };
-    let nodes = vec![node(HUNG, 0, Some("tags = { client = \"0\" }")), node(OTHER, 1, None)];
-    bench.configured.fixed = Some(nodes);
+    let destinations = vec![destination(HUNG, 0, Some("tags = { client = \"0\" }")), destination(OTHER, 1, None)];
+    bench.configured.fixed = Some(destinations);
     bench.configure()?;
     bench.stop()?;
     for data in [false, true] {

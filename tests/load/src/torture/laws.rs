@@ -32,44 +32,44 @@ impl Figures {
         found
     }
 
-    /// Points that wait for all nodes.
+    /// Points that wait for all destinations.
     pub(crate) fn queued(&self) -> f64 {
-        self.of("saker_node_queued_points", "")
+        self.of("saker_destination_queued_points", "")
     }
 
-    /// How many nodes there are.
-    pub(crate) fn nodes(&self) -> usize {
-        self.labels("saker_node_queued_points", "node").len()
+    /// How many destinations there are.
+    pub(crate) fn destinations(&self) -> usize {
+        self.labels("saker_destination_queued_points", "destination").len()
     }
 
-    /// What a node has delivered.
-    pub(crate) fn delivered(&self, node: &str) -> f64 {
-        self.of("saker_node_delivered_points_total", &format!("node=\"{node}\""))
+    /// What a destination has delivered.
+    pub(crate) fn delivered(&self, destination: &str) -> f64 {
+        self.of("saker_destination_delivered_points_total", &format!("destination=\"{destination}\""))
     }
 
-    /// Points that were enqueued for all nodes, or go nowhere.
+    /// Points that were enqueued for all destinations, or go nowhere.
     fn placed(&self) -> f64 {
-        self.of("saker_node_enqueued_points_total", "") + self.of("saker_unrouted_points_total", "")
+        self.of("saker_destination_enqueued_points_total", "") + self.of("saker_unrouted_points_total", "")
     }
 
-    /// What does not hold, in words. `steady` is whether the same nodes were there since the start, each point going to
-    /// one of them.
+    /// What does not hold, in words. `steady` is whether the same destinations were there since the start, each point
+    /// going to one of them.
     pub(crate) fn broken_laws(&self, steady: bool) -> Vec<String> {
         let mut broken = Vec::new();
-        let (received, accepted, refused) =
-            ("saker_received_points_total", "saker_accepted_points_total", "saker_refused_points_total");
+        let (received, accepted, rejected) =
+            ("saker_received_points_total", "saker_accepted_points_total", "saker_rejected_points_total");
         for source in self.labels(received, "source") {
-            let (came, went) = (self.of(received, &source), self.of(accepted, &source) + self.of(refused, &source));
+            let (came, went) = (self.of(received, &source), self.of(accepted, &source) + self.of(rejected, &source));
             if came != went {
-                broken.push(format!("{source}: received {came}, accepted + refused {went}"));
+                broken.push(format!("{source}: received {came}, accepted + rejected {went}"));
             }
         }
-        for node in self.labels("saker_node_queued_points", "node") {
-            let of = |name: &str| self.of(&format!("saker_node_{name}"), &node);
+        for destination in self.labels("saker_destination_queued_points", "destination") {
+            let of = |name: &str| self.of(&format!("saker_destination_{name}"), &destination);
             let came = of("enqueued_points_total") + of("recovered_points_total");
             let went = of("delivered_points_total") + of("queued_points") + of("dropped_points_total");
             if came != went {
-                broken.push(format!("{node}: enqueued + recovered {came}, delivered + queued + dropped {went}"));
+                broken.push(format!("{destination}: enqueued + recovered {came}, delivered + queued + dropped {went}"));
             }
         }
         let accepted = self.of(accepted, "");
@@ -86,11 +86,11 @@ mod tests {
 
     const GOOD: &str = "# HELP x y\nsaker_received_points_total{source=\"push\"} 10\n\
                         saker_accepted_points_total{source=\"push\"} 7\n\
-                        saker_refused_points_total{source=\"push\",reason=\"a\"} 1\n\
-                        saker_refused_points_total{source=\"push\",reason=\"b\"} 2\n\
-                        saker_node_enqueued_points_total{node=\"a\"} 7\nsaker_node_recovered_points_total{node=\"a\"} 3\n\
-                        saker_node_delivered_points_total{node=\"a\"} 4\nsaker_node_queued_points{node=\"a\"} 5\n\
-                        saker_node_dropped_points_total{node=\"a\",reason=\"expired\"} 1\n";
+                        saker_rejected_points_total{source=\"push\",reason=\"a\"} 1\n\
+                        saker_rejected_points_total{source=\"push\",reason=\"b\"} 2\n\
+                        saker_destination_enqueued_points_total{destination=\"a\"} 7\nsaker_destination_recovered_points_total{destination=\"a\"} 3\n\
+                        saker_destination_delivered_points_total{destination=\"a\"} 4\nsaker_destination_queued_points{destination=\"a\"} 5\n\
+                        saker_destination_dropped_points_total{destination=\"a\",reason=\"expired\"} 1\n";
 
     #[test]
     fn each_law_is_held_to_what_the_figures_say() {
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(Figures::parse(GOOD).queued(), 5.0);
         for (from, to, law) in [
             ("push\"} 10", "push\"} 11", "received 11"),
-            ("queued_points{node=\"a\"} 5", "queued_points{node=\"a\"} 4", "enqueued + recovered 10"),
+            ("queued_points{destination=\"a\"} 5", "queued_points{destination=\"a\"} 4", "enqueued + recovered 10"),
             ("push\"} 7", "push\"} 8", "accepted 8, enqueued 7"),
         ] {
             let broken = Figures::parse(&GOOD.replace(from, to)).broken_laws(true);

@@ -17,7 +17,7 @@ pub(crate) enum Outcome {
     /// It was taken: 2xx.
     Acknowledged,
     /// It was not: any other status.
-    Refused,
+    Rejected,
 }
 
 #[derive(Clone, Copy)]
@@ -60,8 +60,8 @@ pub struct Missing {
 pub struct Counts {
     /// Points that were acknowledged.
     pub acknowledged: u64,
-    /// Points of bodies that were refused.
-    pub refused: u64,
+    /// Points of bodies that were rejected.
+    pub rejected: u64,
     /// Points of bodies whose end is not known.
     pub unknown: u64,
     /// Acknowledged points that no receiver has.
@@ -70,8 +70,8 @@ pub struct Counts {
     pub missing_at_starts: u64,
     /// The first of each thousand of the missing, some of them.
     pub missing_examples: Vec<Missing>,
-    /// Points of refused bodies that arrived all the same.
-    pub refused_but_kept: u64,
+    /// Points of rejected bodies that arrived all the same.
+    pub rejected_but_kept: u64,
     /// How often a point came that had been taken before.
     pub repeated: u64,
     /// The most of them in one life of the agent.
@@ -147,13 +147,13 @@ impl Ledger {
         for (point, entry) in self.entries.lock().iter().enumerate() {
             match entry.outcome {
                 Outcome::Acknowledged => counts.acknowledged += 1,
-                Outcome::Refused => counts.refused += 1,
+                Outcome::Rejected => counts.rejected += 1,
                 Outcome::Unknown => counts.unknown += 1,
             }
             if entry.is_missing() {
                 counts.add_missing(point as u64, entry.told_ms, &lives);
             }
-            counts.refused_but_kept += u64::from(entry.outcome == Outcome::Refused && entry.answered > 0);
+            counts.rejected_but_kept += u64::from(entry.outcome == Outcome::Rejected && entry.answered > 0);
         }
         counts.repeated = lives.iter().map(|life| life.repeats).sum();
         counts.repeated_most_in_a_life = lives.iter().map(|life| life.repeats).max().unwrap_or(0);
@@ -187,21 +187,21 @@ mod tests {
     fn every_point_is_counted_by_what_was_said_of_it_and_by_how_often_it_came() {
         let ledger = Ledger::default();
         ledger.next_life();
-        let (acknowledged, refused, unknown) = (ledger.take(10), ledger.take(5), ledger.take(3));
-        assert_eq!((acknowledged.clone(), refused.clone(), unknown), (0..10, 10..15, 15..18));
+        let (acknowledged, rejected, unknown) = (ledger.take(10), ledger.take(5), ledger.take(3));
+        assert_eq!((acknowledged.clone(), rejected.clone(), unknown), (0..10, 10..15, 15..18));
         ledger.settle(&acknowledged, Outcome::Acknowledged);
-        ledger.settle(&refused, Outcome::Refused);
+        ledger.settle(&rejected, Outcome::Rejected);
         ledger.arrived(&[0, 1, 2, 10, 16, 1 << 40]);
         ledger.next_life();
         ledger.arrived(&[1, 2]);
         let expected = Counts {
             acknowledged: 10,
-            refused: 5,
+            rejected: 5,
             unknown: 3,
             missing: 7,
             missing_at_starts: 7,
             missing_examples: Vec::new(),
-            refused_but_kept: 1,
+            rejected_but_kept: 1,
             repeated: 2,
             repeated_most_in_a_life: 2,
         };

@@ -124,13 +124,14 @@ fn happen(bench: &mut Bench, event: Event, well_again: &mut [Option<Instant>]) -
         Event::Reload => {
             let change = bench.random.pick(&CHANGES);
             bench.configured.change(change, &mut bench.random);
-            let names: Vec<_> = bench.configured.nodes().into_iter().map(|node| node.name).collect();
+            let names: Vec<_> =
+                bench.configured.destinations().into_iter().map(|destination| destination.name).collect();
             bench.say(&format!("reloaded, {change:?}: {}", names.join(", ")));
             bench.reload()
         }
         Event::Mistake => {
             bench.say("reloaded with a mistake");
-            // A start would rightly refuse it.
+            // A start would rightly reject it.
             if bench.api().is_err() {
                 return Ok(());
             }

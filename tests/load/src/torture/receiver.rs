@@ -22,7 +22,7 @@ pub(crate) enum Mode {
     /// It reads a request, and never answers.
     Hung,
     /// 503.
-    Refusing,
+    Rejecting,
     /// 429, with a time to wait.
     Throttling,
     /// It takes the points, and dies before it has said so: they are to come again.
@@ -35,7 +35,7 @@ pub(crate) enum Mode {
 
 /// All that are not well.
 pub(crate) const TROUBLES: [Mode; 7] =
-    [Mode::Gone, Mode::Hung, Mode::Refusing, Mode::Throttling, Mode::Forgetful, Mode::HalfAnswer, Mode::Slow];
+    [Mode::Gone, Mode::Hung, Mode::Rejecting, Mode::Throttling, Mode::Forgetful, Mode::HalfAnswer, Mode::Slow];
 
 /// Between two looks at whether something has changed.
 const LOOK: Duration = Duration::from_millis(10);
@@ -173,7 +173,7 @@ impl Shared {
                 stream.write_all(b"HTTP/1.1 204 taken\r\n\r\n")?;
                 Ok(true)
             }
-            Mode::Refusing => {
+            Mode::Rejecting => {
                 stream.write_all(b"HTTP/1.1 503 not now\r\ncontent-length: 0\r\n\r\n")?;
                 Ok(true)
             }

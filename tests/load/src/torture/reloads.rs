@@ -1,7 +1,7 @@
-//! What saker's configuration is now, and how it can be changed: nodes come, go and get other names, are written through
-//! to the disk or not, and the token is another.
+//! What saker's configuration is now, and how it can be changed: destinations come, go and get other names, are written
+//! through to the disk or not, and the token is another.
 
-use super::subject::Node;
+use super::subject::Destination;
 use crate::random::Random;
 
 /// A destination, which has two names; a queue is found again under the name that it had.
@@ -17,24 +17,24 @@ pub(crate) struct Configured {
     places: Vec<Place>,
     pub(crate) token: String,
     tokens: u64,
-    /// No node's points are written to the disk, for a while.
+    /// No destination's points are written to the disk, for a while.
     pub(crate) in_memory: bool,
-    /// Nodes with routes of their own, in place of all others.
-    pub(crate) fixed: Option<Vec<Node>>,
-    /// Nodes have come, gone or changed their names.
+    /// Destinations with routes of their own, in place of all others.
+    pub(crate) fixed: Option<Vec<Destination>>,
+    /// Destinations have come, gone or changed their names.
     is_changed: bool,
-    /// All nodes under both names.
+    /// All destinations under both names.
     all: bool,
 }
 
 /// A change of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// A node comes or goes.
-    Node,
-    /// A node is called otherwise.
+    /// A destination comes or goes.
+    Destination,
+    /// A destination is called otherwise.
     Name,
-    /// A node's points are written through, or not.
+    /// A destination's points are written through, or not.
     Durability,
     /// There is another token.
     Token,
@@ -43,7 +43,7 @@ pub(crate) enum Change {
 }
 
 pub(crate) const CHANGES: [Change; 5] =
-    [Change::Node, Change::Name, Change::Durability, Change::Token, Change::Nothing];
+    [Change::Destination, Change::Name, Change::Durability, Change::Token, Change::Nothing];
 
 const DURABILITIES: [&str; 2] = ["process", "disk"];
 const NAMES: [&str; 2] = ["", "-renamed"];
@@ -69,37 +69,37 @@ impl Configured {
         configured
     }
 
-    pub(crate) fn nodes(&self) -> Vec<Node> {
+    pub(crate) fn destinations(&self) -> Vec<Destination> {
         if let Some(fixed) = &self.fixed {
             return fixed.clone();
         }
-        let mut nodes = Vec::new();
+        let mut destinations = Vec::new();
         for (number, place) in self.places.iter().enumerate() {
             for (which, name) in NAMES.iter().enumerate() {
                 if self.all || (place.is_there && place.renamed == (which == 1)) {
                     let (name, receiver) = (format!("n{number}{name}"), place.receiver.clone());
                     let durability = if self.in_memory { "memory" } else { place.durability };
-                    nodes.push(Node { name, receiver, durability, only: None });
+                    destinations.push(Destination { name, receiver, durability, only: None });
                 }
             }
         }
-        nodes
+        destinations
     }
 
-    /// All nodes come back under all names that they ever had. Answers whether that is a change.
+    /// All destinations come back under all names that they ever had. Answers whether that is a change.
     pub(crate) fn restore_all(&mut self) -> bool {
-        let had = self.nodes().len();
+        let had = self.destinations().len();
         self.all = self.is_changed;
-        self.nodes().len() != had
+        self.destinations().len() != had
     }
 
     /// Changes something.
     pub(crate) fn change(&mut self, change: Change, random: &mut Random) {
         self.all = false;
-        self.is_changed |= matches!(change, Change::Node | Change::Name);
+        self.is_changed |= matches!(change, Change::Destination | Change::Name);
         let at = random.below(self.places.len() as u64) as usize;
         match change {
-            Change::Node => {
+            Change::Destination => {
                 self.places[at].is_there = !self.places[at].is_there;
                 // Without any there is no route, and nothing would be kept.
                 if self.places.iter().all(|place| !place.is_there) {
@@ -132,17 +132,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_always_a_node_and_all_come_back_under_all_their_names() {
+    fn there_is_always_a_destination_and_all_come_back_under_all_their_names() {
         let mut configured = Configured::new(&["a".to_owned(), "b".to_owned()]);
         let mut random = Random::new(1);
         for _ in 0..200 {
             let change = random.pick(&CHANGES);
             configured.change(change, &mut random);
-            assert!(configured.there() > 0 && configured.nodes().len() == configured.there());
+            assert!(configured.there() > 0 && configured.destinations().len() == configured.there());
         }
         assert!(configured.restore_all());
         assert!(!configured.restore_all());
-        let names: Vec<_> = configured.nodes().into_iter().map(|node| node.name).collect();
+        let names: Vec<_> = configured.destinations().into_iter().map(|destination| destination.name).collect();
         assert_eq!(names, ["n0", "n0-renamed", "n1", "n1-renamed"]);
     }
 }

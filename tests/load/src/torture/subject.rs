@@ -34,16 +34,16 @@ pub enum Agent {
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// An end that takes longer is one by force.
 const STOP_MAX: Duration = Duration::from_secs(30);
-/// Points of a batch, as they are configured here; a kill repeats no more to each node.
+/// Points of a batch, as they are configured here; a kill repeats no more to each destination.
 pub(crate) const BATCH_POINTS: u64 = 1000;
 
 /// A destination as it is configured now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Node {
+pub(crate) struct Destination {
     pub(crate) name: String,
     pub(crate) receiver: String,
     pub(crate) durability: &'static str,
-    /// What goes there, as conditions of a route of its own; all nodes without some share a route.
+    /// What goes there, as conditions of a route of its own; all destinations without some share a route.
     pub(crate) only: Option<String>,
 }
 
@@ -76,8 +76,8 @@ impl Subject {
     }
 
     /// Puts saker's configuration in place. Another agent has what its command line says.
-    pub(crate) fn configure(&self, nodes: &[Node]) -> Result<()> {
-        self.put("agent.toml", &configuration(&self.listen, nodes))
+    pub(crate) fn configure(&self, destinations: &[Destination]) -> Result<()> {
+        self.put("agent.toml", &configuration(&self.listen, destinations))
     }
 
     /// Puts a file in place at once.
@@ -177,29 +177,33 @@ fn spawn(program: &Path, arguments: &[String], dir: &Path, log: File) -> Result<
     command.spawn().map_err(|error| Error::new(error.kind(), format!("{}: {error}", program.display())))
 }
 
-fn configuration(listen: &str, nodes: &[Node]) -> String {
+fn configuration(listen: &str, destinations: &[Destination]) -> String {
     let mut text = format!(
         "data_dir = \"data\"\nshutdown_timeout = \"{}s\"\n[listen]\nhttp = \"{listen}\"\ntoken_file = \"token\"\n",
         SHUTDOWN_TIMEOUT.as_secs()
     );
-    for Node { name, receiver, durability, .. } in nodes {
-        // What is in memory only cannot be refused: nobody would come again for it after a death.
+    for Destination { name, receiver, durability, .. } in destinations {
+        // What is in memory only cannot be rejected: nobody would come again for it after a death.
         let when_full = if *durability == "memory" { "drop-oldest" } else { "block" };
         text.push_str(&format!(
-            "[node.{name}]\nbackend = \"influx\"\nsettings.url = \"http://{receiver}/write\"\n\
-             grant.connect = [\"{receiver}\"]\nbatch = {{ points = {BATCH_POINTS}, age = \"50ms\" }}\n\
+            "[destination.{name}]\nbackend = \"influx\"\nsettings.url = \"http://{receiver}/write\"\n\
+             grant.connect = [\"{receiver}\"]\nbatch = {{ max_points = {BATCH_POINTS}, age = \"50ms\" }}\n\
              retry = {{ min = \"20ms\", max = \"500ms\" }}\n\
              queue = {{ durability = \"{durability}\", when_full = \"{when_full}\" }}\n"
         ));
     }
-    for Node { name, only, .. } in nodes {
+    for Destination { name, only, .. } in destinations {
         if let Some(only) = only {
-            text.push_str(&format!("[[route]]\nnodes = [\"{name}\"]\n{only}\n"));
+            text.push_str(&format!("[[route]]\ndestinations = [\"{name}\"]\n{only}\n"));
         }
     }
-    let shared: Vec<_> = nodes.iter().filter(|node| node.only.is_none()).map(|node| &node.name).collect();
+    let shared: Vec<_> = destinations
+        .iter()
+        .filter(|destination| destination.only.is_none())
+        .map(|destination| &destination.name)
+        .collect();
     if !shared.is_empty() {
-        text.push_str(&format!("[[route]]\nnodes = {shared:?}\n"));
+        text.push_str(&format!("[[route]]\ndestinations = {shared:?}\n"));
     }
     text
 }
@@ -209,8 +213,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nodes_with_conditions_have_routes_of_their_own_before_the_one_of_all_others() {
-        let node = |name: &str, only: Option<&str>| Node {
+    fn destinations_with_conditions_have_routes_before_all_others() {
+        let destination = |name: &str, only: Option<&str>| Destination {
             name: name.into(),
             receiver: "127.0.0.1:1".into(),
             durability: "process",
@@ -218,9 +222,10 @@ mod tests {
         };
         let text = configuration(
             "127.0.0.1:2",
-            &[node("a", None), node("b", Some("tags = { client = \"0\" }")), node("c", None)],
+            &[destination("a", None), destination("b", Some("tags = { client = \"0\" }")), destination("c", None)],
         );
-        let routes = "[[route]]\nnodes = [\"b\"]\ntags = { client = \"0\" }\n[[route]]\nnodes = [\"a\", \"c\"]\n";
+        let routes =
+            "[[route]]\ndestinations = [\"b\"]\ntags = { client = \"0\" }\n[[route]]\ndestinations = [\"a\", \"c\"]\n";
         assert!(text.ends_with(routes), "{text}");
     }
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use saker_cli::args::ConfigArgs;
 use saker_cli::table;
-use saker_forward::{Account, NodeAccount};
-use saker_log::{Lines, LogFormat, Purpose};
+use saker_forward::{DestinationAccount, FinalAccount};
+use saker_log::{LineStream, LogFormat, Purpose};
 
 use crate::agent::Agent;
 use crate::config::Config;
@@ -23,15 +23,15 @@ const SETTLE_MAX: Duration = Duration::from_secs(60);
 const ACCOUNT_WAIT: Duration = Duration::from_millis(500);
 
 /// Tells.
-pub(super) struct Teller {
-    output: Lines,
+pub(super) struct StartupReport {
+    output: LineStream,
     /// Whether standard output is for data, or the log's form is one for machines.
     in_log: AtomicBool,
 }
 
-impl Teller {
+impl StartupReport {
     pub(super) fn start(config: &Config) -> io::Result<Self> {
-        let output = Lines::start("output", Purpose::Messages, io::stdout())?;
+        let output = LineStream::start("output", Purpose::Messages, io::stdout())?;
         let teller = Self { output, in_log: AtomicBool::new(config.log.format == LogFormat::Json) };
         teller.heed(config);
         Ok(teller)
@@ -58,7 +58,7 @@ impl Teller {
     }
 
     /// Tells what became of everything.
-    pub(super) fn take_leave(&self, agent: &Agent, account: &Account) {
+    pub(super) fn take_leave(&self, agent: &Agent, account: &FinalAccount) {
         if !self.in_log.load(Ordering::Relaxed) {
             self.output.push(leave(agent, account).as_bytes());
             if self.output.flush(ACCOUNT_WAIT) && self.output.arrived() {
@@ -76,8 +76,8 @@ fn greeting(agent: &Agent, from: &str) -> String {
     let mut rows = vec![["plugin", "kind", "version", "every", "granted"].map(String::from).to_vec()];
     for view in agent.statuses.instances().iter().map(|status| status.view()) {
         rows.push(vec![view.name, view.kind.into(), view.version, every(view.interval_ms), words(&view.grants)]);
-        if let Some(refused) = view.refused_update {
-            rows.push(vec![String::new(), format!("! {}", refused.message)]);
+        if let Some(rejected) = view.rejected_update {
+            rows.push(vec![String::new(), format!("! {}", rejected.message)]);
         }
     }
     text += &table::render(&rows);
@@ -133,61 +133,62 @@ fn words(grants: &[String]) -> String {
     if grants.is_empty() { "nothing".into() } else { grants.join(", ") }
 }
 
-fn leave(agent: &Agent, account: &Account) -> String {
+fn leave(agent: &Agent, account: &FinalAccount) -> String {
     let mut text = "account at the end:\n".to_owned();
-    let mut rows = vec![["source", "received", "accepted", "refused"].map(String::from).to_vec()];
-    for (name, [received, accepted, refused]) in sources(agent) {
-        rows.push(vec![name, received.to_string(), accepted.to_string(), refused.to_string()]);
+    let mut rows = vec![["source", "received", "accepted", "rejected"].map(String::from).to_vec()];
+    for (name, [received, accepted, rejected]) in sources(agent) {
+        rows.push(vec![name, received.to_string(), accepted.to_string(), rejected.to_string()]);
     }
     text += &table::render(&rows);
-    if account.nodes.is_empty() {
+    if account.destinations.is_empty() {
         return text;
     }
-    let mut rows = vec![["node", "found", "enqueued", "delivered", "left", "dropped"].map(String::from).to_vec()];
-    for node in &account.nodes {
-        let stats = &node.stats;
+    let mut rows =
+        vec![["destination", "found", "enqueued", "delivered", "left", "dropped"].map(String::from).to_vec()];
+    for destination in &account.destinations {
+        let stats = &destination.stats;
         rows.push(vec![
-            node.node.clone(),
+            destination.destination.clone(),
             stats.recovered.to_string(),
             stats.enqueued.to_string(),
             stats.delivered.to_string(),
             stats.queued.to_string(),
-            dropped(node),
+            dropped(destination),
         ]);
     }
     text + &table::render(&rows)
 }
 
-fn leave_in_log(agent: &Agent, account: &Account) {
-    for (source, [received, accepted, refused]) in sources(agent) {
-        tracing::info!(source, received, accepted, refused, "account at the end");
+fn leave_in_log(agent: &Agent, account: &FinalAccount) {
+    for (source, [received, accepted, rejected]) in sources(agent) {
+        tracing::info!(source, received, accepted, rejected, "account at the end");
     }
-    for node in &account.nodes {
-        let stats = &node.stats;
+    for destination in &account.destinations {
+        let stats = &destination.stats;
         tracing::info!(
-            node = node.node,
+            destination = destination.destination,
             found = stats.recovered,
             enqueued = stats.enqueued,
             delivered = stats.delivered,
             left = stats.queued,
-            dropped = dropped(node),
+            dropped = dropped(destination),
             "account at the end"
         );
     }
 }
 
-/// What each source has brought: received, accepted, refused.
+/// What each source has brought: received, accepted, rejected.
 fn sources(agent: &Agent) -> Vec<(String, [u64; 3])> {
     let sources = agent.pipeline.sources().into_iter();
     let figures = sources.map(|(name, counters)| {
         let counts = counters.counts();
-        (name.to_string(), [counts.received, counts.accepted, counts.refused.total()])
+        (name.to_string(), [counts.received, counts.accepted, counts.rejected.total()])
     });
     figures.collect()
 }
 
-fn dropped(node: &NodeAccount) -> String {
-    let reasons = node.stats.dropped.iter().filter(|(_, count)| *count > 0);
+fn dropped(destination: &DestinationAccount) -> String {
+    let reasons = destination.stats.dropped.iter().filter(|(_, count)| *count > 0);
     let reasons: Vec<_> = reasons.map(|(reason, count)| format!("{count} {}", reason.as_str())).collect();
     if reasons.is_empty() { "0".into() } else { reasons.join(", ") }
 }

@@ -45,8 +45,8 @@ fn response(status: &str, head: &str, body: &str) -> String {
 /// `me:sesame`
 const BASIC: &str = "authorization: Basic bWU6c2VzYW1l";
 
-fn registry(servers: &[&Server]) -> Registry {
-    Registry {
+fn registry(servers: &[&Server]) -> RegistryClient {
+    RegistryClient {
         plain_http: servers.iter().map(|server| server.address.clone()).collect(),
         login: Some(("me".into(), "sesame".into())),
         token_services: Vec::new(),
@@ -67,7 +67,7 @@ fn sending_for_tokens(tokens: &Server) -> Server {
     })
 }
 
-async fn pull(registry: &Registry, server: &Server) -> String {
+async fn pull(registry: &RegistryClient, server: &Server) -> String {
     registry.pull(&format!("oci://{}/team/cpu:1", server.address)).await.err().unwrap().to_string()
 }
 
@@ -93,20 +93,20 @@ async fn the_password_goes_to_no_token_service_that_the_operator_has_not_named()
 }
 
 #[tokio::test]
-async fn who_has_no_password_may_ask_anyone_for_a_token_over_tls_or_who_is_named() {
+async fn without_a_password_a_token_is_asked_over_tls_or_of_named_hosts() {
     let tokens = tokens();
     let server = sending_for_tokens(&tokens);
-    let anonymous = Registry { login: None, ..registry(&[&server, &tokens]) };
+    let anonymous = RegistryClient { login: None, ..registry(&[&server, &tokens]) };
     assert!(pull(&anonymous, &server).await.contains("nothing under this name"));
     assert!(!tokens.heads().concat().contains("authorization"));
-    let unnamed = Registry { login: None, ..registry(&[&server]) };
+    let unnamed = RegistryClient { login: None, ..registry(&[&server]) };
     let error = pull(&unnamed, &server).await;
     assert!(error.contains(&format!("--plain-http {}", tokens.address)), "{error}");
     assert_eq!(tokens.heads().len(), 1);
 }
 
 #[tokio::test]
-async fn a_place_to_upload_to_on_another_server_is_refused() {
+async fn a_place_to_upload_to_on_another_server_is_rejected() {
     let other = Server::start(|_| response("201 Created", "", ""));
     let place = format!("location: http://{}/upload\r\n", other.address);
     let server = Server::start(move |head| match head.contains(BASIC) {
@@ -140,15 +140,15 @@ async fn a_blob_may_be_elsewhere_and_nobody_there_is_told_who_asks() {
 
 #[tokio::test]
 async fn neither_password_nor_token_go_over_a_line_that_can_be_overheard() {
-    let registry = Registry {
+    let registry = RegistryClient {
         plain_http: vec!["registry.example:5000".into()],
         login: Some(("me".into(), "sesame".into())),
         token_services: vec!["tokens.example".into()],
     };
     assert!(!format!("{registry:?}").contains("sesame"));
-    let image = Reference::parse("oci://registry.example:5000/team/cpu:1").unwrap();
+    let image = OciReference::parse("oci://registry.example:5000/team/cpu:1").unwrap();
     let talk = registry.talk(&image).unwrap();
-    let challenge = |words: &str| Answer {
+    let challenge = |words: &str| ServerResponse {
         status: StatusCode::UNAUTHORIZED,
         headers: [(header::WWW_AUTHENTICATE, words.parse().unwrap())].into_iter().collect(),
         body: Bytes::new(),

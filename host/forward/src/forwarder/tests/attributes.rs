@@ -1,17 +1,17 @@
 //! Type and step of a series change, and it stays the same series: what destinations and queues on disk are told of it.
 
-use saker_model::{MetricValue, STALE_MARKER, is_stale};
+use saker_model::{STALE_MARKER, Sample, is_stale};
 
 use super::durable::{DURABLE, away, delivered, end};
 use super::*;
 
 /// Of a backend that can say it.
-const ABLE: NodeConfig = NodeConfig { stale_markers: true, ..CONFIG };
+const ABLE: DeliveryConfig = DeliveryConfig { stale_markers: true, ..CONFIG };
 
 impl Bench {
     /// A source says something of series 0.
     fn say(&self, metric_type: MetricType, step_s: u32, now_s: u32) -> SeriesId {
-        let value = MetricValue {
+        let value = Sample {
             endpoint: "h".into(),
             metric: "m0".into(),
             tags: vec![],
@@ -24,7 +24,7 @@ impl Bench {
     }
 
     async fn value(&self, series: SeriesId, value: f64) {
-        self.forwarder.accept(&[Point { series, timestamp_ms: 0, value }], Refusing::All).await.unwrap();
+        self.forwarder.accept(&[Point { series, timestamp_ms: 0, value }], OverloadPolicy::All).await.unwrap();
     }
 }
 
@@ -33,7 +33,7 @@ fn defined(script: &Script) -> Vec<(MetricType, u32)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_series_whose_step_changes_is_defined_again_in_the_same_session_and_others_are_not() {
+async fn a_series_whose_step_changes_is_defined_again_alone() {
     let script = Script::default();
     let bench = Bench::new(&[("a", script.clone())], route(&["a"], 1));
     bench.send(10).await;
@@ -79,7 +79,7 @@ async fn after_more_changes_than_are_remembered_everything_is_defined_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_restart_the_latest_type_and_step_in_the_queue_hold_until_a_source_speaks() {
+async fn after_a_restart_the_queues_type_and_step_hold_until_told() {
     let folder = tempfile::tempdir().unwrap();
     let open = |script: &Script| {
         let spools = SpoolDir::open(folder.path()).unwrap();
@@ -106,16 +106,20 @@ async fn after_a_restart_the_latest_type_and_step_in_the_queue_hold_until_a_sour
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_backend_that_cannot_say_that_a_series_is_stale_is_not_told_and_the_marker_is_counted() {
+async fn a_stale_marker_is_counted_where_a_backend_cannot_say_it() {
     let (mute, able) = (Script::default(), Script::default());
     let bench = Bench::new(&[("mute", mute.clone())], route(&["mute", "able"], 2));
-    let mute_node = bench.forwarder.topology().nodes()[0].clone();
-    bench.set(vec![mute_node, bench.node("able", &able, ABLE)], route(&["mute", "able"], 2));
+    let mute_destination = bench.forwarder.topology().destinations()[0].clone();
+    bench.set(vec![mute_destination, bench.destination("able", &able, ABLE)], route(&["mute", "able"], 2));
     let id = bench.say(MetricType::Gauge, 10, 0);
     for value in [1.0, STALE_MARKER, 2.0, STALE_MARKER] {
         bench.value(id, value).await;
     }
-    bench.until("all are dealt with", |bench| ["mute", "able"].iter().all(|node| bench.stats(node).queued == 0)).await;
+    bench
+        .until("all are dealt with", |bench| {
+            ["mute", "able"].iter().all(|destination| bench.stats(destination).queued == 0)
+        })
+        .await;
     let bits = |script: &Script| script.taken().iter().map(|(_, value)| value.to_bits()).collect::<Vec<_>>();
     let [one, stale, two] = [1.0, STALE_MARKER, 2.0].map(f64::to_bits);
     assert_eq!((bits(&mute), bits(&able)), (vec![one, two], vec![one, stale, two, stale]));
@@ -128,7 +132,7 @@ async fn a_stale_marker_keeps_its_bits_on_disk() {
     let folder = tempfile::tempdir().unwrap();
     let open = |script: &Script| {
         let spools = SpoolDir::open(folder.path()).unwrap();
-        let config = NodeConfig { stale_markers: true, ..DURABLE };
+        let config = DeliveryConfig { stale_markers: true, ..DURABLE };
         Bench::with(config, Some(spools), &[("a", script.clone())], route(&["a"], 1))
     };
     let bench = open(&away());

@@ -12,7 +12,7 @@ const POINTS: usize = 1000;
 fn open(folder: &std::path::Path, machine: &Arc<Machine>, script: &Script) -> Bench {
     let spools = SpoolDir::open(folder).unwrap().with_clock(machine.clone());
     let queue = QueueConfig { age: Duration::from_secs(7 * 86_400), ..DURABLE.queue };
-    Bench::with(NodeConfig { queue, ..DURABLE }, Some(spools), &[("a", script.clone())], route(&["a"], 1))
+    Bench::with(DeliveryConfig { queue, ..DURABLE }, Some(spools), &[("a", script.clone())], route(&["a"], 1))
 }
 
 async fn recovered(bench: &Bench) {
@@ -49,7 +49,7 @@ async fn points_outlive_a_boot_with_a_wrong_clock_and_are_delivered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_too_old_goes_once_the_clock_has_held_for_an_hour_and_is_counted() {
+async fn what_is_too_old_expires_once_the_clock_has_held_for_an_hour() {
     let (folder, machine) = (tempfile::tempdir().unwrap(), Machine::new());
     filled(folder.path(), &machine).await;
     machine.boot(machine.wall_ms() + 9 * DAY_MS);

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeSet;
 
-use saker_journal::{Fault, SimDisk, Trouble};
+use saker_journal::{SimDisk, SimFault, SimTrouble};
 
 use super::durable::{DURABLE, away, delivered, end, values};
 use super::*;
 
 const FLIP_EVERY: u64 = 97;
 
-pub(super) fn on(disk: &SimDisk, config: NodeConfig, script: &Script) -> Bench {
+pub(super) fn on(disk: &SimDisk, config: DeliveryConfig, script: &Script) -> Bench {
     Bench::with(config, Some(SpoolDir::on(disk.root())), &[("a", script.clone())], route(&["a"], 1))
 }
 
@@ -27,30 +27,34 @@ async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_hangs_holds_up_neither_other_nodes_nor_figures_nor_the_end() {
+async fn a_disk_that_hangs_holds_up_no_other_destination_and_not_the_end() {
     // Where the record, the mark, or the reading of the folder hangs.
     for path in [".seg", "/mark", "a/queue"] {
         let (disk, scripts) = (SimDisk::new(1), [Script::default(), Script::default()]);
         let bench = Arc::new(on(&disk, DURABLE, &scripts[0]));
         bench.set(
-            vec![bench.forwarder.topology().nodes()[0].clone(), bench.node("b", &scripts[1], CONFIG)],
+            vec![bench.forwarder.topology().destinations()[0].clone(), bench.destination("b", &scripts[1], CONFIG)],
             route(&["a", "b"], 2),
         );
         bench.send_numbers(0..100).await.unwrap();
         delivered(&bench, 100).await;
-        disk.fail(Fault { path: path.into(), ..Fault::at(0, Trouble::Hang) });
+        disk.fail(SimFault { path: path.into(), ..SimFault::at(0, SimTrouble::Hang) });
         let pushes: Vec<_> = (1..4)
             .map(|push| {
                 let bench = bench.clone();
                 tokio::spawn(async move { bench.send_numbers(push * 100..push * 100 + 100).await })
             })
             .collect();
-        soon("another node", bench.until("the other node goes on", |bench| bench.stats("b").delivered == 400)).await;
+        soon(
+            "another destination",
+            bench.until("the other destination goes on", |bench| bench.stats("b").delivered == 400),
+        )
+        .await;
         // At any time, on the threads that all share.
-        soon("figures", async { (bench.stats("a"), bench.forwarder.refusal()) }).await;
+        soon("figures", async { (bench.stats("a"), bench.forwarder.rejection()) }).await;
         bench.until("something hangs", |_| disk.hanging() > 0).await;
         let account = soon("the end", bench.forwarder.drain(Duration::from_secs(1))).await;
-        let [a, b] = &account.nodes[..] else { panic!("{account:?}") };
+        let [a, b] = &account.destinations[..] else { panic!("{account:?}") };
         assert_eq!((b.stats.delivered, b.stats.queued), (400, 0), "{path}");
         assert_eq!(a.stats.enqueued, a.stats.delivered + a.stats.queued, "{path}");
         assert_eq!(a.stats.delivered, scripts[0].taken().len() as u64, "{path}");
@@ -62,16 +66,16 @@ async fn a_disk_that_hangs_holds_up_neither_other_nodes_nor_figures_nor_the_end(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_source_is_refused_while_the_disk_hangs_and_taken_again_when_it_goes_on() {
+async fn a_source_is_rejected_only_while_the_disk_hangs() {
     let (disk, script) = (SimDisk::new(1), Script::default());
     let bench = on(&disk, DURABLE, &script);
     bench.send_numbers(0..100).await.unwrap();
-    disk.fail(Fault { path: ".seg".into(), ..Fault::at(0, Trouble::Hang) });
+    disk.fail(SimFault { path: ".seg".into(), ..SimFault::at(0, SimTrouble::Hang) });
     let overload = bench.send_numbers(100..200).await.unwrap_err();
     assert!(overload.to_string().contains("does not answer"), "{overload}");
-    soon("a refusal", bench.send_numbers(100..200)).await.unwrap_err();
+    soon("a rejection", bench.send_numbers(100..200)).await.unwrap_err();
     disk.release();
-    bench.until("it is taken again", |bench| bench.forwarder.refusal().is_none()).await;
+    bench.until("it is taken again", |bench| bench.forwarder.rejection().is_none()).await;
     bench.send_numbers(100..200).await.unwrap();
     bench.until("all is delivered", |bench| bench.stats("a").queued == 0).await;
     // The first of the two may have been in the middle of it.
@@ -82,9 +86,9 @@ async fn a_source_is_refused_while_the_disk_hangs_and_taken_again_when_it_goes_o
 async fn what_may_be_sent_again_takes_no_room_from_what_is_new() {
     for when_full in [WhenFull::Block, WhenFull::DropNewest, WhenFull::DropOldest] {
         let (disk, script) = (SimDisk::new(1), Script::default());
-        let resend = Duration::from_secs(3600);
-        let queue = QueueConfig { bytes: 64 << 10, when_full, resend, ..DURABLE.queue };
-        let bench = on(&disk, NodeConfig { queue, ..DURABLE }, &script);
+        let replay_window = Duration::from_secs(3600);
+        let queue = QueueConfig { bytes: 64 << 10, when_full, replay_window, ..DURABLE.queue };
+        let bench = on(&disk, DeliveryConfig { queue, ..DURABLE }, &script);
         for push in 0..200 {
             let sent = bench.send_numbers(push * 100..push * 100 + 100).await;
             assert!(sent.is_ok(), "{when_full:?}, push {push}: {sent:?}");
@@ -101,9 +105,10 @@ async fn what_may_be_sent_again_takes_no_room_from_what_is_new() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_node_took_shortly_before_it_died_with_us_is_sent_once_more_and_not_after_an_orderly_end() {
+async fn what_was_taken_shortly_before_a_crash_is_replayed() {
     let disk = SimDisk::new(1);
-    let config = NodeConfig { queue: QueueConfig { resend: Duration::from_secs(60), ..DURABLE.queue }, ..DURABLE };
+    let config =
+        DeliveryConfig { queue: QueueConfig { replay_window: Duration::from_secs(60), ..DURABLE.queue }, ..DURABLE };
     let bench = on(&disk, config, &Script::default());
     for push in 0..3 {
         bench.send_numbers(push * 100..push * 100 + 100).await.unwrap();
@@ -121,7 +126,7 @@ async fn what_a_node_took_shortly_before_it_died_with_us_is_sent_once_more_and_n
     orderly.send_numbers(300..400).await.unwrap();
     delivered(&orderly, 100).await;
     assert_eq!((orderly.stats("a").recovered, values(&script)), (0, (300..400).collect()));
-    // But if the node turns out to have been away, it is.
+    // But if the destination turns out to have been away, it is.
     end(orderly).await;
     let script = Script::answering([retry()]);
     let away = on(&disk, config, &script);
@@ -130,16 +135,16 @@ async fn what_a_node_took_shortly_before_it_died_with_us_is_sent_once_more_and_n
     assert_eq!(values(&script), (0..401).collect::<Vec<_>>());
 }
 
-fn mark_of(disk: &SimDisk) -> Option<crate::queue::span::Mark> {
+fn mark_of(disk: &SimDisk) -> Option<crate::queue::span::DeliveryMark> {
     let folder = disk.copy().root().folder("a").and_then(|folder| folder.folder("queue")).ok()?;
     match saker_journal::Marks::open(&*folder).ok()?.read().ok()? {
-        saker_journal::Mark::Held(bytes) => crate::queue::span::Mark::decode(&bytes),
+        saker_journal::SavedMark::Held(bytes) => crate::queue::span::DeliveryMark::decode(&bytes),
         _ => None,
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flipped_byte_anywhere_costs_at_most_one_record_of_a_queue_and_it_is_counted() {
+async fn a_flipped_byte_costs_at_most_one_record_of_a_queue() {
     let disk = SimDisk::new(1);
     for life in 0..2 {
         let bench = on(&disk, DURABLE, &away());

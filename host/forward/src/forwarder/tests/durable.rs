@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::*;
-use crate::queue::spool::Order as What;
+use crate::queue::spool::QueueCommand as What;
 
-pub(super) const DURABLE: NodeConfig = NodeConfig {
+pub(super) const DURABLE: DeliveryConfig = DeliveryConfig {
     queue: QueueConfig { durability: Durability::Process, ..CONFIG.queue },
     backoff: BackoffConfig { min: Duration::from_millis(1), max: Duration::from_millis(20) },
     stale_markers: false,
@@ -15,16 +15,16 @@ pub(super) fn away() -> Script {
     Script::answering((0..1_000_000).map(|_| retry()))
 }
 
-fn open(folder: &Path, config: NodeConfig, script: &Script) -> Bench {
+fn open(folder: &Path, config: DeliveryConfig, script: &Script) -> Bench {
     let spools = SpoolDir::open(folder).unwrap();
     Bench::with(config, Some(spools), &[("a", script.clone())], route(&["a"], 1))
 }
 
 /// Ends it as a process ends: what is queued stays on disk.
-pub(super) async fn end(bench: Bench) -> NodeStats {
+pub(super) async fn end(bench: Bench) -> DestinationStats {
     let account = bench.forwarder.drain(Duration::ZERO).await;
     drop(bench);
-    account.nodes.into_iter().next().unwrap().stats
+    account.destinations.into_iter().next().unwrap().stats
 }
 
 pub(super) async fn delivered(bench: &Bench, points: u64) {
@@ -41,7 +41,7 @@ pub(super) fn values(script: &Script) -> Vec<usize> {
 async fn what_was_accepted_is_sent_by_the_next_process_and_only_once() {
     for durability in [Durability::Process, Durability::Disk] {
         let (folder, config) = (tempfile::tempdir().unwrap(), DURABLE);
-        let config = NodeConfig { queue: QueueConfig { durability, ..config.queue }, ..config };
+        let config = DeliveryConfig { queue: QueueConfig { durability, ..config.queue }, ..config };
         let bench = open(folder.path(), config, &away());
         bench.send(1000).await;
         bench.send_numbers(1000..1500).await.unwrap();
@@ -61,9 +61,9 @@ async fn what_was_accepted_is_sent_by_the_next_process_and_only_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_memory_has_no_room_for_waits_on_disk_and_new_points_do_not_wait_for_it() {
+async fn what_memory_has_no_room_for_waits_on_disk() {
     let folder = tempfile::tempdir().unwrap();
-    let config = NodeConfig { queue: QueueConfig { points: 200, ..DURABLE.queue }, ..DURABLE };
+    let config = DeliveryConfig { queue: QueueConfig { points: 200, ..DURABLE.queue }, ..DURABLE };
     let script = away();
     let bench = open(folder.path(), config, &script);
     for start in (0..5000).step_by(50) {
@@ -83,7 +83,7 @@ async fn what_memory_has_no_room_for_waits_on_disk_and_new_points_do_not_wait_fo
 async fn of_a_damaged_segment_only_its_own_points_are_lost_and_they_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     // Segments of 128 KiB.
-    let config = NodeConfig { queue: QueueConfig { bytes: 1 << 20, ..DURABLE.queue }, ..DURABLE };
+    let config = DeliveryConfig { queue: QueueConfig { bytes: 1 << 20, ..DURABLE.queue }, ..DURABLE };
     let bench = open(folder.path(), config, &away());
     let mut sent = 0;
     while segments(folder.path()).len() < 4 {
@@ -136,17 +136,19 @@ fn segments(folder: &Path) -> Vec<std::path::PathBuf> {
 async fn a_full_queue_does_what_it_is_told_and_counts_it() {
     for when_full in [WhenFull::DropOldest, WhenFull::DropNewest, WhenFull::Block] {
         let folder = tempfile::tempdir().unwrap();
-        let config =
-            NodeConfig { queue: QueueConfig { bytes: 64 << 10, points: 100, when_full, ..DURABLE.queue }, ..DURABLE };
+        let config = DeliveryConfig {
+            queue: QueueConfig { bytes: 64 << 10, points: 100, when_full, ..DURABLE.queue },
+            ..DURABLE
+        };
         let script = away();
         let bench = open(folder.path(), config, &script);
-        let (mut sent, mut refused) = (0, 0);
+        let (mut sent, mut rejected) = (0, 0);
         for _ in 0..100 {
             match bench.send_numbers(sent..sent + 100).await {
                 Ok(()) => sent += 100,
                 Err(overload) => {
                     assert!(overload.to_string().contains("full"), "{overload}");
-                    refused += 1;
+                    rejected += 1;
                 }
             }
         }
@@ -154,7 +156,7 @@ async fn a_full_queue_does_what_it_is_told_and_counts_it() {
         let bytes = bench.stats("a").spool.unwrap().bytes;
         assert!(bytes <= 64 << 10, "{bytes}");
         assert_eq!(
-            (refused > 0, full > 0),
+            (rejected > 0, full > 0),
             (when_full == WhenFull::Block, when_full != WhenFull::Block),
             "{when_full:?}"
         );
@@ -167,7 +169,7 @@ async fn a_full_queue_does_what_it_is_told_and_counts_it() {
             WhenFull::DropOldest => assert!(came.contains(&(sent - 1)) && !came.contains(&150)),
             WhenFull::DropNewest => assert!(came.contains(&0) && !came.contains(&(sent - 1))),
             WhenFull::Block => {
-                bench.until("there is room again", |bench| bench.forwarder.refusal().is_none()).await;
+                bench.until("there is room again", |bench| bench.forwarder.rejection().is_none()).await;
                 bench.send_numbers(sent..sent + 100).await.unwrap();
             }
         }
@@ -182,19 +184,19 @@ async fn what_is_rejected_is_kept_with_the_reason_and_can_be_sent_again() {
     let bench = open(folder.path(), DURABLE, &script);
     bench.send(5).await;
     bench.until("the rest is delivered", |bench| bench.stats("a").queued == 0).await;
-    let dead = bench.forwarder.operate("a", What::InspectDead(10)).await.unwrap();
+    let dead = bench.forwarder.operate("a", What::InspectDeadLetters(10)).await.unwrap();
     let shown: Vec<_> =
         dead.shown.iter().map(|shown| (shown.series.metric.to_string(), shown.reason.clone().unwrap())).collect();
     assert_eq!(shown, [("m1".to_owned(), "bad names".into()), ("m3".to_owned(), "bad names".into())]);
-    let replayed = bench.forwarder.operate("a", What::ReplayDead).await.unwrap();
+    let replayed = bench.forwarder.operate("a", What::ReplayDeadLetters).await.unwrap();
     assert_eq!(replayed.points, 2);
     bench.until("they are delivered after all", |bench| bench.stats("a").delivered == 5).await;
     assert_eq!(values(&script), [0, 1, 2, 3, 4]);
-    assert_eq!(bench.forwarder.operate("a", What::InspectDead(10)).await.unwrap().points, 0);
+    assert_eq!(bench.forwarder.operate("a", What::InspectDeadLetters(10)).await.unwrap().points, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_queue_of_a_node_that_is_gone_is_kept_listed_and_can_be_given_to_another() {
+async fn the_queue_of_a_removed_destination_can_be_given_to_another() {
     let folder = tempfile::tempdir().unwrap();
     let bench = open(folder.path(), DURABLE, &away());
     bench.send(300).await;
@@ -202,12 +204,12 @@ async fn the_queue_of_a_node_that_is_gone_is_kept_listed_and_can_be_given_to_ano
     let script = Script::default();
     let spools = SpoolDir::open(folder.path()).unwrap();
     let bench = Bench::with(DURABLE, Some(spools.clone()), &[("b", script.clone())], route(&["b"], 1));
-    let names = || spools.folders().unwrap().into_iter().map(|folder| folder.node).collect::<Vec<_>>();
+    let names = || spools.folders().unwrap().into_iter().map(|folder| folder.destination).collect::<Vec<_>>();
     bench.until("both are listed", |_| names() == ["a", "b"]).await;
     let seen = bench.forwarder.operate("a", What::InspectQueue(3)).await.unwrap();
     assert_eq!((seen.points, seen.shown.len(), seen.shown[2].value), (300, 3, 2.0));
-    let refused = bench.forwarder.hand_over("a", None).await.unwrap_err();
-    assert!(refused.to_string().contains("--to NODE"), "{refused}");
+    let rejected = bench.forwarder.hand_over("a", None).await.unwrap_err();
+    assert!(rejected.to_string().contains("--to DESTINATION"), "{rejected}");
     assert_eq!(bench.forwarder.hand_over("a", Some("b")).await, Ok(300));
     bench.until("the other has them", |bench| bench.stats("b").delivered == 300).await;
     assert_eq!((names(), values(&script)), (vec!["b".to_owned()], (0..300).collect()));
@@ -230,7 +232,7 @@ async fn what_an_operator_discards_is_gone_and_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_queue_that_cannot_be_opened_refuses_until_it_can() {
+async fn a_queue_that_cannot_be_opened_rejects_until_it_can() {
     let folder = tempfile::tempdir().unwrap();
     let first = open(folder.path(), DURABLE, &away());
     first.send(10).await;
@@ -239,16 +241,17 @@ async fn a_queue_that_cannot_be_opened_refuses_until_it_can() {
     let overload = second.send_numbers(10..20).await.unwrap_err();
     assert!(overload.to_string().contains("in use"), "{overload}");
     end(first).await;
-    second.until("it was opened", |bench| bench.forwarder.refusal().is_none()).await;
+    second.until("it was opened", |bench| bench.forwarder.rejection().is_none()).await;
     second.send_numbers(10..20).await.unwrap();
     delivered(&second, 20).await;
     assert_eq!(values(&script), (0..20).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_node_took_shortly_before_it_was_away_is_sent_once_more() {
+async fn what_a_destination_took_shortly_before_it_was_away_is_sent_once_more() {
     let folder = tempfile::tempdir().unwrap();
-    let config = NodeConfig { queue: QueueConfig { resend: Duration::from_secs(10), ..DURABLE.queue }, ..DURABLE };
+    let config =
+        DeliveryConfig { queue: QueueConfig { replay_window: Duration::from_secs(10), ..DURABLE.queue }, ..DURABLE };
     let script = Script::default();
     let bench = open(folder.path(), config, &script);
     bench.send(100).await;
@@ -263,14 +266,16 @@ async fn what_a_node_took_shortly_before_it_was_away_is_sent_once_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_queue_that_is_to_be_in_memory_from_now_on_loses_nothing_of_what_is_on_disk() {
+async fn a_queue_that_moves_to_memory_loses_nothing_of_what_is_on_disk() {
     let folder = tempfile::tempdir().unwrap();
-    let memory =
-        NodeConfig { queue: QueueConfig { durability: Durability::Memory, points: 200, ..DURABLE.queue }, ..DURABLE };
+    let memory = DeliveryConfig {
+        queue: QueueConfig { durability: Durability::Memory, points: 200, ..DURABLE.queue },
+        ..DURABLE
+    };
     // While it runs,
     let bench = open(folder.path(), DURABLE, &away());
     bench.send(1000).await;
-    bench.forwarder.topology().nodes()[0].set_config(memory);
+    bench.forwarder.topology().destinations()[0].set_config(memory);
     bench.send_numbers(1000..1500).await.unwrap();
     let left = end(bench).await;
     assert_eq!((left.queued, left.dropped_in_all()), (1500, 0));
@@ -284,15 +289,15 @@ async fn a_queue_that_is_to_be_in_memory_from_now_on_loses_nothing_of_what_is_on
     let bench = open(folder.path(), memory, &script);
     assert!(bench.stats("a").spool.is_none());
     // A queue in memory stays there until the next start as well.
-    bench.forwarder.topology().nodes()[0].set_config(DURABLE);
+    bench.forwarder.topology().destinations()[0].set_config(DURABLE);
     bench.send_numbers(1500..1600).await.unwrap();
     bench.until("it is delivered", |bench| bench.stats("a").delivered == 100).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_folder_that_is_removed_under_load_is_noticed_and_made_anew_and_what_was_lost_is_counted() {
+async fn a_folder_that_is_removed_under_load_is_made_anew() {
     let folder = tempfile::tempdir().unwrap();
-    let config = NodeConfig { queue: QueueConfig { points: 200, ..DURABLE.queue }, ..DURABLE };
+    let config = DeliveryConfig { queue: QueueConfig { points: 200, ..DURABLE.queue }, ..DURABLE };
     let bench = open(folder.path(), config, &away());
     bench.send(2000).await;
     std::fs::remove_dir_all(folder.path().join("a")).unwrap();

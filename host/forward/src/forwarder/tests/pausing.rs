@@ -15,7 +15,7 @@ fn calls(script: &Script) -> u64 {
 async fn a_pause_holds_whatever_wakes_the_sender() {
     let script = busy(8);
     let bench = Bench::new(&[("a", script.clone())], route(&["a"], 1));
-    let node = bench.forwarder.topology().nodes()[0].clone();
+    let destination = bench.forwarder.topology().destinations()[0].clone();
     // As the start does when the backend is put in place: nobody waits for it yet, so it is kept.
     script.0.changed.notify_one();
     bench.send(100).await;
@@ -24,7 +24,7 @@ async fn a_pause_holds_whatever_wakes_the_sender() {
     for round in 1..8 {
         tokio::time::sleep(Duration::from_millis(990)).await;
         script.0.changed.notify_one();
-        node.set_config(CONFIG);
+        destination.set_config(CONFIG);
         bench.send_numbers(round * 100..round * 100 + 100).await.expect("there is room");
         assert_eq!(calls(&script), 1, "after {:?}", start.elapsed());
     }
@@ -47,12 +47,12 @@ async fn another_version_of_the_backend_ends_a_pause() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pause_holds_for_what_comes_from_the_disk_and_does_not_hold_up_the_end() {
+async fn a_pause_holds_for_the_backlog_and_does_not_hold_up_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let script = busy(3000);
     let queue = QueueConfig { age: Duration::from_millis(200), ..DURABLE.queue };
     let spools = SpoolDir::open(folder.path()).unwrap();
-    let config = NodeConfig { queue, ..DURABLE };
+    let config = DeliveryConfig { queue, ..DURABLE };
     let bench = Bench::with(config, Some(spools), &[("a", script.clone())], route(&["a"], 1));
     bench.send(300).await;
     bench.until("it is offered", |_| calls(&script) == 1).await;
@@ -65,5 +65,5 @@ async fn a_pause_holds_for_what_comes_from_the_disk_and_does_not_hold_up_the_end
     let start = std::time::Instant::now();
     let account = bench.forwarder.drain(Duration::from_secs(5)).await;
     assert!(start.elapsed() < Duration::from_secs(5));
-    assert_eq!((account.nodes[0].stats.queued, calls(&script)), (300, 1));
+    assert_eq!((account.destinations[0].stats.queued, calls(&script)), (300, 1));
 }

@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use saker_journal::{Fault, SimDisk, Trouble};
+use saker_journal::{SimDisk, SimFault, SimTrouble};
 
 use super::disk::{number, on};
 use super::durable::DURABLE;
 use super::*;
-use crate::queue::spool::Order as What;
+use crate::queue::spool::QueueCommand as What;
 
 const CUTS: u64 = 90;
 const FAULT_EVERY: u64 = 9;
@@ -51,7 +51,7 @@ impl Lives {
         Self { disk, durability, chance, pushed: 0, acknowledged: BTreeMap::new() }
     }
 
-    fn config(&self) -> NodeConfig {
+    fn config(&self) -> DeliveryConfig {
         let queue = QueueConfig {
             durability: self.durability,
             // So small that segments come and go.
@@ -62,12 +62,12 @@ impl Lives {
             batch_age: Duration::from_millis(1),
             ..DURABLE.queue
         };
-        NodeConfig { queue, ..DURABLE }
+        DeliveryConfig { queue, ..DURABLE }
     }
 
     /// Pushes and delivers while something goes wrong, and is over in the middle of whatever it was at.
     /// Answers how many calls of the disk that took.
-    async fn live(&mut self, fault: Option<Fault>, end: End) -> u64 {
+    async fn live(&mut self, fault: Option<SimFault>, end: End) -> u64 {
         // In some lives the store is away, so that all is on the disk only.
         let failures = if self.chance.u64(..3) == 0 { 1_000_000 } else { self.chance.u64(..12) };
         let script = Script::answering((0..failures).map(|_| retry()));
@@ -106,17 +106,17 @@ impl Lives {
     async fn lost(&mut self, context: &str) -> Vec<usize> {
         let script = Script::default();
         let bench = on(&self.disk, self.config(), &script);
-        let begins = bench.until("it begins", |bench| bench.forwarder.refusal().is_none());
+        let begins = bench.until("it begins", |bench| bench.forwarder.rejection().is_none());
         tokio::time::timeout(Duration::from_secs(60), begins).await.unwrap_or_else(|_| panic!("{context}: no start"));
         bench.forwarder.operate("a", What::InspectQueue(0)).await.unwrap();
-        let node = bench.forwarder.topology().nodes()[0].clone();
-        while node.stats().queued > 0 {
+        let destination = bench.forwarder.topology().destinations()[0].clone();
+        while destination.stats().queued > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let stats = node.stats();
+        let stats = destination.stats();
         let (came, went) = (stats.enqueued + stats.recovered, stats.delivered + stats.dropped_in_all());
         assert_eq!(came, went, "{context}: the law: {stats:?}");
-        drop((node, bench));
+        drop((destination, bench));
         self.arrived(&script.taken());
         self.acknowledged.iter().filter(|(_, times)| **times == 0).map(|(value, _)| *value).collect()
     }
@@ -128,13 +128,13 @@ async fn run(seed: u64, durability: Durability, end: End) -> usize {
     let mut context = format!("seed {seed}, {durability:?}, {end:?}:");
     for _ in 0..LIVES {
         let trouble = match (lives.chance.u64(..4), end) {
-            (0 | 1, End::PowerCut) => Some(Trouble::PowerCut),
-            (2, _) => Some(Trouble::Broken),
-            (3, _) => Some(Trouble::Full),
+            (0 | 1, End::PowerCut) => Some(SimTrouble::PowerCut),
+            (2, _) => Some(SimTrouble::Broken),
+            (3, _) => Some(SimTrouble::Full),
             _ => None,
         };
         let (at, calls) = (lives.disk.calls() + lives.chance.u64(..3 * CALLS), 1 + lives.chance.u64(..5));
-        let fault = trouble.map(|trouble| Fault { calls, ..Fault::at(at, trouble) });
+        let fault = trouble.map(|trouble| SimFault { calls, ..SimFault::at(at, trouble) });
         context += &format!(" {fault:?}");
         lives.live(fault, end).await;
     }
@@ -147,7 +147,7 @@ async fn run(seed: u64, durability: Durability, end: End) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_acknowledged_is_lost_beyond_what_was_promised_however_lives_end() {
+async fn however_lives_end_no_more_is_lost_than_was_promised() {
     let ends = number("SAKER_POWER_CUTS", CUTS);
     let (mut done, mut seed, mut acknowledged) = (0, 0, 0);
     while done < ends {
@@ -171,16 +171,18 @@ async fn nothing_acknowledged_is_lost_beyond_what_was_promised_however_lives_end
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_a_call_of_a_queue_fails_what_is_acknowledged_afterwards_is_on_the_disk() {
+async fn after_a_failed_call_what_a_queue_acknowledges_is_on_disk() {
     let every = number("SAKER_FAULTS", FAULT_EVERY);
     let calls_in_all = Lives::new(0, Durability::Disk).live(None, End::PowerCut).await;
     assert!(calls_in_all > CALLS, "{calls_in_all} calls");
     let mut runs = Vec::new();
-    for (trouble, calls) in [(Trouble::Broken, 1), (Trouble::Broken, 4), (Trouble::Full, 1), (Trouble::Full, 30)] {
+    for (trouble, calls) in
+        [(SimTrouble::Broken, 1), (SimTrouble::Broken, 4), (SimTrouble::Full, 1), (SimTrouble::Full, 30)]
+    {
         for at in (0..calls_in_all).filter(|at| (at + calls) % every == 0) {
             runs.push(async move {
                 let mut lives = Lives::new(at, Durability::Disk);
-                let fault = Fault { calls, ..Fault::at(at, trouble) };
+                let fault = SimFault { calls, ..SimFault::at(at, trouble) };
                 let context = format!("{fault:?}");
                 lives.live(Some(fault), End::PowerCut).await;
                 let lost = lives.lost(&context).await;

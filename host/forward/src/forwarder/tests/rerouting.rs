@@ -1,4 +1,4 @@
-//! What becomes of a node's share while it is away.
+//! What becomes of a destination's share while it is away.
 
 use super::*;
 
@@ -6,13 +6,13 @@ const GRACE: Duration = Duration::from_secs(5);
 
 fn three(replicas: usize) -> ([Script; 3], Bench) {
     let scripts = [Script::default(), Script::default(), Script::default()];
-    let nodes = [("a", scripts[0].clone()), ("b", scripts[1].clone()), ("c", scripts[2].clone())];
+    let destinations = [("a", scripts[0].clone()), ("b", scripts[1].clone()), ("c", scripts[2].clone())];
     let route = Route { on_unavailable: OnUnavailable::Reroute(GRACE), ..route(&["a", "b", "c"], replicas) };
-    let bench = Bench::new(&nodes, route);
+    let bench = Bench::new(&destinations, route);
     (scripts, bench)
 }
 
-/// Lets the first node fail for longer than the grace.
+/// Lets the first destination fail for longer than the grace.
 async fn take_away(scripts: &[Script; 3], bench: &Bench) {
     scripts[0].0.answers.lock().extend((0..10_000).map(|_| retry()));
     bench.send(300).await;
@@ -25,7 +25,7 @@ fn come_back(scripts: &[Script; 3]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_the_grace_all_others_share_and_the_node_gets_its_own_again_when_it_is_back() {
+async fn after_the_grace_others_share_until_the_destination_is_back() {
     let (scripts, bench) = three(1);
     take_away(&scripts, &bench).await;
     let before = bench.stats("a").enqueued;
@@ -43,10 +43,10 @@ async fn after_the_grace_all_others_share_and_the_node_gets_its_own_again_when_i
     assert_eq!(bench.stats("a").enqueued, before + bench_share(&bench, 3000), "it has its own again");
 }
 
-/// How many of so many series are at home on the first node.
+/// How many of so many series are at home on the first destination.
 fn bench_share(bench: &Bench, series: usize) -> u64 {
     let topology = Topology::new(
-        ["a", "b", "c"].map(|name| bench.node(name, &Script::default(), CONFIG)).into(),
+        ["a", "b", "c"].map(|name| bench.destination(name, &Script::default(), CONFIG)).into(),
         vec![route(&["a", "b", "c"], 1)],
     );
     let at_home = |number: &usize| {
@@ -57,7 +57,7 @@ fn bench_share(bench: &Bench, series: usize) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_replicas_two_copies_are_there_at_once_and_the_node_gets_what_it_missed() {
+async fn with_replicas_a_destination_gets_what_it_missed() {
     let (scripts, bench) = three(2);
     take_away(&scripts, &bench).await;
     bench.send(300).await;
@@ -74,11 +74,11 @@ async fn with_replicas_two_copies_are_there_at_once_and_the_node_gets_what_it_mi
     assert_eq!(taken(&scripts[0]), bench.stats("a").enqueued);
     let mut copies: BTreeMap<String, usize> = BTreeMap::new();
     scripts.iter().flat_map(Script::taken).for_each(|(name, _)| *copies.entry(name).or_default() += 1);
-    assert!(copies.values().all(|&count| count >= 4), "two rounds, two copies, on two nodes at least");
+    assert!(copies.values().all(|&count| count >= 4), "two rounds, two copies, on two destinations at least");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_node_is_not_taken_for_one_that_is_away() {
+async fn a_slow_destination_is_not_taken_for_one_that_is_away() {
     let (scripts, bench) = three(1);
     // It answers, but asks for time after each success that it grants.
     let slow = SendError::Retry { after: Some(Duration::from_secs(3)), message: "busy".into() };

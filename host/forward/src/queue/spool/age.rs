@@ -45,7 +45,7 @@ pub(super) struct Age {
     passed_ms: u64,
     /// Whether what is believed comes from a wall clock that has held.
     established: bool,
-    held: Held,
+    held: SteadyClock,
     /// The wall clock is not believed yet. If it will be, the records below are from before the gap.
     doubt: Option<u64>,
     saved_ms: Option<u64>,
@@ -61,14 +61,14 @@ struct Gap {
 
 /// Since when the wall clock runs as the boot's own does.
 #[derive(Clone, Copy)]
-struct Held {
+struct SteadyClock {
     /// It is ahead of that by so much,
     offset_ms: i64,
     /// since the boot had run for so long.
     since_ms: u64,
 }
 
-impl Held {
+impl SteadyClock {
     fn since_now(clock: &dyn Clock) -> Self {
         let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
         let (mut since_ms, mut wall_ms) = (millis(clock.running()), clock.wall_ms());
@@ -87,7 +87,7 @@ impl Held {
 impl Age {
     /// Goes on from what was written down and from the segments that there are, which end before the record `end`.
     pub(super) fn resume(clock: Arc<dyn Clock>, saved: Option<&[u8]>, segments: &[SegmentInfo], end: u64) -> Self {
-        let saved = saved.and_then(Saved::decode);
+        let saved = saved.and_then(SavedAge::decode);
         let (running_ms, wall_ms) = (millis(clock.running()), clock.wall_ms());
         let newest = segments.iter().map(|segment| segment.created_ms).max();
         let mut age = Self {
@@ -96,7 +96,7 @@ impl Age {
             gaps: Vec::new(),
             passed_ms: 0,
             established: false,
-            held: Held::since_now(&*clock),
+            held: SteadyClock::since_now(&*clock),
             doubt: None,
             saved_ms: None,
             clock,
@@ -138,7 +138,7 @@ impl Age {
 
     /// Looks whether the wall clock has held; answers whether it is believed from now on, and was not before.
     pub(super) fn settle(&mut self) -> bool {
-        let now = Held::since_now(&*self.clock);
+        let now = SteadyClock::since_now(&*self.clock);
         let set = now.offset_ms.abs_diff(self.held.offset_ms) > DRAWN_MS;
         if set || self.clock.wall_ms() < NO_CLOCK_BEFORE_MS {
             self.held = now;
@@ -180,7 +180,7 @@ impl Age {
         }
         self.saved_ms = Some(running_ms);
         self.gaps.retain(|gap| gap.before > oldest);
-        let saved = Saved {
+        let saved = SavedAge {
             boot: self.clock.boot().unwrap_or(NO_BOOT),
             running_ms,
             time_ms: self.now_ms(),
@@ -218,7 +218,7 @@ impl Age {
 }
 
 /// What is written down.
-struct Saved {
+struct SavedAge {
     boot: u128,
     running_ms: u64,
     time_ms: u64,
@@ -228,7 +228,7 @@ struct Saved {
     gaps: Vec<Gap>,
 }
 
-impl Saved {
+impl SavedAge {
     fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
         bytes.extend_from_slice(&self.boot.to_le_bytes());

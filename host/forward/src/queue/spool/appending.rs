@@ -1,17 +1,17 @@
-//! How points get into a node's journal: several pushes under one sync, in as many records as it takes, with room that
-//! was promised before, or with what the oldest make way for.
+//! How points get into a destination's journal: several pushes under one sync, in as many records as it takes, with
+//! room that was promised before, or with what the oldest make way for.
 
 use std::sync::atomic::Ordering;
 
 use saker_journal::{Journal, JournalError};
 use saker_model::Point;
 
-use crate::node::DropReason;
+use crate::destination::DropReason;
 use crate::queue::room::Reservation;
 use crate::queue::span::Span;
 use crate::queue::spool::backlog::said;
-use crate::queue::spool::writer::{Writer, answer};
-use crate::queue::spool::{Job, Push};
+use crate::queue::spool::writer::{SpoolWriter, answer};
+use crate::queue::spool::{SpoolJob, SpoolPush};
 use crate::queue::{Durability, QueueConfig, WhenFull};
 
 /// Pushes that are appended before they are synced and answered together.
@@ -28,13 +28,13 @@ pub(super) enum Admission {
 
 /// What of some points is on the disk, and what was let go of.
 #[derive(Default)]
-pub(super) struct Kept {
+pub(super) struct KeptPoints {
     batches: Vec<(Vec<Point>, Span)>,
     lost: Vec<(DropReason, usize)>,
 }
 
 /// What became of points that were to be appended.
-struct Appended {
+struct AppendOutcome {
     /// Their record; none if they were dropped.
     span: Option<Span>,
     /// So many of them were dealt with,
@@ -43,18 +43,18 @@ struct Appended {
     unknown: usize,
 }
 
-enum Room {
+enum RoomCheck {
     There,
     /// There is, but what was encoded does not fit there.
     Anew,
     None,
 }
 
-impl Writer {
+impl SpoolWriter {
     /// Makes room for bytes that are about to come.
     pub(super) fn promise(&mut self, bytes: u64, mut reservation: Reservation) -> Result<Reservation, String> {
         let config = self.config();
-        let fits = !matches!(self.make_room(bytes, &config, Admission::Asks), Room::None);
+        let fits = !matches!(self.make_room(bytes, &config, Admission::Asks), RoomCheck::None);
         self.show();
         let used = || self.state.bytes.load(Ordering::SeqCst);
         if fits && reservation.grow(bytes, config.bytes, used) {
@@ -62,13 +62,13 @@ impl Writer {
         }
         let error = format!("its queue is full ({} bytes)", config.bytes);
         if used() + FULL_BYTES.min(config.bytes / 8) > config.bytes {
-            *self.state.refusal.lock() = Some(error.clone());
+            *self.state.rejection.lock() = Some(error.clone());
         }
         Err(error)
     }
 
     /// Appends a push and those that wait behind it, and answers all of them after one sync.
-    pub(super) fn append_group(&mut self, first: Push) {
+    pub(super) fn append_group(&mut self, first: SpoolPush) {
         let config = self.config();
         if config.durability == Durability::Disk {
             // What is about to be called safe must not go where nobody finds it.
@@ -77,7 +77,7 @@ impl Writer {
         let mut appended = Vec::new();
         let mut other = None;
         let mut next = Some(first);
-        while let Some(Push { points, reservation, reply }) = next.take() {
+        while let Some(SpoolPush { points, reservation, reply }) = next.take() {
             // Whoever has waited for too long comes again with them.
             let result = match reservation.fate().is_given_up() {
                 true => Err("it took too long".to_owned()),
@@ -88,7 +88,7 @@ impl Writer {
                 break;
             }
             match self.jobs.try_recv() {
-                Ok(Job::Append(push)) => next = Some(push),
+                Ok(SpoolJob::Append(push)) => next = Some(push),
                 Ok(job) => other = Some(job),
                 Err(_) => {}
             }
@@ -98,10 +98,10 @@ impl Writer {
             Durability::Memory | Durability::Process => Ok(()),
         };
         if let Err(error) = &synced {
-            *self.state.refusal.lock() = Some(error.clone());
+            *self.state.rejection.lock() = Some(error.clone());
         }
         let mut answers = Vec::with_capacity(appended.len());
-        let mut refused = false;
+        let mut rejected = false;
         for (reservation, reply, result) in appended {
             let result = match synced.clone().and(result) {
                 Ok(kept) if reservation.fate().keep() => {
@@ -111,10 +111,10 @@ impl Writer {
                 Ok(_) => Err("it took too long".to_owned()),
                 Err(error) => Err(error),
             };
-            refused |= result.is_err();
+            rejected |= result.is_err();
             answers.push((reservation, reply, result));
         }
-        if let Some(open) = self.open.as_ref().filter(|_| refused) {
+        if let Some(open) = self.open.as_ref().filter(|_| rejected) {
             // Only now, when none of those that are kept is missing in the lanes.
             self.shared.pass_over(open.journal.end());
             self.commit();
@@ -131,7 +131,7 @@ impl Writer {
     }
 
     /// Lets the sender see what is kept.
-    pub(super) fn enter(&self, kept: Kept) {
+    pub(super) fn enter(&self, kept: KeptPoints) {
         for (points, span) in kept.batches {
             self.shared.enter(points, span);
         }
@@ -146,9 +146,9 @@ impl Writer {
         points: Vec<Point>,
         config: &QueueConfig,
         admission: Admission,
-    ) -> Result<Kept, String> {
+    ) -> Result<KeptPoints, String> {
         self.ensure_open();
-        let mut kept = Kept::default();
+        let mut kept = KeptPoints::default();
         let most = config.batch_points.max(1);
         let appended = if points.len() <= most {
             self.append_batch(points, config, admission, &mut kept)
@@ -159,7 +159,7 @@ impl Writer {
         match appended {
             Ok(()) => Ok(kept),
             Err(error) => {
-                *self.state.refusal.lock() = Some(error.clone());
+                *self.state.rejection.lock() = Some(error.clone());
                 Err(error)
             }
         }
@@ -171,7 +171,7 @@ impl Writer {
         mut points: Vec<Point>,
         config: &QueueConfig,
         admission: Admission,
-        kept: &mut Kept,
+        kept: &mut KeptPoints,
     ) -> Result<(), String> {
         let (mut taken, mut unknown, mut span) = (0, 0, None::<Span>);
         while taken < points.len() {
@@ -199,11 +199,11 @@ impl Writer {
         points: &[Point],
         config: &QueueConfig,
         admission: Admission,
-    ) -> Result<Appended, String> {
+    ) -> Result<AppendOutcome, String> {
         // Twice at most: what was delivered is given back before the second time.
         for last in [false, true] {
             let Some(open) = &mut self.open else {
-                return Err(self.state.refusal.lock().clone().unwrap_or_else(|| "its queue is not open".into()));
+                return Err(self.state.rejection.lock().clone().unwrap_or_else(|| "its queue is not open".into()));
             };
             // Before they can stand for others in what comes now.
             let forgotten = std::mem::take(&mut self.shared.lanes.lock().unwritten_forgets);
@@ -213,14 +213,14 @@ impl Writer {
             let encoded = open.encoder.encode(first, points, |id| table.get(id), &mut open.buffer);
             let needed = Journal::growth(open.buffer.len());
             match self.make_room(needed, config, admission) {
-                Room::There => {}
+                RoomCheck::There => {}
                 // The record builds on what it will not follow any more.
-                Room::Anew => continue,
-                Room::None if config.when_full == WhenFull::DropNewest => {
+                RoomCheck::Anew => continue,
+                RoomCheck::None if config.when_full == WhenFull::DropNewest => {
                     self.begin_anew();
-                    return Ok(Appended { span: None, taken: points.len(), unknown: 0 });
+                    return Ok(AppendOutcome { span: None, taken: points.len(), unknown: 0 });
                 }
-                Room::None => {
+                RoomCheck::None => {
                     self.begin_anew();
                     return Err(format!("its queue is full ({} bytes)", config.bytes));
                 }
@@ -232,7 +232,7 @@ impl Writer {
                 Ok(_) => {
                     open.dirty = true;
                     let span = Some(Span { from, to: open.journal.end() });
-                    return Ok(Appended { span, taken: encoded.taken, unknown: encoded.unknown() });
+                    return Ok(AppendOutcome { span, taken: encoded.taken, unknown: encoded.unknown() });
                 }
                 Err(JournalError::NoSpace { .. }) if !last => self.give_back(),
                 Err(error) => return Err(said(&error)),
@@ -249,25 +249,25 @@ impl Writer {
     }
 
     /// Makes room for so many bytes within the limit, if the oldest points may go for it.
-    fn make_room(&mut self, needed: u64, config: &QueueConfig, admission: Admission) -> Room {
+    fn make_room(&mut self, needed: u64, config: &QueueConfig, admission: Admission) -> RoomCheck {
         // What was promised to others is theirs.
         let promised = match admission {
             Admission::Admitted => 0,
             Admission::Asks => self.shared.promises.amount(),
         };
         let needed = needed.saturating_add(promised);
-        let Some(open) = &mut self.open else { return Room::None };
+        let Some(open) = &mut self.open else { return RoomCheck::None };
         if open.journal.bytes() + needed <= config.bytes {
-            return Room::There;
+            return RoomCheck::There;
         }
         self.give_back();
         let mut anew = false;
         loop {
-            let Some(open) = &mut self.open else { return Room::None };
+            let Some(open) = &mut self.open else { return RoomCheck::None };
             if open.journal.bytes() + needed <= config.bytes {
-                return if anew { Room::Anew } else { Room::There };
+                return if anew { RoomCheck::Anew } else { RoomCheck::There };
             }
-            // What was delivered goes before what was not, and before anything is refused.
+            // What was delivered goes before what was not, and before anything is rejected.
             if self.shared.lanes.lock().forget_oldest_sent() {
                 self.give_back();
                 continue;
@@ -275,8 +275,8 @@ impl Writer {
             match (config.when_full, admission) {
                 (WhenFull::DropOldest, _) => {}
                 // Less room was promised than it takes: by a little, for what is promised is more than points need.
-                (WhenFull::Block, Admission::Admitted) => return Room::There,
-                _ => return Room::None,
+                (WhenFull::Block, Admission::Admitted) => return RoomCheck::There,
+                _ => return RoomCheck::None,
             }
             match open.journal.drop_oldest() {
                 Ok(Some(segment)) => self.dropped_before(segment.end, DropReason::QueueFull),
@@ -285,7 +285,7 @@ impl Writer {
                     open.journal.roll();
                     anew = true;
                 }
-                Ok(None) | Err(_) => return Room::None,
+                Ok(None) | Err(_) => return RoomCheck::None,
             }
         }
     }

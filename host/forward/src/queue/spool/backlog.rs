@@ -2,25 +2,25 @@
 
 use std::sync::Arc;
 
-use saker_journal::{Cause, Journal, Position, Read, Reader};
+use saker_journal::{Journal, JournalReader, LossCause, Position, ReadOutcome};
 use saker_model::{Point, Series, SeriesId, SeriesTable};
 
-use crate::codec::Decoder;
+use crate::codec::RecordDecoder;
 use crate::queue::span::Span;
 
 /// Reads on from where it is. The handles that it gives are good until the table sweeps.
 pub(crate) struct BacklogReader {
-    records: Records,
+    records: DecodedRecords,
     table: Arc<SeriesTable>,
     epoch: u64,
     /// Before the next record that is wanted.
     at: Position,
     /// That record, if it was read already and made too much of a batch.
-    ahead: Option<Ahead>,
+    ahead: Option<ReadAhead>,
 }
 
 /// A decoded record.
-struct Ahead {
+struct ReadAhead {
     before: Position,
     after: Position,
     points: Vec<Point>,
@@ -28,19 +28,19 @@ struct Ahead {
 
 /// What was read.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct BacklogRead {
     pub(crate) points: Vec<Point>,
     /// The records that they came in.
     pub(crate) span: Span,
     /// What could not be read, after them.
-    pub(crate) lost: Option<Lost>,
+    pub(crate) lost: Option<LostRecords>,
     /// What the system said, if it would not read on.
     pub(crate) error: Option<String>,
 }
 
 /// Records that are gone.
 #[derive(Debug)]
-pub(crate) struct Lost {
+pub(crate) struct LostRecords {
     pub(crate) span: Span,
     pub(crate) what: String,
     /// Whether the queue itself has let go of them, which counts them.
@@ -50,7 +50,7 @@ pub(crate) struct Lost {
 impl BacklogReader {
     pub(super) fn new(journal: &Journal, from: Position, table: Arc<SeriesTable>) -> Self {
         let epoch = table.epoch();
-        Self { records: Records::new(journal, from), table, epoch, at: from, ahead: None }
+        Self { records: DecodedRecords::new(journal, from), table, epoch, at: from, ahead: None }
     }
 
     /// Whether it gets there by reading on, and its handles are still good. What lies between is read over, once: a new
@@ -61,26 +61,26 @@ impl BacklogReader {
 
     /// Reads records of a span that begins here, as many as make at most so many points, but one at least, or until
     /// something is lost.
-    pub(crate) fn read(&mut self, span: Span, most: usize) -> Found {
-        let mut found = Found { span: Span { from: span.from, to: span.from }, ..Found::default() };
+    pub(crate) fn read(&mut self, span: Span, most: usize) -> BacklogRead {
+        let mut found = BacklogRead { span: Span { from: span.from, to: span.from }, ..BacklogRead::default() };
         while found.points.len() < most && found.span.to.seq < span.to.seq {
             let had = found.points.len();
             match self.next(&mut found.points) {
-                Ok(Next::Record { before, .. }) if before.seq < span.from.seq => found.points.clear(),
-                Ok(Next::Record { before, after }) if had > 0 && found.points.len() > most => {
-                    self.ahead = Some(Ahead { before, after, points: found.points.split_off(had) });
+                Ok(NextRecord::Record { before, .. }) if before.seq < span.from.seq => found.points.clear(),
+                Ok(NextRecord::Record { before, after }) if had > 0 && found.points.len() > most => {
+                    self.ahead = Some(ReadAhead { before, after, points: found.points.split_off(had) });
                     break;
                 }
-                Ok(Next::Record { after, .. }) => {
+                Ok(NextRecord::Record { after, .. }) => {
                     found.span.to = after;
                     self.at = after;
                 }
-                Ok(Next::Lost(lost)) => {
+                Ok(NextRecord::Lost(lost)) => {
                     self.at = lost.span.to;
                     found.lost = Some(lost);
                     break;
                 }
-                Ok(Next::End) => break,
+                Ok(NextRecord::End) => break,
                 Err(error) => {
                     found.error = Some(error);
                     break;
@@ -90,19 +90,19 @@ impl BacklogReader {
         found
     }
 
-    fn next(&mut self, points: &mut Vec<Point>) -> Result<Next, String> {
-        if let Some(Ahead { before, after, points: decoded }) = self.ahead.take() {
+    fn next(&mut self, points: &mut Vec<Point>) -> Result<NextRecord, String> {
+        if let Some(ReadAhead { before, after, points: decoded }) = self.ahead.take() {
             points.extend(decoded);
-            return Ok(Next::Record { before, after });
+            return Ok(NextRecord::Record { before, after });
         }
         self.records.next(points, |series| self.table.restore(series))
     }
 }
 
 /// Decoded records of a journal.
-pub(super) struct Records {
-    reader: Reader,
-    decoder: Decoder,
+pub(super) struct DecodedRecords {
+    reader: JournalReader,
+    decoder: RecordDecoder,
     /// The segment cannot be understood from here on.
     astray: bool,
     /// Behind the last record.
@@ -110,21 +110,21 @@ pub(super) struct Records {
     payload: Vec<u8>,
 }
 
-pub(super) enum Next {
+pub(super) enum NextRecord {
     /// The points of a record were added.
     Record {
         before: Position,
         after: Position,
     },
-    Lost(Lost),
+    Lost(LostRecords),
     End,
 }
 
-impl Records {
+impl DecodedRecords {
     pub(super) fn new(journal: &Journal, from: Position) -> Self {
         Self {
             reader: journal.reader(from),
-            decoder: Decoder::default(),
+            decoder: RecordDecoder::default(),
             astray: false,
             behind: 0,
             payload: Vec::new(),
@@ -136,19 +136,23 @@ impl Records {
         &mut self,
         points: &mut Vec<Point>,
         mut intern: impl FnMut(Series) -> SeriesId,
-    ) -> Result<Next, String> {
+    ) -> Result<NextRecord, String> {
         let read = self.reader.next(&mut self.payload).map_err(|error| said(&error))?;
         let (before, items, first) = match read {
-            Read::Record { at, items, first_of_segment } => (at, items, first_of_segment),
-            Read::End => return Ok(Next::End),
-            Read::Lost(loss) => {
-                let dropped = loss.cause == Cause::Dropped;
+            ReadOutcome::Record { at, items, first_of_segment } => (at, items, first_of_segment),
+            ReadOutcome::End => return Ok(NextRecord::End),
+            ReadOutcome::Lost(loss) => {
+                let dropped = loss.cause == LossCause::Dropped;
                 let what = match loss.cause {
-                    Cause::Dropped => "dropped before it was read".into(),
-                    Cause::Damaged { name } => format!("{name} is not as it was written; it will be set aside"),
-                    Cause::Missing => "a segment is not there any more".into(),
+                    LossCause::Dropped => "dropped before it was read".into(),
+                    LossCause::Damaged { name } => format!("{name} is not as it was written; it will be set aside"),
+                    LossCause::Missing => "a segment is not there any more".into(),
                 };
-                return Ok(Next::Lost(Lost { span: Span { from: loss.from, to: loss.to }, what, dropped }));
+                return Ok(NextRecord::Lost(LostRecords {
+                    span: Span { from: loss.from, to: loss.to },
+                    what,
+                    dropped,
+                }));
             }
         };
         let after = before.after(items);
@@ -158,7 +162,7 @@ impl Records {
         let had = points.len();
         if !self.astray {
             match self.decoder.decode(first, &self.payload, |series| Some(intern(series)), points) {
-                Ok(_) => return Ok(Next::Record { before, after }),
+                Ok(_) => return Ok(NextRecord::Record { before, after }),
                 Err(error) => {
                     points.truncate(had);
                     self.astray = true;
@@ -167,7 +171,7 @@ impl Records {
             }
         }
         let what = "a record cannot be understood, nor can those that build on it".into();
-        Ok(Next::Lost(Lost { span: Span { from: before, to: after }, what, dropped: false }))
+        Ok(NextRecord::Lost(LostRecords { span: Span { from: before, to: after }, what, dropped: false }))
     }
 }
 
@@ -187,7 +191,7 @@ mod tests {
     use saker_model::MetricType;
 
     use super::*;
-    use crate::codec::Encoder;
+    use crate::codec::RecordEncoder;
 
     #[test]
     fn a_reader_goes_on_over_what_lies_between_two_spans_and_not_back() {
@@ -203,7 +207,7 @@ mod tests {
             step_s: 10,
         };
         let id = table.intern_series(series, 0).expect("there is room");
-        let mut encoder = Encoder::default();
+        let mut encoder = RecordEncoder::default();
         let mut places = vec![journal.end()];
         for number in 0..6 {
             let point = Point { series: id, timestamp_ms: number, value: number as f64 };

@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use saker_journal::Position;
 
-use crate::node::DropReason;
+use crate::destination::DropReason;
 use crate::queue::spool::backlog::said;
 use crate::queue::spool::dir::QUEUE;
-use crate::queue::spool::writer::Writer;
+use crate::queue::spool::writer::SpoolWriter;
 
 /// A segment is finished when it is this part of the age of its queue, so that old points go in good time.
 const AGE_PARTS: u32 = 16;
 /// But no sooner than that.
 const SEGMENT_AGE_MIN: Duration = Duration::from_secs(60);
 
-impl Writer {
+impl SpoolWriter {
     /// What is to be done from time to time.
     pub(super) fn look_around(&mut self) {
         self.looked = Instant::now();
@@ -26,7 +26,9 @@ impl Writer {
             open.journal.protect();
             match self.sync() {
                 Ok(()) => {}
-                Err(error) => tracing::error!(node = self.node, "the queue does not get to the disk: {error}"),
+                Err(error) => {
+                    tracing::error!(destination = self.destination, "the queue does not get to the disk: {error}")
+                }
             }
         }
         if self.shared.lanes.lock().forget_sent() {
@@ -36,7 +38,7 @@ impl Writer {
         self.expire();
         if self.open.is_some() {
             // The next push finds out whether there is room again.
-            *self.state.refusal.lock() = None;
+            *self.state.rejection.lock() = None;
         }
         self.show();
     }
@@ -45,7 +47,7 @@ impl Writer {
     /// is found by nobody. What was on disk only is lost then, and counted; the queue goes on in a new folder.
     pub(super) fn notice_removal(&mut self) {
         let Some(open) = self.open.as_ref().filter(|open| open.folder.is_some()) else { return };
-        let gone = match self.dir.number(&self.node, QUEUE) {
+        let gone = match self.dir.number(&self.destination, QUEUE) {
             Ok(folder) => open.folder != Some(folder),
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
         };
@@ -56,9 +58,9 @@ impl Writer {
         self.open = None;
         *self.state.marks.lock() = None;
         let points = self.shared.dropped_before(end, DropReason::Damaged);
-        self.state.dead_dropped.fetch_add(dead, Ordering::Relaxed);
+        self.state.dead_letter_dropped.fetch_add(dead, Ordering::Relaxed);
         tracing::error!(
-            node = self.node,
+            destination = self.destination,
             points,
             dead_letters = dead,
             "somebody has removed the folder of its queue: what was only there is lost, what is in memory too is sent; the \
@@ -95,7 +97,7 @@ impl Writer {
                 Ok(Some(segment)) => self.dropped_before(segment.end, DropReason::Expired),
                 Ok(None) => break,
                 Err(error) => {
-                    tracing::warn!(node = self.node, "cannot remove what is too old: {}", said(&error));
+                    tracing::warn!(destination = self.destination, "cannot remove what is too old: {}", said(&error));
                     break;
                 }
             }
@@ -106,13 +108,20 @@ impl Writer {
     fn look_at_the_clock(&mut self) {
         let Some(open) = &mut self.open else { return };
         if open.age.settle() {
-            tracing::info!(node = self.node, "the clock has held for an hour: the age of points counts again");
+            tracing::info!(
+                destination = self.destination,
+                "the clock has held for an hour: the age of points counts again"
+            );
         }
         if let Some(bytes) = open.age.take_due(open.journal.start().seq)
             && let Some(clock) = &open.clock
             && let Err(error) = clock.write(&bytes)
         {
-            tracing::debug!(node = self.node, "cannot write down the age of its points: {}", said(&error));
+            tracing::debug!(
+                destination = self.destination,
+                "cannot write down the age of its points: {}",
+                said(&error)
+            );
         }
     }
 
@@ -130,13 +139,13 @@ impl Writer {
         if let Some(marks) = marks
             && let Err(error) = marks.sync()
         {
-            tracing::warn!(node = self.node, "cannot make sure of what was delivered: {}", said(&error));
+            tracing::warn!(destination = self.destination, "cannot make sure of what was delivered: {}", said(&error));
             return;
         }
         let Some(open) = &mut self.open else { return };
         let damaged = open.journal.segments().iter().any(|segment| segment.damaged);
         if let Err(error) = open.journal.trim(first.seq) {
-            tracing::warn!(node = self.node, "cannot remove what was delivered: {}", said(&error));
+            tracing::warn!(destination = self.destination, "cannot remove what was delivered: {}", said(&error));
         }
         if damaged {
             self.show_set_aside();
@@ -150,6 +159,6 @@ impl Writer {
     }
 
     pub(super) fn commit(&self) {
-        self.state.commit(&self.node, &self.shared);
+        self.state.commit(&self.destination, &self.shared);
     }
 }

@@ -10,23 +10,23 @@ use std::sync::mpsc::SyncSender;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
-use crate::queue::Shared;
-use crate::queue::spool::State;
+use crate::queue::QueueShared;
+use crate::queue::spool::SpoolState;
 
 /// A handle to the thread.
 pub(super) struct Marker {
-    orders: Arc<Orders>,
+    orders: Arc<MarkQueue>,
     written: watch::Receiver<u64>,
 }
 
 #[derive(Default)]
-struct Orders {
-    state: Mutex<Asked>,
+struct MarkQueue {
+    state: Mutex<MarkRequest>,
     changed: Condvar,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Asked {
+struct MarkRequest {
     /// How often a mark was asked for.
     number: u64,
     /// Nobody asks any more.
@@ -35,14 +35,19 @@ struct Asked {
 
 impl Marker {
     /// Starts the thread, which holds `end` as long as it lives.
-    pub(super) fn start(node: &str, shared: Arc<Shared>, state: Arc<State>, end: SyncSender<()>) -> io::Result<Self> {
-        let orders = Arc::new(Orders::default());
+    pub(super) fn start(
+        destination: &str,
+        shared: Arc<QueueShared>,
+        state: Arc<SpoolState>,
+        end: SyncSender<()>,
+    ) -> io::Result<Self> {
+        let orders = Arc::new(MarkQueue::default());
         let (done, written) = watch::channel(0);
-        let (node, asked) = (node.to_owned(), orders.clone());
+        let (destination, asked) = (destination.to_owned(), orders.clone());
         let run = move || {
             let mut last = 0;
             while let Some(number) = asked.wait(last) {
-                state.commit(&node, &shared);
+                state.commit(&destination, &shared);
                 last = number;
                 done.send_replace(number);
             }
@@ -73,7 +78,7 @@ impl Drop for Marker {
     }
 }
 
-impl Orders {
+impl MarkQueue {
     /// Waits for a request behind that one; none if there will be none.
     fn wait(&self, written: u64) -> Option<u64> {
         let mut asked = self.state.lock();

@@ -7,54 +7,60 @@ use saker_model::{Point, Series, SeriesId};
 
 use crate::queue::span::{Span, Spans};
 use crate::queue::spool::appending::Admission;
-use crate::queue::spool::backlog::{Next, Records, said};
-use crate::queue::spool::writer::Writer;
-use crate::queue::spool::{Done, Order, Shown};
+use crate::queue::spool::backlog::{DecodedRecords, NextRecord, said};
+use crate::queue::spool::writer::SpoolWriter;
+use crate::queue::spool::{QueueCommand, QueueCommandOutcome, QueuedPoint};
 
-impl Writer {
-    pub(super) fn operate(&mut self, order: Order) -> Result<Done, String> {
+impl SpoolWriter {
+    pub(super) fn operate(&mut self, order: QueueCommand) -> Result<QueueCommandOutcome, String> {
         match order {
-            Order::InspectQueue(most) => self.inspect_queue(most),
-            Order::InspectDead(most) => self.inspect_dead(most),
-            Order::DropQueue => self.drop_queue(),
-            Order::DropDead => self.drop_dead(),
-            Order::ReplayDead => self.replay_dead(),
+            QueueCommand::InspectQueue(most) => self.inspect_queue(most),
+            QueueCommand::InspectDeadLetters(most) => self.inspect_dead_letters(most),
+            QueueCommand::DropQueue => self.drop_queue(),
+            QueueCommand::DropDeadLetters => self.drop_dead_letters(),
+            QueueCommand::ReplayDeadLetters => self.replay_dead_letters(),
         }
     }
 
-    fn inspect_queue(&mut self, most: usize) -> Result<Done, String> {
+    fn inspect_queue(&mut self, most: usize) -> Result<QueueCommandOutcome, String> {
         let open = self.open.as_ref().ok_or("its queue is not open")?;
         let mark = self.shared.lanes.lock().mark();
         let mut spans = mark.spans.clone();
         spans.add(Span { from: mark.open, to: open.journal.end() });
-        Ok(Done { points: spans.points(), shown: show_points(&open.journal, &spans, most)? })
+        Ok(QueueCommandOutcome { points: spans.points(), shown: show_points(&open.journal, &spans, most)? })
     }
 
-    fn inspect_dead(&mut self, most: usize) -> Result<Done, String> {
-        let Some(dead) = self.open.as_ref().and_then(|open| open.dead.as_ref()) else { return Ok(Done::default()) };
-        Ok(Done { points: dead.points(), shown: dead.show(&Names::default(), most)? })
+    fn inspect_dead_letters(&mut self, most: usize) -> Result<QueueCommandOutcome, String> {
+        let Some(dead) = self.open.as_ref().and_then(|open| open.dead.as_ref()) else {
+            return Ok(QueueCommandOutcome::default());
+        };
+        Ok(QueueCommandOutcome { points: dead.points(), shown: dead.show(&DisplaySeries::default(), most)? })
     }
 
-    fn drop_queue(&mut self) -> Result<Done, String> {
+    fn drop_queue(&mut self) -> Result<QueueCommandOutcome, String> {
         let open = self.open.as_mut().ok_or("its queue is not open")?;
         open.journal.roll();
         let points = self.shared.discard();
         self.commit();
         self.give_back();
-        Ok(Done { points, shown: Vec::new() })
+        Ok(QueueCommandOutcome { points, shown: Vec::new() })
     }
 
-    fn drop_dead(&mut self) -> Result<Done, String> {
-        let Some(dead) = self.open.as_mut().and_then(|open| open.dead.as_mut()) else { return Ok(Done::default()) };
+    fn drop_dead_letters(&mut self) -> Result<QueueCommandOutcome, String> {
+        let Some(dead) = self.open.as_mut().and_then(|open| open.dead.as_mut()) else {
+            return Ok(QueueCommandOutcome::default());
+        };
         let points = dead.points();
         dead.drop_before(dead.end()).map_err(|error| said(&error))?;
-        Ok(Done { points, shown: Vec::new() })
+        Ok(QueueCommandOutcome { points, shown: Vec::new() })
     }
 
     /// Puts all dead letters into the queue, then removes them.
-    fn replay_dead(&mut self) -> Result<Done, String> {
+    fn replay_dead_letters(&mut self) -> Result<QueueCommandOutcome, String> {
         let config = self.config();
-        let Some(dead) = self.open.as_mut().and_then(|open| open.dead.take()) else { return Ok(Done::default()) };
+        let Some(dead) = self.open.as_mut().and_then(|open| open.dead.take()) else {
+            return Ok(QueueCommandOutcome::default());
+        };
         let end = dead.end();
         let (table, mut kept) = (self.table.clone(), Vec::new());
         let mut points = 0;
@@ -77,37 +83,37 @@ impl Writer {
         let dead = open.dead.insert(dead);
         read?;
         dead.drop_before(end).map_err(|error| said(&error))?;
-        Ok(Done { points, shown: Vec::new() })
+        Ok(QueueCommandOutcome { points, shown: Vec::new() })
     }
 }
 
 /// Series that are only to be shown.
 #[derive(Default)]
-pub(in crate::queue) struct Names(std::cell::RefCell<Vec<Arc<Series>>>);
+pub(in crate::queue) struct DisplaySeries(std::cell::RefCell<Vec<Arc<Series>>>);
 
-impl Names {
+impl DisplaySeries {
     pub(in crate::queue) fn add(&self, series: Series) -> SeriesId {
         let mut names = self.0.borrow_mut();
         names.push(Arc::new(series));
         SeriesId(names.len() as u32 - 1)
     }
 
-    pub(in crate::queue) fn shown(&self, point: &Point, reason: Option<&Arc<str>>) -> Shown {
+    pub(in crate::queue) fn shown(&self, point: &Point, reason: Option<&Arc<str>>) -> QueuedPoint {
         let series = self.0.borrow()[point.series.index()].clone();
-        Shown { series, timestamp_ms: point.timestamp_ms, value: point.value, reason: reason.cloned() }
+        QueuedPoint { series, timestamp_ms: point.timestamp_ms, value: point.value, reason: reason.cloned() }
     }
 }
 
 /// The oldest points of some spans.
-pub(super) fn show_points(journal: &Journal, spans: &Spans, most: usize) -> Result<Vec<Shown>, String> {
-    let names = Names::default();
+pub(super) fn show_points(journal: &Journal, spans: &Spans, most: usize) -> Result<Vec<QueuedPoint>, String> {
+    let names = DisplaySeries::default();
     let mut shown = Vec::new();
     for span in spans.iter() {
-        let mut records = Records::new(journal, span.from);
+        let mut records = DecodedRecords::new(journal, span.from);
         while shown.len() < most {
             let mut points = Vec::new();
             match records.next(&mut points, |series| names.add(series))? {
-                Next::Record { before, after } => {
+                NextRecord::Record { before, after } => {
                     if before.seq >= span.from.seq {
                         shown.extend(points.iter().map(|point| names.shown(point, None)));
                     }
@@ -115,8 +121,8 @@ pub(super) fn show_points(journal: &Journal, spans: &Spans, most: usize) -> Resu
                         break;
                     }
                 }
-                Next::Lost(_) => {}
-                Next::End => break,
+                NextRecord::Lost(_) => {}
+                NextRecord::End => break,
             }
         }
     }

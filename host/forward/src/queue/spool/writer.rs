@@ -1,22 +1,22 @@
-//! The thread that owns a node's journal.
+//! The thread that owns a destination's journal.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use saker_journal::{Disk, Journal, JournalConfig, Mark as MarkFile, Marks, Position, Recovery};
+use saker_journal::{Disk, Journal, JournalConfig, Marks, Position, Recovery, SavedMark as MarkFile};
 use saker_model::{Changed, Point, SeriesTable};
 use tokio::sync::oneshot;
 
-use crate::codec::Encoder;
-use crate::queue::dead::DeadLetters;
-use crate::queue::span::{Mark, Span};
+use crate::codec::RecordEncoder;
+use crate::queue::dead_letters::DeadLetters;
+use crate::queue::span::{DeliveryMark, Span};
 use crate::queue::spool::age::Age;
 use crate::queue::spool::backlog::said;
 use crate::queue::spool::dir::{DEAD, QUEUE};
-use crate::queue::spool::{BacklogReader, Job, SpoolDir, State};
-use crate::queue::{QueueConfig, Shared};
+use crate::queue::spool::{BacklogReader, SpoolDir, SpoolJob, SpoolState};
+use crate::queue::{QueueConfig, QueueShared};
 
 /// The size of a segment, where an eighth of the queue is more.
 const SEGMENT_BYTES: u64 = 32 << 20;
@@ -25,28 +25,28 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// The file beside the mark that the age of what there is is written down in.
 const CLOCK: &str = "clock";
 
-pub(super) struct Writer {
-    pub(super) node: String,
+pub(super) struct SpoolWriter {
+    pub(super) destination: String,
     pub(super) dir: SpoolDir,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<QueueShared>,
     pub(super) table: Arc<SeriesTable>,
-    pub(super) jobs: Receiver<Job>,
-    pub(super) state: Arc<State>,
-    pub(super) open: Option<Open>,
+    pub(super) jobs: Receiver<SpoolJob>,
+    pub(super) state: Arc<SpoolState>,
+    pub(super) open: Option<OpenJournal>,
     pub(super) looked: Instant,
     /// Where the journal goes on whose folder was removed.
     pub(super) goes_on: Option<Position>,
 }
 
 /// What is there once the journal is open.
-pub(super) struct Open {
+pub(super) struct OpenJournal {
     pub(super) journal: Journal,
     /// What tells its folder from another by the same name, where the disk knows.
     pub(super) folder: Option<(u64, u64)>,
     pub(super) age: Age,
     /// Where that is written down.
     pub(super) clock: Option<Marks>,
-    pub(super) encoder: Encoder,
+    pub(super) encoder: RecordEncoder,
     /// How many changes of the table's series the encoder knows of.
     pub(super) changes: u64,
     pub(super) dead: Option<DeadLetters>,
@@ -55,7 +55,7 @@ pub(super) struct Open {
     pub(super) dirty: bool,
 }
 
-impl Open {
+impl OpenJournal {
     /// Has series defined again whose type or step has changed since they were.
     pub(super) fn note_changes(&mut self, table: &SeriesTable) {
         if table.changes() == self.changes {
@@ -70,16 +70,26 @@ impl Open {
     }
 }
 
-impl Writer {
+impl SpoolWriter {
     pub(super) fn new(
-        node: &str,
+        destination: &str,
         dir: SpoolDir,
-        shared: Arc<Shared>,
+        shared: Arc<QueueShared>,
         table: Arc<SeriesTable>,
-        jobs: Receiver<Job>,
-        state: Arc<State>,
+        jobs: Receiver<SpoolJob>,
+        state: Arc<SpoolState>,
     ) -> Self {
-        Self { node: node.into(), dir, shared, table, jobs, state, open: None, looked: Instant::now(), goes_on: None }
+        Self {
+            destination: destination.into(),
+            dir,
+            shared,
+            table,
+            jobs,
+            state,
+            open: None,
+            looked: Instant::now(),
+            goes_on: None,
+        }
     }
 
     /// Works until nobody can ask for anything any more.
@@ -112,7 +122,7 @@ impl Writer {
     fn is_idle(&self) -> bool {
         let Some(open) = &self.open else { return false };
         let lanes = self.shared.lanes.lock();
-        !open.dirty && self.state.refusal.lock().is_none() && lanes.is_empty() && !lanes.has_sent()
+        !open.dirty && self.state.rejection.lock().is_none() && lanes.is_empty() && !lanes.has_sent()
     }
 
     pub(super) fn config(&self) -> QueueConfig {
@@ -127,30 +137,33 @@ impl Writer {
         match self.try_open() {
             Ok(open) => {
                 self.open = Some(open);
-                *self.state.refusal.lock() = None;
+                *self.state.rejection.lock() = None;
                 self.show_set_aside();
                 self.show();
             }
             Err(error) => {
                 let error = format!("its queue cannot be opened: {error}");
-                let mut refusal = self.state.refusal.lock();
-                if refusal.as_ref() != Some(&error) {
-                    tracing::error!(node = self.node, "{error}");
+                let mut rejection = self.state.rejection.lock();
+                if rejection.as_ref() != Some(&error) {
+                    tracing::error!(destination = self.destination, "{error}");
                 }
-                *refusal = Some(error);
+                *rejection = Some(error);
             }
         }
     }
 
-    fn try_open(&mut self) -> Result<Open, String> {
+    fn try_open(&mut self) -> Result<OpenJournal, String> {
         let config = self.config();
-        let dir = || self.dir.journal(&self.node, QUEUE).map_err(|error| error.to_string());
+        let dir = || self.dir.journal(&self.destination, QUEUE).map_err(|error| error.to_string());
         let marks = Marks::open(&*dir()?).map_err(|error| said(&error))?;
         let mark = match marks.read().map_err(|error| said(&error))? {
-            MarkFile::Held(bytes) => Mark::decode(&bytes),
+            MarkFile::Held(bytes) => DeliveryMark::decode(&bytes),
             MarkFile::Missing => None,
             MarkFile::Damaged => {
-                tracing::warn!(node = self.node, "what was delivered is not known; what is on disk is sent once more");
+                tracing::warn!(
+                    destination = self.destination,
+                    "what was delivered is not known; what is on disk is sent once more"
+                );
                 None
             }
         };
@@ -162,29 +175,38 @@ impl Writer {
         let (points, unknown_bytes) = (recovery.torn_items, recovery.unknown_bytes);
         if points > 0 || unknown_bytes > 0 {
             tracing::warn!(
-                node = self.node,
+                destination = self.destination,
                 points,
                 unknown_bytes,
                 "the end of the queue was half written: these points are lost, and who knows how many in the bytes"
             );
         }
         for aside in &recovery.set_aside {
-            tracing::error!(node = self.node, bytes = aside.bytes, "a segment is damaged, set aside as {}", aside.name);
+            tracing::error!(
+                destination = self.destination,
+                bytes = aside.bytes,
+                "a segment is damaged, set aside as {}",
+                aside.name
+            );
         }
         self.count_torn(&recovery);
-        let mark = mark.unwrap_or(Mark { open: journal.start(), ..Mark::default() });
+        let mark = mark.unwrap_or(DeliveryMark { open: journal.start(), ..DeliveryMark::default() });
         let (mut spans, mut sent) = (mark.spans, mark.sent);
         spans.add(Span { from: mark.open, to: journal.end() });
-        if !mark.ended && !config.resend.is_zero() {
+        if !mark.ended && !config.replay_window.is_zero() {
             // Who knows what died with us.
             let again: u64 = std::mem::take(&mut sent).iter().map(|span| spans.add_new(*span)).sum();
             if again > 0 {
-                tracing::info!(node = self.node, points = again, "delivered shortly before the end; sent once more");
+                tracing::info!(
+                    destination = self.destination,
+                    points = again,
+                    "delivered shortly before the end; sent once more"
+                );
             }
         }
         let points = spans.points();
         if points > 0 {
-            tracing::info!(node = self.node, points, "found points that are still to be sent");
+            tracing::info!(destination = self.destination, points, "found points that are still to be sent");
         }
         if self.goes_on.take().is_none() {
             self.shared.recover(spans, &sent, journal.end());
@@ -192,14 +214,14 @@ impl Writer {
         *self.state.marks.lock() = Some(Arc::new(marks));
         // From now on it is known that this process has begun.
         self.commit();
-        let dead = match self.dir.has(&self.node, DEAD) {
-            true => Some(self.open_dead(config.dead_letter_bytes)?),
+        let dead = match self.dir.has(&self.destination, DEAD) {
+            true => Some(self.open_dead_letters(config.max_dead_letter_bytes)?),
             false => None,
         };
-        let folder = self.dir.number(&self.node, QUEUE).ok();
+        let folder = self.dir.number(&self.destination, QUEUE).ok();
         let (clock, age) = self.resume_age(&*dir()?, &journal);
-        let (encoder, changes) = (Encoder::default(), self.table.changes());
-        Ok(Open { journal, folder, age, clock, encoder, changes, dead, buffer: Vec::new(), dirty: false })
+        let (encoder, changes) = (RecordEncoder::default(), self.table.changes());
+        Ok(OpenJournal { journal, folder, age, clock, encoder, changes, dead, buffer: Vec::new(), dirty: false })
     }
 
     /// Goes on with the age of what there is.
@@ -207,7 +229,7 @@ impl Writer {
         // On a full disk there may be no room for it, and the queue is not to be the worse for that.
         let marks = Marks::open_as(disk, CLOCK).inspect_err(|error| {
             tracing::warn!(
-                node = self.node,
+                destination = self.destination,
                 "the age of its points will not be known to the next boot: {}",
                 said(error)
             );
@@ -220,7 +242,7 @@ impl Writer {
         let age = Age::resume(self.dir.clock(), saved.as_deref(), &journal.segments(), journal.end().seq);
         if let Some(doubt_ms) = age.doubt_ms() {
             tracing::warn!(
-                node = self.node,
+                destination = self.destination,
                 jump_s = doubt_ms / 1000,
                 "the clock is far from where it was when the queue was used last: nothing is dropped for its age until it \
                  has held for an hour"
@@ -235,22 +257,22 @@ impl Writer {
         self.state.torn_bytes.fetch_add(recovery.unknown_bytes, Ordering::Relaxed);
     }
 
-    fn open_dead(&self, limit: u64) -> Result<DeadLetters, String> {
-        let dir = self.dir.journal(&self.node, DEAD).map_err(|error| error.to_string())?;
+    fn open_dead_letters(&self, limit: u64) -> Result<DeadLetters, String> {
+        let dir = self.dir.journal(&self.destination, DEAD).map_err(|error| error.to_string())?;
         DeadLetters::open(dir, limit).map_err(|error| said(&error))
     }
 
-    pub(super) fn handle(&mut self, job: Job) {
+    pub(super) fn handle(&mut self, job: SpoolJob) {
         match job {
-            Job::Append(push) => return self.append_group(push),
-            Job::MakeRoom(bytes, reservation, reply) => answer(reply, self.promise(bytes, reservation)),
-            Job::KeepDead(points, reason, reply) => answer(reply, self.keep_dead(&points, &reason)),
-            Job::Read(from, table, reply) => {
+            SpoolJob::Append(push) => return self.append_group(push),
+            SpoolJob::MakeRoom(bytes, reservation, reply) => answer(reply, self.promise(bytes, reservation)),
+            SpoolJob::KeepDeadLetters(points, reason, reply) => answer(reply, self.keep_dead_letters(&points, &reason)),
+            SpoolJob::Read(from, table, reply) => {
                 let reader = self.open.as_ref().map(|open| BacklogReader::new(&open.journal, from, table));
                 answer(reply, reader.ok_or_else(|| "its queue is not open".to_owned()));
             }
-            Job::LookAround => self.look_around(),
-            Job::Flush(reply) => {
+            SpoolJob::LookAround => self.look_around(),
+            SpoolJob::Flush(reply) => {
                 self.commit();
                 if self.shared.lanes.lock().is_empty() {
                     // What was delivered is given back, that of the segment that is being written as well.
@@ -259,7 +281,7 @@ impl Writer {
                 self.look_around();
                 answer(reply, self.sync());
             }
-            Job::Operate(order, reply) => answer(reply, self.operate(order)),
+            SpoolJob::Operate(order, reply) => answer(reply, self.operate(order)),
         }
         self.show();
     }
@@ -271,11 +293,11 @@ impl Writer {
         Ok(())
     }
 
-    fn keep_dead(&mut self, points: &[Point], reason: &str) -> Result<(), String> {
-        let limit = self.config().dead_letter_bytes;
+    fn keep_dead_letters(&mut self, points: &[Point], reason: &str) -> Result<(), String> {
+        let limit = self.config().max_dead_letter_bytes;
         let dead = match self.open.as_mut().and_then(|open| open.dead.take()) {
             Some(dead) => dead,
-            None => self.open_dead(limit)?,
+            None => self.open_dead_letters(limit)?,
         };
         let open = self.open.as_mut().ok_or("its queue is not open")?;
         let dead = open.dead.insert(dead);
@@ -283,7 +305,7 @@ impl Writer {
         while !points.is_empty() {
             let kept = dead.keep(points, reason, limit, |id| table.get(id)).map_err(|error| said(&error))?;
             points = &points[kept.taken.max(1)..];
-            self.state.dead_dropped.fetch_add(kept.dropped, Ordering::Relaxed);
+            self.state.dead_letter_dropped.fetch_add(kept.dropped, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -304,8 +326,8 @@ impl Writer {
         set(&self.state.bytes, open.journal.bytes());
         set(&self.state.segments, open.journal.segments().len() as u64);
         if let Some(dead) = &open.dead {
-            set(&self.state.dead_points, dead.points());
-            set(&self.state.dead_bytes, dead.bytes());
+            set(&self.state.dead_letter_points, dead.points());
+            set(&self.state.dead_letter_bytes, dead.bytes());
         }
     }
 }

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use saker_model::Reason;
-use saker_pipeline::{Budget, Pipeline, Refusing, now_ms};
+use saker_model::RejectReason;
+use saker_pipeline::{OverloadPolicy, Pipeline, SeriesBudget, now_ms};
 
 use super::*;
 use crate::keys::KeyCache;
 use crate::reading::Report;
 use crate::take;
-use crate::testing::{Kept, Unbounded, pipeline_into};
+use crate::testing::{KeepingSink, Unbounded, pipeline_into};
 
 struct World {
-    kept: Arc<Kept>,
+    kept: Arc<KeepingSink>,
     pipeline: Arc<Pipeline>,
     keys: KeyCache,
     lines: GraphiteLines,
@@ -20,15 +20,16 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let kept = Arc::<Kept>::default();
+        let kept = Arc::<KeepingSink>::default();
         let lines = GraphiteLines { endpoint_tag: "host".into(), step_s: 60, endpoint: "self".into() };
         Self { pipeline: pipeline_into(&kept), kept, keys: KeyCache::new(1 << 20), lines }
     }
 
     /// Takes a body; answers its points in words, and the report.
     async fn take(&self, body: &[u8]) -> (Vec<String>, Report) {
-        let session = self.pipeline.session("test", Budget::Listener);
-        let taken = take::take(&session, &self.keys, &self.lines, body.into(), &mut Unbounded, Refusing::All).await;
+        let session = self.pipeline.session("test", SeriesBudget::Listener);
+        let taken =
+            take::take(&session, &self.keys, &self.lines, body.into(), &mut Unbounded, OverloadPolicy::All).await;
         let points = std::mem::take(&mut *self.kept.points.lock());
         let word = |point: &saker_model::Point| {
             let series = self.pipeline.table().get(point.series).unwrap();
@@ -94,11 +95,11 @@ async fn a_bad_line_costs_itself_only_and_says_what_is_wrong() {
         ("m 1 soon", "unable to parse 'm 1 soon': the timestamp must be seconds since 1970, or -1, 0 or N for now"),
         ("m 1 inf", "unable to parse 'm 1 inf': the timestamp must be seconds since 1970, or -1, 0 or N for now"),
         (";a=1 1 1700000000", "unable to parse ';a=1 1 1700000000': the line begins with tags instead of a name"),
-        ("m nan 1700000000", &Reason::NotFinite.to_string()),
-        ("m 1 -5", &Reason::BadTimestamp.to_string()),
-        ("m 1 1e300", &Reason::BadTimestamp.to_string()),
-        ("m 1 99999999999", &Reason::AheadOfClock.to_string()),
-        ("m\u{7}b 1 1700000000", &Reason::BadMetric.to_string()),
+        ("m nan 1700000000", &RejectReason::NotFinite.to_string()),
+        ("m 1 -5", &RejectReason::BadTimestamp.to_string()),
+        ("m 1 1e300", &RejectReason::BadTimestamp.to_string()),
+        ("m 1 99999999999", &RejectReason::AheadOfClock.to_string()),
+        ("m\u{7}b 1 1700000000", &RejectReason::BadMetric.to_string()),
     ] {
         let (points, report) = world.take(format!("good 1 1700000000\n{line}\nbetter 2 1700000000\n").as_bytes()).await;
         assert_eq!(points.len(), 2, "{line}");
@@ -118,9 +119,9 @@ async fn bytes_of_any_kind_are_read_to_their_end() {
 }
 
 #[tokio::test]
-async fn a_name_with_a_million_tags_is_refused_for_them() {
+async fn a_name_with_a_million_tags_is_rejected_for_them() {
     let world = World::new();
     let tags: String = (0..10_000).map(|tag| format!(";{tag}=v")).collect();
     let (points, report) = world.take(format!("m{tags} 1 1700000000\n").as_bytes()).await;
-    assert_eq!((points.len(), &*report.faults[0].what), (0, &*Reason::TooManyTags.to_string()));
+    assert_eq!((points.len(), &*report.faults[0].what), (0, &*RejectReason::TooManyTags.to_string()));
 }

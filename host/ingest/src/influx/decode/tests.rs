@@ -1,12 +1,12 @@
 //! Bodies against a real series table; and against another parser, line by line.
 
 use influxdb_line_protocol::{Error, FieldValue, parse_lines};
-use saker_model::{Mapped, Named, SeriesTable};
-use saker_pipeline::Names;
+use saker_model::{RelabelMemo, Resolution, SeriesTable};
+use saker_pipeline::SeriesGeneration;
 
 use super::*;
 use crate::keys::KeyCache;
-use crate::reading::{Fault, Reading, Report};
+use crate::reading::{BodyDecoder, Fault, Report};
 
 const NOW_MS: i64 = 1_700_000_000_000;
 const NOW: &str = "1700000000000000000";
@@ -16,7 +16,7 @@ struct World {
     table: SeriesTable,
     known: KeyCache,
     mapping: Mapping,
-    request: Request,
+    request: WriteParameters,
 }
 
 impl World {
@@ -29,30 +29,34 @@ impl World {
                 value_field: "value".into(),
                 endpoint_tag: "host".into(),
                 step_s: 10,
-                refuse_texts: true,
+                reject_string_fields: true,
             },
-            request: Request { db: None, precision: Precision::Nanoseconds, endpoint: "self".into() },
+            request: WriteParameters { db: None, precision: Precision::Nanoseconds, endpoint: "self".into() },
         }
     }
 
-    fn name(&self, mut value: MetricValue, now_s: u32) -> Named {
+    fn name(&self, mut value: Sample, now_s: u32) -> Resolution {
         if let Err(reason) = value.validate(NOW_MS) {
-            return Named { source: None, target: Err(reason), lasting: reason.is_of_series() };
+            return Resolution { source: None, target: Err(reason), lasting: reason.is_of_series() };
         }
         let id = self.table.intern(&value, now_s).unwrap();
         let dropped = value.metric.starts_with("dropped");
-        self.table.set_mapped(id, if dropped { Mapped::Dropped } else { Mapped::To(id) });
-        Named { source: Some(id), target: if dropped { Err(Reason::Processor) } else { Ok(id) }, lasting: true }
+        self.table.set_mapped(id, if dropped { RelabelMemo::Dropped } else { RelabelMemo::To(id) });
+        Resolution {
+            source: Some(id),
+            target: if dropped { Err(RejectReason::Processor) } else { Ok(id) },
+            lasting: true,
+        }
     }
 
     /// Reads a body to its end; answers the points in words, how many values were new, and the report.
     fn read(&self, body: &[u8]) -> (Vec<String>, usize, Report) {
         let lines = InfluxLines::new(&self.mapping, &self.request);
-        let mut reading = Reading::new(body.into(), &lines, &self.known, NOW_MS);
+        let mut reading = BodyDecoder::new(body.into(), &lines, &self.known, NOW_MS);
         let (mut points, mut new) = (Vec::new(), 0);
         while reading.has_more() {
             let epoch = self.table.epoch();
-            reading.read(Names::numbered(epoch), 1000);
+            reading.read(SeriesGeneration::numbered(epoch), 1000);
             let values = reading.new_samples();
             new += values.len();
             reading.named(values.into_iter().map(|value| self.name(value, 1000)).collect());
@@ -139,7 +143,7 @@ fn a_line_that_is_known_may_have_other_fields_in_another_order() {
 }
 
 #[test]
-fn a_bad_line_refuses_itself_alone_and_is_told_by_its_number() {
+fn a_bad_line_rejects_itself_alone_and_is_told_by_its_number() {
     let world = World::new();
     let body = "m a=1,b=2 0\n\nm a=1,b=x 0\n# c\nm b=3 0\nm\nm a=4 1.5";
     for _ in 0..2 {
@@ -212,21 +216,21 @@ fn of_many_faults_the_first_ten_are_told_and_all_are_counted() {
 fn texts_are_left_out_and_told_only_if_they_are_to_be() {
     let mut world = World::new();
     let body = "m a=1,t=\"two\nlines, x=1 \\\"\",b=2 0\nbad";
-    for refuse in [true, false] {
-        world.mapping.refuse_texts = refuse;
+    for reject in [true, false] {
+        world.mapping.reject_string_fields = reject;
         for _ in 0..2 {
             let (mut points, _, report) = world.read(body.as_bytes());
             points.sort();
             assert_eq!(points, ["m_a of self = 1 at 0", "m_b of self = 2 at 0"]);
-            assert_eq!((report.taken, report.skipped, report.faulty), if refuse { (2, 0, 2) } else { (2, 1, 1) });
+            assert_eq!((report.taken, report.skipped, report.faulty), if reject { (2, 0, 2) } else { (2, 1, 1) });
             let lines: Vec<_> = report.faults.iter().map(|fault| fault.line).collect();
-            assert_eq!(lines, if refuse { vec![1, 3] } else { vec![3] });
+            assert_eq!(lines, if reject { vec![1, 3] } else { vec![3] });
         }
     }
 }
 
 #[test]
-fn a_refused_line_is_refused_to_its_own_end_whatever_its_texts_hold() {
+fn a_rejected_line_is_rejected_to_its_own_end_whatever_its_texts_hold() {
     let world = World::new();
     for body in [
         "m v=NaN,s=\"a\nevil v=666\nb\"\ngood x=1 0",
@@ -296,16 +300,16 @@ fn after_the_epoch_has_moved_a_step_is_read_again_with_new_names() {
     let world = World::new();
     world.read(b"m x=1 0");
     let lines = InfluxLines::new(&world.mapping, &world.request);
-    let mut reading = Reading::new(b"m x=2 0\nbad"[..].into(), &lines, &world.known, NOW_MS);
+    let mut reading = BodyDecoder::new(b"m x=2 0\nbad"[..].into(), &lines, &world.known, NOW_MS);
     let epoch = world.table.epoch();
-    reading.read(Names::numbered(epoch), 1000);
+    reading.read(SeriesGeneration::numbered(epoch), 1000);
     assert_eq!((reading.points().len(), reading.new_samples().len()), (1, 0));
     let gone = world.table.sweep(2000);
     assert!(!world.table.touch(reading.seen().iter().copied(), 2000, epoch));
     world.table.release(&gone);
     let other = world.name(new_value("other"), 2000);
     assert_eq!(other.source, Some(gone[0]), "the id is another's now");
-    reading.read(Names::numbered(world.table.epoch()), 2000);
+    reading.read(SeriesGeneration::numbered(world.table.epoch()), 2000);
     let new = reading.new_samples();
     assert_eq!((reading.points().len(), new.len()), (0, 1));
     let names: Vec<_> = new.into_iter().map(|value| world.name(value, 2000)).collect();
@@ -317,8 +321,8 @@ fn after_the_epoch_has_moved_a_step_is_read_again_with_new_names() {
     assert_eq!((report.taken, report.faulty), (1, 1), "what was read twice counts once");
 }
 
-fn new_value(metric: &str) -> MetricValue {
-    MetricValue {
+fn new_value(metric: &str) -> Sample {
+    Sample {
         endpoint: "self".into(),
         metric: metric.into(),
         tags: vec![],
@@ -445,7 +449,7 @@ fn is_looser(line: &str) -> bool {
 fn another_parser_reads_the_same_in_every_line_that_both_take() {
     let world = World::new();
     let mut dice = Dice(7);
-    let (mut same, mut refused, mut stricter, mut looser) = (0, 0, 0, 0);
+    let (mut same, mut rejected, mut stricter, mut looser) = (0, 0, 0, 0);
     for _ in 0..200_000 {
         let line = random_line(&mut dice);
         let (mut points, _, report) = world.read(line.as_bytes());
@@ -453,11 +457,11 @@ fn another_parser_reads_the_same_in_every_line_that_both_take() {
         match oracle(&world, &line).map(|mut points| (points.sort(), points).1) {
             Ok(expected) if points == expected => same += 1,
             Ok(_) if report.faulty > 0 && is_stricter(&line) => stricter += 1,
-            Err(_) if report.faulty > 0 => refused += 1,
+            Err(_) if report.faulty > 0 => rejected += 1,
             Err(_) if is_looser(&line) => looser += 1,
             theirs => panic!("{line}: ours {points:?} {report:?}, theirs {theirs:?}"),
         }
     }
-    assert!(same > 30_000 && refused > 30_000, "{same} read the same, {refused} refused by both");
-    assert!(stricter < 2000 && looser < 10_000, "{stricter} refused by us alone, {looser} by the other alone");
+    assert!(same > 30_000 && rejected > 30_000, "{same} read the same, {rejected} rejected by both");
+    assert!(stricter < 2000 && looser < 10_000, "{stricter} rejected by us alone, {looser} by the other alone");
 }

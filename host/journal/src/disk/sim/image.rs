@@ -2,31 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use crate::disk::Entry;
+use crate::disk::FolderEntry;
 
 /// What a disk writes as a whole or not at all.
 const SECTOR_BYTES: usize = 512;
 
 /// A change of a file.
 #[derive(Clone)]
-pub(super) enum Change {
+pub(super) enum FileChange {
     Write { offset: u64, bytes: Vec<u8> },
     Size(u64),
 }
 
 /// Changes of names that go together. A name that stands for nothing is gone.
-type Names = Vec<(String, Option<usize>)>;
+type NameChanges = Vec<(String, Option<usize>)>;
 
 #[derive(Clone)]
 enum Inode {
-    File { now: Vec<u8>, safe: Vec<u8>, pending: Vec<Change> },
-    Folder { now: BTreeMap<String, usize>, safe: BTreeMap<String, usize>, pending: Vec<Names> },
+    File { now: Vec<u8>, safe: Vec<u8>, pending: Vec<FileChange> },
+    Folder { now: BTreeMap<String, usize>, safe: BTreeMap<String, usize>, pending: Vec<NameChanges> },
 }
 
 #[derive(Clone)]
-pub(super) struct Image(Vec<Inode>);
+pub(super) struct DiskImage(Vec<Inode>);
 
-impl Image {
+impl DiskImage {
     pub(super) fn new() -> Self {
         let mut image = Self(Vec::new());
         image.new_folder();
@@ -60,10 +60,10 @@ impl Image {
         self.names(folder).get(name).copied()
     }
 
-    pub(super) fn list(&self, folder: usize) -> Vec<Entry> {
+    pub(super) fn list(&self, folder: usize) -> Vec<FolderEntry> {
         let entry = |(name, &inode): (&String, &usize)| {
             let (is_folder, bytes) = (self.is_folder(inode), self.size(inode));
-            Entry { name: name.clone(), is_folder, bytes, changed_ms: 0 }
+            FolderEntry { name: name.clone(), is_folder, bytes, changed_ms: 0 }
         };
         self.names(folder).iter().map(entry).collect()
     }
@@ -79,14 +79,14 @@ impl Image {
         read
     }
 
-    pub(super) fn rename(&mut self, folder: usize, names: Names) {
+    pub(super) fn rename(&mut self, folder: usize, names: NameChanges) {
         if let Inode::Folder { now, pending, .. } = &mut self.0[folder] {
             apply_names(now, &names);
             pending.push(names);
         }
     }
 
-    pub(super) fn change(&mut self, file: usize, change: Change) {
+    pub(super) fn change(&mut self, file: usize, change: FileChange) {
         if let Inode::File { now, pending, .. } = &mut self.0[file] {
             apply(now, &change);
             pending.push(change);
@@ -101,7 +101,7 @@ impl Image {
     }
 
     /// The same where it fails: some are safe, the others may be by a later attempt.
-    pub(super) fn fail_to_sync_folder(&mut self, folder: usize, random: &mut Random) {
+    pub(super) fn fail_to_sync_folder(&mut self, folder: usize, random: &mut Xorshift) {
         if let Inode::Folder { safe, pending, .. } = &mut self.0[folder] {
             let safe_ones = random.below(pending.len() as u64 + 1) as usize;
             pending.drain(..safe_ones).for_each(|change| apply_names(safe, &change));
@@ -109,14 +109,14 @@ impl Image {
     }
 
     /// Makes a file's contents safe; with a chance, for it fails, each or not, and those that are not never will be.
-    pub(super) fn sync_file(&mut self, file: usize, chance: Option<&mut Random>) {
+    pub(super) fn sync_file(&mut self, file: usize, chance: Option<&mut Xorshift>) {
         if let Inode::File { safe, pending, .. } = &mut self.0[file] {
             survive(safe, std::mem::take(pending), chance);
         }
     }
 
     /// What a loss of power leaves.
-    pub(super) fn survivor(&self, random: &mut Random) -> Self {
+    pub(super) fn survivor(&self, random: &mut Xorshift) -> Self {
         let mut image = self.clone();
         for inode in 0..image.0.len() {
             if let Inode::Folder { safe, pending, .. } = &mut image.0[inode] {
@@ -171,10 +171,10 @@ impl Image {
     }
 }
 
-fn apply(bytes: &mut Vec<u8>, change: &Change) {
+fn apply(bytes: &mut Vec<u8>, change: &FileChange) {
     match change {
-        Change::Size(size) => bytes.resize(*size as usize, 0),
-        Change::Write { offset, bytes: written } => {
+        FileChange::Size(size) => bytes.resize(*size as usize, 0),
+        FileChange::Write { offset, bytes: written } => {
             let (from, to) = (*offset as usize, *offset as usize + written.len());
             if to > bytes.len() {
                 bytes.resize(to, 0);
@@ -184,7 +184,7 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
     }
 }
 
-fn apply_names(names: &mut BTreeMap<String, usize>, change: &Names) {
+fn apply_names(names: &mut BTreeMap<String, usize>, change: &NameChanges) {
     for (name, inode) in change {
         match inode {
             Some(inode) => names.insert(name.clone(), *inode),
@@ -193,7 +193,7 @@ fn apply_names(names: &mut BTreeMap<String, usize>, change: &Names) {
     }
 }
 
-fn survive(safe: &mut Vec<u8>, pending: Vec<Change>, chance: Option<&mut Random>) {
+fn survive(safe: &mut Vec<u8>, pending: Vec<FileChange>, chance: Option<&mut Xorshift>) {
     let Some(random) = chance else { return pending.iter().for_each(|change| apply(safe, change)) };
     // All of it, nothing, or some: so that each is seen often, however many writes there are.
     let fate = random.below(4);
@@ -202,33 +202,33 @@ fn survive(safe: &mut Vec<u8>, pending: Vec<Change>, chance: Option<&mut Random>
         match (fate, change) {
             (0, _) => {}
             (1, change) => apply(safe, &change),
-            (_, Change::Write { offset, bytes }) => survive_in_part(safe, offset, &bytes, random),
+            (_, FileChange::Write { offset, bytes }) => survive_in_part(safe, offset, &bytes, random),
             (_, change) => apply(safe, &change),
         }
     }
 }
 
 /// Some sectors of a write get there. Those that do not are as they were, or zeros where the file has grown.
-fn survive_in_part(safe: &mut Vec<u8>, offset: u64, bytes: &[u8], random: &mut Random) {
+fn survive_in_part(safe: &mut Vec<u8>, offset: u64, bytes: &[u8], random: &mut Xorshift) {
     let mut from = 0;
     while from < bytes.len() {
         let to_boundary = SECTOR_BYTES - (offset as usize + from) % SECTOR_BYTES;
         let to = bytes.len().min(from + to_boundary);
         if random.below(2) == 0 {
-            apply(safe, &Change::Write { offset: offset + from as u64, bytes: bytes[from..to].to_vec() });
+            apply(safe, &FileChange::Write { offset: offset + from as u64, bytes: bytes[from..to].to_vec() });
         }
         from = to;
     }
     if random.below(2) == 0 && safe.len() < offset as usize + bytes.len() {
-        apply(safe, &Change::Size(offset + bytes.len() as u64));
+        apply(safe, &FileChange::Size(offset + bytes.len() as u64));
     }
 }
 
 /// Xorshift: the same numbers everywhere.
 #[derive(Clone, Copy)]
-pub(super) struct Random(u64);
+pub(super) struct Xorshift(u64);
 
-impl Random {
+impl Xorshift {
     pub(super) fn new(seed: u64) -> Self {
         Self((seed ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9) | 1)
     }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 
-use crate::disk::{Disk, DiskFile, Entry, How};
+use crate::disk::{Disk, DiskFile, FolderEntry, OpenMode};
 
 #[derive(Clone, Copy, Default)]
 pub(super) struct Faults {
@@ -33,7 +33,7 @@ fn fail_if(fails: impl FnOnce(&Faults) -> bool) -> io::Result<()> {
 struct Failing(Arc<dyn Disk>);
 
 impl Disk for Failing {
-    fn open(&self, name: &str, how: How) -> io::Result<Box<dyn DiskFile>> {
+    fn open(&self, name: &str, how: OpenMode) -> io::Result<Box<dyn DiskFile>> {
         Ok(Box::new(FailingFile(self.0.open(name, how)?)))
     }
 
@@ -53,7 +53,7 @@ impl Disk for Failing {
         self.0.remove_folder(name)
     }
 
-    fn list(&self) -> io::Result<Vec<Entry>> {
+    fn list(&self) -> io::Result<Vec<FolderEntry>> {
         self.0.list()
     }
 

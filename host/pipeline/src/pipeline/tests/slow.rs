@@ -48,18 +48,18 @@ fn slow() -> (Arc<Pipeline>, Arc<Slow>) {
     (Arc::new(Pipeline::new(table, memory, sinks, Arc::new(slow.clone()), shares)), slow)
 }
 
-fn values(names: &[&str]) -> Vec<MetricValue> {
+fn values(names: &[&str]) -> Vec<Sample> {
     names.iter().map(|name| value(name, 1.0)).collect()
 }
 
 /// Values that are pushed by somebody who waits for what becomes of them.
 fn push(pipeline: &Arc<Pipeline>, names: &[&str]) -> tokio::task::JoinHandle<Receipt> {
-    let (session, values) = (pipeline.session("push", Budget::Listener), values(names));
+    let (session, values) = (pipeline.session("push", SeriesBudget::Listener), values(names));
     tokio::spawn(async move { session.accept(values).await.unwrap() })
 }
 
 #[tokio::test]
-async fn a_processor_that_takes_long_delays_only_who_brings_what_it_is_asked_about() {
+async fn a_slow_processor_delays_only_who_brings_its_series() {
     let (pipeline, slow) = slow();
     assert_eq!(push(&pipeline, &["known"]).await.unwrap().accepted, 1);
     let waits = push(&pipeline, &["slow", "known"]);
@@ -79,7 +79,7 @@ async fn values_of_known_series_are_taken_while_those_of_new_ones_are_parked() {
     session.accept(values(&["known"])).await.unwrap();
     let (taken, parked) = session.accept_known(values(&["known", "slow", ""])).await;
     let taken = taken.unwrap();
-    assert_eq!((taken.received, taken.accepted, taken.refused), (1, 1, vec![]));
+    assert_eq!((taken.received, taken.accepted, taken.rejected), (1, 1, vec![]));
     let settled = tokio::spawn(parked.expect("one is new").settle());
     slow.was_asked(1).await;
     assert_eq!(pipeline.breaches(), [], "what is parked is counted when it is settled");
@@ -88,7 +88,7 @@ async fn values_of_known_series_are_taken_while_those_of_new_ones_are_parked() {
     slow.let_go();
     let settled = settled.await.unwrap().unwrap();
     assert_eq!((settled.received, settled.accepted), (2, 1), "names are looked at when series are new");
-    assert_eq!(settled.refused.iter().map(|&(_, reason)| reason).collect::<Vec<_>>(), [Reason::BadMetric]);
+    assert_eq!(settled.rejected.iter().map(|&(_, reason)| reason).collect::<Vec<_>>(), [RejectReason::BadMetric]);
     let (_, counters) = pipeline.sources().remove(0);
     assert_eq!((counters.counts().received, counters.counts().accepted), (5, 4));
 }

@@ -2,25 +2,25 @@
 
 use std::collections::HashMap;
 
-use crate::eval::series::{ABSENT, Series, is_present};
+use crate::eval::series::{ABSENT, StepSeries, is_present};
 use crate::float;
 use crate::labels::Labels;
 
-pub(super) struct Counter<'a> {
+pub(super) struct ValueCounter<'a> {
     label: &'a str,
     steps: usize,
-    pub(super) series: Vec<Series>,
+    pub(super) series: Vec<StepSeries>,
     places: HashMap<Labels, usize>,
     /// Series that nobody has charged yet.
     fresh: usize,
 }
 
-impl<'a> Counter<'a> {
+impl<'a> ValueCounter<'a> {
     pub(super) fn new(label: &'a str, steps: usize) -> Self {
         Self { label, steps, series: Vec::new(), places: HashMap::new(), fresh: 0 }
     }
 
-    pub(super) fn add(&mut self, series: &Series, group: impl Fn(&Labels) -> Labels) {
+    pub(super) fn add(&mut self, series: &StepSeries, group: impl Fn(&Labels) -> Labels) {
         let mut last: Option<(u64, usize)> = None;
         for (step, value) in series.values.iter().enumerate().filter(|(_, value)| is_present(**value)) {
             // Values often stay as they are, and labels are dear.
@@ -38,7 +38,7 @@ impl<'a> Counter<'a> {
         let fresh = self.series.len();
         let place = *self.places.entry(labels.clone()).or_insert(fresh);
         if place == fresh {
-            self.series.push(Series { labels, values: vec![ABSENT; self.steps] });
+            self.series.push(StepSeries { labels, values: vec![ABSENT; self.steps] });
             self.fresh += 1;
         }
         place

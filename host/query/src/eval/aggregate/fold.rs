@@ -2,7 +2,7 @@
 
 use crate::ast::AggregateOp;
 use crate::eval::functions::kahan::{Kahan, Mean};
-use crate::eval::series::{ABSENT, Column, is_present};
+use crate::eval::series::{ABSENT, StepColumn, is_present};
 
 /// What a step has gathered so far.
 trait Gathered: Copy {
@@ -12,9 +12,9 @@ trait Gathered: Copy {
     fn result(self) -> f64;
 }
 
-pub(super) fn fold(op: AggregateOp, members: &[&Column], steps: usize) -> Column {
+pub(super) fn fold(op: AggregateOp, members: &[&StepColumn], steps: usize) -> StepColumn {
     match op {
-        AggregateOp::Sum => gather::<Sum>(members, steps),
+        AggregateOp::Sum => gather::<KahanSum>(members, steps),
         AggregateOp::Avg => gather::<Mean>(members, steps),
         AggregateOp::Min => gather::<Min>(members, steps),
         AggregateOp::Max => gather::<Max>(members, steps),
@@ -29,7 +29,7 @@ pub(super) fn fold(op: AggregateOp, members: &[&Column], steps: usize) -> Column
     }
 }
 
-fn gather<G: Gathered>(members: &[&Column], steps: usize) -> Column {
+fn gather<G: Gathered>(members: &[&StepColumn], steps: usize) -> StepColumn {
     let mut gathered: Vec<Option<G>> = vec![None; steps];
     for member in members {
         for (gathered, value) in gathered.iter_mut().zip(*member).filter(|(_, value)| is_present(**value)) {
@@ -43,9 +43,9 @@ fn gather<G: Gathered>(members: &[&Column], steps: usize) -> Column {
 }
 
 #[derive(Clone, Copy)]
-struct Sum(Kahan);
+struct KahanSum(Kahan);
 
-impl Gathered for Sum {
+impl Gathered for KahanSum {
     fn first(value: f64) -> Self {
         Self(Kahan { sum: value, lost: 0.0 })
     }

@@ -4,23 +4,23 @@ use crate::ast::AggregateOp;
 use crate::eval::QueryError;
 use crate::eval::evaluator::Evaluator;
 use crate::eval::grid::Grid;
-use crate::eval::series::{ABSENT, Series, is_present};
+use crate::eval::series::{ABSENT, StepSeries, is_present};
 use crate::float;
 use crate::labels::Labels;
-use crate::place::Span;
+use crate::place::QuerySpan;
 
-type Groups = [(Labels, Vec<usize>)];
+type LabelGroups = [(Labels, Vec<usize>)];
 
 impl Evaluator<'_> {
     pub(super) fn pick(
         &mut self,
         op: AggregateOp,
-        series: Vec<Series>,
-        groups: &Groups,
+        series: Vec<StepSeries>,
+        groups: &LabelGroups,
         parameter: &[f64],
-        span: Span,
+        span: QuerySpan,
         grid: Grid,
-    ) -> Result<Vec<Series>, QueryError> {
+    ) -> Result<Vec<StepSeries>, QueryError> {
         if op == AggregateOp::LimitRatio {
             return self.limit_ratio(series, parameter, span);
         }
@@ -32,9 +32,9 @@ impl Evaluator<'_> {
             return Err(QueryError::Argument { what: "number of series to pick", found, cure: "it is a whole number" });
         }
         self.hold_columns(series.len(), grid.steps)?;
-        let mut picked: Vec<Series> = series
+        let mut picked: Vec<StepSeries> = series
             .iter()
-            .map(|series| Series { labels: series.labels.clone(), values: vec![ABSENT; grid.steps] })
+            .map(|series| StepSeries { labels: series.labels.clone(), values: vec![ABSENT; grid.steps] })
             .collect();
         let mut order = Vec::with_capacity(series.len());
         let mut ranked = Vec::new();
@@ -60,7 +60,12 @@ impl Evaluator<'_> {
         Ok(picked)
     }
 
-    fn limit_ratio(&mut self, mut series: Vec<Series>, ratios: &[f64], span: Span) -> Result<Vec<Series>, QueryError> {
+    fn limit_ratio(
+        &mut self,
+        mut series: Vec<StepSeries>,
+        ratios: &[f64],
+        span: QuerySpan,
+    ) -> Result<Vec<StepSeries>, QueryError> {
         if ratios.iter().any(|ratio| ratio.is_nan()) {
             let what = "ratio";
             return Err(QueryError::Argument { what, found: "NaN".into(), cure: "it lies between -1 and 1" });
@@ -86,7 +91,7 @@ impl Evaluator<'_> {
 }
 
 /// Leaves those that are picked, in their order. NaN is picked last; of equals those that come first.
-fn rank(op: AggregateOp, series: &[Series], step: usize, wanted: usize, order: &mut Vec<usize>) {
+fn rank(op: AggregateOp, series: &[StepSeries], step: usize, wanted: usize, order: &mut Vec<usize>) {
     if op != AggregateOp::LimitK {
         let compare = |a: &usize, b: &usize| {
             let (x, y) = (series[*a].values[step], series[*b].values[step]);

@@ -5,12 +5,12 @@ use crate::eval::series::ABSENT;
 
 /// An operator, and whether a comparison answers 0 or 1.
 #[derive(Clone, Copy)]
-pub(super) struct Operation {
+pub(super) struct StepOperation {
     op: BinaryOp,
     bool: bool,
 }
 
-impl Operation {
+impl StepOperation {
     pub(super) fn new(op: BinaryOp, bool: bool) -> Self {
         Self { op, bool }
     }

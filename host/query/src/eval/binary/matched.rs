@@ -5,24 +5,24 @@ use std::collections::HashMap;
 use saker_pipeline::reader::ReadBudget;
 
 use super::any_present;
-use super::arithmetic::Operation;
+use super::arithmetic::StepOperation;
 use super::signatures::{Signatures, members, names};
 use crate::ast::{Binary, Matching};
 use crate::eval::QueryError;
 use crate::eval::error::MatchError;
-use crate::eval::series::{ABSENT, Column, Merger, Series, is_present};
+use crate::eval::series::{ABSENT, Merger, StepColumn, StepSeries, is_present};
 use crate::labels::Labels;
-use crate::names::Naming;
+use crate::names::NamingMode;
 
 /// A join: the side that may have many series of a group, and the side that has one.
 struct Join<'a> {
     matching: &'a Matching,
-    naming: Naming,
-    operation: Operation,
+    naming: NamingMode,
+    operation: StepOperation,
     /// Whether the side with one is the left one.
     swapped: bool,
-    many: &'a [Series],
-    one: &'a [Series],
+    many: &'a [StepSeries],
+    one: &'a [StepSeries],
     steps: usize,
     budget: &'a ReadBudget,
     /// At which steps both sides have anything: at others nothing is looked at, so nothing is wrong.
@@ -32,14 +32,14 @@ struct Join<'a> {
 #[expect(clippy::too_many_arguments, reason = "both sides, and what is to be done with them")]
 pub(super) fn apply(
     binary: &Binary,
-    naming: Naming,
-    operation: Operation,
-    left: Vec<Series>,
-    right: Vec<Series>,
+    naming: NamingMode,
+    operation: StepOperation,
+    left: Vec<StepSeries>,
+    right: Vec<StepSeries>,
     signatures: Signatures,
     steps: usize,
     budget: &ReadBudget,
-) -> Result<Vec<Series>, QueryError> {
+) -> Result<Vec<StepSeries>, QueryError> {
     let any = [&left, &right].map(|side| any_present(side.iter().map(|series| &series.values), steps));
     let looked = any[0].iter().zip(&any[1]).map(|(left, right)| *left && *right).collect();
     let swapped = binary.matching.group.as_ref().is_some_and(|group| !group.left);
@@ -92,7 +92,7 @@ impl Join<'_> {
                     self.take(&many.values, &one.values, taken)?;
                 }
                 let values = self.column(&many.values, &one.values);
-                let series = Series { labels, values };
+                let series = StepSeries { labels, values };
                 if !series.is_empty() {
                     results.add(series)?;
                 }
@@ -102,7 +102,7 @@ impl Join<'_> {
     }
 
     /// Takes the steps at which two series meet, unless others have met there with the same result.
-    fn take(&self, many: &Column, one: &Column, taken: &mut [bool]) -> Result<(), MatchError> {
+    fn take(&self, many: &StepColumn, one: &StepColumn, taken: &mut [bool]) -> Result<(), MatchError> {
         for ((taken, many), one) in taken.iter_mut().zip(many).zip(one) {
             if is_present(*many) && is_present(*one) && std::mem::replace(taken, true) {
                 return Err(if self.matching.group.is_some() { MatchError::NotUnique } else { MatchError::ManyToOne });
@@ -111,7 +111,7 @@ impl Join<'_> {
         Ok(())
     }
 
-    fn column(&self, many: &Column, one: &Column) -> Column {
+    fn column(&self, many: &StepColumn, one: &StepColumn) -> StepColumn {
         let apply = |many: f64, one: f64| match (is_present(many) && is_present(one), self.swapped) {
             (false, _) => ABSENT,
             (true, false) => self.operation.keep(many, one),

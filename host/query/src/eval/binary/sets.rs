@@ -3,10 +3,10 @@
 use super::signatures::{Signatures, members};
 use super::{any_present, retain_steps};
 use crate::eval::QueryError;
-use crate::eval::series::{Series, merged};
+use crate::eval::series::{StepSeries, merged};
 
 /// For each group, at which steps the side has a series of it.
-fn present(side: &[Series], numbers: &[usize], groups: usize, steps: usize) -> Vec<Option<Vec<bool>>> {
+fn present(side: &[StepSeries], numbers: &[usize], groups: usize, steps: usize) -> Vec<Option<Vec<bool>>> {
     let members = members(numbers, groups);
     let column = |members: Vec<usize>| {
         (!members.is_empty()).then(|| any_present(members.iter().map(|place| &side[*place].values), steps))
@@ -15,11 +15,11 @@ fn present(side: &[Series], numbers: &[usize], groups: usize, steps: usize) -> V
 }
 
 fn filtered(
-    side: Vec<Series>,
+    side: Vec<StepSeries>,
     numbers: &[usize],
     present: &[Option<Vec<bool>>],
     wanted: impl Fn(bool) -> bool,
-) -> Vec<Series> {
+) -> Vec<StepSeries> {
     let mut side = side;
     for (series, number) in side.iter_mut().zip(numbers) {
         let present = &present[*number];
@@ -29,22 +29,32 @@ fn filtered(
     side
 }
 
-pub(super) fn and(left: Vec<Series>, right: &[Series], signatures: Signatures, steps: usize) -> Vec<Series> {
+pub(super) fn and(
+    left: Vec<StepSeries>,
+    right: &[StepSeries],
+    signatures: Signatures,
+    steps: usize,
+) -> Vec<StepSeries> {
     let present = present(right, &signatures.right, signatures.groups.len(), steps);
     filtered(left, &signatures.left, &present, |present| present)
 }
 
-pub(super) fn unless(left: Vec<Series>, right: &[Series], signatures: Signatures, steps: usize) -> Vec<Series> {
+pub(super) fn unless(
+    left: Vec<StepSeries>,
+    right: &[StepSeries],
+    signatures: Signatures,
+    steps: usize,
+) -> Vec<StepSeries> {
     let present = present(right, &signatures.right, signatures.groups.len(), steps);
     filtered(left, &signatures.left, &present, |present| !present)
 }
 
 pub(super) fn or(
-    left: Vec<Series>,
-    right: Vec<Series>,
+    left: Vec<StepSeries>,
+    right: Vec<StepSeries>,
     signatures: Signatures,
     steps: usize,
-) -> Result<Vec<Series>, QueryError> {
+) -> Result<Vec<StepSeries>, QueryError> {
     let present = present(&left, &signatures.left, signatures.groups.len(), steps);
     let right = filtered(right, &signatures.right, &present, |present| !present);
     merged(left.into_iter().chain(right).collect())

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::ast::Matching;
-use crate::eval::series::Series;
+use crate::eval::series::StepSeries;
 use crate::labels::{Labels, METRIC_NAME};
-use crate::names::Naming;
+use crate::names::NamingMode;
 
 /// For each series of both sides the number of its group.
 pub(super) struct Signatures {
@@ -17,16 +17,16 @@ pub(super) struct Signatures {
 }
 
 /// The matching's labels as results have them.
-pub(super) fn names(matching: &Matching, naming: Naming) -> Vec<Cow<'_, str>> {
+pub(super) fn names(matching: &Matching, naming: NamingMode) -> Vec<Cow<'_, str>> {
     matching.labels.iter().map(|label| naming.query_label(label)).collect()
 }
 
 pub(super) fn split(
     matching: &Matching,
-    naming: Naming,
-    left: Vec<Series>,
-    right: Vec<Series>,
-) -> (Vec<Series>, Vec<Series>, Signatures) {
+    naming: NamingMode,
+    left: Vec<StepSeries>,
+    right: Vec<StepSeries>,
+) -> (Vec<StepSeries>, Vec<StepSeries>, Signatures) {
     let names = names(matching, naming);
     let signature = |labels: &Labels| {
         let named = |name: &str| names.iter().any(|label| label == name);
@@ -34,7 +34,7 @@ pub(super) fn split(
     };
     let mut places: HashMap<Labels, usize> = HashMap::new();
     let mut groups = Vec::new();
-    let mut number = |series: &Series| {
+    let mut number = |series: &StepSeries| {
         *places.entry(signature(&series.labels)).or_insert_with_key(|labels| {
             groups.push(labels.clone());
             groups.len() - 1

@@ -16,7 +16,7 @@ pub(in crate::eval) fn find(name: &str) -> Option<fn(f64) -> f64> {
     })
 }
 
-struct Date {
+struct CivilDate {
     /// Since 1970.
     days: i64,
     second_of_day: i64,
@@ -26,7 +26,7 @@ struct Date {
 }
 
 /// Of what is no time at all there is no part.
-fn part(seconds: f64, wanted: fn(&Date) -> i64) -> f64 {
+fn part(seconds: f64, wanted: fn(&CivilDate) -> i64) -> f64 {
     // Beyond this the calendar's own arithmetic would overflow.
     if !seconds.is_finite() || seconds.abs() > 1e17 {
         return f64::NAN;
@@ -35,7 +35,7 @@ fn part(seconds: f64, wanted: fn(&Date) -> i64) -> f64 {
 }
 
 /// The calendar from the first of March on, so that the odd day is the last one of the year.
-fn date(seconds: i64) -> Date {
+fn date(seconds: i64) -> CivilDate {
     let days = seconds.div_euclid(86_400);
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
@@ -46,7 +46,7 @@ fn date(seconds: i64) -> Date {
     let day = of_year - (153 * from_march + 2) / 5 + 1;
     let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
-    Date { days, second_of_day: seconds.rem_euclid(86_400), year, month, day }
+    CivilDate { days, second_of_day: seconds.rem_euclid(86_400), year, month, day }
 }
 
 /// `2015-07-01T20:10:51Z`

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::eval::series::{ABSENT, Column, Series, is_present};
+use crate::eval::series::{ABSENT, StepColumn, StepSeries, is_present};
 use crate::labels::Labels;
 
 /// The label that holds a bucket's upper bound.
@@ -14,11 +14,11 @@ const SMALL_DELTA: f64 = 1e-12;
 /// A histogram: its labels without the bound, and its buckets from small to large.
 pub(in crate::eval) struct Histogram {
     pub(in crate::eval) labels: Labels,
-    pub(in crate::eval) buckets: Vec<(f64, Column)>,
+    pub(in crate::eval) buckets: Vec<(f64, StepColumn)>,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(in crate::eval) struct Bucket {
+pub(in crate::eval) struct HistogramBucket {
     bound: f64,
     count: f64,
 }
@@ -32,11 +32,11 @@ pub(in crate::eval) struct Forced {
 }
 
 /// Series as histograms, and the labels of those that are no buckets.
-pub(in crate::eval) fn collect(series: Vec<Series>) -> (Vec<Histogram>, Vec<Labels>) {
+pub(in crate::eval) fn collect(series: Vec<StepSeries>) -> (Vec<Histogram>, Vec<Labels>) {
     let mut histograms: Vec<Histogram> = Vec::new();
     let mut places: HashMap<Labels, usize> = HashMap::new();
     let mut strange = Vec::new();
-    for Series { labels, values } in series {
+    for StepSeries { labels, values } in series {
         let Some(bound) = crate::float::parse(labels.get(BOUND)) else {
             strange.push(labels);
             continue;
@@ -56,20 +56,20 @@ pub(in crate::eval) fn collect(series: Vec<Series>) -> (Vec<Histogram>, Vec<Labe
 
 impl Histogram {
     /// The buckets at a step; two with the same bound are one.
-    fn at(&self, step: usize, buckets: &mut Vec<Bucket>) {
+    fn at(&self, step: usize, buckets: &mut Vec<HistogramBucket>) {
         buckets.clear();
         for (bound, counts) in &self.buckets {
             let count = counts[step];
             match buckets.last_mut() {
                 _ if !is_present(count) => {}
                 Some(last) if last.bound == *bound => last.count += count,
-                _ => buckets.push(Bucket { bound: *bound, count }),
+                _ => buckets.push(HistogramBucket { bound: *bound, count }),
             }
         }
     }
 
     /// What a function makes of the buckets of each step.
-    pub(in crate::eval) fn column(&self, mut of: impl FnMut(usize, &mut [Bucket]) -> f64) -> Column {
+    pub(in crate::eval) fn column(&self, mut of: impl FnMut(usize, &mut [HistogramBucket]) -> f64) -> StepColumn {
         let steps = self.buckets.first().map_or(0, |(_, counts)| counts.len());
         let mut buckets = Vec::with_capacity(self.buckets.len());
         (0..steps)
@@ -82,7 +82,7 @@ impl Histogram {
 }
 
 /// The quantile of a histogram: values are taken to lie evenly in their bucket.
-pub(in crate::eval) fn quantile(wanted: f64, buckets: &mut [Bucket]) -> (f64, Option<Forced>) {
+pub(in crate::eval) fn quantile(wanted: f64, buckets: &mut [HistogramBucket]) -> (f64, Option<Forced>) {
     if wanted.is_nan() {
         return (f64::NAN, None);
     }
@@ -108,7 +108,7 @@ pub(in crate::eval) fn quantile(wanted: f64, buckets: &mut [Bucket]) -> (f64, Op
     } else if place == 0 && buckets[0].bound <= 0.0 {
         buckets[0].bound
     } else {
-        let Bucket { bound: end, mut count } = buckets[place];
+        let HistogramBucket { bound: end, mut count } = buckets[place];
         let mut start = 0.0;
         if place > 0 {
             let before = buckets[place - 1];
@@ -121,7 +121,7 @@ pub(in crate::eval) fn quantile(wanted: f64, buckets: &mut [Bucket]) -> (f64, Op
     (value, forced)
 }
 
-fn force_monotonic(buckets: &mut [Bucket]) -> Option<Forced> {
+fn force_monotonic(buckets: &mut [HistogramBucket]) -> Option<Forced> {
     let mut forced: Option<Forced> = None;
     let mut before = buckets[0].count;
     for bucket in &mut buckets[1..] {
@@ -156,7 +156,7 @@ fn nearly_equal(a: f64, b: f64) -> bool {
 }
 
 /// The share of a histogram's values that lie between two bounds.
-pub(in crate::eval) fn fraction(lower: f64, upper: f64, buckets: &[Bucket]) -> f64 {
+pub(in crate::eval) fn fraction(lower: f64, upper: f64, buckets: &[HistogramBucket]) -> f64 {
     let last = buckets.len() - 1;
     let all = buckets[last].count;
     if buckets[last].bound != f64::INFINITY || all == 0.0 || lower.is_nan() || upper.is_nan() {
@@ -169,10 +169,10 @@ pub(in crate::eval) fn fraction(lower: f64, upper: f64, buckets: &[Bucket]) -> f
 }
 
 /// How many values are at most so large.
-fn rank_of(value: f64, buckets: &[Bucket]) -> f64 {
+fn rank_of(value: f64, buckets: &[HistogramBucket]) -> f64 {
     let mut start = if buckets[0].bound <= 0.0 { f64::NEG_INFINITY } else { 0.0 };
     let mut rank = 0.0;
-    for Bucket { bound, count } in buckets {
+    for HistogramBucket { bound, count } in buckets {
         if start >= value {
             return rank;
         }

@@ -1,8 +1,8 @@
 //! Functions that change labels.
 
 use crate::eval::QueryError;
-use crate::eval::series::{Series, merged};
-use crate::pattern::Pattern;
+use crate::eval::series::{StepSeries, merged};
+use crate::pattern::TextPattern;
 
 fn check(name: &str, what: &'static str) -> Result<(), QueryError> {
     if name.is_empty() {
@@ -12,9 +12,9 @@ fn check(name: &str, what: &'static str) -> Result<(), QueryError> {
 }
 
 /// `label_replace(vector, target, replacement, source, pattern)`.
-pub(in crate::eval) fn replace(mut series: Vec<Series>, texts: &[String]) -> Result<Vec<Series>, QueryError> {
+pub(in crate::eval) fn replace(mut series: Vec<StepSeries>, texts: &[String]) -> Result<Vec<StepSeries>, QueryError> {
     let [target, replacement, source, pattern] = texts else { return Ok(series) };
-    let pattern = Pattern::new(pattern).map_err(|error| QueryError::Argument {
+    let pattern = TextPattern::new(pattern).map_err(|error| QueryError::Argument {
         what: "regular expression in label_replace()",
         found: format!("{pattern:?}: {error}"),
         cure: "it is one as RE2 takes it",
@@ -31,7 +31,7 @@ pub(in crate::eval) fn replace(mut series: Vec<Series>, texts: &[String]) -> Res
 }
 
 /// `label_join(vector, target, separator, source…)`.
-pub(in crate::eval) fn join(mut series: Vec<Series>, texts: &[String]) -> Result<Vec<Series>, QueryError> {
+pub(in crate::eval) fn join(mut series: Vec<StepSeries>, texts: &[String]) -> Result<Vec<StepSeries>, QueryError> {
     let [target, separator, sources @ ..] = texts else { return Ok(series) };
     check(target, "destination label name in label_join()")?;
     for source in sources {

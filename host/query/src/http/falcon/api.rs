@@ -6,15 +6,15 @@ use axum::response::Response;
 use saker_pipeline::reader::{ReadBudget, TimeRange};
 use serde::Deserialize;
 
-use super::body::{Dialect, Pair, Refusal, respond};
-use super::service::{Rows, newest};
-use crate::falcon::{self, Consolidation, Page};
-use crate::http::form::Form;
+use super::body::{ErrorDialect, FalconRejection, Pair, respond};
+use super::service::{RowRange, newest};
+use crate::falcon::{self, Consolidation, IndexPage};
+use crate::http::form::QueryForm;
 use crate::http::{Shared, now_ms};
 use crate::json;
-use crate::log::Question;
+use crate::log::LoggedQuery;
 
-pub(super) const DIALECT: Dialect = Dialect::Api;
+pub(super) const DIALECT: ErrorDialect = ErrorDialect::Api;
 
 /// Items of a page, where nothing else is asked for.
 const PAGE_ITEMS: usize = 500;
@@ -23,7 +23,7 @@ const LISTED_MS: i64 = 7 * 86_400_000;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct HistoryBody {
+struct FalconPlusHistory {
     hostnames: Vec<String>,
     counters: Vec<String>,
     consol_fun: String,
@@ -34,7 +34,7 @@ struct HistoryBody {
 
 pub(super) async fn history(State(shared): State<Shared>, request: Request) -> Response {
     let answer = async {
-        let body: HistoryBody = DIALECT.json(request).await?;
+        let body: FalconPlusHistory = DIALECT.json(request).await?;
         for (name, is_missing) in [
             ("hostnames", body.hostnames.is_empty()),
             ("counters", body.counters.is_empty()),
@@ -59,7 +59,7 @@ pub(super) async fn history(State(shared): State<Shared>, request: Request) -> R
         let pairs = body.hostnames.iter().flat_map(of_host).collect();
         // Who names a step asks nothing of the index, so what is not known has an empty answer instead of none.
         let keeps_unknown = body.step != 0;
-        let rows = Rows { start_s: body.start_time, end_s: body.end_time, consolidation, keeps_unknown };
+        let rows = RowRange { start_s: body.start_time, end_s: body.end_time, consolidation, keeps_unknown };
         rows.of(&shared, pairs, DIALECT).await
     };
     respond(&shared, DIALECT, answer.await)
@@ -118,17 +118,17 @@ pub(super) async fn counters(State(shared): State<Shared>, uri: Uri) -> Response
     respond(&shared, DIALECT, answer.await)
 }
 
-fn form(uri: &Uri) -> Result<Form, Refusal> {
+fn form(uri: &Uri) -> Result<QueryForm, FalconRejection> {
     let query = uri.query().unwrap_or_default();
-    Form::parse(query.as_bytes()).map_err(|error| DIALECT.form(&error))
+    QueryForm::parse(query.as_bytes()).map_err(|error| DIALECT.form(&error))
 }
 
-fn page(form: &Form) -> Result<Page, Refusal> {
+fn page(form: &QueryForm) -> Result<IndexPage, FalconRejection> {
     let number = |name: &str, default: usize| {
         let Some(text) = form.given(name) else { return Ok(default) };
         text.parse().map_err(|_| DIALECT.bad(format!("{name} must be a number, found {text:?}")))
     };
-    Ok(Page { limit: number("limit", PAGE_ITEMS)?, page: number("page", 1)? })
+    Ok(IndexPage { limit: number("limit", PAGE_ITEMS)?, page: number("page", 1)? })
 }
 
 /// How many series are looked at, and what the question may spend.
@@ -138,10 +138,10 @@ async fn list(
     shared: &Shared,
     what: &str,
     work: impl FnOnce(&Shared, TimeRange, Bounds<'_>) -> Result<String, crate::eval::QueryError> + Send + 'static,
-) -> Result<String, Refusal> {
+) -> Result<String, FalconRejection> {
     let end_ms = now_ms();
     let range = TimeRange { start_ms: end_ms - LISTED_MS, end_ms };
-    let question = Question { query: what.into(), start_ms: range.start_ms, end_ms, step_ms: 0 };
+    let question = LoggedQuery { query: what.into(), start_ms: range.start_ms, end_ms, step_ms: 0 };
     let (series_max, inner) = (shared.engine.config().series, shared.clone());
     let work = move |budget: &ReadBudget| work(&inner, range, (series_max, budget));
     shared.engine.run(question, None, work).await.map_err(|error| DIALECT.failed(&error))

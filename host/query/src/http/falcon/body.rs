@@ -28,7 +28,7 @@ pub(super) struct Pair {
 
 /// Which dialect an error is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dialect {
+pub(super) enum ErrorDialect {
     /// `{"msg":…}`
     Service,
     /// `{"error":…}`
@@ -37,22 +37,22 @@ pub(super) enum Dialect {
 
 /// A status and a message.
 #[derive(Clone, Debug)]
-pub(super) struct Refusal {
-    dialect: Dialect,
+pub(super) struct FalconRejection {
+    dialect: ErrorDialect,
     status: StatusCode,
     message: String,
 }
 
-impl Dialect {
-    pub(super) fn bad(self, message: impl Into<String>) -> Refusal {
-        Refusal { dialect: self, status: StatusCode::BAD_REQUEST, message: message.into() }
+impl ErrorDialect {
+    pub(super) fn bad(self, message: impl Into<String>) -> FalconRejection {
+        FalconRejection { dialect: self, status: StatusCode::BAD_REQUEST, message: message.into() }
     }
 
-    pub(super) fn with(self, status: StatusCode, message: impl Into<String>) -> Refusal {
-        Refusal { dialect: self, status, message: message.into() }
+    pub(super) fn with(self, status: StatusCode, message: impl Into<String>) -> FalconRejection {
+        FalconRejection { dialect: self, status, message: message.into() }
     }
 
-    pub(super) fn failed(self, error: &RunError) -> Refusal {
+    pub(super) fn failed(self, error: &RunError) -> FalconRejection {
         let status = match error {
             RunError::Busy(_) | RunError::Unread | RunError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
             RunError::Died => StatusCode::INTERNAL_SERVER_ERROR,
@@ -62,12 +62,12 @@ impl Dialect {
         self.with(status, error.to_string())
     }
 
-    pub(super) fn form(self, error: &FormError) -> Refusal {
+    pub(super) fn form(self, error: &FormError) -> FalconRejection {
         self.bad(error.to_string())
     }
 
     /// Reads a body as JSON, whatever its type says, as they do.
-    pub(super) async fn json<T: DeserializeOwned>(self, request: Request) -> Result<T, Refusal> {
+    pub(super) async fn json<T: DeserializeOwned>(self, request: Request) -> Result<T, FalconRejection> {
         let body = to_bytes(request.into_body(), BODY_BYTES_MAX).await;
         let body = body.map_err(|_| {
             let message = format!("the body cannot be read, or has more than {BODY_BYTES_MAX} bytes");
@@ -77,12 +77,12 @@ impl Dialect {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for FalconRejection {
     fn into_response(self) -> Response {
         let message = serde_json::Value::from(clean(&self.message, MESSAGE_BYTES_MAX));
         let body = match self.dialect {
-            Dialect::Service => format!("{{\"msg\":{message}}}"),
-            Dialect::Api => format!("{{\"error\":{message}}}"),
+            ErrorDialect::Service => format!("{{\"msg\":{message}}}"),
+            ErrorDialect::Api => format!("{{\"error\":{message}}}"),
         };
         let mut response = (self.status, body).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON_UTF8));
@@ -91,7 +91,7 @@ impl IntoResponse for Refusal {
 }
 
 /// The answer, whatever it is.
-pub(super) fn respond(shared: &Shared, dialect: Dialect, answer: Result<String, Refusal>) -> Response {
+pub(super) fn respond(shared: &Shared, dialect: ErrorDialect, answer: Result<String, FalconRejection>) -> Response {
     let answer = answer.and_then(|json| {
         crate::http::text(&shared.engine, StatusCode::OK, JSON_UTF8, json).map_err(|error| dialect.failed(&error))
     });

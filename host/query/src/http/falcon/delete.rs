@@ -6,15 +6,15 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use saker_pipeline::reader::{Condition, Label, Matcher, ReadBudget, SeriesRef, TimeRange};
+use saker_pipeline::reader::{Matcher, MatcherLabel, ReadBudget, SeriesRef, TextCondition, TimeRange};
 use serde::Deserialize;
 
 use super::api::DIALECT;
-use super::body::{Refusal, respond};
+use super::body::{FalconRejection, respond};
 use crate::eval::QueryError;
 use crate::falcon::counter_of;
 use crate::http::{Shared, now_ms};
-use crate::log::Question;
+use crate::log::LoggedQuery;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -52,18 +52,22 @@ struct Gone {
 }
 
 /// Erases the series of endpoints, all or those of these counters.
-async fn erase(shared: &Shared, endpoints: Vec<String>, counters: Option<Vec<String>>) -> Result<Gone, Refusal> {
+async fn erase(
+    shared: &Shared,
+    endpoints: Vec<String>,
+    counters: Option<Vec<String>>,
+) -> Result<Gone, FalconRejection> {
     let Some(eraser) = shared.eraser.clone() else {
         let message = "there is no store whose series could be deleted; recent values go by themselves";
         return Err(DIALECT.with(StatusCode::NOT_IMPLEMENTED, message));
     };
     let query = format!("delete series of {} endpoints", endpoints.len());
-    let question = Question { query, start_ms: 0, end_ms: 0, step_ms: 0 };
+    let question = LoggedQuery { query, start_ms: 0, end_ms: 0, step_ms: 0 };
     let (engine, series_max) = (shared.engine.clone(), shared.engine.config().series);
     let work = move |budget: &ReadBudget| {
         let endpoints: BTreeSet<String> = endpoints.into_iter().collect();
-        let of_them = Condition::Meets(Arc::new(move |endpoint| endpoints.contains(endpoint)));
-        let matchers = [Matcher { label: Label::Endpoint, condition: of_them }];
+        let of_them = TextCondition::Meets(Arc::new(move |endpoint| endpoints.contains(endpoint)));
+        let matchers = [Matcher { label: MatcherLabel::Endpoint, condition: of_them }];
         let range = TimeRange { start_ms: 0, end_ms: now_ms().saturating_mul(2) };
         let mut found = engine.reader().select(&matchers, range, series_max.saturating_add(1))?;
         if found.len() > series_max {

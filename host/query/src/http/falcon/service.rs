@@ -5,17 +5,17 @@ use axum::response::Response;
 use saker_pipeline::reader::{ReadBudget, ReadError, SeriesReader};
 use serde::Deserialize;
 
-use super::body::{Dialect, Pair, Refusal, respond};
+use super::body::{ErrorDialect, FalconRejection, Pair, respond};
 use crate::eval::QueryError;
 use crate::falcon::{self, Consolidation, HistoryQuery};
 use crate::http::{Shared, now_ms};
-use crate::log::Question;
+use crate::log::LoggedQuery;
 
-const DIALECT: Dialect = Dialect::Service;
+const DIALECT: ErrorDialect = ErrorDialect::Service;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct HistoryBody {
+struct GraphHistory {
     start: i64,
     end: i64,
     cf: String,
@@ -24,13 +24,13 @@ struct HistoryBody {
 
 pub(super) async fn history(State(shared): State<Shared>, request: Request) -> Response {
     let answer = async {
-        let body: HistoryBody = DIALECT.json(request).await?;
+        let body: GraphHistory = DIALECT.json(request).await?;
         if body.endpoint_counters.is_empty() {
             return Err(DIALECT.bad("empty_payload"));
         }
         let consolidation =
             Consolidation::parse(&body.cf).ok_or_else(|| DIALECT.bad("cf must be AVERAGE, MAX or MIN"))?;
-        let rows = Rows { start_s: body.start, end_s: body.end, consolidation, keeps_unknown: true };
+        let rows = RowRange { start_s: body.start, end_s: body.end, consolidation, keeps_unknown: true };
         rows.of(&shared, body.endpoint_counters, DIALECT).await
     };
     respond(&shared, DIALECT, answer.await)
@@ -71,7 +71,7 @@ pub(super) async fn last_raw(State(shared): State<Shared>, request: Request) -> 
     respond(&shared, DIALECT, answer.await)
 }
 
-async fn pairs(request: Request) -> Result<Vec<Pair>, Refusal> {
+async fn pairs(request: Request) -> Result<Vec<Pair>, FalconRejection> {
     let pairs: Vec<Option<Pair>> = DIALECT.json(request).await?;
     if pairs.is_empty() {
         return Err(DIALECT.bad("empty"));
@@ -84,9 +84,9 @@ async fn pairs(request: Request) -> Result<Vec<Pair>, Refusal> {
 pub(super) async fn newest(
     shared: &Shared,
     pairs: Vec<Pair>,
-    dialect: Dialect,
+    dialect: ErrorDialect,
     is_raw: bool,
-) -> Result<String, Refusal> {
+) -> Result<String, FalconRejection> {
     let (count, now_ms) = (pairs.len(), now_ms());
     let each = move |reader: &dyn SeriesReader, pair: &Pair, budget: &ReadBudget, out: &mut String| {
         let asked = (pair.endpoint.as_str(), pair.counter.as_str());
@@ -105,7 +105,7 @@ pub(super) async fn newest(
 
 /// Which rows are wanted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rows {
+pub(super) struct RowRange {
     pub(super) start_s: i64,
     pub(super) end_s: i64,
     pub(super) consolidation: Consolidation,
@@ -113,9 +113,14 @@ pub(super) struct Rows {
     pub(super) keeps_unknown: bool,
 }
 
-impl Rows {
+impl RowRange {
     /// The rows of each counter.
-    pub(super) async fn of(self, shared: &Shared, pairs: Vec<Pair>, dialect: Dialect) -> Result<String, Refusal> {
+    pub(super) async fn of(
+        self,
+        shared: &Shared,
+        pairs: Vec<Pair>,
+        dialect: ErrorDialect,
+    ) -> Result<String, FalconRejection> {
         let Self { start_s, end_s, consolidation, keeps_unknown } = self;
         let now_ms = now_ms();
         let counted = shared.clone();
@@ -141,11 +146,11 @@ async fn of_each(
     shared: &Shared,
     what: &str,
     pairs: Vec<Pair>,
-    dialect: Dialect,
+    dialect: ErrorDialect,
     each: impl Fn(&dyn SeriesReader, &Pair, &ReadBudget, &mut String) -> Result<bool, QueryError> + Send + 'static,
-) -> Result<(String, usize), Refusal> {
+) -> Result<(String, usize), FalconRejection> {
     let query = format!("{what} of {} counters", pairs.len());
-    let question = Question { query, start_ms: 0, end_ms: 0, step_ms: 0 };
+    let question = LoggedQuery { query, start_ms: 0, end_ms: 0, step_ms: 0 };
     let engine = shared.engine.clone();
     let work = move |budget: &ReadBudget| {
         let (mut out, mut answered) = (String::from("["), 0);

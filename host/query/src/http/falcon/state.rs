@@ -4,25 +4,25 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::body::{Dialect, respond};
+use super::body::{ErrorDialect, respond};
 use crate::http::{Shared, now_ms};
 
 pub(super) async fn counters(State(shared): State<Shared>) -> Response {
     let json = shared.engine.counts().falcon.json(now_ms() / 1000);
-    respond(&shared, Dialect::Service, Ok(json))
+    respond(&shared, ErrorDialect::Service, Ok(json))
 }
 
 pub(super) async fn update(State(shared): State<Shared>) -> Response {
-    respond(&shared, Dialect::Service, Ok("{\"msg\":\"ok\"}".into()))
+    respond(&shared, ErrorDialect::Service, Ok("{\"msg\":\"ok\"}".into()))
 }
 
 pub(super) async fn updating(State(shared): State<Shared>) -> Response {
-    respond(&shared, Dialect::Service, Ok("{\"msg\":\"ok\",\"value\":0}".into()))
+    respond(&shared, ErrorDialect::Service, Ok("{\"msg\":\"ok\",\"value\":0}".into()))
 }
 
 /// An item that is to be indexed. It is checked to be one, and nothing else is to be done.
 #[derive(Deserialize)]
-struct Item {
+struct IndexItem {
     #[serde(rename = "endpoint")]
     _endpoint: String,
     #[serde(rename = "metric")]
@@ -36,6 +36,6 @@ struct Item {
 }
 
 pub(super) async fn index(State(shared): State<Shared>, request: Request) -> Response {
-    let items = Dialect::Service.json::<Vec<Item>>(request).await;
-    respond(&shared, Dialect::Service, items.map(|_| "{\"msg\":\"ok\"}".into()))
+    let items = ErrorDialect::Service.json::<Vec<IndexItem>>(request).await;
+    respond(&shared, ErrorDialect::Service, items.map(|_| "{\"msg\":\"ok\"}".into()))
 }

@@ -13,7 +13,7 @@ use crate::place::SyntaxError;
 
 /// What is wrong, by Prometheus' word for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum FailureKind {
     BadData,
     Execution,
     Canceled,
@@ -22,7 +22,7 @@ enum Kind {
     Unavailable,
 }
 
-impl Kind {
+impl FailureKind {
     fn word(self) -> &'static str {
         match self {
             Self::BadData => "bad_data",
@@ -48,14 +48,14 @@ impl Kind {
 
 /// Why there is no answer.
 #[derive(Clone, Debug)]
-pub(in crate::http) struct Failure {
-    kind: Kind,
+pub(in crate::http) struct ApiFailure {
+    kind: FailureKind,
     message: String,
 }
 
-impl Failure {
+impl ApiFailure {
     pub(super) fn bad(message: impl Into<String>) -> Self {
-        Self { kind: Kind::BadData, message: message.into() }
+        Self { kind: FailureKind::BadData, message: message.into() }
     }
 
     /// A parameter that cannot be used.
@@ -68,40 +68,40 @@ impl Failure {
     }
 }
 
-impl From<FormError> for Failure {
+impl From<FormError> for ApiFailure {
     fn from(error: FormError) -> Self {
         Self::bad(format!("error parsing form values: {error}"))
     }
 }
 
-impl From<RunError> for Failure {
+impl From<RunError> for ApiFailure {
     fn from(error: RunError) -> Self {
         let kind = match &error {
-            RunError::Busy(_) | RunError::Unread | RunError::Stopped => Kind::Unavailable,
-            RunError::Died => Kind::Internal,
+            RunError::Busy(_) | RunError::Unread | RunError::Stopped => FailureKind::Unavailable,
+            RunError::Died => FailureKind::Internal,
             RunError::Query(error) => match error {
                 QueryError::Syntax(_) | QueryError::NotForRange { .. } => {
                     return Self::parameter("query", error);
                 }
                 QueryError::Pattern(_) | QueryError::Step | QueryError::EndBeforeStart | QueryError::Steps { .. } => {
-                    Kind::BadData
+                    FailureKind::BadData
                 }
-                QueryError::Read(ReadError::Cancelled) => Kind::Canceled,
-                QueryError::Read(ReadError::Timeout { .. }) => Kind::Timeout,
-                QueryError::Read(ReadError::Storage { .. }) => Kind::Internal,
-                _ => Kind::Execution,
+                QueryError::Read(ReadError::Cancelled) => FailureKind::Canceled,
+                QueryError::Read(ReadError::Timeout { .. }) => FailureKind::Timeout,
+                QueryError::Read(ReadError::Storage { .. }) => FailureKind::Internal,
+                _ => FailureKind::Execution,
             },
         };
         Self { kind, message: error.to_string() }
     }
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for ApiFailure {
     fn into_response(self) -> Response {
         let body = json::failure(self.kind.word(), &self.message);
         let mut response = (self.kind.status(), body).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
-        if self.kind == Kind::Unavailable {
+        if self.kind == FailureKind::Unavailable {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response

@@ -7,24 +7,24 @@ use axum::response::Response;
 use saker_pipeline::reader::{ReadBudget, TimeRange};
 
 use super::parameters::{self, TRUNCATED};
-use super::{Failure, respond};
+use super::{ApiFailure, respond};
 use crate::api::{self, Listed};
 use crate::ast::Selector;
 use crate::engine::Engine;
-use crate::eval::{QueryError, Settings};
+use crate::eval::{EvalSettings, QueryError};
 use crate::http::Shared;
-use crate::http::form::Form;
+use crate::http::form::QueryForm;
 use crate::json;
-use crate::log::Question;
+use crate::log::LoggedQuery;
 
-pub(super) async fn series(shared: State<Shared>, form: Form) -> Response {
+pub(super) async fn series(shared: State<Shared>, form: QueryForm) -> Response {
     let answer = async {
-        let asked = Asked::read(&shared.engine, &form)?;
+        let asked = ListingQuery::read(&shared.engine, &form)?;
         if asked.selectors.is_empty() {
-            return Err(Failure::bad("no match[] parameter provided"));
+            return Err(ApiFailure::bad("no match[] parameter provided"));
         }
-        let list = |asked: &Asked, engine: &Engine, budget: &ReadBudget| {
-            let Asked { settings, selectors, range, limit } = asked;
+        let list = |asked: &ListingQuery, engine: &Engine, budget: &ReadBudget| {
+            let ListingQuery { settings, selectors, range, limit } = asked;
             api::series(&**engine.reader(), settings, selectors, *range, *limit, budget)
         };
         asked.run(&shared.engine, "series", list, json::push_labels).await
@@ -32,40 +32,40 @@ pub(super) async fn series(shared: State<Shared>, form: Form) -> Response {
     respond(&shared, answer.await)
 }
 
-pub(super) async fn labels(shared: State<Shared>, form: Form) -> Response {
+pub(super) async fn labels(shared: State<Shared>, form: QueryForm) -> Response {
     let answer = async {
-        let list = |asked: &Asked, engine: &Engine, budget: &ReadBudget| {
-            let Asked { settings, selectors, range, limit } = asked;
+        let list = |asked: &ListingQuery, engine: &Engine, budget: &ReadBudget| {
+            let ListingQuery { settings, selectors, range, limit } = asked;
             api::label_names(&**engine.reader(), settings, selectors, *range, *limit, budget)
         };
-        let asked = Asked::read(&shared.engine, &form)?;
+        let asked = ListingQuery::read(&shared.engine, &form)?;
         asked.run(&shared.engine, "labels", list, |out, name| json::push_text(out, name)).await
     };
     respond(&shared, answer.await)
 }
 
-pub(super) async fn values(shared: State<Shared>, Path(name): Path<String>, form: Form) -> Response {
+pub(super) async fn values(shared: State<Shared>, Path(name): Path<String>, form: QueryForm) -> Response {
     let answer = async {
-        let label = unescaped(&name).ok_or_else(|| Failure::bad(format!("invalid label name: {name:?}")))?;
-        let list = move |asked: &Asked, engine: &Engine, budget: &ReadBudget| {
-            let Asked { settings, selectors, range, limit } = asked;
+        let label = unescaped(&name).ok_or_else(|| ApiFailure::bad(format!("invalid label name: {name:?}")))?;
+        let list = move |asked: &ListingQuery, engine: &Engine, budget: &ReadBudget| {
+            let ListingQuery { settings, selectors, range, limit } = asked;
             api::label_values(&**engine.reader(), settings, &label, selectors, *range, *limit, budget)
         };
-        let asked = Asked::read(&shared.engine, &form)?;
+        let asked = ListingQuery::read(&shared.engine, &form)?;
         asked.run(&shared.engine, "label values", list, |out, value| json::push_text(out, value)).await
     };
     respond(&shared, answer.await)
 }
 
-struct Asked {
-    settings: Settings,
+struct ListingQuery {
+    settings: EvalSettings,
     selectors: Vec<Selector>,
     range: TimeRange,
     limit: usize,
 }
 
-impl Asked {
-    fn read(engine: &Engine, form: &Form) -> Result<Self, Failure> {
+impl ListingQuery {
+    fn read(engine: &Engine, form: &QueryForm) -> Result<Self, ApiFailure> {
         Ok(Self {
             settings: engine.config().settings(),
             range: parameters::range(form)?,
@@ -80,10 +80,10 @@ impl Asked {
         what: &str,
         list: impl FnOnce(&Self, &Engine, &ReadBudget) -> Result<Listed<T>, QueryError> + Send + 'static,
         push: impl Fn(&mut String, &T) + Send + 'static,
-    ) -> Result<String, Failure> {
+    ) -> Result<String, ApiFailure> {
         let selectors: Vec<String> = self.selectors.iter().map(crate::printer::series).collect();
         let query = format!("{what} {}", selectors.join(" "));
-        let question = Question { query, start_ms: self.range.start_ms, end_ms: self.range.end_ms, step_ms: 0 };
+        let question = LoggedQuery { query, start_ms: self.range.start_ms, end_ms: self.range.end_ms, step_ms: 0 };
         let shared = engine.clone();
         let work = move |budget: &ReadBudget| {
             let found = list(&self, &shared, budget)?;

@@ -7,62 +7,62 @@ use axum::extract::State;
 use axum::response::Response;
 use saker_pipeline::reader::ReadBudget;
 
-use super::{Failure, parameters, respond};
+use super::{ApiFailure, parameters, respond};
 use crate::ast::Expr;
 use crate::engine::Engine;
-use crate::eval::{Query, QueryError, STEPS_MAX, Settings};
-use crate::http::form::Form;
+use crate::eval::{EvalSettings, Query, QueryError, STEPS_MAX};
+use crate::http::form::QueryForm;
 use crate::http::{Shared, now_ms};
-use crate::json::{self, Extras};
-use crate::log::Question;
-use crate::value::{Answer, Value};
+use crate::json::{self, AnswerExtras};
+use crate::log::LoggedQuery;
+use crate::value::{QueryAnswer, QueryValue};
 
-pub(super) async fn instant(shared: State<Shared>, form: Form) -> Response {
+pub(super) async fn instant(shared: State<Shared>, form: QueryForm) -> Response {
     respond(&shared, answer_instant(&shared.engine, &form).await)
 }
 
-pub(super) async fn range(shared: State<Shared>, form: Form) -> Response {
+pub(super) async fn range(shared: State<Shared>, form: QueryForm) -> Response {
     respond(&shared, answer_range(&shared.engine, &form).await)
 }
 
 /// There are none.
-pub(super) async fn exemplars(shared: State<Shared>, form: Form) -> Response {
+pub(super) async fn exemplars(shared: State<Shared>, form: QueryForm) -> Response {
     let checked = parameters::range(&form).and_then(|range| {
         if range.end_ms < range.start_ms {
-            return Err(Failure::parameter("end", "end timestamp must not be before start timestamp"));
+            return Err(ApiFailure::parameter("end", "end timestamp must not be before start timestamp"));
         }
         let text = form.get("query");
-        crate::parse(text).map_err(|error| Failure::syntax("query", &error))
+        crate::parse(text).map_err(|error| ApiFailure::syntax("query", &error))
     });
     respond(&shared, checked.map(|_| json::success_of("[]", &[])))
 }
 
-pub(super) async fn format(shared: State<Shared>, form: Form) -> Response {
+pub(super) async fn format(shared: State<Shared>, form: QueryForm) -> Response {
     let text = form.get("query");
     let formatted = crate::parse(text).map(|expr| crate::pretty(&expr));
-    let formatted = formatted.map_err(|error| Failure::syntax("query", &error));
+    let formatted = formatted.map_err(|error| ApiFailure::syntax("query", &error));
     respond(&shared, formatted.map(|text| json::success_of(&serde_json::Value::from(text).to_string(), &[])))
 }
 
 /// What stands for all kinds of queries.
-struct Asked {
+struct PreparedQuery {
     text: String,
     expr: Expr,
-    settings: Settings,
+    settings: EvalSettings,
     limit: usize,
     timeout: Option<Duration>,
     wants_stats: bool,
 }
 
-impl Asked {
-    fn read(engine: &Engine, form: &Form) -> Result<Self, Failure> {
+impl PreparedQuery {
+    fn read(engine: &Engine, form: &QueryForm) -> Result<Self, ApiFailure> {
         let text = form.get("query").to_owned();
         let mut settings = engine.config().settings();
         if let Some(lookback_ms) = parameters::duration(form, "lookback_delta")? {
             settings.lookback_ms = lookback_ms.clamp(1, LOOKBACK_MS_MAX);
         }
         Ok(Self {
-            expr: crate::parse(&text).map_err(|error| Failure::syntax("query", &error))?,
+            expr: crate::parse(&text).map_err(|error| ApiFailure::syntax("query", &error))?,
             text,
             settings,
             limit: parameters::limit(form)?,
@@ -75,9 +75,11 @@ impl Asked {
         self,
         engine: &Arc<Engine>,
         (start_ms, end_ms, step_ms): (i64, i64, i64),
-        evaluate: impl FnOnce(&Engine, Query<'_>, &Settings, &ReadBudget) -> Result<Answer, QueryError> + Send + 'static,
-    ) -> Result<String, Failure> {
-        let question = Question { query: self.text.clone(), start_ms, end_ms, step_ms };
+        evaluate: impl FnOnce(&Engine, Query<'_>, &EvalSettings, &ReadBudget) -> Result<QueryAnswer, QueryError>
+        + Send
+        + 'static,
+    ) -> Result<String, ApiFailure> {
+        let question = LoggedQuery { query: self.text.clone(), start_ms, end_ms, step_ms };
         let (shared, asked) = (engine.clone(), Instant::now());
         let work = move |budget: &ReadBudget| {
             let waited = asked.elapsed();
@@ -86,7 +88,7 @@ impl Asked {
             let cut = truncate(&mut answer.value, self.limit);
             let warnings = if cut { &[parameters::TRUNCATED][..] } else { &[] };
             let stats = self.wants_stats.then(|| stats(budget, waited, asked.elapsed()));
-            let extras = Extras { stats: stats.as_deref(), warnings };
+            let extras = AnswerExtras { stats: stats.as_deref(), warnings };
             Ok(json::success(&answer, extras, budget.limits().memory_bytes)?)
         };
         Ok(engine.run(question, self.timeout, work).await?)
@@ -96,50 +98,50 @@ impl Asked {
 /// A day: a value that is older says nothing of now.
 const LOOKBACK_MS_MAX: i64 = 86_400_000;
 
-async fn answer_instant(engine: &Arc<Engine>, form: &Form) -> Result<String, Failure> {
+async fn answer_instant(engine: &Arc<Engine>, form: &QueryForm) -> Result<String, ApiFailure> {
     let time_ms = parameters::time_or(form, "time", now_ms())?;
-    let asked = Asked::read(engine, form)?;
-    let evaluate = move |engine: &Engine, query: Query<'_>, settings: &Settings, budget: &ReadBudget| {
+    let asked = PreparedQuery::read(engine, form)?;
+    let evaluate = move |engine: &Engine, query: Query<'_>, settings: &EvalSettings, budget: &ReadBudget| {
         crate::instant(&**engine.reader(), query, time_ms, settings, budget)
     };
     asked.run(engine, (time_ms, time_ms, 0), evaluate).await
 }
 
-async fn answer_range(engine: &Arc<Engine>, form: &Form) -> Result<String, Failure> {
+async fn answer_range(engine: &Arc<Engine>, form: &QueryForm) -> Result<String, ApiFailure> {
     let (start_ms, end_ms) = (parameters::time(form, "start")?, parameters::time(form, "end")?);
     if end_ms < start_ms {
-        return Err(Failure::parameter("end", "end timestamp must not be before start time"));
+        return Err(ApiFailure::parameter("end", "end timestamp must not be before start time"));
     }
     let step_ms = parameters::duration_of(form.get("step"), "step")?;
     if step_ms <= 0 {
         let why = "zero or negative query resolution step widths are not accepted. Try a positive integer";
-        return Err(Failure::parameter("step", why));
+        return Err(ApiFailure::parameter("step", why));
     }
     if (end_ms - start_ms) / step_ms > STEPS_MAX {
         let would_do_s = ((end_ms - start_ms) / (STEPS_MAX + 1) + 1000) / 1000;
-        return Err(Failure::bad(format!(
+        return Err(ApiFailure::bad(format!(
             "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution \
              (?step=XX): a step of {would_do_s}s would do"
         )));
     }
-    let asked = Asked::read(engine, form)?;
-    let evaluate = move |engine: &Engine, query: Query<'_>, settings: &Settings, budget: &ReadBudget| {
+    let asked = PreparedQuery::read(engine, form)?;
+    let evaluate = move |engine: &Engine, query: Query<'_>, settings: &EvalSettings, budget: &ReadBudget| {
         crate::range(&**engine.reader(), query, (start_ms, end_ms), step_ms, settings, budget)
     };
     asked.run(engine, (start_ms, end_ms, step_ms), evaluate).await
 }
 
 /// Cuts a result to so many series; answers whether there were more.
-fn truncate(value: &mut Value, limit: usize) -> bool {
+fn truncate(value: &mut QueryValue, limit: usize) -> bool {
     let found = match value {
-        Value::Vector(samples) => samples.len(),
-        Value::Matrix(series) => series.len(),
-        Value::Scalar(_) | Value::Text(..) => 0,
+        QueryValue::Vector(samples) => samples.len(),
+        QueryValue::Matrix(series) => series.len(),
+        QueryValue::Scalar(_) | QueryValue::Text(..) => 0,
     };
     match value {
-        Value::Vector(samples) => samples.truncate(limit),
-        Value::Matrix(series) => series.truncate(limit),
-        Value::Scalar(_) | Value::Text(..) => {}
+        QueryValue::Vector(samples) => samples.truncate(limit),
+        QueryValue::Matrix(series) => series.truncate(limit),
+        QueryValue::Scalar(_) | QueryValue::Text(..) => {}
     }
     found > limit
 }

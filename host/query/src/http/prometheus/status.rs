@@ -9,13 +9,13 @@ use saker_model::MetricType;
 use saker_model::prometheus::metric_name;
 use saker_pipeline::reader::{ReadBudget, SeriesReader, TimeRange};
 
-use super::{Failure, respond};
-use crate::describe::{Description, Descriptions, describe};
+use super::{ApiFailure, respond};
+use crate::describe::{Descriptions, MetricDescription, describe};
 use crate::eval::QueryError;
-use crate::http::form::Form;
+use crate::http::form::QueryForm;
 use crate::http::{Shared, now_ms};
 use crate::json::{self, push_text};
-use crate::log::Question;
+use crate::log::LoggedQuery;
 
 /// The Prometheus whose API and language these are. Clients choose by it what they may ask.
 const PROMETHEUS_VERSION: &str = "3.5.0";
@@ -29,24 +29,24 @@ pub(super) async fn buildinfo(shared: State<Shared>) -> Response {
     respond(&shared, Ok(json::success_of(&data, &[])))
 }
 
-pub(super) async fn metadata(shared: State<Shared>, form: Form) -> Response {
+pub(super) async fn metadata(shared: State<Shared>, form: QueryForm) -> Response {
     respond(&shared, answer_metadata(&shared, &form).await)
 }
 
 /// What a family of metrics is: each type and description that there is of it.
-type Families = BTreeMap<String, Vec<(&'static str, Description)>>;
+type Families = BTreeMap<String, Vec<(&'static str, MetricDescription)>>;
 
-async fn answer_metadata(shared: &Shared, form: &Form) -> Result<String, Failure> {
+async fn answer_metadata(shared: &Shared, form: &QueryForm) -> Result<String, ApiFailure> {
     let number = |name: &str| match form.given(name).map(str::parse::<i64>) {
         None => Ok(usize::MAX),
         Some(Ok(number)) => Ok(usize::try_from(number).unwrap_or(usize::MAX)),
-        Some(Err(_)) => Err(Failure::bad(format!("{name} must be a number"))),
+        Some(Err(_)) => Err(ApiFailure::bad(format!("{name} must be a number"))),
     };
     let (limit, each) = (number("limit")?, number("limit_per_metric")?);
     let wanted = form.given("metric").map(ToOwned::to_owned);
     let series_max = shared.engine.config().series;
     let (recent, descriptions) = (shared.recent.clone(), shared.descriptions.clone());
-    let question = Question { query: "metadata".into(), start_ms: 0, end_ms: 0, step_ms: 0 };
+    let question = LoggedQuery { query: "metadata".into(), start_ms: 0, end_ms: 0, step_ms: 0 };
     let work = move |budget: &ReadBudget| {
         let families = families(&*recent, &*descriptions, wanted.as_deref(), series_max)?;
         budget.check()?;

@@ -98,9 +98,9 @@ async fn newest_values_and_attributes_are_answered() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_answered_is_refused_in_each_dialects_shape() {
+async fn what_cannot_be_answered_is_rejected_in_each_dialects_shape() {
     let doors = filled(minute());
-    let refused = |body: &str| (400, JSON_UTF8.to_owned(), body.to_owned());
+    let rejected = |body: &str| (400, JSON_UTF8.to_owned(), body.to_owned());
     for (path, body, expected) in [
         ("/graph/history", r#"{"endpoint_counters":[]}"#, r#"{"msg":"empty_payload"}"#),
         (
@@ -120,7 +120,7 @@ async fn what_cannot_be_answered_is_refused_in_each_dialects_shape() {
         ),
         ("/api/v1/graph/lastpoint", "x", r#"{"error":"expected value at line 1 column 1"}"#),
     ] {
-        assert_eq!(doors.json("POST", path, body).await, refused(expected), "{path} {body}");
+        assert_eq!(doors.json("POST", path, body).await, rejected(expected), "{path} {body}");
     }
     for (path, expected) in [
         ("endpoint", r#"{"error":"q and labels are all missing"}"#),
@@ -128,7 +128,7 @@ async fn what_cannot_be_answered_is_refused_in_each_dialects_shape() {
         ("endpoint_counter", r#"{"error":"eid is missing"}"#),
         ("endpoint_counter?eid=x", r#"{"error":"input error, please check your input info."}"#),
     ] {
-        assert_eq!(doors.get(&format!("/api/v1/graph/{path}")).await, refused(expected), "{path}");
+        assert_eq!(doors.get(&format!("/api/v1/graph/{path}")).await, rejected(expected), "{path}");
     }
     assert_eq!(doors.get("/api/v1/graph/endpoint?q=(").await.0, 400);
 }

@@ -69,7 +69,7 @@ async fn a_range_query_has_its_steps() {
 }
 
 #[tokio::test]
-async fn wrong_parameters_are_refused_in_prometheus_words() {
+async fn wrong_parameters_are_rejected_in_prometheus_words() {
     let doors = filled();
     let invalid = |name: &str, why: &str| bad(400, "bad_data", &format!("invalid parameter \"{name}\": {why}"));
     for (path, expected) in [

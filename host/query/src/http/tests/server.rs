@@ -1,8 +1,8 @@
 //! Over a socket, as clients come.
 
 use super::*;
-use saker_http::{Server, Settings as ServerSettings, StopTimes};
-use saker_pipeline::reader::{Chunk, Columns, Matcher, ReadBudget, TimeRange};
+use saker_http::{Server, ServerSettings, StopTimes};
+use saker_pipeline::reader::{AggregateSet, Chunk, Matcher, ReadBudget, TimeRange};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,7 +20,7 @@ impl SeriesReader for Endless {
         &self,
         _: &[SeriesRef],
         _: TimeRange,
-        _: Columns,
+        _: AggregateSet,
         budget: &ReadBudget,
         _: &mut dyn FnMut(Chunk<'_>),
     ) -> Result<(), ReadError> {
@@ -89,10 +89,10 @@ async fn an_operator_lists_queries_and_ends_one() {
     let ended =
         answer(&server, "DELETE /saker/v1/queries/0 HTTP/1.1\nHost: HOST\nX-Saker: 1\nConnection: close\n\n").await;
     assert!(ended.ends_with(r#"{"cancelled":0}"#), "{ended}");
-    let mut refused = String::new();
-    running.read_to_string(&mut refused).await.unwrap();
-    assert!(refused.starts_with("HTTP/1.1 499"), "{refused}");
-    assert!(refused.ends_with(r#"{"status":"error","errorType":"canceled","error":"the query was cancelled"}"#));
+    let mut rejected = String::new();
+    running.read_to_string(&mut rejected).await.unwrap();
+    assert!(rejected.starts_with("HTTP/1.1 499"), "{rejected}");
+    assert!(rejected.ends_with(r#"{"status":"error","errorType":"canceled","error":"the query was cancelled"}"#));
     for path in ["/api/v1/graph/endpoint", "/api/v1/graph/counter"] {
         let request = format!("DELETE {path} HTTP/1.1\nHost: HOST\nContent-Length: 2\nConnection: close\n\n[]");
         assert!(answer(&server, &request).await.starts_with("HTTP/1.1 403"), "{path}");
@@ -107,9 +107,9 @@ async fn more_queries_than_may_wait_are_told_to_come_again() {
     let request = "GET /api/v1/query?query=up HTTP/1.1\nHost: HOST\nConnection: close\n\n";
     let (first, second) = (send(&server, request).await, send(&server, request).await);
     until(|| doors.engine.log().active().len() == 2).await;
-    let refused = answer(&server, request).await;
-    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains(r#""errorType":"unavailable""#), "{refused}");
-    assert!(refused.to_lowercase().contains("retry-after: 1"), "{refused}");
+    let rejected = answer(&server, request).await;
+    assert!(rejected.starts_with("HTTP/1.1 503") && rejected.contains(r#""errorType":"unavailable""#), "{rejected}");
+    assert!(rejected.to_lowercase().contains("retry-after: 1"), "{rejected}");
     drop((first, second));
     until(|| doors.engine.log().active().is_empty()).await;
     server.stop(STOP).await;

@@ -42,7 +42,7 @@ fn lines_are_appended_and_the_next_file_is_begun_when_one_is_long_enough() {
 }
 
 #[test]
-fn a_file_ends_at_its_age_and_a_clock_that_is_set_back_makes_no_older_name() {
+fn a_file_ends_at_its_age_and_no_name_is_older_than_the_last() {
     let dir = TempDir::new().unwrap();
     let mut files = files(&dir, Rules { keep: 0, ..RULES });
     for (time, line) in
@@ -57,7 +57,7 @@ fn a_file_ends_at_its_age_and_a_clock_that_is_set_back_makes_no_older_name() {
 }
 
 #[test]
-fn the_newest_file_is_gone_on_with_after_its_unfinished_line_was_taken_back() {
+fn the_newest_file_goes_on_without_its_unfinished_line() {
     let dir = TempDir::new().unwrap();
     let rules = Rules { max_bytes: 1 << 40, ..RULES };
     files(&dir, rules).append(b"first\n", NOW).unwrap();

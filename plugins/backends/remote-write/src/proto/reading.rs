@@ -4,14 +4,14 @@ use saker_sdk::encode::protobuf::{Value, next_field};
 
 /// A series as it was read.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Read {
+pub(crate) struct DecodedSeries {
     pub(crate) labels: Vec<(String, String)>,
     /// Time and value.
     pub(crate) samples: Vec<(i64, f64)>,
 }
 
 /// All series of a request. Panics at whatever the schema does not have.
-pub(crate) fn request(message: &[u8]) -> Vec<Read> {
+pub(crate) fn request(message: &[u8]) -> Vec<DecodedSeries> {
     let all = fields(message).into_iter().map(|field| match field {
         (1, Value::Bytes(message)) => series(message),
         other => panic!("in WriteRequest: {other:?}"),
@@ -19,8 +19,8 @@ pub(crate) fn request(message: &[u8]) -> Vec<Read> {
     all.collect()
 }
 
-fn series(message: &[u8]) -> Read {
-    let mut read = Read::default();
+fn series(message: &[u8]) -> DecodedSeries {
+    let mut read = DecodedSeries::default();
     for field in fields(message) {
         match field {
             (1, Value::Bytes(label)) => match fields(label)[..] {

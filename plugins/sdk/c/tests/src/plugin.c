@@ -12,8 +12,8 @@ static void close_plugin(void) {
     calls = (struct calls){0};
 }
 
-static bool collect(saker_tick tick, saker_values *values) {
-    return calls.collect(tick, values);
+static bool collect(saker_run run, saker_values *values) {
+    return calls.collect(run, values);
 }
 
 static saker_verdict map_series(saker_series *series) {
@@ -28,7 +28,7 @@ const saker_plugin saker_backend = {
     .name = "everything",
     .version = "0.1.0",
     .summary = "Tests the SDK",
-    .wants = {{SAKER_READ, "/proc", "for tests"}, {SAKER_STDOUT, "", "for tests"}},
+    .requests = {{SAKER_READ, "/proc", "for tests"}, {SAKER_STDOUT, "", "for tests"}},
     .settings = {
         {.name = "url", .string = &settings.url, .required = true, .doc = "Where to \"send\"."},
         {.name = "form", .string = &settings.form, .default_string = "json"},

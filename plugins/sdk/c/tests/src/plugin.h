@@ -16,7 +16,7 @@ extern struct settings {
 /// What the plugin's calls do. Forgotten at the end of a test.
 extern struct calls {
     bool (*open)(void);
-    bool (*collect)(saker_tick tick, saker_values *values);
+    bool (*collect)(saker_run run, saker_values *values);
     saker_verdict (*map_series)(saker_series *series);
     bool (*write)(const saker_point *points, size_t count);
 } calls;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::Taken;
+use super::BodyOutcome;
 use crate::backend::WriteError;
 use crate::bindings::types::OpenError;
 use crate::compress::{self, CompressError};
@@ -25,7 +25,7 @@ crate::settings! {
 
 /// An address, and the headers of every request to it.
 #[derive(Clone, Debug)]
-pub struct Sender {
+pub struct HttpSender {
     target: Target,
     headers: Vec<(String, String)>,
     compression: Compression,
@@ -33,7 +33,7 @@ pub struct Sender {
     names: &'static [&'static str],
 }
 
-impl Sender {
+impl HttpSender {
     /// Posts to `target`, with `more` headers of the operator's own.
     ///
     /// # Errors
@@ -71,8 +71,8 @@ impl Sender {
         &self,
         body: &[u8],
         most: usize,
-        judge: impl FnOnce(&Response, &Rest) -> Result<Taken, WriteError>,
-    ) -> Result<Taken, WriteError> {
+        judge: impl FnOnce(&Response, &Rest) -> Result<BodyOutcome, WriteError>,
+    ) -> Result<BodyOutcome, WriteError> {
         let body = match self.compression {
             Compression::None => Cow::Borrowed(body),
             Compression::Gzip => match compress::gzip(body, GZIP_LEVEL) {
@@ -90,9 +90,9 @@ impl Sender {
 ///
 /// # Errors
 /// [`WriteError::Broken`] if a smaller one would not do either.
-pub fn not_compressed(error: &CompressError) -> Result<Taken, WriteError> {
+pub fn not_compressed(error: &CompressError) -> Result<BodyOutcome, WriteError> {
     match error {
-        CompressError::TooLarge { .. } => Ok(Taken::TooLarge(error.to_string())),
+        CompressError::TooLarge { .. } => Ok(BodyOutcome::TooLarge(error.to_string())),
         _ => Err(WriteError::Broken(error.to_string())),
     }
 }
@@ -105,17 +105,17 @@ mod tests {
     use crate::http::HttpError;
     use crate::testing::{answer, posted};
 
-    fn sender(compression: Compression) -> Sender {
+    fn sender(compression: Compression) -> HttpSender {
         let more = BTreeMap::from([("X-Team".to_owned(), "a".to_owned())]);
         let target = Target::parse("http://h:1/x").unwrap();
-        Sender::new(target, "text/plain", Some("Bearer t".into()), &more, compression).unwrap()
+        HttpSender::new(target, "text/plain", Some("Bearer t".into()), &more, compression).unwrap()
     }
 
     #[test]
     fn every_body_goes_with_its_headers_compressed_or_not() {
-        let all = |_: &Response, _: &Rest| Ok(Taken::All);
-        assert_eq!(sender(Compression::None).post(b"body", 10, all).unwrap(), Taken::All);
-        assert_eq!(sender(Compression::Gzip).post(b"body", 10, all).unwrap(), Taken::All);
+        let all = |_: &Response, _: &Rest| Ok(BodyOutcome::All);
+        assert_eq!(sender(Compression::None).post(b"body", 10, all).unwrap(), BodyOutcome::All);
+        assert_eq!(sender(Compression::Gzip).post(b"body", 10, all).unwrap(), BodyOutcome::All);
         let [plain, gzip] = &posted()[..] else { panic!("not two") };
         let names =
             |posted: &crate::testing::Posted| posted.headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn more_than_can_be_compressed_at_once_is_too_large() {
-        assert!(matches!(not_compressed(&CompressError::TooLarge { limit: 1 }), Ok(Taken::TooLarge(_))));
+        assert!(matches!(not_compressed(&CompressError::TooLarge { limit: 1 }), Ok(BodyOutcome::TooLarge(_))));
         assert!(matches!(
             not_compressed(&CompressError::NoLevel { lowest: 1, highest: 9 }),
             Err(WriteError::Broken(_))

@@ -5,7 +5,7 @@ use super::*;
 /// Bodies of one byte a point, in answer to which it says what it was told to, and then that it took all.
 #[derive(Default)]
 struct Script {
-    answers: VecDeque<Result<Taken, WriteError>>,
+    answers: VecDeque<Result<BodyOutcome, WriteError>>,
     body: Vec<f64>,
     sent: Vec<Vec<f64>>,
     /// Answers "too large" to anything longer.
@@ -26,16 +26,16 @@ impl Request for Script {
         Filled { points: count, bytes: count }
     }
 
-    fn send(&mut self) -> Result<Taken, WriteError> {
+    fn send(&mut self) -> Result<BodyOutcome, WriteError> {
         self.sent.push(self.body.clone());
         if self.limit.is_some_and(|limit| self.body.len() > limit) {
-            return Ok(Taken::TooLarge("413".into()));
+            return Ok(BodyOutcome::TooLarge("413".into()));
         }
-        self.answers.pop_front().unwrap_or(Ok(Taken::All))
+        self.answers.pop_front().unwrap_or(Ok(BodyOutcome::All))
     }
 }
 
-fn script(answers: impl IntoIterator<Item = Result<Taken, WriteError>>) -> Script {
+fn script(answers: impl IntoIterator<Item = Result<BodyOutcome, WriteError>>) -> Script {
     Script { answers: answers.into_iter().collect(), ..Script::default() }
 }
 
@@ -43,8 +43,8 @@ fn points(values: std::ops::Range<u32>) -> Vec<Point> {
     values.map(|value| Point { series: 0, timestamp_ms: 0, value: value.into() }).collect()
 }
 
-fn partly(refused: &[u32], again: &[u32], lost: usize) -> Result<Taken, WriteError> {
-    Ok(Taken::Some { refused: refused.into(), again: again.into(), lost, message: "partly".into() })
+fn partly(rejected: &[u32], again: &[u32], lost: usize) -> Result<BodyOutcome, WriteError> {
+    Ok(BodyOutcome::Some { rejected: rejected.into(), again: again.into(), lost, message: "partly".into() })
 }
 
 fn rejected(result: Result<usize, WriteError>) -> Vec<u32> {
@@ -76,8 +76,8 @@ fn a_body_that_is_too_large_is_halved_for_this_call_and_the_next() {
 }
 
 #[test]
-fn a_single_point_that_is_too_large_is_refused_and_many_are_no_fault_of_theirs() {
-    let mut single = script([Ok(Taken::All), Ok(Taken::TooLarge("413".into()))]);
+fn a_single_point_that_is_too_large_is_rejected() {
+    let mut single = script([Ok(BodyOutcome::All), Ok(BodyOutcome::TooLarge("413".into()))]);
     assert_eq!(rejected(Bodies::new(1).write(points(0..3), &mut single)), [1]);
     assert_eq!(single.sent.len(), 3);
     let mut nothing = Script { limit: Some(0), ..Script::default() };
@@ -89,7 +89,7 @@ fn a_single_point_that_is_too_large_is_refused_and_many_are_no_fault_of_theirs()
 #[test]
 fn what_was_taken_before_a_failure_is_not_sent_again() {
     let mut bodies = Bodies::new(4);
-    let mut failing = script([Ok(Taken::All), Err(WriteError::retry("busy", Some(7)))]);
+    let mut failing = script([Ok(BodyOutcome::All), Err(WriteError::retry("busy", Some(7)))]);
     let error = bodies.write(points(0..10), &mut failing).unwrap_err();
     assert!(matches!(error, WriteError::Retry(retry) if retry.after_ms == Some(7)));
     let mut again = script([]);
@@ -98,7 +98,7 @@ fn what_was_taken_before_a_failure_is_not_sent_again() {
     let mut anew = script([]);
     bodies.write(points(0..10), &mut anew).unwrap();
     assert_eq!(anew.sent.len(), 3);
-    bodies.write(points(0..10), &mut script([Ok(Taken::All), Err(WriteError::retry("", None))])).unwrap_err();
+    bodies.write(points(0..10), &mut script([Ok(BodyOutcome::All), Err(WriteError::retry("", None))])).unwrap_err();
     bodies.forget();
     let mut other = script([]);
     bodies.write(points(0..10), &mut other).unwrap();
@@ -106,11 +106,11 @@ fn what_was_taken_before_a_failure_is_not_sent_again() {
 }
 
 #[test]
-fn a_body_that_is_refused_costs_its_own_points_only_and_the_rest_is_sent_once() {
+fn a_rejected_body_costs_its_own_points_only() {
     let mut bodies = Bodies::new(4);
-    let mut refusing = script([Ok(Taken::All), Err(WriteError::reject("400"))]);
-    assert_eq!(rejected(bodies.write(points(0..10), &mut refusing)), [4, 5, 6, 7]);
-    assert_eq!(refusing.sent.len(), 3);
+    let mut rejecting = script([Ok(BodyOutcome::All), Err(WriteError::reject("400"))]);
+    assert_eq!(rejected(bodies.write(points(0..10), &mut rejecting)), [4, 5, 6, 7]);
+    assert_eq!(rejecting.sent.len(), 3);
     let rest = [points(0..4), points(8..10)].concat();
     let mut again = script([]);
     assert_eq!(bodies.write(rest, &mut again).unwrap(), 6);
@@ -120,7 +120,7 @@ fn a_body_that_is_refused_costs_its_own_points_only_and_the_rest_is_sent_once() 
 }
 
 #[test]
-fn points_that_are_refused_are_named_by_their_place_in_the_call_and_others_offered_again() {
+fn points_that_are_rejected_are_named_by_their_index() {
     let mut bodies = Bodies::new(4);
     let mut backwards = Script { backwards: true, ..script([partly(&[0, 3], &[1], 0)]) };
     // The body is 9, 8, 7, 6; what is to be offered again ends the call.
@@ -142,15 +142,15 @@ fn points_that_are_lost_without_a_name_are_not_counted_as_taken() {
 #[test]
 fn only_413_asks_for_a_smaller_body() {
     let answer = |status| Response { status, retry_after_s: None, body: " why\n".into() }.taken();
-    assert_eq!(answer(204).unwrap(), Taken::All);
-    assert_eq!(answer(413).unwrap(), Taken::TooLarge("413 why".into()));
+    assert_eq!(answer(204).unwrap(), BodyOutcome::All);
+    assert_eq!(answer(413).unwrap(), BodyOutcome::TooLarge("413 why".into()));
     assert!(matches!(answer(400), Err(WriteError::Reject(_))));
     let says = |status| {
         let response = Response { status, retry_after_s: None, body: String::new() };
         response.taken_as(|| Err(WriteError::Broken("said".into())))
     };
     assert!(matches!(says(200), Err(WriteError::Broken(_))));
-    assert!(matches!((says(413), says(503)), (Ok(Taken::TooLarge(_)), Err(WriteError::Retry(_)))));
+    assert!(matches!((says(413), says(503)), (Ok(BodyOutcome::TooLarge(_)), Err(WriteError::Retry(_)))));
 }
 
 #[test]

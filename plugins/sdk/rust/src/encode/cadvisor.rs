@@ -16,7 +16,7 @@ use super::{Groups, Slots, Texts, push_f64, push_i64};
 use crate::bindings::types::{Series, SeriesId};
 use crate::point::Point;
 
-use place::{FILESYSTEM, PATHS, Place};
+use place::{FILESYSTEM, PATHS, StatPlace};
 
 /// The tag that names the container of a series, where the operator does not say another.
 pub const CONTAINER_TAG: &str = "container";
@@ -25,29 +25,29 @@ pub const CONTAINER_TAG: &str = "container";
 const MACHINE: &str = "/";
 
 /// What stands in the records for each series.
-pub struct Records {
+pub struct CadvisorRecords {
     container_tag: String,
-    series: Slots<Known>,
+    series: Slots<CadvisorSeries>,
     /// Machine and container, as a record has them.
     containers: Texts,
     /// Devices, names of custom metrics and labels, as the stats have them.
     texts: Texts,
     groups: Groups,
-    order: Vec<(Key, u32)>,
+    order: Vec<(RecordKey, u32)>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct CadvisorSeries {
     container: u32,
-    place: Place,
+    place: StatPlace,
     /// Where a value goes that its place does not take.
-    otherwise: Place,
+    otherwise: StatPlace,
 }
 
 /// The order of points in a record: by time, and then as the stats have their values.
-type Key = (i64, Place);
+type RecordKey = (i64, StatPlace);
 
-impl Records {
+impl CadvisorRecords {
     /// Knows no series yet. The tag of that name says which container a series is of.
     #[must_use]
     pub fn new(container_tag: String) -> Self {
@@ -70,32 +70,32 @@ impl Records {
             format!(r#""machine_name":{},"container_Name":{}"#, quote(&series.endpoint), quote(container)).into_bytes();
         let otherwise = self.custom(&series.metric, &tags);
         let place = self.own(&series.metric, &tags).unwrap_or(otherwise);
-        let known = Known { container: self.containers.hold(&head), place, otherwise };
+        let known = CadvisorSeries { container: self.containers.hold(&head), place, otherwise };
         self.forget(id);
         self.series.insert(id, known);
     }
 
-    fn own(&mut self, metric: &str, tags: &[&(String, String)]) -> Option<Place> {
+    fn own(&mut self, metric: &str, tags: &[&(String, String)]) -> Option<StatPlace> {
         Some(match place::of(metric, tags)? {
-            place::Of::Path(path) => Place::Value(path),
-            place::Of::Device(device, field) => Place::Device(self.texts.hold(quote(device).as_bytes()), field),
+            place::Of::Path(path) => StatPlace::Value(path),
+            place::Of::Device(device, field) => StatPlace::Device(self.texts.hold(quote(device).as_bytes()), field),
         })
     }
 
-    fn custom(&mut self, metric: &str, tags: &[&(String, String)]) -> Place {
+    fn custom(&mut self, metric: &str, tags: &[&(String, String)]) -> StatPlace {
         let labels: Vec<_> = tags.iter().map(|(key, value)| format!("{}:{}", quote(key), quote(value))).collect();
         let labels = if labels.is_empty() { String::new() } else { format!(r#""labels":{{{}}},"#, labels.join(",")) };
-        Place::Custom(self.texts.hold(quote(metric).as_bytes()), self.texts.hold(labels.as_bytes()))
+        StatPlace::Custom(self.texts.hold(quote(metric).as_bytes()), self.texts.hold(labels.as_bytes()))
     }
 
     /// Takes it away.
     pub fn forget(&mut self, id: SeriesId) {
-        if let Some(&Known { container, place, otherwise }) = self.series.get(id) {
+        if let Some(&CadvisorSeries { container, place, otherwise }) = self.series.get(id) {
             self.containers.release(container);
-            if let Place::Device(device, _) = place {
+            if let StatPlace::Device(device, _) = place {
                 self.texts.release(device);
             }
-            if let Place::Custom(name, labels) = otherwise {
+            if let StatPlace::Custom(name, labels) = otherwise {
                 self.texts.release(name);
                 self.texts.release(labels);
             }
@@ -153,7 +153,7 @@ impl Records {
         out.extend_from_slice(br#","container_stats":{"timestamp":""#);
         push_rfc3339(out, time);
         out.push(b'"');
-        let mut open = Open::default();
+        let mut open = OpenStats::default();
         let mut done = 0;
         for (number, &place) in places.iter().enumerate() {
             if number > 0 && out.len() >= most {
@@ -163,7 +163,7 @@ impl Records {
             let at = key(&self.series, points, place).1;
             // Of two points for the same value the last one counts. Custom metrics are lists, and have room for both.
             let again = places.get(number + 1).is_some_and(|next| key(&self.series, points, *next).1 == at);
-            if !again || matches!(at, Place::Custom(..)) {
+            if !again || matches!(at, StatPlace::Custom(..)) {
                 self.push_value(&mut open, at, &points[place as usize], out);
             }
         }
@@ -172,11 +172,11 @@ impl Records {
         done
     }
 
-    fn push_value(&self, open: &mut Open, at: Place, point: &Point, out: &mut Vec<u8>) {
+    fn push_value(&self, open: &mut OpenStats, at: StatPlace, point: &Point, out: &mut Vec<u8>) {
         match at {
-            Place::Value(path) => open.path(PATHS[usize::from(path)], out),
-            Place::Device(device, field) => open.device(device, self.texts.get(device), field, out),
-            Place::Custom(name, labels) => {
+            StatPlace::Value(path) => open.path(PATHS[usize::from(path)], out),
+            StatPlace::Device(device, field) => open.device(device, self.texts.get(device), field, out),
+            StatPlace::Custom(name, labels) => {
                 open.custom(name, self.texts.get(name), out);
                 out.push(b'{');
                 out.extend_from_slice(self.texts.get(labels));
@@ -186,7 +186,7 @@ impl Records {
             }
         }
         push_f64(out, point.value);
-        if matches!(at, Place::Custom(..)) {
+        if matches!(at, StatPlace::Custom(..)) {
             out.push(b'}');
         }
     }
@@ -198,11 +198,11 @@ pub fn fits(point: &Point) -> bool {
     point.value.is_finite() && has_rfc3339(point.timestamp_ms)
 }
 
-fn known(series: &Slots<Known>, points: &[Point], place: u32) -> Known {
+fn known(series: &Slots<CadvisorSeries>, points: &[Point], place: u32) -> CadvisorSeries {
     *series.get(points[place as usize].series).expect("the whole call was checked for unknown series")
 }
 
-fn key(series: &Slots<Known>, points: &[Point], place: u32) -> Key {
+fn key(series: &Slots<CadvisorSeries>, points: &[Point], place: u32) -> RecordKey {
     let point = &points[place as usize];
     let known = known(series, points, place);
     // cAdvisor's own values are whole numbers without a sign. From 2⁶³ on they would be written with an exponent,
@@ -213,7 +213,7 @@ fn key(series: &Slots<Known>, points: &[Point], place: u32) -> Key {
 
 /// What of a record's stats is open where the next value goes.
 #[derive(Default)]
-enum Open {
+enum OpenStats {
     /// Objects of these names.
     Path(&'static [&'static str]),
     /// The object of a device, in the list of file systems.
@@ -224,7 +224,7 @@ enum Open {
     Nothing,
 }
 
-impl Open {
+impl OpenStats {
     fn path(&mut self, path: &'static [&'static str], out: &mut Vec<u8>) {
         let (name, parents) = path.split_last().expect("no path is empty");
         let there = if let Self::Path(there) = self { *there } else { &[] };

@@ -9,9 +9,9 @@ use crate::point::Point;
 /// `{"endpoint":…,"metric":…,"value":…,"step":…,"counterType":…,"tags":"k=v,…","timestamp":…}`, one line each: the keys
 /// in the order in which Open-Falcon's agent writes them. The time is in seconds, rounded down.
 #[derive(Clone, Copy, Debug)]
-pub struct Falcon;
+pub struct FalconForm;
 
-impl Form for Falcon {
+impl Form for FalconForm {
     fn head(&self, series: &Series) -> Vec<u8> {
         format!(r#"{{"endpoint":{},"metric":{},"value":"#, quote(&series.endpoint), quote(&series.metric)).into()
     }
@@ -45,7 +45,7 @@ mod tests {
         let mut series = series("net.if.in.bytes", &[("iface", "eth0"), ("name", "a \"b\"")]);
         series.metric_type = MetricType::Counter;
         assert_eq!(
-            line(Falcon, series, 1_700_000_000_999, 12.0),
+            line(FalconForm, series, 1_700_000_000_999, 12.0),
             concat!(
                 r#"{"endpoint":"h","metric":"net.if.in.bytes","value":12,"step":10,"counterType":"COUNTER","#,
                 r#""tags":"iface=eth0,name=a \"b\"","timestamp":1700000000}"#,
@@ -56,13 +56,13 @@ mod tests {
 
     #[test]
     fn what_would_end_a_tag_has_a_backslash_before_it() {
-        let text = line(Falcon, series("m", &[("a", "1,b=2"), ("path", r"C:\temp")]), 0, 1.0);
+        let text = line(FalconForm, series("m", &[("a", "1,b=2"), ("path", r"C:\temp")]), 0, 1.0);
         assert!(text.contains(r#""tags":"a=1\\,b\\=2,path=C:\\temp""#), "{text}");
     }
 
     #[test]
     fn no_tags_are_an_empty_string() {
-        let text = line(Falcon, series("m", &[]), -1, 0.5);
+        let text = line(FalconForm, series("m", &[]), -1, 0.5);
         assert!(
             text.ends_with("\"value\":0.5,\"step\":10,\"counterType\":\"GAUGE\",\"tags\":\"\",\"timestamp\":-1}\n"),
             "{text}"

@@ -1,7 +1,7 @@
 //! The choice of a line's form, for backends whose messages may be any text.
 
-use super::falcon::Falcon;
-use super::influx::{Influx, Precision};
+use super::falcon::FalconForm;
+use super::influx::{InfluxForm, Precision};
 use super::json::Json;
 use super::{Form, Lines, Parts};
 use crate::bindings::types::Series;
@@ -24,9 +24,9 @@ impl Format {
     fn form(self) -> Box<dyn Form> {
         match self {
             Self::Json => Box::new(Json),
-            Self::Falcon => Box::new(Falcon),
+            Self::Falcon => Box::new(FalconForm),
             // A line says nothing of its unit: nanoseconds is what its readers assume.
-            Self::Influx => Box::new(Influx { endpoint_tag: "endpoint".into(), precision: Precision::Nanoseconds }),
+            Self::Influx => Box::new(InfluxForm { endpoint_tag: "endpoint".into(), precision: Precision::Nanoseconds }),
         }
     }
 

@@ -19,7 +19,7 @@ const RESERVED: [&str; 2] = ["name", "__name__"];
 
 /// The plaintext protocol.
 #[derive(Clone, Debug)]
-pub enum Graphite {
+pub enum GraphiteForm {
     /// `metric;key=value;key=value`, sorted by key: Graphite 1.1 and later, and VictoriaMetrics.
     Tagged {
         /// The tag that names the endpoint; empty leaves it out.
@@ -29,7 +29,7 @@ pub enum Graphite {
     Path(Path),
 }
 
-impl Graphite {
+impl GraphiteForm {
     /// Names by the template in the setting `name`.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ impl Graphite {
     }
 }
 
-impl Form for Graphite {
+impl Form for GraphiteForm {
     fn head(&self, series: &Series) -> Vec<u8> {
         let mut name = match self {
             Self::Tagged { endpoint_tag } => tagged(series, endpoint_tag),
@@ -125,8 +125,8 @@ mod tests {
     use crate::encode::testing::{line, series};
     use crate::encode::{Lines, WriteError};
 
-    fn form() -> Graphite {
-        Graphite::Tagged { endpoint_tag: "endpoint".into() }
+    fn form() -> GraphiteForm {
+        GraphiteForm::Tagged { endpoint_tag: "endpoint".into() }
     }
 
     fn name(metric: &str, tags: &[(&str, &str)]) -> String {
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_point_may_be_named_by_a_path() {
-        let form = Graphite::by_path("path", "servers.${endpoint}.${metric}.${tags}").unwrap();
+        let form = GraphiteForm::by_path("path", "servers.${endpoint}.${metric}.${tags}").unwrap();
         let mut series = series("df.bytes", &[("mount", "/var/lib"), ("odd", "a b*{c}[d],(e);f=g")]);
         series.endpoint = "web1.eu".into();
         let expected = "servers.web1_eu.df.bytes.mount._var_lib.odd.a_b__c__d___e__f_g -1.5 1700000000\n";
@@ -166,12 +166,12 @@ mod tests {
     fn a_tag_keeps_clear_of_the_name_and_of_the_endpoint() {
         let tags = [("__name__", "b"), ("endpoint", "c"), ("name", "a")];
         assert_eq!(name("m", &tags), "m;endpoint=h;exported___name__=b;exported_endpoint=c;exported_name=a ");
-        let bare = Graphite::Tagged { endpoint_tag: String::new() };
+        let bare = GraphiteForm::Tagged { endpoint_tag: String::new() };
         assert_eq!(bare.head(&series("m", &[])), b"m ");
     }
 
     #[test]
-    fn times_that_mean_now_or_fit_into_no_file_are_rejected_and_so_is_an_endless_name() {
+    fn times_that_mean_now_or_fit_into_no_file_are_rejected() {
         let mut lines = Lines::new(form());
         let long = "x".repeat(NAME_MAX);
         lines.define(&[

@@ -32,7 +32,7 @@ mod tests {
     use crate::encode::testing::series;
 
     #[test]
-    fn series_that_differ_have_other_identities_and_type_and_step_make_no_difference() {
+    fn series_differ_by_identity_and_not_by_type_or_step() {
         let all = [
             series("m", &[]),
             series("m", &[("a", "b")]),

@@ -30,14 +30,14 @@ const RESERVED: [&str; 3] = ["time", "_field", "_measurement"];
 
 /// The line protocol.
 #[derive(Clone, Debug)]
-pub struct Influx {
+pub struct InfluxForm {
     /// The tag that names the endpoint; empty leaves it out.
     pub endpoint_tag: String,
     /// The unit of timestamps.
     pub precision: Precision,
 }
 
-impl Form for Influx {
+impl Form for InfluxForm {
     fn head(&self, series: &Series) -> Vec<u8> {
         let mut tags = Labels::default();
         if !self.endpoint_tag.is_empty() {
@@ -118,8 +118,8 @@ mod tests {
     use crate::encode::testing::{line, series};
     use crate::encode::{Lines, WriteError};
 
-    fn influx(precision: Precision) -> Influx {
-        Influx { endpoint_tag: "endpoint".into(), precision }
+    fn influx(precision: Precision) -> InfluxForm {
+        InfluxForm { endpoint_tag: "endpoint".into(), precision }
     }
 
     fn head(metric: &str, tags: &[(&str, &str)]) -> String {
@@ -181,7 +181,7 @@ mod tests {
     fn tags_keep_clear_of_the_endpoint_and_of_reserved_keys_and_have_a_value() {
         let tags = [("empty", ""), ("endpoint", "other"), ("time", "noon")];
         assert_eq!(head("m", &tags), "m,endpoint=h,exported_endpoint=other,exported_time=noon value=");
-        let bare = Influx { endpoint_tag: String::new(), precision: Precision::Milliseconds };
+        let bare = InfluxForm { endpoint_tag: String::new(), precision: Precision::Milliseconds };
         assert_eq!(bare.head(&series("m", &[("endpoint", "x")])), b"m,endpoint=x value=");
         assert_eq!(bare.head(&series("m", &[])), b"m value=");
     }

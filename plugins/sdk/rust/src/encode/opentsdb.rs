@@ -29,7 +29,7 @@ const TELNET_NAME_MAX: usize = 980;
 
 /// How a series is called.
 #[derive(Clone, Debug)]
-pub struct Names {
+pub struct OpentsdbNames {
     /// The tag that names the endpoint; empty leaves it out.
     pub endpoint_tag: String,
     /// The unit of timestamps.
@@ -38,13 +38,13 @@ pub struct Names {
 
 /// `{"metric":…,"tags":{…},"timestamp":…,"value":…}`, and a comma in place of an end of line: elements of a list.
 #[derive(Clone, Debug)]
-pub struct Put(pub Names);
+pub struct PutForm(pub OpentsdbNames);
 
 /// `put METRIC TIME VALUE KEY=VALUE…`, one line each.
 #[derive(Clone, Debug)]
-pub struct Telnet(pub Names);
+pub struct TelnetForm(pub OpentsdbNames);
 
-impl Put {
+impl PutForm {
     /// What stands before the time, for names that OpenTSDB has sent back.
     pub fn start<'a>(metric: &str, tags: impl Iterator<Item = (&'a str, &'a str)>) -> String {
         let tags: Vec<_> = tags.map(|(key, value)| format!("{}:{}", quote(key), quote(value))).collect();
@@ -52,7 +52,7 @@ impl Put {
     }
 }
 
-impl Form for Put {
+impl Form for PutForm {
     fn head(&self, series: &Series) -> Vec<u8> {
         let tags = self.0.tags(series);
         Self::start(&clean(&series.metric), tags.iter()).into()
@@ -70,7 +70,7 @@ impl Form for Put {
     }
 }
 
-impl Form for Telnet {
+impl Form for TelnetForm {
     fn head(&self, series: &Series) -> Vec<u8> {
         let head = format!("put {} ", clean(&series.metric));
         if head.len() + self.rest(series).len() > TELNET_NAME_MAX { Vec::new() } else { head.into() }
@@ -93,7 +93,7 @@ impl Form for Telnet {
     }
 }
 
-impl Names {
+impl OpentsdbNames {
     fn tags(&self, series: &Series) -> Labels {
         let mut tags = Labels::default();
         if !self.endpoint_tag.is_empty() {
@@ -145,19 +145,19 @@ mod tests {
     use crate::encode::testing::{line, series};
     use crate::encode::{Lines, WriteError};
 
-    fn names(unit: Unit) -> Names {
-        Names { endpoint_tag: "host".into(), unit }
+    fn names(unit: Unit) -> OpentsdbNames {
+        OpentsdbNames { endpoint_tag: "host".into(), unit }
     }
 
     #[test]
     fn a_point_is_an_object_or_a_line() {
         let series = || series("cpu.idle", &[("core", "1"), ("zone", "a")]);
         assert_eq!(
-            line(Put(names(Unit::Seconds)), series(), 1_700_000_000_999, 99.5),
+            line(PutForm(names(Unit::Seconds)), series(), 1_700_000_000_999, 99.5),
             r#"{"metric":"cpu.idle","tags":{"core":"1","host":"h","zone":"a"},"timestamp":1700000000,"value":99.5},"#
         );
         assert_eq!(
-            line(Telnet(names(Unit::Milliseconds)), series(), 1_700_000_000_999, -1e300),
+            line(TelnetForm(names(Unit::Milliseconds)), series(), 1_700_000_000_999, -1e300),
             "put cpu.idle 1700000000999 -1e+300 core=1 host=h zone=a\n"
         );
     }
@@ -166,20 +166,20 @@ mod tests {
     fn a_name_has_only_what_opentsdb_lets_through() {
         let series = series("a b\n%é磁💡/_-.", &[("host", "x"), ("k:1", "v,=\"2"), ("none", "")]);
         assert_eq!(
-            line(Telnet(names(Unit::Seconds)), series.clone(), 1000, 1.0),
+            line(TelnetForm(names(Unit::Seconds)), series.clone(), 1000, 1.0),
             "put a_b__é磁_/_-. 1 1 exported_host=x host=h k_1=v___2\n"
         );
-        assert!(line(Put(names(Unit::Seconds)), series, 1000, 1.0).contains(r#""k_1":"v___2""#));
+        assert!(line(PutForm(names(Unit::Seconds)), series, 1000, 1.0).contains(r#""k_1":"v___2""#));
         let nameless = super::super::testing::series("", &[]);
-        let bare = Names { endpoint_tag: String::new(), unit: Unit::Seconds };
-        assert_eq!(line(Telnet(bare), nameless, 1000, 1.0), "put _ 1 1\n");
+        let bare = OpentsdbNames { endpoint_tag: String::new(), unit: Unit::Seconds };
+        assert_eq!(line(TelnetForm(bare), nameless, 1000, 1.0), "put _ 1 1\n");
     }
 
     #[test]
     fn a_name_that_is_too_long_for_a_telnet_line_is_not_said() {
         let head = |length: usize| {
             let value = "v".repeat(length);
-            Telnet(names(Unit::Seconds)).head(&series("m", &[("k", &value)]))
+            TelnetForm(names(Unit::Seconds)).head(&series("m", &[("k", &value)]))
         };
         assert!(!head(900).is_empty() && head(1000).is_empty());
     }
@@ -194,7 +194,7 @@ mod tests {
                 [0, -1, 4_294_967_295, 10_000_000_000_000, i64::MIN],
             ),
         ] {
-            let mut lines = Lines::new(Put(names(unit)));
+            let mut lines = Lines::new(PutForm(names(unit)));
             lines.define(&[Definition { id: 0, series: series("m", &[]) }]);
             let points = |times: &[i64]| -> Vec<_> {
                 times.iter().map(|&timestamp_ms| Point { series: 0, timestamp_ms, value: 1.0 }).collect()

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_read_in_their_order_to_the_end_or_to_where_a_message_is_broken() {
+    fn fields_are_read_in_order_up_to_where_a_message_breaks() {
         let mut message = Vec::new();
         push_bytes(&mut message, bytes_key(1), b"text");
         push_fixed64(&mut message, fixed64_key(15), 7);

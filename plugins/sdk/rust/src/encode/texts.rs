@@ -9,12 +9,12 @@ use std::rc::Rc;
 #[derive(Debug, Default)]
 pub struct Texts {
     numbers: HashMap<Rc<[u8]>, u32>,
-    held: Vec<Held>,
+    held: Vec<TextEntry>,
     free: Vec<u32>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct TextEntry {
     text: Rc<[u8]>,
     uses: u32,
 }
@@ -28,7 +28,7 @@ impl Texts {
             return number;
         }
         let text: Rc<[u8]> = text.into();
-        let held = Held { text: text.clone(), uses: 1 };
+        let held = TextEntry { text: text.clone(), uses: 1 };
         let number = match self.free.pop() {
             Some(number) => {
                 self.held[number as usize] = held;

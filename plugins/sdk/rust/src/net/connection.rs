@@ -1,23 +1,23 @@
 //! A TCP connection that outlives calls, and that is opened again after it broke.
 
-use super::{Deadline, NetError, Target, TcpStream};
+use super::{Deadline, NetError, SocketTarget, TcpStream};
 
 /// A place for one connection. It connects when it is first needed.
 pub struct Connection {
-    target: Target,
+    target: SocketTarget,
     stream: Option<TcpStream>,
 }
 
 impl Connection {
     /// Connects to nothing yet.
     #[must_use]
-    pub fn new(target: Target) -> Self {
+    pub fn new(target: SocketTarget) -> Self {
         Self { target, stream: None }
     }
 
     /// Where it leads.
     #[must_use]
-    pub fn target(&self) -> &Target {
+    pub fn target(&self) -> &SocketTarget {
         &self.target
     }
 
@@ -54,7 +54,7 @@ mod tests {
 
     fn to(listener: &TcpListener) -> Connection {
         let address = listener.local_addr().unwrap().to_string();
-        Connection::new(Target::parse("a", &address, Protocol::Tcp).unwrap())
+        Connection::new(SocketTarget::parse("a", &address, Protocol::Tcp).unwrap())
     }
 
     fn soon() -> Deadline {

@@ -1,6 +1,6 @@
 //! Datagrams: a socket to one destination, and lines packed into as few of them as hold them.
 
-use super::{Deadline, NetError, Target, raw};
+use super::{Deadline, NetError, SocketTarget, raw};
 use crate::bindings::types::OpenError;
 
 /// How many bytes of a datagram travel in one piece over Ethernet, whatever headers stand before them.
@@ -10,14 +10,14 @@ const DATAGRAM_BYTES_MAX: u32 = 65_507;
 
 /// Sends datagrams to one destination. It is looked up when it is first needed, and again after an error.
 pub struct UdpSocket {
-    target: Target,
+    target: SocketTarget,
     raw: Option<raw::Socket>,
 }
 
 impl UdpSocket {
     /// Looks nothing up yet.
     #[must_use]
-    pub fn new(target: Target) -> Self {
+    pub fn new(target: SocketTarget) -> Self {
         Self { target, raw: None }
     }
 
@@ -94,7 +94,7 @@ mod tests {
     }
 
     fn sender(address: &str) -> UdpSocket {
-        UdpSocket::new(Target::parse("a", address, Protocol::Udp).unwrap())
+        UdpSocket::new(SocketTarget::parse("a", address, Protocol::Udp).unwrap())
     }
 
     fn soon() -> Deadline {
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_refused_is_denied() {
+    fn an_address_that_is_rejected_is_denied() {
         // A socket has to be allowed to broadcast, and nobody has allowed it.
         let error = sender("255.255.255.255:9").send(b"x", soon());
         assert_eq!(error, Err(NetError::Denied("255.255.255.255:9".into())));

@@ -1,13 +1,13 @@
 //! A TCP connection: whole writes, and reads of a known length or up to a byte.
 
-use super::{Deadline, Failure, NetError, Target, raw};
+use super::{Deadline, Failure, NetError, SocketTarget, raw};
 
 /// A connection. Its reads and writes wait until they are done, or until the deadline of the call.
 ///
 /// After an error nobody knows how much has travelled: drop it, and send everything again on a new one.
 pub struct TcpStream {
     raw: raw::Stream,
-    target: Target,
+    target: SocketTarget,
     deadline: Deadline,
     /// Bytes that have arrived and that nobody has asked for yet: never more than one read beyond what was.
     received: Vec<u8>,
@@ -18,7 +18,7 @@ impl TcpStream {
     ///
     /// # Errors
     /// [`NetError`]: not granted, or away.
-    pub fn connect(target: &Target, deadline: Deadline) -> Result<Self, NetError> {
+    pub fn connect(target: &SocketTarget, deadline: Deadline) -> Result<Self, NetError> {
         let raw = target.reach(deadline, raw::Stream::connect)?;
         Ok(Self { raw, target: target.clone(), deadline, received: Vec::new() })
     }
@@ -118,8 +118,8 @@ mod tests {
     use super::*;
     use crate::net::{Protocol, TIMEOUT_MS};
 
-    fn target(listener: &TcpListener) -> Target {
-        Target::parse("a", &listener.local_addr().unwrap().to_string(), Protocol::Tcp).unwrap()
+    fn target(listener: &TcpListener) -> SocketTarget {
+        SocketTarget::parse("a", &listener.local_addr().unwrap().to_string(), Protocol::Tcp).unwrap()
     }
 
     fn connect(listener: &TcpListener) -> TcpStream {

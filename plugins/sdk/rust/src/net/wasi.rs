@@ -107,7 +107,7 @@ impl Socket {
             }
         }
         drop(ready);
-        // Connected, so that the grant is checked here and a refusal does not get lost with the datagram.
+        // Connected, so that the grant is checked here and a rejection does not get lost with the datagram.
         let (incoming, outgoing) = socket.stream(Some(to_wasi(address)))?;
         drop(incoming);
         Ok(Self { outgoing, _socket: socket })

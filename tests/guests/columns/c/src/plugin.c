@@ -4,16 +4,16 @@
 enum { MOST = 100 };
 
 static uint32_t handles[MOST];
-static size_t ticks;
+static size_t runs;
 
 static uint32_t define(size_t place) {
     saker_value *series = saker_gauge(NULL, "columns.value", 0);
     return saker_column_define(saker_with_tag(series, "place", saker_format("%zu", place)));
 }
 
-static bool collect(saker_tick tick, saker_values *values) {
-    bool is_away = ticks % 2 == 1;
-    for (size_t i = ticks == 0 ? 0 : MOST - 1; i < MOST && !is_away; i++) {
+static bool collect(saker_run run, saker_values *values) {
+    bool is_away = runs % 2 == 1;
+    for (size_t i = runs == 0 ? 0 : MOST - 1; i < MOST && !is_away; i++) {
         handles[i] = define(i);
     }
     if (is_away) {
@@ -22,8 +22,8 @@ static bool collect(saker_tick tick, saker_values *values) {
     for (size_t i = 0; i < (is_away ? MOST - 1 : MOST); i++) {
         saker_column_add(values, handles[i], (double)i + 0.5);
     }
-    saker_column_add_at(values, handles[0], (double)ticks, tick.timestamp_ms - 1000);
-    ticks++;
+    saker_column_add_at(values, handles[0], (double)runs, run.timestamp_ms - 1000);
+    runs++;
     return true;
 }
 

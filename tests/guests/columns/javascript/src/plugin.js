@@ -7,11 +7,11 @@ const MOST = 100;
 export default class Columns extends Collector {
     static summary = 'Brings values in columns';
 
-    ticks = 0;
+    runs = 0;
     handles = [];
 
     collect({ timestampMs }) {
-        const most = MOST - (this.ticks % 2);
+        const most = MOST - (this.runs % 2);
         if (most < MOST) {
             this.columns.forget(this.handles.pop());
         }
@@ -19,8 +19,8 @@ export default class Columns extends Collector {
             this.handles.push(this.columns.define(gauge('columns.value', 0, { place })));
         }
         this.handles.forEach((handle, place) => this.columns.add(handle, place + 0.5));
-        this.columns.add(this.handles[0], this.ticks, timestampMs - 1000);
-        this.ticks++;
+        this.columns.add(this.handles[0], this.runs, timestampMs - 1000);
+        this.runs++;
         return this.columns;
     }
 }

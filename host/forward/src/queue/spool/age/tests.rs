@@ -85,7 +85,7 @@ fn what_a_restart_of_the_machine_takes_is_believed_at_once() {
 }
 
 #[test]
-fn days_between_two_boots_count_when_the_clock_has_held_for_an_hour_and_for_what_is_from_before_alone() {
+fn days_between_boots_count_once_the_clock_has_held_for_an_hour() {
     let machine = Machine::new();
     let mut queue = used(&machine);
     queue.segment();
@@ -103,7 +103,7 @@ fn days_between_two_boots_count_when_the_clock_has_held_for_an_hour_and_for_what
 }
 
 #[test]
-fn a_boot_with_a_wrong_clock_ages_nothing_neither_then_nor_when_it_is_right_again() {
+fn a_boot_with_a_wrong_clock_ages_nothing() {
     for wrong in [-30 * DAY_MS as i64, 8 * DAY_MS as i64] {
         let machine = Machine::new();
         let mut queue = used(&machine);
@@ -140,7 +140,7 @@ fn a_clock_that_is_put_right_within_the_hour_begins_it_anew() {
 }
 
 #[test]
-fn a_queue_that_was_filled_while_the_machine_had_no_clock_is_not_old_when_it_has_one() {
+fn a_queue_filled_without_a_clock_is_not_old_when_there_is_one() {
     for first in [0, START_MS - 30 * DAY_MS] {
         let machine = Machine::new();
         machine.boot(first);
@@ -191,13 +191,13 @@ fn many_boots_take_bounded_room_and_age_nothing_too_much() {
 fn what_is_written_down_is_read_back_and_nothing_else_is() {
     let gaps = vec![Gap { before: 3, ms: 4 }, Gap { before: 5, ms: 6 }];
     let saved =
-        Saved { boot: 1 << 100, running_ms: 1, time_ms: 2, passed_ms: 10, doubt: Some(7), established: true, gaps };
+        SavedAge { boot: 1 << 100, running_ms: 1, time_ms: 2, passed_ms: 10, doubt: Some(7), established: true, gaps };
     let bytes = saved.encode();
-    let read = Saved::decode(&bytes).unwrap();
+    let read = SavedAge::decode(&bytes).unwrap();
     assert_eq!((read.boot, read.doubt, read.established, read.gaps), (1 << 100, Some(7), true, saved.gaps));
     for length in 0..bytes.len() {
         // Without its last gaps it is whole as well.
-        assert_eq!(Saved::decode(&bytes[..length]).is_some(), [57, 73].contains(&length), "{length}");
+        assert_eq!(SavedAge::decode(&bytes[..length]).is_some(), [57, 73].contains(&length), "{length}");
     }
-    assert!(Saved::decode(&[2; 57]).is_none());
+    assert!(SavedAge::decode(&[2; 57]).is_none());
 }

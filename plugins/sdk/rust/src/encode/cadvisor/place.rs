@@ -3,7 +3,7 @@
 
 /// The place of a value in the stats. The order is the one in which they are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum StatPlace {
     /// At one of [`PATHS`].
     Value(u8),
     /// In the object of a device, under one of [`FILESYSTEM`].

@@ -15,8 +15,8 @@ fn series(metric: &str, tags: &[(&str, &str)]) -> Series {
     }
 }
 
-fn records(all: &[Series]) -> Records {
-    let mut records = Records::new("container".into());
+fn records(all: &[Series]) -> CadvisorRecords {
+    let mut records = CadvisorRecords::new("container".into());
     (0..).zip(all).for_each(|(id, series)| records.define(id, series));
     records
 }
@@ -26,7 +26,7 @@ fn point(series: u32, timestamp_ms: i64, value: f64) -> Point {
 }
 
 /// The records of these points, in bodies of `most` bytes.
-fn written(records: &mut Records, points: &[Point], most: usize) -> Vec<Value> {
+fn written(records: &mut CadvisorRecords, points: &[Point], most: usize) -> Vec<Value> {
     let mut places = (0..points.len() as u32).collect();
     records.arrange(points, &mut places);
     let (mut all, mut rest) = (Vec::new(), &places[..]);
