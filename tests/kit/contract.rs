@@ -9,7 +9,7 @@ use saker_sandbox::{Backend, Collector, InstanceSpec, Plugin, PluginKind, Proces
 use crate::{root, sandbox};
 
 /// The BLAKE3 hash of every file of every version that was released. Until a version is, its lines and the components in
-/// tests/fixtures/plugins change with it: `steady-1` and `judge` of the guests, and the `stdout` backend.
+/// tests/fixtures/plugins change with it: `steady-1` and `verdict-by-name` of the guests, and the `stdout` backend.
 const RELEASED: &[(&str, &str)] = &[
     ("0.1.0/host.wit", "d341ab0ffdde40259ef0bf5f4dc41ded06a887cdd5b95633a0d1bdbb540dbf69"),
     ("0.1.0/plugin.wit", "e17f92516ea7ffa7d6ee97672cb27be918d2f5996c396852eba268dd680c6de4"),
