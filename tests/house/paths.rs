@@ -10,7 +10,7 @@ const BEFORE: &[&str] = &[".route(", "const PATHS: &[&str] = &[", ": [&str; 2] =
 #[test]
 fn every_route_is_in_the_table_of_paths() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let table = std::fs::read_to_string(root.join("tests/agent/paths.txt")).unwrap();
+    let table = std::fs::read_to_string(root.join("host/agent/src/paths.txt")).unwrap();
     let listed: Vec<_> = table.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
     let mut found = 0;
     for file in sources(&root.join("host")) {
@@ -19,7 +19,7 @@ fn every_route_is_in_the_table_of_paths() {
             // Lists of the kernel's files begin alike.
             let is_served = |literal: &&str| literal.starts_with('/') && !literal.starts_with("/proc/");
             for path in literals(rest).into_iter().filter(is_served) {
-                assert!(listed.contains(&path), "{path} of {} is not in tests/agent/paths.txt", file.display());
+                assert!(listed.contains(&path), "{path} of {} is not in host/agent/src/paths.txt", file.display());
                 found += 1;
             }
         }

@@ -57,20 +57,25 @@ pub(crate) fn router(routes: Routes, about: About, metrics: Arc<MetricRegistry>)
         .layer(DefaultBodyLimit::disable())
 }
 
+/// Every path that the agent answers on, whose it is and what it takes to ask, which a test holds to the routers.
+const PATHS: &str = include_str!("paths.txt");
+
+/// Methods and paths, for whoever looks around.
+fn paths() -> impl Iterator<Item = String> {
+    let rows = PATHS.lines().filter(|line| !line.starts_with('#'));
+    rows.filter_map(|line| {
+        let mut words = line.split_whitespace();
+        Some(format!("{} {}", words.next()?, words.next()?))
+    })
+}
+
 async fn index(State(about): State<About>) -> Json<serde_json::Value> {
     Json(json!({
         "name": "saker",
         "version": env!("CARGO_PKG_VERSION"),
         "endpoint": &**about.endpoint.load_full(),
         "uptime_s": about.started.elapsed().as_secs(),
-        "paths": [
-            "GET /health", "GET /ready", "GET /metrics", "GET /saker/v1/plugins", "GET /saker/v1/plugins/NAME",
-            "POST /saker/v1/plugins/NAME/resume",
-            "GET /saker/v1/series?metric=GLOB", "GET /saker/v1/recent?metric=GLOB", "GET /saker/v1/routes", "GET /saker/v1/queues",
-            "GET /saker/v1/queues/DESTINATION", "POST /saker/v1/queues/DESTINATION/replay", "POST /saker/v1/queues/DESTINATION/drop",
-            "GET /saker/v1/range", "GET /saker/v1/queries", "DELETE /saker/v1/queries/ID",
-            "POST /v1/push", "POST /write", "POST /api/v2/write",
-        ],
+        "paths": paths().collect::<Vec<_>>(),
     }))
 }
 
