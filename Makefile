@@ -26,11 +26,31 @@ authors: plugins ## Write plugins as a newcomer does, of each kind and in each l
 	set -e; for script in tests/authors/*.sh; do echo "== $$script"; sh $$script $(TARGET)/authors $(TARGET)/release/saker; done
 
 # The plugins come first: the agent knows those that it ships with by their hashes.
-build: plugins ## Build the agent, target/release/saker, and the plugins that it ships with
+build: plugins page ## Build the agent, target/release/saker, the plugins that it ships with, and its page
 	cargo build --release --locked --workspace --bin saker
 
 plugins: ## Build the plugins into target/plugins
 	sh plugins/build.sh target/plugins
+
+# What Node.js before 20 builds nobody has tried. As for the authors, the program is the one that the tests run.
+PAGE := host/web/page
+page: ## Build the page into host/web/dist; wants Node.js 20 with npm, and without it says so
+	@if ! node -e 'process.exit(Number(process.versions.node.split(".")[0] < 20))' 2>/dev/null || ! command -v npm >/dev/null; then \
+		echo "no Node.js 20 with npm: the agent is built without its page"; \
+	elif [ -z "$$(find $(PAGE) -path $(PAGE)/node_modules -prune -o -type f -newer host/web/dist/built -print 2>&1)" ]; then \
+		echo "the page is built"; \
+	else \
+		cd $(PAGE) && npm ci --no-audit --no-fund && npm run build && touch ../dist/built; \
+	fi
+
+test-page: page plugins ## Test the page: its types and style, its parts, and all of it in a browser; wants Node.js 20, npm, chromium
+	cd $(PAGE) && npm ci --no-audit --no-fund && npm run check && npm test
+	cargo test --release --workspace --locked --test agent --no-run
+	cd tests/page && npm ci --no-audit --no-fund && node --test page.test.mjs && node budget.mjs
+
+screenshots: page plugins ## Make the screenshots in docs/images anew; wants what test-page does
+	cargo test --release --workspace --locked --test agent --no-run
+	cd tests/page && npm ci --no-audit --no-fund && node screenshots.mjs
 
 guests: ## Build the plugins that only tests run, those that misbehave, into target/guests
 	sh plugins/build.sh target/guests --guests
@@ -87,4 +107,4 @@ clean: ## Remove everything that was built, and run/ with what the agent has kep
 	cargo clean
 	rm -rf run
 
-.PHONY: help run test test-servers authors build plugins guests bench bench-collect bench-write bench-pipeline bench-forward bench-hostile bench-query bench-scale promql-corpus promql-compare torture check clean
+.PHONY: help run test test-servers test-page authors build page plugins guests bench bench-collect bench-write bench-pipeline bench-forward bench-hostile bench-query bench-scale promql-corpus promql-compare screenshots torture check clean

@@ -3,6 +3,7 @@
 #
 #   tests/install.sh build       what `make test` wants beside Rust
 #   tests/install.sh servers     the servers that the tests in tests/servers talk to, and their clients
+#   tests/install.sh page        what builds the page, and opens it
 #   tests/install.sh authors     what authors of plugins in other languages work with
 set -eu
 
@@ -14,9 +15,10 @@ servers)
         redis-server=redis-server nats-server=nats-server carbon-cache=graphite-carbon
         clickhouse-server=clickhouse-server docker-registry=docker-registry psql=postgresql pg_config=libpq-dev kcat=kcat"
     ;;
-authors) wanted="python3=python3-venv destination=nodejs npm=npm clang=clang wasm-ld=lld" ;;
+page) wanted="node=nodejs npm=npm chromium=chromium" ;;
+authors) wanted="python3=python3-venv node=nodejs npm=npm clang=clang wasm-ld=lld" ;;
 *)
-    echo "tests/install.sh build | servers | authors" >&2
+    echo "tests/install.sh build | servers | page | authors" >&2
     exit 2
     ;;
 esac

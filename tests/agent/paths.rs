@@ -14,7 +14,12 @@ fn rows() -> impl Iterator<Item = (&'static str, String, &'static str, &'static 
         };
         (
             method,
-            path.replace("{name}", "destination%20a").replace("{destination}", "a").replace("{id}", "1"),
+            path.replace("/page/{name}", "/page/icon.svg")
+                // It would go on for ever.
+                .replace("/page/live", "/page/live?since=now")
+                .replace("{name}", "destination%20a")
+                .replace("{destination}", "a")
+                .replace("{id}", "1"),
             owner,
             access,
         )
@@ -67,8 +72,8 @@ fn the_index_and_the_pages_list_the_table() {
         assert!(pages.iter().any(|page| page.contains(&path)), "{path} is on no page");
         assert!(index.contains(&format!("\"{} {}\"", columns[0], columns[1])), "{path}: {index}");
         let is_ours = columns[2] == "saker";
-        let begins_ours =
-            path.starts_with("/saker/v1/") || ["/", "/health", "/ready", "/metrics"].contains(&path.as_str());
+        let begins_ours = ["/saker/v1/", "/page/"].iter().any(|begin| path.starts_with(begin))
+            || ["/", "/health", "/ready", "/metrics"].contains(&path.as_str());
         assert_eq!(is_ours, begins_ours, "{path}");
     }
 }

@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["saker-pipeline", "saker-http", "saker-codec", "saker-config", "saker-telemetry", "saker-model"],
     ),
     ("saker-query", &["saker-pipeline", "saker-http", "saker-config", "saker-telemetry", "saker-model"]),
+    ("saker-web", &["saker-query", "saker-pipeline", "saker-http", "saker-model"]),
     ("saker-http", &["saker-config", "saker-telemetry", "saker-model"]),
     (
         "saker-cli",

@@ -25,6 +25,7 @@ use saker_query::{Engine, NoDescriptions};
 use saker_sandbox::{Compiler, PluginHash, Sandbox, SandboxConfig};
 use saker_store::{Ended as StoreEnded, StoreReader, StoreService};
 use saker_telemetry::{MetricRegistry, ProcessMetrics};
+use saker_web::Feed;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -51,6 +52,7 @@ pub(crate) struct Agent {
     pub(crate) endpoint: Arc<ArcSwap<Arc<str>>>,
     pub(crate) laws: Arc<LawWatch>,
     queries: Arc<Engine>,
+    feed: Arc<Feed>,
     store: Mutex<Option<StoreService>>,
     listener: Listener,
     /// What is in memory is let go of at the end, which no law knows.
@@ -88,7 +90,13 @@ impl Agent {
         let cache = Arc::new(Cache::new(config.cache));
         let chain = Arc::<Chain>::default();
         let store = open_store(&config, &table).await?;
-        let mut others: Vec<Arc<dyn Sink>> = vec![cache.clone()];
+        let endpoint = Arc::new(ArcSwap::from_pointee(endpoint));
+        let of_host: saker_web::Endpoint = {
+            let endpoint = endpoint.clone();
+            Arc::new(move || (**endpoint.load()).clone())
+        };
+        let feed = Arc::new(Feed::new(table.clone(), of_host.clone()));
+        let mut others: Vec<Arc<dyn Sink>> = vec![cache.clone(), feed.clone()];
         others.extend(store.as_ref().map(|store| store.sink().clone() as Arc<dyn Sink>));
         let sinks = Sinks { durable: forwarder.clone(), others };
         let recent = Arc::new(CacheReader::new(cache.clone(), table.clone()));
@@ -102,7 +110,6 @@ impl Agent {
         );
         let pipeline = Arc::new(Pipeline::new(table, memory, sinks, chain.clone(), config.pipeline.shares));
         pipeline.set_limits(config.pipeline.series);
-        let endpoint = Arc::new(ArcSwap::from_pointee(endpoint));
         let statuses = Arc::new(Statuses::default());
         let states = config.data_dir.join("state");
         let opened = off_the_workers({
@@ -151,13 +158,16 @@ impl Agent {
             let forwarding = saker_forward::ForwardApiState {
                 forwarder: forwarder.clone(),
                 backend_of: backend_names(&live),
-                endpoint: Arc::new({
-                    let endpoint = endpoint.clone();
-                    move || (**endpoint.load()).clone()
-                }),
+                endpoint: of_host,
             };
             let window = saker_cache::CacheApiState { cache: cache.clone(), table: pipeline.table().clone() };
+            let page = saker_web::routers(saker_web::Dependencies {
+                engine: queries.clone(),
+                feed: feed.clone(),
+                version: env!("CARGO_PKG_VERSION"),
+            });
             let guarded = Router::new()
+                .merge(page.guarded.clone())
                 .merge(saker_plugins::router(plugins.clone()))
                 .merge(saker_forward::router(forwarding.clone()))
                 .merge(saker_cache::router(window))
@@ -173,7 +183,7 @@ impl Agent {
                 .merge(ingest.router());
             let operating =
                 Router::new().merge(saker_plugins::operating(plugins)).merge(saker_forward::operating(forwarding));
-            Routes { guarded, operating, listeners: listeners.clone() }
+            Routes { guarded, operating, page, listeners: listeners.clone() }
         };
         let about =
             About { endpoint: endpoint.clone(), started, pipeline: pipeline.clone(), supervision: supervision.clone() };
@@ -190,6 +200,7 @@ impl Agent {
             endpoint,
             laws,
             queries,
+            feed,
             store: Mutex::new(store),
             listener,
             is_ending: AtomicBool::new(false),
@@ -263,6 +274,8 @@ impl Agent {
         if let Some(watching) = self.watching.lock().take() {
             watching.abort();
         }
+        // A page listens for as long as it is let.
+        self.feed.close();
         // What has come may be taken as long as requests may be worked on.
         tokio::join!(self.listener.stop(limit), self.ingest.stop(limit / 2));
         if tokio::time::timeout_at(end.into(), self.supervision.stop()).await.is_err() {

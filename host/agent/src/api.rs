@@ -25,6 +25,8 @@ pub(crate) struct Routes {
     pub(crate) guarded: Router,
     /// What changes something, and wants an operator.
     pub(crate) operating: Router,
+    /// For browsers.
+    pub(crate) page: saker_web::Routers,
     pub(crate) listeners: Arc<AllListenerStats>,
 }
 
@@ -38,9 +40,9 @@ pub(crate) struct About {
 }
 
 pub(crate) fn router(routes: Routes, about: About, metrics: Arc<MetricRegistry>) -> Router {
+    let index =
+        Router::new().route("/", get(index)).with_state(about.clone()).layer(middleware::from_fn(saker_http::guarded));
     let guarded = Router::new()
-        .route("/", get(index))
-        .with_state(about.clone())
         .merge(Router::new().route("/metrics", get(self::metrics)).with_state(metrics))
         .merge(routes.guarded)
         .layer(middleware::from_fn(saker_http::guarded));
@@ -49,6 +51,8 @@ pub(crate) fn router(routes: Routes, about: About, metrics: Arc<MetricRegistry>)
         .route("/health", get(|| async { "ok\n" }))
         .route("/ready", get(ready))
         .with_state(about)
+        .merge(routes.page.front(index))
+        .merge(routes.page.open)
         .merge(guarded)
         .merge(operating)
         .fallback(|| async { ApiError::new(StatusCode::NOT_FOUND, "no such path; / lists those that there are") })

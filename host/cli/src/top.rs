@@ -1,131 +1,104 @@
-//! `saker top`: a live view of a running agent.
+//! `saker top`: a live view of a running agent. The host comes first, plugins and the flow of points are a key away.
 
-use std::collections::HashMap;
+mod agent;
+mod host;
+mod keys;
+
 use std::io::IsTerminal;
 use std::time::Instant;
 
-use serde_json::Value;
+use rustix::termios::tcgetwinsize;
 
 use crate::args::TopArgs;
 use crate::printing::{print, reader_is_gone};
-use crate::{client, table};
+use agent::Look;
+use host::Host;
+use keys::Keys;
 
-/// What is shown of a fault.
-const FAULT_CHARS: usize = 60;
+/// Goes to the screen's first place, and clears each line's rest and what is below: without a flicker.
+const HOME: &str = "\x1b[H";
+const LINE_REST: &str = "\x1b[K\n";
+const BELOW: &str = "\x1b[J";
+/// A terminal that does not say how wide it is.
+const WIDTH: usize = 80;
 
-/// Clears the screen and goes to its first place.
-const CLEAR: &str = "\x1b[H\x1b[2J";
+/// What is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum View {
+    Host,
+    Plugins,
+    Flow,
+}
 
 pub fn top(args: &TopArgs) -> anyhow::Result<()> {
+    let on_screen = std::io::stdout().is_terminal();
+    let mut keys = on_screen.then(Keys::read).flatten();
     crate::runtime()?.block_on(async {
-        let mut before: Option<AgentSnapshot> = None;
-        let mut times = 0;
+        let (mut before, mut view, mut times): (Option<Look>, _, _) = (None, View::Host, 0);
         loop {
-            let look = AgentSnapshot {
-                at: Instant::now(),
-                about: client::get(&args.client, "/").await?,
-                plugins: client::get(&args.client, "/saker/v1/plugins").await?,
-                routes: client::get(&args.client, "/saker/v1/routes").await?,
+            let text = match look(args).await {
+                Ok((host, look)) => {
+                    let text = if on_screen {
+                        screen(view, &host, &look, before.as_ref())
+                    } else {
+                        all(&host, &look, before.as_ref())
+                    };
+                    before = Some(look);
+                    text
+                }
+                // An agent that has answered once may come back; what it counted then begins anew.
+                Err(error) if on_screen && before.is_some() => format!("{error:#}\n\nwaiting for it; q leaves\n"),
+                Err(error) => return Err(error),
             };
-            let mut screen = String::new();
-            if std::io::stdout().is_terminal() {
-                screen.push_str(CLEAR);
+            if on_screen {
+                print(format_args!("{}", painted(&text)))?;
+            } else {
+                print(format_args!("{text}"))?;
             }
-            screen.push_str(&look.render(before.as_ref()));
-            print(format_args!("{screen}"))?;
-            before = Some(look);
             times += 1;
             if times == args.times || reader_is_gone() {
                 return Ok(());
             }
             tokio::select! {
                 () = tokio::time::sleep(args.interval) => {}
+                key = keys::next(&mut keys) => match key {
+                    b'q' | b'Q' => return Ok(()),
+                    b'p' => view = View::Plugins,
+                    b'f' => view = View::Flow,
+                    _ => view = View::Host,
+                },
                 _ = tokio::signal::ctrl_c() => return Ok(()),
             }
         }
     })
 }
 
-/// What the agent said at one time.
-struct AgentSnapshot {
-    at: Instant,
-    about: Value,
-    plugins: Value,
-    routes: Value,
+async fn look(args: &TopArgs) -> anyhow::Result<(Host, Look)> {
+    Ok((Host::ask(&args.client).await?, Look::ask(&args.client, Instant::now()).await?))
 }
 
-impl AgentSnapshot {
-    fn render(&self, before: Option<&Self>) -> String {
-        let about = &self.about;
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let mut screen = format!(
-            "saker {} on {}, up {} s\n\n",
-            text(&about["version"]),
-            text(&about["endpoint"]),
-            about["uptime_s"]
-        );
-        let seconds = before.map(|before| self.at.duration_since(before.at).as_secs_f64());
-        let headings = ["plugin", "kind", "state", "calls/s", "values/s", "cpu %", "memory", "failed", "last fault"];
-        let mut rows = vec![headings.map(String::from).to_vec()];
-        let earlier = before.map(|before| by_name(&before.plugins["instances"])).unwrap_or_default();
-        for now in list(&self.plugins["instances"]) {
-            let rate = |pointer: &str| rate(now, earlier.get(&text(&now["name"])).copied(), pointer, seconds);
-            rows.push(vec![
-                text(&now["name"]),
-                text(&now["kind"]),
-                text(&now["state"]),
-                rate("/calls").map_or("-".into(), |rate| format!("{rate:.2}")),
-                rate("/counts/values").map_or("-".into(), |rate| format!("{rate:.1}")),
-                rate("/cpu_seconds").map_or("-".into(), |rate| format!("{:.2}", rate * 100.0)),
-                format!("{:.1} MiB", now["memory_bytes"].as_f64().unwrap_or(0.0) / f64::from(1 << 20)),
-                now["counts"]["failed"].to_string(),
-                fault(&now["last_fault"]),
-            ]);
-        }
-        screen.push_str(&table::render(&rows));
-        let destinations = list(&self.routes["destinations"]);
-        if !destinations.is_empty() {
-            let headings = ["destination", "backend", "points/s", "delivered", "queued", "dropped", "error"];
-            let mut rows = vec![headings.map(String::from).to_vec()];
-            let earlier = before.map(|before| by_name(&before.routes["destinations"])).unwrap_or_default();
-            for now in destinations {
-                let dropped: u64 =
-                    now["dropped"].as_object().into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum();
-                let rate = rate(now, earlier.get(&text(&now["name"])).copied(), "/delivered", seconds);
-                rows.push(vec![
-                    text(&now["name"]),
-                    text(&now["backend"]),
-                    rate.map_or("-".into(), |rate| format!("{rate:.1}")),
-                    now["delivered"].to_string(),
-                    now["queued"].to_string(),
-                    dropped.to_string(),
-                    text(&now["error"]).chars().take(60).collect(),
-                ]);
-            }
-            screen.push('\n');
-            screen.push_str(&table::render(&rows));
-        }
-        screen
+fn screen(view: View, host: &Host, look: &Look, before: Option<&Look>) -> String {
+    let head = format!("{}\nh host   p plugins   f flow   q quit\n\n", look.title());
+    head + &match view {
+        View::Host => host.render(),
+        View::Plugins => look.plugins(before),
+        View::Flow => look.flow(before),
     }
 }
 
-/// The beginning of what went wrong last, behind its age.
-fn fault(fault: &Value) -> String {
-    let Some(message) = fault["message"].as_str() else { return String::new() };
-    let age = crate::list::age(fault);
-    format!("{}: {}", age.trim_start_matches(", "), message.chars().take(FAULT_CHARS).collect::<String>())
+/// The text over what was there, each line within the terminal.
+fn painted(text: &str) -> String {
+    let width = tcgetwinsize(std::io::stdout()).ok().map_or(WIDTH, |size| usize::from(size.ws_col).max(1));
+    let mut out = String::from(HOME);
+    for line in text.lines() {
+        out.extend(line.chars().take(width));
+        out.push_str(LINE_REST);
+    }
+    out.push_str(BELOW);
+    out
 }
 
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-fn by_name(value: &Value) -> HashMap<String, &Value> {
-    list(value).iter().map(|item| (item["name"].as_str().unwrap_or_default().to_owned(), item)).collect()
-}
-
-/// How fast a number grows; nothing at the first look.
-fn rate(now: &Value, before: Option<&Value>, pointer: &str, seconds: Option<f64>) -> Option<f64> {
-    let number = |value: &Value| value.pointer(pointer).and_then(Value::as_f64);
-    Some((number(now)? - number(before?)?).max(0.0) / seconds?)
+/// For who reads it elsewhere: everything, one below the other.
+fn all(host: &Host, look: &Look, before: Option<&Look>) -> String {
+    format!("{}\n\n{}\n{}\n{}", look.title(), host.render(), look.plugins(before), look.flow(before))
 }

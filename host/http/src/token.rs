@@ -60,7 +60,8 @@ impl Token {
     }
 
     /// Whether a request carries it: as `Authorization: Bearer`, or as Influx' clients say it, `Authorization: Token`.
-    pub(crate) fn is_in(&self, headers: &HeaderMap) -> bool {
+    #[must_use]
+    pub fn is_in(&self, headers: &HeaderMap) -> bool {
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let (scheme, given) = given.split_once(' ').unwrap_or_default();
         let known = scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token");
