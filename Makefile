@@ -7,7 +7,7 @@
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
 help: ## List these commands
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 20
 
 run: build ## Build the agent and its plugins, and run them in run/ with the built-in configuration
 	sh plugins/build.sh run/plugins
@@ -66,6 +66,24 @@ promql-compare: ## Ask a Prometheus the same random queries: PROMETHEUS=… PROM
 bench-query: ## What queries cost
 	cargo run --release --locked -p saker-query --example cost
 
+# How long this host's own collectors are recorded for bench-store: make record-store STORE_SECONDS=3600.
+STORE_SECONDS := 3600
+RECORDING := $(TARGET)/recorded.jsonl
+
+bench-store: ## What the store costs, beside VictoriaMetrics, Prometheus and rrdtool; as root on Debian, installs them
+	sh tests/install.sh stores
+	$(if $(wildcard $(RECORDING)),SAKER_STORE_RECORDED=$(RECORDING)) cargo bench --locked -p saker-store --bench store
+
+record-store: build ## Record what this host's collectors say at a second, for bench-store; STORE_SECONDS
+	TARGET=$(TARGET) sh host/store/benches/record.sh $(STORE_SECONDS) $(RECORDING)
+
+bench-store-churn: ## A hundred thousand new series a day for two simulated years: start, memory, files
+	cargo bench --locked -p saker-store --bench store -- churn
+
+test-store: ## The store's tests of truth and crashes at full size: 10,000 power cuts, 200 kills, 2,000 histories
+	SAKER_POWER_CUTS=10000 SAKER_KILLS=200 SAKER_STORE_HISTORIES=2000 \
+	cargo test --release --locked -p saker-store --test law --test power --test death -- --nocapture
+
 bench-collect: plugins guests ## What a call costs: an empty one, and a collector's in the sandbox beside the same code natively
 	cargo bench --locked --workspace --bench collect
 
@@ -107,4 +125,4 @@ clean: ## Remove everything that was built, and run/ with what the agent has kep
 	cargo clean
 	rm -rf run
 
-.PHONY: help run test test-servers test-page authors build page plugins guests bench bench-collect bench-write bench-pipeline bench-forward bench-hostile bench-query bench-scale promql-corpus promql-compare screenshots torture check clean
+.PHONY: help run test test-servers test-page authors build page plugins guests bench bench-collect bench-write bench-pipeline bench-forward bench-hostile bench-query bench-scale bench-store bench-store-churn record-store test-store promql-corpus promql-compare screenshots torture check clean

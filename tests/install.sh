@@ -4,6 +4,7 @@
 #   tests/install.sh build       what `make test` wants beside Rust
 #   tests/install.sh servers     the servers that the tests in tests/servers talk to, and their clients
 #   tests/install.sh page        what builds the page, and opens it
+#   tests/install.sh stores      what `make bench-store` compares with
 #   tests/install.sh authors     what authors of plugins in other languages work with
 set -eu
 
@@ -16,9 +17,10 @@ servers)
         clickhouse-server=clickhouse-server docker-registry=docker-registry psql=postgresql pg_config=libpq-dev kcat=kcat"
     ;;
 page) wanted="node=nodejs npm=npm chromium=chromium" ;;
+stores) wanted="victoria-metrics=victoria-metrics prometheus=prometheus promtool=prometheus rrdtool=rrdtool" ;;
 authors) wanted="python3=python3-venv node=nodejs npm=npm clang=clang wasm-ld=lld" ;;
 *)
-    echo "tests/install.sh build | servers | page | authors" >&2
+    echo "tests/install.sh build | servers | page | stores | authors" >&2
     exit 2
     ;;
 esac

@@ -30,6 +30,7 @@ mod push;
 mod recording;
 mod scale;
 mod stores;
+mod storing;
 mod swapping;
 mod talking;
 mod texts;

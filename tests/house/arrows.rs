@@ -30,6 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "saker-plugins",
             "saker-query",
             "saker-sandbox",
+            "saker-store",
             "saker-pipeline",
             "saker-http",
             "saker-config",

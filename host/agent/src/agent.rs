@@ -16,7 +16,7 @@ use saker_ingest::falcon::FalconListener;
 use saker_ingest::graphite::GraphiteListener;
 use saker_ingest::influx::InfluxListener;
 use saker_ingest::{AllListenerStats, Ingest, IngestAdmission, IngestContext, IngestMetrics};
-use saker_model::SeriesTable;
+use saker_model::{Series, SeriesTable};
 use saker_pipeline::reader::SeriesEraser;
 use saker_pipeline::{FLOOD, LOOK_INTERVAL, LawWatch, MemoryBudget, Pipeline, PipelineMetrics, Sink, Sinks, now_ms};
 use saker_plugins::folder::Watch;
@@ -31,6 +31,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::api::{self, About, Routes};
 use crate::config::Config;
+use crate::eraser::Erasers;
 
 /// Of the time for the end so much is kept for the account, a tenth at most: it is printed within it.
 const ACCOUNT_TIME: Duration = Duration::from_millis(250);
@@ -173,16 +174,22 @@ impl Agent {
                 .merge(saker_cache::router(window))
                 .merge(saker_query::router(saker_query::Dependencies {
                     engine: queries.clone(),
-                    recent,
-                    eraser: reader.map(|reader| reader as Arc<dyn SeriesEraser>),
+                    recent: recent.clone(),
+                    eraser: reader
+                        .map(|store| Arc::new(Erasers { store, recent: recent.clone() }) as Arc<dyn SeriesEraser>),
                     descriptions: Arc::new(NoDescriptions),
                     version: env!("CARGO_PKG_VERSION"),
                     address: config.listen.http.0.map_or_else(String::new, |address| address.to_string()),
                 }))
                 .merge(store.as_ref().map_or_else(Router::new, |store| saker_store::router(store.store().clone())))
                 .merge(ingest.router());
-            let operating =
-                Router::new().merge(saker_plugins::operating(plugins)).merge(saker_forward::operating(forwarding));
+            let operating = Router::new()
+                .merge(saker_plugins::operating(plugins))
+                .merge(saker_forward::operating(forwarding))
+                .merge(store.as_ref().map_or_else(Router::new, |store| {
+                    let forget = Arc::new(move |series: &[Series], before| recent.forget(series, before));
+                    saker_store::operating(store.store().clone(), forget)
+                }));
             Routes { guarded, operating, page, listeners: listeners.clone() }
         };
         let about =

@@ -8,6 +8,7 @@ mod agent;
 mod api;
 mod commands;
 mod config;
+mod eraser;
 mod memory;
 
 use std::process::ExitCode;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "author")]
         Command::Plugin(PluginCommand::Install(command)) => saker_cli::installing(&command, commands::plugin_folder),
         Command::Query(args) => saker_cli::query(&args),
+        Command::Store(command) => saker_cli::store(&command),
         Command::Top(args) => saker_cli::top(&args),
         Command::Completions { shell } => saker_cli::completions(shell),
         Command::Compile(args) => return commands::compile(&args),

@@ -118,6 +118,14 @@ impl Cache {
         }
     }
 
+    /// Forgets what a series has before a time.
+    pub fn remove_before(&self, id: SeriesId, before_ms: i64) {
+        let mut inner = self.inner.lock();
+        if id.index() < inner.stores.len() {
+            inner.change(id.index(), |store| store.remove_before(before_ms));
+        }
+    }
+
     /// Gives back the memory that a flood of series has left behind.
     pub fn shrink(&self) {
         let mut inner = self.inner.lock();

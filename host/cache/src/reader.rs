@@ -1,11 +1,12 @@
 //! The cache as a reader of queries: what is not older than the window, of every series that still has a name.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use saker_model::{Series, SeriesId, SeriesTable};
+use saker_model::{Series, SeriesId, SeriesTable, Tags};
 use saker_pipeline::reader::{
-    Aggregate, AggregateSet, Attributes, Chunk, Identity, Matcher, ReadBudget, ReadError, SeriesReader, SeriesRef,
-    TimeRange,
+    Aggregate, AggregateSet, Attributes, Chunk, Identity, Matcher, ReadBudget, ReadError, SeriesEraser, SeriesReader,
+    SeriesRef, TimeRange,
 };
 
 use crate::Cache;
@@ -41,6 +42,42 @@ impl CacheReader {
             values.push(value);
         }
         (timestamps, values)
+    }
+}
+
+impl CacheReader {
+    /// Forgets what series have before a time, or all of it. Series are told by their names, whatever ids they have.
+    pub fn forget(&self, series: &[Series], before_ms: Option<i64>) {
+        let names: BTreeSet<Name<'_>> = series.iter().map(name).collect();
+        self.forget_named(&names, before_ms);
+    }
+
+    fn forget_named(&self, names: &BTreeSet<Name<'_>>, before_ms: Option<i64>) {
+        let (mut gone, mut page, mut from) = (Vec::new(), Vec::new(), Some(SeriesId(0)));
+        while let Some(at) = from {
+            from = self.table.page(at, &mut page);
+            gone.extend(page.drain(..).filter(|(_, series)| names.contains(&name(series))).map(|(id, _)| id));
+        }
+        match before_ms {
+            None => self.cache.remove(&gone),
+            Some(before_ms) => gone.iter().for_each(|id| self.cache.remove_before(*id, before_ms)),
+        }
+    }
+}
+
+/// What a series is known by: type and step may change.
+type Name<'a> = (&'a str, &'a str, &'a Tags);
+
+fn name(series: &Series) -> Name<'_> {
+    (&series.endpoint, &series.metric, &series.tags)
+}
+
+impl SeriesEraser for CacheReader {
+    fn erase(&self, series: &[SeriesRef]) -> Result<(), ReadError> {
+        let identities = series.iter().map(|series| &series.identity);
+        let names = identities.map(|identity| (&*identity.endpoint, &*identity.metric, &identity.tags)).collect();
+        self.forget_named(&names, None);
+        Ok(())
     }
 }
 
@@ -156,6 +193,27 @@ mod tests {
         let matchers =
             [is(MatcherLabel::Endpoint, "a"), is(MatcherLabel::Metric, "x"), is(MatcherLabel::Tag("core".into()), "0")];
         assert_eq!(reader.select(&matchers, ALL, 10).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_is_erased_is_gone_and_what_comes_later_is_there() {
+        let (cache, table, reader) = filled(&[series("a", "x"), series("a", "y"), series("b", "x")]);
+        let left = |reader: &CacheReader| -> Vec<Vec<i64>> {
+            let found = reader.select(&[], ALL, 10).unwrap();
+            read(reader, &found, ALL).into_iter().map(|(_, times, _)| times).collect()
+        };
+        reader.forget(&[series("a", "y")], Some(3000));
+        assert_eq!(left(&reader), [vec![1000, 2000, 3000], vec![3000], vec![1000, 2000, 3000]]);
+        // The ids are those of another reader.
+        let mut found = reader.select(&[], ALL, 10).unwrap();
+        found.iter_mut().for_each(|series| series.id += 100);
+        reader.erase(&found[..2]).unwrap();
+        assert_eq!(left(&reader), [vec![1000, 2000, 3000]]);
+        let stats = cache.stats();
+        assert_eq!((stats.series, stats.points), (1, 3));
+        let id = table.intern_series(series("a", "x"), 0).unwrap();
+        cache.add(&[Point { series: id, timestamp_ms: 9000, value: 1.0 }]);
+        assert_eq!(left(&reader)[0], [9000]);
     }
 
     #[test]

@@ -54,6 +54,15 @@ impl TimedStore {
         self.points.is_empty()
     }
 
+    /// Takes out what is older than a time.
+    pub(crate) fn remove_before(&mut self, before_ms: i64) {
+        let gone = self.points.partition_point(|&(time, _)| time < before_ms);
+        self.points.drain(..gone);
+        if self.points.is_empty() {
+            *self = Self::default();
+        }
+    }
+
     /// Takes out the oldest point.
     pub(crate) fn pop_oldest(&mut self) -> Option<(i64, f64)> {
         self.points.pop_front()

@@ -4,6 +4,7 @@
 mod author;
 #[cfg(feature = "author")]
 mod install;
+mod store;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +19,10 @@ pub use author::{
 };
 #[cfg(feature = "author")]
 pub use install::{InstallArgs, InstallCommand, PushArgs, RegistryArgs, RemoveArgs, UpdateArgs};
+pub use store::{
+    StoreArgs, StoreCommand, StoreCopyArgs, StoreDeleteArgs, StoreDumpArgs, StoreExportArgs, StoreImportArgs,
+    StoreRange, StoreSelection,
+};
 
 fn version() -> &'static str {
     static VERSION: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
@@ -60,6 +65,9 @@ pub enum Command {
     Top(TopArgs),
     /// Ask a running agent in PromQL.
     Query(QueryArgs),
+    /// Look at what is stored, delete, check and move it.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Print shell completions.
     Completions {
         /// The shell.
@@ -285,8 +293,12 @@ mod tests {
     use super::*;
 
     const README: &str = include_str!("../../../README.md");
-    const PAGES: [&str; 3] =
-        [README, include_str!("../../../docs/write-a-plugin.md"), include_str!("../../../docs/test-a-plugin.md")];
+    const PAGES: [&str; 4] = [
+        README,
+        include_str!("../../../docs/write-a-plugin.md"),
+        include_str!("../../../docs/test-a-plugin.md"),
+        include_str!("../../../docs/store.md"),
+    ];
 
     /// The words of a line of a page, up to a comment, a redirection or the next command.
     fn words(line: &str) -> Vec<String> {

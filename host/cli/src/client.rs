@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::http::request::Builder;
-use hyper::{Method, Request, StatusCode};
+use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use saker_model::text::{MESSAGE_BYTES_MAX, clean, is_clean};
 use serde_json::Value;
@@ -36,14 +36,31 @@ pub(crate) fn encoded(name: &str) -> String {
 /// Posts a form; the status, and the body as it came.
 pub(crate) async fn post_form(args: &ClientArgs, path: &str, form: String) -> anyhow::Result<(StatusCode, Bytes)> {
     let request = Request::builder().method(Method::POST).uri(path);
-    send(args, request.header("content-type", "application/x-www-form-urlencoded"), Full::from(form)).await
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let (status, _, body) = send(args, request, Full::from(form)).await?;
+    Ok((status, body))
+}
+
+/// Asks with a body; status, headers and body of the answer, as they came.
+pub(crate) async fn raw(
+    args: &ClientArgs,
+    method: Method,
+    path: &str,
+    body: Bytes,
+) -> anyhow::Result<(StatusCode, HeaderMap, Bytes)> {
+    send(args, Request::builder().method(method).uri(path), Full::from(body)).await
 }
 
 async fn ask(args: &ClientArgs, method: Method, path: &str) -> anyhow::Result<Value> {
+    let (status, _, body) = send(args, Request::builder().method(method).uri(path), Full::default()).await?;
+    answer(args, status, &body)
+}
+
+/// The JSON of an answer; the failure that it tells of.
+pub(crate) fn answer(args: &ClientArgs, status: StatusCode, body: &[u8]) -> anyhow::Result<Value> {
     let address = &args.address;
-    let (status, body) = send(args, Request::builder().method(method).uri(path), Full::default()).await?;
     let mut value: Value =
-        serde_json::from_slice(&body).with_context(|| format!("{address} does not answer like an agent"))?;
+        serde_json::from_slice(body).with_context(|| format!("{address} does not answer like an agent"))?;
     // JSON is printed as it is, with escapes.
     if !(args.json && status == StatusCode::OK) {
         clean_all(&mut value);
@@ -54,7 +71,11 @@ async fn ask(args: &ClientArgs, method: Method, path: &str) -> anyhow::Result<Va
     }
 }
 
-async fn send(args: &ClientArgs, request: Builder, body: Full<Bytes>) -> anyhow::Result<(StatusCode, Bytes)> {
+async fn send(
+    args: &ClientArgs,
+    request: Builder,
+    body: Full<Bytes>,
+) -> anyhow::Result<(StatusCode, HeaderMap, Bytes)> {
     let address = &args.address;
     let stream = TcpStream::connect(address)
         .await
@@ -67,13 +88,13 @@ async fn send(args: &ClientArgs, request: Builder, body: Full<Bytes>) -> anyhow:
         request = request.header("authorization", format!("Bearer {}", saker_http::Token::read(path)?.as_str()));
     }
     let response = sender.send_request(request.body(body)?).await?;
-    let status = response.status();
+    let (status, headers) = (response.status(), response.headers().clone());
     if status == StatusCode::UNAUTHORIZED {
         bail!("the agent at {address} wants a token: --token-file FILE");
     }
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
     let body = body.map_err(|error| anyhow::anyhow!("{address}: its answer breaks off or is too long: {error}"))?;
-    Ok((status, body.to_bytes()))
+    Ok((status, headers, body.to_bytes()))
 }
 
 /// Takes out of every text what a terminal would act on: whoever answers may be no agent, or one that was told things.

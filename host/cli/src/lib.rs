@@ -14,6 +14,7 @@ mod new;
 pub mod printing;
 mod query;
 mod queue;
+mod store;
 pub mod table;
 mod top;
 #[cfg(feature = "author")]
@@ -33,6 +34,7 @@ pub use installing::installing;
 pub use list::{list, resume, status};
 pub use query::query;
 pub use queue::queue;
+pub use store::store;
 pub use top::top;
 
 /// Threads of the agent's own work. Plugins have theirs; what is left is forwarding and the API.

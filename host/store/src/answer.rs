@@ -102,7 +102,9 @@ impl AnswerWriter {
             if self.out.last() != Some(&b'[') {
                 self.out.push(b',');
             }
-            let _ = write!(self.out, "[{time_ms}");
+            self.out.push(b'[');
+            // Several times as fast as `write!`, and most of an answer.
+            let _ = serde_json::to_writer(&mut self.out, time_ms);
             for column in chunk.columns {
                 self.out.push(b',');
                 // A stale mark and what a bucket does not have are no numbers.
@@ -117,7 +119,7 @@ impl AnswerWriter {
     fn csv_rows(&mut self, chunk: &StoredChunk<'_>) {
         for (row, time_ms) in chunk.timestamps.iter().enumerate() {
             self.out.extend_from_slice(&self.prefix);
-            let _ = write!(self.out, "{time_ms}");
+            let _ = serde_json::to_writer(&mut self.out, time_ms);
             for column in chunk.columns {
                 self.out.push(b',');
                 if column[row].is_finite() {

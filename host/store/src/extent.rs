@@ -44,6 +44,7 @@ pub(crate) struct Encoder {
     lengths: Vec<usize>,
     column: Vec<f64>,
     times: Vec<i64>,
+    both: Vec<i64>,
 }
 
 impl Encoder {
@@ -56,6 +57,7 @@ impl Encoder {
             lengths: Vec::new(),
             column: Vec::new(),
             times: Vec::new(),
+            both: Vec::new(),
         }
     }
 
@@ -85,13 +87,7 @@ impl Encoder {
     /// Series with points of their own, which share their times if that is less.
     pub(crate) fn points(&mut self, out: &mut Vec<u8>, series: &[&[TimedValue]]) -> u8 {
         let mut times = std::mem::take(&mut self.times);
-        times.clear();
-        times.extend(series.iter().flat_map(|points| points.iter().map(|point| point.0)));
-        let all = times.len();
-        times.sort_unstable();
-        times.dedup();
-        // A row that is missing somewhere costs about as much as a time.
-        let codec = if times.len() * series.len() <= all + all / 2 {
+        let codec = if self.union(series, &mut times) {
             let cells = |place: usize, column: &mut Vec<f64>| fill(&times, series[place], column);
             self.shared(out, &times, series.len(), cells)
         } else {
@@ -99,6 +95,24 @@ impl Encoder {
         };
         self.times = times;
         codec
+    }
+
+    /// All times of series; false as soon as it is clear that sharing them is not less: a row that is missing somewhere
+    /// costs about as much as a time.
+    fn union(&mut self, series: &[&[TimedValue]], times: &mut Vec<i64>) -> bool {
+        let all: usize = series.iter().map(|points| points.len()).sum();
+        times.clear();
+        for points in series {
+            if !points.iter().map(|point| &point.0).eq(times.iter()) {
+                self.both.clear();
+                merge_times(times, points, &mut self.both);
+                std::mem::swap(times, &mut self.both);
+            }
+            if times.len() * series.len() > all + all / 2 {
+                return false;
+            }
+        }
+        true
     }
 
     fn own(&mut self, out: &mut Vec<u8>, series: &[&[TimedValue]]) -> u8 {
@@ -145,6 +159,17 @@ impl Encoder {
             }
         }
     }
+}
+
+/// The times of both, each once; both are sorted.
+fn merge_times(times: &[i64], points: &[TimedValue], both: &mut Vec<i64>) {
+    let (mut rest, mut from) = (times, points);
+    while let (Some(time), Some(point)) = (rest.first(), from.first()) {
+        both.push(*time.min(&point.0));
+        (rest, from) = (&rest[usize::from(*time <= point.0)..], &from[usize::from(point.0 <= *time)..]);
+    }
+    both.extend_from_slice(rest);
+    both.extend(from.iter().map(|point| point.0));
 }
 
 fn fill(times: &[i64], points: &[TimedValue], column: &mut Vec<f64>) {
@@ -287,6 +312,7 @@ mod tests {
         assert!(check(&together) < 64 * 60 / 5);
         check(&[ticks(60, 1000, 0.0), ticks(7, 777, 5.0), ticks(1, 1, 0.1), vec![]]);
         check(&[ticks(60, 1000, 0.0), ticks(59, 1000, 5.0)]);
+        check(&[ticks(30, 2000, 0.0), ticks(60, 1000, 5.0), ticks(60, 1000, 7.0)]);
         check(&[]);
     }
 

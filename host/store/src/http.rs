@@ -2,6 +2,9 @@
 //!
 //! Answers are made on threads of their own, a few at a time, and end when nobody waits for them any more.
 
+mod folder;
+mod operate;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,6 +27,9 @@ use crate::matcher::{Op, StoreMatcher, StoredLabel};
 use crate::policy::ArchiveAggregate;
 use crate::read::{ReadColumns, TimeRange};
 use crate::store::Store;
+
+pub use folder::StoreFolder;
+pub use operate::{Forget, NEXT, STORE, operating};
 
 /// Where it is.
 pub const RANGE: &str = "/saker/v1/range";
@@ -64,10 +70,10 @@ struct Door {
     turns: Arc<Semaphore>,
 }
 
-/// The path, answered from this store.
+/// The path and what else only looks, answered from this store.
 pub fn router(store: Arc<Store>) -> Router {
-    let door = Door { store, turns: Arc::new(Semaphore::new(TURNS)) };
-    Router::new().route(RANGE, get(range)).with_state(Arc::new(door))
+    let door = Door { store: store.clone(), turns: Arc::new(Semaphore::new(TURNS)) };
+    Router::new().route(RANGE, get(range)).with_state(Arc::new(door)).merge(operate::looking(store))
 }
 
 /// Why there is no answer.
@@ -136,17 +142,7 @@ struct ParsedQuestion {
 impl ParsedQuestion {
     fn new(question: &StoreQuestion) -> Result<Self, StoreRejection> {
         let wrong = |what: String| StoreRejection(StatusCode::BAD_REQUEST, what);
-        let mut matchers = Vec::new();
-        matchers.extend(question.metric.as_deref().map(|pattern| matcher(StoredLabel::Metric, pattern)));
-        matchers.extend(question.endpoint.as_deref().map(|pattern| matcher(StoredLabel::Endpoint, pattern)));
-        for tag in question.tags.as_deref().unwrap_or_default().split(',').filter(|tag| !tag.is_empty()) {
-            let (key, pattern) =
-                tag.split_once('=').ok_or_else(|| wrong(format!("tags: expected key=pattern, found {tag:?}")))?;
-            matchers.push(matcher(StoredLabel::Tag(key.into()), pattern));
-        }
-        if matchers.is_empty() {
-            return Err(wrong("say which series: metric, endpoint or tags; metric=* are all".into()));
-        }
+        let matchers = matchers(question.metric.as_deref(), question.endpoint.as_deref(), question.tags.as_deref())?;
         let granularity_ms = match question.step.as_deref() {
             None | Some("raw") => 0,
             Some(step) => saker_config::parse_duration(step)
@@ -187,6 +183,27 @@ impl ParsedQuestion {
             let what = "the answer is too long; ask for a larger step, fewer series or a shorter range";
             StoreRejection(StatusCode::UNPROCESSABLE_ENTITY, what.into())
         })
+    }
+}
+
+/// What patterns of a question select; it has to name something.
+fn matchers(
+    metric: Option<&str>,
+    endpoint: Option<&str>,
+    tags: Option<&str>,
+) -> Result<Vec<StoreMatcher>, StoreRejection> {
+    let wrong = |what: String| StoreRejection(StatusCode::BAD_REQUEST, what);
+    let mut matchers = Vec::new();
+    matchers.extend(metric.map(|pattern| matcher(StoredLabel::Metric, pattern)));
+    matchers.extend(endpoint.map(|pattern| matcher(StoredLabel::Endpoint, pattern)));
+    for tag in tags.unwrap_or_default().split(',').filter(|tag| !tag.is_empty()) {
+        let (key, pattern) =
+            tag.split_once('=').ok_or_else(|| wrong(format!("tags: expected key=pattern, found {tag:?}")))?;
+        matchers.push(matcher(StoredLabel::Tag(key.into()), pattern));
+    }
+    match matchers.is_empty() {
+        true => Err(wrong("say which series: metric, endpoint or tags; metric=* are all".into())),
+        false => Ok(matchers),
     }
 }
 

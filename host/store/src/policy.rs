@@ -251,6 +251,11 @@ impl Policies {
         &self.policies
     }
 
+    /// The rules that choose, in their order.
+    pub fn rules(&self) -> impl Iterator<Item = &PolicyRule> {
+        self.rules.iter().map(|(rule, _)| rule)
+    }
+
     /// The policy that a series goes by.
     #[must_use]
     pub fn of(&self, series: &Series) -> &Policy {

@@ -52,13 +52,19 @@ impl Store {
         if begin_ms >= limit_ms {
             return Ok(());
         }
+        let is_due = |lane: &Lane, last_ms: i64| last_ms < floor(limit_ms, lane.granularity_ms);
         let mut tiers: BTreeMap<Lane, Vec<StoredSeries>> = BTreeMap::new();
         let mut due_from: BTreeMap<Lane, i64> = BTreeMap::new();
         // Which tiers there are follows from which series have points that are not rolled up.
         let known = self.state.lock().table.plans().iter().flat_map(|plan| plan.tiers.clone()).collect::<Vec<_>>();
         let all = view.files.lanes().into_iter().filter(|lane| !lane.is_raw()).chain(known);
-        let oldest =
-            all.map(|lane| view.coverage(lane).last().map_or(begin_ms, |last| last.1)).min().unwrap_or(begin_ms);
+        let ends: Vec<(Lane, i64)> =
+            all.map(|lane| (lane, view.coverage(lane).last().map_or(begin_ms, |last| last.1))).collect();
+        // Most rounds find nothing to do, and should cost nothing.
+        if !ends.is_empty() && !ends.iter().any(|(lane, last_ms)| is_due(lane, *last_ms)) {
+            return Ok(());
+        }
+        let oldest = ends.iter().map(|(_, last_ms)| *last_ms).min().unwrap_or(begin_ms);
         for series in self.select(&[], TimeRange { start_ms: oldest, end_ms: limit_ms - 1 }, usize::MAX)? {
             for tier in self.plan(&series).tiers {
                 tiers.entry(tier).or_default().push(series.clone());
@@ -193,11 +199,15 @@ impl Store {
         let coverage = view.coverage(tier);
         let mut dirty = Dirty::new();
         let Some(covered_to) = coverage.last().map(|last| last.1) else { return dirty };
+        // What was rolled up since a generation; most extents are of the same as the one before.
+        let mut since: (u64, Vec<(i64, i64)>) = (u64::MAX, Vec::new());
         for log in view.files.logs.iter().filter(|log| log.place.lane.is_raw() && log.place.begin_ms < covered_to) {
             log.each_extent(covered_to, |extent_generation, first_ms, last_ms, ids, names| {
-                let later =
-                    rolled.iter().filter(|rolled| rolled.0 >= extent_generation).map(|rolled| (rolled.1, rolled.2));
-                let later = join(later.collect());
+                if since.0 != extent_generation {
+                    let later = rolled.iter().filter(|rolled| rolled.0 >= extent_generation);
+                    since = (extent_generation, join(later.map(|rolled| (rolled.1, rolled.2)).collect()));
+                }
+                let later = &since.1;
                 let open = |(from, to): &(i64, i64)| {
                     let (from, to) = ((*from).max(first_ms), (*to).min(last_ms + 1));
                     from < to && !later.iter().any(|later| later.0 <= from && to <= later.1)

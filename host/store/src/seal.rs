@@ -16,6 +16,11 @@ use crate::log::{LogBatch, LogFile};
 use crate::store::{Store, StoreState};
 use crate::table::{NONE, Table};
 
+/// The side of a series that had so many points since the last seal keeps its room for the next.
+const SIDE_KEPT: usize = 8;
+/// But not more than this: what a backfill took is given back.
+const SIDE_ROOM: usize = 64;
+
 /// A series by its slot, and which points of its side.
 type SidePart = (u32, std::ops::Range<usize>);
 
@@ -108,9 +113,13 @@ impl StoreState {
         let slots: Vec<u32> = self.table.from("").map(|(_, slot)| slot).collect();
         for slot in slots {
             let live = self.table.get_mut(slot);
-            if !live.side.is_empty() {
-                // The next points find room for a few at a time, and an idle series keeps none.
-                live.side = Vec::new();
+            let count = live.side.len();
+            // A series that is pushed often finds its room again; one that is idle keeps none.
+            match count >= SIDE_KEPT && live.side.capacity() <= SIDE_ROOM {
+                true => live.side.clear(),
+                false => live.side = Vec::new(),
+            }
+            if count > 0 {
                 self.table.forget_idle(slot);
             }
         }

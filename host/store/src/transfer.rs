@@ -23,7 +23,7 @@ use crate::store::Store;
 use crate::wire::{Wire, put_text};
 
 /// What a file of blocks begins with.
-const MAGIC: &[u8; 8] = b"skexprt1";
+pub const EXPORT_MAGIC: &[u8; 8] = b"skexprt1";
 /// Points of one block.
 const BLOCK_POINTS: usize = 720;
 /// A block is no longer than this, with the longest of names and points that do not pack.
@@ -110,8 +110,8 @@ impl Store {
         budget: &Budget,
         file: &mut dyn Write,
     ) -> Result<u64, TransferError> {
-        file.write_all(MAGIC)?;
-        let (mut bytes, mut written) = (MAGIC.len() as u64, Ok(()));
+        file.write_all(EXPORT_MAGIC)?;
+        let (mut bytes, mut written) = (EXPORT_MAGIC.len() as u64, Ok(()));
         for series in series {
             self.export(std::slice::from_ref(series), range, budget, &mut |_, block| {
                 if written.is_ok() {
@@ -130,8 +130,8 @@ impl Store {
     /// # Errors
     /// It is no such file, or cannot be read, or the store fails; what was taken before stays.
     pub fn import_from(&self, file: &mut dyn Read, now_ms: i64) -> Result<Imported, TransferError> {
-        let mut magic = [0; MAGIC.len()];
-        if file.read_exact(&mut magic).is_err() || &magic != MAGIC {
+        let mut magic = [0; EXPORT_MAGIC.len()];
+        if file.read_exact(&mut magic).is_err() || &magic != EXPORT_MAGIC {
             return Err(TransferError::Format);
         }
         let (mut imported, mut window, mut ended) = (Imported::default(), Vec::new(), false);
@@ -190,6 +190,28 @@ impl Imported {
         self.too_old += appended.too_old;
         self.rejected += appended.ahead + appended.not_finite + appended.unknown;
     }
+}
+
+/// The points of blocks, one after the other; answers how many blocks were not as they were written.
+pub fn read_exported(blocks: &[u8], mut each: impl FnMut(Exported)) -> u64 {
+    let mut damaged = 0;
+    for piece in Walk::new(blocks, 0) {
+        let exported = match piece {
+            FramePiece::Good(frame, _, payload) => read_block(&frame, payload),
+            FramePiece::Damaged(..) | FramePiece::Gap(..) => None,
+        };
+        match exported {
+            Some(exported) => each(exported),
+            None => damaged += 1,
+        }
+    }
+    damaged
+}
+
+/// How many bytes at the beginning of some are whole blocks, or cannot be the beginning of one.
+#[must_use]
+pub fn whole_blocks(bytes: &[u8]) -> usize {
+    bytes.len() - last_block(bytes)
 }
 
 /// How many bytes at the end of a window may belong to a block that is not there whole.
