@@ -63,8 +63,8 @@ promql-corpus: ## Run Prometheus' own tests of PromQL: DIR=…/promql/promqltest
 promql-compare: ## Ask a Prometheus the same random queries: PROMETHEUS=… PROMTOOL=…
 	cargo run --release --locked -p saker-query --example compare -- $(PROMETHEUS) $(PROMTOOL)
 
-bench-query: ## What queries cost
-	cargo run --release --locked -p saker-query --example cost
+bench-query: ## What queries cost, beside Debian's victoria-metrics and prometheus where they are installed
+	cargo run --release --locked -p saker-query --example cost -- $$(command -v victoria-metrics && command -v prometheus && command -v promtool)
 
 # How long this host's own collectors are recorded for bench-store: make record-store STORE_SECONDS=3600.
 STORE_SECONDS := 3600

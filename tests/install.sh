@@ -13,6 +13,7 @@ case $1 in
 build) wanted="make=make cc=build-essential" ;;
 servers)
     wanted="victoria-metrics=victoria-metrics prometheus-node-exporter=prometheus-node-exporter
+        prometheus=prometheus promtool=prometheus
         redis-server=redis-server nats-server=nats-server carbon-cache=graphite-carbon
         clickhouse-server=clickhouse-server docker-registry=docker-registry psql=postgresql pg_config=libpq-dev kcat=kcat"
     ;;

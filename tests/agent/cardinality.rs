@@ -23,7 +23,7 @@ fn a_plugin_that_brings_new_series_for_ever_is_held_to_its_number() {
     assert_eq!((&counts["failed"], &counts["skipped"]), (&0.into(), &0.into()), "{counts}");
     let recent = agent.json("/saker/v1/recent?metric=series-bomb.always");
     assert!(recent.to_string().contains("series-bomb.always"), "{recent}");
-    let limit = "saker_plugin_limit{plugin=\"series-bomb\",limit=\"new_series\"}";
+    let limit = "saker_plugin_limit{plugin=\"series-bomb\",limit=\"max_new_series\"}";
     assert_eq!(agent.metric(limit), Some(20.0), "its limits are shown");
     agent.stop();
 }

@@ -28,7 +28,7 @@ fn eight_destinations_that_hang_stop_nobody() {
             mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
             write!(
                 config,
-                "[destination.n{destination}]\nbackend = \"stall\"\nsettings.path = {fifo:?}\ngrant.write = [{place:?}]\n\
+                "[destination.n{destination}]\nbackend = \"fifo-backend\"\nsettings.path = {fifo:?}\ngrant.write = [{place:?}]\n\
                  limits.deadline.write = \"300ms\"\nbatch.max_age = \"50ms\"\nretry = {{ min = \"20ms\", max = \"50ms\" }}\n"
             )
             .unwrap();

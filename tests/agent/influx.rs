@@ -105,7 +105,7 @@ fn what_cannot_be_read_at_all_is_rejected_with_its_cure() {
 
 #[test]
 fn a_packed_body_needs_the_memory_that_it_unpacks_to() {
-    let agent = Home::new(&[]).config("[pipeline]\nmemory_bytes = \"16MiB\"").start();
+    let agent = Home::new(&[]).config("[pipeline]\nmax_in_flight_bytes = \"16MiB\"").start();
     let small = gzip(&"m x=1\n".repeat(1000));
     let large = gzip(&"m x=1\n".repeat(3_000_000));
     assert!(large.len() < 1 << 20, "{} bytes are let in at the door", large.len());

@@ -13,7 +13,7 @@ fn an_update_that_asks_for_more_waits_for_a_yes() {
     std::fs::write(&source, shipped("network")).unwrap();
     let said = desk.rejected(&["update", "mine"]);
     assert!(
-        said.contains("mine: more permission: wants grant.read = [\"/sys\"]") && said.contains("--accept"),
+        said.contains("mine: more permission: requests grant.read = [\"/sys\"]") && said.contains("--accept"),
         "{said}"
     );
     assert_eq!(desk.installed("mine"), Some(shipped("load")));

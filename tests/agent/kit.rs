@@ -104,7 +104,7 @@ fn a_version_that_asks_for_more_is_told_by_the_exit_status() {
     assert_eq!((status, printed.as_str()), (0, ""));
     let (status, printed, said) = run(&["plugin", "diff", &plugin("load"), &plugin("network")]);
     assert_eq!(status, 1, "{printed}");
-    assert!(printed.contains("more   permission  wants grant.read = [\"/sys\"]  # "), "{printed}");
+    assert!(printed.contains("more   permission  requests grant.read = [\"/sys\"]  # "), "{printed}");
     assert!(said.contains("asks for more than"), "{said}");
     assert_eq!(json(&["plugin", "diff", &plugin("load"), &plugin("network"), "--json"], 1)["asks_more"], true);
 }

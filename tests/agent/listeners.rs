@@ -288,7 +288,8 @@ fn bodies_that_are_announced_and_do_not_come_are_no_matter_for_others() {
 
 #[test]
 fn large_bodies_that_fall_silent_leave_room_for_small_ones() {
-    let agent = Home::new(&[]).config("body_stall_timeout = \"5s\"\n[pipeline]\nmemory_bytes = \"32MiB\"").start();
+    let agent =
+        Home::new(&[]).config("body_stall_timeout = \"5s\"\n[pipeline]\nmax_in_flight_bytes = \"32MiB\"").start();
     let head = "POST /v1/push HTTP/1.1\r\nhost: localhost\r\ncontent-length: 20000000\r\n\r\n";
     let begun = format!("{head}[{}", " ".repeat(10 * MIB));
     let _silent: Vec<_> = (0..4).map(|_| say(&agent, &begun)).collect();
@@ -307,7 +308,7 @@ fn what_can_never_be_taken_is_rejected_as_that_at_once() {
         assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
         assert!(!answer.to_lowercase().contains("retry-after"), "{answer}");
     }
-    let agent = Home::new(&[]).config("[pipeline]\nmemory_bytes = \"1MiB\"").start();
+    let agent = Home::new(&[]).config("[pipeline]\nmax_in_flight_bytes = \"1MiB\"").start();
     let values = vec![r#"{"metric":"m","value":1}"#; 30_000].join(",");
     let (status, answer) = agent.post("/v1/push", &format!("[{values}]"));
     assert_eq!(status, 413, "its body would fit, but not with its points: {answer}");

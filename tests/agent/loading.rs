@@ -191,8 +191,8 @@ fn a_flood_of_series_takes_nothing_from_a_later_collector() {
     };
     assert_eq!(rejected(&agent, "push", "listener_series"), Some(15_000.0));
     assert_eq!(agent.metric("saker_source_series{source=\"push\"}"), Some(5000.0));
-    assert_eq!(agent.metric("saker_series_limit{of=\"one_listener\"}"), Some(5000.0));
-    assert_eq!(agent.metric("saker_series_limit{of=\"all_listeners\"}"), Some(9000.0));
+    assert_eq!(agent.metric("saker_series_limit{scope=\"one_listener\"}"), Some(5000.0));
+    assert_eq!(agent.metric("saker_series_limit{scope=\"all_listeners\"}"), Some(9000.0));
     // Others that push have the rest, but for the collectors' part.
     let lines: Vec<_> = (0..5000).map(|number| format!("flood{number} value=1")).collect();
     crate::http::request(&agent.address, "POST", "/write", &[], &lines.join("\n")).unwrap();

@@ -74,7 +74,7 @@ fn a_processor_that_takes_seconds_delays_only_its_series() {
     home.put("verdict-by-name", &guest("verdict-by-name"));
     let agent = home
         .config(
-            "[pipeline]\nprocessors = [\"judge\"]\n\
+            "[pipeline]\nprocessors = [\"verdict-by-name\"]\n\
              [plugin.verdict-by-name]\nsettings.spin = [\"slow\"]\nlimits.deadline.map = \"4s\"\nlimits.max_cpu_percent = 100\n",
         )
         .start();

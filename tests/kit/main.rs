@@ -209,10 +209,10 @@ async fn a_collector_that_breaks_a_rule_fails_the_case_of_the_rule() {
         ("state", "a state that it cannot read", "trapped"),
         ("own-state", "goes on after a close", "trapped"),
         ("vague", "says what is denied", "it says"),
-        ("custom-metrics", "its own metrics", "not kept"),
+        ("figures", "its own metrics", "not kept"),
         ("many", "within half", "12001 values of 20000"),
     ] {
-        if wrong == "vague" || wrong == "custom-metrics" {
+        if wrong == "vague" || wrong == "figures" {
             let mut options = options(json!({"wrong": wrong}));
             options.grants.read.push("/proc".into());
             let report = run("guests", "wrong-collector", &options).await;
@@ -229,7 +229,7 @@ async fn a_collector_that_breaks_a_rule_fails_the_case_of_the_rule() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_processor_that_breaks_a_rule_fails_the_case_of_the_rule() {
     for (wrong, case, words) in [
-        ("unstable-describe", "what it says is stable", "and then"),
+        ("fickle", "what it says is stable", "and then"),
         ("place", "its own verdict, in order", "turned round"),
         ("restless", "what it says is stable", "its own answers"),
         ("control", "would be taken", "control character"),
@@ -272,7 +272,7 @@ async fn a_backend_that_breaks_a_rule_about_failures_fails_the_case_of_the_rule(
         ("early", "opens while its destination is away", "Unavailable"),
         ("giving", "that is away is a retry", "reject all"),
         ("waiting", "a silent destination", "killed"),
-        ("tiny-interval", "429 with Retry-After", "retry: told to be tiny-interval"),
+        ("hasty", "429 with Retry-After", "retry: told to be hasty"),
         ("harsh", "500 and 503", "reject all"),
         ("stubborn", "400 is a reject", "retry: told to be stubborn"),
         ("sulking", "breaks in mid-stream", "says still"),
@@ -348,6 +348,6 @@ async fn a_version_differs_from_another_in_what_it_requests() {
     assert!(changes[0].weight == saker_author::Severity::More, "{changes:#?}");
     let words: Vec<_> = changes.iter().map(|change| change.words.as_str()).collect();
     assert!(words.contains(&"collector → backend"), "{words:#?}");
-    assert!(words.contains(&"no longer wants grant.read = [\"/proc\"]"), "{words:#?}");
+    assert!(words.contains(&"no longer requests grant.read = [\"/proc\"]"), "{words:#?}");
     assert!(words.contains(&"url is new, and has to be given"), "{words:#?}");
 }

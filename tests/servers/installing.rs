@@ -23,7 +23,7 @@ fn a_plugin_comes_from_a_registry_by_tag_and_by_digest_with_its_signature() {
     let (status, digest) = desk.run(&[&["push", &cpu, &tag, "--sign-key", &key][..], &plain].concat());
     assert_eq!(status, 0, "{digest}");
     let said = desk.do_it(&[&["install", &tag][..], &plain].concat());
-    assert!(said.contains("cpu: cpu 0.1.0, a collector, signed by") && said.contains("wants grant.read"), "{said}");
+    assert!(said.contains("cpu: cpu 0.1.0, a collector, signed by") && said.contains("requests grant.read"), "{said}");
     assert_eq!(desk.installed("cpu"), Some(shipped("cpu")));
     let said = desk.do_it(&["installed"]);
     assert!(said.contains(digest.trim()) && said.contains("as installed"), "{said}");

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is over")]
 
 mod clickhouse;
+mod compared;
 mod durability;
 mod figures;
 mod forwarding;
@@ -14,6 +15,7 @@ mod kafka;
 mod nats;
 mod opentsdb;
 mod postgres;
+mod prometheus;
 mod redis;
 mod servers;
 mod victoria;

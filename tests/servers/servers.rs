@@ -393,7 +393,8 @@ fn read_whisper(bytes: &[u8]) -> Vec<(u32, f64)> {
     points
 }
 
-fn encoded(text: &str) -> String {
+/// As it stands in a URL.
+pub(crate) fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 

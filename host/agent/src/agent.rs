@@ -103,7 +103,7 @@ impl Agent {
         let recent = Arc::new(CacheReader::new(cache.clone(), table.clone()));
         let reader = store.as_ref().map(|store| Arc::new(StoreReader::new(store.store().clone())));
         let queries = Engine::new(
-            config.query,
+            config.query.clone(),
             match &reader {
                 Some(reader) => reader.clone(),
                 None => recent.clone(),
@@ -252,7 +252,7 @@ impl Agent {
             self.ingest.admission().set_parsers(config.listen.max_parsers);
         }
         self.cache.set_limits(config.cache);
-        self.queries.apply(config.query);
+        self.queries.apply(config.query.clone());
         if let Some(store) = &*self.store.lock() {
             store.apply(config.store.clone());
         }

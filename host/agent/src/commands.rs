@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod check;
+mod query;
 mod run;
 
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ use saker_cli::printing::print_error;
 use saker_model::text::{MESSAGE_BYTES_MAX, clean};
 
 pub(crate) use check::check;
+pub(crate) use query::query;
 #[cfg(feature = "author")]
 pub(crate) use run::plugin_folder;
 pub(crate) use run::run;

@@ -55,7 +55,7 @@ fn main() -> ExitCode {
         Command::Plugin(PluginCommand::Author(command)) => saker_cli::author(&command),
         #[cfg(feature = "author")]
         Command::Plugin(PluginCommand::Install(command)) => saker_cli::installing(&command, commands::plugin_folder),
-        Command::Query(args) => saker_cli::query(&args),
+        Command::Query(args) => commands::query(&args),
         Command::Store(command) => saker_cli::store(&command),
         Command::Top(args) => saker_cli::top(&args),
         Command::Completions { shell } => saker_cli::completions(shell),

@@ -258,6 +258,9 @@ pub struct QueryArgs {
     /// How to print.
     #[arg(short, long, value_enum, default_value = "table")]
     pub format: QueryFormat,
+    /// Read the files in the data_dir of an agent that does not run, in place of asking one that does.
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
     #[command(flatten)]
     pub client: ClientArgs,
 }

@@ -32,7 +32,7 @@ pub use inspect::inspect;
 #[cfg(feature = "author")]
 pub use installing::installing;
 pub use list::{list, resume, status};
-pub use query::query;
+pub use query::{query, query_reader};
 pub use queue::queue;
 pub use store::store;
 pub use top::top;

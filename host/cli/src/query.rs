@@ -1,8 +1,9 @@
-//! `saker query`: asks a running agent in PromQL.
+//! `saker query`: asks in PromQL.
 
 use std::io::IsTerminal;
 
 use saker_pipeline::now_ms;
+use saker_pipeline::reader::{ReadLimits, SeriesReader};
 use saker_query::{QueryCommand, Screen, ShellFormat};
 
 use crate::args::{QueryArgs, QueryFormat};
@@ -12,20 +13,38 @@ use crate::printing::print;
 /// What a line of a terminal has that does not tell its width.
 const COLUMNS: usize = 80;
 
-/// Asks, and prints the answer.
+/// Asks an agent, and prints the answer.
 ///
 /// # Errors
 /// If the expression is wrong, no agent answers, or it has no answer to it.
 pub fn query(args: &QueryArgs) -> anyhow::Result<()> {
+    let command = command(args);
+    let request = command.request(now_ms())?;
+    let (status, body) = crate::runtime()?.block_on(client::post_form(&args.client, request.path, request.form))?;
+    show(&command, status.as_u16(), &body)
+}
+
+/// Asks a reader, without an agent, and prints the answer.
+///
+/// # Errors
+/// If the expression is wrong, or there is no answer to it.
+pub fn query_reader(args: &QueryArgs, reader: &dyn SeriesReader) -> anyhow::Result<()> {
+    let command = command(args);
+    let answer = command.answer(reader, now_ms(), ReadLimits::default())?;
+    show(&command, 200, answer.as_bytes())
+}
+
+fn command(args: &QueryArgs) -> QueryCommand {
     let format = match args.format {
         QueryFormat::Table => ShellFormat::Table,
         QueryFormat::Csv => ShellFormat::Csv,
         QueryFormat::Json => ShellFormat::Json,
     };
-    let command = QueryCommand { query: args.query.clone(), range: args.range, step: args.step, format };
-    let request = command.request(now_ms())?;
-    let (status, body) = crate::runtime()?.block_on(client::post_form(&args.client, request.path, request.form))?;
+    QueryCommand { query: args.query.clone(), range: args.range, step: args.step, format }
+}
+
+fn show(command: &QueryCommand, status: u16, body: &[u8]) -> anyhow::Result<()> {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(COLUMNS);
     let screen = std::io::stdout().is_terminal().then_some(Screen { columns });
-    Ok(print(format_args!("{}", command.show(status.as_u16(), &body, screen)?))?)
+    Ok(print(format_args!("{}", command.show(status, body, screen)?))?)
 }

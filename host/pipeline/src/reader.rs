@@ -169,37 +169,58 @@ pub enum Aggregate {
     Sum,
     /// How many there were.
     Count,
+    /// When the oldest was measured, in milliseconds since 1970-01-01 UTC.
+    FirstTime,
+    /// Of a counter, the sum of the values that it had each time before it began anew, from the oldest sample of the
+    /// bucket to the newest, so that it grew by last - first + dropped. A NaN where that is not known, as of gauges.
+    Dropped,
 }
 
 impl Aggregate {
     /// All of them, in the order of a chunk's columns.
-    pub const ALL: [Self; 6] = [Self::Last, Self::First, Self::Min, Self::Max, Self::Sum, Self::Count];
+    pub const ALL: [Self; 8] =
+        [Self::Last, Self::First, Self::Min, Self::Max, Self::Sum, Self::Count, Self::FirstTime, Self::Dropped];
 }
 
-/// Which aggregates a caller wants.
+/// Which aggregates a caller wants, and of which tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct AggregateSet(u8);
+pub struct AggregateSet {
+    aggregates: u8,
+    tier_ms: i64,
+}
 
 impl AggregateSet {
     /// Only the newest value of each bucket; of raw samples, their value.
-    pub const LAST: Self = Self(1 << Aggregate::Last as u8);
+    pub const LAST: Self = Self { aggregates: 1 << Aggregate::Last as u8, tier_ms: 0 };
 
     /// These and one more.
     #[must_use]
     pub fn with(self, aggregate: Aggregate) -> Self {
-        Self(self.0 | 1 << aggregate as u8)
+        Self { aggregates: self.aggregates | 1 << aggregate as u8, ..self }
+    }
+
+    /// Buckets of a tier where there are any, in place of the finest that there is: see [`SeriesReader::tier`].
+    #[must_use]
+    pub fn of_tier(self, granularity_ms: i64) -> Self {
+        Self { tier_ms: granularity_ms, ..self }
+    }
+
+    /// The tier that is preferred to raw samples; 0 for none.
+    #[must_use]
+    pub fn tier_ms(self) -> i64 {
+        self.tier_ms
     }
 
     /// Whether an aggregate is wanted.
     #[must_use]
     pub fn contains(self, aggregate: Aggregate) -> bool {
-        self.0 & 1 << aggregate as u8 != 0
+        self.aggregates & 1 << aggregate as u8 != 0
     }
 
     /// Which column of a chunk holds an aggregate.
     #[must_use]
     pub fn position(self, aggregate: Aggregate) -> Option<usize> {
-        let before = self.0 & ((1 << aggregate as u8) - 1);
+        let before = self.aggregates & ((1 << aggregate as u8) - 1);
         self.contains(aggregate).then_some(before.count_ones() as usize)
     }
 
@@ -219,7 +240,7 @@ pub struct Chunk<'a> {
     /// Growing, never twice the same. Of a bucket, the time of its newest sample.
     pub timestamps: &'a [i64],
     /// A column for each aggregate that was asked for, in the order of [`AggregateSet::iter`], each as long as the
-    /// timestamps. Of raw samples every column but the count holds the values.
+    /// timestamps. Of raw samples every column but the count holds the values, also those that buckets alone have.
     pub columns: &'a [&'a [f64]],
 }
 
@@ -272,8 +293,9 @@ pub trait SeriesReader: Send + Sync {
     /// [`ReadError::Storage`].
     fn select(&self, matchers: &[Matcher], range: TimeRange, limit: usize) -> Result<Vec<SeriesRef>, ReadError>;
 
-    /// Visits all samples of the series within the range. Chunks of one series come in order of time; chunks of
-    /// several series may come in turns. Samples are charged to the budget before they are visited, and the budget's
+    /// Visits all samples of the series within the range: raw ones as far as they are kept, and before them buckets of the
+    /// finest tier that is kept, unless a tier is preferred. A bucket that reaches into the range comes whole; nothing
+    /// comes twice. Chunks of one series come in order of time; chunks of several series may come in turns. Samples are charged to the budget before they are visited, and the budget's
     /// cancellation ends the reading within a chunk.
     ///
     /// # Errors
@@ -287,10 +309,24 @@ pub trait SeriesReader: Send + Sync {
         visit: &mut dyn FnMut(Chunk<'_>),
     ) -> Result<(), ReadError>;
 
+    /// Since when samples of all of these series are kept as they came, in milliseconds since 1970-01-01 UTC. Nothing if none
+    /// are, or if the reader cannot tell.
+    fn samples_since(&self, series: &[SeriesRef]) -> Option<i64> {
+        let _ = series;
+        None
+    }
+
+    /// The longest buckets that are kept of any series and that fill a span of time of this length whole.
+    fn tier(&self, span_ms: i64) -> Option<i64> {
+        let _ = span_ms;
+        None
+    }
+
     /// About how many samples [`read`](Self::read) would visit, from headers alone, so that a question that is far too
-    /// large is rejected before anything is read. A reader that cannot tell answers 0.
-    fn estimate(&self, series: &[SeriesRef], range: TimeRange) -> u64 {
-        let _ = (series, range);
+    /// large is rejected before anything is read. What is more than `most` need not be counted to its end. A reader
+    /// that cannot tell answers 0.
+    fn estimate(&self, series: &[SeriesRef], range: TimeRange, most: u64) -> u64 {
+        let _ = (series, range, most);
         0
     }
 }
@@ -470,6 +506,8 @@ mod tests {
         assert_eq!(columns.position(Aggregate::Last), Some(0));
         assert_eq!(columns.position(Aggregate::Sum), Some(2));
         assert_eq!(columns.position(Aggregate::Count), None);
+        let of_tier = columns.of_tier(60_000).with(Aggregate::Dropped);
+        assert_eq!((of_tier.tier_ms(), of_tier.position(Aggregate::Dropped)), (60_000, Some(3)));
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! What `[query]` says.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use saker_config::{ByteSize, ConfigTable};
 use saker_pipeline::reader::ReadLimits;
 
 use crate::eval::EvalSettings;
+use crate::peers::{PEERS_MAX, Peer};
 
 /// How queries are run, and what one may cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryConfig {
     /// Threads that evaluate, each one query at a time.
     pub threads: usize,
@@ -22,6 +24,8 @@ pub struct QueryConfig {
     pub series: usize,
     /// Queries that take longer are logged.
     pub slow: Duration,
+    /// Other agents that hold series which are asked for here.
+    pub peers: Arc<[Peer]>,
 }
 
 /// Two dashboards at once; the rest of the machine is the agent's and everybody else's.
@@ -41,6 +45,7 @@ impl Default for QueryConfig {
             lookback: Duration::from_millis(settings.lookback_ms.unsigned_abs()),
             series: settings.series_max,
             slow: Duration::from_secs(1),
+            peers: Arc::default(),
         }
     }
 }
@@ -63,6 +68,7 @@ impl QueryConfig {
         if lookback.as_millis() == 0 || lookback > LOOKBACK_MAX {
             table.wrong("lookback", "must be 1ms to 1d");
         }
+        let peers = peers(&mut table);
         let config = Self {
             threads: threads.clamp(1, THREADS_MAX),
             waiting: table.get("max_waiting", default.waiting),
@@ -70,6 +76,7 @@ impl QueryConfig {
             lookback: lookback.clamp(Duration::from_millis(1), LOOKBACK_MAX),
             series: table.at_least("max_series", default.series, 1),
             slow: table.get("slow", default.slow),
+            peers,
         };
         table.finish();
         config
@@ -84,6 +91,25 @@ impl QueryConfig {
             ..EvalSettings::default()
         }
     }
+}
+
+fn peers(table: &mut ConfigTable<'_>) -> Arc<[Peer]> {
+    let urls: Vec<String> = table.get("peers", Vec::new());
+    if urls.len() > PEERS_MAX {
+        let why =
+            format!("must be at most {PEERS_MAX}: every question goes to all; docs/query.md says what to use beyond");
+        table.wrong("peers", why);
+    }
+    let mut peers = Vec::new();
+    for url in urls {
+        match Peer::parse(&url) {
+            Some(peer) if !peers.contains(&peer) => peers.push(peer),
+            Some(_) => table.wrong("peers", format!("{url:?} is there twice")),
+            None => table.wrong("peers", format!("must be http://HOST:PORT, not {url:?}")),
+        }
+    }
+    peers.truncate(PEERS_MAX);
+    peers.into()
 }
 
 /// A value that is a day old says nothing of now.
@@ -118,6 +144,7 @@ mod tests {
             ("lookback", "1m"),
             ("max_series", "9"),
             ("slow", "2s"),
+            ("peers", "[\"http://b:1988/\"]"),
         ]);
         let limits = ReadLimits { samples: 1000, memory_bytes: 1 << 20, time: Duration::from_secs(5) };
         let expected = QueryConfig {
@@ -127,11 +154,18 @@ mod tests {
             lookback: Duration::from_secs(60),
             series: 9,
             slow: Duration::from_secs(2),
+            peers: [Peer::parse("http://b:1988").unwrap()].into(),
         };
         assert_eq!((config, mistakes), (expected, 0));
-        for wrong in
-            [("threads", "0"), ("threads", "1000"), ("lookback", "0s"), ("lookback", "9d"), ("max_series", "0")]
-        {
+        for wrong in [
+            ("threads", "0"),
+            ("threads", "1000"),
+            ("lookback", "0s"),
+            ("lookback", "9d"),
+            ("max_series", "0"),
+            ("peers", "[\"b:1988\"]"),
+            ("peers", "[\"http://b\"]"),
+        ] {
             assert_eq!(read(&[wrong]).1, 1, "{wrong:?}");
         }
     }

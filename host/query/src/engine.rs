@@ -90,9 +90,9 @@ impl Engine {
     pub fn new(config: QueryConfig, reader: Arc<dyn SeriesReader>) -> Arc<Self> {
         Arc::new(Self {
             reader,
+            threads: QueryThreads::new(config.threads),
             config: RwLock::new(config),
             log: Arc::default(),
-            threads: QueryThreads::new(config.threads),
             counts: Arc::default(),
             answers: Arc::new(Semaphore::new(ANSWERS_BYTES_MAX / PERMIT_BYTES)),
         })
@@ -115,7 +115,7 @@ impl Engine {
     /// The configuration.
     #[must_use]
     pub fn config(&self) -> QueryConfig {
-        *self.config.read()
+        self.config.read().clone()
     }
 
     /// What is read.

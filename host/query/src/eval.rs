@@ -5,11 +5,13 @@
 mod aggregate;
 mod binary;
 mod call;
+mod coarse;
 mod error;
 mod evaluator;
 mod functions;
 mod grid;
 mod lookup;
+mod part;
 mod range_call;
 mod select;
 mod series;

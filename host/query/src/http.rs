@@ -10,6 +10,7 @@ mod gzip;
 mod host;
 mod prometheus;
 mod queries;
+mod samples;
 #[cfg(test)]
 mod tests;
 
@@ -53,6 +54,7 @@ pub fn router(dependencies: Dependencies) -> Router {
         .merge(falcon::routes())
         .merge(host::routes())
         .merge(queries::routes())
+        .merge(samples::routes())
         .with_state(shared)
 }
 

@@ -105,7 +105,7 @@ impl SeriesReader for MemoryReader {
         Ok(())
     }
 
-    fn estimate(&self, series: &[SeriesRef], range: TimeRange) -> u64 {
+    fn estimate(&self, series: &[SeriesRef], range: TimeRange, _: u64) -> u64 {
         series.iter().map(|series| self.within(series, range).0.len() as u64).sum()
     }
 }
@@ -166,7 +166,7 @@ mod tests {
         let expected: Vec<i64> = (500..=2000).map(|at| at * 1000).collect();
         assert_eq!(seen, vec![expected; 3]);
         assert_eq!(budget.samples(), 3 * 1501);
-        assert_eq!(reader.estimate(&series, range), 3 * 1501);
+        assert_eq!(reader.estimate(&series, range, u64::MAX), 3 * 1501);
     }
 
     #[test]

@@ -185,50 +185,6 @@ fn answers_do_not_depend_on_how_samples_arrive() {
     }
 }
 
-/// A reader that has buckets of an hour instead of samples.
-struct Buckets(MemoryReader);
-
-const HOUR_MS: i64 = 3_600_000;
-
-impl SeriesReader for Buckets {
-    fn select(&self, matchers: &[Matcher], range: TimeRange, limit: usize) -> Result<Vec<SeriesRef>, ReadError> {
-        self.0.select(matchers, TimeRange { start_ms: range.start_ms - HOUR_MS, ..range }, limit)
-    }
-
-    fn read(
-        &self,
-        series: &[SeriesRef],
-        range: TimeRange,
-        columns: AggregateSet,
-        budget: &ReadBudget,
-        visit: &mut dyn FnMut(Chunk<'_>),
-    ) -> Result<(), ReadError> {
-        let range = TimeRange { start_ms: range.start_ms - HOUR_MS, ..range };
-        self.0.read(series, range, columns, budget, &mut |chunk| visit(Chunk { granularity_ms: HOUR_MS, ..chunk }))
-    }
-}
-
-#[test]
-fn of_buckets_a_selector_has_the_newest_value() {
-    let mut samples = MemoryReader::default();
-    (0..3).for_each(|at| samples.push(&identity("h", "m", &[]), at * HOUR_MS, at as f64));
-    let reader = Buckets(samples);
-    let at = |text: &str| {
-        let expr = saker_query::parse(text).expect("a query");
-        let budget = budget(ReadLimits::default());
-        let query = Query { text, expr: &expr };
-        saker_query::instant(&reader, query, HOUR_MS + 50 * 60_000, &EvalSettings::default(), &budget)
-    };
-    assert!(json::data(&at("m").unwrap().value).contains("[6600,\"1\"]"));
-    for query in ["rate(m[1h])", "m[1h]", "sum(max_over_time(m[2h]))"] {
-        assert_eq!(
-            at(query).unwrap_err(),
-            QueryError::Coarse { granularity_s: 3600, until: "1970-01-01T01:00:00Z".into() },
-            "{query}"
-        );
-    }
-}
-
 #[test]
 fn a_query_that_reads_little_and_computes_for_ever_ends_in_time() {
     let reader = reader(1, 100_000);

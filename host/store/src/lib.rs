@@ -69,7 +69,7 @@ pub use metrics::StoreMetrics;
 pub use policy::{ArchiveAggregate, FOREVER_MS, Granularity, Policies, Policy, PolicyRule};
 pub use read::{ReadColumns, StoredChunk, TimeRange};
 pub use reader::StoreReader;
-pub use service::{Ended, StoreService};
+pub use service::{Ended, StoreService, open_folder};
 pub use sink::StoreSink;
 pub use status::{StoreStatus, TierStatus, Verified};
 pub use store::{GroupId, Store, StoreConfig, StoreDurability, Totals};

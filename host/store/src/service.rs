@@ -270,7 +270,11 @@ pub(crate) fn log_failure(doing: &str, error: &StoreError) {
 /// For the agent's user only.
 const FOLDER_MODE: u32 = 0o700;
 
-fn open_folder(folder: &Path) -> std::io::Result<Arc<dyn Disk>> {
+/// A folder of the real disk, for a store; it is made if it is not there.
+///
+/// # Errors
+/// The system's.
+pub fn open_folder(folder: &Path) -> std::io::Result<Arc<dyn Disk>> {
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
     Ok(real(Dir::open_ambient_dir(folder, ambient_authority())?))
 }

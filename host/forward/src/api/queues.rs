@@ -27,7 +27,7 @@ pub(super) struct QueueQuery {
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 enum QueuePart {
     #[default]
     Queue,

@@ -29,9 +29,9 @@ impl Random {
 }
 
 pub(crate) struct Series {
-    metric: &'static str,
-    labels: Vec<(&'static str, String)>,
-    samples: Vec<(i64, f64)>,
+    pub(crate) metric: &'static str,
+    pub(crate) labels: Vec<(&'static str, String)>,
+    pub(crate) samples: Vec<(i64, f64)>,
 }
 
 pub(crate) fn series(random: &mut Random) -> Vec<Series> {

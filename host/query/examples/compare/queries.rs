@@ -2,7 +2,7 @@
 //! another way: `predict_linear` with `@` (its window slides there), deviations of infinities (0 there, NaN now), `atan2`
 //! with a scalar (it keeps the name there), and rates of series that begin within the range (carried back further there).
 
-use crate::data::{Random, START_MS};
+use super::data::{Random, START_MS};
 
 const MATH: [&str; 16] = [
     "abs", "ceil", "floor", "exp", "ln", "log2", "log10", "sqrt", "sgn", "sin", "cos", "atan", "tanh", "round", "deg",

@@ -150,7 +150,7 @@ impl Evaluator<'_> {
         let ExprKind::Selector(selector) = &argument.unwrapped().kind else {
             return self.mapped(argument, grid, |step, _| grid.time(step) as f64 / 1000.0);
         };
-        let mut series = self.instant_selector(selector, LookupColumn::Time, grid)?;
+        let mut series = self.instant_selector((selector, argument.span), LookupColumn::Time, grid)?;
         series.iter_mut().for_each(|series| series.labels = series.labels.without_name());
         merged(series)
     }

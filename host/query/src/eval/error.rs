@@ -49,14 +49,21 @@ pub enum QueryError {
     },
     /// A range function over data that is kept in buckets only.
     #[error(
-        "until {until} only buckets of {granularity_s}s are kept, which a range function cannot be told from; \
-         ask for windows that begin later, or leave the function out"
+        "until {until} only buckets of {granularity_s}s are kept, which {what} cannot be told from; {}",
+        since.as_ref().map_or_else(
+            || "no samples are kept as they came".to_owned(),
+            |since| format!("samples are kept as they came since {since}: ask for windows that begin then or later"),
+        )
     )]
     Coarse {
+        /// What was asked for.
+        what: String,
         /// How long a bucket is.
         granularity_s: i64,
         /// The newest value that is kept in a bucket only, in UTC.
         until: String,
+        /// The oldest value behind it that is kept as it came, in UTC.
+        since: Option<String>,
     },
     /// Two series of a result have the same labels.
     #[error("vector cannot contain metrics with the same labelset: {labels}")]

@@ -2,10 +2,11 @@
 
 use saker_pipeline::reader::{ReadBudget, SeriesReader};
 
+use super::coarse::Strictness;
 use super::grid::Grid;
 use super::lookup::LookupColumn;
 use super::series::{StepColumn, StepSeries, is_present, merged};
-use super::window::{Reach, Slide, WindowFn};
+use super::window::{RangeFn, Reach, Slide};
 use super::{EvalSettings, QueryError};
 use crate::annotations::Annotations;
 use crate::ast::{Expr, ExprKind, Subquery};
@@ -76,7 +77,7 @@ impl<'a> Evaluator<'a> {
             ExprKind::Number { value, .. } => Evaluated::Scalar(vec![*value; grid.steps]),
             ExprKind::Text(text) => Evaluated::Text(text.clone()),
             ExprKind::Selector(selector) => {
-                Evaluated::Vector(self.instant_selector(selector, LookupColumn::Value, grid)?)
+                Evaluated::Vector(self.instant_selector((selector, expr.span), LookupColumn::Value, grid)?)
             }
             ExprKind::Paren(inner) => return self.eval_kind(inner, grid),
             ExprKind::Unary { negative, operand } => return self.unary(*negative, operand, grid),
@@ -146,7 +147,7 @@ impl<'a> Evaluator<'a> {
     pub(super) fn range_subquery(
         &mut self,
         subquery: &Subquery,
-        function: &WindowFn<'_>,
+        function: &RangeFn<'_>,
         grid: Grid,
     ) -> Result<Vec<StepSeries>, QueryError> {
         let ends = self.shifted(&subquery.time, grid);
@@ -156,7 +157,7 @@ impl<'a> Evaluator<'a> {
         let timestamps: Vec<i64> = (0..inner.steps).map(|step| inner.time(step)).collect();
         let mut results = Vec::with_capacity(series.len());
         for series in series {
-            let mut slide = Slide::new(reach, function, self.budget);
+            let mut slide = Slide::new(reach, function, self.budget, Strictness::Lenient);
             slide.push(&timestamps, &series.values);
             results.push(StepSeries { labels: series.labels, values: slide.finish() });
             self.budget.check()?;

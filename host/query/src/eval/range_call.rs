@@ -4,8 +4,9 @@ use super::QueryError;
 use super::evaluator::Evaluator;
 use super::functions::{over_time, rate, regression};
 use super::grid::Grid;
+use super::part::PartFn;
 use super::series::{ABSENT, StepColumn, StepSeries, distinct, is_present};
-use super::window::{Window, WindowFn};
+use super::window::{RangeFn, Window, WindowFn};
 use crate::ast::{Expr, ExprKind};
 use crate::float;
 use crate::labels::Labels;
@@ -33,8 +34,12 @@ impl Evaluator<'_> {
             }
         }
         let Some(range) = range else { return Ok(Vec::new()) };
-        let run = window_fn(function.name, &parameters);
-        let mut series = self.windows(range, &*run, grid)?;
+        let run = RangeFn {
+            name: function.name,
+            run: window_fn(function.name, &parameters),
+            parts: PartFn::find(function.name),
+        };
+        let mut series = self.windows(range, &run, grid)?;
         if series.is_empty() {
             return if function.name == "absent_over_time" { Ok(absent(range, &[], grid)) } else { Ok(series) };
         }
@@ -49,9 +54,9 @@ impl Evaluator<'_> {
         distinct(series)
     }
 
-    fn windows(&mut self, range: &Expr, run: &WindowFn<'_>, grid: Grid) -> Result<Vec<StepSeries>, QueryError> {
+    fn windows(&mut self, range: &Expr, run: &RangeFn<'_>, grid: Grid) -> Result<Vec<StepSeries>, QueryError> {
         match &range.kind {
-            ExprKind::Range { selector, range_ms } => self.range_selector(selector, *range_ms, run, grid),
+            ExprKind::Range { selector, range_ms } => self.range_selector((selector, range.span), *range_ms, run, grid),
             ExprKind::Subquery(subquery) => self.range_subquery(subquery, run, grid),
             _ => Ok(Vec::new()),
         }

@@ -5,14 +5,18 @@ use std::collections::HashMap;
 use saker_pipeline::reader::{AggregateSet, Chunk, SeriesRef, TimeRange};
 
 use super::QueryError;
+use super::coarse::{Coarse, Extent, Strictness};
 use super::evaluator::Evaluator;
+use super::functions::date;
 use super::grid::Grid;
 use super::lookup::{LookupColumn, StepLookup};
+use super::part::{self, Part, PartFn};
 use super::series::{StepSeries, is_present};
-use super::window::{Reach, Slide, WindowFn};
+use super::window::{RangeFn, Reach, Slide};
 use crate::ast::{At, Selector, TimeShift};
 use crate::labels::Labels;
 use crate::names::Conditions;
+use crate::place::QuerySpan;
 use crate::value::{RangeSeries, TimedNumber};
 
 /// Series whose samples are read at once: what the store keeps in one block, and few enough to keep windows of.
@@ -26,50 +30,107 @@ pub(super) struct FoundSeries {
 
 /// What samples are poured into.
 trait SampleSink {
-    /// Whether the newest value of a bucket is as good as all of its samples.
-    const TAKES_BUCKETS: bool;
-
-    fn push(&mut self, timestamps: &[i64], values: &[f64], granularity_ms: i64);
+    fn push(&mut self, timestamps: &[i64], values: &[f64]);
+    fn push_parts(&mut self, parts: impl Iterator<Item = Part>);
+    /// No more will come.
+    fn end(&mut self);
     fn bytes(&self) -> u64;
+    fn coarse(&mut self) -> &mut Coarse;
 }
 
 impl SampleSink for StepLookup {
-    const TAKES_BUCKETS: bool = true;
+    fn push(&mut self, timestamps: &[i64], values: &[f64]) {
+        Self::push(self, timestamps, values);
+    }
 
-    fn push(&mut self, timestamps: &[i64], values: &[f64], granularity_ms: i64) {
-        Self::push(self, timestamps, values, granularity_ms);
+    fn push_parts(&mut self, parts: impl Iterator<Item = Part>) {
+        Self::push_parts(self, parts);
+    }
+
+    fn end(&mut self) {
+        Self::end(self);
     }
 
     fn bytes(&self) -> u64 {
         0
     }
+
+    fn coarse(&mut self) -> &mut Coarse {
+        Self::coarse(self)
+    }
 }
 
 impl SampleSink for Slide<'_> {
-    const TAKES_BUCKETS: bool = false;
-
-    fn push(&mut self, timestamps: &[i64], values: &[f64], _: i64) {
+    fn push(&mut self, timestamps: &[i64], values: &[f64]) {
         Self::push(self, timestamps, values);
+    }
+
+    fn push_parts(&mut self, parts: impl Iterator<Item = Part>) {
+        Self::push_parts(self, parts);
+    }
+
+    fn end(&mut self) {
+        Self::end(self);
     }
 
     fn bytes(&self) -> u64 {
         Self::bytes(self)
     }
+
+    fn coarse(&mut self) -> &mut Coarse {
+        Self::coarse(self)
+    }
 }
 
-#[derive(Default)]
-struct Raw(Vec<(i64, f64)>);
+/// The samples of a range as they came.
+struct Raw {
+    range: TimeRange,
+    samples: Vec<(i64, f64)>,
+    coarse: Coarse,
+}
+
+impl Raw {
+    fn new(range: TimeRange) -> Self {
+        Self { range, samples: Vec::new(), coarse: Coarse::new(Strictness::Lenient) }
+    }
+}
 
 impl SampleSink for Raw {
-    const TAKES_BUCKETS: bool = false;
-
-    fn push(&mut self, timestamps: &[i64], values: &[f64], _: i64) {
-        self.0.extend(timestamps.iter().copied().zip(values.iter().copied()));
+    fn push(&mut self, timestamps: &[i64], values: &[f64]) {
+        self.samples.extend(timestamps.iter().copied().zip(values.iter().copied()));
     }
+
+    fn push_parts(&mut self, parts: impl Iterator<Item = Part>) {
+        for part in parts.filter(|part| part.last_ms >= self.range.start_ms && part.first_ms <= self.range.end_ms) {
+            match part.samples() {
+                Some((times, values, count)) => {
+                    let samples = times.into_iter().zip(values).skip(2 - count);
+                    self.samples.extend(samples.filter(|(time_ms, _)| self.range.contains(*time_ms)));
+                }
+                None => self.coarse.untold(&part),
+            }
+        }
+    }
+
+    fn end(&mut self) {}
 
     fn bytes(&self) -> u64 {
-        (self.0.capacity() * size_of::<(i64, f64)>()) as u64
+        (self.samples.capacity() * size_of::<(i64, f64)>()) as u64
     }
+
+    fn coarse(&mut self) -> &mut Coarse {
+        &mut self.coarse
+    }
+}
+
+/// What is read.
+struct Read {
+    range: TimeRange,
+    columns: AggregateSet,
+    /// A tier that may answer exactly. Where it does not, it is not tried again.
+    tier_ms: Option<i64>,
+    /// What was made of buckets so far.
+    coarse: Coarse,
 }
 
 impl Evaluator<'_> {
@@ -87,7 +148,7 @@ impl Evaluator<'_> {
     /// An instant selector over a grid.
     pub(super) fn instant_selector(
         &mut self,
-        selector: &Selector,
+        (selector, span): (&Selector, QuerySpan),
         wanted: LookupColumn,
         grid: Grid,
     ) -> Result<Vec<StepSeries>, QueryError> {
@@ -96,19 +157,24 @@ impl Evaluator<'_> {
         let range = TimeRange { start_ms: times.start_ms - lookback_ms + 1, end_ms: times.end_ms() };
         let found = self.find(selector, range)?;
         self.hold_columns(found.len(), grid.steps)?;
+        let mut read = self.reading(range, part::columns(), spacing(times, 0));
         let mut series = Vec::with_capacity(found.len());
         for batch in found.chunks(BATCH_SERIES) {
-            let mut lookups: Vec<StepLookup> =
-                batch.iter().map(|_| StepLookup::new(times, lookback_ms, wanted)).collect();
-            self.pour(batch, range, &mut lookups)?;
+            let lookups = self.pour(batch, &mut read, |found, strictness| {
+                let step_s = found.refs.iter().map(|series| series.attributes.step_s).min().unwrap_or(0);
+                StepLookup::new(times, lookback_ms, wanted, step_s, strictness)
+            })?;
             for (found, lookup) in batch.iter().zip(lookups) {
-                let mut values = lookup.finish();
+                let mut values = lookup.values;
                 if times.steps < grid.steps {
                     values = vec![values[0]; grid.steps];
                 }
                 series.push(StepSeries { labels: found.labels.clone(), values });
             }
         }
+        // Of copies that are kept in different buckets, one was taken.
+        read.coarse.widened = read.coarse.widened.or(read.coarse.untold);
+        self.note_coarse(&read, "a value is the newest of its bucket, at its own time", span);
         series.retain(|series| !series.is_empty());
         Ok(series)
     }
@@ -116,9 +182,9 @@ impl Evaluator<'_> {
     /// A function over the windows of a range selector.
     pub(super) fn range_selector(
         &mut self,
-        selector: &Selector,
+        (selector, span): (&Selector, QuerySpan),
         range_ms: i64,
-        function: &WindowFn<'_>,
+        function: &RangeFn<'_>,
         grid: Grid,
     ) -> Result<Vec<StepSeries>, QueryError> {
         let ends = self.shifted(&selector.time, grid);
@@ -126,16 +192,23 @@ impl Evaluator<'_> {
         let found = self.find(selector, range)?;
         self.hold_columns(found.len(), grid.steps)?;
         let reach = Reach { grid, ends, range_ms };
+        let columns = function.parts.map_or_else(part::columns, PartFn::columns);
+        let mut read = self.reading(range, columns, function.parts.map_or(0, |_| spacing(ends, range_ms)));
         let mut series = Vec::with_capacity(found.len());
         for batch in found.chunks(BATCH_SERIES) {
             let budget = self.budget;
-            let mut slides: Vec<Slide<'_>> = batch.iter().map(|_| Slide::new(reach, function, budget)).collect();
-            self.pour(batch, range, &mut slides)?;
+            let slides =
+                self.pour(batch, &mut read, |_, strictness| Slide::new(reach, function, budget, strictness))?;
+            if read.coarse.untold.is_some() {
+                let of = if function.parts.is_some() { " of a GAUGE" } else { "" };
+                return Err(self.rejection(&read, format!("{}(){of}", function.name), &found));
+            }
             for (found, slide) in batch.iter().zip(slides) {
                 series.push(StepSeries { labels: found.labels.clone(), values: slide.finish() });
                 self.budget.check()?;
             }
         }
+        self.note_coarse(&read, "windows are widened to whole buckets", span);
         series.retain(|series| !series.is_empty());
         Ok(series)
     }
@@ -150,13 +223,16 @@ impl Evaluator<'_> {
         let end_ms = self.shifted(&selector.time, grid).end_ms();
         let range = TimeRange { start_ms: end_ms - range_ms + 1, end_ms };
         let found = self.find(selector, range)?;
-        let mut raw: Vec<Raw> = found.iter().map(|_| Raw::default()).collect();
-        self.pour(&found, range, &mut raw)?;
+        let mut read = self.reading(range, part::columns(), 0);
+        let raw = self.pour(&found, &mut read, |_, _| Raw::new(range))?;
+        if read.coarse.untold.is_some() {
+            return Err(self.rejection(&read, "a range of samples".into(), &found));
+        }
         let mut matrix: Vec<RangeSeries> = found
             .into_iter()
             .zip(raw)
             .map(|(found, raw)| {
-                let present = raw.0.into_iter().filter(|(_, value)| is_present(*value));
+                let present = raw.samples.into_iter().filter(|(_, value)| is_present(*value));
                 RangeSeries {
                     labels: found.labels,
                     points: present.map(|(time_ms, value)| TimedNumber { time_ms, value }).collect(),
@@ -166,6 +242,33 @@ impl Evaluator<'_> {
             .collect();
         matrix.sort_by(|a, b| a.labels.cmp(&b.labels));
         Ok(matrix)
+    }
+
+    /// How something is read whose ends all lie on multiples of a time, or anywhere, which is 0.
+    fn reading(&self, range: TimeRange, columns: AggregateSet, spacing_ms: i64) -> Read {
+        let tier_ms = if spacing_ms > 0 { self.reader.tier(spacing_ms) } else { None };
+        Read { range, columns, tier_ms, coarse: Coarse::new(Strictness::Lenient) }
+    }
+
+    /// Says that buckets made an answer another one.
+    fn note_coarse(&mut self, read: &Read, what: &str, span: QuerySpan) {
+        if let Some(Extent { granularity_ms, until_ms }) = read.coarse.widened {
+            let until = date::rfc3339(until_ms.div_euclid(1000));
+            let text = format!("until {until} only buckets of {}s are kept: {what}", granularity_ms / 1000);
+            self.annotations.warn(text, span, self.text);
+        }
+    }
+
+    fn rejection(&self, read: &Read, what: String, found: &[FoundSeries]) -> QueryError {
+        let Extent { granularity_ms, until_ms } = read.coarse.untold.unwrap_or_default();
+        let refs: Vec<SeriesRef> = found.iter().flat_map(|found| found.refs.iter().cloned()).collect();
+        let date = |time_ms: i64| date::rfc3339(time_ms.div_euclid(1000));
+        QueryError::Coarse {
+            what,
+            granularity_s: granularity_ms / 1000,
+            until: date(until_ms),
+            since: self.reader.samples_since(&refs).map(date),
+        }
     }
 
     fn find(&mut self, selector: &Selector, range: TimeRange) -> Result<Vec<FoundSeries>, QueryError> {
@@ -191,31 +294,52 @@ impl Evaluator<'_> {
             }
         }
         let refs: Vec<SeriesRef> = found.iter().flat_map(|found| found.refs.iter().cloned()).collect();
-        self.budget.foresee_samples(self.reader.estimate(&refs, range))?;
+        let most = self.budget.limits().samples;
+        self.budget.foresee_samples(self.reader.estimate(&refs, range, most))?;
         Ok(found)
     }
 
-    /// Reads the samples of series into their sinks.
+    /// Reads the samples of series into sinks: from a tier if that answers as well, else as fine as they are kept.
     fn pour<S: SampleSink>(
         &mut self,
         found: &[FoundSeries],
+        read: &mut Read,
+        make: impl Fn(&FoundSeries, Strictness) -> S,
+    ) -> Result<Vec<S>, QueryError> {
+        if let Some(tier_ms) = read.tier_ms {
+            let mut sinks: Vec<S> = found.iter().map(|found| make(found, Strictness::Strict)).collect();
+            self.pour_into(found, read.range, read.columns.of_tier(tier_ms), &mut sinks)?;
+            if !sinks.iter_mut().any(|sink| sink.coarse().has_failed()) {
+                return Ok(sinks);
+            }
+            read.tier_ms = None;
+        }
+        let mut sinks: Vec<S> = found.iter().map(|found| make(found, Strictness::Lenient)).collect();
+        self.pour_into(found, read.range, read.columns, &mut sinks)?;
+        sinks.iter_mut().for_each(|sink| read.coarse.add(sink.coarse()));
+        Ok(sinks)
+    }
+
+    fn pour_into<S: SampleSink>(
+        &mut self,
+        found: &[FoundSeries],
         range: TimeRange,
+        columns: AggregateSet,
         sinks: &mut [S],
     ) -> Result<(), QueryError> {
         let single: Vec<usize> = (0..found.len()).filter(|place| found[*place].refs.len() == 1).collect();
         let refs: Vec<SeriesRef> = single.iter().map(|place| found[*place].refs[0].clone()).collect();
         let mut held = 0;
         let mut over = None;
-        let mut coarse = Coarse::default();
         let budget = self.budget;
         let mut visit = |chunk: Chunk<'_>| {
-            if chunk.granularity_ms > 0 && !S::TAKES_BUCKETS {
-                coarse.see(&chunk);
-                return;
-            }
             let sink = &mut sinks[single[chunk.series]];
             let before = sink.bytes();
-            sink.push(chunk.timestamps, chunk.columns[0], chunk.granularity_ms);
+            if chunk.granularity_ms > 0 {
+                sink.push_parts(Part::each(&chunk));
+            } else {
+                sink.push(chunk.timestamps, chunk.columns[0]);
+            }
             let grown = sink.bytes().saturating_sub(before);
             if over.is_none() && grown > 0 {
                 match budget.charge_memory(grown) {
@@ -227,20 +351,16 @@ impl Evaluator<'_> {
                 }
             }
         };
-        let read = if refs.is_empty() {
-            Ok(())
-        } else {
-            self.reader.read(&refs, range, AggregateSet::LAST, budget, &mut visit)
-        };
+        let read = if refs.is_empty() { Ok(()) } else { self.reader.read(&refs, range, columns, budget, &mut visit) };
         budget.release_memory(held);
         if let Some(error) = over {
             return Err(error.into());
         }
         read?;
-        coarse.reject()?;
         for (place, found) in found.iter().enumerate().filter(|(_, found)| found.refs.len() > 1) {
-            self.pour_merged(&found.refs, range, &mut sinks[place])?;
+            self.pour_merged(&found.refs, range, columns, &mut sinks[place])?;
         }
+        sinks.iter_mut().for_each(SampleSink::end);
         Ok(())
     }
 
@@ -249,48 +369,61 @@ impl Evaluator<'_> {
         &mut self,
         refs: &[SeriesRef],
         range: TimeRange,
+        columns: AggregateSet,
         sink: &mut S,
     ) -> Result<(), QueryError> {
         let mut samples: Vec<(i64, usize, f64)> = Vec::new();
-        let mut coarse = Coarse::default();
-        self.reader.read(refs, range, AggregateSet::LAST, self.budget, &mut |chunk: Chunk<'_>| {
-            coarse.see(&chunk);
+        let mut parts: Vec<(usize, Part)> = Vec::new();
+        self.reader.read(refs, range, columns, self.budget, &mut |chunk: Chunk<'_>| {
+            if chunk.granularity_ms > 0 {
+                parts.extend(Part::each(&chunk).map(|part| (chunk.series, part)));
+                return;
+            }
             let pairs = chunk.timestamps.iter().zip(chunk.columns[0]);
             samples.extend(pairs.map(|(time, value)| (*time, chunk.series, *value)));
         })?;
-        if !S::TAKES_BUCKETS {
-            coarse.reject()?;
-        }
         samples.sort_by_key(|(time, series, _)| (*time, *series));
         samples.dedup_by_key(|(time, ..)| *time);
-        let timestamps: Vec<i64> = samples.iter().map(|(time, ..)| *time).collect();
-        let values: Vec<f64> = samples.iter().map(|(.., value)| *value).collect();
-        sink.push(&timestamps, &values, coarse.granularity_ms);
+        parts.sort_by_key(|(series, part)| (part.first_ms, *series));
+        let (mut next, mut newest_ms, mut copied) = (0, i64::MIN, None);
+        for (_, part) in &parts {
+            let before = next + samples[next..].partition_point(|sample| sample.0 < part.first_ms);
+            push_all(sink, &samples[next..before]);
+            newest_ms = samples[next..before].last().map_or(newest_ms, |sample| newest_ms.max(sample.0));
+            next = before;
+            let within = samples[next..].partition_point(|sample| sample.0 <= part.last_ms);
+            if copied.is_some_and(|copied: &Part| copied.is_copy(part)) {
+                continue;
+            }
+            copied = Some(part);
+            if part.first_ms <= newest_ms || within > 0 {
+                // Which of their samples have the same times is not known.
+                sink.coarse().untold(part);
+            }
+            if part.first_ms > newest_ms {
+                sink.push_parts(std::iter::once(*part));
+                newest_ms = part.last_ms;
+            }
+            next += within;
+        }
+        push_all(sink, &samples[next..]);
         Ok(())
     }
 }
 
-/// Buckets that were read.
-#[derive(Default)]
-struct Coarse {
-    granularity_ms: i64,
-    last_ms: i64,
+fn push_all<S: SampleSink>(sink: &mut S, samples: &[(i64, usize, f64)]) {
+    let timestamps: Vec<i64> = samples.iter().map(|(time, ..)| *time).collect();
+    let values: Vec<f64> = samples.iter().map(|(.., value)| *value).collect();
+    sink.push(&timestamps, &values);
 }
 
-impl Coarse {
-    fn see(&mut self, chunk: &Chunk<'_>) {
-        if chunk.granularity_ms > 0 {
-            self.granularity_ms = self.granularity_ms.max(chunk.granularity_ms);
-            self.last_ms = chunk.timestamps.last().map_or(self.last_ms, |last_ms| self.last_ms.max(*last_ms));
-        }
-    }
+/// What all ends of windows, or times of selectors, and the windows themselves are multiples of.
+fn spacing(ends: Grid, range_ms: i64) -> i64 {
+    let step_ms = if ends.steps > 1 { ends.step_ms } else { 0 };
+    [ends.start_ms, step_ms, range_ms].into_iter().fold(0, divisor)
+}
 
-    /// A window over buckets would be an approximation that nobody sees.
-    fn reject(&self) -> Result<(), QueryError> {
-        if self.granularity_ms == 0 {
-            return Ok(());
-        }
-        let until = super::functions::date::rfc3339(self.last_ms.div_euclid(1000));
-        Err(QueryError::Coarse { granularity_s: self.granularity_ms / 1000, until })
-    }
+/// The greatest common one.
+fn divisor(a: i64, b: i64) -> i64 {
+    if b == 0 { a.abs() } else { divisor(b, a % b) }
 }

@@ -2,7 +2,9 @@
 
 use saker_pipeline::reader::ReadBudget;
 
+use super::coarse::{Coarse, Strictness};
 use super::grid::Grid;
+use super::part::{Part, PartFn, Parts, Told};
 use super::series::{ABSENT, StepColumn, is_present};
 
 /// The samples of a range at one step. The range is open on the left: a sample at its very start is not in it.
@@ -21,14 +23,20 @@ impl Window<'_> {
     pub(super) fn len(&self) -> usize {
         self.values.len()
     }
-
-    pub(super) fn range_s(&self) -> f64 {
-        (self.end_ms - self.start_ms) as f64 / 1000.0
-    }
 }
 
 /// What is made of a window, at a step.
 pub(super) type WindowFn<'f> = dyn Fn(&Window<'_>, usize) -> Option<f64> + 'f;
+
+/// A function over ranges.
+pub(super) struct RangeFn<'f> {
+    /// As it is written.
+    pub(super) name: &'f str,
+    /// Of samples.
+    pub(super) run: Box<WindowFn<'f>>,
+    /// Of buckets, if it can be told from them.
+    pub(super) parts: Option<PartFn>,
+}
 
 /// When and how far a range looks.
 #[derive(Clone, Copy)]
@@ -58,11 +66,16 @@ const FORGET_SAMPLES: usize = 1024;
 
 pub(super) struct Slide<'f> {
     reach: Reach,
-    function: &'f WindowFn<'f>,
+    function: &'f RangeFn<'f>,
     budget: &'f ReadBudget,
     unwatched: usize,
     timestamps: Vec<i64>,
     values: Vec<f64>,
+    /// Buckets with samples between their first and their last.
+    parts: Vec<Part>,
+    /// The first of them that the next window may have.
+    first_part: usize,
+    coarse: Coarse,
     /// The window of the next step.
     head: usize,
     tail: usize,
@@ -71,21 +84,60 @@ pub(super) struct Slide<'f> {
 }
 
 impl<'f> Slide<'f> {
-    pub(super) fn new(reach: Reach, function: &'f WindowFn<'f>, budget: &'f ReadBudget) -> Self {
-        let results = vec![ABSENT; reach.grid.steps];
-        let (timestamps, values) = (Vec::new(), Vec::new());
-        Self { reach, function, budget, unwatched: 0, timestamps, values, head: 0, tail: 0, next: 0, results }
+    pub(super) fn new(reach: Reach, function: &'f RangeFn<'f>, budget: &'f ReadBudget, strictness: Strictness) -> Self {
+        Self {
+            reach,
+            function,
+            budget,
+            unwatched: 0,
+            timestamps: Vec::new(),
+            values: Vec::new(),
+            parts: Vec::new(),
+            first_part: 0,
+            coarse: Coarse::new(strictness),
+            head: 0,
+            tail: 0,
+            next: 0,
+            results: vec![ABSENT; reach.grid.steps],
+        }
     }
 
     /// Bytes that it keeps beside its results.
     pub(super) fn bytes(&self) -> u64 {
-        (self.timestamps.capacity() * 16) as u64
+        (self.timestamps.capacity() * 16 + self.parts.capacity() * size_of::<Part>()) as u64
+    }
+
+    /// What its buckets made of its answers.
+    pub(super) fn coarse(&mut self) -> &mut Coarse {
+        &mut self.coarse
+    }
+
+    /// Takes the next buckets.
+    pub(super) fn push_parts(&mut self, parts: impl Iterator<Item = Part>) {
+        self.forget();
+        let mut newest = None;
+        for part in parts {
+            newest = Some(part.last_ms);
+            match part.samples() {
+                Some((timestamps, values, count)) => {
+                    self.timestamps.extend_from_slice(&timestamps[2 - count..]);
+                    self.values.extend_from_slice(&values[2 - count..]);
+                }
+                None => self.parts.push(part),
+            }
+        }
+        if let Some(newest) = newest {
+            self.step_before(newest);
+        }
     }
 
     pub(super) fn push(&mut self, timestamps: &[i64], values: &[f64]) {
         self.forget();
-        for (time, value) in timestamps.iter().zip(values) {
-            if is_present(*value) {
+        if values.iter().all(|value| is_present(*value)) {
+            self.timestamps.extend_from_slice(timestamps);
+            self.values.extend_from_slice(values);
+        } else {
+            for (time, value) in timestamps.iter().zip(values).filter(|(_, value)| is_present(**value)) {
                 self.timestamps.push(*time);
                 self.values.push(*value);
             }
@@ -95,9 +147,14 @@ impl<'f> Slide<'f> {
         }
     }
 
+    /// Evaluates what is left.
+    pub(super) fn end(&mut self) {
+        self.step_before(i64::MAX);
+    }
+
     /// The results; fewer if the budget is spent, as its next check says.
     pub(super) fn finish(mut self) -> StepColumn {
-        self.step_before(i64::MAX);
+        self.end();
         self.results
     }
 
@@ -105,7 +162,7 @@ impl<'f> Slide<'f> {
     fn step_before(&mut self, newest_ms: i64) {
         while self.next < self.reach.grid.steps && self.reach.end(self.next) < newest_ms {
             self.step();
-            self.next += 1;
+            self.next = (self.next + 1).min(self.reach.grid.steps);
             self.unwatched += self.tail - self.head;
             if self.unwatched > UNWATCHED_SAMPLES {
                 self.unwatched = 0;
@@ -122,6 +179,9 @@ impl<'f> Slide<'f> {
         self.head += first_after(&self.timestamps[self.head..], start_ms);
         self.tail = self.tail.max(self.head);
         self.tail += first_after(&self.timestamps[self.tail..], end_ms);
+        if !self.parts.is_empty() && self.step_over_parts(start_ms, end_ms) {
+            return;
+        }
         if self.head == self.tail {
             return;
         }
@@ -132,9 +192,37 @@ impl<'f> Slide<'f> {
             end_ms,
             now_ms: self.reach.grid.time(self.next),
         };
-        if let Some(result) = (self.function)(&window, self.next) {
+        if let Some(result) = (self.function.run)(&window, self.next) {
             self.results[self.next] = result;
         }
+    }
+
+    /// Evaluates a step whose window has buckets; answers whether it has any.
+    fn step_over_parts(&mut self, start_ms: i64, end_ms: i64) -> bool {
+        self.first_part += self.parts[self.first_part..].iter().take_while(|part| part.last_ms <= start_ms).count();
+        let rest = &self.parts[self.first_part..];
+        let parts = &rest[..rest.iter().take_while(|part| part.first_ms <= end_ms).count()];
+        let Some(newest) = parts.last() else { return false };
+        self.unwatched += parts.len();
+        let window = Parts {
+            parts,
+            timestamps: &self.timestamps[self.head..self.tail],
+            values: &self.values[self.head..self.tail],
+            start_ms,
+            end_ms,
+        };
+        match self.function.parts.map_or(Told::Nothing, |function| window.tell(function)) {
+            Told::Exactly(value) => self.results[self.next] = value.unwrap_or(ABSENT),
+            Told::Widened(value) => {
+                self.results[self.next] = value.unwrap_or(ABSENT);
+                self.coarse.inexact(newest);
+            }
+            Told::Nothing => self.coarse.untold(newest),
+        }
+        if self.coarse.has_failed() {
+            self.next = self.reach.grid.steps;
+        }
+        true
     }
 
     fn forget(&mut self) {
@@ -142,6 +230,10 @@ impl<'f> Slide<'f> {
             let start_ms = self.reach.end(self.next) - self.reach.range_ms;
             self.head += first_after(&self.timestamps[self.head..], start_ms);
             self.tail = self.tail.max(self.head);
+        }
+        if self.first_part >= FORGET_SAMPLES {
+            self.parts.drain(..self.first_part);
+            self.first_part = 0;
         }
         if self.head >= FORGET_SAMPLES {
             self.timestamps.drain(..self.head);
@@ -153,7 +245,7 @@ impl<'f> Slide<'f> {
 }
 
 /// Steps are small, so what is looked for is near.
-fn first_after(timestamps: &[i64], time_ms: i64) -> usize {
+pub(super) fn first_after(timestamps: &[i64], time_ms: i64) -> usize {
     let mut reach = 1;
     while reach < timestamps.len() && timestamps[reach] <= time_ms {
         reach *= 2;
@@ -184,10 +276,11 @@ mod tests {
         let values: Vec<f64> = (0..20_000).map(f64::from).collect();
         let grid = Grid { start_ms: 1_000_000, step_ms: 30_000, steps: 600 };
         let reach = Reach { grid, ends: grid, range_ms: 60_000 };
-        let function = |window: &Window<'_>, _: usize| Some(window.values.iter().sum::<f64>());
+        let run = |window: &Window<'_>, _: usize| Some(window.values.iter().sum::<f64>());
+        let function = RangeFn { name: "sum", run: Box::new(run), parts: None };
         let budget = ReadBudget::new(Default::default(), Default::default());
         let slide = |chunk: usize| {
-            let mut slide = Slide::new(reach, &function, &budget);
+            let mut slide = Slide::new(reach, &function, &budget, Strictness::Lenient);
             for (timestamps, values) in timestamps.chunks(chunk).zip(values.chunks(chunk)) {
                 slide.push(timestamps, values);
                 assert!(chunk > 100 || slide.timestamps.len() < 3 * FORGET_SAMPLES);

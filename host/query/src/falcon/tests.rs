@@ -179,7 +179,7 @@ impl SeriesReader for Buckets {
                 Aggregate::Count => 3.0,
                 Aggregate::Max => last + 1.0,
                 Aggregate::Min => last - 1.0,
-                Aggregate::Last | Aggregate::First => last,
+                _ => last,
             };
             let columns: Vec<Vec<f64>> = columns
                 .iter()

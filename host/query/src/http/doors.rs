@@ -26,6 +26,7 @@ pub const PATHS: &[(&str, &str, &str)] = &[
     ("GET", "/index/updateAll/concurrent", "Open-Falcon: the same"),
     ("POST", "/api/v2/index", "Open-Falcon: the same"),
     ("GET", "/metrics/host", "the newest values, for a Prometheus that scrapes"),
+    ("POST", "/saker/v1/samples", "what agents ask each other: samples of what selectors find"),
     ("GET", "/saker/v1/queries", "queries that run, and that have ended"),
     ("DELETE", "/saker/v1/queries/{id}", "ends a query"),
 ];

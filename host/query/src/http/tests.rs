@@ -2,6 +2,7 @@
 
 mod falcon;
 mod host;
+mod peers;
 mod prometheus;
 mod server;
 

@@ -13,6 +13,8 @@ use crate::files::{GrantedRoot, OpenPurpose, OpenRejection};
 
 /// The largest file that is recorded, in bytes.
 const FILE_MAX: u64 = 16 << 20;
+/// Folders that killed processes of the same number have left, until one is found that is not there.
+const TRIES_MAX: u64 = 10_000;
 
 /// A folder that is removed with this value.
 pub(crate) struct StagingFolder(PathBuf);
@@ -50,10 +52,15 @@ impl StagedPath {
 impl StagingFolder {
     pub(crate) fn new() -> io::Result<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = env::temp_dir().join(format!("saker-tape-{}-{number}", process::id()));
-        fs::create_dir(&path)?;
-        Ok(Self(path))
+        loop {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let path = env::temp_dir().join(format!("saker-recording-{}-{number}", process::id()));
+            match fs::create_dir(&path) {
+                // A process of this number was killed, and has left it.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < TRIES_MAX => {}
+                made => return made.map(|()| Self(path)),
+            }
+        }
     }
 
     /// An empty folder that stands for a granted one.

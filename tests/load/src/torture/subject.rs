@@ -187,7 +187,7 @@ fn configuration(listen: &str, destinations: &[Destination]) -> String {
         let when_full = if *durability == "memory" { "drop-oldest" } else { "block" };
         text.push_str(&format!(
             "[destination.{name}]\nbackend = \"influx\"\nsettings.url = \"http://{receiver}/write\"\n\
-             grant.connect = [\"{receiver}\"]\nbatch = {{ max_points = {BATCH_POINTS}, age = \"50ms\" }}\n\
+             grant.connect = [\"{receiver}\"]\nbatch = {{ max_points = {BATCH_POINTS}, max_age = \"50ms\" }}\n\
              retry = {{ min = \"20ms\", max = \"500ms\" }}\n\
              queue = {{ durability = \"{durability}\", when_full = \"{when_full}\" }}\n"
         ));

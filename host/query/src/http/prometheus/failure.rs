@@ -59,11 +59,11 @@ impl ApiFailure {
     }
 
     /// A parameter that cannot be used.
-    pub(super) fn parameter(name: &str, why: impl std::fmt::Display) -> Self {
+    pub(in crate::http) fn parameter(name: &str, why: impl std::fmt::Display) -> Self {
         Self::bad(format!("invalid parameter \"{name}\": {why}"))
     }
 
-    pub(super) fn syntax(name: &str, error: &SyntaxError) -> Self {
+    pub(in crate::http) fn syntax(name: &str, error: &SyntaxError) -> Self {
         Self::parameter(name, error)
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::response::Response;
-use saker_pipeline::reader::ReadBudget;
+use saker_pipeline::reader::{ReadBudget, SeriesReader};
 
 use super::{ApiFailure, parameters, respond};
 use crate::ast::Expr;
@@ -15,6 +15,7 @@ use crate::http::form::QueryForm;
 use crate::http::{Shared, now_ms};
 use crate::json::{self, AnswerExtras};
 use crate::log::LoggedQuery;
+use crate::peers::{self, Asked as PeersAsked, Union};
 use crate::value::{QueryAnswer, QueryValue};
 
 pub(super) async fn instant(shared: State<Shared>, form: QueryForm) -> Response {
@@ -75,18 +76,27 @@ impl PreparedQuery {
         self,
         engine: &Arc<Engine>,
         (start_ms, end_ms, step_ms): (i64, i64, i64),
-        evaluate: impl FnOnce(&Engine, Query<'_>, &EvalSettings, &ReadBudget) -> Result<QueryAnswer, QueryError>
+        evaluate: impl FnOnce(&dyn SeriesReader, Query<'_>, &EvalSettings, &ReadBudget) -> Result<QueryAnswer, QueryError>
         + Send
         + 'static,
     ) -> Result<String, ApiFailure> {
+        let config = engine.config();
+        let time = self.timeout.map_or(config.limits.time, |timeout| timeout.min(config.limits.time));
+        let times = PeersAsked::new(start_ms, end_ms, &self.settings);
+        let (fetched, missing) = peers::fetch(&config.peers, &self.expr, times, time, config.limits.memory_bytes).await;
         let question = LoggedQuery { query: self.text.clone(), start_ms, end_ms, step_ms };
         let (shared, asked) = (engine.clone(), Instant::now());
         let work = move |budget: &ReadBudget| {
             let waited = asked.elapsed();
             let query = Query { text: &self.text, expr: &self.expr };
-            let mut answer = evaluate(&shared, query, &self.settings, budget)?;
+            budget.charge_memory(fetched.bytes())?;
+            let own = &**shared.reader();
+            let union = Union { own, fetched: &fetched };
+            let reader: &dyn SeriesReader = if fetched.is_empty() { own } else { &union };
+            let mut answer = evaluate(reader, query, &self.settings, budget)?;
             let cut = truncate(&mut answer.value, self.limit);
-            let warnings = if cut { &[parameters::TRUNCATED][..] } else { &[] };
+            let warnings = missing.iter().map(String::as_str).chain(cut.then_some(parameters::TRUNCATED));
+            let warnings: &[&str] = &warnings.collect::<Vec<_>>();
             let stats = self.wants_stats.then(|| stats(budget, waited, asked.elapsed()));
             let extras = AnswerExtras { stats: stats.as_deref(), warnings };
             Ok(json::success(&answer, extras, budget.limits().memory_bytes)?)
@@ -101,8 +111,8 @@ const LOOKBACK_MS_MAX: i64 = 86_400_000;
 async fn answer_instant(engine: &Arc<Engine>, form: &QueryForm) -> Result<String, ApiFailure> {
     let time_ms = parameters::time_or(form, "time", now_ms())?;
     let asked = PreparedQuery::read(engine, form)?;
-    let evaluate = move |engine: &Engine, query: Query<'_>, settings: &EvalSettings, budget: &ReadBudget| {
-        crate::instant(&**engine.reader(), query, time_ms, settings, budget)
+    let evaluate = move |reader: &dyn SeriesReader, query: Query<'_>, settings: &EvalSettings, budget: &ReadBudget| {
+        crate::instant(reader, query, time_ms, settings, budget)
     };
     asked.run(engine, (time_ms, time_ms, 0), evaluate).await
 }
@@ -125,8 +135,8 @@ async fn answer_range(engine: &Arc<Engine>, form: &QueryForm) -> Result<String, 
         )));
     }
     let asked = PreparedQuery::read(engine, form)?;
-    let evaluate = move |engine: &Engine, query: Query<'_>, settings: &EvalSettings, budget: &ReadBudget| {
-        crate::range(&**engine.reader(), query, (start_ms, end_ms), step_ms, settings, budget)
+    let evaluate = move |reader: &dyn SeriesReader, query: Query<'_>, settings: &EvalSettings, budget: &ReadBudget| {
+        crate::range(reader, query, (start_ms, end_ms), step_ms, settings, budget)
     };
     asked.run(engine, (start_ms, end_ms, step_ms), evaluate).await
 }

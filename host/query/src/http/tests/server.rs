@@ -31,7 +31,7 @@ impl SeriesReader for Endless {
     }
 }
 
-async fn serve(doors: &Doors) -> Server {
+pub(super) async fn serve(doors: &Doors) -> Server {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     Server::start(socket, doors.router.clone(), ServerSettings::default(), Arc::default()).unwrap()
 }
@@ -55,7 +55,7 @@ async fn until(condition: impl Fn() -> bool) {
     }
 }
 
-const STOP: StopTimes = StopTimes { peers: Duration::from_secs(1), work: Duration::from_secs(1) };
+pub(super) const STOP: StopTimes = StopTimes { peers: Duration::from_secs(1), work: Duration::from_secs(1) };
 
 #[tokio::test]
 async fn a_client_that_goes_away_ends_its_query_and_others_go_on() {
