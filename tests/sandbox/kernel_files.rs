@@ -121,11 +121,12 @@ async fn of_other_processes_figures_are_read_and_nothing_that_they_hold() {
     let mut paths = below(&process, &HELD);
     paths.extend(below(
         &process,
-        &["cmdline", "net/dev", "mounts", "mountinfo", "map_files", "fd", "ns", "root", "cwd/."],
+        &["cmdline", "net", "net/unix", "net/raw", "mounts", "mountinfo", "map_files", "fd", "ns", "root", "cwd/."],
     ));
     paths.extend(below(&format!("{process}/task/{}", other.0.id()), &HELD));
     check_closed(&paths, &["/proc"]).await;
     check_open(&below(&process, &["stat", "statm", "status", "comm", "limits", "oom_score"]), &["/proc"]).await;
+    check_open(&below(&process, &["net/dev", "net/tcp"]), &["/proc"]).await;
     check_open(&below(&format!("{process}/task/{}", other.0.id()), &["stat"]), &["/proc"]).await;
 }
 

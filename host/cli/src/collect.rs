@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use saker_model::{RejectReason, Sample, flat};
 use saker_pipeline::now_ms;
+use saker_plugins::PluginConfig;
 use saker_sandbox::{
     Collector, Compiler, Grants, InstanceSpec, Permission, Plugin, PluginKind, Recording, Run, Sandbox, SandboxConfig,
     SandboxError, check_grant_path,
@@ -147,8 +148,10 @@ struct CollectSession {
 impl CollectSession {
     fn new(args: &CollectArgs, plugin: &Plugin) -> anyhow::Result<Self> {
         let name = plugin.description().name.clone();
+        // What ships is tried with the limits that it has in the agent.
+        let limits = PluginConfig::default_of(&name).limits;
         let mut session = Self {
-            spec: InstanceSpec { section: section(&args.file), name, ..InstanceSpec::default() },
+            spec: InstanceSpec { section: section(&args.file), name, limits, ..InstanceSpec::default() },
             endpoint: saker_config::host_name().into(),
             replayed: None,
             runs: args.runs,

@@ -153,7 +153,7 @@ impl PluginConfig {
             interval: None,
             settings: PluginSettings::default(),
             grants: Grants { read: paths(read), statfs: paths(statfs), ..Grants::default() },
-            limits: Limits::default(),
+            limits: shipped::limits(name),
         }
     }
 

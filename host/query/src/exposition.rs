@@ -153,7 +153,7 @@ fn push_sample(out: &mut String, name: &str, labels: &Labels, value: f64) {
 }
 
 /// A backslash, a line's end, and in a label's value a quote, with a backslash in front.
-fn push_escaped(out: &mut String, text: &str, in_quotes: bool) {
+pub(crate) fn push_escaped(out: &mut String, text: &str, in_quotes: bool) {
     for c in text.chars() {
         match c {
             '\\' => out.push_str("\\\\"),

@@ -3,6 +3,7 @@
 //! What is asked is read on the async threads, and answered on the engine's. The caller adds admission and the token to
 //! the whole; what changes something wants an operator, which is seen to here.
 
+mod cadvisor;
 mod doors;
 mod falcon;
 mod form;
@@ -53,6 +54,7 @@ pub fn router(dependencies: Dependencies) -> Router {
         .merge(prometheus::routes())
         .merge(falcon::routes())
         .merge(host::routes())
+        .merge(cadvisor::routes())
         .merge(queries::routes())
         .merge(samples::routes())
         .with_state(shared)

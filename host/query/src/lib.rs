@@ -1,9 +1,10 @@
-//! Questions to what is stored: PromQL, and Open-Falcon's dialects, over the pipeline's reader.
+//! Questions to what is stored: PromQL, Open-Falcon's dialects and cAdvisor's, over the pipeline's reader.
 #![warn(missing_docs)]
 
 mod annotations;
 pub mod api;
 pub mod ast;
+pub mod cadvisor;
 mod command;
 mod config;
 mod describe;

@@ -30,10 +30,15 @@ use crate::recording::{RecordedClock, Recording};
 use crate::sockets::{self, SocketNames};
 use crate::state::StateCell;
 
-/// Handles of any sort that a guest may hold at the same time.
-pub(crate) const HANDLES_MAX: usize = 1000;
+/// Handles of any sort that a guest may hold at the same time, beside those of open files, which have a limit of their own.
+const HANDLES_MAX: usize = 1000;
 /// Bytes of random numbers in one call.
 const RANDOM_BYTES_MAX: u64 = 64 << 10;
+
+/// Handles of any sort, open files included.
+pub(crate) fn handles(limits: &Limits) -> usize {
+    HANDLES_MAX.saturating_add(limits.max_open_files)
+}
 
 /// The grants that were missing in the call that runs. The first is the one to report.
 #[derive(Clone, Debug, Default)]
@@ -101,7 +106,7 @@ impl Ctx {
         let output = [LogLines::new(log.clone(), Level::INFO), LogLines::new(log.clone(), Level::WARN)];
         let grants = Arc::new(spec.grants.clone());
         let mut table = ResourceTable::new();
-        table.set_max_capacity(HANDLES_MAX);
+        table.set_max_capacity(handles(&spec.limits));
         let (mut files, names) = (GrantedFiles::default(), SocketNames::default());
         Ok(Self {
             wasi: wasi(spec, &output, &mut files, sockets::check(grants.clone(), denials.clone(), names.led.clone()))?,

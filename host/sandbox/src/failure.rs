@@ -7,7 +7,7 @@ use saker_model::text::{MESSAGE_BYTES_MAX, NAME_BYTES_MAX, clean};
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 
-use crate::ctx::HANDLES_MAX;
+use crate::ctx::handles;
 use crate::engine::GUEST_STACK_BYTES;
 use crate::grants::Permission;
 use crate::hang::Hang;
@@ -252,7 +252,7 @@ impl CallError {
             return kill.clone().into();
         }
         if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
-            return Kill::Handles { limit: HANDLES_MAX }.into();
+            return Kill::Handles { limit: handles(limits) }.into();
         }
         // wasmtime keeps the types of these errors to itself; tests hold their words.
         match says(error, &["fuel allocated for hostcalls has been exhausted", "resource limit exceeded: "]) {

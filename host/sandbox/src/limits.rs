@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
-use crate::ctx::HANDLES_MAX;
+use crate::ctx::handles;
 use crate::engine::GUEST_STACK_BYTES;
 
 /// How long each call may take, host calls included.
@@ -109,7 +109,7 @@ impl Limits {
             ("max_data_dir_bytes", self.max_data_dir_bytes as f64),
             ("max_compress_bytes", self.max_compress_bytes as f64),
             ("max_open_files", self.max_open_files as f64),
-            ("handles", HANDLES_MAX as f64),
+            ("handles", handles(self) as f64),
             ("max_connections", self.max_connections as f64),
             ("max_response_bytes", self.max_response_bytes as f64),
             ("max_custom_metrics", self.max_custom_metrics as f64),

@@ -118,7 +118,7 @@ fn plugin(name: &str, mut table: ConfigTable<'_>, owned: &OwnedResources<'_>) ->
         interval: interval(&mut table),
         settings: PluginSettings::read(&mut table),
         grants: grants(&mut table, default.grants.clone(), owned),
-        limits: limits(table.table("limits")),
+        limits: limits(table.table("limits"), default.limits.clone()),
     };
     table.finish();
     // What came from the environment or the command line shows in what it has changed.
@@ -213,8 +213,7 @@ fn directories(table: &mut ConfigTable<'_>, key: &'static str, default: Vec<Path
     paths
 }
 
-fn limits(mut table: ConfigTable<'_>) -> Limits {
-    let default = Limits::default();
+fn limits(mut table: ConfigTable<'_>, default: Limits) -> Limits {
     let mut deadline = table.table("deadline");
     let deadlines = Deadlines {
         open: deadline.get("open", default.deadlines.open),
@@ -252,6 +251,6 @@ fn backend(mut table: ConfigTable<'_>, owned: &OwnedResources<'_>) -> Option<Bac
     let backend = table.required::<String>("backend", "\"influx\"");
     let settings = PluginSettings::read(&mut table);
     let grants = grants(&mut table, Grants::default(), owned);
-    let limits = limits(table.table("limits"));
+    let limits = limits(table.table("limits"), Limits::default());
     Some(BackendConfig { backend: backend?, settings, grants, limits })
 }

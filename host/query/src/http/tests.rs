@@ -1,5 +1,6 @@
 //! Every door, byte for byte.
 
+mod cadvisor;
 mod falcon;
 mod host;
 mod peers;
@@ -103,10 +104,11 @@ impl Doors {
 async fn the_table_of_paths_is_the_routers() {
     let doors = doors(&[]);
     for (methods, path, _) in PATHS {
-        let path = path.replace("{name}", "job").replace("{id}", "7");
+        let path = path.replace("{name}", "job").replace("{*name}", "job").replace("{id}", "7");
         for method in ["GET", "POST", "DELETE", "PUT"] {
-            let (status, ..) = doors.json(method, &path, "[]").await;
-            let is_there = status != 405 && (status != 404 || path.ends_with("/7"));
+            let (status, _, body) = doors.json(method, &path, "[]").await;
+            // Where there is no route, there is no word either.
+            let is_there = status != 405 && (status != 404 || !body.is_empty());
             assert_eq!(is_there, methods.split(' ').any(|listed| listed == method), "{method} {path}: {status}");
         }
     }

@@ -22,7 +22,7 @@ pub(super) enum PathDecision {
 
 /// Files of processes and of their threads: figures and names. Left out, though they begin as figures: `smaps_rollup`,
 /// `maps`, `numa_maps`, `stack`, `wchan`, `syscall` and `timers`, which tell addresses; `environ`, `mem`, `auxv`,
-/// `pagemap` and `fd`, which tell what it holds; `mountinfo` and `net`, which tell where it lives.
+/// `pagemap` and `fd`, which tell what it holds; `mountinfo`, which tells where it lives; `net`, but for [`OF_NETWORK`].
 const OF_PROCESSES: [&str; 14] = [
     "stat",
     "statm",
@@ -39,6 +39,10 @@ const OF_PROCESSES: [&str; 14] = [
     "loginuid",
     "sessionid",
 ];
+
+/// Figures of the network namespace of a process, of the sort that `/proc/net` has of the host's: interfaces, and
+/// connections by state. They are files below `net`, which is no link in a process.
+const OF_NETWORK: [&str; 3] = ["dev", "tcp", "tcp6"];
 
 /// Files at the top. Left out: `kcore`, `kmsg`, `kallsyms`, `modules`, `iomem`, `ioports`, `vmallocinfo`, `timer_list`,
 /// `kpage*` (memory, addresses), `keys`, `key-users`, `cmdline`, `bootconfig`, `config.gz`, `sysrq-trigger`.
@@ -103,6 +107,7 @@ fn of_process(rest: &[&str]) -> PathDecision {
     match rest {
         [] => PathDecision::OpenUnlessOwn,
         [name] if OF_PROCESSES.contains(name) => PathDecision::OpenUnlessOwn,
+        ["net", name] if OF_NETWORK.contains(name) => PathDecision::OpenUnlessOwn,
         ["cmdline"] => PathDecision::Arguments,
         _ => PathDecision::Never,
     }
@@ -137,7 +142,7 @@ mod tests {
             &PathDecision::OpenUnlessOwn,
             &["1", "1/stat", "7/status", "7/io", "7/task", "7/task/8", "7/task/8/stat"],
         );
-        check(&PathDecision::OpenUnlessOwn, &["1/mounts"]);
+        check(&PathDecision::OpenUnlessOwn, &["1/mounts", "7/net/dev", "7/net/tcp", "7/net/tcp6", "7/task/8/net/dev"]);
         check(&PathDecision::Arguments, &["7/cmdline", "7/task/8/cmdline"]);
     }
 
@@ -171,7 +176,11 @@ mod tests {
             "attr",
             "attr/current",
             "net",
-            "net/dev",
+            "net/unix",
+            "net/raw",
+            "net/netlink",
+            "net/dev/x",
+            "net/stat/nf_conntrack",
             "mountinfo",
             "mounts",
             "wchan",
@@ -188,7 +197,7 @@ mod tests {
                 &[&format!("7/{name}"), &format!("self/{name}"), &format!("thread-self/{name}")],
             );
         }
-        check(&PathDecision::Never, &["self", "thread-self", "self/stat", "2/mounts", "1/mountinfo"]);
+        check(&PathDecision::Never, &["self", "thread-self", "self/stat", "self/net/dev", "2/mounts", "1/mountinfo"]);
     }
 
     #[test]

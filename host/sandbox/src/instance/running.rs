@@ -15,7 +15,7 @@ use super::InstanceSpec;
 use super::thread::Runner;
 use crate::bindings::types;
 use crate::convert;
-use crate::ctx::{Ctx, Denials, HANDLES_MAX};
+use crate::ctx::{Ctx, Denials, handles};
 use crate::engine::Sandbox;
 use crate::failure::{CallError, Denied};
 use crate::grants::Permission;
@@ -95,7 +95,7 @@ impl<G: Send + 'static> Instance<G> {
             store.limiter(|ctx| &mut ctx.meter);
             store.epoch_deadline_async_yield_and_update(1);
             store.set_hostcall_fuel(spec.limits.max_result_bytes);
-            store.set_max_component_handles(HANDLES_MAX);
+            store.set_max_component_handles(handles(&spec.limits));
             if counts_fuel {
                 refuel(&mut store)?;
             }
