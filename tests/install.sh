@@ -15,7 +15,8 @@ servers)
     wanted="victoria-metrics=victoria-metrics prometheus-node-exporter=prometheus-node-exporter
         prometheus=prometheus promtool=prometheus
         redis-server=redis-server nats-server=nats-server carbon-cache=graphite-carbon
-        clickhouse-server=clickhouse-server docker-registry=docker-registry psql=postgresql pg_config=libpq-dev kcat=kcat"
+        clickhouse-server=clickhouse-server docker-registry=docker-registry psql=postgresql pg_config=libpq-dev kcat=kcat
+        python3=python3-venv"
     ;;
 page) wanted="node=nodejs npm=npm chromium=chromium" ;;
 stores) wanted="victoria-metrics=victoria-metrics prometheus=prometheus promtool=prometheus rrdtool=rrdtool" ;;

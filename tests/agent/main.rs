@@ -26,6 +26,7 @@ mod metrics;
 mod paths;
 mod plugin_folder;
 mod processors;
+mod protocols;
 mod push;
 mod recording;
 mod scale;

@@ -5,7 +5,8 @@ use std::path::Path;
 use crate::names::sources;
 
 /// What stands before paths: a route, or the list that a listener's routes are made of.
-const BEFORE: &[&str] = &[".route(", "const PATHS: &[&str] = &[", ": [&str; 2] = ["];
+const BEFORE: &[&str] =
+    &[".route(", "const PATHS: &[&str] = &[", "const PATHS: &'static [&'static str] = &[", ": [&str; 2] = ["];
 
 #[test]
 fn every_route_is_in_the_table_of_paths() {

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is over")]
 
 mod clickhouse;
+mod clients;
 mod compared;
 mod durability;
 mod figures;

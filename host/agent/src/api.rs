@@ -66,7 +66,7 @@ const PATHS: &str = include_str!("paths.txt");
 
 /// Methods and paths, for whoever looks around.
 fn paths() -> impl Iterator<Item = String> {
-    let rows = PATHS.lines().filter(|line| !line.starts_with('#'));
+    let rows = PATHS.lines().filter(|line| !line.starts_with('#') && !line.ends_with(" own"));
     rows.filter_map(|line| {
         let mut words = line.split_whitespace();
         Some(format!("{} {}", words.next()?, words.next()?))

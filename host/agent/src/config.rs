@@ -72,6 +72,13 @@ macro_rules! listeners {
 listeners! {
     influx: InfluxConfig,
     graphite: saker_ingest::graphite::GraphiteConfig,
+    pickle: saker_ingest::graphite::pickle::PickleConfig,
+    opentsdb: saker_ingest::opentsdb::OpentsdbConfig,
+    prometheus: saker_ingest::HttpConfig,
+    import: saker_ingest::HttpConfig,
+    csv: saker_ingest::HttpConfig,
+    transfer: saker_ingest::transfer::TransferConfig,
+    transfer_lines: saker_ingest::transfer::lines::TransferLinesConfig,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -36,7 +36,7 @@ pub use listener::{ListenError, Listener};
 pub use metrics::HttpMetrics;
 pub use names::HostNames;
 pub use network::{IpNetwork, NetworkError};
-pub use server::{Server, StopTimes};
+pub use server::{Handover, Server, StopTimes};
 pub use settings::{HttpLimits, ServerSettings};
 pub use stats::{BodyEnd, Ending, ReasonCounts, ReasonLabel, Rejection, Stats, Turned};
 pub use table::{ConnectionSeat, ConnectionTable};

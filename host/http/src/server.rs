@@ -1,6 +1,7 @@
 //! The server: accepts, serves, stops in order.
 
 mod accept;
+mod handover;
 mod serve;
 
 use std::io;
@@ -17,6 +18,8 @@ use tokio::time::Instant;
 
 use crate::table::ConnectionTable;
 use crate::{ServerSettings, Stats};
+
+pub use handover::Handover;
 
 /// A socket that answers.
 pub struct Server {

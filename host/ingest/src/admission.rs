@@ -72,6 +72,11 @@ impl IngestAdmission {
         Self { pipeline, stats, turns, is_judging: Box::new(is_judging) }
     }
 
+    /// Where requests and connections are counted.
+    pub(crate) fn stats(&self) -> Arc<Stats> {
+        self.stats.clone()
+    }
+
     /// Changes how many bodies are parsed at the same time.
     pub fn set_parsers(&self, parsers: usize) {
         self.turns.store(Arc::new(Semaphore::new(parsers)));

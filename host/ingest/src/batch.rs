@@ -39,13 +39,16 @@ pub struct Batch<'a> {
     line: BatchLine,
     points: Vec<Point>,
     new: Vec<NewKey<'a>>,
-    /// One for each that is new, until they are asked for.
+    /// More values of them. What stands for a series is the place of its sample.
+    more: Vec<Point>,
+    /// One for each new series, until they are asked for.
     samples: Vec<Sample>,
     names: Vec<Resolution>,
     seen: Vec<SeriesId>,
     /// Of the line that is being read: values that are rejected, if the line stands.
     unfit: Vec<(RejectReason, &'a [u8])>,
     rejected: RejectCounts,
+    dropped_tags: u64,
     /// Where lines begin, and what is wrong with them.
     faults: Vec<(usize, String)>,
 }
@@ -59,6 +62,8 @@ struct NewKey<'a> {
     field: &'a [u8],
     timestamp_ms: i64,
     value: f64,
+    /// The place of what says which series it is of.
+    sample: usize,
 }
 
 /// Where a line begins: in the body, and in the batch.
@@ -67,6 +72,8 @@ struct BatchLine {
     at: usize,
     points: usize,
     new: usize,
+    more: usize,
+    samples: usize,
 }
 
 impl<'a> Batch<'a> {
@@ -81,11 +88,13 @@ impl<'a> Batch<'a> {
             line: BatchLine::default(),
             points: Vec::new(),
             new: Vec::new(),
+            more: Vec::new(),
             samples: Vec::new(),
             names: Vec::new(),
             seen: Vec::new(),
             unfit: Vec::new(),
             rejected: RejectCounts::default(),
+            dropped_tags: 0,
             faults: Vec::new(),
         }
     }
@@ -95,11 +104,13 @@ impl<'a> Batch<'a> {
         (self.epoch, self.now_s) = (epoch, now_s);
         self.points.clear();
         self.new.clear();
+        self.more.clear();
         self.samples.clear();
         self.names.clear();
         self.seen.clear();
         self.unfit.clear();
         self.rejected = RejectCounts::default();
+        self.dropped_tags = 0;
         self.faults.clear();
     }
 
@@ -113,14 +124,15 @@ impl<'a> Batch<'a> {
     #[inline]
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.points.len() >= BATCH_POINTS || self.new.len() >= BATCH_NEW
+        self.points.len() + self.more.len() >= BATCH_POINTS || self.new.len() >= BATCH_NEW
     }
 
     /// A line, or a message, begins at this place of the input. All that follows belongs to it until it
     /// [ends](Self::end) or turns out to be [malformed](Self::malformed).
     #[inline]
     pub fn begin(&mut self, at: usize) {
-        self.line = BatchLine { at: self.base + at, points: self.points.len(), new: self.new.len() };
+        let (points, new, more) = (self.points.len(), self.new.len(), self.more.len());
+        self.line = BatchLine { at: self.base + at, points, new, more, samples: self.samples.len() };
     }
 
     /// What is known of a key; its series are told alive.
@@ -150,13 +162,32 @@ impl<'a> Batch<'a> {
             return self.unfit.push((RejectReason::NotFinite, field));
         }
         let value = sample.value;
-        self.new.push(NewKey { line: self.line.at, key, field, timestamp_ms: 0, value });
+        let sample_at = self.samples.len();
+        self.new.push(NewKey { line: self.line.at, key, field, timestamp_ms: 0, value, sample: sample_at });
         self.samples.push(sample);
+    }
+
+    /// One more value of the series that [`new_value`](Self::new_value) was last told of, if that was for this key: a
+    /// message may hold a million values of a new series. False if it was not.
+    pub fn again(&mut self, key: &RawKey<'a>, value: f64) -> bool {
+        let Some(&last) = self.new.last().filter(|new| new.key.is_same(key)) else { return false };
+        if value.is_finite() {
+            let series = SeriesId(u32::try_from(last.sample).expect("a batch has some thousand new series"));
+            self.more.push(Point { series, timestamp_ms: 0, value });
+        } else {
+            self.unfit.push((RejectReason::NotFinite, last.field));
+        }
+        true
     }
 
     /// A value is left out, if the line stands.
     pub fn reject(&mut self, reason: RejectReason, field: &'a [u8]) {
         self.unfit.push((reason, field));
+    }
+
+    /// Tags of a new series were left out, as the protocol has it.
+    pub fn drop_tags(&mut self, count: u64) {
+        self.dropped_tags += count;
     }
 
     /// The line stands: all of its values have this time, or none if it is no time at all. `values` is how many they are,
@@ -173,11 +204,12 @@ impl<'a> Batch<'a> {
                 return self.fault(self.line.at, FAULTS_SHOWN, || reason.to_string());
             }
         };
-        let BatchLine { at, points, new } = self.line;
+        let BatchLine { at, points, new, more, samples } = self.line;
         self.points[points..].iter_mut().for_each(|point| point.timestamp_ms = timestamp_ms);
+        self.more[more..].iter_mut().for_each(|point| point.timestamp_ms = timestamp_ms);
         if self.new.len() > new {
             self.new[new..].iter_mut().for_each(|new| new.timestamp_ms = timestamp_ms);
-            self.samples[new..].iter_mut().for_each(|sample| sample.timestamp_ms = timestamp_ms);
+            self.samples[samples..].iter_mut().for_each(|sample| sample.timestamp_ms = timestamp_ms);
         }
         if !self.unfit.is_empty() {
             for (reason, field) in std::mem::take(&mut self.unfit) {
@@ -197,7 +229,8 @@ impl<'a> Batch<'a> {
     fn take_back(&mut self) {
         self.points.truncate(self.line.points);
         self.new.truncate(self.line.new);
-        self.samples.truncate(self.line.new);
+        self.more.truncate(self.line.more);
+        self.samples.truncate(self.line.samples);
         self.unfit.clear();
     }
 
@@ -218,7 +251,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Samples of series that have no name yet. Their names go to [`named`](Self::named), in the same order.
+    /// A sample of each series that has no name yet. Their names go to [`named`](Self::named), in the same order.
     pub(crate) fn new_samples(&mut self) -> Vec<Sample> {
         std::mem::take(&mut self.samples)
     }
@@ -226,12 +259,20 @@ impl<'a> Batch<'a> {
     /// Takes the names of the new values.
     pub(crate) fn named(&mut self, names: Vec<Resolution>) {
         let new = std::mem::take(&mut self.new);
-        for (new, named) in new.iter().zip(&names) {
-            let NewKey { line, field, timestamp_ms, value, .. } = *new;
+        for NewKey { line, field, timestamp_ms, value, sample, .. } in new.iter().copied() {
+            let Some(named) = names.get(sample) else { break };
             match named.target {
                 Ok(series) => self.points.push(Point { series, timestamp_ms, value }),
                 // Beside those that were found in reading there is room for as many that are found in naming.
                 Err(reason) => self.reject_value(line, field, reason, 2 * FAULTS_SHOWN),
+            }
+        }
+        for point in &self.more {
+            match names.get(point.series.index()).map(|named| named.target) {
+                Some(Ok(series)) => self.points.push(Point { series, ..*point }),
+                // Its sender is told of the first of its series.
+                Some(Err(reason)) => self.rejected.add(reason, 1),
+                None => {}
             }
         }
         (self.new, self.names) = (new, names);
@@ -240,11 +281,14 @@ impl<'a> Batch<'a> {
     /// Remembers the names of the new values, line by line.
     pub(crate) fn learn(&self) {
         let mut place = 0;
-        while place < self.names.len().min(self.new.len()) {
+        while place < self.new.len() {
             let first = &self.new[place];
             let alike = |new: &&NewKey<'_>| new.line == first.line && new.key.is_same(&first.key);
             let count = self.new[place..].iter().take_while(alike).count();
-            let fields: Vec<_> = (place..place + count).map(|at| (self.new[at].field, self.names[at])).collect();
+            let mut fields: Vec<_> = self.new[place..place + count].iter().map(|new| (new.field, new.sample)).collect();
+            fields.dedup_by_key(|(_, sample)| *sample);
+            let named = |(field, sample)| Some((field, *self.names.get(sample)?));
+            let fields: Vec<_> = fields.into_iter().filter_map(named).collect();
             self.keys.learn(&first.key, &fields, self.epoch, self.now_s);
             place += count;
         }
@@ -260,6 +304,10 @@ impl<'a> Batch<'a> {
 
     pub(crate) fn rejected(&self) -> &RejectCounts {
         &self.rejected
+    }
+
+    pub(crate) fn dropped_tags(&self) -> u64 {
+        self.dropped_tags
     }
 
     /// The faults in the order of their lines, and no more of them.

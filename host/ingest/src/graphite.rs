@@ -4,6 +4,7 @@
 
 mod config;
 mod line;
+pub mod pickle;
 
 use std::sync::Arc;
 

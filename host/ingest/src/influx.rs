@@ -1,4 +1,4 @@
-//! InfluxDB's line protocol: `measurement,tag=value field=value timestamp`.
+//! InfluxDB's line protocol: `measurement,tag=value field=value timestamp`, over HTTP, TCP and UDP.
 
 mod config;
 mod decode;
@@ -8,10 +8,45 @@ mod line;
 mod number;
 mod time;
 
-pub use config::InfluxConfig;
-use decode::{InfluxLines, WriteParameters};
-pub use http::InfluxListener;
-use time::Precision;
+use std::sync::Arc;
+
+use axum::Router;
+
+pub use self::config::InfluxConfig;
+pub use self::decode::InfluxLines;
+use self::decode::WriteParameters;
+use self::time::Precision;
+use crate::{LineDoor, LineListener, LineProtocol, SocketConfig};
+
+/// Influx' line protocol.
+pub type Influx = LineListener<InfluxProtocol>;
+
+/// Influx' line protocol.
+pub struct InfluxProtocol;
+
+impl LineProtocol for InfluxProtocol {
+    const NAME: &'static str = "influx";
+    const PATHS: &'static [&'static str] = http::PATHS;
+    type Config = InfluxConfig;
+    type Decoder = InfluxLines;
+
+    fn sockets(config: &InfluxConfig) -> &SocketConfig {
+        &config.sockets
+    }
+
+    /// Lines through sockets have no database, and timestamps whose size tells what they count.
+    fn decoder(config: &InfluxConfig, endpoint: &Arc<str>) -> InfluxLines {
+        InfluxLines::new(config.mapping.clone(), WriteParameters::new(&config.mapping, endpoint))
+    }
+
+    fn routes() -> Router<LineDoor<Self>> {
+        http::routes()
+    }
+
+    fn questions() -> Router {
+        http::questions()
+    }
+}
 
 /// How lines become samples.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,3 +62,6 @@ pub struct Mapping {
     /// Whether texts are told as faults; they are left out in any case.
     pub reject_string_fields: bool,
 }
+
+#[cfg(test)]
+mod tests;

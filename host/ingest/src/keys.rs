@@ -54,6 +54,8 @@ struct KeyShard {
 #[derive(Clone, Copy, Debug)]
 pub struct RawKey<'a> {
     raw: &'a [u8],
+    /// What belongs to it further on in the message; mostly nothing.
+    rest: [&'a [u8]; 2],
     scope: Option<&'a Arc<str>>,
     hash: u64,
 }
@@ -143,16 +145,43 @@ impl<'a> RawKey<'a> {
     #[inline]
     #[must_use]
     pub fn new(raw: &'a [u8], scope: Option<&'a Arc<str>>, seed: u64) -> Self {
-        Self { raw, scope, hash: xxh3_64_with_seed(raw, seed) }
+        Self { raw, rest: [b""; 2], scope, hash: xxh3_64_with_seed(raw, seed) }
+    }
+
+    /// A key in parts, with numbers between them that do not belong to it. Two keys are the same if they are written the
+    /// same way without those; the text must tell where they stood.
+    #[inline]
+    #[must_use]
+    pub fn in_parts(parts: [&'a [u8]; 3], scope: Option<&'a Arc<str>>, seed: u64) -> Self {
+        let [raw, rest @ ..] = parts;
+        let hash = parts.iter().fold(seed, |hash, part| xxh3_64_with_seed(part, hash));
+        Self { raw, rest, scope, hash }
     }
 
     /// Whether it is the same as another of one scope.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.hash == other.hash && self.raw == other.raw
+        self.hash == other.hash && self.raw == other.raw && self.rest == other.rest
     }
 
     fn is(&self, entry: &KeyEntry) -> bool {
-        entry.hash == self.hash && entry.key() == self.raw && entry.scope.as_deref() == self.scope.map(|scope| &**scope)
+        entry.hash == self.hash
+            && self.is_text(entry.key())
+            && entry.scope.as_deref() == self.scope.map(|scope| &**scope)
+    }
+
+    #[inline]
+    fn is_text(&self, text: &[u8]) -> bool {
+        let Some(behind) = text.strip_prefix(self.raw) else { return false };
+        let [second, third] = self.rest;
+        behind.len() == second.len() + third.len() && behind.starts_with(second) && behind.ends_with(third)
+    }
+
+    fn bytes(&self) -> usize {
+        self.raw.len() + self.rest.iter().map(|part| part.len()).sum::<usize>()
+    }
+
+    fn to_text(self) -> Vec<u8> {
+        [self.raw, self.rest[0], self.rest[1]].concat()
     }
 }
 
@@ -216,8 +245,8 @@ impl KeyEntry {
     fn with(before: Option<Self>, key: &RawKey<'_>, new: &[(&[u8], Resolution)], now_s: u32) -> Self {
         let touched_s = before.as_ref().map_or(now_s, |entry| entry.touched_s);
         let (mut text, mut fields) = before
-            .map_or_else(|| (key.raw.to_vec(), Vec::new()), |entry| (entry.text.into_vec(), entry.fields.into_vec()));
-        let key_bytes = key.raw.len();
+            .map_or_else(|| (key.to_text(), Vec::new()), |entry| (entry.text.into_vec(), entry.fields.into_vec()));
+        let key_bytes = key.bytes();
         for (name, named) in new.iter().filter(|(_, named)| named.lasting) {
             let known = (0..fields.len()).any(|place| name_of(&text, key_bytes, &fields, place) == *name);
             if !known && fields.len() < FIELDS_MAX {
@@ -247,7 +276,9 @@ impl KeyEntry {
 
     fn bytes(&self) -> usize {
         // A table grows by doubling, so that a place in it costs up to twice its size, and a byte of its own.
-        2 * (size_of::<Self>() + 1) + self.text.len() + size_of_val(&*self.fields)
+        let table = 2 * (size_of::<Self>() + 1);
+        // A scope is shared by the keys of one request, but who sends one key a request shares nothing.
+        table + self.text.len() + size_of_val(&*self.fields) + self.scope.as_ref().map_or(0, |scope| scope.len())
     }
 }
 
@@ -306,6 +337,30 @@ mod tests {
         assert_eq!(look(&known, &key("m", Some(&a)), 0, "x"), Some(Ok(SeriesId(1))));
         assert_eq!(look(&known, &key("m", Some(&b)), 0, "x"), None);
         assert_eq!(look(&known, &key("m", None), 0, "x"), None);
+    }
+
+    #[test]
+    fn a_key_in_parts_is_another_where_they_differ() {
+        let known = KeyCache::new(1 << 20);
+        let parts = |parts: [&'static str; 3]| RawKey::in_parts(parts.map(str::as_bytes), None, 7);
+        learn(&known, &parts(["{m:", ",t:", "}"]), &[(b"", named(1))], 0, 0);
+        learn(&known, &parts(["{m:", ",t:", "}"]), &[(b"x", named(2))], 0, 0);
+        let found = |key: &RawKey<'_>| known.find(key, SeriesGeneration::numbered(0)).map(|found| found.target(0));
+        assert_eq!(found(&parts(["{m:", ",t:", "}"])), Some(Ok(SeriesId(1))));
+        for other in [["{m:", ",t:", ""], ["{m:,", "t:", "}"], ["{m:", "", ",t:}"], ["{n:", ",t:", "}"]] {
+            assert_eq!(found(&parts(other)), None, "{other:?}");
+        }
+        assert_eq!(look(&known, &parts(["{m:", ",t:", "}"]), 0, "x"), Some(Ok(SeriesId(2))));
+    }
+
+    #[test]
+    fn scopes_that_are_made_up_stay_within_the_bound_too() {
+        let known = KeyCache::new(1 << 20);
+        for number in 0..1000 {
+            let scope = Arc::from(format!("{number}{}", "s".repeat(8 << 10)));
+            learn(&known, &key(&format!("m{number}"), Some(&scope)), &[(b"x", named(1))], 0, 0);
+        }
+        assert!(known.stats().keys <= 128, "{:?}", known.stats());
     }
 
     #[test]

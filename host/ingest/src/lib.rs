@@ -12,13 +12,22 @@
 #![warn(missing_docs)]
 
 mod admission;
+mod asked;
 mod batch;
+pub mod csv;
+mod extra;
 pub mod falcon;
 pub mod graphite;
+mod http_door;
+pub mod import;
 pub mod influx;
 mod ingest;
+mod json;
 mod keys;
 mod metrics;
+mod naming;
+pub mod opentsdb;
+pub mod prometheus;
 mod reading;
 mod settings;
 mod socket;
@@ -26,11 +35,14 @@ mod stats;
 mod take;
 #[cfg(test)]
 mod testing;
+pub mod transfer;
 
 pub use admission::{IngestAdmission, body_bytes_most};
 pub use batch::{Batch, Decoder};
+pub use http_door::{HttpConfig, HttpDoor, HttpListener, HttpProtocol};
 pub use ingest::{Ingest, IngestContext, ProtocolListenError, ProtocolListener};
 pub use keys::{KeyCache, KeyCacheStats, KnownKey, RawKey, SERIES_IDLE_MIN_S};
 pub use metrics::IngestMetrics;
-pub use socket::{LineListener, LineProtocol, SocketConfig};
+pub use reading::{Fault, Report};
+pub use socket::{Framer, LineDoor, LineListener, LineProtocol, Reply, SocketConfig};
 pub use stats::{AllListenerStats, ListenerStats, count};

@@ -37,6 +37,9 @@ impl Metrics for IngestMetrics {
             "Of them, forgotten for want of room",
             of(&|keys| keys.evicted as f64),
         )?;
+        let tags = self.0.dropped_tags().into_iter();
+        let tags = tags.map(|(listener, count)| (vec![("listener", listener.to_owned())], count as f64)).collect();
+        out.counter("saker_dropped_tags", "Tags left out of new series, as their protocol has it", tags)?;
         self.sockets(out)
     }
 }

@@ -8,22 +8,26 @@ use crate::keys::KeyCache;
 
 /// A line that was not taken, or not all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub struct Fault {
     /// Its number, from 1 on.
     pub(crate) line: usize,
+    /// Where in the body it begins.
+    pub(crate) at: usize,
     /// What is wrong.
     pub(crate) what: String,
 }
 
 /// What became of a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Report {
+pub struct Report {
     /// Values that were taken.
     pub(crate) taken: u64,
     /// Values that were left out without a fault of the sender's.
     pub(crate) skipped: u64,
     /// Values and unreadable lines that were rejected.
     pub(crate) faulty: u64,
+    /// Tags that were left out of new series.
+    pub(crate) dropped_tags: u64,
     /// The first faults, in the order of their lines.
     pub(crate) faults: Vec<Fault>,
 }
@@ -31,7 +35,7 @@ pub(crate) struct Report {
 impl Report {
     /// Of one line that is wrong.
     pub(crate) fn of_fault(what: &str) -> Self {
-        Self { faulty: 1, faults: vec![Fault { line: 1, what: what.to_owned() }], ..Self::default() }
+        Self { faulty: 1, faults: vec![Fault { line: 1, at: 0, what: what.to_owned() }], ..Self::default() }
     }
 }
 
@@ -138,13 +142,19 @@ impl<'a, D: Decoder> BodyDecoder<'a, D> {
         let skipped = self.batch.skipped();
         self.report.taken += self.batch.points().len() as u64;
         self.report.skipped += skipped;
+        self.report.dropped_tags += self.batch.dropped_tags();
         self.report.faulty += self.batch.rejected().total() - skipped;
         let room = FAULTS_SHOWN - self.report.faults.len();
         for (start, what) in self.batch.take_faults().into_iter().take(room) {
             let line = 1 + memchr::memchr_iter(b'\n', &self.messages.bytes[..start]).count();
-            self.report.faults.push(Fault { line, what });
+            self.report.faults.push(Fault { line, at: start, what });
         }
         self.from = self.to;
+    }
+
+    /// How many values and lines were rejected so far.
+    pub(crate) fn faulty(&self) -> u64 {
+        self.report.faulty
     }
 
     /// What became of the body.

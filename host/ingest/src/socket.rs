@@ -6,8 +6,10 @@
 
 mod bind;
 mod config;
+mod conversation;
 mod faults;
 mod kernel;
+mod own_http;
 mod stats;
 mod tcp;
 mod udp;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use axum::{Router, middleware};
 use saker_http::ConnectionTable;
 use saker_model::{RejectCounts, RejectReason};
 use saker_pipeline::OverloadPolicy;
@@ -25,14 +28,17 @@ use tokio::time::Instant;
 
 use self::bind::Bound;
 pub use self::config::SocketConfig;
+use self::conversation::Lines;
+pub use self::conversation::{Framer, Reply};
 use self::faults::FaultLog;
 pub(crate) use self::stats::SocketStats;
-use crate::admission::Prepaid;
+use crate::admission::{self, Prepaid};
+use crate::asked::Way;
 use crate::batch::Decoder;
 use crate::keys::KeyCache;
 use crate::reading::{FramedMessages, Report};
 use crate::take::{self, Untaken};
-use crate::{IngestAdmission, IngestContext, ListenerStats, ProtocolListenError, ProtocolListener};
+use crate::{AllListenerStats, IngestAdmission, IngestContext, ListenerStats, ProtocolListenError, ProtocolListener};
 
 /// A line over TCP is no longer than a datagram can be, so that a connection holds no more.
 pub(crate) const LINE_BYTES_MAX: usize = 64 << 10;
@@ -45,6 +51,10 @@ const AGAIN: Duration = Duration::from_millis(100);
 pub trait LineProtocol: Send + Sync + Sized + 'static {
     /// What it is called: in the configuration, and where its points are counted.
     const NAME: &'static str;
+    /// The paths of HTTP that bring points as well.
+    const PATHS: &'static [&'static str] = &[];
+    /// What one message over TCP may have.
+    const MESSAGE_BYTES_MAX: usize = LINE_BYTES_MAX;
     /// What can be set.
     type Config: Clone + PartialEq + Send + Sync + 'static;
     /// What reads its lines.
@@ -55,6 +65,58 @@ pub trait LineProtocol: Send + Sync + Sized + 'static {
 
     /// What reads lines. `endpoint` is whose values these are where nothing else says it.
     fn decoder(config: &Self::Config, endpoint: &Arc<str>) -> Self::Decoder;
+
+    /// What finds the end of messages over TCP.
+    fn framer() -> Box<dyn Framer> {
+        Box::new(Lines)
+    }
+
+    /// What is said to the sender of messages over TCP that were taken, within this time.
+    fn reply(_decoder: &Self::Decoder, _messages: &[u8], _report: &Report, _took: Duration) -> Reply {
+        Reply::default()
+    }
+
+    /// What it answers to over HTTP at the API's port.
+    fn routes() -> Router<LineDoor<Self>> {
+        Router::new()
+    }
+
+    /// What it answers there though there may be no room for points.
+    fn questions() -> Router {
+        Router::new()
+    }
+
+    /// What it answers to over HTTP at its own port, and the names that it is asked under; nothing if it speaks none.
+    fn own_routes(_config: &Self::Config) -> Option<(Router<LineDoor<Self>>, Vec<String>)> {
+        None
+    }
+}
+
+/// Where what comes over HTTP meets what comes through sockets.
+pub struct LineDoor<P: LineProtocol>(Arc<LineListenerShared<P>>);
+
+impl<P: LineProtocol> Clone for LineDoor<P> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<P: LineProtocol> LineDoor<P> {
+    /// How lines are taken now.
+    pub(crate) fn intake(&self) -> Arc<LineIntake<P>> {
+        self.0.intake.load_full()
+    }
+
+    /// Where a body goes.
+    pub(crate) fn way<'a>(&'a self, intake: &'a LineIntake<P>) -> Way<'a> {
+        Way { listener: &self.0.listener, admission: &self.0.admission, keys: &intake.keys }
+    }
+
+    /// Routes behind the listener that lets requests in.
+    fn router(&self, routes: Router<Self>) -> Router {
+        let admit = middleware::from_fn_with_state(self.0.admission.clone(), admission::admit);
+        routes.route_layer(admit).with_state(self.clone())
+    }
 }
 
 /// The sockets of a protocol.
@@ -65,6 +127,7 @@ pub struct LineListener<P: LineProtocol> {
 
 /// What all connections and datagrams of a protocol share.
 struct LineListenerShared<P: LineProtocol> {
+    listeners: Arc<AllListenerStats>,
     listener: Arc<ListenerStats>,
     admission: Arc<IngestAdmission>,
     intake: ArcSwap<LineIntake<P>>,
@@ -73,11 +136,17 @@ struct LineListenerShared<P: LineProtocol> {
 }
 
 /// How lines are taken, and what is known of those that came before.
-struct LineIntake<P: LineProtocol> {
-    config: P::Config,
-    endpoint: Arc<str>,
+pub(crate) struct LineIntake<P: LineProtocol> {
+    pub(crate) config: P::Config,
+    pub(crate) endpoint: Arc<str>,
     decoder: P::Decoder,
     keys: Arc<KeyCache>,
+}
+
+/// What became of lines, and who has read them.
+struct Taken<P: LineProtocol> {
+    intake: Arc<LineIntake<P>>,
+    report: Report,
 }
 
 /// When what runs has to be over.
@@ -87,10 +156,11 @@ impl<P: LineProtocol> ProtocolListener for LineListener<P> {
     type Config = P::Config;
 
     fn build(context: &IngestContext, config: &P::Config, endpoint: &Arc<str>) -> Self {
-        let (listener, intake) = (context.listeners.open(P::NAME, &[]), LineIntake::<P>::new(config, endpoint));
+        let (listener, intake) = (context.listeners.open(P::NAME, P::PATHS), LineIntake::<P>::new(config, endpoint));
         listener.show_keys(intake.keys.clone());
         listener.sockets();
         let shared = LineListenerShared {
+            listeners: context.listeners.clone(),
             listener,
             admission: context.admission.clone(),
             intake: ArcSwap::from_pointee(intake),
@@ -98,6 +168,10 @@ impl<P: LineProtocol> ProtocolListener for LineListener<P> {
             faults: FaultLog::new(P::NAME),
         };
         Self { shared: Arc::new(shared), bound: Mutex::default() }
+    }
+
+    fn router(self: &Arc<Self>) -> Router {
+        LineDoor(self.shared.clone()).router(P::routes()).merge(P::questions())
     }
 
     async fn apply(&self, config: &P::Config, endpoint: &Arc<str>) -> Result<(), ProtocolListenError> {
@@ -145,22 +219,22 @@ impl<P: LineProtocol> LineListenerShared<P> {
         self.listener.sockets()
     }
 
-    /// Takes lines, however long it has to wait until there is room for those that `rejecting` says; false if the time
-    /// was over before.
+    /// Takes lines, however long it has to wait until there is room for those that `rejecting` says; nothing if the
+    /// time was over before.
     async fn take(
         &self,
         from: SocketAddr,
         lines: FramedMessages<'_>,
         rejecting: OverloadPolicy,
         stop: &mut StopSignal,
-    ) -> bool {
+    ) -> Option<Taken<P>> {
         loop {
             let bytes = lines.bytes().len();
             let room = async {
                 self.admission.ready(rejecting == OverloadPolicy::All).await;
                 self.memory(bytes.min(take::BATCH_BYTES) + bytes * POINTS_PER_BYTE).await
             };
-            let Some(mut memory) = within(stop, room).await else { return false };
+            let mut memory = within(stop, room).await?;
             let intake = self.intake.load_full();
             let (session, keys, decoder) = (self.listener.session(), &intake.keys, &intake.decoder);
             let taken = if rejecting == OverloadPolicy::All {
@@ -171,17 +245,16 @@ impl<P: LineProtocol> LineListenerShared<P> {
             drop(memory);
             let pause = match taken {
                 Ok(report) => {
+                    self.listener.note(&report);
                     self.faults.note(from, &report);
-                    return true;
+                    return Some(Taken { intake, report });
                 }
                 Err(Untaken::Overload(overload)) if rejecting == OverloadPolicy::All => overload.retry_after.max(AGAIN),
                 // It is counted, and nobody comes again with it.
-                Err(Untaken::Overload(_)) => return true,
+                Err(Untaken::Overload(_)) => return Some(Taken { intake, report: Report::default() }),
                 Err(Untaken::NoMemory(_) | Untaken::Names) => AGAIN,
             };
-            if within(stop, tokio::time::sleep(pause)).await.is_none() {
-                return false;
-            }
+            within(stop, tokio::time::sleep(pause)).await?;
         }
     }
 

@@ -17,6 +17,7 @@ use saker_http::RejectCode;
 use saker_pipeline::{IngestSession, Pipeline, SeriesBudget};
 
 use crate::keys::{KeyCache, KeyCacheStats};
+use crate::reading::Report;
 use crate::socket::SocketStats;
 
 /// Queues or processors are not there yet.
@@ -57,6 +58,8 @@ pub struct ListenerStats {
     paths: &'static [&'static str],
     session: IngestSession,
     keys: ArcSwapOption<KeyCache>,
+    /// Left out of new series.
+    dropped_tags: AtomicU64,
     /// Of those that have some.
     sockets: OnceLock<SocketStats>,
     rejected: [AtomicU64; REASONS.len()],
@@ -90,6 +93,11 @@ impl AllListenerStats {
         self.all.read().iter().flat_map(|listener| listener.rejected().collect::<Vec<_>>()).collect()
     }
 
+    /// How many tags were left out of new series.
+    pub(crate) fn dropped_tags(&self) -> Vec<(&'static str, u64)> {
+        self.all.read().iter().map(|listener| (listener.name, listener.dropped_tags.load(Ordering::Relaxed))).collect()
+    }
+
     /// What each listener that remembers keys holds of them.
     pub(crate) fn keys(&self) -> Vec<(&'static str, KeyCacheStats)> {
         let all = self.all.read();
@@ -103,7 +111,9 @@ impl AllListenerStats {
 
     /// The listener that a path leads to.
     fn at(&self, path: &str) -> Option<Arc<ListenerStats>> {
-        self.all.read().iter().find(|listener| listener.paths.contains(&path)).cloned()
+        // One that ends with a slash stands for all below it.
+        let leads = |known: &&str| *known == path || (known.ends_with('/') && path.starts_with(known));
+        self.all.read().iter().find(|listener| listener.paths.iter().any(|known| leads(&known))).cloned()
     }
 }
 
@@ -114,6 +124,7 @@ impl ListenerStats {
             paths,
             session,
             keys: ArcSwapOption::empty(),
+            dropped_tags: AtomicU64::new(0),
             sockets: OnceLock::new(),
             rejected: Default::default(),
         }
@@ -137,6 +148,11 @@ impl ListenerStats {
     /// What is counted of its sockets, once it has been asked for.
     pub(crate) fn sockets(&self) -> &SocketStats {
         self.sockets.get_or_init(SocketStats::default)
+    }
+
+    /// Counts what a report says beside its values.
+    pub(crate) fn note(&self, report: &Report) {
+        self.dropped_tags.fetch_add(report.dropped_tags, Ordering::Relaxed);
     }
 
     /// Counts an answer.
@@ -200,6 +216,12 @@ mod tests {
         listeners.turned_away("/api/v2/write", &StatusCode::UNAUTHORIZED.into_response());
         listeners.turned_away("/v1/push", &StatusCode::IM_A_TEAPOT.into_response());
         listeners.turned_away("/v1/other", &StatusCode::UNAUTHORIZED.into_response());
-        assert_eq!(listeners.rejected(), [("push", OTHER, 1), ("influx", "token", 1), ("influx", "no_room", 1)]);
+        listeners.open("pushgateway", &["/metrics/job/"]);
+        listeners.turned_away("/metrics/job/a", &StatusCode::BAD_REQUEST.into_response());
+        listeners.turned_away("/metrics", &StatusCode::BAD_REQUEST.into_response());
+        assert_eq!(
+            listeners.rejected(),
+            [("push", OTHER, 1), ("influx", "token", 1), ("influx", "no_room", 1), ("pushgateway", BAD, 1)]
+        );
     }
 }

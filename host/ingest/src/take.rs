@@ -35,7 +35,18 @@ pub(crate) async fn take<D: Decoder>(
     memory: &mut impl BodyMeter,
     rejecting: OverloadPolicy,
 ) -> Result<Report, Untaken> {
-    take_from(session, keys, decoder, body, memory, Some(rejecting)).await
+    take_from(session, keys, decoder, body, memory, Some(rejecting), false).await
+}
+
+/// The same, but a body that anything is wrong with is not taken at all.
+pub(crate) async fn take_faultless<D: Decoder>(
+    session: &IngestSession,
+    keys: &KeyCache,
+    decoder: &D,
+    body: FramedMessages<'_>,
+    memory: &mut impl BodyMeter,
+) -> Result<Report, Untaken> {
+    take_from(session, keys, decoder, body, memory, Some(OverloadPolicy::All), true).await
 }
 
 /// The same for who comes again with all of it until there is room: nothing is counted before.
@@ -46,7 +57,7 @@ pub(crate) async fn offer<D: Decoder>(
     body: FramedMessages<'_>,
     memory: &mut impl BodyMeter,
 ) -> Result<Report, Untaken> {
-    take_from(session, keys, decoder, body, memory, None).await
+    take_from(session, keys, decoder, body, memory, None, false).await
 }
 
 async fn take_from<D: Decoder>(
@@ -56,6 +67,7 @@ async fn take_from<D: Decoder>(
     body: FramedMessages<'_>,
     memory: &mut impl BodyMeter,
     rejecting: Option<OverloadPolicy>,
+    is_strict: bool,
 ) -> Result<Report, Untaken> {
     let mut charged = 0;
     for attempt in session.attempts() {
@@ -79,6 +91,11 @@ async fn take_from<D: Decoder>(
         }
         if reading.has_more() || !attempt.holds() {
             continue;
+        }
+        if is_strict && reading.faulty() > 0 {
+            // Nothing is known of those that are right: their sender has them still.
+            session.reject(rejected.total() as usize, &rejected);
+            return Ok(Report { taken: 0, ..reading.finish() });
         }
         // Most bodies are of one batch, and need not be copied.
         let points = if points.is_empty() { reading.points() } else { &points };

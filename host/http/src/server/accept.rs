@@ -69,12 +69,15 @@ fn take(
             shared.stats.taken.fetch_add(1, Ordering::Relaxed);
             connections.spawn(serve::connection(stream, peer, settings, shared.clone(), seat, stop.clone()));
         }
-        Err(reason) => {
-            turn_away(shared, reason, &peer.ip().to_string());
-            // Who does not hear it sees the connection close.
-            let _ = stream.try_write(BUSY);
-        }
+        Err(reason) => turn_away_busy(&stream, shared, reason, peer),
     }
+}
+
+/// Says that there is no seat.
+pub(super) fn turn_away_busy(stream: &TcpStream, shared: &ServerShared, reason: Turned, peer: SocketAddr) {
+    turn_away(shared, reason, &peer.ip().to_string());
+    // Who does not hear it sees the connection close.
+    let _ = stream.try_write(BUSY);
 }
 
 fn turn_away(shared: &ServerShared, reason: Turned, detail: &str) {

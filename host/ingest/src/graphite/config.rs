@@ -27,9 +27,15 @@ impl GraphiteConfig {
     /// Reads its table; what is not written has its default.
     #[must_use]
     pub fn read(table: &mut ConfigTable<'_>) -> Self {
+        let sockets = SocketConfig::read(table);
+        Self::read_mapping(table, sockets)
+    }
+
+    /// The rest of its table.
+    pub(super) fn read_mapping(table: &mut ConfigTable<'_>, sockets: SocketConfig) -> Self {
         let default = Self::default();
         Self {
-            sockets: SocketConfig::read(table),
+            sockets,
             endpoint_tag: table.get("endpoint_tag", default.endpoint_tag),
             step_s: step_s(table, default.step_s),
         }

@@ -25,7 +25,7 @@ pub struct GraphiteLines {
 
 /// What is wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-enum GraphiteLineError {
+pub(super) enum GraphiteLineError {
     #[error("a line must be a name, a value, and a timestamp or none")]
     NoValue,
     #[error("the value must be a number")]
@@ -65,7 +65,19 @@ impl GraphiteLines {
             None => (rest, last, None),
         };
         let value = number(value).ok_or(GraphiteLineError::BadValue)?;
-        let timestamp_ms = time.map_or(Ok(GraphiteTime::Now), GraphiteTime::read)?.in_ms(out.now_ms());
+        self.point(name, value, time.map_or(Ok(GraphiteTime::Now), GraphiteTime::read)?, out)
+    }
+
+    /// A value of a name.
+    #[inline]
+    pub(super) fn point<'a>(
+        &'a self,
+        name: &'a [u8],
+        value: f64,
+        time: GraphiteTime,
+        out: &mut Batch<'a>,
+    ) -> Result<(), GraphiteLineError> {
+        let timestamp_ms = time.in_ms(out.now_ms());
         let key = RawKey::new(name, None, 0);
         match out.known(&key).map(|known| known.target(0)) {
             Some(target) => out.value(target, b"", value),
@@ -105,7 +117,7 @@ impl GraphiteLines {
 
 /// When a value is of.
 #[derive(Clone, Copy)]
-enum GraphiteTime {
+pub(super) enum GraphiteTime {
     Now,
     /// Since 1970.
     Seconds(i64),
@@ -118,8 +130,16 @@ impl GraphiteTime {
         if text.eq_ignore_ascii_case(b"n") {
             return Ok(Self::Now);
         }
-        let seconds = number(text).filter(|seconds| seconds.is_finite()).ok_or(GraphiteLineError::BadTimestamp)?;
-        Ok(if seconds == 0.0 || seconds == -1.0 { Self::Now } else { Self::Seconds(seconds as i64) })
+        number(text).and_then(Self::of).ok_or(GraphiteLineError::BadTimestamp)
+    }
+
+    /// Seconds, if they are some.
+    #[inline]
+    pub(super) fn of(seconds: f64) -> Option<Self> {
+        if !seconds.is_finite() {
+            return None;
+        }
+        Some(if seconds == 0.0 || seconds == -1.0 { Self::Now } else { Self::Seconds(seconds as i64) })
     }
 
     /// In milliseconds, of whole seconds; none if that is more than fits.
@@ -140,7 +160,7 @@ fn last_word(text: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 #[inline]
-fn number(text: &[u8]) -> Option<f64> {
+pub(super) fn number(text: &[u8]) -> Option<f64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 

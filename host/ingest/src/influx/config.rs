@@ -1,25 +1,27 @@
 //! What can be set: `[listen.influx]`.
 
-use saker_config::{ByteSize, ConfigTable};
+use saker_config::ConfigTable;
 
 use super::Mapping;
+use crate::SocketConfig;
 use crate::settings::step_s;
 
 /// Part of every metric's name, which has room for 255 bytes.
 const SEPARATOR_BYTES_MAX: usize = 16;
 
 /// How Influx line protocol is taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct InfluxConfig {
+    /// Where, beside HTTP, and within which bounds.
+    pub sockets: SocketConfig,
     /// How lines become samples.
     pub mapping: Mapping,
-    /// Memory for what is known of lines that came before.
-    pub key_cache_bytes: usize,
 }
 
 impl Default for InfluxConfig {
     fn default() -> Self {
         Self {
+            sockets: SocketConfig::default(),
             mapping: Mapping {
                 separator: "_".into(),
                 value_field: "value".into(),
@@ -27,7 +29,6 @@ impl Default for InfluxConfig {
                 step_s: 10,
                 reject_string_fields: true,
             },
-            key_cache_bytes: 64 << 20,
         }
     }
 }
@@ -36,10 +37,11 @@ impl InfluxConfig {
     /// Reads its table; what is not written has its default.
     #[must_use]
     pub fn read(table: &mut ConfigTable<'_>) -> Self {
-        let Self { mapping, key_cache_bytes } = Self::default();
+        let Self { mapping, .. } = Self::default();
         let reject_string_fields =
             table.choice("string_fields", mapping.reject_string_fields, &[("reject", true), ("skip", false)]);
         let config = Self {
+            sockets: SocketConfig::read(table),
             mapping: Mapping {
                 separator: table.get("separator", mapping.separator),
                 value_field: table.get("value_field", mapping.value_field),
@@ -47,7 +49,6 @@ impl InfluxConfig {
                 step_s: step_s(table, mapping.step_s),
                 reject_string_fields,
             },
-            key_cache_bytes: table.get("key_cache_bytes", ByteSize(key_cache_bytes)).0,
         };
         let separator = &config.mapping.separator;
         if separator.len() > SEPARATOR_BYTES_MAX || separator.chars().any(char::is_control) {

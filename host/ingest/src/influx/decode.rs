@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use saker_model::{MetricType, RejectReason, Sample};
-use xxhash_rust::xxh3::xxh3_64;
+use saker_model::{RejectReason, Sample};
 
 use super::key::{LineKey, unescaped};
 use super::line::{LINE_BYTES_MAX, LineErrorKind, LineProblem, Scanner};
 use super::number::FieldValue;
 use super::{Mapping, Precision};
 use crate::batch::{Batch, Decoder};
-use crate::keys::{FIELDS_MAX, KnownKey, RawKey};
+use crate::extra::ExtraTags;
+use crate::keys::{FIELDS_MAX, KnownKey};
+use crate::naming::Naming;
 
 /// The tag that a database or bucket becomes, as in VictoriaMetrics.
 const DB_TAG: &str = "db";
@@ -22,28 +23,40 @@ pub(super) struct WriteParameters {
     pub(super) db: Option<Arc<str>>,
     /// What timestamps count.
     pub(super) precision: Precision,
-    /// Whose values these are where no tag says it.
-    pub(super) endpoint: Arc<str>,
+    /// The tags of all lines, and whose values these are where no tag says it.
+    pub(super) naming: Naming,
 }
 
-/// Reads the lines of one request.
-pub(super) struct InfluxLines<'m> {
-    mapping: &'m Mapping,
-    request: &'m WriteParameters,
-    seed: u64,
+impl WriteParameters {
+    /// One that says nothing.
+    pub(super) fn new(mapping: &Mapping, endpoint: &Arc<str>) -> Self {
+        let naming = Naming::new(&mapping.endpoint_tag, mapping.step_s, endpoint);
+        Self { db: None, precision: Precision::Unsaid, naming }
+    }
+
+    /// With a database and tags for all lines.
+    pub(super) fn with(mut self, db: Option<Arc<str>>, extra: ExtraTags) -> Self {
+        self.naming = self.naming.with(extra, db.as_deref().unwrap_or_default());
+        Self { db, ..self }
+    }
 }
 
-impl<'m> InfluxLines<'m> {
-    pub(super) fn new(mapping: &'m Mapping, request: &'m WriteParameters) -> Self {
-        let seed = request.db.as_ref().map_or(0, |db| xxh3_64(db.as_bytes()));
-        Self { mapping, request, seed }
+/// Reads the lines of one request, or of sockets.
+pub struct InfluxLines {
+    mapping: Mapping,
+    request: WriteParameters,
+}
+
+impl InfluxLines {
+    pub(super) fn new(mapping: Mapping, request: WriteParameters) -> Self {
+        Self { mapping, request }
     }
 
     #[inline]
     fn line<'a>(&'a self, scanner: &mut Scanner<'a>, out: &mut Batch<'a>) -> Result<(), LineProblem<'a>> {
         let start = scanner.at();
         let raw = scanner.key()?;
-        let key = RawKey::new(raw, self.request.db.as_ref(), self.seed);
+        let key = self.request.naming.key(raw);
         let known = out.known(&key);
         if known.is_none() {
             parse(raw, scanner, start)?;
@@ -80,39 +93,24 @@ impl<'m> InfluxLines<'m> {
 
     /// What a key and a field say.
     fn sample(&self, key: &LineKey<'_>, field: &str, value: f64) -> Sample {
-        let mapping = self.mapping;
+        let mapping = &self.mapping;
         let mut metric = key.measurement().into_owned();
         let field = unescaped(field);
         if *field != *mapping.value_field {
             metric.push_str(&mapping.separator);
             metric.push_str(&field);
         }
-        let (mut endpoint, mut tags) = (None, Vec::new());
-        for (name, value) in key.tags() {
-            if endpoint.is_none() && *name == *mapping.endpoint_tag && !value.is_empty() {
-                endpoint = Some(Arc::from(&*value));
-            } else {
-                tags.push((name.into_owned(), value.into_owned()));
-            }
-        }
+        let mut tags: Vec<_> = key.tags().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
         if let Some(db) = &self.request.db
             && tags.iter().all(|(name, _)| name != DB_TAG)
         {
             tags.push((DB_TAG.to_owned(), db.to_string()));
         }
-        Sample {
-            endpoint: endpoint.unwrap_or_else(|| self.request.endpoint.clone()),
-            metric,
-            tags,
-            metric_type: MetricType::Gauge,
-            value,
-            timestamp_ms: 0,
-            step_s: mapping.step_s,
-        }
+        self.request.naming.sample(&metric, tags, value)
     }
 }
 
-impl Decoder for InfluxLines<'_> {
+impl Decoder for InfluxLines {
     fn decode<'a>(&'a self, input: &'a [u8], out: &mut Batch<'a>) -> usize {
         let mut scanner = Scanner::new(input, 0);
         while !out.is_full() && scanner.next_line() {

@@ -4,29 +4,20 @@
 //! A line that cannot be taken spoils no other: the answer is then 400 with "partial write" as InfluxDB's, the lines'
 //! numbers and what is wrong with them.
 
-use std::sync::Arc;
-
-use arc_swap::ArcSwap;
-use axum::body::{Body, Bytes};
-use axum::extract::rejection::QueryRejection;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Form, FromRequest, Query, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::middleware;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
-use saker_http::body::BodyMeter;
-use saker_http::{ApiError, RequestInfo};
-use saker_pipeline::OverloadPolicy;
+use axum::{Json, Router};
+use saker_http::ApiError;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{InfluxConfig, InfluxLines, Precision, WriteParameters};
-use crate::admission::{self, BodyMemory, IngestAdmission};
-use crate::keys::KeyCache;
+use super::{InfluxLines, InfluxProtocol, Precision, WriteParameters};
+use crate::LineDoor;
+use crate::asked::{Asked, bad, nothing};
 use crate::reading::Report;
-use crate::take::{BATCH_BYTES, Untaken, take};
-use crate::{IngestContext, ListenerStats, ProtocolListenError, ProtocolListener};
 
 /// What clients take us for; the version whose answers these are. VictoriaMetrics says the same.
 const VERSION: [(&str, &str); 1] = [("x-influxdb-version", "1.8.0")];
@@ -34,134 +25,46 @@ const VERSION: [(&str, &str); 1] = [("x-influxdb-version", "1.8.0")];
 const STATEMENT_BYTES_MAX: usize = 16 << 10;
 
 /// The paths that bring lines: as InfluxDB 1 has them, and as InfluxDB 2.
-const PATHS: &[&str] = &[V1[0], V1[1], V2[0], V2[1]];
+pub(super) const PATHS: &[&str] = &[V1[0], V1[1], V2[0], V2[1]];
 const V1: [&str; 2] = ["/write", "/influx/write"];
 const V2: [&str; 2] = ["/api/v2/write", "/influx/api/v2/write"];
 
-/// Influx' line protocol.
-pub struct InfluxListener {
-    listener: Arc<ListenerStats>,
-    admission: Arc<IngestAdmission>,
-    intake: ArcSwap<InfluxState>,
+type Door = LineDoor<InfluxProtocol>;
+
+/// The paths, and what clients ask before they write.
+pub(super) fn routes() -> Router<Door> {
+    let writes = V1.into_iter().fold(Router::new(), |writes, path| writes.route(path, post(write_v1)));
+    V2.into_iter().fold(writes, |writes, path| writes.route(path, post(write_v2)))
 }
 
-/// How lines are taken, and what is known of those that came before.
-struct InfluxState {
-    config: InfluxConfig,
-    endpoint: Arc<str>,
-    keys: Arc<KeyCache>,
+/// What clients ask before they write.
+pub(super) fn questions() -> Router {
+    let queries = Router::new().route("/query", get(query).post(query));
+    queries.layer(DefaultBodyLimit::max(STATEMENT_BYTES_MAX)).route("/ping", get(ping))
 }
 
-impl ProtocolListener for InfluxListener {
-    type Config = InfluxConfig;
-
-    fn build(context: &IngestContext, config: &InfluxConfig, endpoint: &Arc<str>) -> Self {
-        let (listener, intake) = (context.listeners.open("influx", PATHS), InfluxState::new(config, endpoint));
-        listener.show_keys(intake.keys.clone());
-        Self { listener, admission: context.admission.clone(), intake: ArcSwap::from_pointee(intake) }
-    }
-
-    fn router(self: &Arc<Self>) -> Router {
-        let writes = V1.into_iter().fold(Router::new(), |writes, path| writes.route(path, post(write_v1)));
-        let writes = V2.into_iter().fold(writes, |writes, path| writes.route(path, post(write_v2)));
-        let admit = middleware::from_fn_with_state(self.admission.clone(), admission::admit);
-        let queries = Router::new().route("/query", get(query).post(query));
-        // What clients ask before they write.
-        let queries = queries.layer(DefaultBodyLimit::max(STATEMENT_BYTES_MAX)).route("/ping", get(ping));
-        writes.layer(admit).with_state(self.clone()).merge(queries)
-    }
-
-    /// What is known holds only as long as names are made in the same way.
-    async fn apply(&self, config: &InfluxConfig, endpoint: &Arc<str>) -> Result<(), ProtocolListenError> {
-        let now = self.intake.load();
-        if now.config != *config || now.endpoint != *endpoint {
-            let intake = InfluxState::new(config, endpoint);
-            self.listener.show_keys(intake.keys.clone());
-            self.intake.store(Arc::new(intake));
-        }
-        Ok(())
-    }
-}
-
-impl InfluxState {
-    fn new(config: &InfluxConfig, endpoint: &Arc<str>) -> Self {
-        let keys = Arc::new(KeyCache::new(config.key_cache_bytes));
-        Self { config: config.clone(), endpoint: endpoint.clone(), keys }
-    }
-}
-
-/// What a write says of its lines. Other parameters, such as users and retention policies, mean nothing here.
-#[derive(Debug, Deserialize)]
-struct WriteQuery {
-    #[serde(default)]
-    precision: String,
-    db: Option<String>,
-    bucket: Option<String>,
-}
-
-type WriteQueryResult = Result<Query<WriteQuery>, QueryRejection>;
-
-async fn write_v1(
-    influx: State<Arc<InfluxListener>>,
-    visit: Extension<RequestInfo>,
-    asked: WriteQueryResult,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    let report = write(&influx, &visit, asked, &headers, body).await?;
+async fn write_v1(listener: State<Door>, asked: Asked, body: Body) -> Result<Response, ApiError> {
+    let report = write(&listener, &asked, body).await?;
     Ok(answer(&report, |message| json!({"error": message})))
 }
 
-async fn write_v2(
-    influx: State<Arc<InfluxListener>>,
-    visit: Extension<RequestInfo>,
-    asked: WriteQueryResult,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    let report = write(&influx, &visit, asked, &headers, body).await?;
+async fn write_v2(listener: State<Door>, asked: Asked, body: Body) -> Result<Response, ApiError> {
+    let report = write(&listener, &asked, body).await?;
     Ok(answer(&report, |message| json!({"code": "invalid", "message": message})))
 }
 
-async fn write(
-    influx: &Arc<InfluxListener>,
-    visit: &RequestInfo,
-    asked: WriteQueryResult,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Report, ApiError> {
-    let bad = |message: String| ApiError::new(StatusCode::BAD_REQUEST, message);
-    let Query(asked) = asked.map_err(|error| bad(error.body_text()))?;
-    let precision = Precision::parse(&asked.precision)
-        .ok_or_else(|| bad(format!("precision must be ns, us, ms, s, m or h, found {:?}", asked.precision)))?;
-    if let Some(answer) = influx.admission.too_early() {
-        return Err(answer);
-    }
-    let memory = influx.admission.memory(visit)?;
-    let (body, mut memory) = saker_http::body::read(visit, headers, body, memory).await?;
-    memory.grow(body.len().min(BATCH_BYTES)).map_err(|short| visit.no_memory(short))?;
-    let intake = influx.intake.load_full();
-    let request = WriteParameters {
-        db: asked.db.or(asked.bucket).filter(|name| !name.is_empty()).map(Arc::from),
-        precision,
-        endpoint: intake.endpoint.clone(),
-    };
-    let (bytes, work) = (body.len(), take_body(influx.clone(), intake, body, memory, request));
-    let taken = influx.admission.parse(bytes, work).await?;
-    taken.map_err(|untaken| influx.admission.untaken(visit, &untaken))
-}
-
-async fn take_body(
-    influx: Arc<InfluxListener>,
-    intake: Arc<InfluxState>,
-    body: Bytes,
-    mut memory: BodyMemory,
-    request: WriteParameters,
-) -> Result<Report, Untaken> {
-    let lines = InfluxLines::new(&intake.config.mapping, &request);
-    let (session, body) = (influx.listener.session(), body[..].into());
+/// What a write says of its lines are precision, database and tags. Other parameters, such as users and retention
+/// policies, mean nothing here.
+async fn write(listener: &Door, asked: &Asked, body: Body) -> Result<Report, ApiError> {
+    let precision = asked.get("precision").unwrap_or_default();
+    let precision = Precision::parse(precision)
+        .ok_or_else(|| bad(format!("precision must be ns, us, ms, s, m or h, found {precision:?}")))?;
+    let db = asked.get("db").or(asked.get("bucket")).filter(|name| !name.is_empty()).map(Into::into);
+    let (intake, extra) = (listener.intake(), asked.extra()?);
+    let request = WriteParameters::new(&intake.config.mapping, &intake.endpoint).with(db, extra);
+    let lines = InfluxLines::new(intake.config.mapping.clone(), WriteParameters { precision, ..request });
     // The answer knows all of a body or lines that are wrong for ever, nothing in between.
-    take(session, &intake.keys, &lines, body, &mut memory, OverloadPolicy::All).await
+    Ok(asked.take(&listener.way(&intake), lines, body, nothing).await?.0)
 }
 
 /// 204 if everything was taken, else 400 and what was not. `form` is the error as the client's InfluxDB puts it.

@@ -51,10 +51,21 @@ impl SocketConfig {
     /// Reads its keys from a protocol's table; what is not written has its default.
     #[must_use]
     pub fn read(table: &mut ConfigTable<'_>) -> Self {
+        let udp = table.get("udp", ListenAddress(None)).0;
+        Self::read_tcp(table, udp)
+    }
+
+    /// The same of a protocol that knows no datagrams.
+    #[must_use]
+    pub fn read_connections(table: &mut ConfigTable<'_>) -> Self {
+        Self::read_tcp(table, None)
+    }
+
+    fn read_tcp(table: &mut ConfigTable<'_>, udp: Option<SocketAddr>) -> Self {
         let default = Self::default();
         let config = Self {
             tcp: table.get("tcp", ListenAddress(default.tcp)).0,
-            udp: table.get("udp", ListenAddress(default.udp)).0,
+            udp,
             senders: table.get("senders", default.senders),
             max_connections: table.at_least("max_connections", default.max_connections, 1),
             max_connections_per_address: table.at_least(

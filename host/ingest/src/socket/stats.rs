@@ -27,6 +27,14 @@ saker_http::label! {
         Idle = "idle",
         /// It speaks HTTP, so that some page may have sent it.
         Http = "http",
+        /// No message of its protocol begins with what it sent, or ends as soon as it must.
+        Malformed = "malformed",
+        /// It said that it is done.
+        Done = "done",
+        /// It did not read what it was answered.
+        Unread = "unread",
+        /// There was no memory for the rest of a long message.
+        Memory = "no_memory",
         /// The listener stopped.
         Stopped = "stopped",
     }

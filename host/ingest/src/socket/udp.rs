@@ -115,7 +115,7 @@ impl Datagrams {
         let Some(from) = self.from.take() else { return };
         shared.stats().datagrams.fetch_add(self.ends.len() as u64, Ordering::Relaxed);
         let lines = FramedMessages::new(&self.bytes, &self.ends);
-        if !shared.take(from, lines, OverloadPolicy::Copies, stop).await {
+        if shared.take(from, lines, OverloadPolicy::Copies, stop).await.is_none() {
             let lines = self.bytes.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
             shared.lost(lines.count());
         }

@@ -1,7 +1,7 @@
 //! Bodies against a real series table; and against another parser, line by line.
 
 use influxdb_line_protocol::{Error, FieldValue, parse_lines};
-use saker_model::{RelabelMemo, Resolution, SeriesTable};
+use saker_model::{MetricType, RelabelMemo, Resolution, SeriesTable};
 use saker_pipeline::SeriesGeneration;
 
 use super::*;
@@ -31,7 +31,7 @@ impl World {
                 step_s: 10,
                 reject_string_fields: true,
             },
-            request: WriteParameters { db: None, precision: Precision::Nanoseconds, endpoint: "self".into() },
+            request: nanoseconds(None),
         }
     }
 
@@ -51,7 +51,7 @@ impl World {
 
     /// Reads a body to its end; answers the points in words, how many values were new, and the report.
     fn read(&self, body: &[u8]) -> (Vec<String>, usize, Report) {
-        let lines = InfluxLines::new(&self.mapping, &self.request);
+        let lines = InfluxLines::new(self.mapping.clone(), self.request.clone());
         let mut reading = BodyDecoder::new(body.into(), &lines, &self.known, NOW_MS);
         let (mut points, mut new) = (Vec::new(), 0);
         while reading.has_more() {
@@ -81,10 +81,16 @@ impl World {
     fn fault(&self, line: &str, expected: &str) {
         for _ in 0..2 {
             let (_, _, report) = self.read(line.as_bytes());
-            let fault = Fault { line: 1, what: expected.into() };
+            let fault = Fault { line: 1, at: report.faults[0].at, what: expected.into() };
             assert_eq!(report.faults, [fault], "{line}");
         }
     }
+}
+
+fn nanoseconds(db: Option<&str>) -> WriteParameters {
+    let mapping = crate::influx::InfluxConfig::default().mapping;
+    let request = WriteParameters::new(&mapping, &"self".into()).with(db.map(Into::into), ExtraTags::default());
+    WriteParameters { precision: Precision::Nanoseconds, ..request }
 }
 
 #[test]
@@ -118,10 +124,10 @@ fn empty_lines_comments_spaces_and_carriage_returns_are_forgiven() {
 fn a_database_becomes_a_tag_unless_the_line_has_one() {
     let mut world = World::new();
     world.check("m x=1 0", &["m_x of self = 1 at 0"]);
-    world.request.db = Some("telegraf".into());
+    world.request = nanoseconds(Some("telegraf"));
     world.check("m x=1 0", &["m_x{db=telegraf} of self = 1 at 0"]);
     world.check("m,db=own x=1 0", &["m_x{db=own} of self = 1 at 0"]);
-    world.request.db = Some("other".into());
+    world.request = nanoseconds(Some("other"));
     world.check("m x=1 0", &["m_x{db=other} of self = 1 at 0"]);
 }
 
@@ -299,7 +305,7 @@ fn a_large_body_is_read_in_steps_and_in_its_order() {
 fn after_the_epoch_has_moved_a_step_is_read_again_with_new_names() {
     let world = World::new();
     world.read(b"m x=1 0");
-    let lines = InfluxLines::new(&world.mapping, &world.request);
+    let lines = InfluxLines::new(world.mapping.clone(), world.request.clone());
     let mut reading = BodyDecoder::new(b"m x=2 0\nbad"[..].into(), &lines, &world.known, NOW_MS);
     let epoch = world.table.epoch();
     reading.read(SeriesGeneration::numbered(epoch), 1000);
@@ -464,4 +470,20 @@ fn another_parser_reads_the_same_in_every_line_that_both_take() {
     }
     assert!(same > 30_000 && rejected > 30_000, "{same} read the same, {rejected} rejected by both");
     assert!(stricter < 2000 && looser < 10_000, "{stricter} rejected by us alone, {looser} by the other alone");
+}
+
+#[test]
+fn tags_of_a_request_win_over_those_of_its_lines_and_one_may_be_the_endpoint() {
+    let mut world = World::new();
+    let line = format!("m,tag1=value1,tag2=value2,host=a f=1 {NOW}");
+    world.check(&line, &["m_f{tag1=value1,tag2=value2} of a = 1 at 1700000000000"]);
+    let mut extra = ExtraTags::default();
+    ["job=test", "tag2=value10"].iter().for_each(|label| extra.add(label).unwrap());
+    world.request =
+        WriteParameters { precision: Precision::Nanoseconds, ..WriteParameters::new(&world.mapping, &"self".into()) };
+    world.request = world.request.clone().with(Some("db".into()), extra.clone());
+    world.check(&line, &["m_f{db=db,job=test,tag1=value1,tag2=value10} of a = 1 at 1700000000000"]);
+    extra.add("host=b").unwrap();
+    world.request = world.request.clone().with(None, extra);
+    world.check(&line, &["m_f{job=test,tag1=value1,tag2=value10} of b = 1 at 1700000000000"]);
 }
