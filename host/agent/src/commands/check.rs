@@ -73,7 +73,7 @@ impl Checker<'_> {
     async fn look_further(&mut self) {
         self.check_files();
         if self.config.route.is_empty() && !is_wrong(&self.problems, "route") {
-            let what = "there is none, so values are kept in the cache and sent nowhere".into();
+            let what = "there is none, so samples are kept on this host and sent nowhere".into();
             self.warnings.push(Problem { place: self.place.clone(), key: "route".into(), what });
         }
         if !FOLDER_KEYS.iter().any(|key| is_wrong(&self.problems, key)) {

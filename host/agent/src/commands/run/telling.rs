@@ -102,11 +102,11 @@ fn greeting(agent: &Agent, from: &str) -> String {
         text += &format!("no plugins in {}: put .wasm files there\n", config.plugins.folder.dir.display());
     }
     if config.route.is_empty() {
-        text += "no [[route]]: values are kept in the cache, and sent nowhere\n";
+        text += "no [[route]]: samples are kept on this host, and sent nowhere\n";
     }
     text += &match agent.address() {
         Some(address) => format!(
-            "look at:  curl 'http://{address}/saker/v1/recent?metric=cpu.*'\n          curl http://{address}/metrics\n          saker top --address {address}\n"
+            "look at:  http://{address}/ in a browser\n          curl 'http://{address}/saker/v1/recent?metric=cpu.*'\n          curl http://{address}/metrics\n          saker top --address {address}\n"
         ),
         None => "the HTTP API is off\n".into(),
     };
@@ -121,7 +121,7 @@ fn greet_in_log(agent: &Agent, from: &str) {
         tracing::info!(plugin = view.name, kind = view.kind, version = view.version, every, granted, "in place");
     }
     if agent.config.load().route.is_empty() {
-        tracing::info!("no [[route]]: values are kept in the cache, and sent nowhere");
+        tracing::info!("no [[route]]: samples are kept on this host, and sent nowhere");
     }
 }
 
