@@ -144,7 +144,7 @@ mod tests {
             ("lookback", "1m"),
             ("max_series", "9"),
             ("slow", "2s"),
-            ("peers", "[\"http://b:1988/\"]"),
+            ("peers", "http://b:1988/"),
         ]);
         let limits = ReadLimits { samples: 1000, memory_bytes: 1 << 20, time: Duration::from_secs(5) };
         let expected = QueryConfig {
@@ -163,8 +163,8 @@ mod tests {
             ("lookback", "0s"),
             ("lookback", "9d"),
             ("max_series", "0"),
-            ("peers", "[\"b:1988\"]"),
-            ("peers", "[\"http://b\"]"),
+            ("peers", "b:1988"),
+            ("peers", "http://b"),
         ] {
             assert_eq!(read(&[wrong]).1, 1, "{wrong:?}");
         }

@@ -103,12 +103,13 @@ fn both(raw_ms: i64, seed: u64) -> Both {
             }
         }
         points.sort_by_key(|point| point.timestamp_ms);
-        let now_ms = begin_ms + HOUR_MS;
         for points in points.chunk_by(|a, b| a.timestamp_ms / MINUTE_MS == b.timestamp_ms / MINUTE_MS) {
             store.append_points(points, points.last().unwrap().timestamp_ms).unwrap();
         }
-        for _ in 0..4 {
-            uptime_ms += 61_000;
+        for quarter in 1..=4 {
+            // A clock that is set would keep everything.
+            uptime_ms += 15 * MINUTE_MS;
+            let now_ms = begin_ms + quarter * 15 * MINUTE_MS;
             store.maintain(Surroundings { now_ms, uptime_ms, ..Surroundings::default() }).unwrap();
         }
     }
@@ -311,7 +312,7 @@ fn of_a_bucket_that_a_time_cuts_a_selector_has_the_newest_value_before_and_says_
         store
             .append_points(&[Point { series: SeriesId(0), timestamp_ms: time_ms, value: step as f64 }], time_ms)
             .unwrap();
-        uptime_ms += 61_000;
+        uptime_ms += 10 * MINUTE_MS;
         store.maintain(Surroundings { now_ms: time_ms, uptime_ms, ..Surroundings::default() }).unwrap();
     }
     let reader = StoreReader::new(Arc::new(store));
