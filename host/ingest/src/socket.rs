@@ -115,7 +115,8 @@ impl<P: LineProtocol> LineDoor<P> {
     /// Routes behind the listener that lets requests in.
     fn router(&self, routes: Router<Self>) -> Router {
         let admit = middleware::from_fn_with_state(self.0.admission.clone(), admission::admit);
-        routes.route_layer(admit).with_state(self.clone())
+        let routes = if routes.has_routes() { routes.route_layer(admit) } else { routes };
+        routes.with_state(self.clone())
     }
 }
 

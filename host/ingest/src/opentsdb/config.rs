@@ -32,7 +32,7 @@ impl OpentsdbConfig {
         let default = Self::default();
         Self {
             sockets: SocketConfig::read(table),
-            names: table.get("names", default.names),
+            names: table.get("allowed_hosts", default.names),
             endpoint_tag: table.get("endpoint_tag", default.endpoint_tag),
             step_s: step_s(table, default.step_s),
         }
