@@ -62,7 +62,7 @@ fn a_configuration_that_sends_nothing_is_right_and_says_so_everywhere() {
     let (status, said) = check(&home);
     assert_eq!(status, Some(0), "{said}");
     assert!(
-        said.contains("saker: note: agent.toml:1:1: route: there is none, so values are kept in the cache"),
+        said.contains("saker: note: agent.toml:1:1: route: there is none, so samples are kept on this host"),
         "{said}"
     );
     let agent = home.start();

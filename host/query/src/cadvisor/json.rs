@@ -9,7 +9,7 @@ const WHOLE_END: f64 = 18_446_744_073_709_551_616.0;
 
 /// A number. What is none is left out by who asks.
 pub(super) fn number(value: f64) -> Option<Value> {
-    if value >= 0.0 && value < WHOLE_END && value.fract() == 0.0 {
+    if (0.0..WHOLE_END).contains(&value) && value.fract() == 0.0 {
         return Some(Value::Number((value as u64).into()));
     }
     Number::from_f64(value).map(Value::Number)
@@ -89,5 +89,11 @@ fn as_value(key: &str, text: &str) -> Value {
 }
 
 fn is_text(found: &Value, text: &str) -> bool {
-    found.as_str().map_or_else(|| found.to_string() == text, |found| found == text)
+    match found.as_str() {
+        Some(found) => found == text,
+        None => {
+            let written = found.to_string();
+            written == text
+        }
+    }
 }

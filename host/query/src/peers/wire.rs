@@ -114,8 +114,11 @@ pub(crate) fn encode(series: &[WireSeries]) -> Vec<u8> {
     serde_json::to_vec(series).unwrap_or_default()
 }
 
+/// A series of a peer's, what it is, and its chunks.
+type PeerSeries = (Arc<Identity>, Attributes, Vec<WireChunk>);
+
 /// From text; a peer's lies are no harm.
-pub(super) fn decode(body: &[u8]) -> Result<Vec<(Arc<Identity>, Attributes, Vec<WireChunk>)>, PeerError> {
+pub(super) fn decode(body: &[u8]) -> Result<Vec<PeerSeries>, PeerError> {
     let series: Vec<WireSeries> = serde_json::from_slice(body).map_err(|_| PeerError::Answer)?;
     let mut all = Vec::with_capacity(series.len());
     for mut series in series {
