@@ -51,7 +51,7 @@ fn a_first_start_compiles_what_runs_and_a_backend_only_when_it_is_named() {
     let names = all_shipped();
     assert!(names.len() > 20, "{names:?}; run: make plugins");
     // Besides, those of containers and of the machine, whose files not every machine that tests has.
-    let shipped = COLLECTORS.len() + 2;
+    let running = COLLECTORS.len() + 2;
     let home = Home::new(&names.iter().map(String::as_str).collect::<Vec<_>>()).without_cache();
     let start = Instant::now();
     let agent = home.start();
@@ -59,7 +59,7 @@ fn a_first_start_compiles_what_runs_and_a_backend_only_when_it_is_named() {
         COLLECTORS.iter().all(|name| succeeded(agent, name) > 0).then_some(())
     });
     println!("ten collectors have brought values {:.1} s after a first start", start.elapsed().as_secs_f64());
-    agent.until("all that runs is compiled", |agent| (compiled(agent) == shipped).then_some(()));
+    agent.until("all that runs is compiled", |agent| (compiled(agent) == running).then_some(()));
     let kafka = file(&agent, "kafka.wasm");
     assert_eq!((&kafka["kind"], &kafka["busy"], &kafka["error"]), (&"backend".into(), &false.into(), &().into()));
     let hash = blake3::hash(&shipped("kafka")).to_hex();
@@ -69,7 +69,7 @@ fn a_first_start_compiles_what_runs_and_a_backend_only_when_it_is_named() {
     let named = "[destination.a]\nbackend = \"influx\"\nsettings.url = \"http://127.0.0.1:9/write\"\n[[route]]\ndestinations = [\"a\"]\n";
     agent.home.write_config(&format!("{}{named}", agent.home.config_text()));
     agent.until("the backend runs", |agent| (agent.instance("destination a")?["state"] == "running").then_some(()));
-    assert_eq!(compiled(&agent), shipped + 1);
+    assert_eq!(compiled(&agent), running + 1);
     let printed = agent.stop();
     assert!(printed.contains("account at the end"), "{printed}");
 }

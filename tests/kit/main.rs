@@ -70,8 +70,16 @@ fn options(settings: Value) -> Options {
 fn on_fixtures(name: &str) -> Options {
     let fixtures = root().join("tests/fixtures");
     let proc = fixtures.join("proc");
-    let settings =
-        if name == "network" { json!({"proc": proc, "sys": fixtures.join("sys")}) } else { json!({"proc": proc}) };
+    let (sys, etc) = (fixtures.join("sys"), fixtures.join("etc"));
+    let settings = match name {
+        "network" => json!({"proc": proc, "sys": sys}),
+        "containers" => json!({"proc": proc, "cgroup": fixtures.join("cgroup"), "containerd": etc, "crio": []}),
+        "machine" => json!({
+            "proc": proc, "sys": sys,
+            "machine_id": [etc.join("machine-id")], "os_release": [etc.join("os-release")],
+        }),
+        _ => json!({"proc": proc}),
+    };
     let grants = Grants { read: vec![fixtures], statfs: vec!["/".into()], ..Grants::default() };
     Options { grants, ..options(settings) }
 }

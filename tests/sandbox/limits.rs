@@ -175,7 +175,7 @@ async fn a_file_that_is_closed_counts_no_longer() {
 
 #[tokio::test]
 async fn handles_that_are_never_let_go_of_end_at_their_limit() {
-    let words = "killed: it wanted more than 1000 handles at the same time";
+    let words = "killed: it wanted more than 1100 handles at the same time";
     check_killed("leak-handles", &spec(json!({})), "handles", words).await;
 }
 

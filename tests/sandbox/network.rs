@@ -71,7 +71,7 @@ async fn http_reaches_only_granted_addresses() {
     check_denied("http-post", &fetching(&url, &["127.0.0.1:1", "10.0.0.0/8:*"]), &address).await;
     assert_eq!(server.connections(), 0);
     let values = once("http-post", &fetching(&url, &[&address])).await.unwrap();
-    assert_eq!((value(&values, "http-post.status"), value(&values, "http-post.max_body_bytes")), (200.0, 10.0));
+    assert_eq!((value(&values, "fetch.status"), value(&values, "fetch.body_bytes")), (200.0, 10.0));
     assert_eq!(server.bodies(), ["hello"]);
 }
 
@@ -107,7 +107,7 @@ async fn calls_of_one_instance_share_a_connection() {
     let mut collector =
         open("http-post", &fetching(&server.url("127.0.0.1"), &[&server.address("127.0.0.1")])).await.unwrap();
     for _ in 0..5 {
-        assert_eq!(value(&run(&mut collector).await.unwrap(), "http-post.status"), 204.0);
+        assert_eq!(value(&run(&mut collector).await.unwrap(), "fetch.status"), 204.0);
     }
     assert_eq!((server.connections(), server.bodies().len()), (1, 5));
 }
@@ -119,7 +119,7 @@ async fn a_destination_that_is_away_is_not_the_plugins_fault() {
     drop(listener);
     let error = once("http-post", &fetching(&format!("http://{address}/"), &[&address])).await.unwrap_err();
     assert_eq!((error.kind(), error.blame()), ("unavailable", Blame::Operator));
-    let words = format!("unavailable: cannot connect to {address}: Connection rejected (os error 111)");
+    let words = format!("unavailable: cannot connect to {address}: Connection refused (os error 111)");
     assert_eq!(error.to_string(), words);
 }
 
@@ -142,7 +142,7 @@ async fn a_server_that_never_answers_is_told_to_the_guest_before_its_deadline() 
 async fn an_answer_that_is_too_long_is_cut_off() {
     let server = serve(200, &"x".repeat(4000)).await;
     let mut spec = fetching(&server.url("127.0.0.1"), &[&server.address("127.0.0.1")]);
-    assert_eq!(value(&once("http-post", &spec).await.unwrap(), "http-post.max_body_bytes"), 4000.0);
+    assert_eq!(value(&once("http-post", &spec).await.unwrap(), "fetch.body_bytes"), 4000.0);
     spec.limits.max_response_bytes = 100;
     let error = once("http-post", &spec).await.unwrap_err();
     assert_eq!((error.kind(), error.blame()), ("unavailable", Blame::Operator), "{error}");
@@ -182,7 +182,7 @@ async fn a_body_that_never_comes_is_told_to_the_guest_before_its_deadline() {
         let told = in_time("a silent server", spec.limits.deadlines.collect, run(&mut collector)).await;
         assert!(collector.is_alive(), "{says}");
         match (told, words) {
-            (Ok(values), None) => assert_eq!(value(&values, "http-post.status"), 503.0),
+            (Ok(values), None) => assert_eq!(value(&values, "fetch.status"), 503.0),
             (Err(error), Some(words)) => {
                 assert_eq!((error.kind(), error.blame()), ("unavailable", Blame::Operator), "{error}");
                 assert!(error.to_string().contains(words), "{error}");

@@ -31,7 +31,7 @@ async fn state_outlives_the_instance_that_saved_it() {
 async fn only_a_call_that_succeeds_saves() {
     let state = StateCell::default();
     assert_eq!(count(&state).await, 1.0);
-    for (then, kind) in [("fail", "error"), ("panic", "trap"), ("sample-flood", "answer")] {
+    for (then, kind) in [("fail", "error"), ("panic", "trap"), ("flood", "answer")] {
         let error = once("counter", &counting(json!({ "then": then }), &state)).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         assert_eq!(state.load().as_deref(), Some(&1u32.to_le_bytes()[..]), "{then}");

@@ -44,7 +44,7 @@ async fn a_server_with_a_certificate_of_its_own_needs_the_extra_file() {
     };
 
     let trusting = Sandbox::new(SandboxConfig { ca_file: Some(ca_file), ..config(cache()) }).unwrap();
-    assert_eq!(value(&ask(trusting).await.unwrap(), "http-post.status"), 200.0);
+    assert_eq!(value(&ask(trusting).await.unwrap(), "fetch.status"), 200.0);
     assert_eq!(server.bodies(), ["hello"]);
 
     let plain = Sandbox::new(config(cache())).unwrap();

@@ -113,7 +113,7 @@ impl AllListenerStats {
     fn at(&self, path: &str) -> Option<Arc<ListenerStats>> {
         // One that ends with a slash stands for all below it.
         let leads = |known: &&str| *known == path || (known.ends_with('/') && path.starts_with(known));
-        self.all.read().iter().find(|listener| listener.paths.iter().any(|known| leads(&known))).cloned()
+        self.all.read().iter().find(|listener| listener.paths.iter().any(&leads)).cloned()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Queries over a store that keeps buckets in place of old samples, beside all the samples.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on is over")]
+
 use std::sync::Arc;
 
 use saker_journal::SimDisk;

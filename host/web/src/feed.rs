@@ -208,7 +208,7 @@ impl Known {
         if let Some(number) = self.numbers.get(&key) {
             return Some((*number, false));
         }
-        let of_metric = self.of_metric.entry(series.metric.clone().into()).or_default();
+        let of_metric = self.of_metric.entry(series.metric.clone()).or_default();
         if *of_metric >= METRIC_SERIES_MAX {
             return None;
         }

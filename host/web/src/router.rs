@@ -42,7 +42,6 @@ pub struct Routers {
 impl Routers {
     /// Puts the document in front of what is at `/`, for browsers. To be laid around the guard: without a token the
     /// document comes without data, and asks for one.
-    #[must_use]
     pub fn front(&self, index: Router) -> Router {
         index.layer(middleware::from_fn_with_state(self.shared.clone(), document::front))
     }

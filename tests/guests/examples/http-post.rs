@@ -38,7 +38,7 @@ impl Collector for HttpPost {
         })?;
         Ok(vec![
             Sample::gauge("fetch.status", f64::from(response.status)),
-            Sample::gauge("fetch.max_body_bytes", response.body.len() as f64),
+            Sample::gauge("fetch.body_bytes", response.body.len() as f64),
         ])
     }
 }

@@ -170,7 +170,7 @@ impl Time {
     /// Reads a part; answers what stands behind it.
     fn read<'a>(&mut self, part: &Part, text: &'a str) -> Option<&'a str> {
         match part {
-            Part::Text(expected) => return text.strip_prefix(expected.as_str()),
+            Part::Text(expected) => text.strip_prefix(expected.as_str()),
             Part::Year { digits } => {
                 let (year, rest) = number(text, *digits, *digits)?;
                 // Two digits are of the years from 1969 to 2068, as in Go.
@@ -270,12 +270,11 @@ fn number(text: &str, least: usize, most: usize) -> Option<(i64, &str)> {
 
 /// The place of a name, whatever its case.
 fn name<'a>(text: &'a str, names: &[&str], is_long: bool) -> Option<(i64, &'a str)> {
-    let found = names.iter().enumerate().find_map(|(place, name)| {
+    names.iter().enumerate().find_map(|(place, name)| {
         let name = if is_long { name } else { &name[..3] };
         let (begin, rest) = text.split_at_checked(name.len())?;
         begin.eq_ignore_ascii_case(name).then_some((place as i64, rest))
-    });
-    found
+    })
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ impl Decoder for CsvRows {
             let end = memchr::memchr(b'\n', &input[at..]).map_or(input.len(), |end| at + end);
             let row = input[at..end].trim_ascii();
             let is_first = out.base + at == 0;
-            if !row.is_empty() && !(is_first && self.is_head(row)) {
+            if !(row.is_empty() || is_first && self.is_head(row)) {
                 out.begin(at);
                 if let Err(what) = self.row(row, out) {
                     out.malformed(|| message(row, &what));

@@ -61,7 +61,7 @@ impl Values {
         *random ^= *random << 17;
         let step = (*random >> 20) as i64 % 2000;
         // A third of what a host measures stands still most of the time.
-        if number % 3 == 0 && step % 16 != 0 {
+        if number.is_multiple_of(3) && step % 16 != 0 {
             return self.value(number);
         }
         *value = if is_total(number) { *value + step } else { (*value + step - 1000).abs() };
@@ -70,7 +70,7 @@ impl Values {
 
     fn value(&self, number: usize) -> f64 {
         let value = self.0[number].1 as f64;
-        if number % 2 == 0 { value } else { value / 1000.0 }
+        if number.is_multiple_of(2) { value } else { value / 1000.0 }
     }
 }
 

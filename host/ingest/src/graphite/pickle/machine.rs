@@ -156,7 +156,7 @@ impl<'a> Machine<'a> {
             b'(' => self.push(Value::Mark),
             b']' | b')' => self.list(Vec::new()),
             b'l' | b't' => {
-                let items = self.to_mark()?;
+                let items = self.take_to_mark()?;
                 self.list(items)
             }
             0x85..=0x87 => {
@@ -169,11 +169,11 @@ impl<'a> Machine<'a> {
                 self.extend(&[item])
             }
             b'e' => {
-                let items = self.to_mark()?;
+                let items = self.take_to_mark()?;
                 self.extend(&items)
             }
             b'0' => self.pop().map(drop),
-            b'1' => self.to_mark().map(drop),
+            b'1' => self.take_to_mark().map(drop),
             b'p' | b'q' | b'r' | 0x94 => {
                 let place = match opcode {
                     b'p' => code.number()?,
@@ -227,7 +227,7 @@ impl<'a> Machine<'a> {
     }
 
     /// What was pushed since the last mark.
-    fn to_mark(&mut self) -> Result<Vec<Value<'a>>, What> {
+    fn take_to_mark(&mut self) -> Result<Vec<Value<'a>>, What> {
         let mark = self.stack.iter().rposition(|value| *value == Value::Mark).ok_or(What::Stack)?;
         let items = self.stack.split_off(mark + 1);
         self.stack.pop();

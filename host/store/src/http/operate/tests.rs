@@ -13,11 +13,14 @@ use crate::transfer::read_exported;
 const SERIES: u32 = 3;
 const POINTS: i64 = 12;
 
+/// Names, and before when.
+type Forgotten = Arc<Mutex<Vec<(String, Option<i64>)>>>;
+
 /// A store with points of the last two minutes, its routes, and what was forgotten elsewhere.
 struct Doors {
     store: Arc<Store>,
     router: Router,
-    forgotten: Arc<Mutex<Vec<(String, Option<i64>)>>>,
+    forgotten: Forgotten,
     start_ms: i64,
 }
 
