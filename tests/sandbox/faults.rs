@@ -77,7 +77,7 @@ async fn a_plugin_cannot_be_opened_as_another_kind() {
     assert_eq!(Backend::open(sandbox(), steady, &spec).await.err(), Some(wrong("steady is a collector")));
     assert_eq!(Processor::open(sandbox(), steady, &spec).await.err(), Some(wrong("steady is a collector")));
     assert_eq!(open("scripted-backend", &spec).await.err(), Some(wrong("scripted-backend is a backend")));
-    assert_eq!(open("verdict-by-name", &spec).await.err(), Some(wrong("judge is a processor")));
+    assert_eq!(open("verdict-by-name", &spec).await.err(), Some(wrong("verdict-by-name is a processor")));
 }
 
 #[tokio::test]

@@ -139,7 +139,7 @@ fn tell_panic(panic: &PanicHookInfo<'_>) {
 pub enum Purpose {
     /// They are counted, and told in the log itself.
     Log,
-    /// Whoever has written them looks whether they [arrived](Lines::arrived).
+    /// Whoever has written them looks whether they [arrived](LineStream::arrived).
     Messages,
 }
 

@@ -58,7 +58,7 @@ pub struct StoredChunk<'a> {
     /// Of the points, or where the buckets begin.
     pub timestamps: &'a [i64],
     /// A column for each aggregate. Of a bucket that does not have it the value is a NaN; of a raw point it is
-    /// [`STALE`](crate::STALE) where the series ended.
+    /// `STALE` where the series ended.
     pub columns: &'a [Vec<f64>],
 }
 

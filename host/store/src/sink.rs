@@ -138,7 +138,7 @@ impl Queue {
 }
 
 impl StoreSink {
-    /// A sink whose points' series are in this table. What it is left is written by [`write`](Self::write).
+    /// A sink whose points' series are in this table. What it is left is written by `write`.
     #[must_use]
     pub fn new(table: Arc<SeriesTable>) -> Self {
         let queue = Queue { changes: table.changes(), ..Queue::default() };
@@ -179,13 +179,13 @@ impl StoreSink {
         }
     }
 
-    /// Lets [`write`](Self::write) end when all is written.
+    /// Lets `write` end when all is written.
     pub(crate) fn close(&self) {
         self.queue.lock().closed = true;
         self.filled.notify_all();
     }
 
-    /// Writes what is left until it is [closed](Self::close): the work of a thread. `synced` makes each batch survive
+    /// Writes what is left until it is closed: the work of a thread. `synced` makes each batch survive
     /// the death of the machine before anybody is told that it was taken.
     pub(crate) fn write(&self, store: &Store, synced: impl Fn() -> bool) {
         let mut batch = Vec::new();

@@ -47,13 +47,13 @@ pub enum CodecError {
     /// Another version of saker wrote it.
     #[error("the queue was written by another version of saker, in format {0}; this one knows {VERSION}")]
     Version(u8),
-    /// It is not what an [`Encoder`](super::Encoder) makes.
+    /// It is not what an [`RecordEncoder`](super::RecordEncoder) makes.
     #[error("a record of the queue is no good: its {0} cannot be read")]
     Malformed(&'static str),
     /// A record of the segment before it was passed over or no good.
     #[error("a record of the queue builds on one before that was not read")]
     OutOfStep,
-    /// It has points of a series that was [forgotten](Decoder::forget). With the segment read again from its
+    /// It has points of a series that was [forgotten](super::RecordDecoder::forget). With the segment read again from its
     /// beginning it can be decoded.
     #[error("a record of the queue has points of a series that was forgotten since its segment was begun")]
     Forgotten,
