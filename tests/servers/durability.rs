@@ -208,7 +208,7 @@ fn on_a_full_disk_it_acknowledges_nothing_that_it_cannot_keep() {
 fn a_flipped_bit_costs_nothing_and_a_damaged_stretch_what_it_held() {
     let mut bench = Bench::with_hosts(1, 100);
     // Segments of a quarter of a MiB, which hold some 150,000 points.
-    let home = bench.home("bytes = \"2MiB\"", "");
+    let home = bench.home("max_bytes = \"2MiB\"", "");
     bench.servers[0].kill();
     let mut agent = home.start();
     let (summary, acks) = bench.load(700).join().unwrap();

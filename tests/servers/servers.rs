@@ -215,7 +215,7 @@ impl Server {
 
     /// The labels of all series that a selector finds.
     pub(crate) fn series(&self, selector: &str) -> Vec<Value> {
-        let answer = http::json(&self.address, &format!("/saker/v1/series?match[]={}", encoded(selector)));
+        let answer = http::json(&self.address, &format!("/api/v1/series?match[]={}", encoded(selector)));
         answer["data"].as_array().cloned().unwrap_or_default()
     }
 
