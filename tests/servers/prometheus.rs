@@ -33,7 +33,10 @@ fn asked(address: &str, path: &str, form: &str) -> Rows {
     if answer["status"] != "success" {
         return Err(answer["error"].to_string());
     }
-    assert_eq!(answer["warnings"], Value::Null, "{form}");
+    // What a query itself warns of, 2.42 does not.
+    let warnings = answer["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let others: Vec<_> = warnings.filter(|warning| !warning.starts_with("PromQL ")).collect();
+    assert_eq!(others, Vec::<&str>::new(), "{form}");
     let point = |point: &Value| {
         let time_ms = (point[0].as_f64().unwrap() * 1000.0).round() as i64;
         (time_ms, point[1].as_str().unwrap().parse().unwrap())
