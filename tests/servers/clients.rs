@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use serde_json::{Value, json};
 
 use crate::agent::{Agent, Home, repository};
+use crate::servers::command;
 
 /// The versions that this was tried with.
 const PACKAGES: [&str; 3] = ["graphyte==1.7.1", "influxdb==5.3.2", "prometheus_client==0.26.0"];
@@ -17,8 +18,8 @@ fn python() -> &'static PathBuf {
     PYTHON.get_or_init(|| {
         let dir = repository().join("target/clients");
         let python = dir.join("bin/python");
-        run(Command::new("python3").args(["-m", "venv"]).arg(&dir));
-        run(Command::new(&python)
+        run(command("python3").args(["-m", "venv"]).arg(&dir));
+        run(command(&python.to_string_lossy())
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
             .args(PACKAGES));
         python
@@ -34,7 +35,7 @@ fn run(command: &mut Command) {
 /// Runs a script that finds host and port in its arguments.
 fn script(text: &str, address: &str) {
     let (host, port) = address.rsplit_once(':').unwrap();
-    run(Command::new(python()).args(["-c", text, host, port]));
+    run(command(&python().to_string_lossy()).args(["-c", text, host, port]));
 }
 
 /// Endpoint, tags and values of a metric's only series, once there are so many.
