@@ -55,7 +55,7 @@ bool saker_filesystem_usage(const char *path, saker_usage *usage) {
         };
         return true;
     }
-    return error.tag == SAKER_PLUGIN_FILESYSTEM_USAGE_USAGE_ERROR_DENIED
+    return error.tag == SAKER_PLUGIN_STATFS_USAGE_ERROR_DENIED
                ? saker_denied(SAKER_STATFS, path)
                : saker_unavailable("%s", saker_from_string(error.val.unavailable));
 }
