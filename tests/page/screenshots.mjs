@@ -143,7 +143,7 @@ const rates = (page) => page.locator("text=/\\d\\/s/").first().waitFor();
 await shot(real, "plugins", "#/plugins?plugin=network", async (page) => {
   await page.getByText("Is granted").waitFor();
   await page.waitForTimeout(4500);
-});
+}, { viewport: { width: 1180, height: 720 } });
 await shot(real, "flow", "#/flow", rates);
 await real.remove();
 await browser.close();
