@@ -135,6 +135,22 @@ impl<'a> Batch<'a> {
         self.line = BatchLine { at: self.base + at, points, new, more, samples: self.samples.len() };
     }
 
+    /// Shows every line that is not blank, with its place, until there are no more or the batch [is full](Self::is_full);
+    /// answers how many bytes these are.
+    #[inline]
+    pub(crate) fn each_line(&mut self, input: &'a [u8], mut line: impl FnMut(&mut Self, usize, &'a [u8])) -> usize {
+        let mut at = 0;
+        while at < input.len() && !self.is_full() {
+            let end = memchr::memchr(b'\n', &input[at..]).map_or(input.len(), |end| at + end);
+            let text = input[at..end].trim_ascii();
+            if !text.is_empty() {
+                line(self, at, text);
+            }
+            at = input.len().min(end + 1);
+        }
+        at
+    }
+
     /// What is known of a key; its series are told alive.
     #[inline]
     pub fn known(&mut self, key: &RawKey<'_>) -> Option<KnownKey<'a>> {

@@ -38,20 +38,15 @@ enum What {
 
 impl Decoder for CsvRows {
     fn decode<'a>(&'a self, input: &'a [u8], out: &mut Batch<'a>) -> usize {
-        let mut at = 0;
-        while at < input.len() && !out.is_full() {
-            let end = memchr::memchr(b'\n', &input[at..]).map_or(input.len(), |end| at + end);
-            let row = input[at..end].trim_ascii();
+        out.each_line(input, |out, at, row| {
             let is_first = out.base + at == 0;
-            if !(row.is_empty() || is_first && self.is_head(row)) {
+            if !(is_first && self.is_head(row)) {
                 out.begin(at);
                 if let Err(what) = self.row(row, out) {
                     out.malformed(|| message(row, &what));
                 }
             }
-            at = input.len().min(end + 1);
-        }
-        at
+        })
     }
 
     fn silent(&self) -> &'static [RejectReason] {

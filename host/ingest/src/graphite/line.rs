@@ -40,19 +40,12 @@ pub(super) enum GraphiteLineError {
 
 impl Decoder for GraphiteLines {
     fn decode<'a>(&'a self, input: &'a [u8], out: &mut Batch<'a>) -> usize {
-        let mut at = 0;
-        while at < input.len() && !out.is_full() {
-            let end = memchr::memchr(b'\n', &input[at..]).map_or(input.len(), |end| at + end);
-            let line = input[at..end].trim_ascii();
-            if !line.is_empty() {
-                out.begin(at);
-                if let Err(what) = self.line(line, out) {
-                    out.malformed(|| message(line, what));
-                }
+        out.each_line(input, |out, at, line| {
+            out.begin(at);
+            if let Err(what) = self.line(line, out) {
+                out.malformed(|| message(line, what));
             }
-            at = input.len().min(end + 1);
-        }
-        at
+        })
     }
 }
 

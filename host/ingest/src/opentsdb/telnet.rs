@@ -35,10 +35,7 @@ enum What {
 
 impl Decoder for PutLines {
     fn decode<'a>(&'a self, input: &'a [u8], out: &mut Batch<'a>) -> usize {
-        let mut at = 0;
-        while at < input.len() && !out.is_full() {
-            let end = memchr::memchr(b'\n', &input[at..]).map_or(input.len(), |end| at + end);
-            let line = input[at..end].trim_ascii();
+        out.each_line(input, |out, at, line| {
             match line.strip_prefix(b"put").filter(|rest| rest.first().is_none_or(u8::is_ascii_whitespace)) {
                 Some(rest) => {
                     out.begin(at);
@@ -46,15 +43,13 @@ impl Decoder for PutLines {
                         out.malformed(|| message(line, what));
                     }
                 }
-                None if line.is_empty() || Command::read(line).is_some() => {}
+                None if Command::read(line).is_some() => {}
                 None => {
                     out.begin(at);
                     out.malformed(|| unknown(line));
                 }
             }
-            at = input.len().min(end + 1);
-        }
-        at
+        })
     }
 }
 

@@ -45,19 +45,14 @@ pub(super) enum What {
 
 impl Decoder for ExpositionLines {
     fn decode<'a>(&'a self, input: &'a [u8], out: &mut Batch<'a>) -> usize {
-        let mut at = 0;
-        while at < input.len() && !out.is_full() {
-            let end = memchr::memchr(b'\n', &input[at..]).map_or(input.len(), |end| at + end);
-            let line = input[at..end].trim_ascii();
-            if !matches!(line.first(), None | Some(b'#')) {
+        out.each_line(input, |out, at, line| {
+            if !line.starts_with(b"#") {
                 out.begin(at);
                 if let Err(what) = self.line(line, out) {
                     out.malformed(|| message(line, what));
                 }
             }
-            at = input.len().min(end + 1);
-        }
-        at
+        })
     }
 
     /// A summary without observations has quantiles that are no numbers; nobody has to be told.
