@@ -138,7 +138,10 @@ pub trait DiskFile: Send + Sync {
 }
 
 /// Writes all the bytes, in one call unless the system takes a part; then the rest is tried too, which tells why.
-pub(crate) fn write_all_at(file: &dyn DiskFile, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+///
+/// # Errors
+/// What the system says.
+pub fn write_all_at(file: &dyn DiskFile, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write_at(bytes, offset) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

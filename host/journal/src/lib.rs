@@ -30,7 +30,7 @@ mod whole;
 
 pub use data_lock::{DataLock, DataLockError};
 pub use disk::sim::{SimDisk, SimFault, SimTrouble};
-pub use disk::{Disk, DiskFile, FolderEntry, OpenMode, real};
+pub use disk::{Disk, DiskFile, FolderEntry, OpenMode, real, write_all_at};
 pub use error::JournalError;
 pub use format::MAX_PAYLOAD_BYTES;
 pub use journal::{DEFAULT_SEGMENT_BYTES, Journal, JournalConfig};

@@ -11,10 +11,10 @@ use std::io;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use saker_journal::{Disk, OpenMode};
+use saker_journal::{Disk, OpenMode, write_all_at};
 
 use crate::files::set_aside;
-use crate::io::{read_image, write_all_at};
+use crate::io::read_image;
 use crate::wire::{Wire, put_signed, put_text, put_varint};
 
 const NAME: &str = "deleted";

@@ -1,24 +1,8 @@
-//! Whole reads and writes over the disk's single calls.
+//! Whole reads over the disk's single calls.
 
 use std::io;
 
 use saker_journal::DiskFile;
-
-/// Writes all the bytes, in one call unless the system takes a part.
-pub(crate) fn write_all_at(file: &dyn DiskFile, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match file.write_at(bytes, offset) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => {
-                bytes = &bytes[written..];
-                offset += written as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
 
 /// Reads so many bytes, or as many as there are.
 pub(crate) fn read_at(file: &dyn DiskFile, count: usize, offset: u64) -> io::Result<Vec<u8>> {

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use parking_lot::RwLock;
-use saker_journal::{Disk, DiskFile, OpenMode};
+use saker_journal::{Disk, DiskFile, OpenMode, write_all_at};
 
 use crate::extent::{put_ids, read_ids};
 use crate::file::{FileScope, HEADER_BYTES, Header, Summary};
 use crate::frame::{FRAME_BYTES, FrameKind, FramePiece, LogFrame, Walk};
-use crate::io::{read_at, read_image, write_all_at};
+use crate::io::{read_at, read_image};
 use crate::key::StoredAttributes;
 use crate::names::{NameReader, NameWriter};
 use crate::wire::Wire;

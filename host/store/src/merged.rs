@@ -10,12 +10,12 @@
 use std::io;
 use std::sync::Arc;
 
-use saker_journal::{Disk, DiskFile, OpenMode};
+use saker_journal::{Disk, DiskFile, OpenMode, write_all_at};
 
 use crate::extent::{put_ids, read_ids, unpack};
 use crate::file::{FileScope, HEADER_BYTES, Header, NEW_SUFFIX, Summary};
 use crate::frame::{FrameKind, LogFrame};
-use crate::io::{read_at, read_image, write_all_at};
+use crate::io::{read_at, read_image};
 use crate::key::StoredAttributes;
 use crate::log::{Located, Named, pack_names, read_names};
 use crate::names::NameWriter;

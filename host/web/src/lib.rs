@@ -25,4 +25,4 @@ mod vitals;
 
 pub use changes::{Change, Ranking, Windows, rank};
 pub use feed::{Endpoint, Feed};
-pub use router::{Dependencies, PATHS, Routers, routers};
+pub use router::{Dependencies, Routers, routers};

@@ -11,13 +11,6 @@ use saker_query::{Engine, RunError};
 use crate::feed::Feed;
 use crate::{assets, changes, document, live};
 
-/// Methods, path, and what is answered.
-pub const PATHS: &[(&str, &str, &str)] = &[
-    ("GET", "/page/{name}", "the page's script, style and icon"),
-    ("GET", "/saker/v1/page/live", "what the page shows first, then every run, as server-sent events"),
-    ("GET", "/saker/v1/page/changes", "what changed in a window, ranked"),
-];
-
 /// What the page needs.
 pub struct Dependencies {
     /// Runs what is read, over the store or what stands for it.

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use saker_cli::args::QueryArgs;
+use saker_journal::DataLock;
 use saker_pipeline::now_ms;
 use saker_store::{Store, StoreConfig, StoreReader, open_folder};
-
-use saker_journal::DataLock;
 
 /// Asks, and prints the answer.
 pub(crate) fn query(args: &QueryArgs) -> anyhow::Result<()> {
